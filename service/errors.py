@@ -1,0 +1,227 @@
+"""Every way Lookout can fail, one tree ordered by cause.
+
+Each leaf has a stable `code`, the HTTP `status` the API answers with and the `exit_code` of the command line.
+An instance adds one sentence for people (`detail`) and what to do about it (`remedy`). Command line, API and
+log print the same three.
+"""
+
+from __future__ import annotations
+
+
+class LookoutError(Exception):
+    """The root: an error somebody can act on.
+
+    `detail` is one sentence saying what happened, `remedy` one sentence saying what helps.
+    """
+
+    code = "error"
+    title = "Something went wrong"
+    status = 500
+    exit_code = 1
+
+    def __init__(self, detail: str, remedy: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.detail} {self.remedy}".strip()
+
+
+# --- settings -------------------------------------------------------------------------------------------------
+
+
+class SettingInvalid(LookoutError):
+    """A setting has an unknown name, a wrong type or a value out of range."""
+
+    code = "setting_invalid"
+    title = "A setting is not valid"
+    status = 422
+    exit_code = 3
+
+
+class SettingFixed(LookoutError):
+    """A setting is real, but cannot be changed while the service runs."""
+
+    code = "setting_fixed"
+    title = "This setting cannot be changed here"
+    status = 409
+    exit_code = 3
+
+
+# --- the camera -----------------------------------------------------------------------------------------------
+
+
+class CameraError(LookoutError):
+    """A source cannot deliver frames."""
+
+    code = "camera_fault"
+    title = "The camera does not work"
+    status = 503
+    exit_code = 4
+
+
+class CameraAbsent(CameraError):
+    """There is no such camera, file or stream."""
+
+    code = "camera_absent"
+    title = "No camera found"
+
+
+class CameraBusy(CameraError):
+    """Another program holds the camera."""
+
+    code = "camera_busy"
+    title = "The camera is in use"
+
+
+class CameraDenied(CameraError):
+    """The camera is there, but this user or this password may not use it."""
+
+    code = "camera_denied"
+    title = "The camera refuses access"
+
+
+class CameraSilent(CameraError):
+    """No frame came before the deadline."""
+
+    code = "camera_silent"
+    title = "The camera sends nothing"
+
+
+class CameraUnsupported(CameraError):
+    """The software to drive this kind of source is missing, or the address is not understood."""
+
+    code = "camera_unsupported"
+    title = "This source cannot be used here"
+
+
+class CameraRepeats(CameraError):
+    """The camera delivers the same picture again and again: its driver is stuck."""
+
+    code = "camera_repeats"
+    title = "The camera repeats one picture"
+
+
+# --- models ---------------------------------------------------------------------------------------------------
+
+
+class ModelError(LookoutError):
+    """A model cannot be used."""
+
+    exit_code = 3
+
+
+class UnknownModel(ModelError):
+    """No model of that name is installed."""
+
+    code = "unknown_model"
+    title = "There is no such model"
+    status = 404
+
+
+class ModelRejected(ModelError):
+    """The model's files do not fit its card, or are no model at all."""
+
+    code = "model_rejected"
+    title = "The model cannot be used"
+    status = 422
+
+
+class ModelBusy(ModelError):
+    """Another change of model is under way."""
+
+    code = "model_busy"
+    title = "Another model is being loaded"
+    status = 409
+
+
+# --- pictures -------------------------------------------------------------------------------------------------
+
+
+class PictureError(LookoutError):
+    """A picture handed in cannot be classified."""
+
+
+class PictureTooLarge(PictureError):
+    """Too many bytes or too many pixels."""
+
+    code = "picture_too_large"
+    title = "The picture is too large"
+    status = 413
+
+
+class PictureUnsupported(PictureError):
+    """Not one of the formats Lookout reads."""
+
+    code = "picture_unsupported"
+    title = "This is not a picture Lookout can read"
+    status = 415
+
+
+class PictureUnreadable(PictureError):
+    """A known format, but broken."""
+
+    code = "picture_unreadable"
+    title = "The picture is damaged"
+    status = 422
+
+
+# --- the server -----------------------------------------------------------------------------------------------
+
+
+class NoFrame(LookoutError):
+    """There is no picture to show."""
+
+    code = "no_frame"
+    title = "There is no picture yet"
+    status = 503
+
+
+class TooBusy(LookoutError):
+    """More requests than can be served."""
+
+    code = "too_busy"
+    title = "Too many requests at once"
+    status = 429
+
+
+class NotAuthorised(LookoutError):
+    """No valid token came with the request."""
+
+    code = "not_authorised"
+    title = "A token is needed"
+    status = 401
+
+
+class Forbidden(LookoutError):
+    """The request comes from a page or for a host that is not allowed."""
+
+    code = "forbidden"
+    title = "This request is not allowed"
+    status = 403
+
+
+class RequestInvalid(LookoutError):
+    """A parameter or body does not have the documented form."""
+
+    code = "request_invalid"
+    title = "The request is not valid"
+    status = 422
+
+
+class AddressInUse(LookoutError):
+    """Another program listens on the port."""
+
+    code = "address_in_use"
+    title = "The port is taken"
+    exit_code = 5
+
+
+class StateFolderUnusable(LookoutError):
+    """The state folder cannot be written."""
+
+    code = "state_folder_unusable"
+    title = "The state folder cannot be used"
+    status = 507
+    exit_code = 3

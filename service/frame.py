@@ -1,0 +1,54 @@
+"""A frame, and the deadlines by which it must arrive: plain data, standard library and NumPy alone."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One upright picture.
+
+    pixels: contiguous uint8, height x width x 3, blue-green-red, never written to once published.
+    captured_at: seconds on the monotonic clock when the light was caught, as near as the source can tell.
+    sequence: counts this source's frames from 0, dropped ones included.
+    source: the address the frame came from, without credentials.
+    """
+
+    pixels: NDArray[np.uint8]
+    captured_at: float
+    sequence: int
+    source: str
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment on the monotonic clock by which a blocking call returns."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        return cls(time.monotonic() + seconds)
+
+    def remaining(self) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self.at - time.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        return time.monotonic() >= self.at
