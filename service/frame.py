@@ -1,4 +1,4 @@
-"""A frame, and the deadlines by which it must arrive: plain data, standard library and NumPy alone."""
+"""A frame, parts of it, and the deadline by which it must arrive: plain data, standard library alone."""
 
 from __future__ import annotations
 
@@ -33,6 +33,19 @@ class Frame:
     @property
     def height(self) -> int:
         return int(self.pixels.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Rect:
+    """A part of a picture, normalised to 0..1: upper left corner, width and height."""
+
+    x: float = 0.0
+    y: float = 0.0
+    width: float = 1.0
+    height: float = 1.0
+
+
+WHOLE = Rect()
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,13 +52,17 @@ class CameraSettings(Section):
     rotate: Literal[0, 90, 180, 270] = Field(0, description="Degrees clockwise, applied before flip.")
     flip: Literal["none", "horizontal", "vertical", "both"] = Field("none", description="Mirror the picture.")
     stale_after_s: float = Field(
-        2.0, ge=0.2, le=60.0, description="Seconds without a new frame after which nothing is shown as current."
+        2.0,
+        ge=0.2,
+        le=60.0,
+        description="Seconds without a new frame after which nothing is shown as current.",
     )
     controls: dict[str, bool | int | float | str | list[float]] = Field(
         default_factory=dict, description="Exposure, focus, tuning file …: passed on to the camera."
     )
     repeats: Literal["stalled", "ignore"] = Field(
-        "stalled", description='What identical frames of a live source mean: a stuck driver, or nothing ("ignore").'
+        "stalled",
+        description='What identical frames of a live source mean: a stuck driver, or nothing ("ignore").',
     )
     python: str = Field("auto", description="Interpreter of the Pi camera's process; auto finds one with picamera2.")
 
@@ -77,7 +81,9 @@ class ModelSettings(Section):
 
     name: str = Field("cat-dog-resnet18", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the model.")
     precision: str = Field(
-        "auto", pattern=r"^[a-z0-9]+$", description="auto, fp32 or int8; auto takes what is faster on this machine."
+        "auto",
+        pattern=r"^[a-z0-9]+$",
+        description="auto, fp32 or int8; auto takes what is faster on this machine.",
     )
     threads: int = Field(0, ge=0, le=64, description="Threads of the network; 0 chooses.")
     folder: Path | None = Field(None, description="A further folder of models.")
@@ -89,7 +95,8 @@ class AnswerSettings(Section):
     window_s: float = Field(0.5, ge=0.0, le=60.0, description="Smoothing time constant in seconds.")
     hold_s: float = Field(1.0, ge=0.0, le=600.0, description="Least time in seconds that an answer stays.")
     enter: dict[str, Probability] = Field(
-        default_factory=dict, description="Per label: the probability that makes it the answer. Default: the card's."
+        default_factory=dict,
+        description="Per label: the probability that makes it the answer. Default: the card's.",
     )
     leave: dict[str, Probability] = Field(
         default_factory=dict, description="Per label: below it the answer is given up. Default: the card's."

@@ -1,0 +1,44 @@
+"""Which models are installed: one folder each, with a card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from service.errors import UnknownModel
+from service.pipeline.card import CARD_FILE, Card, load_card
+from service.resources import models_folder
+from service.settings import Settings
+
+
+class Catalogue:
+    """Looks models up by name. Earlier folders win over later ones. Nothing is cached: a dropped-in folder counts."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = tuple(folders)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Catalogue:
+        """The user's own folder first, then the shipped one."""
+        own = settings.model.folder
+        return cls(((own,) if own else ()) + (models_folder(),))
+
+    def names(self) -> list[str]:
+        """Names of all models that have a card, sound or not."""
+        found = {
+            card.parent.name for folder in self._folders if folder.is_dir() for card in folder.glob(f"*/{CARD_FILE}")
+        }
+        return sorted(found)
+
+    def folder(self, name: str) -> Path:
+        """Raises UnknownModel."""
+        if Path(name).name == name and name not in ("", ".", ".."):
+            for folder in self._folders:
+                if (folder / name / CARD_FILE).is_file():
+                    return folder / name
+        known = ", ".join(self.names()) or "none"
+        raise UnknownModel(f'There is no model "{name}".', f"Installed: {known}. `lookout models add` adds one.")
+
+    def card(self, name: str) -> Card:
+        """Raises UnknownModel, or ModelRejected when the card is not valid."""
+        return load_card(self.folder(name))

@@ -1,0 +1,144 @@
+"""From an upright picture to the network's input tensor: region, crop, resize, colour order, scale.
+
+Serving, uploads and the evaluation of training all go through `preprocess`, so they cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from service.frame import WHOLE, Rect
+from service.pipeline.card import InputSpec
+
+Pixels = NDArray[np.uint8]
+Tensor = NDArray[np.uint8] | NDArray[np.float32]
+
+# Area averaging over a fractional factor costs as much as the network on a large picture (4.0 ms for 1080 x 1080),
+# over a whole factor a sixteenth of it. So large pictures are shrunk by a whole factor first, to no less than this
+# many times the network's side; the second step then decides the quality.
+_KEEP = 2
+# Letterbox bars: middle grey, as far from black as from white.
+_BAR = 128
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """A part of a picture in whole pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def of(self, pixels: Pixels) -> Pixels:
+        return pixels[self.y : self.y + self.height, self.x : self.x + self.width]
+
+
+def new_tensor(spec: InputSpec) -> Tensor:
+    """An input tensor of the spec's shape and type for `preprocess` to fill."""
+    return np.zeros(spec.shape, np.uint8) if spec.dtype == "uint8" else np.zeros(spec.shape, np.float32)
+
+
+def preprocess(pixels: Pixels, spec: InputSpec, out: Tensor, region: Rect = WHOLE) -> Rect:
+    """Fill `out` with what the network is to see of the picture.
+
+    pixels: uint8, height x width x 3, blue-green-red, upright.
+    spec: the card's input; its `shape` and `dtype` are those of `out`, which the caller owns and may reuse.
+    region: the part of the picture asked for.
+    Returns the part really seen: the region, less what the crop to the network's aspect cuts away.
+    """
+    box, factor = _seen_box(pixels, spec, region)
+    small = _resize(box.of(pixels), spec, factor)
+    if spec.dtype == "uint8" and spec.layout == "NHWC" and spec.color == "rgb":
+        cv2.cvtColor(small, cv2.COLOR_BGR2RGB, dst=out[0])  # the common case writes its result in place
+    else:
+        _fill(out, _recolor(small, spec.color), spec)
+    height, width = pixels.shape[:2]
+    return Rect(box.x / width, box.y / height, box.width / width, box.height / height)
+
+
+def _seen_box(pixels: Pixels, spec: InputSpec, region: Rect) -> tuple[_Box, int]:
+    """The pixels that will be looked at, and the whole factor by which they are shrunk first."""
+    box = _region_box(pixels, region)
+    if spec.resize == "crop":
+        box = _centre_crop(box, spec.width / spec.height)
+    factor = max(1, min(box.width // (spec.width * _KEEP), box.height // (spec.height * _KEEP)))
+    # The box becomes a multiple of the factor; the few pixels this costs lie outside and are said not to be seen.
+    return _centred(box, box.width // factor * factor, box.height // factor * factor), factor
+
+
+def _region_box(pixels: Pixels, region: Rect) -> _Box:
+    height, width = pixels.shape[:2]
+    left, top = round(region.x * width), round(region.y * height)
+    right, bottom = round((region.x + region.width) * width), round((region.y + region.height) * height)
+    left, top = min(left, width - 1), min(top, height - 1)
+    return _Box(left, top, max(1, min(right, width) - left), max(1, min(bottom, height) - top))
+
+
+def _centre_crop(box: _Box, aspect: float) -> _Box:
+    """The largest centred part of the given width / height."""
+    width = min(box.width, round(box.height * aspect))
+    height = min(box.height, round(box.width / aspect))
+    return _centred(box, max(1, width), max(1, height))
+
+
+def _centred(box: _Box, width: int, height: int) -> _Box:
+    return _Box(box.x + (box.width - width) // 2, box.y + (box.height - height) // 2, width, height)
+
+
+def _resize(part: Pixels, spec: InputSpec, factor: int) -> Pixels:
+    if factor > 1:
+        size = (part.shape[1] // factor, part.shape[0] // factor)
+        part = _as_pixels(cv2.resize(part, size, interpolation=cv2.INTER_AREA))
+    if spec.resize == "letterbox":
+        return _letterbox(part, spec)
+    return _to_size(part, spec.width, spec.height, spec.interpolation)
+
+
+def _to_size(part: Pixels, width: int, height: int, interpolation: str) -> Pixels:
+    if part.shape[:2] == (height, width):
+        return part
+    # Averaging over areas only means something when shrinking; to enlarge, interpolate.
+    shrinks = part.shape[1] >= width and part.shape[0] >= height
+    method = cv2.INTER_AREA if shrinks and interpolation == "area" else cv2.INTER_LINEAR
+    return _as_pixels(cv2.resize(part, (width, height), interpolation=method))
+
+
+def _letterbox(part: Pixels, spec: InputSpec) -> Pixels:
+    """The whole part, its aspect kept, centred on grey bars."""
+    height, width = part.shape[:2]
+    ratio = min(spec.width / width, spec.height / height)
+    inner_width, inner_height = max(1, round(width * ratio)), max(1, round(height * ratio))
+    canvas = np.full((spec.height, spec.width, 3), _BAR, np.uint8)
+    left, top = (spec.width - inner_width) // 2, (spec.height - inner_height) // 2
+    inner = _to_size(part, inner_width, inner_height, spec.interpolation)
+    canvas[top : top + inner_height, left : left + inner_width] = inner
+    return canvas
+
+
+def _recolor(small: Pixels, color: str) -> Pixels:
+    """Blue-green-red to the card's order; gray is height x width x 1."""
+    if color == "rgb":
+        return _as_pixels(cv2.cvtColor(small, cv2.COLOR_BGR2RGB))
+    if color == "gray":
+        return _as_pixels(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY))[:, :, None]
+    return small
+
+
+def _fill(out: Tensor, picture: Pixels, spec: InputSpec) -> None:
+    """Scale and normalise where the graph does not, and lay the axes out as it wants them."""
+    values: NDArray[np.uint8] | NDArray[np.float32] = picture
+    if spec.dtype == "float32":
+        mean, std = np.asarray(spec.mean, np.float32), np.asarray(spec.std, np.float32)
+        values = (picture.astype(np.float32) * np.float32(spec.scale) - mean) / std
+    out[0] = values if spec.layout == "NHWC" else values.transpose(2, 0, 1)
+
+
+def _as_pixels(array: object) -> Pixels:
+    """OpenCV's stubs promise any array; these are always uint8."""
+    assert isinstance(array, np.ndarray)
+    return array
