@@ -1,0 +1,64 @@
+"""Cameras: from an address to a source of frames. Importing this loads neither OpenCV nor NumPy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from service.camera.address import Address, is_live, parse, redact, redact_text
+
+if TYPE_CHECKING:
+    from service.camera.protocol import Camera, CameraOptions
+
+__all__ = ["create", "is_live", "redact", "redact_text"]
+
+
+def create(address: str, options: CameraOptions, *, isolated: bool) -> Camera:
+    """The camera behind an address, not yet open.
+
+    isolated: live sources run in a process of their own, so that a driver that hangs or dies takes nothing with it.
+    Files and folders always run in this process.
+    Raises CameraUnsupported, with one sentence and a remedy, when the address is not understood.
+    """
+    parsed = parse(address)
+    if parsed.kind == "auto":
+        from service.camera.auto import AutoCamera
+
+        return AutoCamera(options, isolated=isolated)
+    if isolated and parsed.live:
+        from service.camera.isolated import IsolatedCamera
+
+        return IsolatedCamera(address, options)
+    return _in_process(parsed, options)
+
+
+def _in_process(address: Address, options: CameraOptions) -> Camera:
+    # Each source is imported when asked for: the Pi camera's process must not load OpenCV.
+    match address.kind:
+        case "pi":
+            from service.camera.pi import PiCamera
+
+            return PiCamera(address.rest, options)
+        case "usb":
+            from service.camera.usb import UsbCamera
+
+            return UsbCamera(address.rest, options)
+        case "rtsp" | "http":
+            from service.camera.streams import StreamCamera
+
+            return StreamCamera(address.rest, options)
+        case "file":
+            from service.camera.files import open_file
+
+            return open_file(address.rest, options)
+        case "folder":
+            from service.camera.files import FolderCamera
+
+            return FolderCamera(address.rest, options)
+        case "scripted":
+            from service.camera.scripted import ScriptedCamera
+
+            return ScriptedCamera(address.rest, options)
+        case _:
+            from service.camera.demo import DemoCamera
+
+            return DemoCamera(options)

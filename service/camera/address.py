@@ -1,0 +1,134 @@
+"""Camera addresses: what kind of source they name, and how to show them without their credentials."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+from service.errors import CameraUnsupported
+
+EXAMPLES = (
+    "auto, pi:0, usb:0, /dev/video0, rtsp://HOST/PATH, http://HOST/PATH, file:clip.mp4, folder:photos/, demo "
+    "or scripted:MODULE:NAME"
+)
+LIVE_KINDS = frozenset({"auto", "pi", "usb", "rtsp", "http", "demo", "scripted"})
+_PREFIXED = frozenset({"pi", "usb", "file", "folder", "scripted"})
+_SCHEMES = {"rtsp": "rtsp", "rtsps": "rtsp", "http": "http", "https": "http"}
+# Cameras take passwords in the query as well: ".../snapshot.cgi?user=admin&pwd=1234".
+_SECRET = re.compile(r"pass|pwd|token|secret|auth|key|user|usr|login|sign", re.IGNORECASE)
+_URL_IN_TEXT = re.compile(r"\b(?:rtsps?|https?)://[^\s'\"<>]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """kind: as in `CameraInfo`, or "auto". rest: what follows the kind, the whole address for a stream."""
+
+    kind: str
+    rest: str
+
+    @property
+    def live(self) -> bool:
+        return self.kind in LIVE_KINDS
+
+
+def parse(address: str) -> Address:
+    """Take an address apart. Raises CameraUnsupported with examples when it is none."""
+    text = address.strip()
+    if text in ("auto", "demo"):
+        return Address(text, "")
+    if text.startswith("/dev/"):
+        return Address("usb", text)
+    head, colon, rest = text.partition(":")
+    head = head.lower()
+    if head in _SCHEMES and rest.startswith("//"):
+        return Address(_SCHEMES[head], _stream(text))
+    if head in _PREFIXED and (colon or head in ("pi", "usb")):
+        return Address(head, _rest(head, rest))
+    raise CameraUnsupported(
+        f"'{redact(text)}' is no camera address." if text else "The camera address is empty.", f"Use {EXAMPLES}."
+    )
+
+
+def is_live(address: str) -> bool:
+    """Whether frames of this address are of now. An address nobody understands counts as live."""
+    try:
+        return parse(address).live
+    except CameraUnsupported:
+        return True
+
+
+def _stream(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        # A "/" or "#" in a password ends the host too early; the port is then no number.
+        raise CameraUnsupported(
+            f"The stream address '{redact(text)}' has a host or port that cannot be read.",
+            "Write signs such as / ? # @ : in a user name or password as %2F %3F %23 %40 %3A.",
+        ) from None
+    if not host:
+        raise CameraUnsupported(f"The stream address '{redact(text)}' names no host.", "Use rtsp://HOST/PATH.")
+    return text
+
+
+def _rest(kind: str, rest: str) -> str:
+    rest = rest.strip()
+    if kind in ("pi", "usb"):
+        return rest or "0"
+    if kind == "scripted":
+        if rest.count(":") != 1 or not all(rest.split(":")):
+            raise CameraUnsupported("A scripted camera names a module and a name in it.", "Use scripted:MODULE:NAME.")
+        return rest
+    if not rest:
+        raise CameraUnsupported(f"'{kind}:' names no {kind}.", f"Use {kind}:PATH.")
+    return rest
+
+
+def redact(address: str) -> str:
+    """The address without user name and password, in the host part or in the query; other addresses unchanged."""
+    if "://" not in address:
+        return address
+    scheme, _, rest = address.partition("://")
+    try:
+        parts = urlsplit(address)
+        odd = parts.port is None and ":" in parts.netloc.rpartition("@")[2].rpartition("]")[2]
+    except ValueError:
+        odd = True
+    if odd:
+        # The host is unreadable, mostly because of a bare "/" in the password: keep only what follows the last "@".
+        return f"{scheme}://{_without_query(rest.rpartition('@')[2])}"
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query=_redacted_query(parts), fragment="").geturl()
+
+
+def redact_text(text: str, address: str = "") -> str:
+    """A line of log or message with every stream address in it redacted, and the words of `address` that are secret."""
+    text = _URL_IN_TEXT.sub(lambda match: redact(match.group()), text)
+    for secret in secrets_of(address):
+        text = text.replace(secret, "***")
+    return text
+
+
+def secrets_of(address: str) -> tuple[str, ...]:
+    """Password and secret query values of an address, as written and decoded; only those long enough to search for."""
+    try:
+        parts = urlsplit(address)
+        found = [parts.password or ""]
+    except ValueError:
+        return ()
+    found += [value for name, value in parse_qsl(parts.query) if _SECRET.search(name)]
+    spelt = {form for word in found for form in (word, unquote(word), quote(word, safe=""))}
+    return tuple(sorted((form for form in spelt if len(form) >= 4), key=len, reverse=True))
+
+
+def _redacted_query(parts: SplitResult) -> str:
+    if not parts.query or not _SECRET.search(parts.query):
+        return parts.query
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    return urlencode([(name, "***" if _SECRET.search(name) else value) for name, value in pairs], safe="*/")
+
+
+def _without_query(rest: str) -> str:
+    return rest.partition("?")[0].partition("#")[0]
