@@ -1,0 +1,55 @@
+"""Shared by all tests: the one list, at the end of a run, of what did not run and why.
+
+A skipped test is easily overlooked. So a run ends in a block that names each unmet need with the tests it cost. With
+`LOOKOUT_TESTS_STRICT=1` (`.ci/run` sets it) such a run fails, except for the needs named in
+`LOOKOUT_TESTS_MAY_LACK` (comma-separated names of `tests/requires.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+
+import pytest
+
+from tests.requires import NEEDS
+
+
+def _skips(terminal: pytest.TerminalReporter) -> dict[str, list[str]]:
+    """Reason -> names of the tests and modules skipped for it."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for report in terminal.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        by_reason[reason.removeprefix("Skipped: ")].append(report.nodeid)
+    return by_reason
+
+
+def _excused(reason: str) -> bool:
+    """Whether every need in `reason` may be lacking here."""
+    allowed = {name for name in os.environ.get("LOOKOUT_TESTS_MAY_LACK", "").split(",") if name}
+    sentences = reason.removeprefix("needs ").split("; ")
+    return all(any(NEEDS[name].sentence == sentence for name in allowed & NEEDS.keys()) for sentence in sentences)
+
+
+def _strict_failures(terminal: pytest.TerminalReporter) -> list[str]:
+    if os.environ.get("LOOKOUT_TESTS_STRICT") != "1":
+        return []
+    return [reason for reason in _skips(terminal) if not _excused(reason)]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skips = _skips(terminalreporter)
+    if not skips:
+        return
+    terminalreporter.section("DID NOT RUN", sep="!", yellow=True, bold=True)
+    for reason, tests in sorted(skips.items()):
+        terminalreporter.line(f"{reason}: {len(tests)} of the tests, the first {tests[0]}")
+    for reason in _strict_failures(terminalreporter):
+        terminalreporter.line(f"this run must not skip anything that can run here: {reason}", red=True, bold=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None and session.exitstatus == pytest.ExitCode.OK and _strict_failures(terminal):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
