@@ -1,0 +1,281 @@
+"""Bytes from strangers become upright pictures, or one clear sentence, and never a large allocation."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tracemalloc
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from service.errors import LookoutError, PictureTooLarge, PictureUnreadable, PictureUnsupported
+from service.pipeline.picture_headers import read_header
+from service.pipeline.pictures import read_picture
+from tests.api.pictures_made import (
+    encoded,
+    exif_block,
+    jpeg,
+    png_claiming,
+    quarters,
+    textured,
+    with_exif,
+    zip_archive,
+)
+
+FORMATS = {".jpg": "JPEG", ".png": "PNG", ".webp": "WebP", ".bmp": "BMP", ".tiff": "TIFF", ".gif": "GIF"}
+
+# How a camera held in each of the eight ways stores an upright picture.
+STORED_AS = {
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.transpose(1, 0, 2),
+    6: lambda upright: np.rot90(upright, 1),
+    7: lambda upright: np.rot90(upright, 2).transpose(1, 0, 2),
+    8: lambda upright: np.rot90(upright, -1),
+}
+
+
+def stored_as(orientation: int, upright: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(STORED_AS[orientation](upright))
+
+
+def close(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
+    """Equal but for what a lossy format smears along the edges."""
+    return a.shape == b.shape and float(np.mean(np.abs(a.astype(int) - b.astype(int)))) < 6
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_every_promised_format_arrives_in_its_colours(extension: str) -> None:
+    picture = read_picture(encoded(quarters(), extension))
+    assert picture.format == FORMATS[extension]
+    assert (picture.width, picture.height) == (160, 96)
+    assert picture.pixels.flags.c_contiguous
+    for rows in (slice(0, 48), slice(48, 96)):  # the mean of each quarter: GIF has 256 colours and dithers the rest
+        for columns in (slice(0, 80), slice(80, 160)):
+            found, drawn = picture.pixels[rows, columns].mean((0, 1)), quarters()[rows, columns].mean((0, 1))
+            assert np.abs(found - drawn).max() < 8
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("extension", [".jpg", ".png"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_camera_held_any_way_gives_an_upright_picture(orientation: int, extension: str, order: str) -> None:
+    stored = encoded(stored_as(orientation, quarters()), extension, cv2.IMWRITE_JPEG_QUALITY, 98)
+    picture = read_picture(with_exif(stored, orientation, order))
+    assert (picture.width, picture.height) == (160, 96)
+    assert close(picture.pixels, quarters())
+
+
+def _webp_with_exif(orientation: int) -> bytes:
+    still = encoded(stored_as(orientation, quarters()), ".webp", cv2.IMWRITE_WEBP_QUALITY, 101)
+    height, width = stored_as(orientation, quarters()).shape[:2]
+    block = exif_block(orientation)
+    flags = bytes([0x08, 0, 0, 0]) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    body = b"WEBPVP8X" + (10).to_bytes(4, "little") + flags + still[12:]
+    body += b"EXIF" + len(block).to_bytes(4, "little") + block + b"\0" * (len(block) % 2)
+    return b"RIFF" + len(body).to_bytes(4, "little") + body
+
+
+def _tiff_with_orientation(orientation: int) -> bytes:
+    """An uncompressed TIFF written by hand: OpenCV writes no orientation."""
+    stored = stored_as(orientation, quarters())
+    height, width = stored.shape[:2]
+    entries = [
+        (256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 2),
+        (273, 4, 1, 200), (274, 3, 1, orientation), (277, 3, 1, 3), (278, 4, 1, height), (279, 4, 1, stored.size),
+    ]  # fmt: skip
+    packed = b"".join(
+        tag.to_bytes(2, "little")
+        + kind.to_bytes(2, "little")
+        + count.to_bytes(4, "little")
+        + value.to_bytes(4, "little")
+        for tag, kind, count, value in entries
+    )
+    head = b"II*\0" + (8).to_bytes(4, "little") + len(entries).to_bytes(2, "little") + packed + bytes(4)
+    return head.ljust(200, b"\0") + stored[:, :, ::-1].tobytes()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("make", [_webp_with_exif, _tiff_with_orientation])
+def test_webp_and_tiff_are_turned_once_and_not_twice(orientation: int, make) -> None:
+    picture = read_picture(make(orientation))
+    assert (picture.width, picture.height) == (160, 96)
+    assert close(picture.pixels, quarters())
+
+
+@pytest.mark.parametrize("damage", [b"", b"II*\0", b"II*\0\xff\xff\xff\xff", exif_block(6)[:12], exif_block(99)])
+def test_a_broken_note_about_a_picture_does_not_cost_the_picture(damage: bytes) -> None:
+    whole = encoded(quarters(), ".jpg")
+    body = b"Exif\0\0" + damage
+    noted = whole[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + whole[2:]
+    assert close(read_picture(noted).pixels, quarters())
+
+
+@pytest.mark.parametrize(("side", "factor"), [(383, 1), (384, 2), (768, 4), (1536, 8), (4000, 8)])
+def test_a_big_jpeg_is_decoded_small_but_never_below_twice_the_networks_side(side: int, factor: int) -> None:
+    picture = read_picture(jpeg(side + 100, side))
+    assert (picture.width, picture.height) == (side + 100, side)
+    assert picture.pixels.shape[:2] == (-(-side // factor), -(-(side + 100) // factor))
+
+
+def test_reduced_decoding_still_turns_the_picture_upright() -> None:
+    stored = encoded(stored_as(6, quarters(1000, 800)), ".jpg")
+    picture = read_picture(with_exif(stored, 6))
+    assert (picture.width, picture.height) == (1000, 800)
+    assert close(picture.pixels, quarters(250, 200))
+
+
+@pytest.mark.parametrize("extension", [".png", ".tiff"])
+def test_sixteen_bits_a_channel_become_eight(extension: str) -> None:
+    assert close(read_picture(encoded(quarters().astype(np.uint16) * 257, extension)).pixels, quarters())
+
+
+def test_gray_is_replicated() -> None:
+    gray = quarters()[:, :, 2]
+    assert np.array_equal(read_picture(encoded(gray, ".png")).pixels, np.dstack([gray] * 3))
+
+
+@pytest.mark.parametrize("extension", [".png", ".webp"])
+def test_transparent_parts_show_a_white_page(extension: str) -> None:
+    cut_out = np.dstack([quarters(), np.full((96, 160), 255, np.uint8)])
+    cut_out[:, 80:, 3] = 0
+    pixels = read_picture(encoded(cut_out, extension)).pixels
+    assert (pixels[:, 90:] == 255).all()
+    assert close(pixels[:, :70], quarters()[:, :70])
+
+
+def test_half_transparent_sixteen_bit_pixels_are_blended() -> None:
+    cut_out = np.zeros((8, 8, 4), np.uint16)
+    cut_out[:, :, 3] = 0x8000
+    assert (read_picture(encoded(cut_out, ".png")).pixels == 127).all()
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+@pytest.mark.parametrize("part", [0.02, 0.3, 0.7, 0.95])
+def test_a_picture_cut_off_anywhere_is_refused_and_not_classified_half(extension: str, part: float) -> None:
+    whole = encoded(textured(320, 240), extension)
+    with pytest.raises((PictureUnreadable, PictureUnsupported)) as caught:
+        read_picture(whole[: int(len(whole) * part)])
+    assert caught.value.code in ("picture_unreadable", "picture_unsupported")
+
+
+def test_a_jpeg_without_its_last_two_bytes_is_cut_off() -> None:
+    with pytest.raises(PictureUnreadable, match="ends too early"):
+        read_picture(jpeg()[:-2])
+
+
+def test_the_end_of_an_embedded_thumbnail_is_not_the_end_of_the_picture() -> None:
+    whole = encoded(quarters(), ".jpg")
+    thumbnail = b"\xff\xe2" + (len(whole) + 2).to_bytes(2, "big") + whole
+    with pytest.raises(PictureUnreadable, match="ends too early"):
+        read_picture((whole[:2] + thumbnail + whole[2:])[:-2])
+
+
+def test_twenty_thousand_pixels_a_side_are_refused_without_allocating() -> None:
+    tracemalloc.start()
+    with pytest.raises(PictureTooLarge, match="20,000 x 20,000"):
+        read_picture(png_claiming(20_000, 20_000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000  # the pixels would be 1,200,000,000
+
+
+def test_one_very_long_row_is_refused() -> None:
+    with pytest.raises(PictureTooLarge):
+        read_picture(png_claiming(1_000_000, 10))
+
+
+def test_too_many_bytes_are_refused_unread() -> None:
+    with pytest.raises(PictureTooLarge, match="upload.max_bytes"):
+        read_picture(b"x" * 2000, max_bytes=1999)
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (zip_archive(), "zip"),
+        (b"a cat\nand a dog", "text"),
+        (b"%PDF-1.7", "PDF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (b"\x00\x01\x02\x03", "something else"),
+        (b"", "empty"),
+    ],
+)
+def test_what_is_no_picture_is_called_by_its_name(data: bytes, word: str) -> None:
+    with pytest.raises(PictureUnsupported, match=word):
+        read_picture(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xd8\xff\xd9",
+        b"\xff\xd8" + b"\xff" * 100,
+        b"\xff\xd8\xff\xe0\x00\x10" + b"x" * 100,
+        b"\xff\xd8" + b"\xff\xe0\x00\x02" * 2000,
+        b"\xff\xd8\xff\xda\x00\x02\xff\xd9",
+        png_claiming(0, 10),
+        b"\x89PNG\r\n\x1a\n" + b"\0" * 100,
+        png_claiming(8, 8),
+        b"\x89PNG\r\n\x1a\n" + png_claiming(8, 8)[8:33] + bytes(12 * 70_000),
+        b"RIFF\x04\x00\x00\x00WEBPWHAT",
+        b"RIFF\x14\x00\x00\x00WEBPVP8 " + bytes(20),
+        b"RIFF\x14\x00\x00\x00WEBPVP8L" + bytes(20),
+        b"BM" + bytes(60),
+        b"GIF89a",
+        b"GIF89a\x08\x00\x08\x00\x00\x00\x00\x3b",
+        b"II*\0\xf0\0\0\0",
+        b"II*\0\x08\0\0\0\x01\0" + b"\0\1\4\0\1\0\0\0\x08\0\0\0",
+    ],
+)
+def test_headers_that_lie_get_one_sentence(data: bytes) -> None:
+    with pytest.raises(PictureUnreadable, match=r"^The picture"):
+        read_picture(data)
+
+
+def test_a_small_tiff_with_one_huge_tile_is_refused() -> None:
+    entries = [(256, 8), (257, 8), (322, 60_000), (323, 60_000)]
+    packed = b"".join(t.to_bytes(2, "little") + b"\4\0\1\0\0\0" + v.to_bytes(4, "little") for t, v in entries)
+    with pytest.raises(PictureUnreadable, match="tiles"):
+        read_picture(b"II*\0\x08\0\0\0\x04\0" + packed + bytes(4))
+
+
+def test_random_damage_never_ends_in_anything_but_a_picture_or_a_sentence() -> None:
+    random = np.random.default_rng(3)
+    for extension in FORMATS:
+        whole = np.frombuffer(encoded(textured(120, 90), extension), np.uint8)
+        for _ in range(120):
+            damaged = whole.copy()
+            places = random.integers(0, min(len(damaged), 400), 6)
+            damaged[places] = random.integers(0, 256, 6)
+            try:
+                picture = read_picture(damaged.tobytes(), max_pixels=1_000_000)
+            except LookoutError as error:
+                assert error.detail
+                assert error.remedy
+            else:
+                assert picture.pixels.dtype == np.uint8
+                assert picture.pixels.ndim == 3
+
+
+def test_opencv_itself_would_refuse_what_got_past_us() -> None:
+    """The second lock: read when the library loads, so it is tried in a process of its own."""
+    code = (
+        "import service.pipeline.pictures, cv2, numpy as np, sys\n"
+        "try: sys.exit(cv2.imdecode(np.frombuffer(sys.stdin.buffer.read(), np.uint8), 1) is not None)\n"
+        "except cv2.error as error: sys.exit(0 if 'MAX_IMAGE_PIXELS' in str(error) else 3)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=png_claiming(20_000, 20_000), timeout=60, check=False, env={}
+    )
+    assert done.returncode == 0
+
+
+def test_the_header_alone_tells_the_upright_size() -> None:
+    assert read_header(with_exif(encoded(quarters(), ".jpg"), 6)).upright_size == (96, 160)
