@@ -1,0 +1,125 @@
+// The answer, readable across a room: word, drawing, tone and since when. Grey and "last seen" when it is not of now.
+
+import { byId, setAttribute, setIcon, setText, setVariable } from "./dom.js";
+import { drawingOf, titleOf, toneOf } from "./labels.js";
+import { sinceReceived, situation } from "./situation.js";
+import { clock, duration, percent, t } from "./words.js";
+
+const STATE_ICONS = {
+  connecting: "wait",
+  starting: "wait",
+  stale: "frozen",
+  late: "lost",
+  lost: "lost",
+  refused: "lost",
+  absent: "absent",
+  failed: "failed",
+  paused: "paused",
+  ended: "ended",
+};
+// A screen reader hears a change once it has settled, not each flicker.
+const SAY_AFTER_MS = 700;
+
+/** @param {ReturnType<typeof import("./store.js").createStore>} store */
+export function mountAnswer(store) {
+  const plate = byId("plate");
+  const word = byId("word");
+  const announce = announcer(byId("announce"));
+  store.watch((page) => {
+    const told = answerOf(page);
+    setAttribute(plate, "data-tone", told.tone);
+    setIcon(byId("glyph"), told.icon);
+    setText(byId("eyebrow"), told.eyebrow);
+    setText(word, told.word);
+    setText(byId("since"), told.since);
+    setVariable(plate, "--ems", widthInEms(word, told.word));
+    document.title = told.current ? `${told.word} · Lookout` : `${t(`chip.${situation(page)}`)} · Lookout`;
+    announce(told.say);
+  });
+}
+
+/**
+ * @param {import("./store.js").Page} page
+ * @returns {{tone: string, icon: string, eyebrow: string, word: string, since: string, say: string, current: boolean}}
+ */
+export function answerOf(page) {
+  const now = situation(page);
+  const live = page.live;
+  // A picture that does not get here takes nothing from an answer that does.
+  if (live && (now === "late" || now === "live")) return live.answer.current ? current(page) : old(page, "stale");
+  return live && now !== "paused" ? old(page, now) : nothing(now);
+}
+
+function current(page) {
+  const { live } = page;
+  const { answer } = live;
+  const title = answer.label === null ? t(`answer.${answer.reason}`) : titleOf(answer.label, live.model?.titles);
+  const for_ = t("answer.for", { time: duration(answer.for_s + sinceReceived(page)) });
+  const since = t("answer.since", { clock: clock(answer.since) });
+  const none = answer.reason === "reject" ? "none" : "unsure";
+  return {
+    tone: answer.label === null ? none : toneOf(live, answer.label),
+    icon: answer.label === null ? none : drawingOf(live, answer.label),
+    eyebrow: "",
+    word: title,
+    since: `${for_} · ${since}`,
+    say: answer.label === null ? title : t("answer.say", { title, percent: percent(answer.probability ?? 0) }),
+    key: `${answer.label}|${answer.reason}`,
+    current: true,
+  };
+}
+
+function old(page, now) {
+  const { answer, prediction, model } = page.live;
+  if (answer.label === null) return nothing(now);
+  const title = titleOf(answer.label, model?.titles);
+  const ago = prediction ? prediction.age_ms / 1000 + sinceReceived(page) : answer.for_s + sinceReceived(page);
+  return {
+    tone: "old",
+    icon: drawingOf(page.live, answer.label),
+    eyebrow: t("answer.last"),
+    word: title,
+    since: t("answer.ago", { time: duration(ago) }),
+    say: t("answer.say.last", { state: t(`chip.${now}`), title }),
+    key: `${now}|${answer.label}`,
+    current: false,
+  };
+}
+
+function nothing(now) {
+  const word = t(`answer.${now}`);
+  return { tone: "old", icon: STATE_ICONS[now], eyebrow: "", word, since: "", say: word, key: now, current: false };
+}
+
+/** @param {import("./situation.js").Kind} now @returns {string} the symbol for a state of the page */
+export function iconOf(now) {
+  return STATE_ICONS[now] ?? "live";
+}
+
+function announcer(node) {
+  let saidKey = "";
+  let timer = 0;
+  return (told) => {
+    const key = told.replace(/\d+/g, "");
+    if (key === saidKey) return;
+    saidKey = key;
+    clearTimeout(timer);
+    timer = setTimeout(() => setText(node, told), SAY_AFTER_MS);
+  };
+}
+
+const pen = document.createElement("canvas").getContext("2d");
+const widths = new Map();
+
+// The longest part that cannot be broken, measured in the font really used: the word then fills its plate in any font.
+function widthInEms(node, text) {
+  const style = getComputedStyle(node);
+  const font = `${style.fontWeight} 100px ${style.fontFamily}`;
+  const key = font + text;
+  if (!widths.has(key)) {
+    pen.font = font;
+    const parts = text.split(/\s+/).map((part) => pen.measureText(part).width / 100);
+    widths.set(key, Math.max(1.2, ...parts).toFixed(2));
+  }
+  return widths.get(key);
+}

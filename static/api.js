@@ -1,0 +1,54 @@
+// Calls to the service. Addresses are relative to the page, so that a sub-path behind a proxy works.
+
+const PATIENCE_MS = 30_000;
+
+/** An error the service explained: what happened, and what helps. */
+export class Problem extends Error {
+  /** @param {{title?: string, detail?: string, remedy?: string, code?: string, status?: number}} told */
+  constructor(told) {
+    super(told.detail || told.title || "");
+    this.code = told.code ?? "error";
+    this.status = told.status ?? 0;
+    this.title = told.title ?? "";
+    this.detail = told.detail ?? "";
+    this.remedy = told.remedy ?? "";
+  }
+}
+
+/** @param {string} path @returns {URL} the address of something the service offers */
+export function address(path) {
+  return new URL(path, document.baseURI);
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {{json?: unknown, body?: BodyInit, type?: string, patience?: number}} [more]
+ * @returns {Promise<any>} the answer's JSON
+ * @throws {Problem}
+ */
+export async function call(method, path, more = {}) {
+  const headers = { Accept: "application/json" };
+  let body = more.body;
+  if (more.type) headers["Content-Type"] = more.type;
+  if ("json" in more) {
+    headers["Content-Type"] = "application/json";
+    body = JSON.stringify(more.json);
+  }
+  const signal = AbortSignal.timeout(more.patience ?? PATIENCE_MS);
+  let response;
+  try {
+    response = await fetch(address(path), { method, headers, body, signal, credentials: "same-origin" });
+  } catch (error) {
+    throw new Problem({ code: "unreachable", detail: String(error.message ?? error) });
+  }
+  const told = await response.json().catch(() => null);
+  if (response.ok) return told;
+  if (response.status === 401 && path !== "api/login") goToLogin();
+  throw new Problem({ status: response.status, title: response.statusText, ...(told ?? {}) });
+}
+
+/** Leaves for the login page, which comes back here. */
+export function goToLogin() {
+  window.location.replace(address("login"));
+}

@@ -1,0 +1,44 @@
+// A bar for each label: how likely the smoothed answer takes it to be, and the mark at which it becomes the answer.
+
+import { byId, el, icon, setAttribute, setIcon, setText, setVariable } from "./dom.js";
+import { drawingOf, labelsShown, titleOf, toneOf } from "./labels.js";
+import { percent, t } from "./words.js";
+
+/** @param {ReturnType<typeof import("./store.js").createStore>} store */
+export function mountBars(store) {
+  const list = byId("bars");
+  const rows = [];
+  store.watch(({ live }) => {
+    const labels = live?.model ? labelsShown(live) : [];
+    while (rows.length < labels.length) rows.push(addRow(list));
+    while (rows.length > labels.length) rows.pop().item.remove();
+    labels.forEach((label, i) => renderRow(rows[i], live, label));
+  });
+}
+
+function addRow(list) {
+  const drawing = icon("circle", "bar-icon");
+  const name = el("span", { className: "bar-name" });
+  const fill = el("span", { className: "bar-fill" });
+  const mark = el("span", { className: "bar-mark" });
+  const track = el("span", { className: "bar-track", aria: { hidden: "true" } }, fill, mark);
+  const value = el("span", { className: "bar-value" });
+  const item = el("li", { className: "bar-row" }, drawing, name, track, value);
+  list.append(item);
+  return { item, drawing, name, fill, mark, value };
+}
+
+function renderRow(row, live, label) {
+  const probability = live.answer.probabilities[label] ?? 0;
+  const threshold = live.answer.thresholds[label];
+  setAttribute(row.item, "data-tone", toneOf(live, label));
+  setIcon(row.drawing, drawingOf(live, label));
+  setText(row.name, titleOf(label, live.model.titles));
+  setText(row.value, percent(probability));
+  setVariable(row.fill, "--p", probability.toFixed(3));
+  row.mark.hidden = !threshold;
+  if (threshold) {
+    setVariable(row.mark, "--p", threshold.enter);
+    row.item.title = t("bars.enter", { n: percent(threshold.enter) });
+  }
+}

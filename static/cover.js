@@ -1,0 +1,168 @@
+// The words laid over the picture when it is not live: what is the matter, what helps, what happens next.
+
+import { call } from "./api.js";
+import { iconOf } from "./answer.js";
+import { byId, el, icon, setAttribute, setText, show } from "./dom.js";
+import { frameAge, sinceReceived, situation } from "./situation.js";
+import { complain } from "./problems.js";
+import { duration, has, t } from "./words.js";
+
+const ABSENT_HEADLINES = {
+  camera_busy: "cover.absent.busy",
+  camera_denied: "cover.absent.denied",
+  camera_silent: "cover.absent.silent",
+  camera_unsupported: "cover.absent.unsupported",
+};
+
+/**
+ * @param {ReturnType<typeof import("./store.js").createStore>} store
+ * @param {{retry: () => void, openPhoto: () => void}} act
+ */
+export function mountCover(store, act) {
+  const cover = byId("cover");
+  const parts = build(cover, act);
+  store.watch((page) => {
+    const now = situation(page);
+    show(cover, now !== "live");
+    if (now === "live") return;
+    const told = tell(now, page);
+    setAttribute(cover, "data-situation", now);
+    setAttribute(parts.drawing.querySelector("use"), "href", `#i-${iconOf(now)}`);
+    setText(parts.headline, told.headline);
+    setText(parts.more, told.more ?? "");
+    show(parts.more, Boolean(told.more));
+    facts(parts.facts, told.facts ?? []);
+    setText(parts.next, told.next ?? "");
+    show(parts.retry, now === "lost");
+    show(parts.resume, now === "paused");
+    show(parts.photo, now === "absent" || now === "ended");
+    show(parts.demo, now === "absent" && page.live.camera.source !== "demo");
+    setText(parts.retry, t("cover.retry.now"));
+    setText(parts.resume.lastChild, t("resume"));
+    setText(parts.photo.lastChild, t("cover.photo"));
+    setText(parts.demo, t("cover.demo"));
+  });
+}
+
+function build(cover, act) {
+  const drawing = icon("wait", "cover-icon");
+  const headline = el("p", { className: "cover-headline" });
+  const more = el("p", { className: "cover-more" });
+  const list = el("dl", { className: "cover-facts" });
+  const next = el("p", { className: "cover-next" });
+  const retry = el("button", { type: "button", className: "button", onclick: act.retry });
+  const resume = el("button", { type: "button", className: "button main", id: "resume", onclick: unpause }, icon("play"), el("span"));
+  const photo = el("button", { type: "button", className: "button main", onclick: act.openPhoto }, icon("photo"), el("span"));
+  const demo = el("button", { type: "button", className: "button", id: "demo", onclick: showDemo });
+  const buttons = el("div", { className: "buttons" }, resume, photo, demo, retry);
+  cover.append(el("div", { className: "cover-inner" }, drawing, headline, more, list, next, buttons));
+  return { drawing, headline, more, facts: list, next, retry, resume, photo, demo };
+}
+
+async function unpause() {
+  await call("PUT", "api/paused", { json: false }).catch(complain);
+}
+
+async function showDemo() {
+  await call("PATCH", "api/settings", { json: { camera: { source: "demo" } } }).catch(complain);
+}
+
+function tell(now, page) {
+  const camera = page.live?.camera;
+  const name = camera ? camera.name || camera.source : "";
+  switch (now) {
+    case "lost":
+      return {
+        headline: t("cover.lost", { time: duration((page.now - page.lostAt) / 1000 + 1) }),
+        more: t("cover.lost.more"),
+        next: countdown(page.retryAt === null ? null : (page.retryAt - page.now) / 1000),
+      };
+    case "refused":
+      return { headline: t("cover.refused"), more: page.refusal };
+    case "stale":
+      return {
+        headline: t("cover.stale", { time: duration(frameAge(page) ?? 0) }),
+        more: camera.reason ?? t(camera.status === "opening" ? "cover.stale.opening" : "cover.stale.stalled"),
+        facts: remedy(camera.remedy),
+        next: retry(page),
+      };
+    case "late":
+      return {
+        headline: t("cover.late", { time: duration((page.now - (page.picture?.at ?? page.openedAt)) / 1000) }),
+        more: t("cover.late.more"),
+      };
+    case "absent":
+      return {
+        headline: t(ABSENT_HEADLINES[camera.code] ?? "cover.absent"),
+        facts: [
+          { name: t("cover.tried"), text: camera.source === "auto" ? t("cover.tried.auto") : camera.source },
+          ...(camera.reason ? [{ name: t("cover.missing"), text: camera.reason }] : []),
+          ...remedy(camera.remedy),
+        ],
+        next: retry(page),
+      };
+    case "failed":
+      return {
+        headline: t("cover.failed"),
+        more: page.live.fault?.reason ?? t("cover.failed.more"),
+        facts: remedy(page.live.fault?.remedy),
+      };
+    case "starting":
+      return { headline: t("cover.starting"), more: camera.reason ?? t("cover.starting.more", { name }), next: retry(page) };
+    case "ended":
+      return { headline: t("cover.ended"), more: t("cover.ended.more", { name }) };
+    default:
+      return { headline: t(`cover.${now}`), more: has(`cover.${now}.more`) ? t(`cover.${now}.more`) : "" };
+  }
+}
+
+function remedy(text) {
+  return text ? [{ name: t("cover.remedy"), text, copy: true }] : [];
+}
+
+function retry(page) {
+  const left = page.live.camera.retry_in_s;
+  return left === null || left === undefined ? "" : countdown(left - sinceReceived(page));
+}
+
+function countdown(seconds) {
+  if (seconds === null) return "";
+  return seconds < 1 ? t("cover.retrying") : t("cover.retry", { time: duration(Math.ceil(seconds)) });
+}
+
+// Rebuilt only when the words change: somebody may be selecting them.
+function facts(list, wanted) {
+  const key = JSON.stringify(wanted);
+  if (list.dataset.key === key) return;
+  list.dataset.key = key;
+  list.hidden = wanted.length === 0;
+  list.replaceChildren(
+    ...wanted.flatMap((fact) => [el("dt", {}, fact.name), el("dd", {}, ...(fact.copy ? withCommands(fact.text) : [fact.text]))]),
+  );
+}
+
+/**
+ * A remedy with its command, if it names one, in a box that can be copied.
+ * @param {string} text  a sentence, the command behind its last colon or between backquotes
+ * @returns {(Node | string)[]}
+ */
+export function withCommands(text) {
+  const found = text.match(/^(.*?)`([^`]+)`(.*)$/s) ?? text.match(/^(.*?: )((?:sudo |lookout |rpicam-|libcamera-|ls |apt |v4l2-)[^.]*[^.\s])(\.?)$/s);
+  if (!found) return [text];
+  const [, before, command, after] = found;
+  const button = el("button", { type: "button", className: "copy", onclick: () => copy(command, button) }, t("copy"));
+  const box = el("span", { className: "command" }, el("code", {}, command), button);
+  return [before, box, after === "." ? "" : after];
+}
+
+async function copy(text, button) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Without HTTPS browsers offer no clipboard: select it, so that one key press copies.
+    window.getSelection().selectAllChildren(button.previousElementSibling);
+    return;
+  }
+  button.textContent = t("copied");
+  setTimeout(() => (button.textContent = t("copy")), 1500);
+}

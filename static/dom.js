@@ -1,0 +1,62 @@
+// Small helpers to build and update the page; they write only what changed, so that nothing flickers or is re-read.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {Record<string, unknown>} [properties]  properties of the element; `data` and `aria` are maps of attributes
+ * @param {...(Node | string | null)} children
+ * @returns {HTMLElementTagNameMap[T]}
+ */
+export function el(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  const { data = {}, aria = {}, ...plain } = properties;
+  Object.assign(node, plain);
+  for (const [name, value] of Object.entries(data)) node.dataset[name] = value;
+  for (const [name, value] of Object.entries(aria)) node.setAttribute(name === "role" ? name : `aria-${name}`, value);
+  node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+/** @param {string} name  a symbol of index.html @param {string} [kind]  its class @returns {SVGElement} */
+export function icon(name, kind = "icon") {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", kind);
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** @param {Element} svg an icon @param {string} name the symbol it shall show */
+export function setIcon(svg, name) {
+  const use = svg.localName === "use" ? svg : svg.querySelector("use");
+  if (use.getAttribute("href") !== `#i-${name}`) use.setAttribute("href", `#i-${name}`);
+}
+
+/** @param {Node} node @param {string} text */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** @param {Element} node @param {string} name @param {string} value */
+export function setAttribute(node, name, value) {
+  if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+}
+
+/** @param {HTMLElement} node @param {boolean} shown */
+export function show(node, shown) {
+  if (node.hidden === shown) node.hidden = !shown;
+}
+
+/** @param {string} id @returns {any} the element of that id, which index.html promises */
+export function byId(id) {
+  return document.getElementById(id);
+}
+
+/** @param {HTMLElement} node @param {string} name a custom property @param {string | number} value */
+export function setVariable(node, name, value) {
+  if (node.style.getPropertyValue(name) !== String(value)) node.style.setProperty(name, String(value));
+}

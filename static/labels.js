@@ -1,0 +1,48 @@
+// How a label looks and is called: its name in the reader's language, its drawing, its hue. Never the hue alone.
+
+import { has, t } from "./words.js";
+
+const DRAWN = new Set(["cat", "dog"]);
+const SHAPES = ["circle", "square", "triangle", "diamond", "ring", "cross"];
+const HUES = 6;
+
+/** @param {object} live a state @returns {string[]} all labels of the model in use */
+export function labelsOf(live) {
+  return live.model?.labels ?? Object.keys(live.answer.probabilities);
+}
+
+/** @param {object} live @param {string} label @returns {boolean} whether it stands for "none of the others" */
+export function isReject(live, label) {
+  return !(label in live.answer.thresholds);
+}
+
+/** @param {string} label @param {Record<string, string>} [titles] the card's @returns {string} */
+export function titleOf(label, titles = {}) {
+  return has(`label.${label}`) ? t(`label.${label}`) : (titles[label] ?? label);
+}
+
+/** @param {object} live @param {string} label @returns {string} the symbol that stands for it */
+export function drawingOf(live, label) {
+  if (DRAWN.has(label)) return label;
+  if (isReject(live, label)) return "none";
+  return SHAPES[Math.max(0, labelsOf(live).indexOf(label)) % SHAPES.length];
+}
+
+/** @param {object} live @param {string} label @returns {string} its tone in style.css: hue0 … hue5 or none */
+export function toneOf(live, label) {
+  if (isReject(live, label)) return "none";
+  return `hue${Math.max(0, labelsOf(live).indexOf(label)) % HUES}`;
+}
+
+/**
+ * The labels worth a line of their own: all of a small model's, the likeliest of a large one's.
+ * @param {object} live
+ * @param {number} most
+ * @returns {string[]}
+ */
+export function labelsShown(live, most = 6) {
+  const all = labelsOf(live);
+  if (all.length <= most) return all;
+  const { probabilities } = live.answer;
+  return [...all].sort((a, b) => probabilities[b] - probabilities[a]).slice(0, most - 1);
+}

@@ -1,0 +1,61 @@
+// The live picture: decoded and drawn once each, closed at once, and wiped when nobody may see it any more.
+
+import { byId, setAttribute, setVariable } from "./dom.js";
+import { situation } from "./situation.js";
+import { t } from "./words.js";
+
+const SMALL = 640;
+const LARGE = 1280;
+
+/**
+ * @param {ReturnType<typeof import("./store.js").createStore>} store
+ * @returns {{pictureWidth: () => number, onPicture: (header: object, jpeg: Blob) => Promise<void>}}
+ */
+export function mountPicture(store) {
+  const frame = byId("frame");
+  const canvas = byId("picture");
+  const context = canvas.getContext("2d", { alpha: false });
+
+  async function onPicture(header, jpeg) {
+    const bitmap = await createImageBitmap(jpeg);
+    try {
+      if (store.get().live?.status === "paused") return;
+      if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
+        canvas.width = bitmap.width;
+        canvas.height = bitmap.height;
+      }
+      context.drawImage(bitmap, 0, 0);
+      const { width, height } = bitmap;
+      store.set({ picture: { sequence: header.sequence, width, height, at: performance.now() } });
+    } finally {
+      bitmap.close(); // Without it the browser keeps every frame until it feels like collecting them.
+    }
+  }
+
+  function wipe() {
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    store.set({ picture: null });
+  }
+
+  store.watch((page) => {
+    const now = situation(page);
+    setAttribute(frame, "data-situation", now);
+    const { live, picture } = page;
+    const shape = picture ?? (live?.camera.width ? live.camera : null);
+    if (shape) setVariable(frame.parentElement, "--shape", (shape.width / shape.height).toFixed(4));
+    frame.dataset.empty = String(!picture);
+    setAttribute(canvas, "aria-label", describe(now, page));
+    // Paused means that nothing is seen: the last picture goes, too.
+    if (picture && (now === "paused" || now === "absent")) wipe();
+  });
+
+  return {
+    onPicture,
+    pictureWidth: () => (frame.clientWidth * window.devicePixelRatio > SMALL * 1.2 ? LARGE : SMALL),
+  };
+}
+
+function describe(now, page) {
+  if (!page.picture) return t("picture.none");
+  return now === "live" ? t("picture.live", { name: page.live.camera.name || page.live.camera.source }) : t("picture.frozen");
+}

@@ -1,0 +1,34 @@
+// A short message at the foot of the page: what did not work and what helps, or that something did work.
+
+import { Problem } from "./api.js";
+import { el } from "./dom.js";
+import { t } from "./words.js";
+
+const STAYS_MS = 9000;
+let box = null;
+let timer = 0;
+
+/** @param {unknown} error @returns {string[]} what happened, and what helps, in sentences */
+export function explain(error) {
+  if (!(error instanceof Problem)) return [t("problem.title"), String(error)];
+  if (error.code === "unreachable") return [t("problem.unreachable"), ""];
+  return [error.detail || error.title || t("problem.title"), error.remedy];
+}
+
+/** @param {unknown} error  shown to the reader; anything that is not the service's own is logged, too */
+export function complain(error) {
+  if (!(error instanceof Problem)) console.error(error);
+  tell(...explain(error));
+}
+
+/** @param {...string} sentences */
+export function tell(...sentences) {
+  if (!box) {
+    box = el("div", { className: "message", aria: { role: "status" } });
+    document.body.append(box);
+  }
+  box.replaceChildren(...sentences.filter(Boolean).map((sentence) => el("p", {}, sentence)));
+  box.hidden = false;
+  clearTimeout(timer);
+  timer = setTimeout(() => (box.hidden = true), STAYS_MS);
+}

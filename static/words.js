@@ -1,0 +1,85 @@
+// Says things in the chosen language: texts, durations, percentages, label names.
+
+import { TEXTS } from "./texts.js";
+
+const KEY = "lookout.language";
+let language = preferred();
+
+function preferred() {
+  const wished = kept() ?? [...(navigator.languages ?? []), navigator.language].find(Boolean) ?? "en";
+  return wished.toLowerCase().startsWith("zh") ? "zh-Hant" : "en";
+}
+
+function kept() {
+  try {
+    return localStorage.getItem(KEY);
+  } catch {
+    return null; // Storage may be forbidden; then the browser's language counts.
+  }
+}
+
+/** Switches to the other language and remembers it. */
+export function switchLanguage() {
+  language = language === "en" ? "zh-Hant" : "en";
+  try {
+    localStorage.setItem(KEY, language);
+  } catch {
+    // Not remembered, then.
+  }
+  translatePage();
+}
+
+/** @param {string} key @returns {boolean} */
+export function has(key) {
+  return key in TEXTS[language];
+}
+
+/** @param {string} key @param {Record<string, string | number>} [values] @returns {string} */
+export function t(key, values = {}) {
+  const text = TEXTS[language][key] ?? TEXTS.en[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+}
+
+/** Puts the words of the chosen language where index.html asks for them. */
+export function translatePage() {
+  document.documentElement.lang = t("language.code");
+  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
+  for (const node of document.querySelectorAll("[data-t-label]")) node.setAttribute("aria-label", t(node.dataset.tLabel));
+}
+
+/** @param {number} seconds @returns {string} "8 s", "2 min", "3 h 5 min", "4 days" */
+export function duration(seconds) {
+  const s = Math.max(0, Math.floor(seconds));
+  if (s < 60) return t("unit.s", { n: s });
+  if (s < 3600) return t("unit.min", { n: Math.floor(s / 60) });
+  const hours = Math.floor(s / 3600);
+  const minutes = Math.floor((s % 3600) / 60);
+  if (hours < 48) return minutes ? t("unit.h.min", { h: hours, m: minutes }) : t("unit.h", { n: hours });
+  return t("unit.d", { n: Math.floor(hours / 24) });
+}
+
+/** @param {number} probability 0..1 @returns {string} never 100 % unless it is */
+export function percent(probability) {
+  const n = probability >= 0.995 && probability < 1 ? 99 : Math.round(probability * 100);
+  return t("unit.percent", { n });
+}
+
+/** @param {string} moment RFC 3339 @returns {string} the time of day here */
+export function clock(moment) {
+  return new Date(moment).toLocaleTimeString(t("language.code"), { hour: "2-digit", minute: "2-digit", hour12: false });
+}
+
+/** @param {number} n @returns {string} with thousands told apart */
+export function whole(n) {
+  return n.toLocaleString(t("language.code"));
+}
+
+/** @param {number} n @param {number} digits @returns {string} always with that many digits behind the point */
+export function decimal(n, digits) {
+  return n.toLocaleString(t("language.code"), { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** @param {number} bytes @returns {string} */
+export function megabytes(bytes) {
+  return `${whole(Math.round(bytes / 1e6))} MB`;
+}
