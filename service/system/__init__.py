@@ -1,0 +1,1 @@
+"""The machine: systemd, temperature, disk; readable without a Pi."""
