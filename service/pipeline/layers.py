@@ -1,0 +1,243 @@
+"""The layer table: what each layer of a convolutional network does to the picture's size, and what it costs.
+
+The arithmetic is here, plain and without dependencies; `layers_onnx.py` reads the graph (and alone imports onnx).
+The table is computed once, when a model's card is written, and kept beside it as `layers.json`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from service.errors import ModelRejected
+
+SCHEMA = "lookout-layers-1"
+LAYERS_FILE = "layers.json"
+
+Sides = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window sliding over a picture: what convolution and pooling have in common.
+
+    kernel, stride, dilation: one number per axis, (height, width) for pictures.
+    padding: all beginnings, then all ends, as ONNX writes it: (top, left, bottom, right).
+    ceil_mode: whether a last, incomplete step counts.
+    """
+
+    kernel: Sides
+    stride: Sides
+    padding: Sides
+    dilation: Sides
+    ceil_mode: bool = False
+
+    @property
+    def extent(self) -> Sides:
+        """Pixels the kernel spans on each axis: dilation · (kernel − 1) + 1."""
+        return tuple(d * (f - 1) + 1 for f, d in zip(self.kernel, self.dilation, strict=True))
+
+    def output_size(self, size: Sides) -> Sides:
+        """Positions of the window on each axis of a picture of this size."""
+        axes = len(self.kernel)
+        return tuple(
+            window_positions(
+                size[i], self.extent[i], self.stride[i], self.padding[i], self.padding[axes + i], self.ceil_mode
+            )
+            for i in range(axes)
+        )
+
+
+def window_positions(n: int, f: int, s: int, before: int, after: int, ceil_mode: bool = False) -> int:
+    """floor((n + before + after − f) / s) + 1: how often a window of f fits n padded pixels in steps of s.
+
+    With ceil_mode the incomplete last step counts as well, unless it would begin in the padding behind the picture.
+    """
+    room = n + before + after - f
+    if not ceil_mode:
+        return room // s + 1
+    positions = -(-room // s) + 1
+    return positions - 1 if (positions - 1) * s >= n + before else positions
+
+
+def same_padding(n: int, f: int, s: int, upper: bool = True) -> tuple[int, int]:
+    """Padding (before, after) that yields ceil(n / s) positions: TensorFlow's SAME; an odd pixel goes to the end."""
+    total = max(0, (math.ceil(n / s) - 1) * s + f - n)
+    small, large = total // 2, total - total // 2
+    return (small, large) if upper else (large, small)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceptiveField:
+    """The part of the input that one unit sees, in input pixels, padding included.
+
+    size: its sides (height, width). jump: distance between the fields of neighbouring units.
+    """
+
+    size: Sides
+    jump: Sides
+
+    def through(self, window: Window) -> ReceptiveField:
+        """The field behind a window: r + (f − 1)·j, and j·s."""
+        return ReceptiveField(
+            tuple(r + (f - 1) * j for r, f, j in zip(self.size, window.extent, self.jump, strict=True)),
+            tuple(j * s for j, s in zip(self.jump, window.stride, strict=True)),
+        )
+
+    def over_all(self, size: Sides) -> ReceptiveField:
+        """The field of a unit that takes in every one of `size` units of its input."""
+        return ReceptiveField(
+            tuple(r + (n - 1) * j for r, n, j in zip(self.size, size, self.jump, strict=True)), self.jump
+        )
+
+    def joined(self, other: ReceptiveField) -> ReceptiveField:
+        """The field of a sum or concatenation of two branches."""
+        return ReceptiveField(
+            tuple(max(a, b) for a, b in zip(self.size, other.size, strict=True)),
+            tuple(max(a, b) for a, b in zip(self.jump, other.jump, strict=True)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One row. Shapes are as the graph has them, the number of pictures first; None where they are not known.
+
+    main: whether the network's answer depends on it; only such layers are in the totals.
+    parameters: learned numbers of this layer; of BatchNormalization scale and shift, not its running statistics.
+    multiply_adds: of convolutions and matrix products, for one run; everything else counts nothing.
+    """
+
+    name: str
+    operator: str
+    window: Window | None
+    groups: int
+    input: Sides | None
+    output: Sides | None
+    field: ReceptiveField | None
+    parameters: int
+    multiply_adds: int
+    main: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        """The row for `layers.json` and the API, with n, p, f, s of the size formula for each axis."""
+        window, field = self.window, self.field
+        return {
+            "name": self.name,
+            "operator": self.operator,
+            "kernel": window and window.kernel,
+            "stride": window and window.stride,
+            "padding": window and window.padding,
+            "dilation": window and window.dilation,
+            "ceil_mode": bool(window and window.ceil_mode),
+            "groups": self.groups,
+            "input": self.input,
+            "output": self.output,
+            "receptive_field": field and field.size,
+            "jump": field and field.jump,
+            "parameters": self.parameters,
+            "multiply_adds": self.multiply_adds,
+            "main": self.main,
+            "formula": self._formula(),
+        }
+
+    def _formula(self) -> list[dict[str, Any]] | None:
+        window = self.window
+        if window is None or self.input is None or self.output is None:
+            return None
+        axes = len(window.kernel)
+        return [
+            {
+                "axis": _axis_name(i, axes),
+                "n": self.input[-axes + i],
+                # Unequal padding has no single p; half of both sides together keeps the formula true.
+                "p": _whole((window.padding[i] + window.padding[axes + i]) / 2),
+                "f": window.extent[i],
+                "s": window.stride[i],
+                "rounding": "ceil" if window.ceil_mode else "floor",
+                "size": self.output[-axes + i],
+            }
+            for i in range(axes)
+        ]
+
+
+def _axis_name(index: int, axes: int) -> str:
+    return ("depth", "height", "width")[3 - axes :][index] if axes <= 3 else str(index)
+
+
+def _whole(number: float) -> int | float:
+    return int(number) if number.is_integer() else number
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTable:
+    """All layers of one graph, in order, with the totals of those that the answer depends on.
+
+    file, sha256: the graph the table was read from. parameters: shared ones count once.
+    """
+
+    file: str
+    sha256: str
+    input_name: str
+    input_shape: Sides
+    output_name: str
+    layers: tuple[Layer, ...]
+    parameters: int
+    multiply_adds: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `layers.json`; made of lists, numbers and strings alone."""
+        table = {
+            "schema": SCHEMA,
+            "graph": {"file": self.file, "sha256": self.sha256},
+            "input": {"name": self.input_name, "shape": self.input_shape},
+            "output": self.output_name,
+            "layers": [layer.as_json() for layer in self.layers],
+            "totals": {"parameters": self.parameters, "multiply_adds": self.multiply_adds},
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(table))
+        return plain
+
+
+def layer_table(graph: Path | str, shape: Sequence[int] | None = None, output: str | None = None) -> LayerTable:
+    """The layer table of an ONNX file.
+
+    shape: the input's shape where the graph leaves it open; an open first number (of pictures) counts as 1.
+    output: the output whose layers make the totals; by default `logits`, else `probabilities`, else the first.
+    Raises ModelRejected when the file is no ONNX graph or leaves its size open.
+    """
+    from service.pipeline.layers_onnx import read_layers_of_graph
+
+    return read_layers_of_graph(Path(graph), tuple(shape) if shape is not None else None, output)
+
+
+def write_layers(folder: Path) -> LayerTable:
+    """Compute the table for the model in this folder and keep it there as `layers.json`, bound to its graph's hash.
+
+    The graph is the card's fp32 file, else its first. Raises ModelRejected.
+    """
+    try:
+        files = json.loads((folder / "card.json").read_text("utf-8"))["files"]
+        name = files["fp32" if "fp32" in files else next(iter(files))]["file"]
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+        raise ModelRejected(
+            f"{folder / 'card.json'} names no graph to make the layer table from ({error!r}).",
+            "Write the card first: lookout models add FILE.onnx --labels FILE.",
+        ) from error
+    table = layer_table(folder / str(name))
+    text = json.dumps(table.to_json(), indent=1, ensure_ascii=False) + "\n"
+    target, fresh = folder / LAYERS_FILE, folder / f".{LAYERS_FILE}.{os.getpid()}"
+    fresh.write_text(text, "utf-8")
+    fresh.replace(target)
+    return table
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
