@@ -52,9 +52,9 @@ def to_bgr(pixels: Pixels, name: str, width: int, height: int) -> Pixels:
         elif name == "MJPEG" and pixels.ndim == 1:
             picture = _decoded(pixels)
         elif name == "MJPEG":
-            picture = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)  # picamera2 has decoded it to R, G, B already
+            picture = _uint8(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))  # picamera2 has decoded it to R, G, B already
         else:
-            picture = cv2.cvtColor(_packed(pixels, name), _CODES[name])[:height, :width]
+            picture = _uint8(cv2.cvtColor(_packed(pixels, name), _CODES[name]))[:height, :width]
     except KeyError:
         raise CameraUnsupported(
             f"The camera delivers the pixel format {name}, which cannot be converted.", "Choose another camera."
@@ -66,6 +66,10 @@ def to_bgr(pixels: Pixels, name: str, width: int, height: int) -> Pixels:
             f"A picture said to be {name} of {width} x {height} came as an array of shape {pixels.shape}.",
             "Choose another size with camera.width and camera.height.",
         )
+    return picture
+
+
+def _uint8(picture: object) -> Pixels:
     return np.asarray(picture, dtype=np.uint8)
 
 
@@ -79,15 +83,15 @@ def _packed(pixels: Pixels, name: str) -> Pixels:
 
 def _decoded(pixels: Pixels) -> Pixels:
     picture = cv2.imdecode(pixels, cv2.IMREAD_COLOR)
-    return pixels[:0] if picture is None else np.asarray(picture, dtype=np.uint8)
+    return pixels[:0] if picture is None else _uint8(picture)
 
 
 def upright(picture: Pixels, rotate: int, flip: str) -> Pixels:
     """The picture rotated clockwise by 0, 90, 180 or 270 degrees, then flipped; may be a view of the input."""
     if rotate:
-        picture = np.asarray(cv2.rotate(picture, _TURNS[rotate]), dtype=np.uint8)
+        picture = _uint8(cv2.rotate(picture, _TURNS[rotate]))
     if flip != "none":
-        picture = np.asarray(cv2.flip(picture, _FLIPS[flip]), dtype=np.uint8)
+        picture = _uint8(cv2.flip(picture, _FLIPS[flip]))
     return picture
 
 

@@ -120,7 +120,7 @@ class DemoScene:
         if picture is None:
             raise CameraError(
                 f"The demo's picture {name}.jpg is missing or damaged.",
-                "Install Lookout again: its files are incomplete.",
+                "Install Lookout again, its files are incomplete.",
             )
         scale = max(width / picture.shape[1], height / picture.shape[0])
         size = (math.ceil(picture.shape[1] * scale), math.ceil(picture.shape[0] * scale))
@@ -133,14 +133,14 @@ class DemoScene:
 def draw_room() -> Pixels:
     """An empty living room, 720 x 540, drawn: wall, floor, window, sofa, lamp and a picture."""
     wall = np.linspace(188, 222, 720)[None, :, None] * np.array([0.93, 0.99, 1.0])
-    room = np.repeat(wall, 540, axis=0).astype(np.uint8)
+    room = np.repeat(wall.astype(np.uint8), 540, axis=0)
     room[380:] = (np.linspace(96, 130, 160)[:, None, None] * np.array([0.58, 0.80, 1.08])).clip(0, 255).astype(np.uint8)
     for x in range(-400, 1200, 74):
         cv2.line(room, (360 + (x - 360) // 2, 380), (x, 540), (62, 84, 112), 2, cv2.LINE_AA)
     cv2.rectangle(room, (0, 366), (720, 382), (226, 232, 236), -1)
     _draw_window(room)
     _draw_furniture(room)
-    light = np.linspace(1.06, 0.86, 720)[None, :, None]
+    light = np.linspace(1.06, 0.86, 720, dtype=np.float32)[None, :, None]
     return np.asarray(cv2.GaussianBlur((room * light).clip(0, 249).astype(np.uint8), (5, 5), 0), dtype=np.uint8)
 
 
@@ -199,7 +199,7 @@ class DemoCamera:
         self._started, self._next = time.monotonic(), 0
 
     def read(self, deadline: Deadline) -> Frame:
-        """The scene as it is now, once a frame interval. Raises CameraSilent when the next is due after the deadline."""
+        """The scene as it is now, once a frame interval; CameraSilent when the next is due after the deadline."""
         scene, fps = self._scene, self.info.fps or _EMPTY_FPS
         if scene is None or self._closed.is_set():
             raise CameraError("The demo was closed.", "Open it again.")

@@ -1,0 +1,287 @@
+"""A source in its own process, behind the same protocol: a driver that hangs or dies takes nothing with it."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import select
+import sys
+import threading
+import time
+
+import numpy as np
+
+from service.camera import wire
+from service.camera.address import parse, redact, redact_text
+from service.camera.convert import finished
+from service.camera.diagnose import diagnose
+from service.camera.interpreters import choose
+from service.camera.process import CameraProcess
+from service.camera.protocol import CameraInfo, CameraOptions, EndOfSource
+from service.errors import CameraError, CameraSilent
+from service.frame import Deadline, Frame
+
+GRACE_S = 0.6  # for a source that works to close its device in order; one that was silent is killed at once
+LIVELY_S = 1.0  # a source whose last frame is younger works
+OPEN_MARGIN_S = 0.2  # the source gives up so much before us, so that its own reason arrives
+LAST_WORDS_S = 0.5
+
+
+class _Wake:
+    """A flag that a poll sees; its descriptor lives as long as the object, so that no other can take its number."""
+
+    def __init__(self) -> None:
+        self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):
+            os.close(self.descriptor)
+
+    def set(self) -> None:
+        with contextlib.suppress(OSError):
+            os.eventfd_write(self.descriptor, 1)
+
+    def clear(self) -> None:
+        with contextlib.suppress(OSError):
+            os.eventfd_read(self.descriptor)
+
+
+class IsolatedCamera:
+    """Any live source, run by `child.py`.
+
+    Frames cross through one anonymous memory file; what arrives is copied once, converted by the same step where the
+    source delivers another format. `wake` ends a waiting `read` early.
+    """
+
+    def __init__(self, address: str, options: CameraOptions) -> None:
+        self._address, self._options = address, options
+        self._parsed = parse(address)
+        self._shown = redact(address)
+        self._lock = threading.Lock()  # held by whoever uses the process; close() waits for it
+        self._closing = threading.Event()
+        self._wake = _Wake()
+        self._process: CameraProcess | None = None
+        self._map: mmap.mmap | None = None
+        self._info: CameraInfo | None = None
+        self._log: tuple[str, ...] = ()
+        self._frame_at = 0.0
+        self._farewell = b""  # a message other than a picture, to be told when the last picture has been
+
+    def __del__(self) -> None:
+        if getattr(self, "_process", None) is not None:
+            self.close()
+
+    @property
+    def info(self) -> CameraInfo:
+        if self._info is None:
+            raise CameraError(f"The camera {self._shown} is not open.", "Open it first.")
+        return self._info
+
+    @property
+    def log(self) -> tuple[str, ...]:
+        """The last lines the source's software printed, oldest first, without credentials."""
+        process = self._process
+        lines = tuple(process.log) if process else self._log
+        return tuple(redact_text(line, self._address) for line in lines)
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number while there is one."""
+        process = self._process
+        return process.pid if process else None
+
+    def open(self, deadline: Deadline) -> None:
+        """Start the process and have it open the source. The source's own error is raised here as it was there."""
+        self.close()
+        same = self._parsed.kind != "pi"
+        python = sys.executable if same else choose(self._options.python, deadline)
+        path = tuple(entry or str(os.getcwd()) for entry in sys.path) if same else ()  # noqa: PTH109
+        with self._lock:
+            self._closing.clear()
+            self._process, self._farewell = CameraProcess(python), b""
+            try:
+                seconds = max(0.1, deadline.remaining() - OPEN_MARGIN_S)
+                self._process.line.send(wire.Hello(self._address, self._options, seconds, path).pack())
+                self._info = self._ready(self._process, deadline)
+            except OSError:
+                failure: CameraError = self._died(self._process)
+                self._end()
+                raise failure from None
+            except BaseException:
+                self._end()
+                raise
+            self._frame_at = time.monotonic()
+
+    def read(self, deadline: Deadline) -> Frame:
+        """The newest frame not handed out before. CameraSilent by the deadline, or at once after `wake`."""
+        with self._lock:
+            while True:
+                process = self._process
+                if process is None or self._closing.is_set():
+                    raise CameraError(f"The camera {self._shown} was closed.", "Open it again.")
+                picture = self._newest(process)
+                if picture is not None:
+                    return self._taken(process, picture)
+                if not self._wait(process, deadline):
+                    raise self._silent(process)
+
+    def wake(self) -> None:
+        """Make a waiting `read` raise CameraSilent now. Safe from any thread."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the process within GRACE_S and a second, with everything it holds."""
+        self._closing.set()
+        self.wake()
+        with self._lock:
+            self._wake.clear()
+            self._end()
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        shared, self._map = self._map, None
+        if shared is not None:
+            shared.close()
+        if process is not None:
+            lively = time.monotonic() - self._frame_at < LIVELY_S
+            process.end(GRACE_S if lively else 0.0)
+            self._log = tuple(process.log)
+
+    def _ready(self, process: CameraProcess, deadline: Deadline) -> CameraInfo:
+        while True:
+            for message in _messages(process, at_most=1):
+                if message[:1] == b"R":
+                    return wire.unpack_ready(message)
+                raise self._meant(process, message)
+            if self._closing.is_set():
+                raise CameraError(f"The camera {self._shown} was closed while it opened.", "Open it again.")
+            if not self._wait(process, deadline):
+                known = diagnose(process.log)
+                raise known or CameraSilent(
+                    f"The camera {self._shown} did not open in time.", "Check that it is connected and switched on."
+                )
+
+    def _newest(self, process: CameraProcess) -> wire.Picture | None:
+        """Drain the line; pictures that were overtaken give their slots back unseen."""
+        if self._farewell:
+            raise self._meant(process, self._farewell)
+        newest = None
+        for message in _messages(process, at_most=2 * wire.SLOTS):
+            if message[:1] != b"P":
+                self._farewell = message or b"-"
+                if newest is None:
+                    raise self._meant(process, message)
+                break
+            try:
+                picture = wire.Picture.unpack(message)
+            except (ValueError, IndexError):
+                raise CameraError("The camera's process sent nonsense.", "It is started again.") from None
+            if newest is not None:
+                _give_back(process, newest.slot)
+            newest = picture
+        return newest
+
+    def _taken(self, process: CameraProcess, picture: wire.Picture) -> Frame:
+        shared = self._shared(process, picture)
+        view = np.frombuffer(shared, np.uint8, picture.size, picture.slot * picture.bytes_per_slot)
+        try:
+            pixels = finished(
+                view.reshape(picture.shape), picture.format, picture.width, picture.height, picture.rotate, picture.flip
+            )
+        finally:
+            del view
+            _give_back(process, picture.slot)
+        self._frame_at = time.monotonic()
+        return Frame(pixels, picture.captured_at, picture.sequence, self._shown)
+
+    def _shared(self, process: CameraProcess, picture: wire.Picture) -> mmap.mmap:
+        size = picture.bytes_per_slot * wire.SLOTS
+        if self._map is None:
+            if process.seal() < size:
+                raise CameraError("The camera's process sent nonsense.", "It is started again.")
+            self._map = mmap.mmap(process.memory, size, prot=mmap.PROT_READ)
+        if len(self._map) != size:
+            raise CameraError("The camera's process sent nonsense.", "It is started again.")
+        return self._map
+
+    def _wait(self, process: CameraProcess, deadline: Deadline) -> bool:
+        """Wait for a message, taking in what the source prints meanwhile; False at the deadline or when woken."""
+        poll = select.poll()
+        poll.register(process.line, select.POLLIN)
+        poll.register(self._wake.descriptor, select.POLLIN)
+        if process.stderr >= 0:
+            poll.register(process.stderr, select.POLLIN)
+        while True:
+            before = process.stderr
+            ready = {descriptor for descriptor, _ in poll.poll(deadline.remaining() * 1000)}
+            if before in ready:
+                process.listen()
+                if process.stderr < 0:
+                    poll.unregister(before)
+            if process.line.fileno() in ready:
+                return True
+            if self._wake.descriptor in ready:
+                self._wake.clear()
+                return self._closing.is_set()
+            if deadline.passed:
+                return False
+
+    def _meant(self, process: CameraProcess, message: bytes) -> Exception:
+        """What a message other than a picture means: the end of the file, an error of the source, the line's end."""
+        if message[:1] == wire.END:
+            return EndOfSource()
+        if message[:1] != b"E":
+            return self._died(process)
+        error = wire.unpack_error(message)
+        _hear_out(process)
+        known = diagnose(process.log) if type(error) is CameraError else None
+        return known or error
+
+    def _died(self, process: CameraProcess) -> CameraError:
+        words = process.exit_words(LAST_WORDS_S)
+        _hear_out(process)
+        known = diagnose(process.log)
+        if known is not None:
+            return known
+        last = f" Its last words: {redact_text(process.log[-1], self._address)}" if process.log else ""
+        return CameraError(f"The process of the camera {self._shown} {words}.{last}", "It is started again.")
+
+    def _silent(self, process: CameraProcess) -> CameraSilent:
+        known = diagnose(process.log)
+        if isinstance(known, CameraSilent):
+            return known
+        since = time.monotonic() - self._frame_at
+        return CameraSilent(
+            f"The camera {self._shown} has sent nothing for {since:.1f} s.", "Check its cable, network and power."
+        )
+
+
+def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
+    """The messages that stand ready, oldest first; the last one is empty when the process has hung up."""
+    found: list[bytes] = []
+    while len(found) < at_most:
+        try:
+            message = process.line.recv(wire.MAX_MESSAGE)
+        except BlockingIOError:
+            break
+        except OSError:
+            message = b""
+        found.append(message)
+        if not message:
+            break
+    return found
+
+
+def _give_back(process: CameraProcess, slot: int) -> None:
+    # A process that is gone needs no slot; that it is gone is told by the next read.
+    with contextlib.suppress(OSError):
+        process.line.send(bytes([slot]))
+
+
+def _hear_out(process: CameraProcess) -> None:
+    while process.stderr >= 0 and process.listen():
+        poll = select.poll()
+        poll.register(process.stderr, select.POLLIN)
+        if not poll.poll(0):
+            return
