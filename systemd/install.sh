@@ -1,0 +1,95 @@
+#!/bin/sh
+# Installs Lookout as a system service, or brings an installation up to date:  sudo sh systemd/install.sh [WHEEL]
+#
+# From a checkout, or with a wheel named. May be run again at any time: settings, history and tokens stay as they are.
+#   --no-start   install, but neither enable nor start the service
+#   --demo       where there is no configuration yet, write one with the built-in demo as the camera
+set -eu
+
+app=/opt/lookout
+config=/etc/lookout/lookout.toml
+unit=/etc/systemd/system/lookout.service
+here=$(cd "$(dirname "$0")" && pwd)
+what=$(dirname "$here")
+start=yes
+source=auto
+
+for argument in "$@"; do
+    case $argument in
+        --no-start) start=no ;;
+        --demo) source=demo ;;
+        -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -*) echo "unknown option $argument; see --help" >&2; exit 2 ;;
+        *) what=$(realpath "$argument") ;;
+    esac
+done
+
+say() { printf '%s\n' "$*"; }
+fail() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
+
+[ "$(id -u)" = 0 ] || fail "this must be run as root: sudo sh $0"
+[ -d /run/systemd/system ] || [ "$start" = no ] || fail "systemd does not run here; see README.md for running without it"
+[ -e "$what" ] || fail "there is no $what"
+
+# The distribution's own Python: only there is the Pi camera's picamera2 to be found.
+python=/usr/bin/python3
+[ -x $python ] || fail "there is no $python: apt install python3 python3-venv"
+$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Lookout needs Python 3.11 or newer (Raspberry Pi OS bookworm or later); this is $($python -V)"
+[ "$($python -c 'import struct; print(struct.calcsize("P"))')" = 8 ] || fail "this is a 32-bit system, for which there is no onnxruntime: install the 64-bit Raspberry Pi OS"
+$python -c 'import ensurepip, venv' 2> /dev/null || fail "Python cannot make environments here: apt install python3-venv"
+
+# A user of its own, without a shell and a home; video and render open cameras and their memory.
+getent passwd lookout > /dev/null ||
+    useradd --system --user-group --no-create-home --home-dir /var/lib/lookout --shell /usr/sbin/nologin lookout
+for group in video render; do
+    # systemd refuses a unit that names a group that is not there; minimal systems lack one or the other.
+    getent group $group > /dev/null || groupadd --system $group
+done
+
+say "installing the program into $app (Python packages; a few minutes the first time)"
+# Built beside and swapped in at the end: a failed download must leave the old version running.
+rm -rf $app/venv.new
+mkdir -p $app
+$python -m venv $app/venv.new
+$app/venv.new/bin/python -m pip install --quiet --disable-pip-version-check "$what"
+# Scripts of an environment name its path; the new one takes the old one's place.
+grep -rlI "$app/venv.new" $app/venv.new/bin $app/venv.new/pyvenv.cfg | xargs -r sed -i "s#$app/venv\.new#$app/venv#g"
+$app/venv.new/bin/python -m compileall -q $app/venv.new/lib || true
+rm -rf $app/venv.old
+[ ! -d $app/venv ] || mv $app/venv $app/venv.old
+mv $app/venv.new $app/venv
+rm -rf $app/venv.old
+ln -sfn $app/venv/bin/lookout /usr/local/bin/lookout
+
+mkdir -p "$(dirname $config)"
+if [ -e $config ]; then
+    say "keeping $config"
+else
+    # Only what differs from the defaults; `lookout config --template` prints all settings with their explanation.
+    {
+        say "# Settings of Lookout. All of them, explained: lookout config --template"
+        say "[camera]"
+        say "source = \"$source\""
+        say ""
+        say "[server]"
+        say "# Reachable from this machine alone. To open it to your network: 0.0.0.0 (visitors then need the token)."
+        say 'host = "127.0.0.1"'
+        say "port = 8642"
+    } > $config
+    chmod 0644 $config
+    say "wrote $config"
+fi
+
+install -m 0644 "$here/lookout.service" $unit
+if [ "$start" = yes ]; then
+    systemctl daemon-reload
+    systemctl enable --quiet lookout.service
+    systemctl restart lookout.service || fail "the service did not start; what it says: journalctl -u lookout -n 20"
+    say "Lookout runs: $(systemctl show --property=StatusText --value lookout.service)"
+fi
+
+if grep -qsi raspberry /proc/device-tree/model && ! $python -c 'import picamera2' 2> /dev/null; then
+    say "For a ribbon-cable camera:  sudo apt install python3-picamera2 && sudo systemctl restart lookout"
+fi
+say "Next:  the address for your browser, with a token:  sudo -u lookout lookout token"
+say "       what is wrong, if anything is:              sudo -u lookout lookout doctor"
