@@ -1,0 +1,331 @@
+"""The one worker: newest frame -> network -> answer -> hub; and the few verbs by which others steer it."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+
+from service import loading
+from service.catalogue import Catalogue
+from service.errors import LookoutError, ModelBusy, ModelRejected, UnknownModel
+from service.frame import Frame, Rect
+from service.hub import Hub
+from service.mailbox import Mailbox
+from service.meters import RateMeter, smoothed
+from service.pipeline.classifier import Classifier, Prediction
+from service.pipeline.preprocess import Pixels
+from service.pipeline.smoothing import Answer, Smoother
+from service.settings import Settings
+from service.source import MakeCamera, Source, isolated_camera
+from service.state import CameraState, Fault, LimitedBy, Predicted, Rate, StageTimes, State
+
+log = logging.getLogger(__name__)
+
+# A camera's process is killed within a second; a worker that takes longer is stuck in a library and is abandoned.
+STOP_DEADLINE_S = 3.0
+# At a rate within this share of the ceiling it is the ceiling that limits.
+_NEARLY = 0.9
+
+
+def first_state(settings: Settings, now: float) -> State:
+    """What is known before anything ran."""
+    return State(
+        instance=secrets.token_hex(4),
+        sequence=1,
+        started_at=now,
+        camera=CameraState("opening", "", now),
+        answer=Answer(None, "no_data", now),
+        stale_after_s=settings.camera.stale_after_s,
+        interval_s=_interval(settings),
+        region_asked=_region(settings),
+    )
+
+
+class Engine:
+    """Runs the worker thread. Every verb may be called from any thread and answers through a future."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        hub: Hub,
+        *,
+        make_camera: MakeCamera = isolated_camera,
+        paused: bool = False,
+    ) -> None:
+        now = time.monotonic()
+        self._settings = settings
+        self._catalogue = catalogue
+        self._hub = hub
+        self._make_camera = make_camera
+        self._state = replace(hub.latest(), paused=paused)
+        self._classifier: Classifier | None = None
+        self._smoother: Smoother | None = None
+        self._source = Source(settings.camera, make_camera, now)
+        self._mailbox = Mailbox()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
+        self._loading = threading.Lock()
+        self._classified = RateMeter()
+        self._due_at = now
+        self._busy_s = 0.0
+        self.progressed_at = now
+
+    # --- verbs: any thread ------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self._catalogue
+
+    @property
+    def classifier(self) -> Classifier | None:
+        """The network in use; None when none could be loaded."""
+        return self._classifier
+
+    def start(self) -> None:
+        """Load the model, then let the worker run. A model that cannot be loaded is a state, not a crash."""
+        try:
+            self._adopt(loading.load(self._catalogue, self._settings.model))
+        except LookoutError as error:
+            log.error("%s", error)
+            self._state = replace(self._state, model_fault=Fault.of(error))
+        self._thread.start()
+
+    def stop(self) -> bool:
+        """End the worker and let go of the camera. Returns whether it ended in time. Safe twice."""
+        self._stopping.set()
+        self._mailbox.arrived.set()
+        self._source.interrupt()
+        self._loader.shutdown(wait=False, cancel_futures=True)
+        if self._thread.is_alive():
+            self._thread.join(STOP_DEADLINE_S)
+        return not self._thread.is_alive()
+
+    def pause(self, paused: bool) -> Future[None]:
+        """Close the camera, its light goes out; or open it again."""
+        future = self._mailbox.post(lambda: self._set_paused(paused))
+        if paused:
+            self._source.interrupt()
+        return future
+
+    def apply(self, settings: Settings) -> Future[None]:
+        """Put new settings into force, all or none. A new model is loaded beside the old one first."""
+        if settings.model == self._settings.model:
+            return self._mailbox.post(lambda: self._use(settings, None))
+        if not self._loading.acquire(blocking=False):
+            raise ModelBusy("Another model is being loaded.", "Try again when it is done.")
+        try:
+            return self._loader.submit(self._load_and_use, settings)
+        except RuntimeError as error:  # the loader was shut down
+            self._loading.release()
+            raise ModelBusy("The service is stopping.", "Start it again first.") from error
+
+    def classify(
+        self, pixels: Pixels, *, model: str | None = None, embedding: bool = False, activation_map: bool = False
+    ) -> tuple[Classifier, Prediction]:
+        """What the network in use says of a picture handed in (uint8, height x width x 3, BGR), on this thread.
+
+        Raises UnknownModel when another model is asked for than the loaded one, ModelRejected when none runs.
+        """
+        classifier = self._classifier
+        if classifier is None:
+            fault = self._state.model_fault
+            raise ModelRejected(fault.reason if fault else "No model is loaded.", fault.remedy if fault else "")
+        if model is not None and model != classifier.card.name:
+            self._catalogue.folder(model)
+            raise UnknownModel(
+                f'The model "{model}" is not loaded.', f'Loaded is "{classifier.card.name}"; PUT /api/model changes it.'
+            )
+        return classifier, classifier.classify(pixels, embedding=embedding, activation_map=activation_map)
+
+    # --- the worker -------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        if self._state.paused:
+            self._source.pause()
+        self._restart_answer(camera=self._source.state(time.monotonic()))
+        while not self._stopping.is_set():
+            self._mailbox.run_all()
+            self.progressed_at = time.monotonic()
+            try:
+                self._step()
+            except Exception:  # a bug of ours must not leave a dead camera behind a living service
+                log.exception("The camera loop stumbled and goes on.")
+                self._source.pause()
+                self._stopping.wait(1.0)
+        self._source.close()
+
+    def _step(self) -> None:
+        if self._state.paused:
+            self._mailbox.arrived.wait(1.0)
+            return
+        frame = self._source.step(self._mailbox.arrived.wait)
+        camera = self._source.state(time.monotonic())
+        if frame is not None:
+            self._take(frame, camera)
+        elif _differs(camera, self._state.camera):
+            self._publish(camera=camera)
+
+    def _take(self, frame: Frame, camera: CameraState) -> None:
+        """Classify the frame if a classification is due, and publish either way."""
+        now = time.monotonic()
+        if self._classifier is None or not self._is_due(now):
+            self._publish(camera=camera, frame=frame)
+            return
+        try:
+            prediction = self._classifier.classify(frame.pixels, self._state.region_asked)
+        except Exception as error:  # onnxruntime's errors have no common base class
+            self._give_up_model(error)
+            return
+        self._classified.tick(time.monotonic())
+        self._conclude(frame, camera, prediction, capture_ms=(now - frame.captured_at) * 1e3)
+        self._busy_s = smoothed(self._busy_s, time.monotonic() - now)
+
+    def _is_due(self, now: float) -> bool:
+        """Whether the ceiling allows a classification now. Credit for a late one is one interval at most."""
+        interval = self._ceiling_s()
+        if now < self._due_at:
+            return False
+        self._due_at = max(self._due_at + interval, now - interval)
+        return True
+
+    def _ceiling_s(self) -> float:
+        rate = self._settings.answer.max_rate
+        return 1.0 / rate if rate > 0 else 0.0
+
+    def _conclude(self, frame: Frame, camera: CameraState, prediction: Prediction, capture_ms: float) -> None:
+        assert self._smoother is not None
+        answer = self._smoother.add(prediction.probabilities, frame.captured_at)
+        before, timing, now = self._state.timing, prediction.timing, time.monotonic()
+        self._publish(
+            camera=camera,
+            frame=frame,
+            answer=answer,
+            prediction=Predicted(prediction.probabilities, frame.sequence, frame.captured_at),
+            region_seen=prediction.seen,
+            rate=Rate(self._classified.per_s(now), self._limited_by(camera, now), self._source.dropped_frames),
+            timing=StageTimes(
+                capture=smoothed(before.capture, capture_ms),
+                preprocess=smoothed(before.preprocess, timing.preprocess_ms),
+                inference=smoothed(before.inference, timing.inference_ms),
+                postprocess=smoothed(before.postprocess, timing.postprocess_ms),
+                publish=before.publish,
+            ),
+        )
+        publish_ms = (time.monotonic() - now) * 1e3
+        self._state = replace(
+            self._state, timing=replace(self._state.timing, publish=smoothed(before.publish, publish_ms))
+        )
+
+    def _limited_by(self, camera: CameraState, now: float) -> LimitedBy:
+        """What keeps the rate from being higher."""
+        ceiling = self._settings.answer.max_rate
+        if ceiling > 0 and self._classified.per_s(now) >= _NEARLY * ceiling:
+            return "max_rate"
+        return "inference" if self._busy_s * camera.frames_per_s >= _NEARLY else "camera"
+
+    def _publish(self, **changes: object) -> None:
+        self._state = replace(self._state, sequence=self._state.sequence + 1, **changes)  # type: ignore[arg-type]
+        self._hub.publish(self._state)
+
+    # --- what the verbs do, on the worker -----------------------------------------------------------------------
+
+    def _set_paused(self, paused: bool) -> None:
+        if paused == self._state.paused:
+            return
+        self._source.pause()
+        # A picture taken before the pause is nobody's business during it, and not of now after it.
+        self._restart_answer(paused=paused, frame=None, camera=self._source.state(time.monotonic()))
+
+    def _load_and_use(self, settings: Settings) -> None:
+        """On the loader's thread: the worker goes on with the old model meanwhile."""
+        try:
+            classifier = loading.load(self._catalogue, settings.model)
+            self._mailbox.post(lambda: self._use(settings, classifier)).result()
+        finally:
+            self._loading.release()
+
+    def _use(self, settings: Settings, classifier: Classifier | None) -> None:
+        """Swap between two frames."""
+        before, self._settings = self._settings, settings
+        if settings.camera != before.camera:
+            self._source.close()
+            self._source = Source(settings.camera, self._make_camera, time.monotonic())
+            self._state = replace(self._state, frame=None)
+        if classifier is not None:
+            self._adopt(classifier)
+        elif self._classifier is not None and (settings.answer, settings.camera) != (before.answer, before.camera):
+            self._adopt(self._classifier)
+        self._restart_answer(camera=self._source.state(time.monotonic()))
+
+    def _adopt(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+        loading.warn_of_unknown_labels(classifier.card, self._settings.answer)
+        state = loading.model_state(classifier, self._settings.answer)
+        self._state = replace(self._state, model=state, model_fault=None)
+        log.info("Model %s (%s, %d threads) answers.", state.name, state.precision, state.threads)
+
+    def _restart_answer(self, **changes: object) -> None:
+        """What was concluded from other pictures, another model or another region says nothing of now."""
+        now = time.monotonic()
+        self._smoother = self._new_smoother(now)
+        self._classified.clear()
+        self._due_at = now
+        self._publish(
+            answer=Answer(None, "no_data", now),
+            prediction=None,
+            region_asked=_region(self._settings),
+            region_seen=_region(self._settings),
+            stale_after_s=self._settings.camera.stale_after_s,
+            interval_s=_interval(self._settings),
+            **changes,
+        )
+
+    def _new_smoother(self, now: float) -> Smoother | None:
+        if self._classifier is None:
+            return None
+        card, answer = self._classifier.card, self._settings.answer
+        return Smoother(
+            card.label_names,
+            [label.name for label in card.labels if label.reject],
+            loading.thresholds_of(card, answer),
+            window_s=answer.window_s,
+            hold_s=answer.hold_s,
+            gap_s=self._settings.camera.stale_after_s,
+            now=now,
+        )
+
+    def _give_up_model(self, error: Exception) -> None:
+        log.error("The model failed on a frame: %s", error)
+        self._classifier = None
+        fault = Fault(
+            ModelRejected.code,
+            "The model failed while looking at a picture.",
+            "Choose another model, or restore its files and choose it again.",
+        )
+        self._restart_answer(model=None, model_fault=fault)
+
+
+def _differs(one: CameraState, other: CameraState) -> bool:
+    """Whether people should hear of it; rates alone are told with the next frame."""
+    return replace(one, frames_per_s=0.0) != replace(other, frames_per_s=0.0)
+
+
+def _interval(settings: Settings) -> float:
+    """Seconds between classifications when all is well."""
+    return 1.0 / (settings.answer.max_rate or settings.camera.fps)
+
+
+def _region(settings: Settings) -> Rect:
+    region = settings.answer.region
+    return Rect(region.x, region.y, region.width, region.height)

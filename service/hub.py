@@ -1,0 +1,155 @@
+"""The newest state and everybody who watches it: the only door between the worker and the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.state import State, SystemReading, next_change
+
+# A watcher that fell this many transitions behind is told how many it missed.
+RING = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """The state in which the answer or the camera's status changed, numbered from 1."""
+
+    number: int
+    state: State
+
+
+class Hub:
+    """Newest wins. The worker publishes; the event loop waits for changes; anybody reads.
+
+    Whatever the number of watchers, at most one wake-up of the loop is pending, and none when nobody watches.
+    """
+
+    def __init__(self, state: State, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._state = state
+        self._ring: deque[Transition] = deque(maxlen=RING)
+        self._transitions = 0
+        self._system = SystemReading()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake_pending = False
+        # Only touched on the event loop:
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+
+    # --- any thread -------------------------------------------------------------------------------------------
+
+    def latest(self) -> State:
+        with self._lock:
+            return self._state
+
+    def publish(self, state: State) -> None:
+        """Replace the newest state and wake the watchers once."""
+        with self._lock:
+            if _turned(self._state, state):
+                self._transitions += 1
+                self._ring.append(Transition(self._transitions, state))
+            self._state = state
+            loop = self._loop if self._waiters and not self._wake_pending else None
+            self._wake_pending = self._wake_pending or loop is not None
+        if loop is not None:
+            self._call_soon(loop)
+
+    def transitions(self, after: int) -> tuple[list[Transition], int]:
+        """Those numbered above `after`, oldest first, and how many more there were that the ring has forgotten."""
+        with self._lock:
+            news = [transition for transition in self._ring if transition.number > after]
+            return news, max(0, self._transitions - after - len(news))
+
+    @property
+    def system(self) -> SystemReading:
+        return self._system
+
+    def set_system(self, reading: SystemReading) -> None:
+        """The machine's newest reading; watchers see it with the next state."""
+        self._system = reading
+
+    # --- the event loop ---------------------------------------------------------------------------------------
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Watchers will wait on this loop."""
+        with self._lock:
+            self._loop, self._wake_pending = loop, False
+
+    def detach(self) -> None:
+        """The loop ends: no more wake-ups. Whoever still waits is let go."""
+        with self._lock:
+            self._loop = None
+        self._wake()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def changed(self, after: int, timeout_s: float) -> State:
+        """The newest state: at once if its sequence is above `after`, else when it changes or time changes its view.
+
+        Returns the newest state at the latest after `timeout_s` seconds, changed or not.
+        """
+        state = self.latest()
+        if state.sequence > after:
+            return state
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with self._lock:
+            self._waiters.add(waiter)
+            state = self._state
+        try:
+            if state.sequence <= after:  # nothing was published between the look and the registration
+                self._arm(state)
+                await asyncio.wait_for(waiter, timeout_s)
+        except TimeoutError:
+            pass
+        finally:
+            with self._lock:
+                self._waiters.discard(waiter)
+        return self.latest()
+
+    def _call_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:  # the loop closed while the worker was publishing its last state
+            with self._lock:
+                self._loop, self._wake_pending = None, False
+
+    def _wake(self) -> None:
+        with self._lock:
+            self._wake_pending = False
+            waiters = list(self._waiters)
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _arm(self, state: State) -> None:
+        """One timer for the moment at which time alone changes the view."""
+        now = self._clock()
+        at = next_change(state, now)
+        if at is None or (self._timer_at is not None and now < self._timer_at <= at):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = asyncio.get_running_loop().call_later(at - now, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = self._timer_at = None
+        self._wake()
+
+
+def _turned(before: State, after: State) -> bool:
+    """Whether something happened that a history would record."""
+    return (
+        (before.answer.label, before.answer.reason) != (after.answer.label, after.answer.reason)
+        or before.camera.status != after.camera.status
+        or before.paused != after.paused
+        or before.model != after.model
+    )

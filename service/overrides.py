@@ -1,0 +1,142 @@
+"""What was changed while the service ran, kept in the state folder as overrides.toml. The user's file stays as it is.
+
+Each change remembers what the file said when it was made. Once the file says something else, the file wins: whoever
+edits it means it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from service.errors import SettingFixed, SettingInvalid, StateFolderUnusable
+from service.settings_keys import all_keys
+from service.settings_sources import Layer, LoadedSettings, flat, unknown_key
+
+log = logging.getLogger(__name__)
+
+OVERRIDES_FILE = "overrides.toml"
+_HEADER = (
+    "# Changes made while the service ran, such as in the dashboard. They go before the settings file, until that\n"
+    "# says something else than it did then (`replaced`). Delete a change to undo it, or the file to undo all.\n\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One kept change. replaced: the settings file's value at the time, None where the file did not set the key."""
+
+    key: str
+    value: Any
+    replaced: Any = None
+
+
+def patch_settings(loaded: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSettings:
+    """The settings with a patch applied whole, and kept. Nested tables as in the TOML file; None resets a setting.
+
+    Raises SettingInvalid, SettingFixed (nothing is changed then) or StateFolderUnusable (not kept, nothing changed).
+    """
+    changes = {change.key: change for change in _current(loaded)}
+    for key, value in flat(patch):
+        if key not in all_keys():
+            raise unknown_key(key, "the patch")
+        allowed, reason = loaded.changeable(key)
+        if not allowed:
+            raise SettingFixed(reason, "Change it where it is set, and start the service again.")
+        if value is None:
+            changes.pop(key, None)
+        else:
+            changes[key] = Change(key, value, loaded.layers["file"].values.get(key))
+    patched = loaded.with_layer("override", _layer(list(changes.values()), loaded.state_folder))
+    write_overrides(loaded.state_folder, list(changes.values()))
+    return patched
+
+
+def read_overrides(folder: Path, file: Layer) -> Layer:
+    """The kept changes that still hold. A damaged file counts as none, and the log says so."""
+    return _layer([change for change in _read(folder) if _holds(change, file)], folder)
+
+
+def _holds(change: Change, file: Layer) -> bool:
+    if change.key not in all_keys():
+        log.warning("%s: %s is not a setting any more and is left out.", OVERRIDES_FILE, change.key)
+        return False
+    if file.values.get(change.key) != change.replaced:
+        log.warning(
+            "%s was changed in the settings file; that wins over the value kept from before (%r).",
+            change.key,
+            change.value,
+        )
+        return False
+    return True
+
+
+def _layer(changes: list[Change], folder: Path) -> Layer:
+    place = str(folder / OVERRIDES_FILE)
+    return Layer({change.key: change.value for change in changes}, {change.key: place for change in changes})
+
+
+def _current(loaded: LoadedSettings) -> list[Change]:
+    file = loaded.layers["file"].values
+    kept = loaded.layers.get("override", Layer()).values
+    return [Change(key, value, file.get(key)) for key, value in kept.items()]
+
+
+def _read(folder: Path) -> list[Change]:
+    path = folder / OVERRIDES_FILE
+    try:
+        entries = tomllib.loads(path.read_text("utf-8")).get("change", [])
+        return [Change(str(entry["key"]), entry["value"], entry.get("replaced")) for entry in entries]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        log.warning("%s cannot be read and is left out: %s.", path, error)
+        return []
+
+
+def write_overrides(folder: Path, changes: list[Change]) -> None:
+    """Replace the file in one step: after a power cut the old or the new one is there. Raises StateFolderUnusable."""
+    import tomli_w
+
+    entries = [
+        {"key": change.key, "value": change.value} | ({} if change.replaced is None else {"replaced": change.replaced})
+        for change in changes
+    ]
+    try:
+        content = (_HEADER + tomli_w.dumps({"change": entries})).encode()
+    except TypeError as error:  # a None deep inside a table
+        raise SettingInvalid(
+            "A table of settings holds a value that cannot be kept.", "Leave the entry out."
+        ) from error
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _replace(folder / OVERRIDES_FILE, content)
+    except OSError as error:
+        raise StateFolderUnusable(
+            f"The change cannot be kept: {folder / OVERRIDES_FILE} cannot be written ({error.strerror or error}).",
+            "Free some space, or let the service's user own the state folder.",
+        ) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,198 @@
+"""A camera kept alive: opens it, reads it, notices when it is late or stuck, reopens it, and says how it is."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from service.camera import create, is_live, redact
+from service.camera.protocol import Camera, CameraOptions, EndOfSource
+from service.camera.repeats import RepeatDetector
+from service.errors import CameraAbsent, CameraError, CameraRepeats, CameraSilent, CameraUnsupported
+from service.frame import Deadline, Frame
+from service.meters import RateMeter
+from service.settings import CameraSettings
+from service.state import CameraState, CameraStatus, Fault
+from service.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+MakeCamera = Callable[[str, CameraOptions], Camera]
+
+# A stream may take two seconds to negotiate, a Pi camera one to start; beyond this nothing will come of it.
+OPEN_DEADLINE_S = 10.0
+# Commands wait at most this long while a camera is silent.
+READ_SLICE_S = 0.1
+# A first frame may take as long as the slowest exposure and the longest distance between key frames.
+FIRST_FRAME_S = 5.0
+
+
+def isolated_camera(address: str, options: CameraOptions) -> Camera:
+    """How the service makes cameras: live ones in a process of their own."""
+    return create(address, options, isolated=True)
+
+
+def options_of(settings: CameraSettings) -> CameraOptions:
+    """The settings in the camera's own words."""
+    return CameraOptions(
+        width=settings.width,
+        height=settings.height,
+        fps=settings.fps,
+        rotate=settings.rotate,
+        flip=settings.flip,
+        controls=dict(settings.controls),
+        python=settings.python,
+    )
+
+
+class Source:
+    """One source of frames, through all its troubles. Used by one thread; only `interrupt` may come from others."""
+
+    def __init__(self, settings: CameraSettings, make_camera: MakeCamera, now: float) -> None:
+        self._settings = settings
+        self._make_camera = make_camera
+        self._live = is_live(settings.source)
+        overdue_s = settings.stale_after_s if self._live else float("inf")
+        self._supervisor = Supervisor(overdue_s, now)
+        self._repeats = RepeatDetector(settings.stale_after_s)
+        self._watch_repeats = self._live and settings.repeats == "stalled"
+        self._rate = RateMeter()
+        self._camera: Camera | None = None
+        self._last_sequence: int | None = None
+        self._state = CameraState("opening", redact(settings.source), now, live=self._live)
+        self.dropped_frames = 0
+
+    def state(self, now: float) -> CameraState:
+        """How the source is."""
+        streaming = self._state.status == "streaming"
+        return replace(
+            self._state,
+            frames_per_s=self._rate.per_s(now) if streaming else 0.0,
+            restarts=self._supervisor.restarts,
+            retry_at=self._supervisor.retry_at if self._state.fault else None,
+        )
+
+    def step(self, idle: Callable[[float], object]) -> Frame | None:
+        """Do what is due and return a new frame, if one came. Returns within a fraction of a second but for opening.
+
+        idle: called with seconds to wait when there is nothing to do; may return early.
+        """
+        now = time.monotonic()
+        match self._supervisor.due(now):
+            case "open":
+                self._open()
+            case "read" if self._state.status != "ended":
+                return self._read()
+            case _:
+                idle(READ_SLICE_S)
+        return None
+
+    def pause(self) -> None:
+        """Let go of the camera, its light goes out; the next `step` opens it again."""
+        self.close()
+        now = time.monotonic()
+        self._supervisor.closed(now)
+        self._become("paused", now)
+
+    def interrupt(self) -> None:
+        """From another thread: cut short whatever the camera is doing."""
+        camera = self._camera
+        if camera is not None:
+            camera.close()
+
+    def close(self) -> None:
+        camera, self._camera = self._camera, None
+        if camera is not None:
+            camera.close()
+
+    def _open(self) -> None:
+        started = time.monotonic()
+        if self._state.status == "paused":
+            self._become("opening", started)
+        try:
+            self._camera = self._make_camera(self._settings.source, options_of(self._settings))
+            self._camera.open(Deadline.after(OPEN_DEADLINE_S))
+        except CameraError as error:
+            self._lose(error)
+            return
+        now = time.monotonic()
+        info = self._camera.info
+        self._supervisor.opened(now + FIRST_FRAME_S - self._supervisor.overdue_s if self._live else now)
+        self._last_sequence = None
+        if self._state.fault is None or self._state.fault.code != CameraRepeats.code:
+            self._repeats.reset()  # a stuck camera has to show something new before it is believed again
+        self._state = replace(
+            self._state, name=info.name, width=info.width, height=info.height, live=info.live, notes=info.notes
+        )
+        log.info("Camera %s opened: %s, %d x %d.", self._state.source, info.name, info.width, info.height)
+        for note in info.notes:
+            log.warning("Camera %s: %s", self._state.source, note)
+
+    def _read(self) -> Frame | None:
+        assert self._camera is not None
+        try:
+            frame = self._camera.read(Deadline.after(READ_SLICE_S))
+        except CameraSilent as error:
+            if self._supervisor.is_overdue(time.monotonic()):
+                self._lose(error)
+            return None
+        except EndOfSource:
+            self._end()
+            return None
+        except CameraError as error:
+            self._lose(error)
+            return None
+        return self._accept(frame)
+
+    def _accept(self, frame: Frame) -> Frame | None:
+        if self._watch_repeats and self._repeats.see(frame):
+            self._lose(_REPEATS)
+            return None
+        now = time.monotonic()
+        self._supervisor.frame(now)
+        self._rate.tick(now)
+        if self._last_sequence is not None:
+            self.dropped_frames += max(0, frame.sequence - self._last_sequence - 1)
+        self._last_sequence = frame.sequence
+        if self._state.status != "streaming":
+            log.info("Camera %s delivers pictures.", self._state.source)
+            self._become("streaming", now)
+        return frame
+
+    def _end(self) -> None:
+        self.close()
+        log.info("The source %s is over.", self._state.source)
+        self._become("ended", time.monotonic())
+
+    def _lose(self, error: CameraError) -> None:
+        self.close()
+        now = time.monotonic()
+        opened = self._supervisor.due(now) == "read"
+        self._supervisor.failed(now)
+        self._rate.clear()
+        status = _status_after(error, opened)
+        fault = Fault.of(error)
+        if (status, fault) != (self._state.status, self._state.fault):
+            log.warning("Camera %s: %s", self._state.source, error)
+        self._become(status, now, fault)
+
+    def _become(self, status: CameraStatus, now: float, fault: Fault | None = None) -> None:
+        since = self._state.since if status == self._state.status else now
+        self._state = replace(self._state, status=status, since=since, fault=fault)
+
+
+_REPEATS = CameraRepeats(
+    "The camera delivers the same picture again and again, so its driver is stuck.",
+    "Lookout restarts it; if this keeps happening, check the cable. For a still picture set camera.repeats to ignore.",
+)
+
+
+def _status_after(error: CameraError, opened: bool) -> CameraStatus:
+    """A source that was open and fell silent is stalled; one that cannot be opened is absent or failed."""
+    if isinstance(error, (CameraAbsent, CameraUnsupported)):
+        return "absent"
+    if opened:
+        return "stalled"
+    return "failed"

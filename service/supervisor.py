@@ -1,0 +1,73 @@
+"""Recovery of the source as a pure state machine. The worker asks what is due, does it, and tells how it went."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Step = Literal["open", "read", "wait"]
+
+# The first try after a failure is made at once, for a slipped packet or a camera plugged in again; then pauses grow.
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+# After this long without a failure the next one starts again with the shortest pause.
+HEALTHY_S = 60.0
+
+
+class Supervisor:
+    """Decides when to open and when to read. It never gives up: cameras come back.
+
+    All times are monotonic seconds, passed in. `overdue_s`: how long an open source may go without a frame.
+    """
+
+    def __init__(self, overdue_s: float, now: float) -> None:
+        self.overdue_s = overdue_s
+        self.restarts = 0
+        self._open = False
+        self._try_at = now
+        self._failures = 0
+        self._heard_at = now
+        self._healthy_since: float | None = None
+
+    def due(self, now: float) -> Step:
+        """What the worker should do now."""
+        if self._open:
+            return "read"
+        return "open" if now >= self._try_at else "wait"
+
+    @property
+    def retry_at(self) -> float | None:
+        """When the next try to open is made; None while the source is open."""
+        return None if self._open else self._try_at
+
+    def opened(self, now: float) -> None:
+        """The source is open; its first frame is due within `overdue_s`."""
+        self._open, self._heard_at = True, now
+
+    def frame(self, now: float) -> None:
+        """A frame was accepted."""
+        self._heard_at = now
+        if self._healthy_since is None:
+            self._healthy_since = now
+        if now - self._healthy_since >= HEALTHY_S:
+            self._failures = 0
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether the open source has been silent for too long."""
+        return self._open and now - self._heard_at >= self.overdue_s
+
+    def failed(self, now: float) -> None:
+        """Opening or reading failed, or the source is overdue: the worker has closed it."""
+        was_delivering = self._healthy_since is not None
+        self._open, self._healthy_since = False, None
+        self._try_at = now + self._pause(was_delivering)
+        self._failures += 1
+        self.restarts += 1
+
+    def closed(self, now: float) -> None:
+        """Closed on purpose (a pause, another source): open at the next opportunity, with a clean slate."""
+        self._open, self._healthy_since, self._failures, self._try_at = False, None, 0, now
+
+    def _pause(self, was_delivering: bool) -> float:
+        if self._failures == 0 and was_delivering:
+            return 0.0
+        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failures, 10))
