@@ -1,0 +1,79 @@
+"""The address `auto`: the first camera that works, a Pi camera before a USB camera. Never the demo."""
+
+from __future__ import annotations
+
+from service.camera.discover import FoundCamera, discover
+from service.camera.protocol import Camera, CameraInfo, CameraOptions
+from service.errors import CameraAbsent, CameraError
+from service.frame import Deadline, Frame
+
+
+class AutoCamera:
+    """Looks for cameras each time it is opened, and stands for the one it found. `address` names that one."""
+
+    def __init__(self, options: CameraOptions, *, isolated: bool) -> None:
+        self._options, self._isolated = options, isolated
+        self._camera: Camera | None = None
+        self.address = "auto"
+
+    @property
+    def info(self) -> CameraInfo:
+        return self._open_camera().info
+
+    @property
+    def log(self) -> tuple[str, ...]:
+        """The last lines the source's software printed, where it runs isolated."""
+        return tuple(getattr(self._camera, "log", ()))
+
+    def open(self, deadline: Deadline) -> None:
+        """Open the first camera that works. CameraAbsent says what was looked for; one camera's own error is kept."""
+        self.close()
+        found = discover(self._options.python, deadline)
+        failures: list[CameraError] = []
+        for candidate in found.cameras:
+            try:
+                self._camera = self._opened(candidate, deadline)
+            except CameraError as error:
+                failures.append(error)
+                continue
+            self.address = candidate.address
+            return
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            raise type(failures[0])(" ".join(failure.detail for failure in failures), failures[0].remedy)
+        raise CameraAbsent(
+            f"No camera was found: {' and '.join(found.reasons)}.",
+            " ".join((*found.remedies[-1:], "Without a camera, 'lookout demo' shows what it does.")),
+        )
+
+    def read(self, deadline: Deadline) -> Frame:
+        return self._open_camera().read(deadline)
+
+    def wake(self) -> None:
+        """Make a waiting `read` return early, where the camera can."""
+        wake = getattr(self._camera, "wake", None)
+        if wake is not None:
+            wake()
+
+    def close(self) -> None:
+        camera, self._camera = self._camera, None
+        if camera is not None:
+            camera.close()
+
+    def _open_camera(self) -> Camera:
+        camera = self._camera
+        if camera is None:
+            raise CameraError("No camera is open.", "Open it first.")
+        return camera
+
+    def _opened(self, candidate: FoundCamera, deadline: Deadline) -> Camera:
+        from service.camera import create
+
+        camera = create(candidate.address, self._options, isolated=self._isolated)
+        try:
+            camera.open(deadline)
+        except CameraError:
+            camera.close()
+            raise
+        return camera
