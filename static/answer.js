@@ -64,7 +64,6 @@ function current(page) {
     word: title,
     since: `${for_} · ${since}`,
     say: answer.label === null ? title : t("answer.say", { title, percent: percent(answer.probability ?? 0) }),
-    key: `${answer.label}|${answer.reason}`,
     current: true,
   };
 }
@@ -81,14 +80,13 @@ function old(page, now) {
     word: title,
     since: t("answer.ago", { time: duration(ago) }),
     say: t("answer.say.last", { state: t(`chip.${now}`), title }),
-    key: `${now}|${answer.label}`,
     current: false,
   };
 }
 
 function nothing(now) {
   const word = t(`answer.${now}`);
-  return { tone: "old", icon: STATE_ICONS[now], eyebrow: "", word, since: "", say: word, key: now, current: false };
+  return { tone: "old", icon: STATE_ICONS[now], eyebrow: "", word, since: "", say: word, current: false };
 }
 
 /** @param {import("./situation.js").Kind} now @returns {string} the symbol for a state of the page */
@@ -111,8 +109,11 @@ function announcer(node) {
 const pen = document.createElement("canvas").getContext("2d");
 const widths = new Map();
 
-// The longest part that cannot be broken, measured in the font really used: the word then fills its plate in any font.
-function widthInEms(node, text) {
+/**
+ * The longest part that cannot be broken, measured in the font really used: the word then fills its plate in any font.
+ * @param {Element} node @param {string} text @returns {string} its width in units of the font size
+ */
+export function widthInEms(node, text) {
   const style = getComputedStyle(node);
   const font = `${style.fontWeight} 100px ${style.fontFamily}`;
   const key = font + text;

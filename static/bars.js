@@ -6,14 +6,22 @@ import { percent, t } from "./words.js";
 
 /** @param {ReturnType<typeof import("./store.js").createStore>} store */
 export function mountBars(store) {
-  const list = byId("bars");
+  const render = barList(byId("bars"));
+  store.watch(({ live }) => render(live));
+}
+
+/**
+ * @param {HTMLUListElement} list
+ * @returns {(live: object | null) => void}  shows the `answer.probabilities` and `answer.thresholds` of a state
+ */
+export function barList(list) {
   const rows = [];
-  store.watch(({ live }) => {
+  return (live) => {
     const labels = live?.model ? labelsShown(live) : [];
     while (rows.length < labels.length) rows.push(addRow(list));
     while (rows.length > labels.length) rows.pop().item.remove();
     labels.forEach((label, i) => renderRow(rows[i], live, label));
-  });
+  };
 }
 
 function addRow(list) {

@@ -1,8 +1,10 @@
-// Chooses light or dark before the first paint: `?theme=`, else what was chosen here before, else the system's wish.
+// Before the first paint: light or dark (`?theme=`, else what was chosen here before, else the system's wish), and kiosk.
 (function () {
   "use strict";
   var wish = window.matchMedia("(prefers-color-scheme: dark)");
-  var asked = new URLSearchParams(window.location.search).get("theme");
+  var query = new URLSearchParams(window.location.search);
+  var asked = query.get("theme");
+  if (query.has("kiosk")) document.documentElement.dataset.kiosk = "";
 
   function kept() {
     try {

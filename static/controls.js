@@ -1,0 +1,104 @@
+// The bar on top and the foot: status in one word, pause for privacy, language, light or dark, and the wall display.
+
+import { iconOf } from "./answer.js";
+import { call } from "./api.js";
+import { byId, el, icon, setAttribute, setIcon, setText } from "./dom.js";
+import { complain } from "./problems.js";
+import { situation } from "./situation.js";
+import { switchLanguage, t, translatePage } from "./words.js";
+
+const CURSOR_HIDES_MS = 4000;
+
+/** @param {ReturnType<typeof import("./store.js").createStore>} store */
+export function mountControls(store) {
+  const chip = byId("chip");
+  const pause = byId("pause");
+  pause.addEventListener("click", () => {
+    const paused = store.get().live?.status === "paused";
+    call("PUT", "api/paused", { json: !paused }).catch(complain);
+  });
+  byId("language").addEventListener("click", () => {
+    switchLanguage();
+    store.set({});
+  });
+  byId("theme").addEventListener("click", () => {
+    switchTheme();
+    store.set({});
+  });
+  store.watch((page) => {
+    const now = situation(page);
+    const demo = now === "live" && page.live.camera.source === "demo";
+    setAttribute(chip, "data-situation", now);
+    setIcon(chip.querySelector("svg"), iconOf(now));
+    setText(chip.querySelector("span"), t(demo ? "chip.demo" : `chip.${now}`));
+    const paused = page.live?.status === "paused";
+    setIcon(pause.querySelector("svg"), paused ? "play" : "paused");
+    setText(pause.querySelector("span"), t(paused ? "resume" : "pause"));
+    pause.disabled = page.connection !== "open";
+    setText(byId("language"), t("language.other"));
+    setAttribute(byId("language"), "lang", t("language.code") === "en" ? "zh-Hant" : "en");
+    setAttribute(byId("language"), "title", t("language.switch"));
+    setText(byId("theme").querySelector("span"), t(isDark() ? "theme.light" : "theme.dark"));
+  });
+  mountFoot(store);
+  if ("kiosk" in document.documentElement.dataset) mountKiosk();
+  translatePage();
+}
+
+function isDark() {
+  return document.documentElement.dataset.theme === "dark";
+}
+
+function switchTheme() {
+  try {
+    localStorage.setItem("lookout.theme", isDark() ? "light" : "dark");
+  } catch {
+    // Not remembered, and theme.js will not see it either: then the system's wish stays.
+  }
+  window.dispatchEvent(new Event("lookout:theme"));
+}
+
+function mountFoot(store) {
+  const version = el("span");
+  const api = el("a", { href: "api/docs" });
+  const state = el("a", { href: "api/state" });
+  byId("foot").append(version, state, api);
+  let about = null;
+  let asked = false;
+  store.watch((page) => {
+    if (page.connection === "open" && !asked) {
+      asked = true;
+      call("GET", "api/about").then((told) => {
+        about = told;
+        store.set({});
+      }, () => {});
+    }
+    setText(version, about ? t("foot.version", { version: about.version }) : "");
+    setText(api, t("foot.api"));
+    setText(state, t("foot.state"));
+  });
+}
+
+// A wall display has nobody at the keyboard: it stays awake, and the pointer goes away.
+function mountKiosk() {
+  const root = document.documentElement;
+  let timer = 0;
+  const awake = () => {
+    if (!document.hidden) navigator.wakeLock?.request("screen").catch(() => {});
+  };
+  const moved = () => {
+    delete root.dataset.idle;
+    clearTimeout(timer);
+    timer = setTimeout(() => (root.dataset.idle = ""), CURSOR_HIDES_MS);
+  };
+  const leave = el("a", { className: "leave", href: "./", title: t("kiosk.leave"), aria: { label: t("kiosk.leave") } }, icon("close"));
+  document.body.append(leave);
+  document.addEventListener("visibilitychange", awake);
+  document.addEventListener("pointermove", moved);
+  document.addEventListener("keydown", (event) => {
+    moved();
+    if (event.key === "Escape") window.location.assign("./");
+  });
+  awake();
+  moved();
+}

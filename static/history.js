@@ -1,0 +1,190 @@
+// The last minutes as a strip chart a label, with the lines at which it becomes the answer and stops being it.
+
+import { byId, el, icon, setAttribute, setIcon, setText, show } from "./dom.js";
+import { drawingOf, isReject, labelsShown, titleOf, toneOf } from "./labels.js";
+import { situation } from "./situation.js";
+import { decimal, percent, t } from "./words.js";
+
+const SPAN_MS = 180_000;
+const DRAW_EVERY_MS = 250;
+// Readers of the picture's description do not need it ten times a second.
+const DESCRIBE_EVERY_MS = 5000;
+// Longer without a state than this is a hole in what is known, and is shown as one.
+const HOLE_MS = 2600;
+const MOST_STRIPS = 4;
+
+/** @param {ReturnType<typeof import("./store.js").createStore>} store */
+export function mountHistory(store) {
+  const panel = byId("strips");
+  const record = createRecord();
+  const strips = [];
+  const legend = el("p", { className: "note" });
+  const axis = el("p", { className: "strip-axis", aria: { hidden: "true" } }, el("span"), el("span"));
+  panel.append(axis, legend);
+  let drawnAt = 0;
+
+  store.watch((page) => {
+    record.add(page);
+    if (document.hidden || page.now - drawnAt < DRAW_EVERY_MS) return;
+    drawnAt = page.now;
+    const { live } = page;
+    const labels = live?.model ? labelsShown(live, MOST_STRIPS + 1).filter((label) => !isReject(live, label)).slice(0, MOST_STRIPS) : [];
+    if (live) {
+      while (strips.length < labels.length) strips.push(addStrip(panel, axis));
+      while (strips.length > labels.length) strips.pop().row.remove();
+      labels.forEach((label, i) => render(strips[i], live, label));
+    }
+    for (const strip of strips) draw(strip, record, page.now);
+    show(axis, strips.length > 0);
+    setText(axis.firstChild, t("history.start"));
+    setText(axis.lastChild, t("history.now"));
+    setText(legend, t("history.legend"));
+  });
+}
+
+function createRecord() {
+  const moments = []; // {at, p: probabilities by label, or null where nothing was seen}
+  let sequence = null;
+  return {
+    moments,
+    add(page) {
+      const { live } = page;
+      const known = situation(page) === "live" || situation(page) === "late";
+      const key = known ? `${live.instance}-${live.sequence}` : null;
+      if (known ? key === sequence : moments.at(-1)?.p === null || moments.length === 0) return;
+      sequence = key;
+      moments.push({ at: known ? page.receivedAt : page.now, p: known ? live.answer.probabilities : null });
+      while (moments.length && moments[0].at < page.now - SPAN_MS - 1000) moments.shift();
+    },
+  };
+}
+
+function addStrip(panel, before) {
+  const drawing = icon("circle", "bar-icon");
+  const name = el("span");
+  const canvas = el("canvas", { className: "strip", aria: { role: "img" } });
+  const row = el("div", { className: "strip-row" }, el("p", { className: "strip-name" }, drawing, name), canvas);
+  panel.insertBefore(row, before);
+  return { row, drawing, name, canvas, label: "", threshold: null, describedAt: 0 };
+}
+
+function render(strip, live, label) {
+  strip.label = label;
+  strip.threshold = live.answer.thresholds[label];
+  setAttribute(strip.row, "data-tone", toneOf(live, label));
+  setIcon(strip.drawing, drawingOf(live, label));
+  setText(strip.name, titleOf(label, live.model.titles));
+}
+
+function draw(strip, record, now) {
+  const { canvas } = strip;
+  const scale = window.devicePixelRatio || 1;
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+  if (!width) return;
+  if (canvas.width !== Math.round(width * scale)) canvas.width = Math.round(width * scale);
+  if (canvas.height !== Math.round(height * scale)) canvas.height = Math.round(height * scale);
+  const pen = canvas.getContext("2d");
+  const style = getComputedStyle(canvas);
+  const look = { line: style.color, soft: style.getPropertyValue("--soft"), faint: style.getPropertyValue("--line") };
+  pen.setTransform(scale, 0, 0, scale, 0, 0);
+  pen.clearRect(0, 0, width, height);
+  const inset = 4;
+  const x = (at) => width - ((now - at) / SPAN_MS) * width;
+  const y = (p) => inset + (1 - p) * (height - 2 * inset);
+  pen.fillStyle = look.faint;
+  pen.fillRect(0, height - 1, width, 1);
+  const highest = curve(pen, strip, record, { x, y, now, height, look });
+  thresholds(pen, strip.threshold, { y, width, look });
+  if (now - strip.describedAt > DESCRIBE_EVERY_MS) describe(strip, record, highest, now);
+}
+
+function curve(pen, strip, record, { x, y, now, height, look }) {
+  let highest = 0;
+  let run = [];
+  const flush = () => {
+    if (run.length > 1) paint(pen, run, height, look.line);
+    run = [];
+  };
+  let before = null;
+  for (const moment of record.moments) {
+    if (before && (before.p === null || moment.at - before.at > HOLE_MS)) {
+      flush();
+      hatch(pen, x(before.at), x(moment.at), height, look.faint);
+    }
+    const p = moment.p?.[strip.label];
+    if (p !== undefined) {
+      run.push([x(moment.at), y(p)]);
+      highest = Math.max(highest, p);
+    }
+    before = moment;
+  }
+  if (before?.p === null) {
+    flush();
+    hatch(pen, x(before.at), x(now), height, look.faint);
+  } else if (run.length) {
+    run.push([x(now), run.at(-1)[1]]);
+  }
+  flush();
+  return highest;
+}
+
+function paint(pen, run, height, color) {
+  pen.beginPath();
+  run.forEach(([x, y], i) => (i ? pen.lineTo(x, y) : pen.moveTo(x, y)));
+  pen.strokeStyle = color;
+  pen.lineWidth = 2;
+  pen.lineJoin = "round";
+  pen.setLineDash([]);
+  pen.stroke();
+  pen.lineTo(run.at(-1)[0], height);
+  pen.lineTo(run[0][0], height);
+  pen.globalAlpha = 0.16;
+  pen.fillStyle = color;
+  pen.fill();
+  pen.globalAlpha = 1;
+}
+
+function hatch(pen, from, to, height, color) {
+  pen.save();
+  pen.beginPath();
+  pen.rect(from, 0, to - from, height);
+  pen.clip();
+  pen.beginPath();
+  for (let x = Math.floor((from - height) / 8) * 8; x < to; x += 8) {
+    pen.moveTo(x, height);
+    pen.lineTo(x + height, 0);
+  }
+  pen.strokeStyle = color;
+  pen.lineWidth = 1.5;
+  pen.stroke();
+  pen.restore();
+}
+
+function thresholds(pen, threshold, { y, width, look }) {
+  if (!threshold) return;
+  pen.font = "12px system-ui, sans-serif";
+  pen.fillStyle = pen.strokeStyle = look.soft;
+  pen.lineWidth = 1;
+  const lines = [
+    [threshold.enter, [], "history.enter", "bottom"],
+    [threshold.leave, [4, 4], "history.leave", "top"],
+  ];
+  for (const [value, dash, text, side] of lines) {
+    pen.setLineDash(dash);
+    pen.beginPath();
+    pen.moveTo(0, y(value));
+    pen.lineTo(width, y(value));
+    pen.stroke();
+    pen.textBaseline = side;
+    pen.fillText(t(text, { n: decimal(value, 2) }), 2, y(value) + (side === "top" ? 2 : -1));
+  }
+  pen.setLineDash([]);
+}
+
+function describe(strip, record, highest, now) {
+  strip.describedAt = now;
+  const last = record.moments.at(-1)?.p?.[strip.label] ?? 0;
+  const { enter = 0, leave = 0 } = strip.threshold ?? {};
+  const values = { now: percent(last), high: percent(highest), enter: percent(enter), leave: percent(leave) };
+  setAttribute(strip.canvas, "aria-label", t("history.say", { label: strip.name.textContent, ...values }));
+}

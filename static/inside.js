@@ -1,0 +1,121 @@
+// For the curious: the few pixels the network gets, where it looks for its answer, and its layers.
+
+import { call } from "./api.js";
+import { byId, el, setAttribute, setText, show } from "./dom.js";
+import { drawHeat, heatOf } from "./heat.js";
+import { titleOf } from "./labels.js";
+import { openLayers } from "./layers.js";
+import { cardOf } from "./models.js";
+import { complain } from "./problems.js";
+import { situation } from "./situation.js";
+import { t } from "./words.js";
+
+const THUMBNAIL_EVERY_MS = 500;
+// One map a second is enough to see where it looks, and leaves a small machine its time.
+const MAP_PAUSE_MS = 900;
+const JPEG_QUALITY = 0.9;
+
+/** @param {ReturnType<typeof import("./store.js").createStore>} store */
+export function mountInside(store) {
+  const panel = byId("inside");
+  const input = el("canvas", { className: "thumbnail", width: 96, height: 96, aria: { role: "img" } });
+  const caption = el("p", { className: "note" });
+  const toggle = el("button", { type: "button", className: "button", id: "map", aria: { pressed: "false" } });
+  const mapNote = el("p", { className: "note" });
+  const layers = el("button", { type: "button", className: "button", id: "layers" });
+  const layersNote = el("p", { className: "note" });
+  const text = el("div", { className: "inside-text" }, caption, el("div", { className: "buttons" }, toggle, layers), mapNote, layersNote);
+  panel.append(el("div", { className: "inside" }, input, text));
+  const map = createMap(store, () => render(store.get()));
+  toggle.addEventListener("click", map.toggle);
+  layers.addEventListener("click", () => openLayers(store));
+  let drawnAt = 0;
+
+  function render(page) {
+    const size = cardOf(page, page.live?.model?.name)?.input ?? { width: 96, height: 96 };
+    setText(caption, t("inside.input", { w: size.width, h: size.height }));
+    setAttribute(input, "aria-label", t("inside.input.say"));
+    setText(toggle, t(map.on() ? "inside.map.off" : "inside.map"));
+    setAttribute(toggle, "aria-pressed", String(map.on()));
+    setText(mapNote, map.note());
+    setText(layers, t("inside.layers"));
+    setText(layersNote, t("inside.layers.more"));
+    toggle.disabled = layers.disabled = !page.live?.model;
+    show(byId("heat"), map.on() && situation(page) === "live");
+    if (situation(page) !== "live" || !page.picture || page.now - drawnAt < THUMBNAIL_EVERY_MS) return;
+    drawnAt = page.now;
+    if (input.width !== size.width) [input.width, input.height] = [size.width, size.height];
+    cut(input, page.live.region.seen);
+  }
+
+  store.watch(render);
+}
+
+function createMap(store, changed) {
+  let on = false;
+  let note = "";
+
+  async function run() {
+    while (on) {
+      const page = store.get();
+      if (situation(page) === "live" && page.picture && !document.hidden) await once(page).catch(stop);
+      await new Promise((resolve) => setTimeout(resolve, MAP_PAUSE_MS));
+    }
+  }
+
+  async function once(page) {
+    const seen = page.live.region.seen;
+    const picture = byId("picture");
+    const part = el("canvas", { width: Math.round(seen.width * picture.width), height: Math.round(seen.height * picture.height) });
+    cut(part, seen);
+    const body = await new Promise((resolve) => part.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
+    const told = await call("POST", "api/classify?explain=true", { body, type: "image/jpeg" });
+    const explanation = explanationOf(told);
+    if (!explanation) {
+      on = false;
+      note = t("inside.map.none");
+    } else if (on) {
+      const label = told.top[0].label;
+      const heat = byId("heat");
+      if (heat.width !== picture.width) [heat.width, heat.height] = [picture.width, picture.height];
+      drawHeat(heat, await heatOf(explanation.uri), seen);
+      note = t("inside.map.more", { label: titleOf(label, page.live.model?.titles), n: explanation.cells });
+    }
+    changed();
+  }
+
+  function stop(error) {
+    on = false;
+    note = "";
+    complain(error);
+    changed();
+  }
+
+  return {
+    on: () => on,
+    note: () => note,
+    toggle() {
+      on = !on;
+      if (!on) note = "";
+      const heat = byId("heat");
+      heat.getContext("2d").clearRect(0, 0, heat.width, heat.height);
+      changed();
+      if (on) run();
+    },
+  };
+}
+
+/** @param {any} told  an answer of api/classify @returns {{uri: string, cells: number} | null} */
+export function explanationOf(told) {
+  const { explanation } = told;
+  if (!explanation) return null;
+  return typeof explanation === "string" ? { uri: explanation, cells: 9 } : { uri: explanation.png, cells: explanation.cells };
+}
+
+function cut(target, region) {
+  const picture = byId("picture");
+  const pen = target.getContext("2d");
+  pen.imageSmoothingQuality = "high";
+  const [w, h] = [picture.width, picture.height];
+  pen.drawImage(picture, region.x * w, region.y * h, region.width * w, region.height * h, 0, 0, target.width, target.height);
+}

@@ -1,0 +1,85 @@
+// The layer table: each layer's sizes with the formula filled in, so that a student can check the arithmetic.
+
+import { call } from "./api.js";
+import { el, icon } from "./dom.js";
+import { cardOf } from "./models.js";
+import { complain } from "./problems.js";
+import { t, whole } from "./words.js";
+
+/** @param {ReturnType<typeof import("./store.js").createStore>} store  shows the layers of the model in use */
+export async function openLayers(store) {
+  const page = store.get();
+  const name = page.live.model.name;
+  let table;
+  try {
+    table = await call("GET", `api/models/${encodeURIComponent(name)}/layers`);
+  } catch (error) {
+    complain(error);
+    return;
+  }
+  const title = t("layers.title", { name: cardOf(page, name)?.title ?? name });
+  const heading = el("h2", { id: "layers-title" }, title);
+  const close = el("button", { type: "button", className: "tool", id: "layers-close", aria: { label: t("close") } }, icon("close"));
+  const scroll = el("div", { className: "table-scroll", tabIndex: 0, aria: { role: "region", labelledby: "layers-title" } }, tableOf(table));
+  const dialog = el(
+    "dialog",
+    { className: "dialog broad", aria: { labelledby: "layers-title" } },
+    el("div", { className: "dialog-head" }, heading, close),
+    el("p", { className: "dialog-intro" }, t("layers.intro")),
+    scroll,
+  );
+  close.addEventListener("click", () => dialog.close());
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+function tableOf(table) {
+  const columns = ["name", "size", "formula", "field", "parameters", "madds"];
+  const head = el("tr", {}, ...columns.map((column) => el("th", { scope: "col", className: `c-${column}` }, t(`layers.${column}`))));
+  const rows = table.layers.map(rowOf);
+  const { parameters, multiply_adds } = table.totals;
+  const foot = el(
+    "tr",
+    {},
+    el("th", { scope: "row", colSpan: 4 }, t("layers.total")),
+    el("td", { className: "number" }, whole(parameters)),
+    el("td", { className: "number" }, whole(multiply_adds)),
+  );
+  return el("table", { className: "layers" }, el("thead", {}, head), el("tbody", {}, ...rows), el("tfoot", {}, foot));
+}
+
+function rowOf(layer) {
+  return el(
+    "tr",
+    { className: layer.main ? "" : "aside-row" },
+    el("th", { scope: "row" }, el("span", { className: "layer-operator" }, layer.operator), el("span", { className: "layer-name" }, layer.name)),
+    el("td", {}, `${shape(layer.input)} → ${shape(layer.output)}`),
+    el("td", { className: "formula" }, ...formulas(layer)),
+    el("td", {}, layer.receptive_field ? square(layer.receptive_field) : "–"),
+    el("td", { className: "number" }, layer.parameters ? whole(layer.parameters) : "–"),
+    el("td", { className: "number" }, layer.multiply_adds ? whole(layer.multiply_adds) : "–"),
+  );
+}
+
+// The number of pictures comes first in a shape and says nothing about the layer.
+function shape(sizes) {
+  return sizes ? sizes.slice(1).join(" × ") || String(sizes[0]) : "?";
+}
+
+function square(sides) {
+  return sides.every((side) => side === sides[0]) ? `${sides[0]} × ${sides[0]}` : sides.join(" × ");
+}
+
+function formulas(layer) {
+  const { formula } = layer;
+  if (!formula?.length) return ["–"];
+  const texts = formula.map(({ n, p, f, s, size, rounding }) => {
+    const [open, close] = rounding === "ceil" ? ["⌈", "⌉"] : ["⌊", "⌋"];
+    return `${open}(${n} + 2·${p} − ${f}) / ${s}${close} + 1 = ${size}`;
+  });
+  // Height and width are nearly always alike: said once.
+  const same = texts.every((text) => text === texts[0]);
+  const shown = same ? [texts[0]] : texts.map((text, i) => `${formula[i].axis}: ${text}`);
+  return shown.map((text) => el("span", {}, text));
+}

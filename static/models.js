@@ -1,0 +1,111 @@
+// Which network looks, how good it is said to be, and the choice of another.
+
+import { call } from "./api.js";
+import { byId, el, setText, show } from "./dom.js";
+import { titleOf } from "./labels.js";
+import { explain } from "./problems.js";
+import { t } from "./words.js";
+
+// A first load on a small machine, with its checks, may take this long.
+const SWAP_MS = 120_000;
+
+/** @param {ReturnType<typeof import("./store.js").createStore>} store */
+export function mountModels(store) {
+  const panel = byId("model");
+  const running = el("p", { className: "headline" });
+  const about = el("p", { className: "reason", lang: "en" });
+  const labels = el("p", { className: "reason" });
+  const names = el("select", { id: "model-name" });
+  const precisions = el("select", { id: "model-precision" });
+  const nameLabel = el("label", { htmlFor: "model-name" });
+  const precisionLabel = el("label", { htmlFor: "model-precision" });
+  const use = el("button", { type: "submit", className: "button" });
+  const outcome = el("p", { className: "reason", aria: { role: "status" } });
+  const form = el(
+    "form",
+    { className: "form" },
+    el("div", { className: "field" }, nameLabel, names),
+    el("div", { className: "field" }, precisionLabel, precisions),
+    use,
+    outcome,
+  );
+  panel.append(running, about, labels, form);
+  let busy = false;
+  let touched = false;
+
+  names.addEventListener("change", () => {
+    touched = true;
+    fillPrecisions(store.get());
+  });
+  precisions.addEventListener("change", () => (touched = true));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (busy) return;
+    busy = true;
+    setText(outcome, t("model.loading"));
+    store.set({});
+    const name = names.value;
+    try {
+      const json = { name, precision: precisions.value };
+      await call("PUT", "api/model", { json, patience: SWAP_MS });
+      setText(outcome, t("model.done", { name: cardOf(store.get(), name)?.title ?? name }));
+    } catch (error) {
+      setText(outcome, explain(error).filter(Boolean).join(" "));
+    }
+    busy = false;
+    touched = false;
+    store.set({});
+  });
+
+  function fillPrecisions(page) {
+    const files = Object.keys(cardOf(page, names.value)?.files ?? {});
+    options(precisions, [["auto", `auto (${t("model.precision.auto")})`], ...files.map((file) => [file, file])]);
+  }
+
+  store.watch((page) => {
+    const { live, models } = page;
+    const model = live?.model;
+    const card = model && cardOf(page, model.name);
+    if (model) {
+      const what = { name: card?.title ?? model.name, precision: model.precision, threads: model.threads };
+      setText(running, t(model.threads === 1 ? "model.running.one" : "model.running", what));
+      const known = model.labels.map((label) => titleOf(label, model.titles));
+      setText(labels, t("model.labels", { labels: known.slice(0, 12).join(", ") + (known.length > 12 ? " …" : "") }));
+    }
+    setText(about, card?.description ?? "");
+    show(form, Boolean(models?.length));
+    if (!models) return;
+    setText(nameLabel, t("model.choose"));
+    setText(precisionLabel, t("model.precision"));
+    setText(use, t("model.use"));
+    options(names, models.map((one) => [one.name, one.title || one.name]));
+    if (!touched && model && names.value !== model.name) names.value = model.name;
+    fillPrecisions(page);
+    use.disabled = busy || page.connection !== "open";
+  });
+}
+
+/** Asks once for the cards, when there is a connection to ask over. @param {ReturnType<typeof import("./store.js").createStore>} store */
+export function fetchModels(store) {
+  let asked = false;
+  store.watch((page) => {
+    if (page.connection !== "open") asked = false;
+    if (page.connection !== "open" || asked) return;
+    asked = true;
+    call("GET", "api/models").then((told) => store.set({ models: told.models ?? told }), () => {});
+  });
+}
+
+/** @param {import("./store.js").Page} page @param {string} name @returns {any} its card, if it is known */
+export function cardOf(page, name) {
+  return page.models?.find((card) => card.name === name) ?? null;
+}
+
+function options(select, wanted) {
+  const key = JSON.stringify(wanted);
+  if (select.dataset.key === key) return;
+  const chosen = select.value;
+  select.dataset.key = key;
+  select.replaceChildren(...wanted.map(([value, text]) => el("option", { value }, text)));
+  if (wanted.some(([value]) => value === chosen)) select.value = chosen;
+}
