@@ -38,9 +38,9 @@ class Change:
 
 
 def patch_settings(loaded: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSettings:
-    """The settings with a patch applied whole, and kept. Nested tables as in the TOML file; None resets a setting.
+    """The settings with a patch applied whole. Nested tables as in the TOML file; None resets a setting.
 
-    Raises SettingInvalid, SettingFixed (nothing is changed then) or StateFolderUnusable (not kept, nothing changed).
+    Nothing is kept yet: `keep_overrides` does, once the service runs with them. Raises SettingInvalid, SettingFixed.
     """
     changes = {change.key: change for change in _current(loaded)}
     for key, value in flat(patch):
@@ -53,9 +53,12 @@ def patch_settings(loaded: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSe
             changes.pop(key, None)
         else:
             changes[key] = Change(key, value, loaded.layers["file"].values.get(key))
-    patched = loaded.with_layer("override", _layer(list(changes.values()), loaded.state_folder))
-    write_overrides(loaded.state_folder, list(changes.values()))
-    return patched
+    return loaded.with_layer("override", _layer(list(changes.values()), loaded.state_folder))
+
+
+def keep_overrides(loaded: LoadedSettings) -> None:
+    """Write what was patched to the state folder. Raises StateFolderUnusable."""
+    write_overrides(loaded.state_folder, _current(loaded))
 
 
 def read_overrides(folder: Path, file: Layer) -> Layer:

@@ -1,0 +1,146 @@
+"""Changes to a running service: settings patched or read again, the camera paused. The API and SIGHUP both come here.
+
+Every call blocks until the worker has done it; the API runs them on a thread of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+from service.engine import Engine
+from service.errors import LookoutError, ModelBusy, StateFolderUnusable, TooBusy
+from service.frame import Rect
+from service.overrides import keep_overrides, patch_settings
+from service.region import carried
+from service.settings import CameraSettings, Settings
+from service.settings_sources import LoadedSettings
+
+log = logging.getLogger(__name__)
+
+PAUSED_FILE = "paused"
+# Opening a camera is the longest thing the worker does between two commands.
+WORKER_DEADLINE_S = 15.0
+
+T = TypeVar("T")
+
+
+class Control:
+    """Keeps what was asked for and what is in force the same. One change at a time."""
+
+    def __init__(self, loaded: LoadedSettings, engine: Engine, reload: Callable[[], LoadedSettings]) -> None:
+        """reload: reads every source of settings again."""
+        self._loaded = loaded
+        self._engine = engine
+        self._reload = reload
+        self._lock = threading.Lock()
+
+    @property
+    def loaded(self) -> LoadedSettings:
+        """The settings in force, and where each came from."""
+        return self._loaded
+
+    def patch(self, patch: Mapping[str, Any]) -> LoadedSettings:
+        """Check a patch whole, put it into force whole, keep it. On any error nothing has changed.
+
+        Raises SettingInvalid, SettingFixed, UnknownModel, ModelRejected, ModelBusy or StateFolderUnusable.
+        """
+        with self._held(0.0 if "model" in patch else WORKER_DEADLINE_S):
+            before = self._loaded
+            after = _with_region_carried(before, patch_settings(before, patch), patch)
+            self._put_in_force(after)
+            try:
+                keep_overrides(after)
+            except StateFolderUnusable:
+                self._put_in_force(before)
+                raise
+            return after
+
+    def reload(self) -> None:
+        """Read the settings again, as SIGHUP asks. A mistake in them is logged and changes nothing."""
+        with self._lock:
+            try:
+                fresh = self._reload()
+                if fresh.settings.server != self._loaded.settings.server:
+                    log.warning("Changes to [server] take effect at the next start.")
+                self._put_in_force(fresh)
+            except LookoutError as error:
+                log.error("The settings stay as they were. %s", error)
+            else:
+                log.info("Settings read again.")
+
+    def pause(self, paused: bool) -> None:
+        """Close the camera or open it again, and remember it over restarts: people use it for privacy.
+
+        Raises StateFolderUnusable when it cannot be remembered; the camera is paused all the same.
+        """
+        _wait(self._engine.pause(paused))
+        remember_paused(self._loaded.state_folder, paused)
+
+    @contextlib.contextmanager
+    def _held(self, timeout_s: float) -> Iterator[None]:
+        if not self._lock.acquire(timeout=timeout_s):
+            raise ModelBusy("Another change is being made.", "Try again when it is done.")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _put_in_force(self, loaded: LoadedSettings) -> None:
+        _wait(self._engine.apply(loaded.settings))
+        self._loaded = loaded
+
+
+def was_paused(state_folder: Path) -> bool:
+    """Whether the camera was paused when the service last ran."""
+    return (state_folder / PAUSED_FILE).exists()
+
+
+def remember_paused(state_folder: Path, paused: bool) -> None:
+    """Raises StateFolderUnusable."""
+    mark = state_folder / PAUSED_FILE
+    try:
+        if paused:
+            state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            mark.touch()
+        else:
+            mark.unlink(missing_ok=True)
+    except OSError as error:
+        raise StateFolderUnusable(
+            f"The pause holds, but cannot be remembered over a restart: {mark} ({error.strerror}).",
+            "Free some space, or let the service's user own the state folder.",
+        ) from error
+
+
+def _wait(future: Future[T]) -> T:
+    try:
+        return future.result(WORKER_DEADLINE_S)
+    except TimeoutError as error:
+        raise TooBusy("The camera loop is busy and has not taken the change yet.", "Look again in a moment.") from error
+
+
+def _with_region_carried(before: LoadedSettings, after: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSettings:
+    """A picture turned or mirrored takes its region along, unless the patch sets one itself."""
+    old, new = before.settings, after.settings
+    if _orientation(old.camera) == _orientation(new.camera) or new.answer.region != old.answer.region:
+        return after
+    region = carried(_rect(old), before=_orientation(old.camera), after=_orientation(new.camera))
+    if region == _rect(old) or "region" in patch.get("answer", {}):
+        return after
+    values = {"x": region.x, "y": region.y, "width": region.width, "height": region.height}
+    rounded = {key: round(value, 6) for key, value in values.items()}
+    return patch_settings(after, {"answer": {"region": rounded}})
+
+
+def _orientation(camera: CameraSettings) -> tuple[int, str]:
+    return camera.rotate, camera.flip
+
+
+def _rect(settings: Settings) -> Rect:
+    region = settings.answer.region
+    return Rect(region.x, region.y, region.width, region.height)
