@@ -1,0 +1,54 @@
+# Lookout in a container, for 64-bit Arm and x86-64:
+#
+#   docker build -t lookout .
+#   docker run --rm -p 127.0.0.1:8642:8642 -e LOOKOUT_SERVER__AUTH=none lookout demo          # a look, on this machine only
+#
+# For good, with a camera, a read-only root and visitors who need the token in ./token (at least 32 random characters):
+#
+#   docker run -d --name lookout --restart unless-stopped --read-only --tmpfs /tmp --cap-drop all \
+#     -p 8642:8642 -v lookout-state:/var/lib/lookout -v lookout-cache:/var/cache/lookout \
+#     -v ./token:/run/secrets/lookout_token:ro -e LOOKOUT_SERVER__TOKEN_FILE=/run/secrets/lookout_token \
+#     lookout serve --source rtsp://192.0.2.10/stream
+#
+# Cameras from inside a container:
+#   RTSP, HTTP, demo   work as they are.
+#   USB                --device /dev/video0 --group-add "$(getent group video | cut -d: -f3)", then --source usb:/dev/video0
+#   ribbon cable       not in here. libcamera on a Pi belongs to the host's firmware and kernel and comes from Raspberry Pi
+#                      OS alone. Install Lookout on the host (systemd/install.sh), or let a bridge on the host turn the camera
+#                      into an RTSP stream (MediaMTX with `source: rpiCamera`, say) and give its address as --source.
+
+FROM python:3.13-slim-trixie AS build
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY service service
+COPY static static
+COPY models models
+# The environment is the same folder in both stages, because its scripts name their path. pip has no business in the image.
+RUN python -m venv /opt/lookout \
+    && /opt/lookout/bin/python -m pip install --no-cache-dir --disable-pip-version-check . \
+    && /opt/lookout/bin/python -m pip uninstall --yes --quiet pip \
+    && /opt/lookout/bin/python -m compileall -q /opt/lookout/lib \
+    && mkdir -p /image/var/lib/lookout /image/var/cache/lookout \
+    && chown -R 10001:10001 /image/var/lib/lookout /image/var/cache/lookout
+
+FROM python:3.13-slim-trixie
+LABEL org.opencontainers.image.title="Lookout" \
+    org.opencontainers.image.description="Says what a camera sees: cat, dog or neither" \
+    org.opencontainers.image.licenses="MIT"
+COPY --from=build /opt/lookout /opt/lookout
+COPY --from=build /image/ /
+ENV PATH=/opt/lookout/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    XDG_CACHE_HOME=/var/cache \
+    LOOKOUT_STATE__FOLDER=/var/lib/lookout \
+    LOOKOUT_SERVER__HOST=0.0.0.0
+# A number, so that a host can tell without looking inside that it is not root.
+USER 10001:10001
+EXPOSE 8642
+# Healthy means that the event loop and the worker make progress. A camera that is away is a state, not ill health.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('LOOKOUT_SERVER__PORT', '8642') + '/healthz', timeout=4)"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["lookout"]
+CMD ["serve"]

@@ -1,0 +1,1 @@
+"""What is shipped: wheel, unit, installer, image. The slow ones are scripts that `.ci/run` calls."""

@@ -1,0 +1,159 @@
+#!/usr/bin/env bash
+# Installs the service under a real systemd and breaks it: start, status, kill -9, a wedged process, stop with viewers, uninstall.
+#
+#   bash tests/packaging/systemd-nspawn.sh WHEEL
+#
+# systemd runs as PID 1 of a small Debian tree in a container without a network; what pip needs is brought in as wheels.
+# Exits 77 where the means are missing (root, systemd-nspawn, debootstrap, a writable cgroup hierarchy).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+wheel=$(realpath "${1:?name the wheel: bash tests/packaging/wheel.sh FOLDER makes one}")
+[ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
+for command in systemd-nspawn debootstrap nsenter curl; do
+    command -v $command > /dev/null || { echo "needs $command"; exit 77; }
+done
+# shellcheck source=/dev/null
+suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")
+work=$(mktemp -d)
+root=$work/tree
+machine=lookout-test
+leader=
+cleanup() {
+    if [ -n "$leader" ] && kill -0 "$leader" 2> /dev/null; then
+        # Never kill nspawn itself: the systemd inside would stay behind.
+        inside systemctl poweroff > /dev/null 2>&1 || true
+        for _ in $(seq 40); do kill -0 "$leader" 2> /dev/null || break; sleep 0.5; done
+        kill -KILL "$leader" 2> /dev/null || true
+    fi
+    for hierarchy in systemd unified; do
+        find /sys/fs/cgroup/$hierarchy/$machine -depth -type d -exec rmdir {} + 2> /dev/null || true
+    done
+    rm -rf "$work"
+}
+trap cleanup EXIT
+inside() { nsenter -t "$leader" -a env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 "$@"; }
+property() { inside systemctl show --property="$1" --value lookout.service; }
+fail() {
+    echo "FAILED: $*"
+    if [ -n "$leader" ]; then
+        inside systemctl status lookout.service --no-pager -l || true
+        inside journalctl -b -u lookout.service --no-pager -n 60 || true
+    fi
+    exit 1
+}
+# until_true SECONDS COMMAND...: tries twice a second.
+until_true() {
+    local tries=$(($1 * 2))
+    shift
+    for _ in $(seq "$tries"); do
+        if "$@"; then return 0; fi
+        sleep 0.5
+    done
+    return 1
+}
+is_ok() { inside curl -sf -m 2 http://127.0.0.1:8642/api/state 2> /dev/null | grep -q '"status":"ok"'; }
+
+sh tests/packaging/tree.sh "$suite" "$root" systemd,systemd-sysv,dbus,python3,python3-venv,curl,procps || exit $?
+version=$(chroot "$root" python3 -c 'import sys; print(f"{sys.version_info[0]}.{sys.version_info[1]}")')
+mkdir "$root/wheels" "$root/src"
+python3 -m pip download -qq --disable-pip-version-check --only-binary=:all: --python-version "$version" --dest "$root/wheels" "$wheel" ||
+    { echo "the wheels could not be downloaded"; exit 77; }
+cp -r systemd "$root/src/"
+printf '[global]\nno-index = true\nfind-links = /wheels\n' > "$root/etc/pip.conf"
+name=/wheels/$(basename "$wheel")
+
+# A cgroup of its own, without which units fail to be killed; version 1 or hybrid hosts have it under systemd and unified.
+for hierarchy in systemd unified; do
+    [ -d /sys/fs/cgroup/$hierarchy ] || continue
+    mkdir -p /sys/fs/cgroup/$hierarchy/$machine || { echo "no cgroup can be made here"; exit 77; }
+done
+(
+    for hierarchy in systemd unified; do
+        [ ! -d /sys/fs/cgroup/$hierarchy ] || echo $BASHPID > /sys/fs/cgroup/$hierarchy/$machine/cgroup.procs
+    done
+    exec setsid systemd-nspawn -q -b -D "$root" --machine=$machine --register=no --keep-unit --console=pipe \
+        --private-network < /dev/null > "$work/boot.log" 2>&1
+) &
+nspawn=$!
+for _ in $(seq 40); do
+    leader=$(pgrep -P $nspawn | head -1 || true)
+    [ -z "$leader" ] || break
+    kill -0 $nspawn 2> /dev/null || break
+    sleep 0.25
+done
+[ -n "$leader" ] || { cat "$work/boot.log"; echo "systemd does not start in a container here"; exit 77; }
+booted() { case $(inside systemctl is-system-running 2> /dev/null) in running | degraded) true ;; *) false ;; esac; }
+until_true 60 booted || { cat "$work/boot.log"; echo "systemd did not come up in the container"; exit 77; }
+inside systemctl --version | head -1
+
+echo "--- install"
+inside sh /src/systemd/install.sh --demo "$name" || fail "install.sh"
+until_true 20 is_ok || fail "no answer after the installation"
+[ "$(property ActiveState)/$(property SubState)" = active/running ] || fail "not active"
+[ "$(property Type)" = notify ] || fail "not of Type=notify"
+echo "status: $(property StatusText)"
+[ -n "$(property StatusText)" ] || fail "no status text"
+[ "$(inside ps -o user= -p "$(property MainPID)")" = lookout ] || fail "runs as another user"
+inside sh -c 'find /var/lib/lookout -perm /077 | grep .' && fail "files in the state folder are open to others"
+inside setpriv --reuid lookout --regid lookout --init-groups lookout token > "$work/token" 2>&1 || { cat "$work/token"; fail "lookout token as the user lookout"; }
+grep -q 'token=' "$work/token" || { cat "$work/token"; fail "no address with a token"; }
+
+echo "--- install again: settings stay, the service goes on"
+inside sh -c 'echo "# mine" >> /etc/lookout/lookout.toml'
+inside sh /src/systemd/install.sh "$name" > /dev/null || fail "install.sh the second time"
+inside grep -q '^# mine' /etc/lookout/lookout.toml || fail "the configuration was overwritten"
+until_true 20 is_ok || fail "no answer after the second installation"
+
+echo "--- reload"
+pid=$(property MainPID)
+inside systemctl reload lookout.service || fail "reload"
+sleep 1
+[ "$(property MainPID)" = "$pid" ] || fail "the reload was a restart"
+until_true 10 is_ok || fail "no answer after the reload"
+
+echo "--- kill -9"
+began=$(date +%s%N)
+inside systemctl kill -s KILL lookout.service
+back() { [ "$(property MainPID)" != "$pid" ] && is_ok; }
+until_true 30 back || fail "not back after kill -9"
+echo "answering again $((($(date +%s%N) - began) / 1000000)) ms after kill -9 (2000 of them RestartSec)"
+
+echo "--- wedged: SIGSTOP, the watchdog must notice"
+pid=$(property MainPID)
+began=$(date +%s%N)
+inside kill -STOP "$pid"
+until_true 45 back || fail "not back after SIGSTOP"
+echo "answering again $((($(date +%s%N) - began) / 1000000)) ms after SIGSTOP (WatchdogSec=10, RestartSec=2)"
+inside journalctl -b -u lookout.service --no-pager | grep -q 'Watchdog timeout' || fail "it was not the watchdog"
+
+echo "--- stop with viewers"
+for _ in 1 2 3 4 5; do
+    (inside curl -sN http://127.0.0.1:8642/api/stream.mjpg > /dev/null 2>&1 || true) &
+    (inside curl -sN http://127.0.0.1:8642/api/live.sse > /dev/null 2>&1 || true) &
+done
+sleep 2
+began=$(date +%s%N)
+inside systemctl stop lookout.service
+took=$((($(date +%s%N) - began) / 1000000))
+echo "stopped in $took ms with ten viewers"
+[ $took -lt 5000 ] || fail "the stop took $took ms"
+[ "$(property Result)" = success ] || fail "the stop was not clean: $(property Result)"
+[ -z "$(inside pgrep -u lookout || true)" ] || fail "processes were left: $(inside pgrep -au lookout)"
+
+echo "--- a setting that is not valid: said once, no restart loop"
+inside sh -c 'printf "[camera]\nsuorce = \"demo\"\n" > /etc/lookout/lookout.toml'
+inside systemctl start lookout.service 2> /dev/null || true
+sleep 4
+[ "$(property ActiveState)" = failed ] || fail "a wrong setting should leave the unit failed, it is $(property ActiveState)"
+[ "$(property ExecMainStatus)" = 3 ] || fail "exit status $(property ExecMainStatus), not 3"
+[ "$(property NRestarts)" = 0 ] || fail "it was restarted $(property NRestarts) times"
+inside journalctl -b -u lookout.service --no-pager -o cat | grep suorce || fail "the journal does not name the setting"
+
+echo "--- uninstall"
+inside sh /src/systemd/uninstall.sh || fail "uninstall.sh"
+inside test -d /var/lib/lookout || fail "history was not kept"
+inside test -e /etc/lookout/lookout.toml || fail "settings were not kept"
+inside sh -c 'test ! -e /opt/lookout && test ! -e /usr/local/bin/lookout && test ! -e /etc/systemd/system/lookout.service' || fail "something was left"
+inside sh /src/systemd/uninstall.sh --purge || fail "uninstall.sh --purge"
+inside sh -c 'test ! -e /var/lib/lookout && test ! -e /etc/lookout && ! getent passwd lookout' || fail "something was left after --purge"
+echo "systemd ok"
