@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import logging
 import signal
@@ -16,10 +17,14 @@ import uvicorn
 
 from service.api.app import create_app
 from service.catalogue import Catalogue
+from service.control import Control, was_paused
 from service.engine import Engine, first_state
 from service.errors import AddressInUse, LookoutError, SettingInvalid
 from service.hub import Hub
 from service.settings import ServerSettings, Settings
+from service.settings_sources import LoadedSettings, prepare_state_folder
+from service.tokens import TokenStore
+from service.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -31,24 +36,42 @@ NOT_SENT_LOW_WATER_BYTES = 16 * 1024
 BACKLOG = 128
 
 
-def serve(settings: Settings, *, announce: Callable[[str], None], paused: bool = False) -> None:
+def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], announce: Callable[[str], None]) -> None:
     """Run the service until SIGTERM or SIGINT. Blocks.
 
-    announce: told the address people open, once it answers.
-    Raises AddressInUse or SettingInvalid before anything has started.
+    reload: reads the settings again, at SIGHUP. announce: told the address people open, once it answers.
+    Raises AddressInUse, SettingInvalid or StateFolderUnusable before anything has started.
     """
+    settings = loaded.settings
+    prepare_state_folder(loaded.state_folder)
+    tokens = TokenStore(loaded.state_folder, settings.server.token_file)
+    refuse_open_door(settings.server, has_token=bool(tokens.tokens()))
     with contextlib.closing(listen(settings.server)) as listener:
         hub = Hub(first_state(settings, time.monotonic()))
-        engine = Engine(settings, Catalogue.of(settings), hub, paused=paused)
-        app = create_app(engine, hub, settings)
+        engine = Engine(settings, Catalogue.of(settings), hub, paused=was_paused(loaded.state_folder))
+        control = Control(loaded, engine, reload)
+        app = create_app(engine, hub, control, tokens)
         server = _Server(_config(app, settings.server))
         engine.start()
         try:
-            asyncio.run(_run(server, listener, app.state.stopping, lambda: announce(address_of(listener, settings))))
+            asyncio.run(_run(server, listener, app.state.stopping, control, Upkeep(engine, hub), announce))
         finally:
             if not engine.stop():
                 log.warning("The camera loop did not end in time and is abandoned.")
         log.info("Stopped.")
+
+
+def refuse_open_door(settings: ServerSettings, *, has_token: bool) -> None:
+    """Nobody outside this machine gets in without a token, unless that was said aloud. Raises SettingInvalid."""
+    if is_loopback(settings.host) or has_token:
+        return
+    if settings.auth == "none":
+        log.warning("server.auth is none: everybody who can reach %s gets in.", settings.host)
+        return
+    raise SettingInvalid(
+        f"server.host {settings.host} can be reached from other machines, but there is no token.",
+        "Make one with `lookout token`, or set server.auth to none to let everybody in.",
+    )
 
 
 def listen(settings: ServerSettings) -> socket.socket:
@@ -69,8 +92,6 @@ def listen(settings: ServerSettings) -> socket.socket:
 
 
 def _unusable(settings: ServerSettings, error: OSError) -> LookoutError:
-    import errno
-
     if error.errno == errno.EADDRINUSE:
         return AddressInUse(
             f"Port {settings.port} on {settings.host} is taken by another program.",
@@ -132,18 +153,50 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _run(server: _Server, listener: socket.socket, stopping: asyncio.Event, ready: Callable[[], None]) -> None:
+async def _run(
+    server: _Server,
+    listener: socket.socket,
+    stopping: asyncio.Event,
+    control: Control,
+    upkeep: Upkeep,
+    announce: Callable[[str], None],
+) -> None:
+    """Serve until a signal says stop. systemd hears READY once requests are answered, camera or none."""
     loop = asyncio.get_running_loop()
+    notifier = upkeep.notifier
+    reloads: set[asyncio.Task[None]] = set()
 
     def stop() -> None:
+        notifier.stopping("Stopping.")
         stopping.set()
         server.should_exit = True
 
+    def reload() -> None:
+        task = loop.create_task(_reload(control, upkeep))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, reload)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
+    keeping = asyncio.create_task(upkeep.run())
     if server.started:
-        ready()
-    await serving
+        notifier.ready(upkeep.sentence())
+        announce(address_of(listener, control.loaded.settings))
+    try:
+        await serving
+    finally:
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
+
+
+async def _reload(control: Control, upkeep: Upkeep) -> None:
+    upkeep.notifier.reloading()
+    try:
+        await asyncio.to_thread(control.reload)
+    finally:
+        upkeep.notifier.ready(upkeep.sentence())

@@ -12,14 +12,15 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from service import __version__
+from service.control import Control
 from service.engine import Engine
 from service.hub import Hub
 from service.resources import static_folder
-from service.settings import Settings
 from service.state import StateView, view
+from service.tokens import TokenStore
 
 
-def create_app(engine: Engine, hub: Hub, settings: Settings) -> FastAPI:
+def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -> FastAPI:
     """The application over one engine and its hub."""
 
     @contextlib.asynccontextmanager

@@ -1,0 +1,65 @@
+"""What goes on beside the requests: feeding the watchdog, systemd's status line, reading the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from service.engine import Engine
+from service.hub import Hub
+from service.source import OPEN_DEADLINE_S
+from service.state import view
+from service.system.monitor import INTERVAL_S, SystemMonitor
+from service.system.sd_notify import Notifier
+from service.words import sentence
+
+log = logging.getLogger(__name__)
+
+# Opening a camera is the longest the worker is silent for; beyond it, it is stuck.
+WORKER_SILENCE_S = OPEN_DEADLINE_S + 2.0
+STATUS_EVERY_S = 1.0
+
+
+class Upkeep:
+    """Runs on the event loop, so that the watchdog starves when the loop is stuck, and asks after the worker."""
+
+    def __init__(self, engine: Engine, hub: Hub, notifier: Notifier | None = None) -> None:
+        self._engine = engine
+        self._hub = hub
+        self.notifier = notifier or Notifier.from_environment()
+        self._monitor = SystemMonitor()
+        self._told = ""
+
+    def sentence(self) -> str:
+        """The state in one sentence."""
+        return sentence(view(self._hub.latest(), time.monotonic(), time.time(), self._hub.system))
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        interval = min(STATUS_EVERY_S, self.notifier.watchdog_interval_s or STATUS_EVERY_S)
+        next_reading = 0.0
+        while True:
+            if worker_is_alive(self._engine, time.monotonic()):
+                self.notifier.watchdog()
+            self._tell_status()
+            if time.monotonic() >= next_reading:
+                next_reading = time.monotonic() + INTERVAL_S
+                await self._read_machine()
+            await asyncio.sleep(interval)
+
+    def _tell_status(self) -> None:
+        if self.notifier.active and (text := self.sentence()) != self._told:
+            self._told = text
+            self.notifier.status(text)
+
+    async def _read_machine(self) -> None:
+        try:
+            self._hub.set_system(await asyncio.to_thread(self._monitor.read))
+        except OSError as error:  # /proc or /sys hidden by a sandbox: the figures are optional
+            log.debug("The machine cannot be read: %s", error)
+
+
+def worker_is_alive(engine: Engine, now: float) -> bool:
+    """Whether the camera loop has made progress lately; trying to open a camera that is not there is progress."""
+    return now - engine.progressed_at < WORKER_SILENCE_S
