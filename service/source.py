@@ -61,6 +61,7 @@ class Source:
         self._rate = RateMeter()
         self._camera: Camera | None = None
         self._last_sequence: int | None = None
+        self._interrupted = False
         self._state = CameraState("opening", redact(settings.source), now, live=self._live)
         self.dropped_frames = 0
 
@@ -93,11 +94,13 @@ class Source:
         """Let go of the camera, its light goes out; the next `step` opens it again."""
         self.close()
         now = time.monotonic()
+        self._interrupted = False
         self._supervisor.closed(now)
         self._become("paused", now)
 
     def interrupt(self) -> None:
         """From another thread: cut short whatever the camera is doing."""
+        self._interrupted = True
         camera = self._camera
         if camera is not None:
             camera.close()
@@ -169,6 +172,10 @@ class Source:
     def _lose(self, error: CameraError) -> None:
         self.close()
         now = time.monotonic()
+        if self._interrupted:  # its complaint about being closed is of our making
+            self._interrupted = False
+            self._supervisor.closed(now)
+            return
         opened = self._supervisor.due(now) == "read"
         self._supervisor.failed(now)
         self._rate.clear()
