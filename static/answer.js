@@ -28,6 +28,7 @@ export function mountAnswer(store) {
   store.watch((page) => {
     const told = answerOf(page);
     setAttribute(plate, "data-tone", told.tone);
+    setAttribute(plate, "data-repeats", String(told.tone === "old" && !told.eyebrow));
     setIcon(byId("glyph"), told.icon);
     setText(byId("eyebrow"), told.eyebrow);
     setText(word, told.word);

@@ -70,7 +70,7 @@ export function mountModels(store) {
       const what = { name: card?.title ?? model.name, precision: model.precision, threads: model.threads };
       setText(running, t(model.threads === 1 ? "model.running.one" : "model.running", what));
       const known = model.labels.map((label) => titleOf(label, model.titles));
-      setText(labels, t("model.labels", { labels: known.slice(0, 12).join(", ") + (known.length > 12 ? " …" : "") }));
+      setText(labels, t("model.labels", { labels: known.slice(0, 12).join(t("list.comma")) + (known.length > 12 ? " …" : "") }));
     }
     setText(about, card?.description ?? "");
     show(form, Boolean(models?.length));
