@@ -107,9 +107,8 @@ class PiCamera:
         """The newest frame as libcamera delivered it, its time that of the sensor."""
         for attempt in range(BUFFERS + 1):
             (pixels, *_), metadata = self._captured(deadline)
-            stamp = metadata.get("SensorTimestamp")
-            now = time.monotonic_ns()
-            stamp = stamp if isinstance(stamp, int) else 0
+            said, now = metadata.get("SensorTimestamp"), time.monotonic_ns()
+            stamp = said if isinstance(said, int) else 0
             captured_at = monotonic(stamp, now, time.clock_gettime_ns(time.CLOCK_BOOTTIME) - now)
             stale = now / 1e9 - captured_at > OLD_S or 0 < stamp <= self._last_stamp
             if not stale or attempt == BUFFERS:

@@ -1,0 +1,1 @@
+"""The Pi camera against the real picamera2."""
