@@ -1,0 +1,110 @@
+"""Runs the real service as a process of its own, as a user would, and tells it what its camera shall do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.browser.scenes import ORDER_FILE, SOURCE
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 30.0
+
+
+def free_port() -> int:
+    """A port that nobody listens on now; the service is started on it again after it was killed."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class RunningService:
+    """One `lookout serve` with a folder of its own for state, cache and camera orders."""
+
+    def __init__(self, folder: Path, *flags: str, source: str = SOURCE) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self._source = source
+        self._flags = flags
+        self._order = folder / "order"
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self.order("live")
+
+    def order(self, word: str) -> None:
+        """What the camera shall do from now on; see scenes.py. Written whole, so that no half word is read."""
+        fresh = self._order.with_suffix(".new")
+        fresh.write_text(word, "utf-8")
+        fresh.replace(self._order)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {
+            ORDER_FILE: str(self._order),
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "PYTHONPATH": str(ROOT),
+        }
+        return {name: value for name, value in os.environ.items() if not name.startswith("LOOKOUT_SERVER")} | own
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        flags = ["--source", self._source, "--server.port", str(self.port), *self._flags]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "service", "serve", *flags],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
+        end = time.monotonic() + START_S
+        while time.monotonic() < end:
+            try:
+                if httpx.get(f"{self.url}readyz", timeout=2.0, trust_env=False).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise AssertionError(f"The service did not start:\n{(self.folder / 'log').read_text('utf-8')[-3000:]}")
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
+    def stop(self) -> None:
+        """End it as an administrator would."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGCONT)
+        self._process.terminate()
+        try:
+            self._process.wait(10.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def state(self) -> dict[str, object]:
+        told: dict[str, object] = httpx.get(f"{self.url}api/state", trust_env=False).raise_for_status().json()
+        return told

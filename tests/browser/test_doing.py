@@ -1,0 +1,161 @@
+"""What people do here: choose a region, hand in a photo, look inside, pick a model, show the demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import skimage.data
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, wait_for_situation
+from tests.browser.running import RunningService
+
+CHELSEA = Path(skimage.data.__file__).parent / "chelsea.png"
+REFUSED = ("415", "422", "413")
+
+
+def live_page(service: RunningService, open_page: OpenPage, **options: object) -> Page:
+    page = open_page(service.url, **options)
+    wait_for_situation(page, "live")
+    return page
+
+
+def region_asked(service: RunningService) -> dict[str, float]:
+    region = service.state()["region"]
+    assert isinstance(region, dict)
+    asked: dict[str, float] = region["asked"]
+    return asked
+
+
+def test_a_region_is_dragged_and_undone(service: RunningService, open_page: OpenPage) -> None:
+    page = live_page(service, open_page)
+    box = page.locator("#frame").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.25 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 0.9 * box["height"], steps=5)
+    page.mouse.up()
+    page.get_by_role("button", name="Use this region").click()
+    expect(page.locator(".message")).to_contain_text("now looks at this region")
+    asked = region_asked(service)
+    assert asked["x"] == pytest.approx(0.25, abs=0.01)
+    assert asked["height"] == pytest.approx(0.65, abs=0.01)
+
+    page.get_by_role("button", name="Choose region").click()
+    page.get_by_role("button", name="Whole picture").click()
+    expect(page.get_by_role("button", name="Choose region")).to_be_visible()
+    assert region_asked(service) == {"x": 0, "y": 0, "width": 1, "height": 1}
+
+
+def test_a_region_is_set_with_the_keyboard_alone(service: RunningService, open_page: OpenPage) -> None:
+    page = live_page(service, open_page)
+    page.get_by_role("button", name="Choose region").press("Enter")
+    for _ in range(5):
+        page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Choose region")).to_be_focused()
+    asked = region_asked(service)
+    assert asked == {"x": pytest.approx(0.02), "y": 0, "width": pytest.approx(0.9), "height": 1}
+    page.get_by_role("button", name="Choose region").press("Enter")
+    page.keyboard.press("Escape")
+    assert region_asked(service) == asked
+    page.get_by_role("button", name="Choose region").click()
+    page.get_by_role("button", name="Whole picture").click()
+    expect(page.get_by_role("button", name="Choose region")).to_be_visible()
+
+
+def test_a_photo_is_classified_and_shows_where_it_looked(service: RunningService, open_page: OpenPage) -> None:
+    page = live_page(service, open_page)
+    page.get_by_role("button", name="Classify a photo").click()
+    page.set_input_files("#photo-file", CHELSEA)
+    dialog = page.locator("#photo-dialog")
+    expect(dialog.locator(".bars li")).to_have_count(3)
+    expect(dialog.locator(".since")).to_contain_text("ms in all")
+    dialog.get_by_label("Where it looked").check()
+    expect(dialog.locator("canvas.heat")).to_be_visible()
+
+
+def test_a_text_named_as_a_photo_is_refused_in_words(
+    service: RunningService, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = live_page(service, open_page, forgive=REFUSED)
+    letter = tmp_path / "letter.jpg"
+    letter.write_text("Dear cat,")
+    page.set_input_files("#photo-file", letter)
+    dialog = page.locator("#photo-dialog")
+    expect(dialog.locator("#photo-word")).to_have_text("That did not work.")
+    expect(dialog.locator(".since")).not_to_be_empty()
+
+
+def test_a_photo_can_be_dropped_anywhere(service: RunningService, open_page: OpenPage) -> None:
+    page = live_page(service, open_page)
+    page.evaluate(
+        """async () => {
+            const canvas = new OffscreenCanvas(200, 150);
+            canvas.getContext('2d').fillRect(20, 20, 60, 60);
+            const blob = await canvas.convertToBlob({type: 'image/png'});
+            const data = new DataTransfer();
+            data.items.add(new File([blob], 'drawn.png', {type: 'image/png'}));
+            window.dispatchEvent(new DragEvent('drop', {dataTransfer: data, cancelable: true}));
+        }"""
+    )
+    expect(page.locator("#photo-dialog .bars li")).to_have_count(3)
+
+
+def test_what_it_sees_is_laid_over_the_live_picture(service: RunningService, open_page: OpenPage) -> None:
+    page = live_page(service, open_page)
+    page.get_by_role("button", name="What does it see?").click()
+    expect(page.locator("#inside")).to_contain_text("It is coarse")
+    drawn = page.evaluate(
+        """(() => {
+            const c = document.getElementById('heat');
+            const pixels = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+            return pixels.some((value, i) => i % 4 === 3 && value > 20);
+        })()"""
+    )
+    assert drawn
+    page.get_by_role("button", name="Hide what it sees").click()
+    expect(page.locator("#heat")).to_be_hidden()
+
+
+def test_the_layer_table_fills_in_the_formula(service: RunningService, open_page: OpenPage) -> None:
+    page = live_page(service, open_page)
+    page.get_by_role("button", name="Layers").click()
+    first = page.locator(".layers tbody tr").first
+    expect(first).to_contain_text("3 × 96 × 96 → 64 × 48 × 48")
+    expect(first).to_contain_text("⌊(96 + 2·3 − 7) / 2⌋ + 1 = 48")
+    page.keyboard.press("Escape")
+    expect(page.locator(".layers")).to_have_count(0)
+
+
+def test_another_model_takes_over_and_the_first_comes_back(service: RunningService, open_page: OpenPage) -> None:
+    page = live_page(service, open_page)
+    model = service.state()["model"]
+    assert isinstance(model, dict)
+    panel = page.locator("#model")
+    panel.get_by_label("Precision").select_option("fp32")
+    panel.get_by_role("button", name="Use this model").click()
+    expect(panel.get_by_role("status")).to_contain_text("is looking now", timeout=30_000)
+    expect(panel.locator(".headline")).to_contain_text("fp32")
+    panel.get_by_label("Precision").select_option("auto")
+    panel.get_by_role("button", name="Use this model").click()
+    expect(panel.get_by_role("status")).to_contain_text("is looking now", timeout=30_000)
+
+
+def test_the_demo_is_offered_and_left_again(tmp_path: Path, open_page: OpenPage) -> None:
+    config = tmp_path / "lookout.toml"
+    config.write_text('[camera]\nsource = "usb:/dev/video99"\n')
+    service = RunningService(tmp_path / "run", "--config", str(config), source="")
+    service.start()
+    try:
+        page = open_page(service.url)
+        wait_for_situation(page, "absent")
+        page.get_by_role("button", name="Show the demo meanwhile").click()
+        wait_for_situation(page, "live", timeout_ms=15_000)
+        expect(page.locator("#chip")).to_have_text("Live demo")
+        page.get_by_role("button", name="Back to the camera").click()
+        wait_for_situation(page, "absent", timeout_ms=15_000)
+    finally:
+        service.stop()

@@ -1,0 +1,46 @@
+"""The login page: a token in, a cookie back, and the token is nowhere to be seen afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage, wait_for_situation
+from tests.browser.running import RunningService
+
+REFUSED = ("401", "Unauthorized")
+TOKEN = "t" * 43
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    folder = tmp_path_factory.mktemp("guarded")
+    token = folder / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o600)
+    service = RunningService(folder / "run", "--server.token_file", str(token))
+    service.start()
+    yield service
+    service.stop()
+
+
+def test_a_stranger_is_shown_the_door_and_a_token_opens_it(guarded: RunningService, open_page: OpenPage) -> None:
+    page = open_page(guarded.url, forgive=REFUSED)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Who is there?")
+    page.get_by_label("Token").fill("not this one")
+    page.get_by_role("button", name="Come in").click()
+    expect(page.get_by_role("alert")).to_contain_text("not known here")
+    page.get_by_label("Token").fill(TOKEN)
+    page.get_by_role("button", name="Come in").click()
+    wait_for_situation(page, "live")
+
+
+def test_a_link_with_a_token_lets_in_and_loses_the_token(guarded: RunningService, open_page: OpenPage) -> None:
+    page = open_page(f"{guarded.url}#token={TOKEN}", forgive=REFUSED)
+    wait_for_situation(page, "live")
+    assert TOKEN not in page.url
+    assert page.evaluate("window.location.hash") == ""
+    page.go_back()
+    assert TOKEN not in page.url

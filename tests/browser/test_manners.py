@@ -1,0 +1,211 @@
+"""How the page behaves: weight, first paint, accessibility, languages, sizes, wall display, first start."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, wait_for_situation
+from tests.browser.running import RunningService
+
+AXE = "axe-core@4"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+MOST_BYTES = 150_000
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+SMALLEST = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
+
+
+def test_the_whole_page_weighs_less_than_150_kilobytes(service: RunningService, open_page: OpenPage) -> None:
+    page = open_page(service.url)
+    wait_for_situation(page, "live")
+    sizes: dict[str, int] = page.evaluate(
+        """() => {
+            const kinds = ['resource', 'navigation'];
+            const entries = kinds.flatMap(kind => performance.getEntriesByType(kind));
+            const files = entries.filter(entry => !entry.name.includes('/api/'));
+            return Object.fromEntries(files.map(entry => [entry.name, entry.decodedBodySize]));
+        }"""
+    )
+    assert len(sizes) > 10
+    assert all(sizes.values())
+    assert sum(sizes.values()) < MOST_BYTES
+
+
+def test_everything_in_the_folder_weighs_less_than_150_kilobytes() -> None:
+    folder = Path(__file__).resolve().parents[2] / "static"
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < MOST_BYTES
+
+
+def test_the_first_paint_comes_within_a_second(service: RunningService, open_page: OpenPage) -> None:
+    page = open_page(service.url)
+    wait_for_situation(page, "live")
+    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    assert paint < 1000
+
+
+def test_the_policy_forbids_everything_foreign_and_inline(service: RunningService, open_page: OpenPage) -> None:
+    page = open_page(service.url)
+    response = page.request.get(service.url)
+    policy = response.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "script-src 'self'" in policy or "default-src 'self'" in policy
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, from npm."""
+    folder = tmp_path_factory.mktemp("axe")
+    if shutil.which("npm") is None:
+        pytest.skip("needs npm, to fetch axe-core")
+    packed = subprocess.run(
+        ["npm", "pack", "--silent", AXE], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    if packed.returncode != 0:
+        pytest.skip("needs axe-core from npm")
+    shutil.unpack_archive(folder / packed.stdout.strip().splitlines()[-1], folder)
+    return (folder / "package" / "axe.min.js").read_text("utf-8")
+
+
+def findings(page: Page, axe: str) -> list[str]:
+    page.evaluate(axe)
+    result: dict[str, Any] = page.evaluate(
+        "async tags => await axe.run(document, {runOnly: {type: 'tag', values: tags}})", RULES
+    )
+    return [f"{found['id']} ({found['impact']}): {found['nodes'][0]['html']}" for found in result["violations"]]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("order", ["live", "silent"])
+def test_axe_finds_nothing(service: RunningService, open_page: OpenPage, axe: str, theme: str, order: str) -> None:
+    page = open_page(service.url, color_scheme=theme, hints=True, reduced_motion="reduce")
+    wait_for_situation(page, "live")
+    service.order(order)
+    wait_for_situation(page, "live" if order == "live" else "stale")
+    assert findings(page, axe) == []
+
+
+def test_axe_finds_nothing_in_the_dialogs(service: RunningService, open_page: OpenPage, axe: str) -> None:
+    page = open_page(service.url, reduced_motion="reduce")
+    wait_for_situation(page, "live")
+    page.get_by_role("button", name="Layers").click()
+    expect(page.locator(".layers")).to_be_visible()
+    assert findings(page, axe) == []
+    page.locator("#layers-close").click()
+    page.get_by_role("button", name="Classify a photo").click()
+    assert findings(page, axe) == []
+
+
+@pytest.mark.parametrize("size", [PHONE, SMALLEST], ids=["phone", "320px"])
+def test_a_phone_scrolls_one_way_only_and_shows_the_answer_at_once(
+    service: RunningService, open_page: OpenPage, size: dict[str, Any]
+) -> None:
+    page = open_page(service.url, **size)
+    wait_for_situation(page, "live")
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    word = page.locator("#word").bounding_box()
+    assert word is not None
+    assert word["y"] + word["height"] < size["viewport"]["height"]
+
+
+def test_numbers_that_change_move_nothing(service: RunningService, open_page: OpenPage) -> None:
+    page = open_page(service.url)
+    wait_for_situation(page, "live")
+    page.wait_for_timeout(1500)
+    shift = page.evaluate(
+        """async () => {
+            let sum = 0;
+            const watcher = new PerformanceObserver(list => list.getEntries().forEach(e => (sum += e.value)));
+            watcher.observe({type: 'layout-shift'});
+            await new Promise(done => setTimeout(done, 2500));
+            return sum;
+        }"""
+    )
+    assert shift < 0.01
+
+
+def test_the_wall_display_shows_picture_and_answer_alone(service: RunningService, open_page: OpenPage) -> None:
+    page = open_page(f"{service.url}?kiosk", viewport={"width": 1920, "height": 1080})
+    wait_for_situation(page, "live")
+    expect(page.locator("#word")).to_be_visible()
+    for part in (".bar", ".below", "#frame-tools", "#foot"):
+        expect(page.locator(part)).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    # 25 mm of letter on a 24 inch screen (0.277 mm a pixel) is what reads well at three metres.
+    assert page.evaluate("parseFloat(getComputedStyle(document.getElementById('word')).fontSize)") * 0.277 > 25
+    page.keyboard.press("Escape")
+    expect(page.locator(".bar")).to_be_visible()
+
+
+def test_the_first_start_explains_itself_once(service: RunningService, open_page: OpenPage) -> None:
+    page = open_page(service.url, hints=True)
+    hints = page.locator("#hints")
+    expect(hints).to_contain_text("cat and dog and nothing else", ignore_case=True)
+    page.get_by_role("button", name="Got it").click()
+    expect(hints).to_have_count(0)
+    page.reload()
+    wait_for_situation(page, "live")
+    expect(hints).to_be_hidden()
+
+
+@pytest.mark.parametrize("locale", ["zh-TW", "zh-Hant-HK"])
+def test_a_chinese_browser_is_spoken_to_in_traditional_chinese(
+    service: RunningService, open_page: OpenPage, locale: str
+) -> None:
+    page = open_page(service.url, locale=locale)
+    wait_for_situation(page, "live")
+    expect(page.locator("html")).to_have_attribute("lang", "zh-Hant")
+    expect(page.locator("#chip")).to_have_text("即時")
+    page.get_by_role("button", name="English").click()
+    expect(page.locator("#chip")).to_have_text("Live")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+def test_every_language_says_everything(service: RunningService, open_page: OpenPage) -> None:
+    page = open_page(service.url)
+    told: dict[str, Any] = page.evaluate(
+        """async () => {
+            const {TEXTS} = await import('./static/texts.js');
+            const keys = {};
+            for (const [name, table] of Object.entries(TEXTS)) keys[name] = Object.keys(table).sort();
+            const holes = text => (text.match(/{\\w+}/g) ?? []).sort().join();
+            const other = TEXTS['zh-Hant'];
+            const differ = keys.en.filter(key => holes(TEXTS.en[key]) !== holes(other[key] ?? ''));
+            const nodes = [...document.querySelectorAll('[data-t], [data-t-label]')];
+            const asked = nodes.map(node => node.dataset.t ?? node.dataset.tLabel);
+            return {keys, differ, unknown: asked.filter(key => !(key in TEXTS.en))};
+        }"""
+    )
+    assert told["keys"]["en"] == told["keys"]["zh-Hant"]
+    assert told["differ"] == []
+    assert told["unknown"] == []
+
+
+def test_light_and_dark_can_be_chosen_and_are_kept(service: RunningService, open_page: OpenPage) -> None:
+    page = open_page(service.url, color_scheme="light")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    page.locator("#theme").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_a_screen_reader_hears_a_changed_answer_once(service: RunningService, open_page: OpenPage) -> None:
+    page = open_page(service.url)
+    wait_for_situation(page, "live")
+    page.wait_for_function("document.getElementById('announce').textContent !== ''")
+    changes = page.evaluate(
+        """async () => {
+            let count = 0;
+            new MutationObserver(list => (count += list.length)).observe(document.getElementById('announce'),
+                {childList: true, characterData: true, subtree: true});
+            await new Promise(done => setTimeout(done, 3000));
+            return count;
+        }"""
+    )
+    assert changes <= 1

@@ -1,0 +1,177 @@
+"""The page says what is so: live, frozen, absent, paused, ended, lost; at once, in words, and back again by itself."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, wait_for_situation
+from tests.browser.running import RunningService
+
+# A page looks four times a second and the test takes its own time on a busy machine.
+SLACK_S = 0.7
+LOST = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "WebSocket connection", "ERR_NETWORK")
+
+
+def seconds_until(condition: Callable[[], object]) -> float:
+    began = time.monotonic()
+    condition()
+    return time.monotonic() - began
+
+
+def fingerprint(page: Page) -> str:
+    """Something that differs whenever the picture on the canvas does."""
+    text: str = page.evaluate("document.getElementById('picture').toDataURL('image/jpeg', 0.9).slice(-400)")
+    return text
+
+
+def test_a_live_camera_is_shown_moving_with_its_answer(service: RunningService, open_page: OpenPage) -> None:
+    page = open_page(service.url)
+    wait_for_situation(page, "live")
+    expect(page.locator("#chip")).to_have_text("Live")
+    expect(page.locator("#cover")).to_be_hidden()
+    first = fingerprint(page)
+    page.wait_for_function(
+        "first => document.getElementById('picture').toDataURL('image/jpeg', 0.9).slice(-400) !== first", arg=first
+    )
+    answer = service.state()["answer"]
+    assert isinstance(answer, dict)
+    expect(page.locator("#word")).to_have_text(str(answer["title"]))
+    expect(page.locator("#since")).to_contain_text("for ")
+    expect(page.locator("#bars li")).to_have_count(3)
+
+
+def test_the_part_the_network_sees_is_drawn_where_the_service_says(
+    service: RunningService, open_page: OpenPage
+) -> None:
+    page = open_page(service.url)
+    wait_for_situation(page, "live")
+    region = service.state()["region"]
+    assert isinstance(region, dict)
+    frame, seen = page.locator("#frame").bounding_box(), page.locator("#seen").bounding_box()
+    assert frame is not None
+    assert seen is not None
+    assert (seen["x"] - frame["x"]) / frame["width"] == pytest.approx(region["seen"]["x"], abs=0.01)
+    assert seen["width"] / frame["width"] == pytest.approx(region["seen"]["width"], abs=0.01)
+
+
+def test_frames_that_stop_are_covered_by_words_in_time_and_heal(service: RunningService, open_page: OpenPage) -> None:
+    page = open_page(service.url)
+    wait_for_situation(page, "live")
+    stale_after = float(str(service.state()["stale_after_s"]))
+    service.order("silent")
+    took = seconds_until(lambda: wait_for_situation(page, "stale"))
+    assert took <= stale_after + 1.0 + SLACK_S
+    expect(page.locator("#cover")).to_contain_text("No new picture for")
+    expect(page.locator("#plate")).to_have_attribute("data-tone", "old")
+    expect(page.locator("#seen")).to_be_hidden()
+    expect(page.locator("#bars")).not_to_be_visible()
+    service.order("live")
+    wait_for_situation(page, "live", timeout_ms=15_000)
+    expect(page.locator("#cover")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("order", "headline"), [("absent", "No camera found"), ("busy", "Another program has the camera")]
+)
+def test_no_camera_is_a_page_with_a_reason_and_a_remedy(
+    tmp_path: Path, open_page: OpenPage, order: str, headline: str
+) -> None:
+    service = RunningService(tmp_path)
+    service.order(order)
+    service.start()
+    try:
+        page = open_page(service.url)
+        wait_for_situation(page, "absent")
+        cover = page.locator("#cover")
+        expect(cover).to_contain_text(headline)
+        expect(cover.locator("code")).to_have_count(1)
+        expect(cover).to_contain_text("Trying again")
+        cover.get_by_role("button", name="Classify a photo instead").click()
+        expect(page.locator("#photo-dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        service.order("live")
+        wait_for_situation(page, "live", timeout_ms=25_000)
+    finally:
+        service.stop()
+
+
+def test_paused_wipes_the_picture_and_resumes(service: RunningService, open_page: OpenPage) -> None:
+    page = open_page(service.url)
+    wait_for_situation(page, "live")
+    page.get_by_role("button", name="Pause").click()
+    wait_for_situation(page, "paused")
+    expect(page.locator("#cover")).to_contain_text("The camera is closed")
+    blank = page.evaluate(
+        """(() => {
+            const c = document.getElementById('picture');
+            const pixels = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+            return pixels.every((value, i) => i % 4 === 3 || value === 0);
+        })()"""
+    )
+    assert blank
+    page.locator("#resume").click()
+    wait_for_situation(page, "live", timeout_ms=15_000)
+
+
+def test_a_film_that_is_over_is_called_so(tmp_path: Path, open_page: OpenPage) -> None:
+    service = RunningService(tmp_path)
+    service.start()
+    try:
+        page = open_page(service.url)
+        wait_for_situation(page, "live")
+        service.order("end")
+        wait_for_situation(page, "ended")
+        expect(page.locator("#cover")).to_contain_text("The film is over")
+    finally:
+        service.stop()
+
+
+@pytest.fixture
+def own_service(tmp_path: Path) -> Iterator[RunningService]:
+    """One to be stopped and killed."""
+    service = RunningService(tmp_path)
+    service.start()
+    yield service
+    service.stop()
+
+
+def test_a_lost_connection_is_said_within_three_seconds_and_heals(
+    own_service: RunningService, open_page: OpenPage
+) -> None:
+    page = open_page(own_service.url, forgive=LOST)
+    wait_for_situation(page, "live")
+
+    own_service.signal(signal.SIGSTOP)
+    took = seconds_until(lambda: wait_for_situation(page, "lost"))
+    assert took <= 3.0 + SLACK_S
+    expect(page.locator("#cover")).to_contain_text("No connection for")
+    expect(page.locator("#plate")).to_have_attribute("data-tone", "old")
+    own_service.signal(signal.SIGCONT)
+    wait_for_situation(page, "live", timeout_ms=20_000)
+
+    own_service.kill()
+    assert seconds_until(lambda: wait_for_situation(page, "lost")) <= 3.0 + SLACK_S
+    expect(page.get_by_role("button", name="Try now")).to_be_visible()
+    own_service.start()
+    wait_for_situation(page, "live", timeout_ms=30_000)
+
+
+def test_a_hidden_page_lets_go_of_the_connection_and_comes_back(service: RunningService, open_page: OpenPage) -> None:
+    page = open_page(service.url)
+    wait_for_situation(page, "live")
+    hide = """hidden => {
+        Object.defineProperty(document, 'hidden', {configurable: true, value: hidden});
+        document.dispatchEvent(new Event('visibilitychange'));
+    }"""
+    with page.expect_websocket() as again:
+        page.evaluate(hide, True)
+        wait_for_situation(page, "connecting")
+        page.evaluate(hide, False)
+    assert "api/live" in again.value.url
+    wait_for_situation(page, "live")
