@@ -7,10 +7,11 @@ from collections import deque
 # Long enough that a figure does not flicker, short enough that it follows.
 WINDOW_S = 3.0
 _GAIN = 0.1
+_SHORTEST_S = 1e-6
 
 
 class RateMeter:
-    """Events a second over the last few seconds."""
+    """Events a second over the last few seconds. One that has stopped falls as the silence grows."""
 
     def __init__(self, window_s: float = WINDOW_S) -> None:
         self._window_s = window_s
@@ -18,20 +19,18 @@ class RateMeter:
 
     def tick(self, now: float) -> None:
         self._times.append(now)
-        self._forget(now)
+        while len(self._times) > 2 and now - self._times[0] > self._window_s:
+            self._times.popleft()
 
     def per_s(self, now: float) -> float:
-        self._forget(now)
         if len(self._times) < 2:
             return 0.0
-        return (len(self._times) - 1) / max(self._times[-1] - self._times[0], 1e-6)
+        first, last = self._times[0], self._times[-1]
+        usual = (last - first) / (len(self._times) - 1)
+        return 1.0 / max(usual, now - last, _SHORTEST_S)
 
     def clear(self) -> None:
         self._times.clear()
-
-    def _forget(self, now: float) -> None:
-        while self._times and now - self._times[0] > self._window_s:
-            self._times.popleft()
 
 
 def smoothed(before: float, value: float) -> float:

@@ -6,9 +6,8 @@ from typing import Literal
 
 Step = Literal["open", "read", "wait"]
 
-# The first try after a failure is made at once, for a slipped packet or a camera plugged in again; then pauses grow.
-FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 30.0
+# A source that delivered is tried again at once, for a slipped packet or a cable that was touched; then pauses grow.
+PAUSES_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 # After this long without a failure the next one starts again with the shortest pause.
 HEALTHY_S = 60.0
 
@@ -17,6 +16,7 @@ class Supervisor:
     """Decides when to open and when to read. It never gives up: cameras come back.
 
     All times are monotonic seconds, passed in. `overdue_s`: how long an open source may go without a frame.
+    `restarts` counts how often a source that was open had to be opened again.
     """
 
     def __init__(self, overdue_s: float, now: float) -> None:
@@ -24,7 +24,7 @@ class Supervisor:
         self.restarts = 0
         self._open = False
         self._try_at = now
-        self._failures = 0
+        self._rung = 0  # of PAUSES_S, for the next failure
         self._heard_at = now
         self._healthy_since: float | None = None
 
@@ -49,7 +49,7 @@ class Supervisor:
         if self._healthy_since is None:
             self._healthy_since = now
         if now - self._healthy_since >= HEALTHY_S:
-            self._failures = 0
+            self._rung = 0
 
     def is_overdue(self, now: float) -> bool:
         """Whether the open source has been silent for too long."""
@@ -57,17 +57,12 @@ class Supervisor:
 
     def failed(self, now: float) -> None:
         """Opening or reading failed, or the source is overdue: the worker has closed it."""
-        was_delivering = self._healthy_since is not None
-        self._open, self._healthy_since = False, None
-        self._try_at = now + self._pause(was_delivering)
-        self._failures += 1
-        self.restarts += 1
+        if self._open:
+            self.restarts += 1
+        rung = max(self._rung, 0 if self._healthy_since is not None else 1)
+        self._try_at = now + PAUSES_S[min(rung, len(PAUSES_S) - 1)]
+        self._open, self._healthy_since, self._rung = False, None, rung + 1
 
     def closed(self, now: float) -> None:
         """Closed on purpose (a pause, another source): open at the next opportunity, with a clean slate."""
-        self._open, self._healthy_since, self._failures, self._try_at = False, None, 0, now
-
-    def _pause(self, was_delivering: bool) -> float:
-        if self._failures == 0 and was_delivering:
-            return 0.0
-        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failures, 10))
+        self._open, self._healthy_since, self._rung, self._try_at = False, None, 0, now

@@ -54,55 +54,52 @@ class Smoother:
     ) -> None:
         """thresholds: one for each label that is no reject label. gap_s: a longer gap forgets what was."""
         self._labels = tuple(labels)
+        self._place = {label: place for place, label in enumerate(self._labels)}
         self._reject = frozenset(reject)
-        self._thresholds = dict(thresholds)
-        self._window_s = window_s
-        self._hold_s = hold_s
         self._gap_s = gap_s
         self._uniform = (1.0 / len(self._labels),) * len(self._labels)
         self._smoothed = self._uniform
         self._last: float | None = None
         self.answer = Answer(None, "no_data", now)
+        self.tune(thresholds, window_s=window_s, hold_s=hold_s)
+
+    def tune(self, thresholds: Mapping[str, Threshold], *, window_s: float, hold_s: float) -> None:
+        """Conclude differently from the next prediction on, without forgetting what was seen."""
+        self._thresholds = dict(thresholds)
+        self._window_s = window_s
+        self._hold_s = hold_s
 
     def add(self, probabilities: Sequence[float], captured_at: float) -> Answer:
         """Take one prediction into account; `captured_at` in monotonic seconds. Returns the answer it leaves."""
-        self._smoothed = self._step(probabilities, captured_at)
+        dt = captured_at - self._last if self._last is not None else math.inf
+        if dt > self._gap_s:
+            # What was seen before the gap says nothing of now: start uniform, as long ago as one window.
+            self._smoothed, dt = self._uniform, self._window_s
+            self.answer = Answer(None, "no_data", captured_at)
+        gain = 1.0 - math.exp(-max(0.0, dt) / self._window_s) if self._window_s > 0 else 1.0
+        self._smoothed = tuple([s + gain * (p - s) for s, p in zip(self._smoothed, probabilities, strict=True)])
         self._last = captured_at
-        label, reason = self._conclude(captured_at)
+        label = self._conclude(captured_at)
+        reason = self._reason() if label is None else None
         changed = (label, reason) != (self.answer.label, self.answer.reason)
-        since = captured_at if changed else self.answer.since
-        self.answer = Answer(label, reason, since, self._smoothed)
+        self.answer = Answer(label, reason, captured_at if changed else self.answer.since, self._smoothed)
         return self.answer
 
-    def _step(self, probabilities: Sequence[float], captured_at: float) -> tuple[float, ...]:
-        before, dt = self._smoothed, captured_at - self._last if self._last is not None else 0.0
-        if self._last is None or dt > self._gap_s:
-            # What was seen before the gap says nothing of now: start uniform, as long ago as one window.
-            before, dt = self._uniform, self._window_s
-        gain = 1.0 if self._window_s <= 0 else 1.0 - math.exp(-max(0.0, dt) / self._window_s)
-        return tuple(s + gain * (p - s) for s, p in zip(before, probabilities, strict=True))
-
-    def _conclude(self, now: float) -> tuple[str | None, Reason | None]:
+    def _conclude(self, now: float) -> str | None:
         current, candidate = self.answer.label, self._candidate()
-        if current is None or self.answer.reason == "no_data":
-            return (candidate, None) if candidate else (None, self._reason())
-        held = now - self.answer.since >= self._hold_s
-        own = self._of(current)
-        if not held or (own >= self._thresholds[current].leave and not self._larger(candidate, own)):
-            return current, None
-        return (candidate, None) if candidate else (None, self._reason())
+        if current is None:
+            return candidate
+        own = self._smoothed[self._place[current]]
+        overtaken = candidate is not None and self._smoothed[self._place[candidate]] > own
+        may_change = now - self.answer.since >= self._hold_s
+        return candidate if may_change and (own < self._thresholds[current].leave or overtaken) else current
 
     def _candidate(self) -> str | None:
-        fit = [label for label, limit in self._thresholds.items() if self._of(label) >= limit.enter]
-        return max(fit, key=self._of, default=None)
-
-    def _larger(self, candidate: str | None, than: float) -> bool:
-        return candidate is not None and self._of(candidate) > than
+        smoothed, place = self._smoothed, self._place
+        fit = [label for label, limit in self._thresholds.items() if smoothed[place[label]] >= limit.enter]
+        return max(fit, key=lambda label: smoothed[place[label]], default=None)
 
     def _reason(self) -> Reason:
         """ "reject" when a reject label leads ("Nobody here"), else "unsure"."""
-        leader = self._labels[max(range(len(self._labels)), key=self._smoothed.__getitem__)]
+        leader = self._labels[self._smoothed.index(max(self._smoothed))]
         return "reject" if leader in self._reject else "unsure"
-
-    def _of(self, label: str) -> float:
-        return self._smoothed[self._labels.index(label)]
