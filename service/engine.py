@@ -55,13 +55,16 @@ class Engine:
         hub: Hub,
         *,
         make_camera: MakeCamera = isolated_camera,
+        learnt: loading.Learnt | None = None,
         paused: bool = False,
     ) -> None:
+        """learnt: what earlier runs found out about this machine; None begins afresh and remembers nothing."""
         now = time.monotonic()
         self._settings = settings
         self._catalogue = catalogue
         self._hub = hub
         self._make_camera = make_camera
+        self._learnt = learnt
         self._state = replace(hub.latest(), paused=paused)
         self._classifier: Classifier | None = None
         self._smoother: Smoother | None = None
@@ -95,7 +98,7 @@ class Engine:
     def start(self) -> None:
         """Load the model, then let the worker run. A model that cannot be loaded is a state, not a crash."""
         try:
-            self._adopt(loading.load(self._catalogue, self._settings.model))
+            self._adopt(loading.load(self._catalogue, self._settings.model, self._learnt))
         except LookoutError as error:
             log.error("%s", error)
             self._state = replace(self._state, model_fault=Fault.of(error))
@@ -122,13 +125,11 @@ class Engine:
         """Put new settings into force, all or none. A new model is loaded beside the old one first."""
         if settings.model == self._settings.model:
             return self._mailbox.post(lambda: self._use(settings, None))
-        if not self._loading.acquire(blocking=False):
-            raise ModelBusy("Another model is being loaded.", "Try again when it is done.")
-        try:
-            return self._loader.submit(self._load_and_use, settings)
-        except RuntimeError as error:  # the loader was shut down
-            self._loading.release()
-            raise ModelBusy("The service is stopping.", "Start it again first.") from error
+        return self._load_beside(settings)
+
+    def reload_model(self) -> Future[None]:
+        """Load the model again: its files or what is known of the machine have changed. Raises ModelBusy."""
+        return self._load_beside(self._settings)
 
     def classify(
         self, pixels: Pixels, *, model: str | None = None, embedding: bool = False, activation_map: bool = False
@@ -247,10 +248,19 @@ class Engine:
         # A picture taken before the pause is nobody's business during it, and not of now after it.
         self._restart_answer(paused=paused, frame=None, camera=self._source.state(time.monotonic()))
 
+    def _load_beside(self, settings: Settings) -> Future[None]:
+        if not self._loading.acquire(blocking=False):
+            raise ModelBusy("Another model is being loaded.", "Try again when it is done.")
+        try:
+            return self._loader.submit(self._load_and_use, settings)
+        except RuntimeError as error:  # the loader was shut down
+            self._loading.release()
+            raise ModelBusy("The service is stopping.", "Start it again first.") from error
+
     def _load_and_use(self, settings: Settings) -> None:
         """On the loader's thread: the worker goes on with the old model meanwhile."""
         try:
-            classifier = loading.load(self._catalogue, settings.model)
+            classifier = loading.load(self._catalogue, settings.model, self._learnt)
             self._mailbox.post(lambda: self._use(settings, classifier)).result()
         finally:
             self._loading.release()

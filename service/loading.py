@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from service.catalogue import Catalogue
 from service.errors import UnknownModel
 from service.pipeline.card import Card
 from service.pipeline.classifier import Classifier
+from service.pipeline.session import GraphCache
 from service.pipeline.smoothing import Threshold
 from service.settings import AnswerSettings, ModelSettings
 from service.state import ModelState
+from service.system.fingerprint import machine
+from service.tuning import Candidate, Choices
 
 log = logging.getLogger(__name__)
 
@@ -20,27 +24,39 @@ log = logging.getLogger(__name__)
 PREFERRED = "int8"
 
 
-def load(catalogue: Catalogue, settings: ModelSettings) -> Classifier:
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What this machine was found to do best, and the graphs optimised for it: all in the cache folder."""
+
+    graphs: GraphCache
+    choices: Choices
+
+    @classmethod
+    def at(cls, cache_folder: Path) -> Learnt:
+        kind = machine().key
+        return cls(GraphCache(cache_folder / "graphs", kind), Choices(cache_folder, kind))
+
+
+def load(catalogue: Catalogue, settings: ModelSettings, learnt: Learnt | None = None) -> Classifier:
     """Raises UnknownModel or ModelRejected."""
     card = catalogue.card(settings.name)
-    return Classifier.load(card, choose_precision(card, settings.precision), choose_threads(settings.threads))
+    choice = decide(card, settings, learnt.choices.get(card) if learnt else None)
+    return Classifier.load(card, choice.precision, choice.threads, learnt.graphs if learnt else None)
 
 
-def choose_precision(card: Card, asked: str) -> str:
-    """The precision asked for, or for "auto" the one to begin with. Raises UnknownModel."""
-    if asked == "auto":
-        return PREFERRED if PREFERRED in card.files else card.precisions[0]
-    if asked not in card.files:
+def decide(card: Card, settings: ModelSettings, measured: Candidate | None) -> Candidate:
+    """What the settings say, else what was measured, else a good beginning. Raises UnknownModel."""
+    precision, threads = settings.precision, settings.threads
+    if precision != "auto" and precision not in card.files:
         raise UnknownModel(
-            f'The model "{card.name}" has no precision "{asked}".',
+            f'The model "{card.name}" has no precision "{precision}".',
             f"Set model.precision to auto or one of: {', '.join(card.precisions)}.",
         )
-    return asked
-
-
-def choose_threads(asked: int) -> int:
-    """Half the cores, at most two: under a rate cap more would only take the API's share."""
-    return asked or max(1, min(2, (os.cpu_count() or 1) // 2))
+    beginning = PREFERRED if PREFERRED in card.files else card.precisions[0]
+    return Candidate(
+        precision if precision != "auto" else measured.precision if measured else beginning,
+        threads or (measured.threads if measured else 1),
+    )
 
 
 def thresholds_of(card: Card, settings: AnswerSettings) -> Mapping[str, Threshold]:

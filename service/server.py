@@ -21,6 +21,7 @@ from service.control import Control, was_paused
 from service.engine import Engine, first_state
 from service.errors import AddressInUse, LookoutError, SettingInvalid
 from service.hub import Hub
+from service.loading import Learnt
 from service.settings import ServerSettings, Settings
 from service.settings_sources import LoadedSettings, prepare_state_folder
 from service.tokens import TokenStore
@@ -48,13 +49,16 @@ def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], annou
     refuse_open_door(settings.server, has_token=bool(tokens.tokens()))
     with contextlib.closing(listen(settings.server)) as listener:
         hub = Hub(first_state(settings, time.monotonic()))
-        engine = Engine(settings, Catalogue.of(settings), hub, paused=was_paused(loaded.state_folder))
+        learnt = Learnt.at(loaded.cache_folder)
+        paused = was_paused(loaded.state_folder)
+        engine = Engine(settings, Catalogue.of(settings), hub, learnt=learnt, paused=paused)
         control = Control(loaded, engine, reload)
         app = create_app(engine, hub, control, tokens)
         server = _Server(_config(app, settings.server))
+        upkeep = Upkeep(engine, hub, learnt=learnt)
         engine.start()
         try:
-            asyncio.run(_run(server, listener, app.state.stopping, control, Upkeep(engine, hub), announce))
+            asyncio.run(_run(server, listener, app.state.stopping, control, upkeep, announce))
         finally:
             if not engine.stop():
                 log.warning("The camera loop did not end in time and is abandoned.")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
+from collections.abc import Mapping
 
 from service.engine import Engine
+from service.errors import LookoutError
 from service.hub import Hub
+from service.loading import Learnt
 from service.source import OPEN_DEADLINE_S
 from service.state import view
 from service.system.monitor import INTERVAL_S, SystemMonitor
 from service.system.sd_notify import Notifier
+from service.tuning import Candidate, choose, measure_apart
 from service.words import sentence
 
 log = logging.getLogger(__name__)
@@ -19,14 +24,20 @@ log = logging.getLogger(__name__)
 # Opening a camera is the longest the worker is silent for; beyond it, it is stuck.
 WORKER_SILENCE_S = OPEN_DEADLINE_S + 2.0
 STATUS_EVERY_S = 1.0
+# The first seconds belong to the first answer.
+TUNE_AFTER_S = 10.0
 
 
 class Upkeep:
     """Runs on the event loop, so that the watchdog starves when the loop is stuck, and asks after the worker."""
 
-    def __init__(self, engine: Engine, hub: Hub, notifier: Notifier | None = None) -> None:
+    def __init__(
+        self, engine: Engine, hub: Hub, notifier: Notifier | None = None, learnt: Learnt | None = None
+    ) -> None:
+        """learnt: where the first run's measurement is remembered; None measures nothing."""
         self._engine = engine
         self._hub = hub
+        self._learnt = learnt
         self.notifier = notifier or Notifier.from_environment()
         self._monitor = SystemMonitor()
         self._told = ""
@@ -37,6 +48,35 @@ class Upkeep:
 
     async def run(self) -> None:
         """Until cancelled."""
+        tuning = asyncio.create_task(self._tune())
+        try:
+            await self._keep()
+        finally:
+            tuning.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await tuning
+
+    async def _tune(self) -> None:
+        """On the first run with a model: measure what is fastest here, remember it, and use it."""
+        await asyncio.sleep(TUNE_AFTER_S)
+        classifier, learnt, wanted = self._engine.classifier, self._learnt, self._engine.settings.model
+        if classifier is None or learnt is None or (wanted.precision != "auto" and wanted.threads):
+            return
+        if learnt.choices.get(classifier.card) is not None:
+            return
+        measured = await measure_apart(classifier.card, wanted.threads)
+        if not measured:
+            return
+        choice = choose(measured)
+        learnt.choices.put(classifier.card, choice, measured)
+        log.info("Measured: %s. Chosen: %s.", _in_words(measured), _in_words({choice: measured[choice]}))
+        if (choice.precision, choice.threads) != (classifier.precision, classifier.threads):
+            try:
+                await asyncio.wrap_future(self._engine.reload_model())
+            except LookoutError as error:  # somebody changes the model at this moment; the next start uses the choice
+                log.info("%s", error)
+
+    async def _keep(self) -> None:
         interval = min(STATUS_EVERY_S, self.notifier.watchdog_interval_s or STATUS_EVERY_S)
         next_reading = 0.0
         while True:
@@ -63,3 +103,10 @@ class Upkeep:
 def worker_is_alive(engine: Engine, now: float) -> bool:
     """Whether the camera loop has made progress lately; trying to open a camera that is not there is progress."""
     return now - engine.progressed_at < WORKER_SILENCE_S
+
+
+def _in_words(milliseconds: Mapping[Candidate, float]) -> str:
+    return ", ".join(
+        f"{one.precision} with {one.threads} {'thread' if one.threads == 1 else 'threads'} {ms:.1f} ms"
+        for one, ms in milliseconds.items()
+    )

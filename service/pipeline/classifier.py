@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +15,11 @@ from service.errors import ModelRejected, UnknownModel
 from service.frame import WHOLE, Rect
 from service.pipeline.card import Card
 from service.pipeline.preprocess import Pixels, new_tensor, preprocess
+from service.pipeline.session import GraphCache, one_line, open_session
 
 Floats = NDArray[np.float32]
 
 _ONNX_TYPE = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
-# Only errors: from 1.23 on onnxruntime warns about the graphics card that a Pi does not have.
-_LOG_ERRORS_ONLY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +50,6 @@ class Prediction:
     feature_map: Floats | None = None
 
 
-def session_options(threads: int) -> ort.SessionOptions:
-    """How every session is set up. Threads do not spin: between two frames that would burn the processor."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = _LOG_ERRORS_ONLY
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
-
-
 class Classifier:
     """A loaded network, ready to be used by any number of threads at once."""
 
@@ -74,7 +61,7 @@ class Classifier:
         self._temperature = card.temperature(precision)
 
     @classmethod
-    def load(cls, card: Card, precision: str, threads: int = 1) -> Classifier:
+    def load(cls, card: Card, precision: str, threads: int = 1, cache: GraphCache | None = None) -> Classifier:
         """Read the file the card names, check that it fits the card, and try it on a grey picture.
 
         Raises UnknownModel for a precision the card lacks, ModelRejected with the first difference otherwise.
@@ -84,7 +71,7 @@ class Classifier:
                 f'The model "{card.name}" has no precision "{precision}".',
                 f"It has {', '.join(card.precisions)}.",
             )
-        classifier = cls(card, precision, threads, _open_session(card, precision, threads))
+        classifier = cls(card, precision, threads, open_session(card, precision, threads, cache))
         classifier._check_fits()
         classifier._check_runs()
         return classifier
@@ -158,7 +145,7 @@ class Classifier:
         try:
             probabilities = self.classify(grey).probabilities
         except Exception as error:  # onnxruntime's errors have no common base class
-            raise self._misfit(f"it fails on a grey picture: {_one_line(error)}") from error
+            raise self._misfit(f"it fails on a grey picture: {one_line(error)}") from error
         if len(probabilities) != len(self.card.labels):
             raise self._misfit(f"it tells {len(probabilities)} values, the card names {len(self.card.labels)} labels")
         if not np.isfinite(probabilities).all() or abs(sum(probabilities) - 1.0) > 1e-3:
@@ -179,30 +166,6 @@ def softmax(logits: NDArray[np.float64], temperature: float = 1.0) -> tuple[floa
     return tuple(result)
 
 
-def _open_session(card: Card, precision: str, threads: int) -> ort.InferenceSession:
-    """From bytes that were hashed, so that what runs is what the card names, and nothing outside its folder."""
-    path, expected = card.path(precision), card.files[precision]
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelRejected(
-            f"The model file {path} cannot be read ({error.strerror}).",
-            "Restore the file, or choose another model.",
-        ) from error
-    if hashlib.sha256(data).hexdigest() != expected.sha256:
-        raise ModelRejected(
-            f"The model file {path} is not the one its card describes (its SHA-256 differs).",
-            "Restore the file, or make a new card with `lookout models add`.",
-        )
-    try:
-        return ort.InferenceSession(data, session_options(threads), providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no common base class
-        raise ModelRejected(
-            f"The model file {path} is no ONNX graph that can run here: {_one_line(error)}.",
-            "Export it again with opset 17 or newer and the weights inside the file.",
-        ) from error
-
-
 def _same_shape(found: Sequence[Any], wanted: Sequence[int]) -> bool:
     """Named dimensions (a batch of any size) fit every number."""
     return len(found) == len(wanted) and all(
@@ -212,8 +175,3 @@ def _same_shape(found: Sequence[Any], wanted: Sequence[int]) -> bool:
 
 def _shape(dimensions: Sequence[Any]) -> str:
     return " x ".join(str(d) for d in dimensions)
-
-
-def _one_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return text[0][:200].rstrip(".") if text else type(error).__name__

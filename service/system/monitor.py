@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import psutil
 
 from service.state import SystemReading
-from service.system import clock, thermal
+from service.system import clock
+from service.system.thermal import temperature_c, throttled
 
 # Often enough for people, seldom enough to cost nothing.
 INTERVAL_S = 3.0
@@ -25,8 +26,8 @@ class SystemMonitor:
         """What the machine tells now; what it does not tell is None. Takes about a millisecond."""
         processes = list(self._processes())
         return SystemReading(
-            temperature_c=thermal.temperature_c(),
-            throttled=thermal.throttled(),
+            temperature_c=temperature_c(),
+            throttled=throttled(),
             cpu_percent=round(sum(_cpu(process) for process in processes), 1),
             memory_bytes=sum(_memory(process) for process in processes),
             clock_synchronised=clock.synchronised(),

@@ -1,69 +1,72 @@
-"""Heat and power as the kernel tells them in /sys; quiet where it does not, so readable without a Pi."""
+"""How warm the processor is and whether it is held back, read from /sys: no privileges, no subprocess.
+
+On anything but a Pi most of this is not there; then it is None or empty, never an error.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-SYS = Path("/sys")
-# The firmware's get_throttled word: what is so now, and (16 bits higher) what was so since boot.
-_NOW = {0: "under-voltage now", 1: "frequency capped now", 2: "throttled now", 3: "too hot now"}
-_SINCE_BOOT = {
+ROOT = Path("/sys")
+# The firmware's bits (vcgencmd get_throttled): now, and since the last start.
+BITS = {
+    0: "under-voltage now",
+    1: "frequency capped now",
+    2: "throttled now",
+    3: "soft temperature limit now",
     16: "under-voltage since boot",
     17: "frequency capped since boot",
     18: "throttled since boot",
-    19: "too hot since boot",
+    19: "soft temperature limit since boot",
 }
+_FIRMWARE = "devices/platform/soc/soc:firmware/get_throttled"
+# Below and above these a reading is a broken sensor, not a temperature.
+_LOWEST_C, _HIGHEST_C = -40.0, 150.0
 
 
-def temperature_c(sys: Path = SYS) -> float | None:
-    """The processor's temperature in degrees Celsius."""
-    for zone in sorted(sys.glob("class/thermal/thermal_zone*")):
-        kind = (_text(zone / "type") or "").lower()
-        value = _number(zone / "temp")
-        if value is not None and ("cpu" in kind or "soc" in kind or "x86_pkg" in kind):
-            return round(value / 1000.0, 1)
+def temperature_c(root: Path = ROOT) -> float | None:
+    """Degrees Celsius of the processor; where it is not named, of the warmest zone. root: where /sys is."""
+    zones: dict[str, float] = {}
+    for zone in sorted((root / "class/thermal").glob("thermal_zone*")):
+        text = _text(zone / "temp")
+        try:
+            celsius = int(text) / 1000
+        except ValueError:
+            continue
+        if _LOWEST_C < celsius < _HIGHEST_C:
+            zones[_text(zone / "type") or zone.name] = celsius
+    processor = [value for name, value in zones.items() if "cpu" in name.lower() or "pkg" in name.lower()]
+    readings = processor or list(zones.values())
+    return round(max(readings), 1) if readings else None
+
+
+def throttled(root: Path = ROOT) -> tuple[str, ...]:
+    """What holds the processor back, in words, now and since the last start; empty when nothing does."""
+    bits = throttle_bits(root)
+    if bits is not None:
+        return tuple(words for bit, words in BITS.items() if bits >> bit & 1)
+    return (BITS[0],) if under_voltage(root) else ()
+
+
+def throttle_bits(root: Path = ROOT) -> int | None:
+    """The firmware's figure, None where there is no such firmware."""
+    try:
+        return int(_text(root / _FIRMWARE), 16)
+    except ValueError:
+        return None
+
+
+def under_voltage(root: Path = ROOT) -> bool | None:
+    """Whether the supply is below about 4.63 V now, or was since this was last read; None where nobody measures."""
+    for sensor in sorted((root / "class/hwmon").glob("hwmon*")):
+        if _text(sensor / "name") == "rpi_volt":
+            alarm = _text(sensor / "in0_lcrit_alarm")
+            return alarm == "1" if alarm else None
     return None
 
 
-def throttled(sys: Path = SYS) -> tuple[str, ...]:
-    """What holds the processor back, in words; empty when all is well or nothing is known."""
-    word = _hexadecimal(sys / "devices/platform/soc/soc:firmware/get_throttled")
-    if word is not None:
-        return throttle_words(word)
-    return ("under-voltage now",) if _voltage_alarm(sys) else ()
-
-
-def throttle_words(word: int) -> tuple[str, ...]:
-    """The bits of `vcgencmd get_throttled`, in words; "since boot" is left out where it is so now."""
-    now = [text for bit, text in _NOW.items() if word >> bit & 1]
-    was = [text for bit, text in _SINCE_BOOT.items() if word >> bit & 1 and not word >> (bit - 16) & 1]
-    return (*now, *was)
-
-
-def _voltage_alarm(sys: Path) -> bool:
-    """The kernel's own under-voltage alarm of a Pi's supply (driver rpi_volt); needs no privileges."""
-    return any(
-        _text(chip / "name") == "rpi_volt" and _number(chip / "in0_lcrit_alarm") == 1
-        for chip in sys.glob("class/hwmon/hwmon*")
-    )
-
-
-def _text(path: Path) -> str | None:
+def _text(path: Path) -> str:
     try:
         return path.read_text("ascii", "replace").strip()
     except OSError:
-        return None
-
-
-def _number(path: Path) -> float | None:
-    try:
-        return float(_text(path) or "")
-    except ValueError:
-        return None
-
-
-def _hexadecimal(path: Path) -> int | None:
-    try:
-        return int(_text(path) or "", 16)
-    except ValueError:
-        return None
+        return ""
