@@ -117,7 +117,7 @@ function tell(now, page) {
 }
 
 function remedy(text) {
-  return text ? [{ name: t("cover.remedy"), text, copy: true }] : [];
+  return text ? [{ name: t("cover.remedy"), text, remedy: true }] : [];
 }
 
 function retry(page) {
@@ -137,22 +137,33 @@ function facts(list, wanted) {
   list.dataset.key = key;
   list.hidden = wanted.length === 0;
   list.replaceChildren(
-    ...wanted.flatMap((fact) => [el("dt", {}, fact.name), el("dd", {}, ...(fact.copy ? withCommands(fact.text) : [fact.text]))]),
+    ...wanted.flatMap((fact) => [
+      el("dt", {}, fact.name),
+      el("dd", { lang: "en" }, ...(fact.remedy ? withCommands(fact.text) : [fact.text])),
+    ]),
   );
 }
 
+// Remedies write commands in quotes, in brackets or behind a last colon; nothing else of theirs begins so.
+const COMMANDS = /[`'(]((?:sudo|lookout|rpicam-|ls|ss) ?[^`')]*)[`')]|(?<=: )((?:sudo|lookout|rpicam-)[^\n]*?)(?=\.?$)/g;
+
 /**
- * A remedy with its command, if it names one, in a box that can be copied.
- * @param {string} text  a sentence, the command behind its last colon or between backquotes
- * @returns {(Node | string)[]}
+ * @param {string} text  a remedy
+ * @returns {(Node | string)[]} the same with its commands in boxes that can be copied
  */
 export function withCommands(text) {
-  const found = text.match(/^(.*?)`([^`]+)`(.*)$/s) ?? text.match(/^(.*?: )((?:sudo |lookout |rpicam-|libcamera-|ls |apt |v4l2-)[^.]*[^.\s])(\.?)$/s);
-  if (!found) return [text];
-  const [, before, command, after] = found;
+  const parts = [];
+  let end = 0;
+  for (const found of text.matchAll(COMMANDS)) {
+    parts.push(text.slice(end, found.index), commandBox(found[1] ?? found[2]));
+    end = found.index + found[0].length;
+  }
+  return [...parts, text.slice(end)];
+}
+
+function commandBox(command) {
   const button = el("button", { type: "button", className: "copy", onclick: () => copy(command, button) }, t("copy"));
-  const box = el("span", { className: "command" }, el("code", {}, command), button);
-  return [before, box, after === "." ? "" : after];
+  return el("span", { className: "command" }, el("code", {}, command), button);
 }
 
 async function copy(text, button) {

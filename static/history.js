@@ -65,7 +65,7 @@ function addStrip(panel, before) {
   const canvas = el("canvas", { className: "strip", aria: { role: "img" } });
   const row = el("div", { className: "strip-row" }, el("p", { className: "strip-name" }, drawing, name), canvas);
   panel.insertBefore(row, before);
-  return { row, drawing, name, canvas, label: "", threshold: null, describedAt: 0 };
+  return { row, drawing, name, canvas, label: "", threshold: null, describedAt: -Infinity };
 }
 
 function render(strip, live, label) {
