@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.state import State, SystemReading, next_change
 
@@ -17,7 +17,7 @@ RING = 1024
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """The state in which the answer or the camera's status changed, numbered from 1."""
+    """The state in which the answer or the camera's status changed, numbered from 1; its frame is let go."""
 
     number: int
     state: State
@@ -38,8 +38,8 @@ class Hub:
         self._system = SystemReading()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake_pending = False
-        # Only touched on the event loop:
         self._waiters: set[asyncio.Future[None]] = set()
+        # Only touched on the event loop:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
 
@@ -54,7 +54,8 @@ class Hub:
         with self._lock:
             if _turned(self._state, state):
                 self._transitions += 1
-                self._ring.append(Transition(self._transitions, state))
+                # A thousand pictures would be a gigabyte.
+                self._ring.append(Transition(self._transitions, replace(state, frame=None)))
             self._state = state
             loop = self._loop if self._waiters and not self._wake_pending else None
             self._wake_pending = self._wake_pending or loop is not None
@@ -89,7 +90,7 @@ class Hub:
         self._wake()
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+        self._timer = self._timer_at = None
 
     async def changed(self, after: int, timeout_s: float) -> State:
         """The newest state: at once if its sequence is above `after`, else when it changes or time changes its view.
