@@ -1,0 +1,25 @@
+"""The networks that can be trained, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from models.training.archs.alexnet import AlexNet
+from models.training.archs.base import Classifier
+from models.training.archs.lenet import LeNet5
+from models.training.archs.resnet import resnet18, resnet50
+
+ARCHS: dict[str, Callable[[int, int, int], Classifier]] = {
+    "resnet18": resnet18,
+    "resnet50": resnet50,
+    "alexnet": AlexNet,
+    "lenet5": LeNet5,
+}
+
+
+def build(arch: str, classes: int, channels: int = 3, size: int = 96) -> Classifier:
+    """A fresh network for pictures of ``channels`` and ``size`` pixels a side. Raises KeyError for an unknown name."""
+    return ARCHS[arch](classes, channels, size)
+
+
+__all__ = ["ARCHS", "Classifier", "build"]

@@ -1,0 +1,55 @@
+"""AlexNet in the one-column form of Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks"."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from models.training.archs.base import Classifier
+
+
+def pooled_side(side: int) -> int:
+    """Side of the last feature map for a picture of ``side`` pixels: 6 for 224 or 227, 2 for 96."""
+    side = (side + 2 * 2 - 11) // 4 + 1
+    for _ in range(3):  # the three max-pools, 3x3 with stride 2; the convolutions between them keep the size
+        side = (side - 3) // 2 + 1
+    return side
+
+
+class AlexNet(Classifier):
+    """Five convolutions, three max-pools, three linear layers. The first linear layer is as wide as the picture's size asks:
+
+    61,100,840 parameters at 224 pixels with 1000 classes, as in the paper. Local response normalisation, which the 2014
+    form had already dropped, is left out.
+    """
+
+    head_name = "fc8"
+
+    def __init__(self, classes: int, channels: int = 3, size: int = 224) -> None:
+        super().__init__()
+        side = pooled_side(size)
+        if side < 1:
+            raise ValueError(f"AlexNet needs pictures of at least 63 pixels a side, not {size}")
+        self.conv1 = nn.Conv2d(channels, 64, 11, 4, 2)
+        self.conv2 = nn.Conv2d(64, 192, 5, 1, 2)
+        self.conv3 = nn.Conv2d(192, 384, 3, 1, 1)
+        self.conv4 = nn.Conv2d(384, 256, 3, 1, 1)
+        self.conv5 = nn.Conv2d(256, 256, 3, 1, 1)
+        self.pool1, self.pool2, self.pool5 = (nn.MaxPool2d(3, 2) for _ in range(3))
+        self.relu1, self.relu2, self.relu3, self.relu4, self.relu5, self.relu6, self.relu7 = (nn.ReLU() for _ in range(7))
+        self.drop6, self.drop7 = nn.Dropout(0.5), nn.Dropout(0.5)
+        self.flatten = nn.Flatten()
+        self.fc6 = nn.Linear(256 * side * side, 4096)
+        self.fc7 = nn.Linear(4096, 4096)
+        self.fc8 = nn.Linear(4096, classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        x = self.pool1(self.relu1(self.conv1(x)))
+        x = self.pool2(self.relu2(self.conv2(x)))
+        x = self.relu4(self.conv4(self.relu3(self.conv3(x))))
+        feature_map: Tensor = self.pool5(self.relu5(self.conv5(x)))
+        return feature_map
+
+    def embed(self, feature_map: Tensor) -> Tensor:
+        x = self.relu6(self.fc6(self.drop6(self.flatten(feature_map))))
+        vector: Tensor = self.relu7(self.fc7(self.drop7(x)))
+        return vector

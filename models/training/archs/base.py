@@ -1,0 +1,35 @@
+"""What every classifier here has in common."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class Classifier(nn.Module):
+    """A picture goes to a feature map, the map to one vector (the embedding), the vector through one linear layer to logits.
+
+    ``pooled`` says that the embedding is the feature map's mean over positions. Then the last layer can be applied to each
+    position by itself, and its mean is the logits: the class activation map (Zhou et al. 2016) comes for nothing.
+    """
+
+    pooled: bool = False
+    head_name: str = "fc"
+
+    def features(self, x: Tensor) -> Tensor:
+        """Normalised pictures [n, c, h, w] -> feature map [n, f, h', w']."""
+        raise NotImplementedError
+
+    def embed(self, feature_map: Tensor) -> Tensor:
+        """Feature map -> embedding [n, e]."""
+        raise NotImplementedError
+
+    @property
+    def head(self) -> nn.Linear:
+        """The last layer, embedding -> logits [n, labels]."""
+        layer = self.get_submodule(self.head_name)
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.embed(self.features(x)))
+        return logits

@@ -1,0 +1,171 @@
+"""What a camera does to a picture, as random changes of the training pictures.
+
+Geometry first (which part of the picture, turned how far, at what size), then optics and electronics in the order in which
+they happen in a camera: blur, light and colour, noise, resolution, compression. Everything is drawn from a generator that
+the caller seeds by step, so a run that is resumed sees the same pictures.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from models.training.data import Pixels
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of a picture in pixels, turned by ``degrees`` about its middle, mirrored when ``flip``."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    degrees: float = 0.0
+    flip: bool = False
+
+
+@dataclass(frozen=True)
+class CropPolicy:
+    """How crops are drawn: shares of the picture's area, the range of aspect (width / height), turning, plain crops."""
+
+    min_area: float = 0.25
+    aspect: float = 4 / 3
+    max_degrees: float = 20.0
+    turned: float = 0.25  # share of crops that are turned
+    plain: float = 0.2  # share that is the centre square, as the service crops
+
+
+@dataclass(frozen=True)
+class CameraPolicy:
+    """The chance of each defect, from 0 to 1. ``strength`` scales how bad it gets; 0 turns all of it off."""
+
+    light: float = 0.5
+    colour: float = 0.4
+    gray: float = 0.08
+    blur: float = 0.15
+    noise: float = 0.15
+    low_resolution: float = 0.1
+    jpeg: float = 0.15
+    hidden: float = 0.15
+    strength: float = 1.0
+
+
+def centre_square(height: int, width: int) -> Box:
+    """The crop the service makes of a whole frame."""
+    side = min(height, width)
+    return Box((width - side) // 2, (height - side) // 2, side, side)
+
+
+def draw_box(rng: Generator, height: int, width: int, policy: CropPolicy) -> Box:
+    """A random part of a picture of that size (Szegedy et al. 2014's scheme: area and aspect drawn, retried until it fits)."""
+    flip = bool(rng.random() < 0.5)
+    if rng.random() < policy.plain:
+        box = centre_square(height, width)
+        return Box(box.x, box.y, box.width, box.height, 0.0, flip)
+    degrees = float(rng.uniform(-1, 1) * policy.max_degrees) if rng.random() < policy.turned else 0.0
+    for _ in range(10):
+        area = height * width * rng.uniform(policy.min_area, 1.0)
+        aspect = math.exp(rng.uniform(-1, 1) * math.log(policy.aspect))
+        w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
+            return Box(x, y, w, h, degrees, flip)
+    box = centre_square(height, width)
+    return Box(box.x, box.y, box.width, box.height, degrees, flip)
+
+
+def cut(picture: Pixels, box: Box, size: int) -> Pixels:
+    """The part ``box`` of a picture [h, w, 3] as [size, size, 3]; turned parts are filled at the edges by reflection."""
+    if box.degrees:
+        scale = np.diag([size / box.width, size / box.height, 1.0])
+        angle = math.radians(box.degrees)
+        turn = np.array([[math.cos(angle), -math.sin(angle), 0], [math.sin(angle), math.cos(angle), 0], [0, 0, 1.0]])
+        to_middle = np.array([[1, 0, -(box.x + box.width / 2)], [0, 1, -(box.y + box.height / 2)], [0, 0, 1.0]])
+        from_middle = np.array([[1, 0, size / 2], [0, 1, size / 2], [0, 0, 1.0]])
+        matrix = from_middle @ scale @ turn @ to_middle
+        shrink = max(box.width, box.height) / size
+        # warpAffine samples single points: smooth first where it shrinks, or fine texture turns to noise.
+        source = cv2.blur(picture, (round(shrink), round(shrink))) if shrink >= 1.5 else picture
+        out = cv2.warpAffine(source, matrix[:2], (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    else:
+        part = picture[box.y : box.y + box.height, box.x : box.x + box.width]
+        shrinks = box.width > size and box.height > size
+        out = cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.ascontiguousarray(out[:, ::-1] if box.flip else out, dtype=np.uint8)
+
+
+def camera(rng: Generator, picture: Pixels, policy: CameraPolicy) -> Pixels:
+    """A picture [s, s, 3] as a mediocre camera would have taken it; same shape, uint8."""
+    if policy.strength == 0:
+        return picture
+    size = picture.shape[0]
+    chance = rng.random(8)
+    if chance[0] < policy.hidden:
+        picture = _hide_part(rng, picture)
+    if chance[1] < policy.blur:
+        picture = _blur(rng, picture, size / 96 * policy.strength)
+    if chance[2] < policy.light or chance[3] < policy.colour:
+        light = policy.strength if chance[2] < policy.light else 0.0
+        colour = policy.strength if chance[3] < policy.colour else 0.0
+        picture = cv2.LUT(picture, _tone_table(rng, light, colour))
+    if chance[4] < policy.gray:
+        picture = np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)
+    if chance[5] < policy.noise:
+        picture = _noise(rng, picture, policy.strength)
+    if chance[6] < policy.low_resolution:
+        small = max(16, round(size * rng.uniform(0.4, 0.8)))
+        shrunk = cv2.resize(picture, (small, small), interpolation=cv2.INTER_AREA)
+        picture = cv2.resize(shrunk, (size, size), interpolation=cv2.INTER_LINEAR)
+    if chance[7] < policy.jpeg:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 80))]
+        picture = cv2.imdecode(cv2.imencode(".jpg", picture, quality)[1], cv2.IMREAD_COLOR)
+    return picture
+
+
+def _tone_table(rng: Generator, light: float, colour: float) -> Pixels:
+    """Exposure, contrast, gamma and white balance as one table [1, 256, 3]."""
+    values = np.arange(256, dtype=np.float32)[:, None] / 255
+    exposure = 2.0 ** (rng.uniform(-1.6, 0.9) * light)
+    gamma = 2.0 ** (rng.uniform(-0.5, 0.5) * light)
+    contrast = 1 + rng.uniform(-0.4, 0.3) * light
+    gains = np.exp(rng.normal(0, 0.12 * colour, 3)).astype(np.float32)
+    toned = (values**gamma * exposure - 0.45) * contrast + 0.45
+    table: Pixels = np.clip(toned * gains * 255 + 0.5, 0, 255).astype(np.uint8)[None]
+    return table
+
+
+def _blur(rng: Generator, picture: Pixels, scale: float) -> Pixels:
+    """Defocus (a Gaussian) or motion (a line in some direction); ``scale`` 1 suits 96 pixels a side."""
+    if rng.random() < 0.5:
+        return cv2.GaussianBlur(picture, (0, 0), max(0.3, rng.uniform(0.5, 2.2) * scale)).astype(np.uint8)
+    length = max(3, round(rng.uniform(3, 9) * scale))
+    kernel = np.zeros((length, length), np.float32)
+    angle, middle = rng.uniform(0, math.pi), (length - 1) / 2
+    reach = np.array([math.cos(angle), math.sin(angle)]) * middle
+    start, end = (middle - reach).round().astype(int), (middle + reach).round().astype(int)
+    cv2.line(kernel, start.tolist(), end.tolist(), 1.0)
+    return cv2.filter2D(picture, -1, kernel / kernel.sum()).astype(np.uint8)
+
+
+def _noise(rng: Generator, picture: Pixels, strength: float) -> Pixels:
+    """Sensor noise: a constant part (read noise) and one that grows with the square root of the light (shot noise)."""
+    read, shot = rng.uniform(0, 14) * strength, rng.uniform(0, 1.2) * strength
+    values = picture.astype(np.float32)
+    spread = read + shot * np.sqrt(values)
+    noisy = values + rng.standard_normal(values.shape, np.float32) * spread
+    return np.clip(noisy + 0.5, 0, 255).astype(np.uint8)
+
+
+def _hide_part(rng: Generator, picture: Pixels) -> Pixels:
+    """Cover a rectangle of up to a fifth of the area with one colour of the picture, as furniture would."""
+    size = picture.shape[0]
+    h, w = (int(rng.integers(size // 8, size // 2 + 1)) for _ in range(2))
+    y, x = int(rng.integers(0, size - h + 1)), int(rng.integers(0, size - w + 1))
+    out = picture.copy()
+    out[y : y + h, x : x + w] = picture[int(rng.integers(0, size)), int(rng.integers(0, size))]
+    return out

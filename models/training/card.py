@@ -1,0 +1,111 @@
+"""Writes a model's folder: the ONNX files, ``card.json`` that describes them, ``layers.json`` computed from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from models.training.data import REJECT
+from models.training.onnx_graph import ACTIVATION_MAP, EMBEDDING, FEATURE_MAP, INPUT, LOGITS, InputFormat
+from service.pipeline.card import Card, load_card, sha256_of
+from service.pipeline.layers import write_layers
+
+REJECT_TITLE = "Nobody here"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a card says in words; the rest of it is measured or follows from the graph."""
+
+    name: str
+    title: str
+    description: str
+    data: str
+    licence: str
+    version: str = "1"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was found on validation pictures, by precision where it differs."""
+
+    temperatures: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+def label_entry(name: str) -> dict[str, object]:
+    """A label as the card lists it; the folder name ``neither`` makes it the reject label."""
+    if name == REJECT:
+        return {"name": name, "title": REJECT_TITLE, "reject": True}
+    return {"name": name, "title": name.replace("_", " ").capitalize()}
+
+
+def write_model(
+    folder: Path,
+    graphs: Mapping[str, onnx.ModelProto],
+    labels: tuple[str, ...],
+    form: InputFormat,
+    words: Description,
+    measured: Measured | None = None,
+) -> Card:
+    """Write the graphs (by precision), then the card, then the layer table, and read the card back as the service will."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for precision, graph in graphs.items():
+        onnx.save(graph, folder / f"{precision}.onnx")
+    first = next(iter(graphs.values()))
+    outputs = {output.name for output in first.graph.output}
+    card = {
+        "schema": 1,
+        "name": words.name,
+        "version": words.version,
+        "title": words.title,
+        "description": words.description,
+        "labels": [label_entry(name) for name in labels],
+        "input": {
+            "name": INPUT,
+            "layout": "NHWC",
+            "dtype": "uint8",
+            "width": form.size,
+            "height": form.size,
+            "color": "rgb" if form.channels == 3 else "gray",
+            "resize": "crop",
+            "interpolation": "area",
+            "scale": 1.0,
+            "mean": list(form.mean),
+            "std": list(form.std),
+        },
+        "outputs": {name: name for name in (LOGITS, EMBEDDING, FEATURE_MAP, ACTIVATION_MAP) if name in outputs},
+        "files": {precision: _file_entry(folder / f"{precision}.onnx") for precision in graphs},
+        "data": words.data,
+        "licence": words.licence,
+        "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+    }
+    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+    if measured:
+        amend(folder, measured)
+    write_layers(folder)
+    return load_card(folder)
+
+
+def amend(folder: Path, measured: Measured) -> Card:
+    """Put what was measured into a card that is there already; metrics are merged, the rest replaced."""
+    path = folder / "card.json"
+    card: dict[str, Any] = json.loads(path.read_text())
+    if measured.temperatures:
+        card["calibration"] = {name: {"temperature": round(t, 4)} for name, t in measured.temperatures.items()}
+    if measured.thresholds:
+        card["thresholds"] = {label: dict(values) for label, values in measured.thresholds.items()}
+    card["metrics"] = {**card.get("metrics", {}), **measured.metrics}
+    path.write_text(json.dumps(card, indent=2) + "\n")
+    return load_card(folder)
+
+
+def _file_entry(path: Path) -> dict[str, object]:
+    return {"file": path.name, "sha256": sha256_of(path), "bytes": path.stat().st_size}

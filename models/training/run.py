@@ -1,0 +1,64 @@
+"""A run folder: configuration, metrics as JSON Lines, one checkpoint that is replaced whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class Run:
+    """The files of one training run."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    def log(self, **values: float | int | str) -> None:
+        """Append one line to ``metrics.jsonl``; ``time`` is seconds since the epoch."""
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({"time": round(time.time(), 1), **values}) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All lines logged so far; a last line that a power cut left unfinished is dropped."""
+        path = self.folder / "metrics.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        good = []
+        for line in lines:
+            try:
+                good.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return good
+
+    def describe(self, config: Mapping[str, object]) -> None:
+        """Write what the run was asked to do."""
+        (self.folder / "config.json").write_text(json.dumps(config, indent=2, default=str) + "\n")
+
+    def save(self, state: Mapping[str, object]) -> None:
+        """Replace the checkpoint: written beside it, synced, renamed, so that a stop at any moment leaves a whole one."""
+        temporary = self.checkpoint.with_suffix(".tmp")
+        with temporary.open("wb") as file:
+            torch.save(dict(state), file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.checkpoint)
+
+    def restore(self) -> dict[str, Any] | None:
+        """The last checkpoint, or None when the run begins."""
+        if not self.checkpoint.exists():
+            return None
+        state: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        return state

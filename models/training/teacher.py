@@ -1,0 +1,194 @@
+"""The teacher: an ImageNet EfficientNet-Lite taught our labels, then asked about every crop that the student sees.
+
+Features that know a thousand kinds of things are better than any we can learn from forty thousand pictures; only the head
+does not know our question. So the early blocks stay as they are and the later ones are tuned with a new linear head.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.training.archs.efficientnet_lite import FEATURES, MEAN, STD, EfficientNetLite, pretrained
+from models.training.averages import Average, cosine_with_warmup
+from models.training.batches import Batch, BatchSource, ahead, centre_crops
+from models.training.data import Pictures, Pixels
+from models.training.run import Run
+
+CHUNK = 16  # pictures asked about at once: a larger batch's wide layers leave the cache and take twice the time
+CHECKPOINT_EVERY = 200  # steps; at most so much is done twice after a stop
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """How the teacher is tuned. ``frozen`` counts the blocks that keep their ImageNet weights."""
+
+    variant: str = "lite0"
+    size: int = 160
+    frozen: int = 5
+    epochs: int = 2
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.01
+    warmup_steps: int = 100
+
+
+def normalise(pixels: Pixels) -> Tensor:
+    """uint8 [n, s, s, 3] -> channels-last float [n, 3, s, s] on the scale of the ImageNet weights."""
+    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+    return (x - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+
+
+class Teacher(nn.Module):
+    """Tuned network: ``forward`` gives logits [n, labels]; ``answer`` gives logits and the 1280 pooled features."""
+
+    def __init__(self, variant: str, classes: int, frozen: int = 0, network: EfficientNetLite | None = None) -> None:
+        super().__init__()
+        self.network = network or EfficientNetLite(variant, classes)
+        self.network._fc = nn.Linear(FEATURES, classes)
+        self.frozen = frozen
+
+    def features(self, x: Tensor) -> Tensor:
+        net = self.network
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.frozen == 0):
+            x = functional.relu6(net._bn0(net._conv_stem(x)))
+            for block in net._blocks[: self.frozen]:
+                x = block(x)
+        for block in net._blocks[self.frozen :]:
+            x = block(x)
+        return functional.relu6(net._bn1(net._conv_head(x))).mean((2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network._fc(self.features(x))
+        return logits
+
+    def answer(self, pixels: Pixels) -> tuple[Tensor, Tensor]:
+        """uint8 [n, s, s, 3] -> logits [n, labels] and features [n, 1280], float32."""
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            parts = [self.features(normalise(pixels[i : i + CHUNK])) for i in range(0, len(pixels), CHUNK)]
+            features = torch.cat(parts).float()
+        with torch.inference_mode():
+            return self.network._fc(features), features
+
+
+def tune(config: TeacherConfig, source: BatchSource, run: Run, progress: Callable[[int, int, str], None]) -> Teacher:
+    """Tune the teacher, from the run's checkpoint if there is one, and keep the averaged weights as ``teacher.pt``."""
+    torch.manual_seed(source.seed)
+    teacher = Teacher(config.variant, len(source.pictures.labels), config.frozen, pretrained(config.variant))
+    teacher = teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    teacher.eval()  # BatchNorm keeps ImageNet's statistics: the tuning is short and the batches are small
+    head = list(teacher.network._fc.parameters())
+    body = [p for p in teacher.parameters() if not any(p is h for h in head)]
+    groups = [{"params": body, "scale": 1.0}, {"params": head, "scale": 4.0}]
+    optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+    average = Average(teacher, 0.998)
+    total, step = config.epochs * source.steps_per_epoch, 0
+    if state := run.restore():
+        teacher.load_state_dict(state["model"])
+        average.load(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        step = state["step"]
+    run.describe({"teacher": config, "seed": source.seed, "labels": source.pictures.labels})
+    began, loss_sum = time.monotonic(), 0.0
+    for batch in ahead(lambda s: source.batch(s, config.size), step, total):
+        for group in optimiser.param_groups:
+            group["lr"] = config.learning_rate * group["scale"] * cosine_with_warmup(step, total, config.warmup_steps)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = teacher(normalise(batch.pixels))
+        loss = functional.cross_entropy(logits.float(), torch.from_numpy(batch.targets))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(teacher.parameters(), 5.0)
+        optimiser.step()
+        average.update(teacher, step)
+        step += 1
+        loss_sum += loss.item()
+        if step % 50 == 0:
+            rate = 50 * source.batch_size / (time.monotonic() - began)
+            run.log(step=step, loss=loss_sum / 50, pictures_per_s=round(rate, 1))
+            progress(step, total, f"loss {loss_sum / 50:.3f}, {rate:.0f} pictures/s")
+            began, loss_sum = time.monotonic(), 0.0
+        if step % CHECKPOINT_EVERY == 0 or step == total:
+            run.save(
+                {
+                    "model": teacher.state_dict(),
+                    "average": average.state(),
+                    "optimiser": optimiser.state_dict(),
+                    "step": step,
+                }
+            )
+    torch.save(
+        {"variant": config.variant, "size": config.size, "labels": source.pictures.labels, "model": average.state()},
+        run.folder / "teacher.pt",
+    )
+    average.copy_to(teacher)
+    return teacher
+
+
+def load_teacher(path: Path) -> tuple[Teacher, int]:
+    """A tuned teacher and the size in pixels it wants."""
+    kept = torch.load(path, map_location="cpu", weights_only=True)
+    teacher = Teacher(kept["variant"], len(kept["labels"]))
+    teacher.load_state_dict(kept["model"])
+    return teacher.eval().to(memory_format=torch.channels_last), kept["size"]  # type: ignore[call-overload]
+
+
+def accuracy(teacher: Teacher, size: int, pictures: Pictures) -> float:
+    """Share of the pictures' centre squares that the teacher labels rightly."""
+    crops = centre_crops(pictures, size)
+    found = [teacher.answer(crops[i : i + 64])[0].argmax(1).numpy() for i in range(0, len(crops), 64)]
+    return float((np.concatenate(found) == pictures.targets).mean())
+
+
+class Answers:
+    """The teacher's answers to the fixed crops: asked once each, kept as float16 in files, read ever after.
+
+    ``logits`` [views, n, labels], ``features`` [views, n, 1280]; a row of logits that is NaN is not asked yet.
+    """
+
+    def __init__(self, folder: Path, teacher: Teacher, size: int, source: BatchSource) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.teacher, self.size, self.source = teacher, size, source
+        views, count, labels = source.views, len(source.pictures), len(source.pictures.labels)
+        self.features = self._map(folder / "features.npy", (views, count, FEATURES), 0.0)
+        self.logits = self._map(folder / "logits.npy", (views, count, labels), np.nan)
+
+    @staticmethod
+    def _map(path: Path, shape: tuple[int, ...], empty: float) -> NDArray[np.float16]:
+        if path.exists():
+            kept: NDArray[np.float16] = np.lib.format.open_memmap(path, mode="r+")
+            if kept.shape != shape:
+                raise ValueError(f"{path} holds answers of shape {kept.shape}, not {shape}: remove it or choose another run")
+            return kept
+        made: NDArray[np.float16] = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+        if empty != 0:  # a new file reads as zeros and takes no room until it is written
+            made[:] = empty
+        return made
+
+    def feature_scale(self, pictures: int = 512) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation [1280] of the teacher's features over some training pictures."""
+        batches = range(max(1, pictures // self.source.batch_size))
+        clean = [self.source.batch(step, self.size, self.size).clean for step in batches]
+        features = torch.cat([self.teacher.answer(pixels)[1] for pixels in clean if pixels is not None])
+        return features.mean(0), features.std(0).clamp_min(1e-3)
+
+    def known(self, view: int, indices: NDArray[np.int64]) -> bool:
+        """Whether nothing of this batch has to be asked."""
+        return not bool(np.isnan(self.logits[view, indices, 0]).any())
+
+    def of(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Logits [n, labels] and features [n, 1280] for a batch, asking the teacher if its clean crops are there."""
+        if batch.clean is not None:
+            logits, features = self.teacher.answer(batch.clean)
+            self.features[batch.view, batch.indices] = features.numpy().astype(np.float16)
+            self.logits[batch.view, batch.indices] = logits.numpy().astype(np.float16)
+            return logits, features
+        kept = self.logits[batch.view, batch.indices], self.features[batch.view, batch.indices]
+        return torch.from_numpy(kept[0].astype(np.float32)), torch.from_numpy(kept[1].astype(np.float32))
