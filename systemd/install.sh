@@ -75,6 +75,10 @@ else
         say "# Reachable from this machine alone. To open it to your network: 0.0.0.0 (visitors then need the token)."
         say 'host = "127.0.0.1"'
         say "port = 8642"
+        say ""
+        say "[state]"
+        say "# Where systemd makes a folder for the service; named here so that \`lookout token\` finds the same."
+        say 'folder = "/var/lib/lookout"'
     } > $config
     chmod 0644 $config
     say "wrote $config"

@@ -51,7 +51,8 @@ until_true() {
     done
     return 1
 }
-is_ok() { inside curl -sf -m 2 http://127.0.0.1:8642/api/state 2> /dev/null | grep -q '"status":"ok"'; }
+token=
+is_ok() { inside curl -sf -m 2 -H "Authorization: Bearer $token" http://127.0.0.1:8642/api/state 2> /dev/null | grep -q '"status":"ok"'; }
 
 sh tests/packaging/tree.sh "$suite" "$root" systemd,systemd-sysv,dbus,python3,python3-venv,curl,procps || exit $?
 version=$(chroot "$root" python3 -c 'import sys; print(f"{sys.version_info[0]}.{sys.version_info[1]}")')
@@ -95,8 +96,12 @@ echo "status: $(property StatusText)"
 [ -n "$(property StatusText)" ] || fail "no status text"
 [ "$(inside ps -o user= -p "$(property MainPID)")" = lookout ] || fail "runs as another user"
 inside sh -c 'find /var/lib/lookout -perm /077 | grep .' && fail "files in the state folder are open to others"
-inside setpriv --reuid lookout --regid lookout --init-groups lookout token > "$work/token" 2>&1 || { cat "$work/token"; fail "lookout token as the user lookout"; }
-grep -q 'token=' "$work/token" || { cat "$work/token"; fail "no address with a token"; }
+inside setpriv --reuid lookout --regid lookout --init-groups env HOME=/var/lib/lookout lookout token > "$work/token" 2>&1 || { cat "$work/token"; fail "lookout token as the user lookout"; }
+token=$(grep -oE 'token=[A-Za-z0-9_-]{20,}' "$work/token" | head -1 | cut -d= -f2)
+[ -n "$token" ] || { cat "$work/token"; fail "no address with a token"; }
+until_true 5 is_ok || fail "the new token is not accepted"
+code=$(inside curl -s -m 2 -o /dev/null -w '%{http_code}' http://127.0.0.1:8642/api/state || true)
+[ "$code" = 401 ] || fail "once there is a token it must be asked for, got $code"
 
 echo "--- install again: settings stay, the service goes on"
 inside sh -c 'echo "# mine" >> /etc/lookout/lookout.toml'
@@ -128,8 +133,8 @@ inside journalctl -b -u lookout.service --no-pager | grep -q 'Watchdog timeout' 
 
 echo "--- stop with viewers"
 for _ in 1 2 3 4 5; do
-    (inside curl -sN http://127.0.0.1:8642/api/stream.mjpg > /dev/null 2>&1 || true) &
-    (inside curl -sN http://127.0.0.1:8642/api/live.sse > /dev/null 2>&1 || true) &
+    (inside curl -sN -H "Authorization: Bearer $token" http://127.0.0.1:8642/api/stream.mjpg > /dev/null 2>&1 || true) &
+    (inside curl -sN -H "Authorization: Bearer $token" http://127.0.0.1:8642/api/live.sse > /dev/null 2>&1 || true) &
 done
 sleep 2
 began=$(date +%s%N)
