@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from service.camera import create, is_live, redact
+from service.camera import create, is_live, redact, redact_text
 from service.camera.protocol import Camera, CameraOptions, EndOfSource
 from service.camera.repeats import RepeatDetector
 from service.errors import CameraAbsent, CameraError, CameraRepeats, CameraSilent, CameraUnsupported
@@ -80,26 +80,28 @@ class Source:
 
         idle: called with seconds to wait when there is nothing to do; may return early.
         """
-        now = time.monotonic()
-        match self._supervisor.due(now):
+        if self._state.status == "ended":
+            idle(READ_SLICE_S)
+            return None
+        match self._supervisor.due(time.monotonic()):
             case "open":
                 self._open()
-            case "read" if self._state.status != "ended":
+            case "read":
                 return self._read()
-            case _:
+            case "wait":
                 idle(READ_SLICE_S)
         return None
 
     def pause(self) -> None:
-        """Let go of the camera, its light goes out; the next `step` opens it again."""
-        self.close()
-        now = time.monotonic()
-        self._interrupted = False
-        self._supervisor.closed(now)
-        self._become("paused", now)
+        """Let go of the camera, its light goes out. No `step` until `resume`."""
+        self._release("paused")
+
+    def resume(self) -> None:
+        """Begin anew: the next `step` opens the camera."""
+        self._release("opening")
 
     def interrupt(self) -> None:
-        """From another thread: cut short whatever the camera is doing."""
+        """From another thread: cut short whatever the camera is doing; the next `step` opens it again."""
         self._interrupted = True
         camera = self._camera
         if camera is not None:
@@ -111,18 +113,17 @@ class Source:
             camera.close()
 
     def _open(self) -> None:
-        started = time.monotonic()
-        if self._state.status == "paused":
-            self._become("opening", started)
         try:
             self._camera = self._make_camera(self._settings.source, options_of(self._settings))
             self._camera.open(Deadline.after(OPEN_DEADLINE_S))
-        except CameraError as error:
+        except EndOfSource:
+            self._end()
+            return
+        except Exception as error:  # drivers raise what they like
             self._lose(error)
             return
-        now = time.monotonic()
         info = self._camera.info
-        self._supervisor.opened(now + FIRST_FRAME_S - self._supervisor.overdue_s if self._live else now)
+        self._supervisor.opened(time.monotonic() + max(0.0, FIRST_FRAME_S - self._supervisor.overdue_s))
         self._last_sequence = None
         if self._state.fault is None or self._state.fault.code != CameraRepeats.code:
             self._repeats.reset()  # a stuck camera has to show something new before it is believed again
@@ -144,7 +145,7 @@ class Source:
         except EndOfSource:
             self._end()
             return None
-        except CameraError as error:
+        except Exception as error:  # drivers raise what they like
             self._lose(error)
             return None
         return self._accept(frame)
@@ -169,7 +170,7 @@ class Source:
         log.info("The source %s is over.", self._state.source)
         self._become("ended", time.monotonic())
 
-    def _lose(self, error: CameraError) -> None:
+    def _lose(self, error: Exception) -> None:
         self.close()
         now = time.monotonic()
         if self._interrupted:  # its complaint about being closed is of our making
@@ -179,11 +180,21 @@ class Source:
         opened = self._supervisor.due(now) == "read"
         self._supervisor.failed(now)
         self._rate.clear()
-        status = _status_after(error, opened)
-        fault = Fault.of(error)
+        if not isinstance(error, CameraError):
+            log.error("Camera %s: its software failed.", self._state.source, exc_info=error)
+            error = _software_failed(error)
+        status, fault = _status_after(error, opened), Fault.of(error)
         if (status, fault) != (self._state.status, self._state.fault):
             log.warning("Camera %s: %s", self._state.source, error)
         self._become(status, now, fault)
+
+    def _release(self, status: CameraStatus) -> None:
+        self.close()
+        self._interrupted = False
+        self._rate.clear()
+        now = time.monotonic()
+        self._supervisor.closed(now)
+        self._become(status, now)
 
     def _become(self, status: CameraStatus, now: float, fault: Fault | None = None) -> None:
         since = self._state.since if status == self._state.status else now
@@ -194,6 +205,11 @@ _REPEATS = CameraRepeats(
     "The camera delivers the same picture again and again, so its driver is stuck.",
     "Lookout restarts it; if this keeps happening, check the cable. For a still picture set camera.repeats to ignore.",
 )
+
+
+def _software_failed(error: Exception) -> CameraError:
+    what = redact_text(str(error)).strip() or type(error).__name__
+    return CameraError(f"The camera's software failed: {what.rstrip('.')}.", "The log has the details.")
 
 
 def _status_after(error: CameraError, opened: bool) -> CameraStatus:
