@@ -4,7 +4,7 @@ import { call } from "./api.js";
 import { byId, el, setText, show } from "./dom.js";
 import { titleOf } from "./labels.js";
 import { explain } from "./problems.js";
-import { t } from "./words.js";
+import { percent, t, whole } from "./words.js";
 
 // A first load on a small machine, with its checks, may take this long.
 const SWAP_MS = 120_000;
@@ -15,6 +15,7 @@ export function mountModels(store) {
   const running = el("p", { className: "headline" });
   const about = el("p", { className: "reason", lang: "en" });
   const labels = el("p", { className: "reason" });
+  const quality = el("p", { className: "note" });
   const names = el("select", { id: "model-name" });
   const precisions = el("select", { id: "model-precision" });
   const nameLabel = el("label", { htmlFor: "model-name" });
@@ -29,7 +30,7 @@ export function mountModels(store) {
     use,
     outcome,
   );
-  panel.append(running, about, labels, form);
+  panel.append(running, about, labels, quality, form);
   let busy = false;
   let touched = false;
 
@@ -73,6 +74,7 @@ export function mountModels(store) {
       setText(labels, t("model.labels", { labels: known.slice(0, 12).join(t("list.comma")) + (known.length > 12 ? " …" : "") }));
     }
     setText(about, card?.description ?? "");
+    setText(quality, qualityOf(card, model?.precision));
     show(form, Boolean(models?.length));
     if (!models) return;
     setText(nameLabel, t("model.choose"));
@@ -99,6 +101,13 @@ export function fetchModels(store) {
 /** @param {import("./store.js").Page} page @param {string} name @returns {any} its card, if it is known */
 export function cardOf(page, name) {
   return page.models?.find((card) => card.name === name) ?? null;
+}
+
+// As measured in training on pictures kept apart; a card of somebody else's may not say.
+function qualityOf(card, precision) {
+  const accuracy = card?.metrics?.[precision]?.accuracy;
+  const count = card?.metrics?.pictures;
+  return accuracy && count ? t("model.quality", { n: percent(accuracy), count: whole(count) }) : "";
 }
 
 function options(select, wanted) {
