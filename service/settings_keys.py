@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -19,7 +18,6 @@ from pydantic_core import PydanticUndefined
 from service.settings import Region, Settings
 
 _TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
-_UNITS = {"_s": " seconds", "_bytes": " bytes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class Key:
         if self.type is Region:
             return "x, y, width and height between 0 and 1, inside the picture"
         if get_origin(self.type) is dict:
-            return "a table such as { cat = 0.9 }" if "float" in str(get_args(self.type)[1]) else "a table"
+            return "a table such as { cat = 0.9 }" if self.section == "answer" else "a table of names and values"
         if get_origin(self.type) is list:
             return "a list of texts"
         kind = _TYPES.get(self.type, "text")
@@ -127,28 +125,23 @@ def _table(text: str, names: tuple[str, ...]) -> Any:
 
 
 def _limits(field: FieldInfo) -> str:
-    low = high = ""
+    limits: dict[str, Any] = {}
     for limit in field.metadata:
-        match limit:
-            case Ge(ge=number):
-                low = f"of at least {_number(number)}"
-            case Gt(gt=number):
-                low = f"above {_number(number)}"
-            case Le(le=number):
-                high = f"at most {_number(number)}"
-            case Lt(lt=number):
-                high = f"below {_number(number)}"
-            case MinLen(min_length=length) if length:
-                low = "that is not empty"
-            case _:
-                pattern = getattr(limit, "pattern", None)
-                if pattern:
-                    low = f"of the form {pattern}"
-    return " and ".join(part for part in (low, high) if part)
+        for name in ("ge", "gt", "le", "lt", "min_length", "pattern"):
+            value = getattr(limit, name, None)
+            if value is not None:
+                limits[name] = value
+    if "ge" in limits and "le" in limits:
+        return f"between {_number(limits['ge'])} and {_number(limits['le'])}"
+    words = {
+        "ge": "of at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}",
+        "min_length": "that is not empty", "pattern": "of the form {}",
+    }  # fmt: skip
+    return " and ".join(words[name].format(_number(value)) for name, value in limits.items())
 
 
 def _number(number: Any) -> str:
-    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
+    return str(number) if isinstance(number, str) else f"{number:,}" if isinstance(number, int) else f"{number:,g}"
 
 
 def _shown(value: Any) -> str:

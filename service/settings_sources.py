@@ -5,6 +5,7 @@ The first that names a setting wins, in this order: flag, environment, override,
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -235,6 +236,9 @@ def _file_layer(path: Path) -> Layer:
         if name not in all_keys():
             raise unknown_key(name, place)
         values[name], where[name] = value, place
+        for entry in value if isinstance(value, dict) else ():
+            inner = line_of(text, f"{name}.{entry}") or line
+            where[f"{name}.{entry}"] = f"{path}, line {inner}" if inner else str(path)
     return Layer(values, where)
 
 
@@ -287,6 +291,11 @@ def unknown_key(name: str, place: str, *, environment: bool = False) -> SettingI
     """The error for a name that is no setting, with the one that is meant."""
     meant = key_meant(name)
     said = f"{place} is not a setting" if place.startswith(("--", PREFIX)) else f'{place}: "{name}" is not a setting'
+    if name in Settings.model_fields:
+        return SettingInvalid(f'{place}: "{name}" is a section, not a setting.', f"Write [{name}] above its settings.")
+    section = difflib.get_close_matches(name, Settings.model_fields, 1, 0.7)
+    if section and not environment:
+        return SettingInvalid(f"{said}.", f"Did you mean the section [{section[0]}]?")
     if not meant:
         return SettingInvalid(f"{said}.", "`lookout config --template` lists all of them.")
     spelt = all_keys()[meant].environment if environment else f"--{meant}" if place.startswith("--") else meant
@@ -311,27 +320,31 @@ def _merged(layers: Mapping[Kind, Layer]) -> tuple[Settings, dict[str, Origin]]:
         # As JSON and strictly: "8642" is no number and 1 is not true, but paths may be written as text.
         return Settings.model_validate_json(json.dumps(tree, default=str), strict=True), origins
     except ValidationError as error:
-        raise _invalid(error, origins) from error
+        raise _invalid(error, origins, layers) from error
 
 
-def _invalid(error: ValidationError, origins: Mapping[str, Origin]) -> SettingInvalid:
+def _invalid(error: ValidationError, origins: Mapping[str, Origin], layers: Mapping[Kind, Layer]) -> SettingInvalid:
     first = error.errors(include_url=False)[0]
     location = [str(part) for part in first["loc"]]
-    name = ".".join(location[:2])
-    message = str(first["msg"]).removeprefix("Value error, ")
+    name, message = ".".join(location[:2]), str(first["msg"]).removeprefix("Value error, ")
     key = all_keys().get(name)
     if key is None:
         return _contradiction(message, origins)
-    inner = ".".join(part for part in location[2:] if "[" not in part)
-    value = first["input"]
-    if key.is_table and inner and first["type"] != "value_error":
-        reason = "has no such entry" if first["type"] == "extra_forbidden" else f"is {_shown(value)}"
-        detail = f"{origins[name]}: {name}.{inner} {reason}, but must be {_entry_allowed(key)}."
-    elif first["type"] == "value_error":
-        detail = f"{origins[name]}: {name}: {message}."
+    origin, said, allowed = origins[name], name, key.allowed
+    place = origin.where
+    if key.is_table and len(location) > 2:
+        said, allowed = f"{name}.{location[2]}", _entry_allowed(key)
+        place = layers[origin.kind].where.get(said, origin.where) if origin.kind in layers else origin.where
+    if first["type"] == "value_error":
+        reason = f": {message}"
+    elif first["type"] == "extra_forbidden":
+        reason = f" does not exist; {name} takes {allowed}"
     else:
-        detail = f"{origins[name]}: {name} is {_shown(value)}, but must be {key.allowed}."
-    return SettingInvalid(detail, f"{key.help} The default is {_shown(key.value)}.".strip())
+        reason = f" is {_shown(first['input'])}, but must be {allowed}"
+    # A flag or variable names the setting by itself; a file needs the setting's name beside the line.
+    subject = place if origin.kind in ("flag", "environment") else f"{place}: {said}" if place else said
+    default = "" if key.is_table or key.value is None else f"The default is {_shown(key.value)}."
+    return SettingInvalid(f"{subject}{reason}.", f"{key.help} {default}".strip())
 
 
 def _entry_allowed(key: Key) -> str:

@@ -1,0 +1,32 @@
+"""`python -m service` and the command `lookout`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from service.errors import LookoutError
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+def main() -> None:
+    """Run the command line. Ends the process: 0 done, 1 failed, 2 usage, 3 settings or model, 4 no camera, 5 port."""
+    from service.cli import app
+
+    try:
+        app(prog_name="lookout")
+    except LookoutError as error:
+        from service.cli.words import tell
+
+        tell(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,277 @@
+"""Classifying many things one after the other: finding them, reading them, printing what came out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from service.camera import redact
+from service.camera.protocol import CameraOptions, EndOfSource
+from service.catalogue import Catalogue
+from service.cli.words import console, say, table
+from service.errors import CameraError, LookoutError, PictureUnreadable, PictureUnsupported
+from service.frame import Deadline, Rect
+from service.loading import load as load_model
+from service.pipeline.card import Card
+from service.pipeline.classifier import Classifier, Prediction
+from service.pipeline.picture_headers import read_header
+from service.pipeline.pictures import Pixels, read_picture
+from service.settings import Settings
+
+# A file of one's own may be larger than an upload; this only keeps a wrong argument from filling the memory.
+MAX_FILE_BYTES = 512 * 2**20
+HEADER_BYTES = 64
+OPEN_S, READ_S = 20.0, 10.0
+PICTURES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+Kind = Literal["picture", "video", "download", "camera"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One thing to look at. every_s: seconds of the video's own time between two frames looked at."""
+
+    kind: Kind
+    source: str
+    every_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came out for one picture or frame: an answer in the form of the API's, or an error."""
+
+    source: str
+    answer: dict[str, Any] | None = None
+    error: LookoutError | None = None
+
+
+def find(sources: Iterable[str], *, every_s: float) -> Iterator[Job]:
+    """What the arguments mean. Raises PictureUnsupported for a path that is not there or a folder without pictures."""
+    for source in sources:
+        scheme = source.partition("://")[0].lower() if "://" in source else ""
+        path = Path(source.removeprefix("file:")).expanduser()
+        if scheme in ("http", "https"):
+            yield Job("download", source)
+        elif scheme or _is_camera(source, path):
+            yield Job("camera", source)
+        elif path.is_dir():
+            yield from _in_folder(path)
+        elif path.is_file() or path.is_fifo():
+            yield Job(_kind_of(path), str(path), every_s)
+        else:
+            raise PictureUnsupported(f"There is no file or folder {source}.", "Check the path.")
+
+
+def _is_camera(source: str, path: Path) -> bool:
+    named = source in ("auto", "demo") or source.startswith(("pi:", "usb:", "scripted:", "/dev/video", "/dev/v4l"))
+    return named and not path.is_file()
+
+
+def _in_folder(folder: Path) -> Iterator[Job]:
+    pictures = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURES and path.is_file()]
+    if not pictures:
+        raise PictureUnsupported(f"There are no pictures in {folder}.", f"Looked for {', '.join(sorted(PICTURES))}.")
+    yield from (Job("picture", str(path)) for path in pictures)
+
+
+def _kind_of(path: Path) -> Kind:
+    """By content: what has a picture's header is one, whatever it is called."""
+    if path.suffix.lower() in PICTURES:
+        return "picture"
+    try:
+        with path.open("rb") as file:
+            read_header(file.read(HEADER_BYTES))
+    except PictureUnsupported:
+        return "video"
+    except (PictureUnreadable, OSError):
+        pass  # a picture cut short by reading so little of it, or one that cannot be read: said when its turn comes
+    return "picture"
+
+
+def classifier(settings: Settings) -> Classifier:
+    """The network that the settings name. Raises UnknownModel or ModelRejected."""
+    return load_model(Catalogue.of(settings), settings.model)
+
+
+def run(job: Job, model: Classifier, settings: Settings) -> Iterator[Result]:
+    """Look at one thing. Its errors are results too: the others go on."""
+    shown = redact(job.source)
+    region = Rect(**settings.answer.region.model_dump())
+    try:
+        if job.kind in ("picture", "download"):
+            data = _file(Path(job.source)) if job.kind == "picture" else _download(job.source)
+            picture = read_picture(data, max_bytes=MAX_FILE_BYTES, max_pixels=settings.upload.max_pixels)
+            yield Result(shown, _described(model, picture.pixels, region, picture.width, picture.height))
+        else:
+            for source, pixels in _frames(job, shown):
+                yield Result(source, _described(model, pixels, region, pixels.shape[1], pixels.shape[0]))
+    except _IsStream:
+        yield from run(Job("camera", job.source), model, settings)
+    except LookoutError as error:
+        yield Result(shown, error=error)
+
+
+def _file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise PictureUnreadable(f"The file cannot be read: {error.strerror}.", "Check who may read it.") from error
+
+
+class _IsStream(Exception):
+    """An address that goes on for ever: a camera, not a picture."""
+
+
+def _download(address: str) -> bytes:
+    try:
+        with urllib.request.urlopen(address, timeout=READ_S) as answer:
+            if not str(answer.headers.get_content_type()).startswith("image/"):
+                raise _IsStream
+            data: bytes = answer.read(MAX_FILE_BYTES + 1)
+            return data
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise PictureUnreadable(f"The address does not deliver a picture: {reason}.", "Check the address.") from error
+
+
+def _frames(job: Job, shown: str) -> Iterator[tuple[str, Pixels]]:
+    from service.camera import create
+
+    video = job.kind == "video"
+    address = f"file:{Path(job.source).absolute()}" if video else job.source
+    try:
+        camera = create(address, CameraOptions(pace=not video), isolated=not video)
+        camera.open(Deadline.after(OPEN_S))
+    except CameraError as error:
+        if video:
+            raise PictureUnsupported("This is neither a picture nor a video.", error.remedy) from error
+        raise
+    try:
+        begun, due = None, 0.0
+        while True:
+            frame = camera.read(Deadline.after(READ_S))
+            begun = frame.captured_at if begun is None else begun
+            position = frame.captured_at - begun
+            if not video:
+                yield shown, frame.pixels
+                return
+            if position + 1e-6 >= due:
+                due = position + job.every_s
+                yield f"{shown}#t={position:.3f}", frame.pixels
+    except EndOfSource:
+        return
+    finally:
+        camera.close()
+
+
+def _described(model: Classifier, pixels: Pixels, region: Rect, width: int, height: int) -> dict[str, Any]:
+    """The object that POST /api/classify answers with."""
+    prediction = model.classify(pixels, region)
+    return describe(model, prediction, width, height)
+
+
+def describe(model: Classifier, prediction: Prediction, width: int, height: int) -> dict[str, Any]:
+    """Contract, section 4: top, probabilities, size, timing and model."""
+    labels = sorted(zip(model.card.labels, prediction.probabilities, strict=True), key=lambda pair: -pair[1])
+    timing = prediction.timing
+    return {
+        "top": [{"label": label.name, "title": label.title, "probability": round(share, 6)} for label, share in labels],
+        "probabilities": {
+            label.name: round(share, 6)
+            for label, share in zip(model.card.labels, prediction.probabilities, strict=True)
+        },
+        "width": width,
+        "height": height,
+        "timing_ms": {
+            "preprocess": round(timing.preprocess_ms, 3),
+            "inference": round(timing.inference_ms, 3),
+            "postprocess": round(timing.postprocess_ms, 3),
+        },
+        "model": {"name": model.card.name, "version": model.card.version, "precision": model.precision},
+    }
+
+
+# --- printing -----------------------------------------------------------------------------------------------------
+
+
+class Printer(Protocol):
+    def add(self, result: Result) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+def printer(form: Literal["json", "csv", "table"], card: Card, top: int) -> Printer:
+    """How results are shown. json and csv come at once, a table at the end."""
+    if form == "table":
+        return _Table(min(top, len(card.labels)))
+    return _JsonLines(top) if form == "json" else _Csv(card.label_names)
+
+
+class _JsonLines:
+    def __init__(self, top: int) -> None:
+        self._top = top
+
+    def add(self, result: Result) -> None:
+        line: dict[str, Any] = {"source": result.source}
+        if result.error is not None:
+            line["error"] = {
+                "code": result.error.code,
+                "title": result.error.title,
+                "detail": result.error.detail,
+                "remedy": result.error.remedy,
+            }
+        elif result.answer is not None:
+            line |= {**result.answer, "top": result.answer["top"][: self._top]}
+        print(json.dumps(line, ensure_ascii=False), flush=True)
+
+    def finish(self) -> None:
+        pass
+
+
+class _Csv:
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        self._writer.writerow(["source", "label", "probability", *self._names, "error"])
+
+    def add(self, result: Result) -> None:
+        if result.answer is None:
+            code = result.error.code if result.error else ""
+            self._writer.writerow([result.source, "", "", *("" for _ in self._names), code])
+            return
+        best, shares = result.answer["top"][0], result.answer["probabilities"]
+        values = [shares[name] for name in self._names]
+        self._writer.writerow([result.source, best["label"], best["probability"], *values, ""])
+
+    def finish(self) -> None:
+        pass
+
+
+class _Table:
+    def __init__(self, top: int) -> None:
+        self._top = top
+        others = ["Then"] if self._top > 1 else []
+        self._rows = table("Picture", "Most likely", "Share", *others, right=("Share",), folding=("Picture", "Then"))
+        self._filled = False
+
+    def add(self, result: Result) -> None:
+        if result.answer is None:
+            if result.error is not None:
+                say(f"{result.source}: {result.error}")
+            return
+        self._filled = True
+        best, *others = result.answer["top"][: self._top]
+        then = ", ".join(f"{other['title']} {other['probability']:.1%}" for other in others)
+        cells = [result.source, str(best["title"]), f"{best['probability']:.1%}"]
+        self._rows.add_row(*cells, *([then] if self._top > 1 else []))
+
+    def finish(self) -> None:
+        if self._filled:
+            console().print(self._rows)

@@ -1,0 +1,24 @@
+"""`lookout bench`: how fast this machine is, beside the stated goals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the time, less certain figures.")] = False,
+    only: Annotated[str | None, typer.Option("--only", metavar="NAME,…", help="Only these measurements.")] = None,
+    model: Annotated[str, typer.Option("--model", metavar="NAME", help="Name of the model.")] = "cat-dog-resnet18",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write the figures as JSON too.")] = None,
+) -> None:
+    """Measure speed, memory and start on this machine, and compare them with the stated goals.
+
+    Takes some minutes, most of them with one busy core. A missed goal is reported; it is no failure.
+    """
+    from service.bench.report import run_and_print
+
+    run_and_print(quick=quick, only=only, model=model, as_json=as_json, save=save)

@@ -1,0 +1,46 @@
+"""`lookout serve` and `lookout demo`: run the service until it is stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from service.cli.settings_flags import with_setting_flags
+from service.cli.words import say
+from service.settings_sources import load
+
+
+def _serve(flags: dict[str, str], config: Path | None) -> None:
+    """Watch the camera and answer in the browser, over WebSocket and over REST, until stopped with Ctrl+C.
+
+    Each setting is a flag; `lookout config --template` shows the same as a file.
+    """
+    run(flags, config, "Lookout watches. Open {address} in a browser. Ctrl+C stops it.")
+
+
+def _demo(flags: dict[str, str], config: Path | None) -> None:
+    """Try it without a camera: the same service, looking at pictures it brings along.
+
+    It takes the flags of `lookout serve`.
+    """
+    flags.setdefault("camera.source", "demo")
+    run(flags, config, "The demo runs. Open {address} in a browser. Ctrl+C stops it.")
+
+
+def run(flags: dict[str, str], config: Path | None, sentence: str) -> None:
+    """Read the settings and serve. Raises LookoutError before anything has started."""
+    from service.cli.logs import set_up_logs
+
+    set_up_logs()
+    loaded = load(flags, config)
+
+    from service.server import serve as serve_settings
+
+    serve_settings(
+        loaded,
+        reload=lambda: load(flags, config),
+        announce=lambda address: say(sentence.format(address=address)),
+    )
+
+
+serve = with_setting_flags(_serve)
+demo = with_setting_flags(_demo)

@@ -1,0 +1,146 @@
+"""`lookout token`: let somebody in. Makes a token, lists them, ends one."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.cli.settings_flags import CONFIG_HELP
+from service.cli.words import console, say, table
+from service.errors import LookoutError, StateFolderUnusable
+from service.settings import Settings
+from service.settings_sources import LoadedSettings, load
+
+app = typer.Typer(
+    help="Let somebody in: make a token, list them, end one.",
+    invoke_without_command=True,
+    rich_markup_mode="rich",
+    no_args_is_help=False,
+)
+
+_Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)]
+
+
+class UnknownToken(LookoutError):
+    """There is no token of that id."""
+
+    code = "unknown_token"
+    title = "There is no such token"
+    status = 404
+
+
+@app.callback()
+def token(
+    context: typer.Context,
+    name: Annotated[str, typer.Option("--name", "-n", help="What the token is for, such as: phone")] = "command line",
+    qr: Annotated[bool, typer.Option("--qr/--no-qr", help="Show a QR code for phones as well.")] = True,
+    config: _Config = None,
+) -> None:
+    """Make a token and print the address that logs a browser in, as text and as a QR code.
+
+    The token is shown once and cannot be had again. Anybody who has the address gets in.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    loaded = _loaded(config)
+    from service.tokens import TokenStore
+
+    made, text = TokenStore(loaded.state_folder).create(name)
+    address = login_address(loaded.settings, text)
+    typer.echo(address)
+    say(f"Token {made.id} ({made.name}). Open the address in a browser; programs send: Authorization: Bearer {text}")
+    if loaded.settings.server.host in ("127.0.0.1", "::1", "localhost"):
+        say("The service listens on this machine alone. For others: lookout serve --host 0.0.0.0")
+    if qr and sys.stderr.isatty():
+        import segno
+
+        segno.make(address, error="l").terminal(out=sys.stderr, compact=True)
+
+
+@app.command("list")
+def list_tokens(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a token and line.")] = False,
+    config: _Config = None,
+) -> None:
+    """List the tokens. The tokens themselves are not kept, only what they are for."""
+    loaded = _loaded(config)
+    from service.tokens import TokenStore
+
+    tokens = TokenStore(loaded.state_folder, loaded.settings.server.token_file).tokens()
+    if as_json:
+        for entry in tokens:
+            typer.echo(json.dumps({"id": entry.id, "name": entry.name, "created": entry.created}))
+        return
+    if not tokens:
+        say("There is no token yet. Make one with: lookout token")
+        return
+    rows = table("Id", "Name", "Made", folding=("Name",))
+    for entry in tokens:
+        rows.add_row(entry.id, entry.name, entry.created)
+    console().print(rows)
+
+
+@app.command("revoke")
+def revoke(
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="As `lookout token list` shows it.")],
+    config: _Config = None,
+) -> None:
+    """End a token, and every login made with it."""
+    loaded = _loaded(config)
+    from service.tokens import TokenStore
+
+    if not TokenStore(loaded.state_folder).revoke(token_id):
+        raise UnknownToken(f'There is no token "{token_id}".', "`lookout token list` shows them.")
+    say(f"Token {token_id} has ended, and every login made with it.")
+
+
+def login_address(settings: Settings, text: str) -> str:
+    """The address that logs a browser in: what follows # stays in the browser and in no log."""
+    server = settings.server
+    scheme = "https" if server.tls_certificate else "http"
+    host = server.host
+    if host in ("0.0.0.0", "::"):
+        host = f"{socket.gethostname().partition('.')[0]}.local"
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}:{server.port}{server.root_path}/#token={text}"
+
+
+def _loaded(config: Path | None) -> LoadedSettings:
+    """The settings. Tokens go where the service looks for them, so another user's folder is a mistake to name."""
+    loaded = load({}, config)
+    service_folder = Path("/var/lib/lookout")
+    if loaded.state_folder != service_folder and "STATE_DIRECTORY" not in os.environ and _is_service(service_folder):
+        say(
+            f"This uses {loaded.state_folder}. For the system service: "
+            "sudo -u lookout STATE_DIRECTORY=/var/lib/lookout lookout token"
+        )
+    folder = next(path for path in (loaded.state_folder, *loaded.state_folder.parents) if path.exists())
+    owner = folder.stat().st_uid
+    if folder == loaded.state_folder and owner != os.geteuid():
+        raise StateFolderUnusable(
+            f"The state folder {folder} belongs to {_user(owner)}, and this is {_user(os.geteuid())}.",
+            f"Run: sudo -u {_user(owner)} STATE_DIRECTORY={folder} lookout token",
+        )
+    return loaded
+
+
+def _is_service(folder: Path) -> bool:
+    try:
+        return folder.is_dir()
+    except OSError:
+        return True
+
+
+def _user(number: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)

@@ -1,0 +1,214 @@
+"""Lines that appear in logs when something is wrong: what each means, and the one thing that helps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLine:
+    """pattern: found anywhere in the line. harmless: it may stand there, nothing needs doing."""
+
+    pattern: re.Pattern[str]
+    cause: str
+    fix: str
+    harmless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A known line in a log: how often it stood there, and the last of them."""
+
+    known: KnownLine
+    count: int
+    last: str
+
+
+def _line(pattern: str, cause: str, fix: str, *, harmless: bool = False) -> KnownLine:
+    return KnownLine(re.compile(pattern, re.IGNORECASE), cause, fix, harmless)
+
+
+_RIBBON = "Switch off, push both ends of the ribbon cable in again, and check the power supply."
+
+KNOWN_LINES = (
+    _line(
+        r"Camera frontend has timed out|Dequeue timer of .* has expired|camera sensor connector is attached securely|"
+        r"Device timeout detected, attempting a restart",
+        "The camera's sensor sent no picture for a second: a loose ribbon, interference or a weak supply.",
+        _RIBBON,
+    ),
+    _line(
+        r"Pipeline handler in use by another process|Failed to acquire camera|unexpected code: -16|"
+        r"Camera __init__ sequence did not complete",
+        "Another program holds the camera.",
+        "sudo fuser -v /dev/media* /dev/video* names it; stop that program.",
+    ),
+    _line(
+        r"IndexError: list index out of range.*|no cameras available|Camera\(s\) not found|No camera number \d+ found",
+        "libcamera sees no camera.",
+        "Push the ribbon in again, see that config.txt has camera_auto_detect=1 and no start_x=1, and restart.",
+    ),
+    _line(
+        r"No module named 'libcamera'|No module named 'picamera2'",
+        "This Python does not see the system's camera libraries.",
+        "sudo apt install python3-picamera2, and leave camera.python at auto.",
+    ),
+    _line(
+        r"cannot import name '?\w+'? from 'libcamera'",
+        "A folder called libcamera, or another build, hides the real binding.",
+        "Remove that folder; sudo apt install --reinstall python3-libcamera.",
+    ),
+    _line(
+        r"numpy\.dtype size changed|compiled using NumPy 1\.x",
+        "A part of picamera2 was built for another NumPy than the one installed.",
+        "Leave camera.python at auto: the camera then runs with the system's own Python and NumPy.",
+    ),
+    _line(
+        r"failed to allocate capture buffers|Unable to request \d+ buffers|dmaHeap allocation failure|"
+        r"\[Errno 12\] Cannot allocate memory|Failed to start camera: Cannot allocate memory",
+        "The contiguous memory for camera pictures (CMA) is used up or in pieces.",
+        "Restart; if it comes back, set dtoverlay=vc4-kms-v3d,cma-256 in config.txt.",
+    ),
+    _line(
+        r"Could not open any (dmaHeap device|dma-buf provider)",
+        "This user may not use /dev/dma_heap.",
+        "sudo usermod -aG video lookout and restart the service; in a container add --device /dev/dma_heap.",
+    ),
+    _line(
+        r"Cannot open '?/dev/(video|media)\d+'?.*(13|Permission denied)",
+        "The service's user is not in the group of the camera devices.",
+        "SupplementaryGroups=video render in the unit, or: sudo usermod -aG video lookout.",
+    ),
+    _line(
+        r"no element \"?libcamerasrc",
+        "GStreamer has no libcamera plugin.",
+        "sudo apt install gstreamer1.0-libcamera (Lookout itself does not need it).",
+    ),
+    _line(
+        r"VIDEOIO\(V4L2.*\): select\(\) timeout",
+        "The USB camera sends nothing: too little bandwidth or supply, or the wrong device.",
+        "Another USB port without a hub, and a smaller camera.width and camera.height.",
+    ),
+    _line(
+        r"VIDIOC_DQBUF.*No such device",
+        "The USB camera was unplugged, or its cable is loose.",
+        "Plug it in again; Lookout picks it up by itself.",
+    ),
+    _line(
+        r"can't open camera by index|Could not obtain specifications of capture window",
+        "That video device is no camera (a Pi has many such), or it is taken.",
+        "Use the address that lookout cameras shows (usb:/dev/v4l/by-id/…).",
+    ),
+    _line(
+        r"Corrupt JPEG data|premature end of data segment",
+        "The USB camera sent a damaged picture; it is dropped.",
+        "Nothing, unless it becomes frequent: then another cable, without a hub.",
+        harmless=True,
+    ),
+    _line(
+        r"error while decoding MB|RTP: missed \d+ packets",
+        "Parts of the stream were lost on the way.",
+        "Connect camera and Pi by cable, or lower the camera's bit rate; Lookout asks for RTSP over TCP already.",
+    ),
+    _line(
+        r"Option stimeout not found",
+        "This FFmpeg calls the option by another name.",
+        "Nothing: Lookout sets both.",
+        harmless=True,
+    ),
+    _line(
+        r"Illegal instruction|status=4/ILL|code=dumped, status=4",
+        "A library uses instructions that this processor lacks.",
+        "pip install 'onnxruntime!=1.21.0' in Lookout's environment; lookout doctor tells whether it loads then.",
+    ),
+    _line(
+        r"Error in cpuinfo: failed to parse the list of possible processors",
+        "/sys is hidden from the program.",
+        "Mount /sys read-only into the container, or let the unit see it.",
+    ),
+    _line(r"Error in cpuinfo: prctl\(PR_SVE_GET_VL\) failed", "The processor has no SVE.", "Nothing.", harmless=True),
+    _line(
+        r"GPU device discovery failed|/sys/class/drm/card\d+/device/vendor",
+        "onnxruntime looked for a graphics card that a Pi does not have.",
+        "Nothing.",
+        harmless=True,
+    ),
+    _line(
+        r"pthread_setaffinity_np failed",
+        "onnxruntime wanted more cores than the container or unit allows.",
+        "Set model.threads to the number of cores it may use.",
+    ),
+    _line(
+        r"No matching distribution found for onnxruntime",
+        "There is no onnxruntime for this system: it is 32-bit, or its Python is too new.",
+        "Write the 64-bit Raspberry Pi OS to the card (getconf LONG_BIT must say 64).",
+    ),
+    _line(
+        r"Under-?voltage detected",
+        "The supply drops below 4.63 V.",
+        "Use the official supply (Pi 5: 5 V 5 A; Pi 4: 5 V 3 A) with its own cable.",
+    ),
+    _line(
+        r"VCHI initialization failed|Can't open device file: /dev/vcio",
+        "This user may not ask the firmware.",
+        "sudo usermod -aG video lookout. Lookout reads /sys instead and does not need it.",
+        harmless=True,
+    ),
+    _line(
+        r"jemalloc.*Unsupported system page size",
+        "A program was built for memory pages of 4 KiB, and a Pi 5 has 16.",
+        "Set kernel=kernel8.img in /boot/firmware/config.txt and restart.",
+    ),
+    _line(
+        r"EXT4-fs error|Aborting journal on device|mmcblk\d: error -110|\[Errno 30\] Read-only file system|"
+        r"Remounting filesystem read-only",
+        "The SD card is failing, or lost its power while writing.",
+        "Save what matters and write the system to a new card.",
+    ),
+    _line(
+        r"\[Errno 28\] No space left on device",
+        "The card is full.",
+        "Free some space: sudo apt clean; sudo journalctl --vacuum-size=50M. Or lower state.max_bytes.",
+    ),
+    _line(
+        r"database is locked|database disk image is malformed",
+        "The history's database is in use twice, or was damaged by a power cut.",
+        "See that only one Lookout runs (systemctl status lookout); a damaged one is set aside and begun anew.",
+    ),
+    _line(
+        r"Time has been changed",
+        "The clock was set after the start, as on every Pi without a battery.",
+        "Nothing: Lookout measures by another clock.",
+        harmless=True,
+    ),
+    _line(
+        r"Out of memory: Killed process|status=9/KILL|oom-kill",
+        "The machine ran out of memory.",
+        "Close other programs, a browser above all, or choose model.precision int8.",
+    ),
+    _line(
+        r"Waiting for connections to close|timeout graceful shutdown exceeded",
+        "Viewers were still connected at the stop; they are cut off after three seconds.",
+        "Nothing.",
+        harmless=True,
+    ),
+    _line(
+        r"\[Errno 98\]|address already in use",
+        "Another program, or a second Lookout, listens on the port.",
+        "ss -ltnp shows it; another port: --server.port.",
+    ),
+)
+
+
+def explain(lines: Iterable[str]) -> list[Sighting]:
+    """The known lines of a log, in the order in which they were last seen."""
+    seen: dict[KnownLine, tuple[int, str]] = {}
+    for line in lines:
+        for known in KNOWN_LINES:
+            if known.pattern.search(line):
+                count = seen.pop(known, (0, ""))[0]
+                seen[known] = (count + 1, line.strip())
+                break
+    return [Sighting(known, count, last) for known, (count, last) in seen.items()]
