@@ -12,7 +12,7 @@ from dataclasses import replace
 from service import loading
 from service.catalogue import Catalogue
 from service.errors import LookoutError, ModelBusy, ModelRejected, UnknownModel
-from service.frame import Frame, Rect
+from service.frame import Deadline, Frame, Rect
 from service.hub import Hub
 from service.mailbox import Mailbox
 from service.meters import RateMeter, smoothed
@@ -77,6 +77,7 @@ class Engine:
         self._classified = RateMeter()
         self._due_at = now
         self._busy_s = 0.0
+        self._publish_ms = 0.0
         self.progressed_at = now
 
     # --- verbs: any thread ------------------------------------------------------------------------------------
@@ -102,16 +103,20 @@ class Engine:
         except LookoutError as error:
             log.error("%s", error)
             self._state = replace(self._state, model_fault=Fault.of(error))
+        if self._state.paused:
+            self._source.pause()
+        self._restart_answer(camera=self._source.state(time.monotonic()))
         self._thread.start()
 
     def stop(self) -> bool:
         """End the worker and let go of the camera. Returns whether it ended in time. Safe twice."""
         self._stopping.set()
-        self._mailbox.arrived.set()
-        self._source.interrupt()
+        self._mailbox.close()
         self._loader.shutdown(wait=False, cancel_futures=True)
-        if self._thread.is_alive():
-            self._thread.join(STOP_DEADLINE_S)
+        deadline = Deadline.after(STOP_DEADLINE_S)
+        while self._thread.is_alive() and not deadline.passed:
+            self._source.interrupt()  # more than once: the worker may be about to open the next camera
+            self._thread.join(0.1)
         return not self._thread.is_alive()
 
     def pause(self, paused: bool) -> Future[None]:
@@ -122,14 +127,18 @@ class Engine:
         return future
 
     def apply(self, settings: Settings) -> Future[None]:
-        """Put new settings into force, all or none. A new model is loaded beside the old one first."""
-        if settings.model == self._settings.model:
+        """Put new settings into force, all or none. A new model is loaded beside the old one first.
+
+        While no model runs, the settings in force applied again are another try to load theirs. Raises ModelBusy.
+        """
+        again = self._classifier is None and settings == self._settings
+        if settings.model == self._settings.model and not again:
             return self._mailbox.post(lambda: self._use(settings, None))
         return self._load_beside(settings)
 
     def reload_model(self) -> Future[None]:
         """Load the model again: its files or what is known of the machine have changed. Raises ModelBusy."""
-        return self._load_beside(self._settings)
+        return self._load_beside(None)
 
     def classify(
         self, pixels: Pixels, *, model: str | None = None, embedding: bool = False, activation_map: bool = False
@@ -152,9 +161,6 @@ class Engine:
     # --- the worker -------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        if self._state.paused:
-            self._source.pause()
-        self._restart_answer(camera=self._source.state(time.monotonic()))
         while not self._stopping.is_set():
             self._mailbox.run_all()
             self.progressed_at = time.monotonic()
@@ -162,7 +168,7 @@ class Engine:
                 self._step()
             except Exception:  # a bug of ours must not leave a dead camera behind a living service
                 log.exception("The camera loop stumbled and goes on.")
-                self._source.pause()
+                self._source.resume()
                 self._stopping.wait(1.0)
         self._source.close()
 
@@ -175,7 +181,9 @@ class Engine:
         if frame is not None:
             self._take(frame, camera)
         elif _differs(camera, self._state.camera):
-            self._publish(camera=camera)
+            if camera.status != "streaming":
+                self._classified.clear()
+            self._publish(camera=camera, rate=self._rate(camera, time.monotonic()))
 
     def _take(self, frame: Frame, camera: CameraState) -> None:
         """Classify the frame if a classification is due, and publish either way."""
@@ -214,24 +222,25 @@ class Engine:
             answer=answer,
             prediction=Predicted(prediction.probabilities, frame.sequence, frame.captured_at),
             region_seen=prediction.seen,
-            rate=Rate(self._classified.per_s(now), self._limited_by(camera, now), self._source.dropped_frames),
+            rate=self._rate(camera, now),
             timing=StageTimes(
                 capture=smoothed(before.capture, capture_ms),
                 preprocess=smoothed(before.preprocess, timing.preprocess_ms),
                 inference=smoothed(before.inference, timing.inference_ms),
                 postprocess=smoothed(before.postprocess, timing.postprocess_ms),
-                publish=before.publish,
+                publish=self._publish_ms,
             ),
         )
-        publish_ms = (time.monotonic() - now) * 1e3
-        self._state = replace(
-            self._state, timing=replace(self._state.timing, publish=smoothed(before.publish, publish_ms))
-        )
+        self._publish_ms = smoothed(self._publish_ms, (time.monotonic() - now) * 1e3)
 
-    def _limited_by(self, camera: CameraState, now: float) -> LimitedBy:
+    def _rate(self, camera: CameraState, now: float) -> Rate:
+        classified_per_s = self._classified.per_s(now)
+        return Rate(classified_per_s, self._limited_by(camera, classified_per_s), self._source.dropped_frames)
+
+    def _limited_by(self, camera: CameraState, classified_per_s: float) -> LimitedBy:
         """What keeps the rate from being higher."""
         ceiling = self._settings.answer.max_rate
-        if ceiling > 0 and self._classified.per_s(now) >= _NEARLY * ceiling:
+        if ceiling > 0 and classified_per_s >= _NEARLY * ceiling:
             return "max_rate"
         return "inference" if self._busy_s * camera.frames_per_s >= _NEARLY else "camera"
 
@@ -244,11 +253,15 @@ class Engine:
     def _set_paused(self, paused: bool) -> None:
         if paused == self._state.paused:
             return
-        self._source.pause()
+        if paused:
+            self._source.pause()
+        else:
+            self._source.resume()
         # A picture taken before the pause is nobody's business during it, and not of now after it.
         self._restart_answer(paused=paused, frame=None, camera=self._source.state(time.monotonic()))
 
-    def _load_beside(self, settings: Settings) -> Future[None]:
+    def _load_beside(self, settings: Settings | None) -> Future[None]:
+        """Load the model of the new settings, or, for None, that of the ones in force."""
         if not self._loading.acquire(blocking=False):
             raise ModelBusy("Another model is being loaded.", "Try again when it is done.")
         try:
@@ -257,33 +270,53 @@ class Engine:
             self._loading.release()
             raise ModelBusy("The service is stopping.", "Start it again first.") from error
 
-    def _load_and_use(self, settings: Settings) -> None:
+    def _load_and_use(self, settings: Settings | None) -> None:
         """On the loader's thread: the worker goes on with the old model meanwhile."""
         try:
-            classifier = loading.load(self._catalogue, settings.model, self._learnt)
-            self._mailbox.post(lambda: self._use(settings, classifier)).result()
+            classifier = loading.load(self._catalogue, (settings or self._settings).model, self._learnt)
+            self._mailbox.post(lambda: self._use(settings or self._settings, classifier)).result()
         finally:
             self._loading.release()
 
     def _use(self, settings: Settings, classifier: Classifier | None) -> None:
         """Swap between two frames."""
         before, self._settings = self._settings, settings
-        if settings.camera != before.camera:
-            self._source.close()
-            self._source = Source(settings.camera, self._make_camera, time.monotonic())
-            self._state = replace(self._state, frame=None)
         if classifier is not None:
             self._adopt(classifier)
-        elif self._classifier is not None and (settings.answer, settings.camera) != (before.answer, before.camera):
-            self._adopt(self._classifier)
-        self._restart_answer(camera=self._source.state(time.monotonic()))
+        elif self._classifier is not None and settings.answer != before.answer:
+            self._describe(self._classifier)
+        if settings.camera != before.camera:
+            self._change_source()
+        elif classifier is not None or settings.answer.region != before.answer.region:
+            self._restart_answer()
+        else:
+            self._tune()
 
     def _adopt(self, classifier: Classifier) -> None:
         self._classifier = classifier
-        loading.warn_of_unknown_labels(classifier.card, self._settings.answer)
-        state = loading.model_state(classifier, self._settings.answer)
-        self._state = replace(self._state, model=state, model_fault=None)
-        log.info("Model %s (%s, %d threads) answers.", state.name, state.precision, state.threads)
+        self._describe(classifier)
+        log.info("Model %s (%s, %d threads) answers.", classifier.card.name, classifier.precision, classifier.threads)
+
+    def _describe(self, classifier: Classifier) -> None:
+        answer = self._settings.answer
+        loading.warn_of_unknown_labels(classifier.card, answer)
+        self._state = replace(self._state, model=loading.model_state(classifier, answer), model_fault=None)
+
+    def _change_source(self) -> None:
+        self._source.close()
+        now = time.monotonic()
+        self._source = Source(self._settings.camera, self._make_camera, now)
+        if self._state.paused:
+            self._source.pause()
+        self._restart_answer(frame=None, camera=self._source.state(now))
+
+    def _tune(self) -> None:
+        """Other thresholds and times: what was concluded so far stands until the next prediction."""
+        if self._smoother is not None and self._classifier is not None:
+            answer = self._settings.answer
+            limits = loading.thresholds_of(self._classifier.card, answer)
+            self._smoother.tune(limits, window_s=answer.window_s, hold_s=answer.hold_s)
+        self._publish(interval_s=_interval(self._settings))
 
     def _restart_answer(self, **changes: object) -> None:
         """What was concluded from other pictures, another model or another region says nothing of now."""
@@ -298,6 +331,7 @@ class Engine:
             region_seen=_region(self._settings),
             stale_after_s=self._settings.camera.stale_after_s,
             interval_s=_interval(self._settings),
+            rate=Rate(dropped_frames=self._source.dropped_frames),
             **changes,
         )
 

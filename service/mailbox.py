@@ -50,6 +50,7 @@ class Mailbox:
         """No command is run any more: nobody may wait for one for ever. Safe twice."""
         with self._lock:
             self._closed = True
+        self.arrived.set()
         while (left := self._take()) is not None:
             if left[1].set_running_or_notify_cancel():
                 left[1].set_exception(_stopping())

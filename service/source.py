@@ -155,6 +155,7 @@ class Source:
             self._lose(_REPEATS)
             return None
         now = time.monotonic()
+        self._interrupted = False
         self._supervisor.frame(now)
         self._rate.tick(now)
         if self._last_sequence is not None:
