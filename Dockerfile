@@ -23,11 +23,12 @@ COPY pyproject.toml README.md LICENSE ./
 COPY service service
 COPY static static
 COPY models models
-# The environment is the same folder in both stages, because its scripts name their path. pip has no business in the image.
+# The environment is the same folder in both stages, because its scripts name their path. pip has no business in the image,
+# nor have the test data of libraries.
 RUN python -m venv /opt/lookout \
     && /opt/lookout/bin/python -m pip install --no-cache-dir --disable-pip-version-check . \
     && /opt/lookout/bin/python -m pip uninstall --yes --quiet pip \
-    && /opt/lookout/bin/python -m compileall -q /opt/lookout/lib \
+    && find /opt/lookout/lib -type d \( -path '*/onnx/backend/test' -o -path '*/numpy/*/tests' \) -prune -exec rm -rf {} + \
     && mkdir -p /image/var/lib/lookout /image/var/cache/lookout \
     && chown -R 10001:10001 /image/var/lib/lookout /image/var/cache/lookout
 

@@ -54,7 +54,6 @@ $python -m venv $app/venv.new
 $app/venv.new/bin/python -m pip install --quiet --disable-pip-version-check "$what"
 # Scripts of an environment name its path; the new one takes the old one's place.
 grep -rlI "$app/venv.new" $app/venv.new/bin $app/venv.new/pyvenv.cfg | xargs -r sed -i "s#$app/venv\.new#$app/venv#g"
-$app/venv.new/bin/python -m compileall -q $app/venv.new/lib || true
 rm -rf $app/venv.old
 [ ! -d $app/venv ] || mv $app/venv $app/venv.old
 mv $app/venv.new $app/venv
