@@ -25,16 +25,14 @@ class Catalogue:
 
     def names(self) -> list[str]:
         """Names of all models that have a card, sound or not."""
-        found = {
-            card.parent.name for folder in self._folders if folder.is_dir() for card in folder.glob(f"*/{CARD_FILE}")
-        }
+        found = {path.name for folder in self._folders for path in folder.glob("*") if _has_card(path)}
         return sorted(found)
 
     def folder(self, name: str) -> Path:
         """Raises UnknownModel."""
         if Path(name).name == name and name not in ("", ".", ".."):
             for folder in self._folders:
-                if (folder / name / CARD_FILE).is_file():
+                if _has_card(folder / name):
                     return folder / name
         known = ", ".join(self.names()) or "none"
         raise UnknownModel(f'There is no model "{name}".', f"Installed: {known}. `lookout models add` adds one.")
@@ -42,3 +40,10 @@ class Catalogue:
     def card(self, name: str) -> Card:
         """Raises UnknownModel, or ModelRejected when the card is not valid."""
         return load_card(self.folder(name))
+
+
+def _has_card(folder: Path) -> bool:
+    try:
+        return (folder / CARD_FILE).is_file()
+    except OSError:  # a folder we may not look into
+        return False

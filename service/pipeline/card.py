@@ -23,7 +23,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Label(_Part):
@@ -179,7 +179,7 @@ def load_card(folder: Path) -> Card:
     path = folder / CARD_FILE
     try:
         if path.stat().st_size > MAX_CARD_BYTES:
-            raise ModelRejected(f"{path} is larger than a card can be ({MAX_CARD_BYTES} bytes).")
+            raise ModelRejected(f"{path} is larger than a card can be ({MAX_CARD_BYTES} bytes).", _REMEDY)
         card = Card.model_validate(json.loads(path.read_bytes()))
     except OSError as error:
         raise ModelRejected(

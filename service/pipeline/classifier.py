@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from service.pipeline.session import GraphCache, one_line, open_session
 
 Floats = NDArray[np.float32]
 
+# Probabilities that a graph computes itself, perhaps in float16, sum to 1 this nearly.
+_SUM_TOLERANCE = 1e-2
 _ONNX_TYPE = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 
 
@@ -115,8 +118,11 @@ class Classifier:
         return wanted
 
     def _probabilities(self, answer: Floats) -> tuple[float, ...]:
-        values = answer.astype(np.float64).ravel()
-        return softmax(values, self._temperature) if self.card.outputs.logits else tuple(values.tolist())
+        values = answer.ravel().tolist()
+        probabilities = softmax(values, self._temperature) if self.card.outputs.logits else tuple(values)
+        if not math.isfinite(sum(probabilities)):  # one such value would poison the smoothing for good
+            raise self._misfit("what it tells are no numbers")
+        return probabilities
 
     def _check_fits(self) -> None:
         """The graph's inputs and outputs are those of the card."""
@@ -144,11 +150,13 @@ class Classifier:
         grey = np.full((self.card.input.height, self.card.input.width, 3), 128, np.uint8)
         try:
             probabilities = self.classify(grey).probabilities
+        except ModelRejected:
+            raise
         except Exception as error:  # onnxruntime's errors have no common base class
             raise self._misfit(f"it fails on a grey picture: {one_line(error)}") from error
         if len(probabilities) != len(self.card.labels):
             raise self._misfit(f"it tells {len(probabilities)} values, the card names {len(self.card.labels)} labels")
-        if not np.isfinite(probabilities).all() or abs(sum(probabilities) - 1.0) > 1e-3:
+        if min(probabilities) < 0.0 or abs(sum(probabilities) - 1.0) > _SUM_TOLERANCE:
             raise self._misfit("what it says of a grey picture are no probabilities")
 
     def _misfit(self, difference: str) -> ModelRejected:
@@ -158,12 +166,12 @@ class Classifier:
         )
 
 
-def softmax(logits: NDArray[np.float64], temperature: float = 1.0) -> tuple[float, ...]:
-    """exp(l / T) / sum exp(l / T), shifted by the largest so that nothing overflows."""
-    scaled = logits / temperature
-    powers = np.exp(scaled - scaled.max())
-    result: list[float] = (powers / powers.sum()).tolist()
-    return tuple(result)
+def softmax(logits: Sequence[float], temperature: float = 1.0) -> tuple[float, ...]:
+    """exp(l / T) / sum exp(l / T), shifted by the largest so that nothing overflows. Plain: there are few labels."""
+    largest = max(logits)
+    powers = [math.exp((logit - largest) / temperature) for logit in logits]
+    total = sum(powers)
+    return tuple([power / total for power in powers])
 
 
 def _same_shape(found: Sequence[Any], wanted: Sequence[int]) -> bool:

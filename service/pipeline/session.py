@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 # Only errors: from 1.23 on onnxruntime warns about the graphics card that a Pi does not have.
 _LOG_ERRORS_ONLY = 3
+# Weights outside the graph's file are looked for here. Without it, loading from bytes looks in the working folder.
+_NOWHERE = os.devnull
 _PROVIDERS = ["CPUExecutionProvider"]
 # A key of the cache: enough of a digest that no two are alike.
 _KEY_CHARACTERS = 32
@@ -61,6 +63,7 @@ def session_options(threads: int) -> ort.SessionOptions:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = _LOG_ERRORS_ONLY
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NOWHERE)
     return options
 
 
@@ -90,7 +93,7 @@ def _checked_sha256(card: Card, precision: str) -> str:
 
 
 def _from_graph(card: Card, precision: str, options: ort.SessionOptions) -> ort.InferenceSession:
-    """From bytes, so that weights outside the file (and outside the card's folder) cannot be reached."""
+    """From bytes and with nowhere to look for more, so that weights outside the file are refused."""
     path = card.path(precision)
     try:
         return ort.InferenceSession(path.read_bytes(), options, providers=_PROVIDERS)
