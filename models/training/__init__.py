@@ -1,1 +1,1 @@
-"""Makes the models that Lookout serves: data, training, distillation, evaluation, export. Needs the extra ``[train]``."""
+"""Makes the models that Lookout serves: data, training, distillation, evaluation, export (extra ``[train]``)."""

@@ -1,8 +1,8 @@
 """What a camera does to a picture, as random changes of the training pictures.
 
-Geometry first (which part of the picture, turned how far, at what size), then optics and electronics in the order in which
-they happen in a camera: blur, light and colour, noise, resolution, compression. Everything is drawn from a generator that
-the caller seeds by step, so a run that is resumed sees the same pictures.
+Geometry first (which part of the picture, turned how far, at what size), then optics and electronics in the order in
+which they happen in a camera: blur, light and colour, noise, resolution, compression. Everything is drawn from a
+generator that the caller seeds by step, so a run that is resumed sees the same pictures.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class CropPolicy:
     max_degrees: float = 20.0
     turned: float = 0.25  # share of crops that are turned
     plain: float = 0.2  # share that is the centre square, as the service crops
+    mirrored: float = 0.5  # share that is mirrored; 0 where left and right matter, as in digits
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ def centre_square(height: int, width: int) -> Box:
 
 
 def draw_box(rng: Generator, height: int, width: int, policy: CropPolicy) -> Box:
-    """A random part of a picture of that size (Szegedy et al. 2014's scheme: area and aspect drawn, retried until it fits)."""
-    flip = bool(rng.random() < 0.5)
+    """A random part of a picture: area and aspect are drawn until it fits (Szegedy et al. 2014)."""
+    flip = bool(rng.random() < policy.mirrored)
     if rng.random() < policy.plain:
         box = centre_square(height, width)
         return Box(box.x, box.y, box.width, box.height, 0.0, flip)
@@ -80,7 +81,7 @@ def draw_box(rng: Generator, height: int, width: int, policy: CropPolicy) -> Box
 
 
 def cut(picture: Pixels, box: Box, size: int) -> Pixels:
-    """The part ``box`` of a picture [h, w, 3] as [size, size, 3]; turned parts are filled at the edges by reflection."""
+    """The part ``box`` of a picture [h, w, 3] as [size, size, 3]; what a turn leaves empty is reflected."""
     if box.degrees:
         scale = np.diag([size / box.width, size / box.height, 1.0])
         angle = math.radians(box.degrees)
@@ -91,7 +92,9 @@ def cut(picture: Pixels, box: Box, size: int) -> Pixels:
         shrink = max(box.width, box.height) / size
         # warpAffine samples single points: smooth first where it shrinks, or fine texture turns to noise.
         source = cv2.blur(picture, (round(shrink), round(shrink))) if shrink >= 1.5 else picture
-        out = cv2.warpAffine(source, matrix[:2], (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        out = cv2.warpAffine(
+            source, matrix[:2], (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        )
     else:
         part = picture[box.y : box.y + box.height, box.x : box.x + box.width]
         shrinks = box.width > size and box.height > size
@@ -112,7 +115,7 @@ def camera(rng: Generator, picture: Pixels, policy: CameraPolicy) -> Pixels:
     if chance[2] < policy.light or chance[3] < policy.colour:
         light = policy.strength if chance[2] < policy.light else 0.0
         colour = policy.strength if chance[3] < policy.colour else 0.0
-        picture = cv2.LUT(picture, _tone_table(rng, light, colour))
+        picture = np.asarray(cv2.LUT(picture, _tone_table(rng, light, colour)), np.uint8)
     if chance[4] < policy.gray:
         picture = np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)
     if chance[5] < policy.noise:
@@ -120,10 +123,11 @@ def camera(rng: Generator, picture: Pixels, policy: CameraPolicy) -> Pixels:
     if chance[6] < policy.low_resolution:
         small = max(16, round(size * rng.uniform(0.4, 0.8)))
         shrunk = cv2.resize(picture, (small, small), interpolation=cv2.INTER_AREA)
-        picture = cv2.resize(shrunk, (size, size), interpolation=cv2.INTER_LINEAR)
+        picture = np.asarray(cv2.resize(shrunk, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
     if chance[7] < policy.jpeg:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 80))]
-        picture = cv2.imdecode(cv2.imencode(".jpg", picture, quality)[1], cv2.IMREAD_COLOR)
+        encoded = cv2.imencode(".jpg", picture, quality)[1]
+        picture = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
     return picture
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,13 +48,14 @@ class BatchSource:
     batch_size: int = 64
     seed: int = 0
     views: int = 0
+    channels: int = 3
 
     @property
     def steps_per_epoch(self) -> int:
         return max(1, len(self.pictures) // self.batch_size)
 
     def indices(self, step: int) -> tuple[int, NDArray[np.int64]]:
-        """Epoch of a step, and the pictures it sees; each epoch is a new permutation, its last partial batch left out."""
+        """Epoch of a step, and the pictures it sees: a part of that epoch's own permutation."""
         epoch, place = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng((self.seed, 1, epoch)).permutation(len(self.pictures))
         return epoch, order[place * self.batch_size : (place + 1) * self.batch_size]
@@ -71,7 +73,7 @@ class BatchSource:
         pixels, clean = [], []
         for index in indices.tolist():
             picture, box = self.pictures[index], self.box(index, view)
-            pixels.append(camera(rng, cut(picture, box, size), self.defects))
+            pixels.append(in_channels(camera(rng, cut(picture, box, size), self.defects), self.channels))
             if clean_size:
                 clean.append(cut(picture, box, clean_size))
         return Batch(
@@ -92,7 +94,8 @@ def ahead(make: Callable[[int], Batch], first: int, end: int) -> Iterator[Batch]
     def put(item: Batch | BaseException) -> None:
         while not stopped.is_set():
             try:
-                return ready.put(item, timeout=0.2)
+                ready.put(item, timeout=0.2)
+                return
             except queue.Full:
                 continue
 
@@ -118,7 +121,15 @@ def ahead(make: Callable[[int], Batch], first: int, end: int) -> Iterator[Batch]
         thread.join()
 
 
-def centre_crops(pictures: Pictures, size: int) -> Pixels:
-    """Every picture's centre square [n, size, size, 3], as the service sees a whole frame."""
-    crops = [cut(p, centre_square(*p.shape[:2]), size) for p in (pictures[i] for i in range(len(pictures)))]
+def in_channels(picture: Pixels, channels: int) -> Pixels:
+    """RGB [h, w, 3] as it is, or as gray [h, w, 1]."""
+    return picture if channels == 3 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)[:, :, None]
+
+
+def centre_crops(pictures: Pictures, size: int, channels: int = 3, chosen: Iterable[int] | None = None) -> Pixels:
+    """Centre squares [n, size, size, channels] of all or the chosen pictures, as the service sees a whole frame."""
+    crops = []
+    for index in range(len(pictures)) if chosen is None else chosen:
+        picture = pictures[index]
+        crops.append(in_channels(cut(picture, centre_square(*picture.shape[:2]), size), channels))
     return np.stack(crops)

@@ -55,7 +55,7 @@ def write_model(
     words: Description,
     measured: Measured | None = None,
 ) -> Card:
-    """Write the graphs (by precision), then the card, then the layer table, and read the card back as the service will."""
+    """Write graphs (by precision), card and layer table; read the card back as the service will."""
     folder.mkdir(parents=True, exist_ok=True)
     for precision, graph in graphs.items():
         onnx.save(graph, folder / f"{precision}.onnx")

@@ -3,8 +3,8 @@
 Two layouts are understood, told apart by what lies in the folder:
 
 * tars named ``train-*.tar`` and ``val-*.tar`` with members ``LABEL/NAME.EXT``;
-* folders, either ``train/LABEL/*`` with ``val/LABEL/*``, or just ``LABEL/*``: then every tenth picture, chosen by a hash
-  of its name, is kept for validation, so that adding pictures moves none from one side to the other.
+* folders, either ``train/LABEL/*`` with ``val/LABEL/*``, or just ``LABEL/*``: then every tenth picture, chosen by a
+  hash of its name, is kept for validation, so that adding pictures moves none from one side to the other.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class DataError(Exception):
 class Pictures:
     """Decoded pictures, RGB, each of its own size, end to end in one flat array (perhaps mapped from a file).
 
-    ``offsets`` [n + 1] are positions in ``pixels``; ``sizes`` [n, 2] are height and width; ``targets`` [n] index ``labels``.
+    ``offsets`` [n + 1] are positions in ``pixels``; ``sizes`` [n, 2] are height and width; ``targets`` [n] index
+    ``labels``.
     """
 
     pixels: Pixels
@@ -81,7 +82,7 @@ class Pictures:
 
 
 def decode(data: bytes) -> Pixels | None:
-    """One encoded picture -> RGB with a short side of at most ``SHORT_SIDE``, upright by its EXIF; None if unreadable."""
+    """One encoded picture -> upright RGB, its short side at most ``SHORT_SIDE``; None if it cannot be read."""
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if bgr is None:
         return None
@@ -150,7 +151,8 @@ def _held_out(name: str) -> bool:
 def _decoded(entries: list[tuple[str, bytes]], folder: Path, split: Split) -> Pictures:
     if not entries:
         raise DataError(
-            f"{folder} has no pictures for {split}: expected {split}-*.tar, {split}/LABEL/* or LABEL/* with pictures in it"
+            f"{folder} has no pictures for {split}: "
+            f"expected {split}-*.tar, {split}/LABEL/* or LABEL/* with pictures in it"
         )
     names: list[str] = []
     flat: list[Pixels] = []

@@ -39,7 +39,7 @@ class Evaluation:
 
 
 def seen(pictures: Pictures, spec: InputSpec, change: Callable[[Pixels], Pixels] | None = None) -> Pixels:
-    """What the network is shown of every picture: [n, height, width, channels] uint8, by the service's preprocessing."""
+    """What the network is shown of every picture, [n, h, w, channels] uint8, by the service's preprocessing."""
     shown = []
     for index in range(len(pictures)):
         picture = pictures[index]
@@ -68,7 +68,9 @@ def evaluate(card: Card, pictures: Pictures, corruptions: bool = True) -> Evalua
     Raises ValueError when the pictures' labels are not the model's.
     """
     if pictures.labels != card.label_names:
-        raise ValueError(f"the pictures show {', '.join(pictures.labels)}; the model tells {', '.join(card.label_names)}")
+        raise ValueError(
+            f"the pictures show {', '.join(pictures.labels)}; the model tells {', '.join(card.label_names)}"
+        )
     graphs = {precision: onnx.load(card.path(precision)) for precision in card.precisions}
     reject = next((i for i, label in enumerate(card.labels) if label.reject), None)
     targets, plain = pictures.targets, seen(pictures, card.input)

@@ -1,8 +1,8 @@
 """From a trained network to an ONNX graph, written node by node.
 
-The usual exporters need a compiler's worth of dependencies and invent names. A classifier here is a handful of layers, so we
-trace it with ``torch.fx`` and write each layer as one node that keeps its name (``layer1.0.conv1``): the layer table, the
-dashboard and an error message then speak the same language as the code.
+The usual exporters need a compiler's worth of dependencies and invent names. A classifier here is a handful of
+layers, so we trace it with ``torch.fx`` and write each layer as one node that keeps its name (``layer1.0.conv1``):
+the layer table, the dashboard and an error message then speak the same language as the code.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def folded(network: Classifier) -> fx.GraphModule:
     Called with normalised pictures it returns (logits, embedding, feature map), with float32 arithmetic on the rounded
     weights: what the exported graph has to agree with. It is a copy: the network can be trained further.
     """
-    outputs = _Outputs(copy.deepcopy(network).to(memory_format=torch.contiguous_format)).eval()
+    outputs = _Outputs(copy.deepcopy(network)).eval()
     graph = _Tracer().trace(outputs)
     module = fx.GraphModule(outputs, graph)
     layers = dict(module.named_modules())
@@ -87,7 +87,8 @@ def folded(network: Classifier) -> fx.GraphModule:
 
 
 def _absorb(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    assert norm.running_mean is not None and norm.running_var is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     convolution.weight, convolution.bias = fuse_conv_bn_weights(
         convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
     )
@@ -101,7 +102,9 @@ class _Graph:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     stored: list[TensorProto] = field(default_factory=list)
 
-    def add(self, operator_type: str, inputs: Sequence[str], output: str, name: str | None = None, **attributes: Any) -> str:
+    def add(
+        self, operator_type: str, inputs: Sequence[str], output: str, name: str | None = None, **attributes: Any
+    ) -> str:
         self.nodes.append(helper.make_node(operator_type, list(inputs), [output], name or output, **attributes))
         return output
 
@@ -118,7 +121,7 @@ class _Graph:
 
 
 def to_onnx(network: Classifier, form: InputFormat, *, half: bool = True, dynamic: bool = False) -> onnx.ModelProto:
-    """The whole graph: uint8 NHWC ``pixels`` in; ``logits``, ``embedding``, ``feature_map`` and perhaps ``activation_map`` out.
+    """The whole graph: uint8 NHWC ``pixels`` in, logits and what led to them out.
 
     ``half`` stores weights as float16 (the arithmetic stays float32); ``dynamic`` leaves the number of pictures open.
     The network itself is left as it is.
@@ -154,7 +157,7 @@ def to_onnx(network: Classifier, form: InputFormat, *, half: bool = True, dynami
 
 
 def _normalise(graph: _Graph, form: InputFormat) -> str:
-    """uint8 NHWC -> normalised float NCHW. Transposed while still one byte a value, which is a quarter of the traffic."""
+    """uint8 NHWC -> normalised float NCHW; transposed while still one byte a value, a quarter of the traffic."""
     std = np.asarray(form.std, np.float32).reshape(1, -1, 1, 1)
     mean = graph.constant("input.mean", np.asarray(form.mean, np.float32).reshape(1, -1, 1, 1))
     graph.add("Transpose", [INPUT], "input.channels_first", perm=[0, 3, 1, 2])
@@ -170,7 +173,7 @@ def _conv(graph: _Graph, name: str, layer: nn.Conv2d, sources: list[str]) -> str
     inputs = [*sources, graph.weight(f"{name}.weight", layer.weight)]
     if layer.bias is not None:
         inputs.append(graph.constant(f"{name}.bias", layer.bias.detach().numpy()))
-    (top, left), (height, width) = layer.padding, layer.kernel_size  # type: ignore[misc]
+    (height, width), (top, left) = layer.kernel_size, (int(side) for side in layer.padding)
     return graph.add(
         "Conv",
         inputs,
@@ -195,7 +198,9 @@ def _max_pool(graph: _Graph, name: str, layer: nn.MaxPool2d, sources: list[str])
 
 
 def _average_pool(graph: _Graph, name: str, layer: nn.AvgPool2d, sources: list[str]) -> str:
-    return graph.add("AveragePool", sources, f"{name}.out", name, **_window(layer.kernel_size, layer.stride, layer.padding))
+    return graph.add(
+        "AveragePool", sources, f"{name}.out", name, **_window(layer.kernel_size, layer.stride, layer.padding)
+    )
 
 
 def _global_mean(graph: _Graph, name: str, _: GlobalMean, sources: list[str]) -> str:

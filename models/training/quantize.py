@@ -1,4 +1,4 @@
-"""Static int8 quantisation: QDQ form, weights int8 per channel, activations uint8 (U8S8), the last layer left in float."""
+"""Static int8 quantisation: QDQ form, weights int8 per channel, activations uint8, the last layer float."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import onnx
 from onnxruntime.quantization import (
     CalibrationDataReader,
@@ -52,8 +51,8 @@ def quantize(
     """Quantise a float32 graph, its ranges taken from training pictures [n, size, size, channels].
 
     ``reduce_range`` uses 7 bits for weights: needed only where 16-bit sums saturate (AVX2 without VNNI), and it costs
-    accuracy. ``keep_float`` names further nodes to leave alone. The last layer always stays float: it is a thousandth of
-    the work, and the logits' own rounding would blur the probabilities.
+    accuracy. ``keep_float`` names further nodes to leave alone. The last layer always stays float: it is a thousandth
+    of the work, and the logits' own rounding would blur the probabilities.
     """
     last = next(node.name for node in model.graph.node if LOGITS in node.output)
     with tempfile.TemporaryDirectory() as folder:
@@ -76,9 +75,3 @@ def quantize(
         quantized = onnx.load(target)
     quantized.producer_name = "lookout"
     return quantized
-
-
-def calibration_sample(pictures: Pixels, count: int, seed: int = 0) -> Pixels:
-    """``count`` of the pictures, chosen by the seed."""
-    chosen = np.random.default_rng(seed).permutation(len(pictures))[:count]
-    return pictures[np.sort(chosen)]

@@ -48,7 +48,7 @@ class Run:
         (self.folder / "config.json").write_text(json.dumps(config, indent=2, default=str) + "\n")
 
     def save(self, state: Mapping[str, object]) -> None:
-        """Replace the checkpoint: written beside it, synced, renamed, so that a stop at any moment leaves a whole one."""
+        """Replace the checkpoint: written beside it, synced, renamed; a stop at any moment leaves a whole one."""
         temporary = self.checkpoint.with_suffix(".tmp")
         with temporary.open("wb") as file:
             torch.save(dict(state), file)

@@ -1,7 +1,8 @@
 """The teacher: an ImageNet EfficientNet-Lite taught our labels, then asked about every crop that the student sees.
 
-Features that know a thousand kinds of things are better than any we can learn from forty thousand pictures; only the head
-does not know our question. So the early blocks stay as they are and the later ones are tuned with a new linear head.
+Features that know a thousand kinds of things are better than any we can learn from forty thousand pictures; only the
+head does not know our question. So the early blocks stay as they are and the later ones are tuned with a new linear
+head.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def tune(config: TeacherConfig, source: BatchSource, run: Run, progress: Callabl
     """Tune the teacher, from the run's checkpoint if there is one, and keep the averaged weights as ``teacher.pt``."""
     torch.manual_seed(source.seed)
     teacher = Teacher(config.variant, len(source.pictures.labels), config.frozen, pretrained(config.variant))
-    teacher = teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     teacher.eval()  # BatchNorm keeps ImageNet's statistics: the tuning is short and the batches are small
     head = list(teacher.network._fc.parameters())
     body = [p for p in teacher.parameters() if not any(p is h for h in head)]
@@ -104,7 +105,7 @@ def tune(config: TeacherConfig, source: BatchSource, run: Run, progress: Callabl
             logits = teacher(normalise(batch.pixels))
         loss = functional.cross_entropy(logits.float(), torch.from_numpy(batch.targets))
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(teacher.parameters(), 5.0)
         optimiser.step()
         average.update(teacher, step)
@@ -137,7 +138,8 @@ def load_teacher(path: Path) -> tuple[Teacher, int]:
     kept = torch.load(path, map_location="cpu", weights_only=True)
     teacher = Teacher(kept["variant"], len(kept["labels"]))
     teacher.load_state_dict(kept["model"])
-    return teacher.eval().to(memory_format=torch.channels_last), kept["size"]  # type: ignore[call-overload]
+    teacher.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return teacher, kept["size"]
 
 
 def accuracy(teacher: Teacher, size: int, pictures: Pictures) -> float:
@@ -165,7 +167,9 @@ class Answers:
         if path.exists():
             kept: NDArray[np.float16] = np.lib.format.open_memmap(path, mode="r+")
             if kept.shape != shape:
-                raise ValueError(f"{path} holds answers of shape {kept.shape}, not {shape}: remove it or choose another run")
+                raise ValueError(
+                    f"{path} holds answers of shape {kept.shape}, not {shape}: remove it or choose another run"
+                )
             return kept
         made: NDArray[np.float16] = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
         if empty != 0:  # a new file reads as zeros and takes no room until it is written

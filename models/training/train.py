@@ -1,9 +1,9 @@
 """Training of a classifier: labels, and if there is a teacher its answers to the same crops.
 
-The recipe: most epochs on small pictures and the last ones at full size (Touvron et al. 2019), label smoothing, averaged
-weights, BatchNorm statistics taken anew at the end. With a teacher (Beyer et al. 2022) the loss is
+The recipe: most epochs on small pictures and the last ones at full size (Touvron et al. 2019), label smoothing,
+averaged weights, BatchNorm statistics taken anew at the end. With a teacher (Beyer et al. 2022) the loss is
 
-    (1 - share) * cross entropy + share * t^2 * KL(teacher || student, both at temperature t) + weight * feature regression,
+    (1 - share) * cross entropy + share * t^2 * KL(teacher || student, at temperature t) + weight * regression,
 
 where a throw-away linear layer predicts the teacher's pooled features, each scaled to mean 0 and variance 1.
 """
@@ -78,7 +78,7 @@ class Trainer:
         validation: Pictures | None = None,
     ) -> None:
         torch.manual_seed(source.seed)
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: Classifier = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.config, self.source, self.run = config, source, run
         self.normalise, self.answers, self.validation = normalise or Normalise(), answers, validation
         self.step = 0
@@ -102,7 +102,7 @@ class Trainer:
         return self.config.stages[min(stage, len(self.ends) - 1)][1]
 
     def train(self, report: Report, until: int | None = None) -> Classifier:
-        """Train to the end (or to step ``until``) and give the network with its averaged weights, statistics refreshed."""
+        """Train to the end (or to step ``until``); gives the network as ``finished`` leaves it."""
         end = min(self.total, until or self.total)
         self.network.train()
         began, losses = time.monotonic(), []
@@ -120,13 +120,12 @@ class Trainer:
         return self.finished()
 
     def finished(self, batches: int = 100) -> Classifier:
-        """The network with averaged weights; BatchNorm's statistics measured anew with them, at the last stage's size."""
+        """The network with averaged weights, BatchNorm's statistics taken anew at the last stage's size."""
         self.average.copy_to(self.network)
-        refresh_statistics(
-            self.network,
-            (self.normalise(self.source.batch(-1 - i, self.config.stages[-1][1]).pixels) for i in range(batches)),
-        )
-        return self.network.eval()
+        size, steps = self.config.stages[-1][1], range(self.total, self.total + batches)
+        refresh_statistics(self.network, (self.normalise(self.source.batch(step, size).pixels) for step in steps))
+        self.network.eval()
+        return self.network
 
     def _batch(self, step: int) -> Batch:
         clean = 0
@@ -169,12 +168,16 @@ class Trainer:
         assert self.validation is not None
         training = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.average.copy_to(self.network)
-        logits = predict(self.network, centre_crops(self.validation, self.config.evaluate_size), self.normalise)
+        logits = predict(self.network, self._validation_crops(), self.normalise)
         right = float((logits.argmax(1).numpy() == self.validation.targets).mean())
         self.network.load_state_dict(training)
         self.network.train()
         self.run.log(step=self.step, validation_accuracy=right)
         report(self.step, self.total, f"validation accuracy {right:.4f}")
+
+    def _validation_crops(self) -> Pixels:
+        assert self.validation is not None
+        return centre_crops(self.validation, self.config.evaluate_size, self.source.channels)
 
     def _state(self) -> dict[str, object]:
         return {
@@ -198,6 +201,9 @@ class Trainer:
 
 class FeatureRegression(nn.Module):
     """Mean squared error of the teacher's features, standardised, as a linear function of the student's embedding."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, network: Classifier, answers: Answers) -> None:
         super().__init__()

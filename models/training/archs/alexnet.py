@@ -1,4 +1,4 @@
-"""AlexNet in the one-column form of Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks"."""
+"""AlexNet in the one-column form of Krizhevsky 2014, "One weird trick for parallelizing convolutional networks"."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def pooled_side(side: int) -> int:
 
 
 class AlexNet(Classifier):
-    """Five convolutions, three max-pools, three linear layers. The first linear layer is as wide as the picture's size asks:
+    """Five convolutions, three max-pools, three linear layers, the first as wide as the picture's size asks.
 
     61,100,840 parameters at 224 pixels with 1000 classes, as in the paper. Local response normalisation, which the 2014
     form had already dropped, is left out.
@@ -35,7 +35,9 @@ class AlexNet(Classifier):
         self.conv4 = nn.Conv2d(384, 256, 3, 1, 1)
         self.conv5 = nn.Conv2d(256, 256, 3, 1, 1)
         self.pool1, self.pool2, self.pool5 = (nn.MaxPool2d(3, 2) for _ in range(3))
-        self.relu1, self.relu2, self.relu3, self.relu4, self.relu5, self.relu6, self.relu7 = (nn.ReLU() for _ in range(7))
+        self.relu1, self.relu2, self.relu3, self.relu4, self.relu5, self.relu6, self.relu7 = (
+            nn.ReLU() for _ in range(7)
+        )
         self.drop6, self.drop7 = nn.Dropout(0.5), nn.Dropout(0.5)
         self.flatten = nn.Flatten()
         self.fc6 = nn.Linear(256 * side * side, 4096)

@@ -6,10 +6,11 @@ from torch import Tensor, nn
 
 
 class Classifier(nn.Module):
-    """A picture goes to a feature map, the map to one vector (the embedding), the vector through one linear layer to logits.
+    """Picture -> feature map -> one vector (the embedding) -> one linear layer -> logits.
 
-    ``pooled`` says that the embedding is the feature map's mean over positions. Then the last layer can be applied to each
-    position by itself, and its mean is the logits: the class activation map (Zhou et al. 2016) comes for nothing.
+    ``pooled`` says that the embedding is the feature map's mean over positions. Then the last layer can be applied to
+    each position by itself, and its mean is the logits: the class activation map (Zhou et al. 2016) comes for
+    nothing.
     """
 
     pooled: bool = False

