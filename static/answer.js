@@ -55,8 +55,10 @@ function current(page) {
   const { live } = page;
   const { answer } = live;
   const title = answer.label === null ? t(`answer.${answer.reason}`) : titleOf(answer.label, live.model?.titles);
-  const for_ = t("answer.for", { time: duration(answer.for_s + sinceReceived(page)) });
-  const since = t("answer.since", { clock: clock(answer.since) });
+  const lasting = answer.for_s + sinceReceived(page);
+  const for_ = t("answer.for", { time: duration(lasting) });
+  // By the reader's own clock: the service's may not be set yet.
+  const since = t("answer.since", { clock: clock(Date.now() - 1000 * lasting) });
   const none = answer.reason === "reject" ? "none" : "unsure";
   return {
     tone: answer.label === null ? none : toneOf(live, answer.label),

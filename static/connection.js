@@ -70,6 +70,8 @@ export function connect(store, how) {
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
     try {
       await how.onPicture(header, new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" }));
+    } catch (error) {
+      console.warn("A picture could not be drawn.", error);
     } finally {
       // Acknowledged only when drawn: the service then never sends more than this page can show.
       if (mine === socket && mine.readyState === WebSocket.OPEN) {

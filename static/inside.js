@@ -108,8 +108,7 @@ function createMap(store, changed) {
 /** @param {any} told  an answer of api/classify @returns {{uri: string, cells: number} | null} */
 export function explanationOf(told) {
   const { explanation } = told;
-  if (!explanation) return null;
-  return typeof explanation === "string" ? { uri: explanation, cells: 9 } : { uri: explanation.png, cells: explanation.cells };
+  return explanation ? { uri: explanation.png, cells: explanation.cells } : null;
 }
 
 function cut(target, region) {

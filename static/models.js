@@ -94,7 +94,7 @@ export function fetchModels(store) {
     if (page.connection !== "open") asked = false;
     if (page.connection !== "open" || asked) return;
     asked = true;
-    call("GET", "api/models").then((told) => store.set({ models: told.models ?? told }), () => {});
+    call("GET", "api/models").then((told) => store.set({ models: told.models }), () => {});
   });
 }
 

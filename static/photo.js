@@ -11,7 +11,6 @@ import { explain } from "./problems.js";
 import { percent, t, whole } from "./words.js";
 
 const SHOWN_AT_MOST_PX = 1000;
-const WHOLE = { x: 0, y: 0, width: 1, height: 1 };
 
 /**
  * @param {ReturnType<typeof import("./store.js").createStore>} store
@@ -167,7 +166,7 @@ function createDialog(store, pick) {
     result = { explanation: explanationOf(told) };
     if (!result.explanation || frame.hidden) return;
     [heat.width, heat.height] = [picture.width, picture.height];
-    drawHeat(heat, await heatOf(result.explanation.uri), told.seen ?? told.region ?? WHOLE);
+    drawHeat(heat, await heatOf(result.explanation.uri), told.seen);
     show(heat, switchBox.checked);
   }
 
@@ -192,7 +191,7 @@ function asLive(told, live) {
 }
 
 function modelName(told) {
-  return typeof told.model === "string" ? told.model : [told.model?.name, told.model?.precision].filter(Boolean).join(", ");
+  return `${told.model.name}, ${told.model.precision}`;
 }
 
 // What a browser cannot show (HEIC in most), the service may still be able to read, or it says why not.

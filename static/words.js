@@ -64,7 +64,7 @@ export function percent(probability) {
   return t("unit.percent", { n });
 }
 
-/** @param {string} moment RFC 3339 @returns {string} the time of day here */
+/** @param {number} moment milliseconds since 1970 @returns {string} the time of day here */
 export function clock(moment) {
   return new Date(moment).toLocaleTimeString(t("language.code"), { hour: "2-digit", minute: "2-digit", hour12: false });
 }
