@@ -21,8 +21,6 @@ Tensor = NDArray[np.uint8] | NDArray[np.float32]
 # vector code, a tenth of it. So large pictures are halved first, to no less than this many times the network's side;
 # the last step then decides the quality.
 _KEEP = 2
-# A picture exactly so many times the network's side (480 for 96) is shrunk at once: that is no slower, and exact.
-_AT_ONCE = 5
 # Letterbox bars: middle grey, as far from black as from white.
 _BAR = 128
 
@@ -68,17 +66,10 @@ def _seen_box(pixels: Pixels, spec: InputSpec, region: Rect) -> tuple[_Box, int]
     box = _region_box(pixels, region)
     if spec.resize == "crop":
         box = _centre_crop(box, spec.width / spec.height)
-    halvings = 0
-    while _worth_halving(box.width >> halvings, box.height >> halvings, spec):
-        halvings += 1
+    factor = min(box.width / (spec.width * _KEEP), box.height / (spec.height * _KEEP))
+    halvings = max(0, int(factor).bit_length() - 1)
     # The box becomes a multiple of 2 ** halvings; the few pixels this costs are said not to be seen.
     return _centred(box, box.width >> halvings << halvings, box.height >> halvings << halvings), halvings
-
-
-def _worth_halving(width: int, height: int, spec: InputSpec) -> bool:
-    if (width, height) == (_AT_ONCE * spec.width, _AT_ONCE * spec.height):
-        return False
-    return width >= 2 * _KEEP * spec.width and height >= 2 * _KEEP * spec.height
 
 
 def _region_box(pixels: Pixels, region: Rect) -> _Box:
