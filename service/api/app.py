@@ -4,52 +4,106 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
+from typing import Any
 
-from fastapi import FastAPI, WebSocket, WebSocketDisconnect
-from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
+import anyio.to_thread
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.middleware.cors import CORSMiddleware
 
 from service import __version__
+from service.api import classify, health, live, login, models, pages, pictures, problems, settings, state
+from service.api.access import Access
+from service.api.bodies import BodyLimit
+from service.api.context import Services
+from service.api.jpeg import Encoder
+from service.api.uploads import Uploads
 from service.control import Control
 from service.engine import Engine
 from service.hub import Hub
 from service.resources import static_folder
-from service.state import StateView, view
 from service.tokens import TokenStore
+
+# The web framework reads files on threads of its own; a household needs few.
+_FILE_THREADS = 4
+_TAGS = [
+    {"name": "live", "description": "What the camera sees, now and as it changes."},
+    {"name": "pictures", "description": "The newest frame, and frames without end."},
+    {"name": "classify", "description": "Pictures of your own."},
+    {"name": "models", "description": "What is installed and which model looks."},
+    {"name": "settings", "description": "What can be changed while the service runs."},
+    {"name": "access", "description": "Logging in and out."},
+    {"name": "health", "description": "For supervisors and the curious."},
+]
 
 
 def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -> FastAPI:
-    """The application over one engine and its hub."""
+    """The application over one engine and its hub. Setting `app.state.stopping` ends every endless answer."""
+    chosen = control.loaded.settings
+    services = Services(engine, hub, control, tokens, Encoder(), Uploads(chosen.upload))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         hub.attach(asyncio.get_running_loop())
-        yield
-        hub.detach()
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _FILE_THREADS
+        try:
+            yield
+        finally:
+            services.stopping.set()
+            hub.detach()
+            services.close()
 
-    app = FastAPI(title="Lookout", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.stopping = asyncio.Event()
-
-    @app.get("/")
-    async def dashboard() -> FileResponse:
-        return FileResponse(static_folder() / "index.html")
-
-    @app.get("/api/state")
-    async def state() -> StateView:
-        return view(hub.latest(), time.monotonic(), time.time(), hub.system)
-
-    @app.websocket("/api/live")
-    async def live(socket: WebSocket) -> None:
-        await socket.accept()
-        sequence = -1
-        with contextlib.suppress(WebSocketDisconnect):
-            while not app.state.stopping.is_set():
-                newest = await hub.changed(sequence, 1.0)
-                sequence = newest.sequence
-                await socket.send_json(view(newest, time.monotonic(), time.time(), hub.system))
-                await asyncio.sleep(0.1)
-
-    app.mount("/static", StaticFiles(directory=static_folder()), name="static")
+    app = FastAPI(
+        title="Lookout",
+        version=__version__,
+        summary="Says, truthfully and at once, what a camera sees.",
+        description="Errors are problem details (RFC 9457) with a stable `code`.",
+        openapi_tags=_TAGS,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    app.state.stopping = services.stopping
+    for resource in (state, live, pictures, classify, models, settings, login, health):
+        app.include_router(resource.router)
+    folder = static_folder()
+    pages.install(app, folder)
+    problems.install(app)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Access, settings=chosen.server, tokens=tokens, open_files=pages.login_files(folder))
+    if chosen.server.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=chosen.server.allowed_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def openapi(app: FastAPI) -> dict[str, Any]:
+    """The description of the API, with the one form of all errors and the ways to show a token."""
+    if app.openapi_schema is None:
+        described = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            description=app.description,
+            routes=app.routes,
+            tags=app.openapi_tags,
+        )
+        components = described.setdefault("components", {})
+        components.setdefault("schemas", {})["Problem"] = problems.Problem.model_json_schema()
+        components["securitySchemes"] = {
+            "token": {"type": "http", "scheme": "bearer", "description": "As printed by `lookout token`."},
+        }
+        described["security"] = [{"token": []}]
+        for path in ("/healthz", "/readyz", "/api/login"):
+            for operation in described["paths"][path].values():
+                operation["security"] = []
+        app.openapi_schema = described
+    return app.openapi_schema

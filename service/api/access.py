@@ -1,0 +1,165 @@
+"""Who may do what, before any endpoint runs: names, origins, tokens; and the headers every answer carries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.guards import check_host, check_origin, host_names, is_loopback
+from service.api.problems import problem, respond
+from service.errors import Forbidden, LookoutError, NotAuthorised
+from service.settings import ServerSettings
+from service.tokens import Token, TokenStore
+
+NO_TOKEN, FOREIGN_ORIGIN = 4401, 4403
+# Reading these needs no token: health checks have none, and one must be able to log in.
+_OPEN = frozenset({"/healthz", "/readyz", "/login", "/api/login"})
+
+
+def cookie_name(connection: HTTPConnection) -> str:
+    """Cookies are shared by all ports of a host, so the name carries ours."""
+    server = connection.scope.get("server")
+    return f"lookout_{server[1] if server else 0}"
+
+
+def still_admitted(connection: HTTPConnection) -> bool:
+    """Whether an endless answer may go on: its token may have been revoked meanwhile."""
+    check: Callable[[], bool] | None = connection.scope.get("lookout.admitted")
+    return check is None or check()
+
+
+def route_path(scope: Scope) -> str:
+    """The path without the sub-path, whether or not the proxy strips it (the server has put it in front once)."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    for _ in range(2):
+        if root and (path == root or path.startswith(root + "/")):
+            path = path[len(root) :]
+    return path
+
+
+class Access:
+    """ASGI middleware around the whole application."""
+
+    def __init__(
+        self, app: ASGIApp, settings: ServerSettings, tokens: TokenStore, open_files: Iterable[str] = ()
+    ) -> None:
+        """open_files: paths of what the login page loads."""
+        self._app = app
+        self._settings = settings
+        self._tokens = tokens
+        self._names = host_names(settings.allowed_hosts)
+        self._open = _OPEN | frozenset(open_files)
+        self._headers = security_headers(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        path = route_path(scope)
+        if path == "":
+            await RedirectResponse(scope["root_path"] + "/", 307)(scope, receive, send)
+            return
+        scope["path"] = scope.get("root_path", "") + path
+        connection = HTTPConnection(scope)
+        try:
+            self._check(connection, path)
+        except LookoutError as error:
+            await self._refuse(error, path, scope, receive, self._with_headers(send))
+        else:
+            await self._app(scope, receive, self._with_headers(send))
+
+    def _check(self, connection: HTTPConnection, path: str) -> None:
+        """Raises Forbidden or NotAuthorised."""
+        hosts = [connection.headers.get("host", ""), *self._forwarded_host(connection)]
+        for host in hosts:
+            check_host(host, self._names)
+        method = str(connection.scope.get("method", "WEBSOCKET"))
+        check_origin(method, connection.headers, hosts, self._settings.allowed_origins)
+        if path in self._open or not self._needs_token():
+            return
+        token = self._token_of(connection)
+        if token is None:
+            raise NotAuthorised("No valid token came with the request.", "Log in, or send Authorization: Bearer TOKEN.")
+        token_id = token.id
+        connection.scope["lookout.token"] = token
+        connection.scope["lookout.admitted"] = lambda: any(one.id == token_id for one in self._tokens.tokens())
+
+    def _forwarded_host(self, connection: HTTPConnection) -> list[str]:
+        """The name a trusted proxy was called by, if it says one. It has to pass the same check as the other."""
+        name = connection.headers.get("x-forwarded-host", "").partition(",")[0].strip()
+        # The server has already put the viewer's address in the place of a trusted proxy's; it knows no port of it.
+        client = connection.client
+        trusted = client is not None and (client.host in self._settings.trusted_proxies or client.port == 0)
+        return [name] if name and trusted else []
+
+    def _needs_token(self) -> bool:
+        """On the machine itself one may go without, as long as nobody has made a token."""
+        if self._settings.auth == "none":
+            return False
+        return not is_loopback(self._settings.host) or bool(self._tokens.tokens())
+
+    def _token_of(self, connection: HTTPConnection) -> Token | None:
+        scheme, _, text = connection.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and (token := self._tokens.verify(text.strip())):
+            return token
+        cookie = connection.cookies.get(cookie_name(connection))
+        return self._tokens.session(cookie) if cookie else None
+
+    async def _refuse(self, error: LookoutError, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            code = FOREIGN_ORIGIN if isinstance(error, Forbidden) else NO_TOKEN
+            await refuse_socket(error, code, receive, send)
+        elif path == "/" and isinstance(error, NotAuthorised) and scope["method"] in ("GET", "HEAD"):
+            # A person: the door instead of a riddle. Browsers show the page of a 401 like any other.
+            scope["path"] = scope.get("root_path", "") + "/login"
+            scope["lookout.status"] = 401
+            await self._app(scope, receive, send)
+        else:
+            await respond(error)(scope, receive, send)
+
+    def _with_headers(self, send: Send) -> Send:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        return sending
+
+
+async def refuse_socket(error: LookoutError, code: int, receive: Receive, send: Send) -> None:
+    """A browser tells a page nothing of a refused handshake: so accept, say why, close."""
+    if (await receive())["type"] != "websocket.connect":
+        return
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": json.dumps(problem(error))})
+    await send({"type": "websocket.close", "code": code, "reason": error.code})
+
+
+def security_headers(settings: ServerSettings) -> dict[str, str]:
+    """Nothing is loaded from elsewhere, nobody else embeds or reads us, no address of ours leaks."""
+    frames = " ".join(["'self'", *settings.allowed_frames])
+    policy = {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' data: blob:",
+        "connect-src": "'self'",
+        "manifest-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'self'",
+        "frame-ancestors": frames,
+    }
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }

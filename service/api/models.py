@@ -1,0 +1,132 @@
+"""The installed models, their layers, and which of them looks at the frames."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse
+
+from service.api.context import Provided
+from service.api.problems import RequestTooLarge, errors
+from service.api.schemas import Broken, ModelChoice, Models
+from service.catalogue import Catalogue
+from service.errors import (
+    LookoutError,
+    ModelBusy,
+    ModelRejected,
+    RequestInvalid,
+    SettingFixed,
+    SettingInvalid,
+    StateFolderUnusable,
+    TooBusy,
+    UnknownModel,
+)
+from service.pipeline.card import Card
+from service.pipeline.layers import LAYERS_FILE
+from service.state import ModelView
+
+router = APIRouter(tags=["models"])
+
+# The table of the deepest networks has some thousand rows of some hundred bytes.
+_MAX_LAYERS_BYTES = 16 * 2**20
+
+
+@router.get(
+    "/api/models",
+    operation_id="list_models",
+    summary="The installed models",
+    response_model=Models,
+    responses=errors(),
+)
+async def list_models(app: Provided) -> JSONResponse:
+    """The cards of all models that can be used, and the names of those that cannot, with the reason."""
+    found = await app.on_changes_thread(lambda: _all(app.engine.catalogue))
+    return JSONResponse(found.model_dump(mode="json"))
+
+
+@router.get(
+    "/api/models/{name}",
+    operation_id="get_model",
+    summary="A model's card",
+    response_model=dict[str, Any],
+    responses=errors(UnknownModel, ModelRejected, RequestInvalid),
+)
+async def get_model(name: str, app: Provided) -> JSONResponse:
+    """What is known of a model: labels, input, thresholds, files, metrics, licence."""
+    return JSONResponse(_told(await app.on_changes_thread(lambda: app.engine.catalogue.card(name))))
+
+
+@router.get(
+    "/api/models/{name}/layers",
+    operation_id="get_layers",
+    summary="A model's layer table",
+    response_model=dict[str, Any],
+    responses=errors(UnknownModel, ModelRejected, RequestInvalid),
+)
+async def get_layers(name: str, app: Provided) -> JSONResponse:
+    """Each layer's sizes, receptive field, parameters and multiply-adds, with the numbers of the size formula."""
+    return JSONResponse(await app.on_changes_thread(lambda: _layers(app.engine.catalogue.card(name))))
+
+
+@router.put(
+    "/api/model",
+    operation_id="use_model",
+    summary="Use another model",
+    response_model=ModelView,
+    responses=errors(
+        UnknownModel,
+        ModelRejected,
+        ModelBusy,
+        SettingFixed,
+        SettingInvalid,
+        StateFolderUnusable,
+        TooBusy,
+        RequestInvalid,
+        RequestTooLarge,
+    ),
+)
+async def use_model(choice: ModelChoice, app: Provided) -> JSONResponse:
+    """Loaded beside the one in use, checked, swapped between two frames, and kept. A bad model changes nothing."""
+    patch = choice.model_dump(exclude_none=True)
+    if not patch:
+        raise RequestInvalid("The body names neither a model nor a precision.", 'Send {"name": "…"}.')
+    if "name" in patch:
+        patch.setdefault("precision", "auto")
+    await app.on_changes_thread(lambda: app.control.patch({"model": patch}))
+    return JSONResponse(app.view()["model"])
+
+
+def _all(catalogue: Catalogue) -> Models:
+    models, broken = [], []
+    for name in catalogue.names():
+        try:
+            models.append(_told(catalogue.card(name)))
+        except LookoutError as error:
+            broken.append(Broken(name=name, reason=str(error)))
+    return Models(models=models, broken=broken)
+
+
+def _told(card: Card) -> dict[str, Any]:
+    return card.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _layers(card: Card) -> dict[str, Any]:
+    """The kept table, if it belongs to the card's graph. Raises UnknownModel."""
+    table = _read(card.folder / LAYERS_FILE)
+    known = {file.sha256 for file in card.files.values()}
+    if isinstance(table, dict) and isinstance(table.get("graph"), dict) and table["graph"].get("sha256") in known:
+        return table
+    raise UnknownModel(
+        f'The model "{card.name}" has no layer table that belongs to its graph.',
+        "`lookout models add` writes one with the card.",
+    )
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes()) if path.stat().st_size <= _MAX_LAYERS_BYTES else None
+    except (OSError, ValueError, RecursionError):
+        return None

@@ -1,0 +1,200 @@
+"""The forms of answers and bodies, for the description of the API; the state's own is in `service/state.py`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Scored(_Answer):
+    label: str
+    title: str = Field(description="The label for people.")
+    probability: float = Field(ge=0, le=1)
+
+
+class Part(_Answer):
+    """A part of a picture, normalised to 0..1: upper left corner, width and height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class UploadTiming(_Answer):
+    """Milliseconds in each stage."""
+
+    decode: float
+    preprocess: float
+    inference: float
+    postprocess: float
+
+
+class ModelUsed(_Answer):
+    name: str
+    version: str
+    precision: str
+
+
+class Explanation(_Answer):
+    """Which parts of what was seen speak for the label. Each cell looks at the whole picture, so this is coarse."""
+
+    png: str = Field(description="A grey PNG as data URI, one pixel a cell, over `seen`.")
+    cells: int
+    label: str
+
+
+class Classified(_Answer):
+    """What the network says of one picture."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "top": [
+                    {"label": "cat", "title": "Cat", "probability": 0.981},
+                    {"label": "neither", "title": "Neither", "probability": 0.013},
+                    {"label": "dog", "title": "Dog", "probability": 0.006},
+                ],
+                "probabilities": {"cat": 0.981, "dog": 0.006, "neither": 0.013},
+                "width": 4032,
+                "height": 3024,
+                "seen": {"x": 0.125, "y": 0.0, "width": 0.75, "height": 1.0},
+                "timing_ms": {"decode": 21.4, "preprocess": 0.3, "inference": 4.8, "postprocess": 0.1},
+                "model": {"name": "cat-dog-resnet18", "version": "1", "precision": "int8"},
+            }
+        }
+    )
+
+    top: list[Scored] = Field(description="The best labels, best first.")
+    probabilities: dict[str, float]
+    width: int = Field(description="Pixels of the upright original.")
+    height: int
+    seen: Part = Field(description="The part that the network saw.")
+    timing_ms: UploadTiming
+    model: ModelUsed
+    embedding: list[float] | None = Field(None, description="With ?embedding=true; null where the model has none.")
+    explanation: Explanation | None = Field(None, description="With ?explain=true; null where the model has none.")
+
+
+class Broken(_Answer):
+    """A model that is installed but cannot be used."""
+
+    name: str
+    reason: str
+
+
+class Models(_Answer):
+    """What is installed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"models": [{"name": "cat-dog-resnet18", "title": "Cat or dog"}], "broken": []}}
+    )
+
+    models: list[dict[str, Any]] = Field(description="The cards of all usable models.")
+    broken: list[Broken]
+
+
+class ModelChoice(BaseModel):
+    """Which model to use. What is left out stays, but a new name without a precision means "auto"."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"name": "cat-dog-resnet18", "precision": "int8"}}
+    )
+
+    name: StrictStr | None = Field(None, max_length=100)
+    precision: StrictStr | None = Field(None, max_length=20)
+
+
+class Setting(_Answer):
+    """One setting. value: what is in force."""
+
+    value: Any
+    default: Any
+    changeable: bool
+    reason: str = Field(description="Why it cannot be changed here; empty if it can.")
+    source: Literal["flag", "environment", "override", "file", "default"] = Field(description="Who set it.")
+    allowed: str = Field(description="What it may be, in words.")
+    help: str
+
+
+class SettingsTold(_Answer):
+    """The settings in force."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "settings": {"answer": {"max_rate": 10.0}},
+                "keys": {
+                    "answer.max_rate": {
+                        "value": 10.0,
+                        "default": 10.0,
+                        "changeable": True,
+                        "reason": "",
+                        "source": "default",
+                        "allowed": "a number of at least 0 and at most 1000",
+                        "help": "Classifications a second at most; 0: as fast as frames come.",
+                    }
+                },
+            }
+        }
+    )
+
+    settings: dict[str, dict[str, Any]] = Field(description="As in the TOML file.")
+    keys: dict[str, Setting] = Field(description="The same, each with what is known of it.")
+
+
+class Paused(_Answer):
+    paused: bool
+
+
+class Login(BaseModel):
+    """The token as `lookout token` prints it."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"token": "pY3…"}})
+
+    token: StrictStr = Field(min_length=1, max_length=200)
+
+
+class LoggedIn(_Answer):
+    """Whose token it was. The cookie does the rest."""
+
+    name: str
+    expires_in_s: int
+
+
+class Healthy(_Answer):
+    """The loop and the worker make progress."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(_Answer):
+    """A model answers. camera: how the camera is; one that is absent does not make the service less ready."""
+
+    status: Literal["ready"] = "ready"
+    model: str
+    camera: str
+
+
+class Licence(_Answer):
+    """A part of the program that others wrote."""
+
+    name: str
+    version: str
+    licence: str
+
+
+class About(_Answer):
+    """What runs here, on what."""
+
+    version: str
+    python: str
+    onnxruntime: str
+    platform: str
+    viewers: dict[str, int] = Field(description="How many are watching, by kind.")
+    licences: list[Licence]

@@ -1,0 +1,105 @@
+"""The settings in force, changes to them, and the pause."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+from pydantic import StrictBool
+from starlette.responses import JSONResponse
+
+from service.api.context import Provided
+from service.api.problems import RequestTooLarge, errors
+from service.api.schemas import Paused, Setting, SettingsTold
+from service.errors import (
+    ModelBusy,
+    ModelRejected,
+    RequestInvalid,
+    SettingFixed,
+    SettingInvalid,
+    StateFolderUnusable,
+    TooBusy,
+    UnknownModel,
+)
+from service.settings_keys import all_keys
+from service.settings_sources import LoadedSettings
+
+router = APIRouter(tags=["settings"])
+
+# Passwords in a stream's address are for the camera alone.
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+Patch = Annotated[
+    dict[str, Any],
+    Body(
+        description="Sections and keys as in the TOML file; null takes a change back.",
+        examples=[{"answer": {"max_rate": 5}}],
+    ),
+]
+
+
+@router.get(
+    "/api/settings",
+    operation_id="get_settings",
+    summary="The settings in force",
+    response_model=SettingsTold,
+    responses=errors(),
+)
+async def get_settings(app: Provided) -> JSONResponse:
+    """Every setting with its value, who set it, and whether it can be changed here."""
+    return _answer(app.control.loaded)
+
+
+@router.patch(
+    "/api/settings",
+    operation_id="change_settings",
+    summary="Change settings",
+    response_model=SettingsTold,
+    responses=errors(
+        SettingInvalid,
+        SettingFixed,
+        UnknownModel,
+        ModelRejected,
+        ModelBusy,
+        StateFolderUnusable,
+        TooBusy,
+        RequestInvalid,
+        RequestTooLarge,
+    ),
+)
+async def change_settings(patch: Patch, app: Provided) -> JSONResponse:
+    """Checked whole, applied whole, and kept over restarts. On any error nothing has changed."""
+    return _answer(await app.on_changes_thread(lambda: app.control.patch(patch)))
+
+
+@router.put(
+    "/api/paused",
+    operation_id="pause",
+    summary="Close the camera, or open it again",
+    response_model=Paused,
+    responses=errors(StateFolderUnusable, TooBusy, RequestInvalid, RequestTooLarge),
+)
+async def pause(paused: Annotated[StrictBool, Body(examples=[True])], app: Provided) -> JSONResponse:
+    """The body is `true` or `false`. A paused camera is closed, its light goes out; this survives restarts."""
+    await app.on_changes_thread(lambda: app.control.pause(paused))
+    return JSONResponse({"paused": paused})
+
+
+def _answer(loaded: LoadedSettings) -> JSONResponse:
+    settings = loaded.settings.model_dump(mode="json")
+    settings["camera"]["source"] = _CREDENTIALS.sub("…", settings["camera"]["source"])
+    keys = {}
+    for name, key in all_keys().items():
+        changeable, reason = loaded.changeable(name)
+        section, _, leaf = name.partition(".")
+        keys[name] = Setting(
+            value=settings[section][leaf],
+            default=key.value,
+            changeable=changeable,
+            reason=reason,
+            source=loaded.origins[name].kind,
+            allowed=key.allowed,
+            help=key.help,
+        )
+    return JSONResponse(SettingsTold(settings=settings, keys=keys).model_dump(mode="json"))
