@@ -21,6 +21,8 @@ Tensor = NDArray[np.uint8] | NDArray[np.float32]
 # vector code, a tenth of it. So large pictures are halved first, to no less than this many times the network's side;
 # the last step then decides the quality.
 _KEEP = 2
+# Frames and uploads have threads of their own; OpenCV's would wait for a busy core in the middle of every resize.
+cv2.setNumThreads(1)
 # Letterbox bars: middle grey, as far from black as from white.
 _BAR = 128
 
