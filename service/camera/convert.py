@@ -48,7 +48,7 @@ def to_bgr(pixels: Pixels, name: str, width: int, height: int) -> Pixels:
     """
     try:
         if name in _AS_THEY_ARE:
-            picture = pixels[:height, :width, :3]
+            picture = pixels[:height, :width]
         elif name == "MJPEG" and pixels.ndim == 1:
             picture = _decoded(pixels)
         elif name == "MJPEG":

@@ -1,0 +1,114 @@
+"""Addresses: what they name, and that they never show a password."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from service.camera import create, is_live, redact, redact_text
+from service.camera.address import parse
+from service.camera.protocol import CameraOptions
+from service.errors import CameraUnsupported
+
+OPTIONS = CameraOptions()
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "rest"),
+    [
+        ("auto", "auto", ""),
+        (" demo ", "demo", ""),
+        ("pi:0", "pi", "0"),
+        ("pi", "pi", "0"),
+        ("usb:0", "usb", "0"),
+        ("usb:/dev/v4l/by-id/usb-046d_C920-video-index0", "usb", "/dev/v4l/by-id/usb-046d_C920-video-index0"),
+        ("/dev/video2", "usb", "/dev/video2"),
+        ("rtsp://host/stream", "rtsp", "rtsp://host/stream"),
+        ("rtsps://host/stream", "rtsp", "rtsps://host/stream"),
+        ("https://host/s.mjpg", "http", "https://host/s.mjpg"),
+        ("file:clips/a b.mp4", "file", "clips/a b.mp4"),
+        ("folder:photos/", "folder", "photos/"),
+        ("scripted:some.module:steps", "scripted", "some.module:steps"),
+    ],
+)
+def test_every_kind_of_address_is_understood(address: str, kind: str, rest: str) -> None:
+    parsed = parse(address)
+    assert (parsed.kind, parsed.rest) == (kind, rest)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "webcam",
+        "ftp://host/x",
+        "file:",
+        "folder: ",
+        "scripted:module",
+        "scripted::x",
+        "rtsp://",
+        "rtsp:///x",
+        "http:host",
+    ],
+)
+def test_a_bad_address_gets_one_sentence_and_a_remedy(address: str) -> None:
+    with pytest.raises(CameraUnsupported) as raised:
+        create(address, OPTIONS, isolated=True)
+    assert raised.value.detail.endswith(".")
+    assert raised.value.remedy.startswith("Use ")
+
+
+@pytest.mark.parametrize("address", ["file:clip.mp4", "folder:photos"])
+def test_files_and_folders_are_not_live(address: str) -> None:
+    assert not is_live(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["auto", "demo", "pi:0", "usb:0", "rtsp://h/s", "http://h/s", "scripted:a:b", "nonsense"]
+)
+def test_everything_else_is_live(address: str) -> None:
+    assert is_live(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://admin:hunter22@cam:554/live", "rtsp://cam:554/live"),
+        ("rtsp://admin:hunter22@[::1]:554/live", "rtsp://[::1]:554/live"),
+        ("rtsp://admin@cam/live", "rtsp://cam/live"),
+        ("http://cam/video.cgi?user=admin&pwd=hunter22&channel=1", "http://cam/video.cgi?user=***&pwd=***&channel=1"),
+        ("http://cam/video.cgi?channel=1", "http://cam/video.cgi?channel=1"),
+        ("rtsp://admin:hun/ter22@cam/live", "rtsp://cam/live"),
+        ("rtsp://admin:hun#ter22@cam/live", "rtsp://cam/live"),
+        ("rtsp://admin:hun@ter22@cam/live", "rtsp://cam/live"),
+        ("http://cam/@home/video", "http://cam/@home/video"),
+        ("file:a@b.mp4", "file:a@b.mp4"),
+        ("demo", "demo"),
+    ],
+)
+def test_addresses_are_shown_without_credentials(address: str, shown: str) -> None:
+    assert redact(address) == shown
+
+
+def test_an_unreadable_stream_address_is_explained_without_its_password() -> None:
+    with pytest.raises(CameraUnsupported) as raised:
+        create("rtsp://admin:hun/ter22@cam/live", OPTIONS, isolated=False)
+    assert "ter22" not in str(raised.value)
+    assert "%2F" in raised.value.remedy
+
+
+def test_lines_of_log_lose_addresses_and_the_words_themselves() -> None:
+    address = "rtsp://admin:hunter%4022@cam/live?token=abcd1234"
+    line = "could not open rtsp://admin:hunter%4022@cam/live: password hunter@22, token abcd1234 refused"
+    shown = redact_text(line, address)
+    assert "hunter" not in shown
+    assert "abcd1234" not in shown
+    assert "rtsp://cam/live" in shown
+
+
+def test_importing_cameras_loads_nothing_heavy() -> None:
+    code = "import service.camera, sys; print([m for m in ('cv2', 'numpy', 'picamera2') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,272 @@
+"""Videos, pictures and folders."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.camera import create
+from service.camera.files import SLIDE_S, FolderCamera, natural
+from service.camera.protocol import Camera, CameraOptions, EndOfSource
+from service.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
+from service.frame import Deadline, Frame
+from tests.camera.cards import COLOURS, card, colour_of, corner, white_corner
+from tests.requires import requires
+
+PACED = CameraOptions()
+UNPACED = CameraOptions(pace=False)
+
+
+def film(path: Path, pictures: list[np.ndarray], fps: float = 20) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), fps, (160, 120))
+    for picture in pictures:
+        writer.write(picture)
+    writer.release()
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half a second: five frames of each card, at 30 frames a second."""
+    return film(tmp_path_factory.mktemp("clip") / "clip.mp4", [card(name) for name in COLOURS for _ in range(5)], 30)
+
+
+def opened(address: str, options: CameraOptions) -> Camera:
+    camera = create(address, options, isolated=True)  # isolated or not, files are read here
+    camera.open(Deadline.after(2))
+    return camera
+
+
+def all_frames(camera: Camera, limit: int = 200) -> list[Frame]:
+    frames = []
+    try:
+        while len(frames) < limit:
+            frames.append(camera.read(Deadline.after(5)))
+    except EndOfSource:
+        pass
+    camera.close()
+    return frames
+
+
+def test_unpaced_every_frame_comes_at_once_in_the_videos_own_time(clip: Path) -> None:
+    camera = opened(f"file:{clip}", UNPACED)
+    begun = time.monotonic()
+    frames = all_frames(camera)
+    assert time.monotonic() - begun < 0.4
+    assert [colour_of(frame.pixels) for frame in frames] == [name for name in COLOURS for _ in range(5)]
+    assert [frame.sequence for frame in frames] == list(range(15))
+    times = np.diff([frame.captured_at for frame in frames])
+    assert times == pytest.approx(1 / 30, abs=0.002)
+    assert not camera.info.live
+    assert camera.info.fps is None
+    assert camera.info.name == "clip.mp4"
+
+
+def test_paced_a_video_keeps_its_own_speed(clip: Path) -> None:
+    camera = opened(f"file:{clip}", PACED)
+    begun = time.monotonic()
+    frames = all_frames(camera)
+    assert time.monotonic() - begun == pytest.approx(14 / 30, abs=0.2)
+    assert len(frames) >= 12
+    assert camera.info.fps == pytest.approx(30)
+    assert all(frame.captured_at <= time.monotonic() for frame in frames)
+
+
+def test_paced_a_slow_reader_skips_what_is_over(clip: Path) -> None:
+    camera = opened(f"file:{clip}", PACED)
+    first = camera.read(Deadline.after(1))
+    time.sleep(0.25)
+    second = camera.read(Deadline.after(1))
+    camera.close()
+    assert colour_of(first.pixels) == "red"
+    assert colour_of(second.pixels) == "green"
+    assert second.sequence >= 6
+
+
+def test_a_frame_that_is_not_due_by_the_deadline_is_silent(tmp_path: Path) -> None:
+    camera = opened(f"file:{film(tmp_path / 'slow.mp4', [card('red')] * 3, fps=1)}", PACED)
+    camera.read(Deadline.after(1))
+    begun = time.monotonic()
+    with pytest.raises(CameraSilent):
+        camera.read(Deadline.after(0.1))
+    assert time.monotonic() - begun < 0.5
+    threading.Timer(0.05, camera.close).start()
+    with pytest.raises(CameraError, match="closed"):
+        camera.read(Deadline.after(3))
+
+
+@pytest.mark.parametrize("pace", [True, False])
+def test_a_looping_video_goes_on(clip: Path, pace: bool) -> None:
+    camera = opened(f"file:{clip}", CameraOptions(pace=pace, loop=True))
+    frames = all_frames(camera, limit=25)
+    assert [colour_of(frames[index].pixels) for index in (0, -1)] == [
+        "red",
+        "green" if not pace else colour_of(frames[-1].pixels),
+    ]
+    times = [frame.captured_at for frame in frames]
+    assert times == sorted(times)
+    assert [frame.sequence for frame in frames] == sorted({frame.sequence for frame in frames})
+
+
+@requires("ffmpeg")
+def test_a_phones_video_is_turned_upright(tmp_path: Path) -> None:
+    import subprocess
+
+    film(tmp_path / "flat.mp4", [corner()] * 3)
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-display_rotation", "90", "-i", "flat.mp4", "-c", "copy", "phone.mp4"],
+        cwd=tmp_path,
+        check=False,
+        timeout=30,
+    )
+    if not (tmp_path / "phone.mp4").exists():  # before FFmpeg 6 the rotation is a tag
+        subprocess.run(
+            ["ffmpeg", "-v", "error", "-i", "flat.mp4", "-c", "copy", "-metadata:s:v", "rotate=270", "phone.mp4"],
+            cwd=tmp_path,
+            check=True,
+            timeout=30,
+        )
+    camera = opened(f"file:{tmp_path / 'phone.mp4'}", UNPACED)
+    frame = camera.read(Deadline.after(2))
+    camera.close()
+    assert frame.pixels.shape == (160, 120, 3)
+    assert (camera.info.width, camera.info.height) == (120, 160)
+
+
+@pytest.mark.parametrize("rotate", [90, 180])
+def test_videos_are_turned_like_every_source(tmp_path: Path, rotate: int) -> None:
+    path = film(tmp_path / "corner.mp4", [corner()] * 3)
+    camera = opened(f"file:{path}", CameraOptions(pace=False, rotate=rotate))
+    frame = camera.read(Deadline.after(2))
+    camera.close()
+    assert white_corner(frame.pixels) == {90: "top right", 180: "bottom right"}[rotate]
+    assert (camera.info.width, camera.info.height) == (frame.width, frame.height)
+
+
+@pytest.mark.parametrize("content", [b"", b"this is a text", os.urandom(5000)])
+def test_what_is_no_video_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content)
+    with pytest.raises(CameraUnsupported, match="no video that can be read"):
+        opened(f"file:{path}", PACED)
+
+
+def test_a_cut_off_video_ends_or_is_a_sentence(clip: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.avi"
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 20, (160, 120))
+    for _ in range(20):
+        writer.write(card("red"))
+    writer.release()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert 0 < len(all_frames(opened(f"file:{path}", UNPACED))) < 20
+
+
+def test_paths_that_are_wrong_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(CameraAbsent, match="no file"):
+        opened(f"file:{tmp_path}/none.mp4", PACED)
+    with pytest.raises(CameraAbsent, match="no folder"):
+        opened(f"folder:{tmp_path}/none", PACED)
+    with pytest.raises(CameraUnsupported) as raised:
+        opened(f"file:{tmp_path}", PACED)
+    assert f"folder:{tmp_path}" in raised.value.remedy
+    (tmp_path / "a.txt").write_text("no picture")
+    with pytest.raises(CameraAbsent, match="holds no pictures"):
+        opened(f"folder:{tmp_path}", PACED)
+    with pytest.raises(CameraUnsupported, match="no folder"):
+        opened(f"folder:{tmp_path}/a.txt", PACED)
+
+
+def test_a_file_one_may_not_read_is_denied(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(CameraDenied, match="may not read"):
+        opened(f"file:{clip}", PACED)
+
+
+def test_pictures_come_in_natural_order_each_once(tmp_path: Path) -> None:
+    for name, colour in (("10.png", "blue"), ("2.jpg", "green"), ("1.PNG", "red"), (".hidden.png", "red")):
+        cv2.imwrite(str(tmp_path / name), card(colour))
+    camera = opened(f"folder:{tmp_path}", UNPACED)
+    frames = all_frames(camera)
+    assert [colour_of(frame.pixels) for frame in frames] == ["red", "green", "blue"]
+    assert np.diff([frame.captured_at for frame in frames]) == pytest.approx(SLIDE_S)
+
+
+def test_natural_order_puts_two_before_ten() -> None:
+    names = ["img10.jpg", "img2.jpg", "IMG1.jpg", "a.jpg", "3.jpg"]
+    assert [path.name for path in sorted(map(Path, names), key=natural)] == [
+        "3.jpg",
+        "a.jpg",
+        "IMG1.jpg",
+        "img2.jpg",
+        "img10.jpg",
+    ]
+
+
+def test_paced_each_picture_stays_for_a_while(tmp_path: Path) -> None:
+    for name, colour in (("1.png", "red"), ("2.png", "green")):
+        cv2.imwrite(str(tmp_path / name), card(colour))
+    camera = create(f"folder:{tmp_path}", CameraOptions(fps=100), isolated=False)
+    camera.open(Deadline.after(1))
+    first = camera.read(Deadline.after(1))
+    assert isinstance(camera, FolderCamera)
+    camera._started -= SLIDE_S  # as if the first one's time were over
+    camera._sequence = int(SLIDE_S * 100)
+    second = camera.read(Deadline.after(1))
+    assert (colour_of(first.pixels), colour_of(second.pixels)) == ("red", "green")
+    assert camera.current.name == "2.png"
+    with pytest.raises(CameraSilent):
+        camera._started += 5
+        camera.read(Deadline.after(0.05))
+    camera.close()
+    with pytest.raises(CameraError, match="closed"):
+        camera.read(Deadline.after(1))
+
+
+def test_a_looping_folder_goes_on(tmp_path: Path) -> None:
+    for name, colour in (("1.png", "red"), ("2.png", "green")):
+        cv2.imwrite(str(tmp_path / name), card(colour))
+    frames = all_frames(opened(f"folder:{tmp_path}", CameraOptions(pace=False, loop=True)), limit=5)
+    assert [colour_of(frame.pixels) for frame in frames] == ["red", "green", "red", "green", "red"]
+
+
+def test_a_single_picture_is_a_source(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "one.jpg"), card("blue"))
+    camera = opened(f"file:{tmp_path}/one.jpg", UNPACED)
+    frames = all_frames(camera)
+    assert [colour_of(frame.pixels) for frame in frames] == ["blue"]
+    assert (camera.info.kind, camera.info.name) == ("file", "one.jpg")
+
+
+def test_damaged_pictures_are_passed_over_and_named(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "2.jpg"), card("red"))
+    (tmp_path / "1.jpg").write_bytes(b"\xff\xd8 not a picture")
+    (tmp_path / "3.jpg").write_bytes(b"")
+    camera = opened(f"folder:{tmp_path}", UNPACED)
+    assert [colour_of(frame.pixels) for frame in all_frames(camera)] == ["red"]
+    assert isinstance(camera, FolderCamera)
+    assert camera.skipped == ["1.jpg", "3.jpg"]
+    (tmp_path / "2.jpg").unlink()
+    with pytest.raises(CameraUnsupported, match="can be read"):
+        opened(f"folder:{tmp_path}", UNPACED)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "where"), [(1, "top left"), (3, "bottom right"), (6, "top right"), (8, "bottom left")]
+)
+def test_exif_orientation_is_honoured(tmp_path: Path, orientation: int, where: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(corner()).save(tmp_path / "photo.jpg", exif=exif, quality=95)
+    frame = all_frames(opened(f"folder:{tmp_path}", UNPACED))[0]
+    assert white_corner(frame.pixels) == where
+    assert frame.pixels.shape[:2] == ((160, 120) if orientation in (6, 8) else (120, 160))

@@ -1,0 +1,117 @@
+"""The probe: why a stream does not open, in one sentence, by the deadline."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import pytest
+
+from service.camera import probe
+from service.camera.probe import reason
+from service.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
+from service.frame import Deadline
+from tests.camera import servers
+
+
+@pytest.mark.parametrize(
+    ("scheme", "answer", "kind", "words"),
+    [
+        ("rtsp", b"RTSP/1.0 401 Unauthorized\r\n\r\n", CameraDenied, "wants a user name"),
+        ("rtsp", b"RTSP/1.0 404 Not Found\r\n\r\n", CameraAbsent, "knows no such path"),
+        ("rtsp", b"RTSP/1.0 503 Service Unavailable\r\n\r\n", CameraError, "error 503"),
+        ("rtsp", b"RTSP/1.0 200 OK\r\n\r\nv=0\r\n", CameraUnsupported, "no video that can be decoded"),
+        ("rtsp", b"HTTP/1.1 400 Bad Request\r\n\r\n", CameraUnsupported, "does not speak RTSP"),
+        ("rtsp", b"SSH-2.0-OpenSSH_9.2\r\n", CameraUnsupported, "does not speak RTSP"),
+        ("rtsp", b"", CameraUnsupported, "does not speak RTSP"),
+        ("http", b"HTTP/1.1 401 Unauthorized\r\n\r\n", CameraDenied, "wants a user name"),
+        ("http", b"HTTP/1.1 403 Forbidden\r\n\r\n", CameraDenied, "wants a user name"),
+        ("http", b"HTTP/1.1 404 Not Found\r\n\r\n", CameraAbsent, "knows no such path"),
+        ("http", b"HTTP/1.1 500 Oh\r\n\r\n", CameraError, "error 500"),
+        ("http", b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n", CameraUnsupported, "a single picture"),
+        ("http", b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n", CameraUnsupported, "is a web page"),
+        ("http", b"HTTP/1.1 200 OK\r\n\r\n", CameraUnsupported, "no video that can be decoded"),
+        ("https", b"HTTP/1.1 200 OK\r\n\r\n", CameraUnsupported, "does not speak TLS"),
+    ],
+)
+def test_each_answer_has_its_sentence(scheme: str, answer: bytes, kind: type[CameraError], words: str) -> None:
+    with servers.answering(answer) as server:
+        error = reason(f"{scheme}://127.0.0.1:{server.port}/x", Deadline.after(2))
+    assert type(error) is kind
+    assert words in error.detail
+    assert error.remedy
+
+
+def test_a_wrong_password_is_told_from_a_missing_one_and_not_sent_again() -> None:
+    with servers.answering(b"RTSP/1.0 401 Unauthorized\r\n\r\n") as server:
+        error = reason(f"rtsp://cat:m1aow-m1aow@127.0.0.1:{server.port}/x", Deadline.after(2))
+        assert b"m1aow" not in server.requests[0]
+    assert "refuses the user name or password" in error.detail
+    assert "m1aow" not in str(error)
+
+
+def test_nothing_listening_is_absent() -> None:
+    error = reason(f"rtsp://127.0.0.1:{servers.free_port()}/x", Deadline.after(2))
+    assert type(error) is CameraAbsent
+    assert "Nothing listens" in error.detail
+
+
+def test_silence_is_told_by_the_deadline() -> None:
+    with servers.silent() as server:
+        begun = time.monotonic()
+        error = reason(f"http://127.0.0.1:{server.port}/x", Deadline.after(0.6))
+        assert time.monotonic() - begun < 1.2
+    assert type(error) is CameraSilent
+
+
+def test_one_byte_at_a_time_does_not_outlast_the_deadline() -> None:
+    def drip(connection: socket.socket, stop: threading.Event) -> None:
+        while not stop.wait(0.05):
+            connection.sendall(b"x")
+
+    with servers.serving(drip) as server:
+        begun = time.monotonic()
+        error = reason(f"http://127.0.0.1:{server.port}/x", Deadline.after(0.6))
+        assert time.monotonic() - begun < 1.2
+    assert isinstance(error, CameraError)
+
+
+def test_an_endless_answer_is_cut() -> None:
+    def flood(connection: socket.socket, stop: threading.Event) -> None:
+        while not stop.is_set():
+            connection.sendall(b"x" * 4096)
+
+    with servers.serving(flood) as server:
+        assert type(reason(f"http://127.0.0.1:{server.port}/x", Deadline.after(2))) is CameraUnsupported
+
+
+def test_an_unknown_host_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(probe.socket, "getaddrinfo", unknown)
+    error = reason("rtsp://no-such-camera.local/x", Deadline.after(2))
+    assert type(error) is CameraAbsent
+    assert "no-such-camera.local is not known" in error.detail
+
+
+def test_a_name_server_that_does_not_answer_is_said_by_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(probe.socket, "getaddrinfo", lambda *_, **__: release.wait(10))
+    begun = time.monotonic()
+    error = reason("rtsp://camera.local/x", Deadline.after(0.6))
+    release.set()
+    assert time.monotonic() - begun < 1.2
+    assert type(error) is CameraSilent
+    assert "name server" in error.detail
+
+
+def test_an_unreachable_network_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object) -> None:
+        raise OSError(113, "No route to host")
+
+    monkeypatch.setattr(probe.socket.socket, "connect", unreachable)
+    error = reason("rtsp://192.0.2.1/x", Deadline.after(1))
+    assert type(error) is CameraAbsent
+    assert "No route to host" in error.detail

@@ -1,0 +1,75 @@
+"""Repeats: a stuck driver is told from a dark room, and from a scene that merely keeps still."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from service.camera.repeats import LEAST, MEMORY, RepeatDetector
+from service.frame import Frame
+
+STALE_S = 2.0
+
+
+def noise(seed: int) -> Frame:
+    pixels = np.random.default_rng(seed).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    return Frame(pixels, 0.0, 0, "test")
+
+
+def at(frame: Frame, seconds: float) -> Frame:
+    return Frame(frame.pixels, seconds, frame.sequence, frame.source)
+
+
+def first_stall(frames: list[Frame], fps: float) -> float | None:
+    """When the detector first says stalled, in seconds."""
+    detector = RepeatDetector(STALE_S)
+    for number, frame in enumerate(frames):
+        if detector.see(at(frame, number / fps)):
+            return number / fps
+    return None
+
+
+def test_one_frozen_picture_is_called_stalled_within_its_time() -> None:
+    frames = [noise(number) for number in range(10)] + [noise(9)] * 60
+    stalled = first_stall(frames, fps=15)
+    assert stalled is not None
+    assert stalled - 9 / 15 == pytest.approx(STALE_S, abs=0.1)
+
+
+@pytest.mark.parametrize("length", [2, 16, MEMORY])
+def test_a_looping_buffer_is_called_stalled(length: int) -> None:
+    loop = [noise(number) for number in range(length)]
+    stalled = first_stall(loop * (8 + 80 // length), fps=15)
+    assert stalled is not None
+    assert stalled - (length - 1) / 15 == pytest.approx(max(STALE_S, LEAST / 15), abs=0.1)
+
+
+def test_a_slow_camera_needs_ten_frames() -> None:
+    assert first_stall([noise(1)] * 30, fps=2) == pytest.approx(LEAST / 2)
+
+
+def test_new_pictures_are_never_stalled() -> None:
+    assert first_stall([noise(number) for number in range(200)], fps=15) is None
+
+
+def test_a_single_new_picture_ends_the_stall() -> None:
+    detector = RepeatDetector(STALE_S)
+    for number in range(60):
+        detector.see(at(noise(1), number / 15))
+    assert detector.see(at(noise(1), 4.0))
+    assert not detector.see(at(noise(2), 4.1))
+    assert not detector.see(at(noise(2), 4.2))
+
+
+@pytest.mark.parametrize("level", [0, 7, 255])
+def test_a_covered_lens_is_not_a_fault(level: int) -> None:
+    dark = Frame(np.full((48, 64, 3), level, dtype=np.uint8), 0.0, 0, "test")
+    assert first_stall([dark] * 100, fps=15) is None
+
+
+def test_reopening_begins_anew() -> None:
+    detector = RepeatDetector(STALE_S)
+    for number in range(60):
+        detector.see(at(noise(1), number / 15))
+    detector.reset()
+    assert not detector.see(at(noise(1), 4.1))

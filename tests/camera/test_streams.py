@@ -1,0 +1,224 @@
+"""Real RTSP and HTTP streams: time-outs that fire, reasons, frames that say how old they are, no leaked passwords."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from service.camera import create
+from service.camera.protocol import Camera, CameraOptions
+from service.camera.streams import ArrivalClock
+from service.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
+from service.frame import Deadline
+from tests.camera import servers
+from tests.camera.cards import card, colour_of, corner, white_corner
+from tests.requires import requires
+
+OPTIONS = CameraOptions(width=160, height=120, fps=20)
+
+
+def read_on(camera: Camera, seconds: float) -> None:
+    while True:
+        camera.read(Deadline.after(seconds))
+
+
+def test_an_mjpeg_camera_streams_and_the_newest_frame_is_young() -> None:
+    with servers.mjpeg(card("red"), fps=50) as server:
+        camera = create(f"http://127.0.0.1:{server.port}/stream", OPTIONS, isolated=False)
+        camera.open(Deadline.after(5))
+        first = camera.read(Deadline.after(2))
+        time.sleep(0.3)
+        second = camera.read(Deadline.after(2))
+        camera.close()
+    assert second.sequence - first.sequence > 5
+    assert time.monotonic() - second.captured_at < 0.5
+    assert camera.info.live
+    assert (camera.info.kind, camera.info.width, camera.info.height, camera.info.fps) == ("http", 160, 120, None)
+
+
+def test_streams_are_turned_like_every_source() -> None:
+    with servers.mjpeg(corner()) as server:
+        camera = create(
+            f"http://127.0.0.1:{server.port}/", CameraOptions(rotate=90, controls={"zoom": 2}), isolated=False
+        )
+        camera.open(Deadline.after(5))
+        frame = camera.read(Deadline.after(2))
+        camera.close()
+    assert white_corner(frame.pixels) == "top right"
+    assert (camera.info.width, camera.info.height) == (120, 160)
+    assert camera.info.notes == ("The control 'zoom' is unknown for streams and was skipped.",)
+
+
+def test_a_server_that_accepts_and_never_answers_is_silent_by_the_deadline() -> None:
+    with servers.silent() as server:
+        camera = create(f"http://127.0.0.1:{server.port}/", OPTIONS, isolated=False)
+        begun = time.monotonic()
+        with pytest.raises(CameraSilent):
+            camera.open(Deadline.after(1.5))
+        assert time.monotonic() - begun < 3
+
+
+def test_a_stream_that_stalls_is_silent_by_the_readers_deadline_and_close_is_bounded() -> None:
+    with servers.mjpeg(card("red"), frames=30, fps=60) as server:
+        camera = create(f"http://127.0.0.1:{server.port}/", OPTIONS, isolated=False)
+        camera.open(Deadline.after(5))
+        with pytest.raises(CameraSilent):
+            read_on(camera, 0.4)
+        begun = time.monotonic()
+        camera.close()
+        camera.close()
+        assert time.monotonic() - begun < 1.5
+
+
+def test_a_stream_that_hangs_up_is_told_at_once() -> None:
+    with servers.mjpeg(card("red"), frames=30, fps=60, then_hang_up=True) as server:
+        camera = create(f"http://127.0.0.1:{server.port}/", OPTIONS, isolated=False)
+        camera.open(Deadline.after(5))
+        begun = time.monotonic()
+        with pytest.raises(CameraError, match="ended or fell silent"):
+            read_on(camera, 5)
+        assert time.monotonic() - begun < 3
+        camera.close()
+
+
+PASSWORD = "hunter22-hunter22"
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+@pytest.mark.parametrize("answer", [b"HTTP/1.0 401 Unauthorized\r\n\r\n", b"HTTP/1.0 404 Not Found\r\n\r\n"])
+def test_credentials_appear_in_no_error_log_or_repr(
+    answer: bytes, isolated: bool, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with servers.answering(answer) as server:
+        address = f"http://admin:{PASSWORD}@127.0.0.1:{server.port}/video?token={PASSWORD}"
+        camera = create(address, OPTIONS, isolated=isolated)
+        with pytest.raises(CameraError) as raised:
+            camera.open(Deadline.after(5))
+        camera.close()
+    printed = capfd.readouterr()
+    words = [str(raised.value), repr(raised.value), repr(camera), printed.out, printed.err, caplog.text]
+    assert not [word for word in (*words, *getattr(camera, "log", ())) if PASSWORD in word]
+
+
+def test_frames_and_info_of_a_stream_with_a_password_do_not_show_it() -> None:
+    with servers.mjpeg(card("red")) as server:
+        camera = create(f"http://admin:{PASSWORD}@127.0.0.1:{server.port}/video", OPTIONS, isolated=False)
+        camera.open(Deadline.after(5))
+        frame = camera.read(Deadline.after(2))
+        camera.close()
+        assert any(b"Authorization: Basic" in request for request in server.requests)
+    assert frame.source == f"http://127.0.0.1:{server.port}/video"
+    assert PASSWORD not in repr(camera.info) + repr(camera)
+
+
+@pytest.fixture(scope="module")
+def rtsp() -> Iterator[tuple[int, int]]:
+    """Port and process number of an RTSP server."""
+    with servers.rtsp() as (port, process):
+        yield port, process.pid
+
+
+@requires("rtsp")
+def test_an_rtsp_stream_falls_silent_and_its_late_frames_say_how_late_they_are(rtsp: tuple[int, int]) -> None:
+    port, pid = rtsp
+    camera = create(f"rtsp://127.0.0.1:{port}/green", OPTIONS, isolated=True)
+    camera.open(Deadline.after(15))
+    frames = [camera.read(Deadline.after(5)) for _ in range(20)]
+    assert colour_of(frames[-1].pixels) == "green"
+    assert 0 <= time.monotonic() - frames[-1].captured_at < 0.5
+    assert camera.info.fps == pytest.approx(15)
+    times = [frame.captured_at for frame in frames]
+    assert times == sorted(times)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        with pytest.raises(CameraSilent):
+            read_on(camera, 0.5)
+        assert time.monotonic() - begun < 3
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    camera.close()
+
+
+@requires("rtsp")
+@pytest.mark.parametrize(
+    ("login", "kind", "words"),
+    [
+        ("", CameraDenied, "wants a user name and password"),
+        ("cat:wrong-wrong@", CameraDenied, "refuses the user name or password"),
+    ],
+)
+def test_rtsp_without_the_right_password_is_denied(
+    rtsp: tuple[int, int], login: str, kind: type[CameraError], words: str
+) -> None:
+    camera = create(f"rtsp://{login}127.0.0.1:{rtsp[0]}/locked", OPTIONS, isolated=False)
+    with pytest.raises(kind, match=words) as raised:
+        camera.open(Deadline.after(10))
+    assert "wrong-wrong" not in str(raised.value)
+
+
+@requires("rtsp")
+def test_rtsp_with_the_right_password_opens(rtsp: tuple[int, int]) -> None:
+    camera = create(f"rtsp://cat:m1aow-m1aow@127.0.0.1:{rtsp[0]}/locked", OPTIONS, isolated=False)
+    camera.open(Deadline.after(15))
+    assert camera.read(Deadline.after(5)).width == 320
+    camera.close()
+
+
+@requires("rtsp")
+def test_an_rtsp_path_that_is_not_there_is_absent(rtsp: tuple[int, int]) -> None:
+    camera = create(f"rtsp://127.0.0.1:{rtsp[0]}/nothing", OPTIONS, isolated=False)
+    with pytest.raises(CameraAbsent, match="knows no such path"):
+        camera.open(Deadline.after(10))
+
+
+def test_nothing_listening_is_absent_at_once() -> None:
+    camera = create(f"rtsp://127.0.0.1:{servers.free_port()}/x", OPTIONS, isolated=False)
+    begun = time.monotonic()
+    with pytest.raises(CameraAbsent, match="Nothing listens"):
+        camera.open(Deadline.after(10))
+    assert time.monotonic() - begun < 3
+
+
+def test_a_web_page_is_no_stream() -> None:
+    page = b"HTTP/1.0 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<html>Camera login</html>"
+    with servers.answering(page) as server:
+        camera = create(f"http://127.0.0.1:{server.port}/", OPTIONS, isolated=False)
+        with pytest.raises(CameraUnsupported, match="is a web page"):
+            camera.open(Deadline.after(5))
+
+
+def test_a_frame_held_back_is_as_old_as_its_time_in_the_stream_says() -> None:
+    clock = ArrivalClock()
+    steady = [clock.captured_at(number / 10, 100.0 + number / 10) for number in range(20)]
+    assert steady == pytest.approx([100.0 + number / 10 for number in range(20)])
+    burst = [clock.captured_at(number / 10, 104.0 + number / 1000) for number in range(20, 30)]
+    assert burst == pytest.approx([100.0 + number / 10 for number in range(20, 30)])
+
+
+def test_a_stream_whose_clock_was_shifted_is_believed_again_after_a_while() -> None:
+    clock = ArrivalClock()
+    for number in range(10):
+        clock.captured_at(number / 10, 100.0 + number / 10)
+    ages = []
+    for number in range(10, 80):
+        arrived = 102.0 + number / 10
+        ages.append(arrived - clock.captured_at(number / 10, arrived))
+    assert ages[0] == pytest.approx(2.0)
+    assert ages[-1] == pytest.approx(0.0)
+
+
+def test_a_stream_that_begins_again_starts_a_new_reckoning() -> None:
+    clock = ArrivalClock()
+    for number in range(10):
+        clock.captured_at(number / 10, 100.0 + number / 10)
+    assert clock.captured_at(0.0, 105.0) == 105.0
+
+
+def test_a_stream_without_times_is_reckoned_by_arrival() -> None:
+    clock = ArrivalClock()
+    assert [clock.captured_at(0.0, 100.0 + number) for number in range(5)] == [100.0, 101.0, 102.0, 103.0, 104.0]

@@ -1,0 +1,76 @@
+"""Messages between the service and a camera's process survive the trip; nonsense is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import pytest
+
+from service import errors
+from service.camera import wire
+from service.camera.protocol import CameraInfo, CameraOptions
+
+PICTURE = wire.Picture(2, 123456789, 1234.5678, (480, 640, 3), "BGR", 640, 480, 270, "vertical", 921600)
+
+
+@pytest.mark.parametrize("shape", [(480, 640, 3), (720, 640), (5000,)])
+def test_pictures_survive(shape: tuple[int, ...]) -> None:
+    picture = dataclasses.replace(PICTURE, shape=shape)
+    assert wire.Picture.unpack(picture.pack()) == picture
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"slot": wire.SLOTS},
+        {"shape": (481, 640, 3)},
+        {"shape": ()},
+        {"bytes_per_slot": 921601},
+        {"bytes_per_slot": wire.MAX_PICTURE + wire.PAGE, "shape": (20000, 20000)},
+        {"shape": (2**31, 2**31, 3)},
+    ],
+)
+def test_pictures_that_cannot_be_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="impossible"):
+        wire.Picture.unpack(dataclasses.replace(PICTURE, **change).pack())  # type: ignore[arg-type]
+
+
+def test_ten_thousand_random_messages_are_refused_or_harmless() -> None:
+    for _ in range(10_000):
+        try:
+            picture = wire.Picture.unpack(b"P" + os.urandom(len(PICTURE.pack()) - 1))
+        except ValueError:  # UnicodeDecodeError is one
+            continue
+        assert picture.slot < wire.SLOTS
+        assert picture.size <= picture.bytes_per_slot <= wire.MAX_PICTURE
+
+
+def test_hello_survives_with_every_option() -> None:
+    options = CameraOptions(320, 240, 7.5, 90, "both", {"AfMode": 2, "x": [1, 2]}, "/usr/bin/python3", True, False)
+    hello = wire.Hello("rtsp://a:b@c/d", options, 4.5, ("/x", "/y"))
+    assert wire.Hello.unpack(hello.pack()) == hello
+
+
+def test_ready_survives() -> None:
+    info = CameraInfo("pi", "imx708", 640, 480, None, True, ("One.", "Two."))
+    assert wire.unpack_ready(wire.pack_ready(info)) == info
+
+
+@pytest.mark.parametrize("kind", [errors.CameraError, *errors.CameraError.__subclasses__()])
+def test_every_camera_error_arrives_as_it_was(kind: type[errors.CameraError]) -> None:
+    error = wire.unpack_error(wire.pack_error(kind("What happened.", "What helps.")))
+    assert type(error) is kind
+    assert (error.detail, error.remedy) == ("What happened.", "What helps.")
+
+
+def test_other_errors_arrive_as_a_camera_fault() -> None:
+    error = wire.unpack_error(wire.pack_error(errors.PictureUnreadable("Damaged.", "Another.")))
+    assert type(error) is errors.CameraError
+    assert error.detail == "Damaged."
+
+
+def test_slots_are_whole_pages() -> None:
+    assert wire.room_for(1) == wire.PAGE
+    assert wire.room_for(wire.PAGE) == wire.PAGE
+    assert wire.room_for(640 * 480 * 3) % wire.PAGE == 0
