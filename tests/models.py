@@ -1,0 +1,116 @@
+"""Small models made on the spot: a graph whose answer anybody can work out, and a card that fits it.
+
+The colour model tells cat for red, dog for green and neither (a reject label) for blue: its logits are the mean of each
+channel, times `GAIN`. So a wrong colour order, a wrong region or a wrong scale shows in its answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from service.pipeline.card import Card, load_card
+
+LABELS = ("cat", "dog", "neither")
+GAIN = 0.05
+SIDE = 96
+
+RED, GREEN, BLUE = (0, 0, 255), (0, 255, 0), (255, 0, 0)  # blue-green-red, as frames are
+
+
+def picture(color: Sequence[int], width: int = 640, height: int = 480) -> np.ndarray:
+    """A frame's pixels of one colour, given as blue, green, red."""
+    return np.full((height, width, 3), color, np.uint8)
+
+
+def colour_graph(side: int = SIDE, *, gain: float = GAIN, ends_in: str = "logits", batch: int | str = 1) -> Any:
+    """uint8 NHWC in; logits (or probabilities), embedding and feature_map out."""
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["float"], ["feature_map"], perm=[0, 3, 1, 2]),
+        helper.make_node("ReduceMean", ["feature_map"], ["embedding"], axes=[2, 3], keepdims=0),
+        helper.make_node("Mul", ["embedding", "gain"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    outputs = {
+        ends_in: [batch, 3],
+        "embedding": [batch, 3],
+        "feature_map": [batch, 3, side, side],
+    }
+    return model_of(
+        nodes,
+        helper.make_tensor_value_info("pixels", TensorProto.UINT8, [batch, side, side, 3]),
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
+        {"gain": np.float32(gain)},
+    )
+
+
+def model_of(nodes: list[Any], pixels: Any, outputs: list[Any], stored: Mapping[str, Any]) -> Any:
+    """The parts of a graph as one model."""
+    weights = [numpy_helper.from_array(np.asarray(value), name) for name, value in stored.items()]
+    graph = helper.make_graph(nodes, "net", [pixels], outputs, weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def card_of(name: str, files: Mapping[str, bytes], **changes: Any) -> dict[str, Any]:
+    """The JSON of a card for the colour model; `changes` replace or, with None, remove keys."""
+    card: dict[str, Any] = {
+        "schema": 1,
+        "name": name,
+        "version": "1",
+        "title": "Colours",
+        "labels": [
+            {"name": "cat", "title": "Cat"},
+            {"name": "dog", "title": "Dog"},
+            {"name": "neither", "title": "Neither", "reject": True},
+        ],
+        "input": {"name": "pixels", "layout": "NHWC", "dtype": "uint8", "width": SIDE, "height": SIDE},
+        "outputs": {"logits": "logits", "embedding": "embedding", "feature_map": "feature_map"},
+        "files": {
+            precision: {
+                "file": f"{precision}.onnx",
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "bytes": len(data),
+            }
+            for precision, data in files.items()
+        },
+        "created": "2026-05-01T00:00:00Z",
+    }
+    card.update(changes)
+    return {key: value for key, value in card.items() if value is not None}
+
+
+def write_model(folder: Path, name: str = "colours", graphs: Mapping[str, Any] | None = None, **changes: Any) -> Path:
+    """A model's folder `folder/name` with card and graphs (models or bytes); returns it.
+
+    graphs: one a precision, by default the colour graph as fp32. changes: keys of the card.
+    """
+    graphs = graphs if graphs is not None else {"fp32": colour_graph()}
+    files = {
+        precision: graph if isinstance(graph, bytes) else graph.SerializeToString()
+        for precision, graph in graphs.items()
+    }
+    place = folder / name
+    place.mkdir(parents=True, exist_ok=True)
+    for precision, data in files.items():
+        (place / f"{precision}.onnx").write_bytes(data)
+    (place / "card.json").write_text(json.dumps(card_of(name, files, **changes)))
+    return place
+
+
+def write_card(folder: Path, name: str = "colours", graphs: Mapping[str, Any] | None = None, **changes: Any) -> Card:
+    """Like `write_model`; returns the card as the service reads it."""
+    return load_card(write_model(folder, name, graphs, **changes))
+
+
+def save_with_weights_outside(model: Any, path: Path) -> bytes:
+    """The graph with its weights in a second file beside it, as large models are often exported."""
+    onnx.save(model, str(path), save_as_external_data=True, location="weights.bin", size_threshold=0)
+    return path.read_bytes()
