@@ -21,6 +21,8 @@ from service.api.access import NO_TOKEN, still_admitted
 from service.api.context import Provided, Services
 from service.api.endless import EndlessResponse, Writer
 from service.api.freshness import fresh_frame
+from service.api.jpeg import Jpeg
+from service.api.pacing import PicturePace
 from service.api.problems import errors, problem
 from service.errors import LookoutError, NotAuthorised, RequestInvalid, TooBusy
 from service.frame import Frame
@@ -98,6 +100,7 @@ class _Watcher:
         self._wish = wish
         self._shown: Frame | None = None
         self._unacknowledged: int | None = None
+        self._pace = PicturePace()
 
     async def run(self) -> None:
         """Until the client leaves or the service stops. Raises what ends it."""
@@ -119,6 +122,7 @@ class _Watcher:
                 return
             if self._unacknowledged is not None and _acknowledged(message.get("text")) == self._unacknowledged:
                 self._unacknowledged = None
+                self._pace.acknowledged(time.monotonic())
 
     async def _speak(self) -> None:
         sequence, interval = -1, 1.0 / self._wish.rate
@@ -137,7 +141,7 @@ class _Watcher:
         if self._wish.picture is None or self._unacknowledged is not None or frame in (None, self._shown):
             return
         assert frame is not None
-        jpeg = await self._app.encoder.frame(frame, self._wish.picture)
+        jpeg = await self._fitting(frame, self._wish.picture)
         self._shown, self._unacknowledged = frame, state.sequence
         header = {
             "frame_id": frame.sequence,
@@ -147,7 +151,17 @@ class _Watcher:
             "height": jpeg.height,
         }
         packed = json.dumps(header).encode()
+        self._pace.sent(len(jpeg.data), time.monotonic())
         await self._send(data=struct.pack(">I", len(packed)) + packed + jpeg.data)
+
+    async def _fitting(self, frame: Frame, width: int) -> Jpeg:
+        """As large as the client asked for and its network takes."""
+        width = min(width, frame.width)
+        while True:
+            jpeg = await self._app.encoder.frame(frame, max(1, width // self._pace.shrink))
+            if self._pace.fits(len(jpeg.data)):
+                return jpeg
+            self._pace.smaller()
 
     async def _send(self, *, text: str | None = None, data: bytes | None = None) -> None:
         """Raises TimeoutError when the client has not taken what came before."""
