@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ from service.errors import CameraError, LookoutError, PictureUnreadable, Picture
 from service.frame import Deadline, Rect
 from service.loading import load as load_model
 from service.pipeline.card import Card
-from service.pipeline.classifier import Classifier, Prediction
+from service.pipeline.classifier import Classifier
 from service.pipeline.picture_headers import read_header
 from service.pipeline.pictures import Pixels, read_picture
 from service.settings import Settings
@@ -106,15 +107,23 @@ def run(job: Job, model: Classifier, settings: Settings) -> Iterator[Result]:
     try:
         if job.kind in ("picture", "download"):
             data = _file(Path(job.source)) if job.kind == "picture" else _download(job.source)
-            picture = read_picture(data, max_bytes=MAX_FILE_BYTES, max_pixels=settings.upload.max_pixels)
-            yield Result(shown, _described(model, picture.pixels, region, picture.width, picture.height))
+            yield Result(shown, _looked_at(data, model, settings, region))
         else:
             for source, pixels in _frames(job, shown):
-                yield Result(source, _described(model, pixels, region, pixels.shape[1], pixels.shape[0]))
+                yield Result(source, describe(model, pixels, region, (pixels.shape[1], pixels.shape[0]), 0.0))
     except _IsStream:
         yield from run(Job("camera", job.source), model, settings)
     except LookoutError as error:
         yield Result(shown, error=error)
+
+
+def _looked_at(data: bytes, model: Classifier, settings: Settings, region: Rect) -> dict[str, Any]:
+    started = time.perf_counter()
+    least = 2 * min(model.card.input.width, model.card.input.height)
+    pixels = settings.upload.max_pixels
+    picture = read_picture(data, max_bytes=MAX_FILE_BYTES, max_pixels=pixels, least_side=least)
+    decode_ms = (time.perf_counter() - started) * 1e3
+    return describe(model, picture.pixels, region, (picture.width, picture.height), decode_ms)
 
 
 def _file(path: Path) -> bytes:
@@ -171,28 +180,27 @@ def _frames(job: Job, shown: str) -> Iterator[tuple[str, Pixels]]:
         camera.close()
 
 
-def _described(model: Classifier, pixels: Pixels, region: Rect, width: int, height: int) -> dict[str, Any]:
-    """The object that POST /api/classify answers with."""
+def describe(
+    model: Classifier, pixels: Pixels, region: Rect, size: tuple[int, int], decode_ms: float
+) -> dict[str, Any]:
+    """The object that POST /api/classify answers with. size: width and height of the original."""
     prediction = model.classify(pixels, region)
-    return describe(model, prediction, width, height)
-
-
-def describe(model: Classifier, prediction: Prediction, width: int, height: int) -> dict[str, Any]:
-    """Contract, section 4: top, probabilities, size, timing and model."""
-    labels = sorted(zip(model.card.labels, prediction.probabilities, strict=True), key=lambda pair: -pair[1])
-    timing = prediction.timing
+    pairs = list(zip(model.card.labels, prediction.probabilities, strict=True))
+    timing, seen = prediction.timing, prediction.seen
     return {
-        "top": [{"label": label.name, "title": label.title, "probability": round(share, 6)} for label, share in labels],
-        "probabilities": {
-            label.name: round(share, 6)
-            for label, share in zip(model.card.labels, prediction.probabilities, strict=True)
-        },
-        "width": width,
-        "height": height,
+        "top": [
+            {"label": label.name, "title": label.title, "probability": round(p, 4)}
+            for label, p in sorted(pairs, key=lambda pair: -pair[1])
+        ],
+        "probabilities": {label.name: round(p, 4) for label, p in pairs},
+        "width": size[0],
+        "height": size[1],
+        "seen": {"x": seen.x, "y": seen.y, "width": seen.width, "height": seen.height},
         "timing_ms": {
-            "preprocess": round(timing.preprocess_ms, 3),
-            "inference": round(timing.inference_ms, 3),
-            "postprocess": round(timing.postprocess_ms, 3),
+            "decode": round(decode_ms, 2),
+            "preprocess": round(timing.preprocess_ms, 2),
+            "inference": round(timing.inference_ms, 2),
+            "postprocess": round(timing.postprocess_ms, 2),
         },
         "model": {"name": model.card.name, "version": model.card.version, "precision": model.precision},
     }

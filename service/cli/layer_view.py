@@ -20,15 +20,16 @@ def show(made: LayerTable) -> None:
     rows = table(
         "Layer", "Operator", "Window", "Output", *numbers, right=numbers, folding=("Layer", "Operator", "Window")
     )
+    rows.collapse_padding = True
     for layer in made.layers:
         rows.add_row(
             layer.name,
             layer.operator + ("" if layer.main else " *"),
             window_text(layer),
-            sides(layer.output),
+            sides(layer.output if roomy or not layer.output else layer.output[1:]),
             number(layer.parameters),
             number(layer.multiply_adds),
-            _field(layer),
+            _field(layer) if roomy else _field(layer).partition(" ")[0],
             style=None if layer.main else "dim",
         )
     out.print(rows)
@@ -36,6 +37,8 @@ def show(made: LayerTable) -> None:
     typer.echo(f"In all {made.parameters:,} parameters and {made.multiply_adds:,} multiply-adds.")
     say(f"{made.file}: input {made.input_name} {sides(made.input_shape)}, output {made.output_name}.")
     say("Window: kernel /stride +padding. Field: input pixels that one unit sees /step to its neighbour's.")
+    if not roomy:
+        say("A terminal of 112 columns shows exact figures; --json always does.")
     if not all(layer.main for layer in made.layers):
         say(f"* not needed for {made.output_name}, and not in the totals.")
 

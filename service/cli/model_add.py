@@ -204,7 +204,7 @@ def _normalisation(wishes: Wishes, facts: GraphFacts) -> dict[str, Any]:
         return {name: value for name, value in given.items() if value is not None}
     usual = "zero-to-one" if facts.channels == 1 else "imagenet"
     how = _chosen(
-        None, usual, wishes.ask, f"How were pixels normalised: {', '.join(_NORMALISATIONS)} (0 to 255)?", _NORMALISATIONS
+        None, usual, wishes.ask, f"How were pixels normalised: {', '.join(_NORMALISATIONS)}?", _NORMALISATIONS
     )  # fmt: skip
     if how == "imagenet":
         return {"scale": 1.0, "mean": IMAGENET_MEAN, "std": IMAGENET_STD} if facts.channels == 3 else {

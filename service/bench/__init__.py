@@ -1,0 +1,1 @@
+"""Measurements of this machine, beside the goals that were set."""

@@ -1,0 +1,53 @@
+"""What a measurement is, and how times are taken: side by side, in turns, medians."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+# A round of each in turn, so that whatever else the machine does meets all of them alike.
+ROUND_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the report. met: None where there is no goal, or it does not apply here.
+
+    figures: what was measured, in plain numbers, for the JSON.
+    """
+
+    name: str
+    goal: str
+    measured: str
+    met: bool | None
+    figures: Mapping[str, float | str] = field(default_factory=dict)
+
+
+def in_turns(contestants: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, float]:
+    """Median milliseconds of one call of each. seconds: for each of them, in rounds of a quarter second."""
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for call in contestants.values():
+        for _ in range(3):  # the first calls allocate
+            call()
+    for _ in range(max(1, round(seconds / ROUND_S))):
+        for name, call in contestants.items():
+            until = time.perf_counter() + ROUND_S
+            while time.perf_counter() < until:
+                started = time.perf_counter()
+                call()
+                times[name].append((time.perf_counter() - started) * 1e3)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which that share of all lies, 0..1; NaN of nothing."""
+    if not values:
+        return float("nan")
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def milliseconds(value: float) -> str:
+    return f"{value:.3g} ms" if value < 100 else f"{value:.0f} ms"
