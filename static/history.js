@@ -12,6 +12,8 @@ const DESCRIBE_EVERY_MS = 5000;
 // Longer without a state than this is a hole in what is known, and is shown as one.
 const HOLE_MS = 2600;
 const MOST_STRIPS = 4;
+// Above "certain" there is room for the words of a threshold close to it.
+const HEADROOM = 16;
 
 /** @param {ReturnType<typeof import("./store.js").createStore>} store */
 export function mountHistory(store) {
@@ -88,9 +90,8 @@ function draw(strip, record, now) {
   const look = { line: style.color, soft: style.getPropertyValue("--soft"), faint: style.getPropertyValue("--line") };
   pen.setTransform(scale, 0, 0, scale, 0, 0);
   pen.clearRect(0, 0, width, height);
-  const inset = 4;
   const x = (at) => width - ((now - at) / SPAN_MS) * width;
-  const y = (p) => inset + (1 - p) * (height - 2 * inset);
+  const y = (p) => HEADROOM + (1 - p) * (height - HEADROOM - 2);
   pen.fillStyle = look.faint;
   pen.fillRect(0, height - 1, width, 1);
   const highest = curve(pen, strip, record, { x, y, now, height, look });

@@ -57,6 +57,14 @@ def one_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSer
 
 
 @pytest.fixture
+def own_service(tmp_path: Path) -> Iterator[RunningService]:
+    """A service of the test's own, not yet started. Ask for it before `open_page`, so that the pages close first."""
+    service = RunningService(tmp_path)
+    yield service
+    service.stop()
+
+
+@pytest.fixture
 def service(one_service: RunningService) -> Iterator[RunningService]:
     """The service with a live camera, as a test may expect it and has to leave it."""
     one_service.order("live")
@@ -75,7 +83,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         if not hints:
-            context.add_init_script("localStorage.setItem('lookout.hints', 'done')")
+            context.add_init_script("try { localStorage.setItem('lookout.hints', 'done') } catch {}")
         page = context.new_page()
 
         def complain(text: str) -> None:

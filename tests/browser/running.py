@@ -33,8 +33,7 @@ class RunningService:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
-        self._source = source
-        self._flags = flags
+        self.flags = ["--source", source, *flags]
         self._order = folder / "order"
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +58,7 @@ class RunningService:
 
     def start(self) -> None:
         """Start and wait until it answers."""
-        flags = ["--source", self._source, "--server.port", str(self.port), *self._flags]
+        flags = ["--server.port", str(self.port), *self.flags]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "service", "serve", *flags],

@@ -14,7 +14,7 @@ from service.camera.scripted import End, Fail, Show, Step, Wait
 from service.errors import CameraAbsent, CameraBusy
 
 # The file holds one word of these.
-ORDER_FILE = "LOOKOUT_TEST_ORDER"
+ORDER_FILE = "CAMERA_ORDER_FILE"
 SOURCE = "scripted:tests.browser.scenes:as_told"
 WIDTH, HEIGHT = 640, 480
 

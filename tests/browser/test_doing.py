@@ -123,7 +123,7 @@ def test_what_it_sees_is_laid_over_the_live_picture(service: RunningService, ope
 def test_the_layer_table_fills_in_the_formula(service: RunningService, open_page: OpenPage) -> None:
     page = live_page(service, open_page)
     page.get_by_role("button", name="Layers").click()
-    first = page.locator(".layers tbody tr").first
+    first = page.locator(".layers tbody tr", has_text="Conv").first
     expect(first).to_contain_text("3 × 96 × 96 → 64 × 48 × 48")
     expect(first).to_contain_text("⌊(96 + 2·3 − 7) / 2⌋ + 1 = 48")
     page.keyboard.press("Escape")
@@ -144,18 +144,15 @@ def test_another_model_takes_over_and_the_first_comes_back(service: RunningServi
     expect(panel.get_by_role("status")).to_contain_text("is looking now", timeout=30_000)
 
 
-def test_the_demo_is_offered_and_left_again(tmp_path: Path, open_page: OpenPage) -> None:
-    config = tmp_path / "lookout.toml"
+def test_the_demo_is_offered_and_left_again(own_service: RunningService, open_page: OpenPage) -> None:
+    config = own_service.folder / "lookout.toml"
     config.write_text('[camera]\nsource = "usb:/dev/video99"\n')
-    service = RunningService(tmp_path / "run", "--config", str(config), source="")
-    service.start()
-    try:
-        page = open_page(service.url)
-        wait_for_situation(page, "absent")
-        page.get_by_role("button", name="Show the demo meanwhile").click()
-        wait_for_situation(page, "live", timeout_ms=15_000)
-        expect(page.locator("#chip")).to_have_text("Live demo")
-        page.get_by_role("button", name="Back to the camera").click()
-        wait_for_situation(page, "absent", timeout_ms=15_000)
-    finally:
-        service.stop()
+    own_service.flags = ["--config", str(config)]
+    own_service.start()
+    page = open_page(own_service.url)
+    wait_for_situation(page, "absent")
+    page.get_by_role("button", name="Show the demo meanwhile").click()
+    wait_for_situation(page, "live", timeout_ms=15_000)
+    expect(page.locator("#chip")).to_have_text("Live demo")
+    page.get_by_role("button", name="Back to the camera").click()
+    wait_for_situation(page, "absent", timeout_ms=15_000)

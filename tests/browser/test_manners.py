@@ -198,7 +198,7 @@ def test_light_and_dark_can_be_chosen_and_are_kept(service: RunningService, open
 def test_a_screen_reader_hears_a_changed_answer_once(service: RunningService, open_page: OpenPage) -> None:
     page = open_page(service.url)
     wait_for_situation(page, "live")
-    page.wait_for_function("document.getElementById('announce').textContent !== ''")
+    expect(page.locator("#announce")).not_to_be_empty()
     changes = page.evaluate(
         """async () => {
             let count = 0;
@@ -209,3 +209,11 @@ def test_a_screen_reader_hears_a_changed_answer_once(service: RunningService, op
         }"""
     )
     assert changes <= 1
+
+
+def test_it_works_under_a_sub_path(own_service: RunningService, open_page: OpenPage) -> None:
+    own_service.flags += ["--server.root_path", "/eyes/lookout"]
+    own_service.start()
+    page = open_page(f"{own_service.url}eyes/lookout/")
+    wait_for_situation(page, "live")
+    expect(page.locator("#model form")).to_be_visible()

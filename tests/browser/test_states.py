@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -80,25 +79,21 @@ def test_frames_that_stop_are_covered_by_words_in_time_and_heal(service: Running
     ("order", "headline"), [("absent", "No camera found"), ("busy", "Another program has the camera")]
 )
 def test_no_camera_is_a_page_with_a_reason_and_a_remedy(
-    tmp_path: Path, open_page: OpenPage, order: str, headline: str
+    own_service: RunningService, open_page: OpenPage, order: str, headline: str
 ) -> None:
-    service = RunningService(tmp_path)
-    service.order(order)
-    service.start()
-    try:
-        page = open_page(service.url)
-        wait_for_situation(page, "absent")
-        cover = page.locator("#cover")
-        expect(cover).to_contain_text(headline)
-        expect(cover.locator("code")).to_have_count(1)
-        expect(cover).to_contain_text("Trying again")
-        cover.get_by_role("button", name="Classify a photo instead").click()
-        expect(page.locator("#photo-dialog")).to_be_visible()
-        page.keyboard.press("Escape")
-        service.order("live")
-        wait_for_situation(page, "live", timeout_ms=25_000)
-    finally:
-        service.stop()
+    own_service.order(order)
+    own_service.start()
+    page = open_page(own_service.url)
+    wait_for_situation(page, "absent")
+    cover = page.locator("#cover")
+    expect(cover).to_contain_text(headline)
+    expect(cover.locator("code")).to_have_count(1)
+    expect(cover).to_contain_text("Trying again")
+    cover.get_by_role("button", name="Classify a photo instead").click()
+    expect(page.locator("#photo-dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    own_service.order("live")
+    wait_for_situation(page, "live", timeout_ms=25_000)
 
 
 def test_paused_wipes_the_picture_and_resumes(service: RunningService, open_page: OpenPage) -> None:
@@ -119,31 +114,19 @@ def test_paused_wipes_the_picture_and_resumes(service: RunningService, open_page
     wait_for_situation(page, "live", timeout_ms=15_000)
 
 
-def test_a_film_that_is_over_is_called_so(tmp_path: Path, open_page: OpenPage) -> None:
-    service = RunningService(tmp_path)
-    service.start()
-    try:
-        page = open_page(service.url)
-        wait_for_situation(page, "live")
-        service.order("end")
-        wait_for_situation(page, "ended")
-        expect(page.locator("#cover")).to_contain_text("The film is over")
-    finally:
-        service.stop()
-
-
-@pytest.fixture
-def own_service(tmp_path: Path) -> Iterator[RunningService]:
-    """One to be stopped and killed."""
-    service = RunningService(tmp_path)
-    service.start()
-    yield service
-    service.stop()
+def test_a_film_that_is_over_is_called_so(own_service: RunningService, open_page: OpenPage) -> None:
+    own_service.start()
+    page = open_page(own_service.url)
+    wait_for_situation(page, "live")
+    own_service.order("end")
+    wait_for_situation(page, "ended")
+    expect(page.locator("#cover")).to_contain_text("The film is over")
 
 
 def test_a_lost_connection_is_said_within_three_seconds_and_heals(
     own_service: RunningService, open_page: OpenPage
 ) -> None:
+    own_service.start()
     page = open_page(own_service.url, forgive=LOST)
     wait_for_situation(page, "live")
 
