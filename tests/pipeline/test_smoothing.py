@@ -143,8 +143,8 @@ def test_a_larger_candidate_takes_over_after_the_hold_and_not_before() -> None:
 def test_a_candidate_that_is_only_as_large_does_not_take_over() -> None:
     limits = {"cat": Threshold(0.4, 0.1), "dog": Threshold(0.4, 0.1)}
     smoothing = smoother(limits, window_s=0.0)
-    smoothing.add((0.9, 0.1, 0.0), 100.0)
-    assert smoothing.add((0.5, 0.5, 0.0), 101.9).label == "cat"
+    smoothing.add((0.1, 0.9, 0.0), 100.0)
+    assert smoothing.add((0.5, 0.5, 0.0), 101.9).label == "dog"
 
 
 def test_of_two_that_pass_the_larger_is_the_answer() -> None:
