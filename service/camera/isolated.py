@@ -141,12 +141,14 @@ class IsolatedCamera:
     def _end(self) -> None:
         process, self._process = self._process, None
         shared, self._map = self._map, None
-        if shared is not None:
-            shared.close()
         if process is not None:
             lively = time.monotonic() - self._frame_at < LIVELY_S
             process.end(GRACE_S if lively else 0.0)
             self._log = tuple(process.log)
+        if shared is not None:
+            # An error on its way up may still hold a picture in the memory: it is let go with that error.
+            with contextlib.suppress(BufferError):
+                shared.close()
 
     def _ready(self, process: CameraProcess, deadline: Deadline) -> CameraInfo:
         while True:
@@ -265,6 +267,8 @@ def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
             message = process.line.recv(wire.MAX_MESSAGE)
         except BlockingIOError:
             break
+        except ConnectionResetError:
+            continue  # told once, before the messages that still lie there, when it left our slots unread
         except OSError:
             message = b""
         found.append(message)

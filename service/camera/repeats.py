@@ -30,6 +30,16 @@ class RepeatDetector:
         self._recent: deque[int] = deque(maxlen=MEMORY)
         self._new_at: float | None = None
         self._repeats = 0
+        self._wanted = 0
+
+    def doubt(self) -> None:
+        """It was reopened because it was stuck: the one picture it starts with proves nothing, only a second does."""
+        self._wanted = 2
+
+    @property
+    def doubted(self) -> bool:
+        """Whether what it shows is not to be believed yet."""
+        return self._wanted > 0
 
     def see(self, frame: Frame) -> bool:
         """Look at the next frame; True while the source is stuck.
@@ -42,6 +52,7 @@ class RepeatDetector:
         self._recent.append(mark)
         if not known or self._new_at is None or _nearly_uniform(frame):
             self._new_at, self._repeats = frame.captured_at, 0
+            self._wanted = max(0, self._wanted - 1)
             return False
         self._repeats += 1
         return self._repeats >= LEAST and frame.captured_at - self._new_at >= self._stale_after_s

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from service.camera.address import parse, redact
 from service.camera.convert import turned_size, upright
+from service.camera.ffmpeg import opened
 from service.camera.grabber import Grabber, Taken
 from service.camera.probe import reason
 from service.camera.protocol import CameraInfo, CameraOptions
@@ -20,7 +20,6 @@ from service.frame import Deadline, Frame
 READ_TIMEOUT_S = 5.0  # a stream silent for so long is broken; the caller's deadlines are shorter
 OPEN_SHARE = 0.6  # of the time to open goes to FFmpeg; the rest is for finding out why it failed
 
-_VARIABLE = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 # TCP: over UDP a lost packet smears the picture. The rest keeps FFmpeg from collecting frames before it hands any on.
 _FFMPEG = "rtsp_transport;{transport}|fflags;nobuffer|flags;low_delay|max_delay;200000|analyzeduration;1000000"
 _PTS_WINDOW_S = 3.0
@@ -96,10 +95,10 @@ class StreamCamera:
     def _connected(self, deadline: Deadline) -> cv2.VideoCapture:
         options = self._options
         transport = str(options.controls.get("transport", "tcp"))
-        os.environ.setdefault(_VARIABLE, _FFMPEG.format(transport="udp" if transport == "udp" else "tcp"))
+        low_latency = _FFMPEG.format(transport="udp" if transport == "udp" else "tcp")
         limit = max(1, int(deadline.remaining() * OPEN_SHARE * 1000))
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(READ_TIMEOUT_S * 1000)]
-        capture = cv2.VideoCapture(self._address, cv2.CAP_FFMPEG, limits)
+        capture = opened(self._address, low_latency, limits)
         if not capture.isOpened():
             capture.release()
             raise reason(self._address, deadline)

@@ -58,7 +58,7 @@ class Picture:
     bytes_per_slot: int
 
     def pack(self) -> bytes:
-        rows, columns, channels = (*self.shape, 0, 0)[:3]
+        rows, columns, channels = (*self.shape, 0, 0, 0)[:3]
         return _PICTURE.pack(
             b"P",
             self.slot,

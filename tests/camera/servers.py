@@ -74,11 +74,19 @@ def serving(handle: Handler) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def mjpeg(
-    pixels: NDArray[np.uint8], *, frames: int | None = None, fps: float = 20, then_hang_up: bool = False
+    pixels: NDArray[np.uint8],
+    *,
+    frames: int | None = None,
+    fps: float = 20,
+    then_hang_up: bool = False,
+    locked: bool = False,
 ) -> Iterator[Server]:
-    """An MJPEG camera. After `frames` frames it falls silent, or hangs up."""
+    """An MJPEG camera. After `frames` frames it falls silent, or hangs up. locked: it wants some password."""
 
     def handle(connection: socket.socket, stop: threading.Event) -> None:
+        if locked and b"Authorization: Basic" not in server.requests[-1]:
+            connection.sendall(b'HTTP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic realm="cam"\r\n\r\n')
+            return
         connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")
         picture, sent = part(pixels), 0
         while (frames is None or sent < frames) and not stop.wait(1 / fps):

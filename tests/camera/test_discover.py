@@ -75,7 +75,7 @@ def test_an_interpreter_that_is_not_there_is_a_reason() -> None:
 def test_auto_prefers_this_interpreter_and_falls_back_to_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def answer(python: str, deadline: Deadline, *, cameras: bool = False) -> Probe:
+    def answer(python: str, _: Deadline) -> Probe:
         asked.append(python)
         return Probe("" if python == interpreters.SYSTEM_PYTHON else "no")
 
@@ -187,5 +187,5 @@ def test_auto_passes_over_a_camera_that_does_not_open(monkeypatch: pytest.Monkey
 
 def test_auto_tells_the_cameras_own_errors_when_none_opens(monkeypatch: pytest.MonkeyPatch) -> None:
     two_cameras(monkeypatch, "scripted:tests.camera.scripts:nothing")
-    with pytest.raises(CameraBusy, match="Another program holds it.*cannot be loaded"):
+    with pytest.raises(CameraBusy, match=r"Another program holds it.*cannot be loaded"):
         create("auto", CameraOptions(), isolated=False).open(Deadline.after(5))

@@ -366,7 +366,7 @@ def test_the_thread_that_opened_may_end(opened: Opener) -> None:
 
 def test_respawns_leave_no_descriptor_no_process_and_no_memory_file(opened: Opener) -> None:
     """LOOKOUT_RESPAWNS=1000 for the long run; each way of ending takes its turn."""
-    rounds = int(os.environ.get("LOOKOUT_RESPAWNS", "60"))
+    rounds = int(os.environ.get("LOOKOUT_RESPAWNS", "45"))
     camera = opened("still")
     camera.read(Deadline.after(5))
     me = psutil.Process()

@@ -98,7 +98,12 @@ def test_an_unknown_host_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_name_server_that_does_not_answer_is_said_by_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
-    monkeypatch.setattr(probe.socket, "getaddrinfo", lambda *_, **__: release.wait(10))
+
+    def never(*_: object, **__: object) -> None:
+        release.wait(10)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(probe.socket, "getaddrinfo", never)
     begun = time.monotonic()
     error = reason("rtsp://camera.local/x", Deadline.after(0.6))
     release.set()

@@ -7,9 +7,10 @@ import signal
 import time
 from collections.abc import Iterator
 
+import cv2
 import pytest
 
-from service.camera import create
+from service.camera import create, ffmpeg
 from service.camera.protocol import Camera, CameraOptions
 from service.camera.streams import ArrivalClock
 from service.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
@@ -105,14 +106,37 @@ def test_credentials_appear_in_no_error_log_or_repr(
 
 
 def test_frames_and_info_of_a_stream_with_a_password_do_not_show_it() -> None:
-    with servers.mjpeg(card("red")) as server:
+    with servers.mjpeg(card("red"), locked=True) as server:
         camera = create(f"http://admin:{PASSWORD}@127.0.0.1:{server.port}/video", OPTIONS, isolated=False)
         camera.open(Deadline.after(5))
         frame = camera.read(Deadline.after(2))
         camera.close()
-        assert any(b"Authorization: Basic" in request for request in server.requests)
     assert frame.source == f"http://127.0.0.1:{server.port}/video"
     assert PASSWORD not in repr(camera.info) + repr(camera)
+
+
+def test_what_makes_a_stream_quick_is_not_left_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would make video files unreadable."""
+    seen = []
+    real = cv2.VideoCapture
+
+    def look(*arguments: object) -> cv2.VideoCapture:
+        seen.append(os.environ.get("OPENCV_FFMPEG_CAPTURE_OPTIONS", ""))
+        return real(*arguments)  # type: ignore[call-overload,no-any-return]
+
+    monkeypatch.setattr(ffmpeg.cv2, "VideoCapture", look)
+    for transport, set_by_user in (("udp", ""), ("tcp", ""), ("tcp", "rtsp_transport;http")):
+        if set_by_user:
+            monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", set_by_user)
+        address = f"rtsp://127.0.0.1:{servers.free_port()}/x"
+        with pytest.raises(CameraError):
+            create(address, CameraOptions(controls={"transport": transport}), isolated=False).open(Deadline.after(5))
+        assert os.environ.get("OPENCV_FFMPEG_CAPTURE_OPTIONS", "") == set_by_user
+    assert [options.partition("|")[0] for options in seen] == [
+        "rtsp_transport;udp",
+        "rtsp_transport;tcp",
+        "rtsp_transport;http",
+    ]
 
 
 @pytest.fixture(scope="module")
