@@ -14,7 +14,7 @@ done
 export BUILDAH_ISOLATION=chroot
 base=$(sed -n 's/^FROM \([^ ]*\).*/docker.io\/library\/\1/p' Dockerfile | head -1)
 suite=${base##*-}
-tag=localhost/lookout:test
+tag=localhost/lookout:test-$$
 work=$(mktemp -d)
 server=
 container=
