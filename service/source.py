@@ -15,14 +15,12 @@ from service.frame import Deadline, Frame
 from service.meters import RateMeter
 from service.settings import CameraSettings
 from service.state import CameraState, CameraStatus, Fault
-from service.supervisor import Supervisor
+from service.supervisor import OPEN_DEADLINE_S, Supervisor
 
 log = logging.getLogger(__name__)
 
 MakeCamera = Callable[[str, CameraOptions], Camera]
 
-# A stream may take two seconds to negotiate, a Pi camera one to start; beyond this nothing will come of it.
-OPEN_DEADLINE_S = 10.0
 # Commands wait at most this long while a camera is silent.
 READ_SLICE_S = 0.1
 # A first frame may take as long as the slowest exposure and the longest distance between key frames.
@@ -113,9 +111,10 @@ class Source:
             camera.close()
 
     def _open(self) -> None:
+        began = time.monotonic()
         try:
             self._camera = self._make_camera(self._settings.source, options_of(self._settings))
-            self._camera.open(Deadline.after(OPEN_DEADLINE_S))
+            self._camera.open(Deadline.after(self._supervisor.open_within_s))
         except EndOfSource:
             self._end()
             return
@@ -123,10 +122,13 @@ class Source:
             self._lose(error)
             return
         info = self._camera.info
-        self._supervisor.opened(time.monotonic() + max(0.0, FIRST_FRAME_S - self._supervisor.overdue_s))
+        now = time.monotonic()
+        self._supervisor.opened(now + max(0.0, FIRST_FRAME_S - self._supervisor.overdue_s), now - began)
         self._last_sequence = None
-        if self._state.fault is None or self._state.fault.code != CameraRepeats.code:
-            self._repeats.reset()  # a stuck camera has to show something new before it is believed again
+        if self._state.fault is not None and self._state.fault.code == CameraRepeats.code:
+            self._repeats.doubt()
+        else:
+            self._repeats.reset()
         self._state = replace(
             self._state, name=info.name, width=info.width, height=info.height, live=info.live, notes=info.notes
         )
@@ -151,10 +153,15 @@ class Source:
         return self._accept(frame)
 
     def _accept(self, frame: Frame) -> Frame | None:
-        if self._watch_repeats and self._repeats.see(frame):
-            self._lose(_REPEATS)
-            return None
         now = time.monotonic()
+        if self._watch_repeats:
+            stuck = self._repeats.see(frame)
+            if self._repeats.doubted:
+                stuck = self._supervisor.is_overdue(now)
+            if stuck:
+                self._lose(_REPEATS)
+            if stuck or self._repeats.doubted:
+                return None
         self._interrupted = False
         self._supervisor.frame(now)
         self._rate.tick(now)

@@ -10,6 +10,12 @@ Step = Literal["open", "read", "wait"]
 PAUSES_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 # After this long without a failure the next one starts again with the shortest pause.
 HEALTHY_S = 60.0
+# A stream may take two seconds to negotiate, a Pi camera one to start; beyond this nothing will come of it.
+OPEN_DEADLINE_S = 10.0
+# A source that opened before is given so many times as long as it took then. One that hangs while it is opened would
+# otherwise hide for the whole deadline that it could be opened again.
+OPEN_MARGIN = 3.0
+LEAST_OPEN_S = 2.0
 
 
 class Supervisor:
@@ -27,6 +33,8 @@ class Supervisor:
         self._rung = 0  # of PAUSES_S, for the next failure
         self._heard_at = now
         self._healthy_since: float | None = None
+        self._usual_open_s: float | None = None
+        self._hung = 0  # attempts to open that failed since one succeeded
 
     def due(self, now: float) -> Step:
         """What the worker should do now."""
@@ -39,9 +47,18 @@ class Supervisor:
         """When the next try to open is made; None while the source is open."""
         return None if self._open else self._try_at
 
-    def opened(self, now: float) -> None:
-        """The source is open; its first frame is due within `overdue_s`."""
-        self._open, self._heard_at = True, now
+    @property
+    def open_within_s(self) -> float:
+        """How long an attempt to open may take: little at first where little was enough before, doubled each time."""
+        if self._usual_open_s is None:
+            return OPEN_DEADLINE_S
+        return min(OPEN_DEADLINE_S, max(LEAST_OPEN_S, OPEN_MARGIN * self._usual_open_s) * 2.0**self._hung)
+
+    def opened(self, now: float, took_s: float | None = None) -> None:
+        """The source is open, after `took_s` seconds; its first frame is due within `overdue_s`."""
+        self._open, self._heard_at, self._hung = True, now, 0
+        if took_s is not None:
+            self._usual_open_s = took_s
 
     def frame(self, now: float) -> None:
         """A frame was accepted."""
@@ -59,10 +76,12 @@ class Supervisor:
         """Opening or reading failed, or the source is overdue: the worker has closed it."""
         if self._open:
             self.restarts += 1
+        else:
+            self._hung = min(self._hung + 1, len(PAUSES_S))
         rung = max(self._rung, 0 if self._healthy_since is not None else 1)
         self._try_at = now + PAUSES_S[min(rung, len(PAUSES_S) - 1)]
         self._open, self._healthy_since, self._rung = False, None, rung + 1
 
     def closed(self, now: float) -> None:
         """Closed on purpose (a pause, another source): open at the next opportunity, with a clean slate."""
-        self._open, self._healthy_since, self._rung, self._try_at = False, None, 0, now
+        self._open, self._healthy_since, self._rung, self._try_at, self._hung = False, None, 0, now, 0
