@@ -15,7 +15,7 @@ from service.frame import Deadline, Frame
 from service.meters import RateMeter
 from service.settings import CameraSettings
 from service.state import CameraState, CameraStatus, Fault
-from service.supervisor import OPEN_DEADLINE_S, Supervisor
+from service.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 

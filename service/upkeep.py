@@ -12,8 +12,8 @@ from service.engine import Engine
 from service.errors import LookoutError
 from service.hub import Hub
 from service.loading import Learnt
-from service.source import OPEN_DEADLINE_S
 from service.state import view
+from service.supervisor import OPEN_DEADLINE_S
 from service.system.monitor import INTERVAL_S, SystemMonitor
 from service.system.sd_notify import Notifier
 from service.tuning import Candidate, choose, measure_apart

@@ -15,7 +15,7 @@ from service import __version__
 from service.api.context import Provided
 from service.api.problems import NotReady, errors
 from service.api.schemas import About, Healthy, Licence, Ready
-from service.source import OPEN_DEADLINE_S
+from service.supervisor import OPEN_DEADLINE_S
 
 router = APIRouter(tags=["health"])
 

@@ -1,4 +1,4 @@
-"""A scripted camera steered from outside: the file named by FAULTS_CONTROL says what it does from one frame to the next.
+"""A scripted camera steered from outside: the file named by FAULTS_CONTROL says what it does, frame by frame.
 
 ok: a new picture each time. hang: sleeps in native code, again and again; hang_once: once. silent: delivers nothing.
 repeat: the same picture for ever. corrupt: a frame of impossible shape; corrupt_once: one of them. crash: aborts,
