@@ -120,7 +120,8 @@ class StreamCamera:
 
     def _take(self, capture: cv2.VideoCapture) -> Taken | None:
         if not capture.grab():
-            raise CameraSilent(f"The stream {self._shown} ended or fell silent.", "It is opened again.")
+            # Not CameraSilent: nothing will come of this connection any more, so nobody should wait for it.
+            raise CameraError(f"The stream {self._shown} ended or fell silent.", "It is opened again.")
         now = time.monotonic()
         got, picture = capture.retrieve()
         if not got or picture is None:
