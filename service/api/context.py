@@ -18,6 +18,7 @@ from service.api.uploads import Uploads
 from service.api.viewers import Viewers
 from service.control import Control
 from service.engine import Engine
+from service.errors import TooBusy
 from service.hub import Hub
 from service.state import State, StateView, view
 from service.tokens import TokenStore
@@ -26,11 +27,40 @@ T = TypeVar("T")
 
 # Within this many seconds all watchers of one state get the same text: fifty of them ask at the same moment.
 _SAME_TEXT_S = 0.01
+# People press buttons; more than this waiting at once is no person.
+_WAITING = 16
+
+
+class Helpers:
+    """Threads for what blocks, with a bound on what waits for them."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._pool = ThreadPoolExecutor(threads, name)
+        self._room = threads + _WAITING
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Raises TooBusy. Work that has begun ends, even if whoever asked for it leaves."""
+        if self._room <= 0:
+            raise TooBusy("Too many changes are asked for at once.", "Try again in a moment.")
+        self._room -= 1
+        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        future.add_done_callback(self._done)
+        return await asyncio.shield(future)
+
+    def _done(self, _: object) -> None:
+        self._room += 1
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(slots=True)
 class Services:
-    """One application's parts. `changes` is the one thread on which settings are changed and files are read."""
+    """One application's parts.
+
+    changes: for what the worker has to do first, which may take seconds; several, so that a second swap of models
+    is told that one is under way. files: for what is read from disk.
+    """
 
     engine: Engine
     hub: Hub
@@ -40,7 +70,8 @@ class Services:
     uploads: Uploads
     viewers: Viewers = field(default_factory=Viewers)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    changes: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "changes"))
+    changes: Helpers = field(default_factory=lambda: Helpers(4, "changes"))
+    files: Helpers = field(default_factory=lambda: Helpers(1, "files"))
     _told: tuple[State, float, str] | None = None
 
     def view(self, state: State | None = None) -> StateView:
@@ -55,10 +86,6 @@ class Services:
             self._told = (state, now, text)
         return self._told[2]
 
-    async def on_changes_thread(self, work: Callable[[], T]) -> T:
-        """Run what blocks (files, the worker's answer) beside the loop; such things happen one after the other."""
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self.changes, work))
-
     async def pause(self, seconds: float) -> None:
         """Sleep, but not longer than the service lives."""
         if seconds > 0 and not self.stopping.is_set():
@@ -71,7 +98,8 @@ class Services:
     def close(self) -> None:
         self.encoder.close()
         self.uploads.close()
-        self.changes.shutdown(wait=False, cancel_futures=True)
+        self.changes.close()
+        self.files.close()
 
 
 def services(connection: HTTPConnection) -> Services:

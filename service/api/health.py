@@ -15,6 +15,7 @@ from service import __version__
 from service.api.context import Provided
 from service.api.problems import NotReady, errors
 from service.api.schemas import About, Healthy, Licence, Ready
+from service.errors import TooBusy
 from service.supervisor import OPEN_DEADLINE_S
 
 router = APIRouter(tags=["health"])
@@ -76,11 +77,11 @@ async def readyz(app: Provided) -> JSONResponse:
     operation_id="get_about",
     summary="What runs here",
     response_model=About,
-    responses=errors(),
+    responses=errors(TooBusy),
 )
 async def about(app: Provided) -> JSONResponse:
     """Versions, the platform, who is watching, and whose work this builds on."""
-    licences = await app.on_changes_thread(_licences)
+    licences = await app.files.run(_licences)
     told = About(
         version=__version__,
         python=platform.python_version(),

@@ -39,11 +39,11 @@ _MAX_LAYERS_BYTES = 16 * 2**20
     operation_id="list_models",
     summary="The installed models",
     response_model=Models,
-    responses=errors(),
+    responses=errors(TooBusy),
 )
 async def list_models(app: Provided) -> JSONResponse:
     """The cards of all models that can be used, and the names of those that cannot, with the reason."""
-    found = await app.on_changes_thread(lambda: _all(app.engine.catalogue))
+    found = await app.files.run(lambda: _all(app.engine.catalogue))
     return JSONResponse(found.model_dump(mode="json"))
 
 
@@ -52,11 +52,11 @@ async def list_models(app: Provided) -> JSONResponse:
     operation_id="get_model",
     summary="A model's card",
     response_model=dict[str, Any],
-    responses=errors(UnknownModel, ModelRejected, RequestInvalid),
+    responses=errors(UnknownModel, ModelRejected, RequestInvalid, TooBusy),
 )
 async def get_model(name: str, app: Provided) -> JSONResponse:
     """What is known of a model: labels, input, thresholds, files, metrics, licence."""
-    return JSONResponse(_told(await app.on_changes_thread(lambda: app.engine.catalogue.card(name))))
+    return JSONResponse(_told(await app.files.run(lambda: app.engine.catalogue.card(name))))
 
 
 @router.get(
@@ -64,11 +64,11 @@ async def get_model(name: str, app: Provided) -> JSONResponse:
     operation_id="get_layers",
     summary="A model's layer table",
     response_model=dict[str, Any],
-    responses=errors(UnknownModel, ModelRejected, RequestInvalid),
+    responses=errors(UnknownModel, ModelRejected, RequestInvalid, TooBusy),
 )
 async def get_layers(name: str, app: Provided) -> JSONResponse:
     """Each layer's sizes, receptive field, parameters and multiply-adds, with the numbers of the size formula."""
-    return JSONResponse(await app.on_changes_thread(lambda: _layers(app.engine.catalogue.card(name))))
+    return JSONResponse(await app.files.run(lambda: _layers(app.engine.catalogue.card(name))))
 
 
 @router.put(
@@ -95,7 +95,7 @@ async def use_model(choice: ModelChoice, app: Provided) -> JSONResponse:
         raise RequestInvalid("The body names neither a model nor a precision.", 'Send {"name": "…"}.')
     if "name" in patch:
         patch.setdefault("precision", "auto")
-    await app.on_changes_thread(lambda: app.control.patch({"model": patch}))
+    await app.changes.run(lambda: app.control.patch({"model": patch}))
     return JSONResponse(app.view()["model"])
 
 

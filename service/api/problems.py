@@ -150,9 +150,9 @@ def install(app: FastAPI) -> None:
     async def unexpected(_: Request, error: Exception) -> Response:
         # The server logs the traceback; strangers learn nothing of our insides.
         del error
-        return respond(
-            LookoutError("Lookout made a mistake; its log says more.", "Try again, and report it if it stays.")
-        )
+        mistake = LookoutError("Lookout made a mistake; its log says more.", "Try again, and report it if it stays.")
+        # This answer is made outside of the middleware that adds them.
+        return respond(mistake, {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"})
 
     app.add_exception_handler(LookoutError, known)
     app.add_exception_handler(RequestValidationError, invalid)

@@ -70,7 +70,7 @@ async def get_settings(app: Provided) -> JSONResponse:
 )
 async def change_settings(patch: Patch, app: Provided) -> JSONResponse:
     """Checked whole, applied whole, and kept over restarts. On any error nothing has changed."""
-    return _answer(await app.on_changes_thread(lambda: app.control.patch(patch)))
+    return _answer(await app.changes.run(lambda: app.control.patch(patch)))
 
 
 @router.put(
@@ -82,7 +82,7 @@ async def change_settings(patch: Patch, app: Provided) -> JSONResponse:
 )
 async def pause(paused: Annotated[StrictBool, Body(examples=[True])], app: Provided) -> JSONResponse:
     """The body is `true` or `false`. A paused camera is closed, its light goes out; this survives restarts."""
-    await app.on_changes_thread(lambda: app.control.pause(paused))
+    await app.changes.run(lambda: app.control.pause(paused))
     return JSONResponse({"paused": paused})
 
 

@@ -1,0 +1,374 @@
+"""Who gets in: tokens, logins, names and origins; and what every answer says about itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from service.api.guards import check_host, host_names, is_loopback
+from service.errors import Forbidden
+from tests.api.conftest import RED, Service, StartService, plain, wait_until
+from tests.api.pictures_made import encoded
+
+OPEN = ["healthz", "readyz", "login"]
+CLOSED = [
+    ("GET", "api/state"),
+    ("GET", "api/live.sse"),
+    ("GET", "api/snapshot.jpg"),
+    ("GET", "api/stream.mjpg"),
+    ("GET", "api/models"),
+    ("GET", "api/settings"),
+    ("GET", "api/about"),
+    ("GET", "api/docs"),
+    ("GET", "openapi.json"),
+    ("GET", "static/main.js"),
+    ("GET", "nothing"),
+    ("POST", "api/classify"),
+    ("PATCH", "api/settings"),
+    ("PUT", "api/paused"),
+    ("PUT", "api/model"),
+    ("POST", "api/logout"),
+]
+
+
+@pytest.fixture
+def guarded(start: StartService) -> tuple[Service, str]:
+    service = start()
+    _, token = service.tokens.create("test")
+    return service, token
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_on_the_machine_itself_it_is_open_until_somebody_makes_a_token(start: StartService) -> None:
+    service = start()
+    with service.client() as client:
+        assert client.get("api/state").status_code == 200
+        service.tokens.create("test")
+        assert client.get("api/state").status_code == 401
+
+
+def test_auth_none_is_open_though_there_is_a_token(start: StartService) -> None:
+    service = start({"server.auth": "none"})
+    service.tokens.create("test")
+    with service.client() as client:
+        assert client.get("api/state").status_code == 200
+
+
+def test_reachable_from_outside_it_never_opens_by_itself(start: StartService) -> None:
+    service = start({"server.host": "0.0.0.0"})
+    with service.client() as client:
+        assert client.get("api/state").status_code == 401
+
+
+def test_without_a_token_only_the_door_and_the_pulse_answer(guarded: tuple[Service, str]) -> None:
+    service, _ = guarded
+    with service.client() as client:
+        for path in OPEN:
+            assert client.get(path).status_code == 200, path
+        for method, path in CLOSED:
+            response = client.request(method, path)
+            assert response.status_code == 401, path
+            assert response.json()["code"] == "not_authorised"
+            assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
+def test_a_token_opens(guarded: tuple[Service, str], scheme: str) -> None:
+    service, token = guarded
+    with service.client() as client:
+        assert client.get("api/state", headers={"Authorization": f"{scheme} {token}"}).status_code == 200
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer wrong", "Basic dXNlcjpwYXNz", "", "Bearer \xff"])
+def test_anything_else_does_not(guarded: tuple[Service, str], header: str) -> None:
+    service, _ = guarded
+    with service.client() as client:
+        assert client.get("api/state", headers={"Authorization": header.encode("latin-1")}).status_code == 401
+
+
+def test_a_token_in_the_address_counts_for_nothing(guarded: tuple[Service, str]) -> None:
+    service, token = guarded
+    with service.client() as client:
+        assert client.get("api/state", params={"token": token, "access_token": token}).status_code == 401
+
+
+def test_a_person_without_a_token_sees_the_door_with_everything_on_it(guarded: tuple[Service, str]) -> None:
+    service, _ = guarded
+    with service.client() as client:
+        page = client.get("")
+        assert page.status_code == 401
+        assert page.headers["content-type"].startswith("text/html")
+        assert page.headers["cache-control"] == "no-store"
+        assert 'id="token"' in page.text
+        for name in ("login.js", "style.css", "theme.js", "icon.svg", "api.js", "words.js", "texts.js", "dom.js"):
+            assert client.get(f"static/{name}").status_code == 200, name
+
+
+def log_in(client: httpx.Client, token: str) -> httpx.Response:
+    return client.post("api/login", json={"token": token})
+
+
+def test_the_door_trades_a_token_for_a_cookie(guarded: tuple[Service, str]) -> None:
+    service, token = guarded
+    with service.client() as client:
+        assert log_in(client, "wrong").status_code == 401
+        assert not client.cookies
+        response = log_in(client, f" {token} ")
+        assert response.status_code == 200
+        assert response.json()["name"] == "test"
+        cookie = response.headers["set-cookie"]
+        assert cookie.startswith(f"lookout_{service.port}=")
+        for word in ("HttpOnly", "SameSite=lax", "Path=/", "Max-Age=7776000"):
+            assert word in cookie
+        assert "Secure" not in cookie
+        assert token not in cookie
+        assert client.get("api/state").status_code == 200
+        assert client.get("").status_code == 200
+        assert client.post("api/logout").status_code == 204
+        assert client.get("api/state").status_code == 401
+
+
+def test_behind_tls_the_cookie_is_for_tls_alone(guarded: tuple[Service, str]) -> None:
+    service, token = guarded
+    with service.client(headers={"X-Forwarded-Proto": "https"}) as client:
+        assert "Secure" in log_in(client, token).headers["set-cookie"]
+
+
+def test_a_login_outlives_a_restart_and_ends_when_the_token_is_revoked(start: StartService) -> None:
+    service = start({"server.port": str(_free_port())})
+    made, token = service.tokens.create("test")
+    with service.client() as client:
+        log_in(client, token)
+        assert client.get("api/state").status_code == 200
+        service.stop()
+        service.start()
+        assert client.get("api/state").status_code == 200
+        service.tokens.revoke(made.id)
+        service.tokens.create("another, so that it is not open to all")
+        assert client.get("api/state").status_code == 401
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"token": 3}', b'{"token": "x", "more": 1}', b"\xff", b"{"])
+def test_a_login_of_another_form_is_refused(guarded: tuple[Service, str], body: bytes) -> None:
+    service, _ = guarded
+    with service.client() as client:
+        response = client.post("api/login", content=body, headers={"Content-Type": "application/json"})
+        assert (response.status_code, response.json()["code"]) == (422, "request_invalid")
+
+
+def test_the_token_is_never_repeated_nor_logged(guarded: tuple[Service, str], caplog: pytest.LogCaptureFixture) -> None:
+    service, token = guarded
+    caplog.set_level(logging.DEBUG)
+    with service.client() as client:
+        answers = [
+            log_in(client, token),
+            client.post("api/login", json={"token": token, "x": 1}),
+            client.get("api/state", headers=bearer(token)),
+        ]
+    assert all(token not in answer.text for answer in answers)
+    assert token not in "".join(record.getMessage() for record in caplog.records if record.name != "httpcore.http11")
+
+
+def test_a_token_revoked_while_watching_ends_the_stream(guarded: tuple[Service, str]) -> None:
+    service, token = guarded
+    made = service.tokens.tokens()[0]
+    wait_until(lambda: service.hub.latest().frame is not None)
+    with service.client(headers=bearer(token)) as client, client.stream("GET", "api/stream.mjpg") as response:
+        found = response.iter_raw()
+        next(found)
+        service.tokens.revoke(made.id)
+        service.tokens.create("another")
+        for _ in found:
+            pass
+
+
+# --- WebSockets --------------------------------------------------------------------------------------------------
+
+
+async def _refusal(service: Service, **more: Any) -> tuple[dict[str, Any], int | None]:
+    async with connect(f"ws://127.0.0.1:{service.port}/api/live", **more) as connection:
+        problem = json.loads(await asyncio.wait_for(connection.recv(), 5))
+        with pytest.raises(ConnectionClosed):
+            await asyncio.wait_for(connection.recv(), 5)
+        return problem, connection.close_code
+
+
+async def test_a_socket_without_a_token_is_told_and_closed(guarded: tuple[Service, str]) -> None:
+    problem, close_code = await _refusal(guarded[0])
+    assert (problem["code"], close_code) == ("not_authorised", 4401)
+
+
+async def test_a_socket_of_a_foreign_page_is_told_and_closed(guarded: tuple[Service, str]) -> None:
+    service, token = guarded
+    problem, close_code = await _refusal(service, origin="https://evil.example", additional_headers=bearer(token))
+    assert (problem["code"], close_code) == ("forbidden", 4403)
+
+
+async def test_a_socket_with_a_token_or_a_cookie_gets_states_until_it_is_revoked(guarded: tuple[Service, str]) -> None:
+    service, token = guarded
+    made = service.tokens.tokens()[0]
+    cookie = f"lookout_{service.port}={service.tokens.open_session(made)}"
+    own = f"http://127.0.0.1:{service.port}"
+    for headers in (bearer(token), {"Cookie": cookie}):
+        async with connect(
+            f"ws://127.0.0.1:{service.port}/api/live", origin=own, additional_headers=headers
+        ) as socket_:
+            assert json.loads(await socket_.recv())["type"] == "state"
+    async with connect(f"ws://127.0.0.1:{service.port}/api/live", additional_headers=bearer(token)) as socket_:
+        await socket_.recv()
+        service.tokens.revoke(made.id)
+        with contextlib.suppress(ConnectionClosed):
+            async with asyncio.timeout(5):
+                async for _ in socket_:
+                    pass
+        assert socket_.close_code == 4401
+
+
+# --- names and origins -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8642", "[::1]:80", "192.168.7.7", "LOCALHOST."])
+def test_addresses_and_own_names_are_answered(host: str) -> None:
+    check_host(host, host_names([]))
+    check_host(socket.gethostname(), host_names([]))
+    check_host(f"{socket.gethostname().partition('.')[0]}.local:1", host_names([]))
+
+
+@pytest.mark.parametrize("host", ["evil.example", "", "localhost.evil.example", "127.0.0.1.evil.example", "[evil]"])
+def test_other_names_are_not(host: str) -> None:
+    with pytest.raises(Forbidden):
+        check_host(host, host_names(["cam.example"]))
+
+
+def test_listed_names_are_answered() -> None:
+    check_host("Cam.Example:443", host_names(["cam.example"]))
+    check_host("anything", host_names(["*"]))
+
+
+def test_what_only_this_machine_can_reach() -> None:
+    assert [host for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "pi") if not is_loopback(host)] == [
+        "0.0.0.0",
+        "pi",
+    ]
+
+
+@pytest.mark.parametrize("path", ["api/state", "", "healthz", "static/main.js", "api/login"])
+def test_a_rebound_name_gets_nothing(client: httpx.Client, path: str) -> None:
+    response = client.get(path, headers={"Host": "rebound.evil.example"})
+    assert (response.status_code, response.json()["code"]) == (403, "forbidden")
+
+
+def test_a_rebound_page_cannot_pass_for_a_proxy(client: httpx.Client) -> None:
+    headers = {"Host": "rebound.evil.example", "X-Forwarded-Host": "localhost"}
+    assert client.get("api/state", headers=headers).status_code == 403
+
+
+WRITES = [("PUT", "api/paused", b"false"), ("PATCH", "api/settings", b"{}"), ("POST", "api/classify", None)]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost.evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+@pytest.mark.parametrize(("method", "path", "body"), WRITES)
+def test_a_foreign_page_writes_nothing(
+    client: httpx.Client, method: str, path: str, body: bytes | None, headers: dict[str, str]
+) -> None:
+    response = client.request(method, path, content=body, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (403, "forbidden")
+
+
+@pytest.mark.parametrize(("method", "path", "body"), WRITES)
+def test_scripts_and_the_own_page_write(
+    shared: Service, client: httpx.Client, method: str, path: str, body: bytes | None
+) -> None:
+    content = body if body is not None else encoded(plain(RED), ".png")
+    own = {"Origin": f"http://127.0.0.1:{shared.port}", "Sec-Fetch-Site": "same-origin"}
+    for headers in ({}, own, {"Sec-Fetch-Site": "none"}):
+        headers = {"Content-Type": "application/json", **headers}
+        assert client.request(method, path, content=content, headers=headers).status_code == 200
+
+
+def test_reading_needs_no_origin_of_ours_but_other_pages_cannot_see_the_answer(client: httpx.Client) -> None:
+    response = client.get("api/state", headers={"Origin": "https://evil.example"})
+    assert response.status_code == 200
+    assert "access-control-allow-origin" not in response.headers
+
+
+def test_a_listed_page_may_write_and_read(start: StartService) -> None:
+    page = "https://home.example"
+    service = start({"server.allowed_origins": page})
+    with service.client(headers={"Origin": page}) as client:
+        asked = client.options("api/paused", headers={"Access-Control-Request-Method": "PUT"})
+        assert asked.headers["access-control-allow-origin"] == page
+        response = client.put("api/paused", json=False)
+        assert response.status_code == 200
+        assert response.headers["access-control-allow-origin"] == page
+        other = client.put("api/paused", json=False, headers={"Origin": "https://evil.example"})
+        assert other.status_code == 403
+
+
+def test_a_trusted_proxy_says_by_which_name_it_was_called(start: StartService) -> None:
+    service = start({"server.allowed_hosts": "cam.example"})
+    forwarded = {"X-Forwarded-Host": "cam.example", "X-Forwarded-For": "203.0.113.9", "Origin": "https://cam.example"}
+    with service.client() as client:
+        assert client.put("api/paused", json=False, headers=forwarded).status_code == 200
+        unknown = {**forwarded, "X-Forwarded-Host": "other.example", "Origin": "https://other.example"}
+        assert client.put("api/paused", json=False, headers=unknown).status_code == 403
+
+
+def test_a_stranger_is_no_proxy(start: StartService) -> None:
+    service = start({"server.allowed_hosts": "cam.example", "server.trusted_proxies": "192.0.2.1"})
+    forwarded = {"X-Forwarded-Host": "cam.example", "Origin": "https://cam.example"}
+    with service.client() as client:
+        assert client.put("api/paused", json=False, headers=forwarded).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["", "api/state", "static/main.js", "nothing", "api/snapshot.jpg?width=1"])
+def test_every_answer_carries_its_guards(client: httpx.Client, path: str) -> None:
+    headers = client.get(path).headers
+    policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["frame-ancestors"] == "'self'"
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "server" not in headers
+
+
+def test_listed_sites_may_embed_the_dashboard(start: StartService) -> None:
+    service = start({"server.allowed_frames": "https://home.example"})
+    with service.client() as client:
+        assert "frame-ancestors 'self' https://home.example" in client.get("").headers["content-security-policy"]
+
+
+def test_a_damaged_token_file_lets_nobody_in_and_says_so(guarded: tuple[Service, str]) -> None:
+    service, token = guarded
+    (service.folder / "tokens.json").write_text("{")
+    with service.client(headers=bearer(token)) as client:
+        response = client.get("api/state")
+    assert (response.status_code, response.json()["code"]) == (507, "state_folder_unusable")

@@ -1,0 +1,295 @@
+"""Pictures handed in: right answers for good ones, one sentence for bad ones, and the service stays up."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+
+from service.api import uploads
+from service.api.schemas import Classified
+from tests.api.conftest import GREEN, GREY, RED, Service, StartService, plain, wait_until
+from tests.api.pictures_made import encoded, jpeg, png_claiming, quarters, with_exif, zip_archive
+
+
+def code(response: httpx.Response) -> tuple[int, str]:
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["status"] == response.status_code
+    assert problem["detail"].endswith(".")
+    return response.status_code, problem["code"]
+
+
+@pytest.mark.parametrize(("color", "label"), [(RED, "cat"), (GREEN, "dog"), (GREY, "neither")])
+@pytest.mark.parametrize("extension", [".jpg", ".png", ".webp", ".bmp", ".tiff", ".gif"])
+def test_a_picture_gets_its_answer(
+    client: httpx.Client, extension: str, color: tuple[int, int, int], label: str
+) -> None:
+    answer = client.post("api/classify", content=encoded(plain(color, 160, 120), extension)).json()
+    Classified.model_validate(answer)
+    assert answer["top"][0]["label"] == label
+    assert answer["probabilities"][label] == answer["top"][0]["probability"] > 0.8
+    assert abs(sum(answer["probabilities"].values()) - 1) < 0.001
+    assert (answer["width"], answer["height"]) == (160, 120)
+    assert answer["model"] == {"name": "colours", "version": "1", "precision": "int8"}
+    assert answer["seen"] == {"x": 0.125, "y": 0, "width": 0.75, "height": 1}
+    assert set(answer["timing_ms"]) == {"decode", "preprocess", "inference", "postprocess"}
+    assert "embedding" not in answer
+    assert "explanation" not in answer
+
+
+def test_the_size_told_is_the_originals_whatever_was_decoded(client: httpx.Client) -> None:
+    answer = client.post("api/classify", content=jpeg(2000, 1500)).json()
+    assert (answer["width"], answer["height"]) == (2000, 1500)
+
+
+def test_a_picture_held_sideways_is_seen_upright(client: httpx.Client) -> None:
+    upright = np.full((300, 200, 3), 128, np.uint8)
+    upright[:100] = RED  # above the centre square, so cut away once the picture stands upright
+    sideways = np.rot90(upright, 1)
+    answer = client.post("api/classify", content=with_exif(encoded(np.ascontiguousarray(sideways), ".jpg"), 6)).json()
+    assert (answer["width"], answer["height"]) == (200, 300)
+    assert answer["seen"]["width"] == 1
+    assert answer["seen"]["height"] < 1
+
+
+def test_only_as_many_labels_as_asked_for(client: httpx.Client) -> None:
+    answer = client.post("api/classify?top=1", content=encoded(quarters(), ".png")).json()
+    assert len(answer["top"]) == 1
+    assert len(answer["probabilities"]) == 3
+
+
+def test_an_embedding_on_request(client: httpx.Client) -> None:
+    answer = client.post("api/classify?embedding=true", content=encoded(plain(RED), ".png")).json()
+    assert answer["embedding"] == [255, 0, 0]
+
+
+def test_an_explanation_shows_where_the_label_is(client: httpx.Client) -> None:
+    pixels = plain(GREY, 128, 128)
+    pixels[:64, :64] = RED
+    pixels[64:, 64:] = (0, 0, 192)
+    answer = client.post("api/classify?explain=true", content=encoded(pixels, ".png")).json()
+    explanation = answer["explanation"]
+    assert explanation["label"] == answer["top"][0]["label"] == "cat"
+    assert explanation["cells"] == 4
+    head, _, data = explanation["png"].partition(",")
+    assert head == "data:image/png;base64"
+    cells = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert cells is not None
+    assert cells.tolist() == [[255, 128], [128, 192]]
+
+
+def test_several_pictures_come_back_in_their_order(client: httpx.Client) -> None:
+    files = [
+        ("pictures", (f"{index}.png", encoded(plain(color), ".png"), "image/png"))
+        for index, color in enumerate((RED, GREEN, GREY, RED))
+    ]
+    answers = client.post("api/classify", files=files, data={"note": "ignored"}).json()
+    assert [answer["top"][0]["label"] for answer in answers] == ["cat", "dog", "neither", "cat"]
+
+
+def test_one_picture_in_a_form_is_a_list_of_one(client: httpx.Client) -> None:
+    answers = client.post("api/classify", files={"file": ("a.png", encoded(plain(RED), ".png"))}).json()
+    assert [answer["top"][0]["label"] for answer in answers] == ["cat"]
+
+
+def test_a_bad_picture_among_several_is_named(client: httpx.Client) -> None:
+    files = [("p", ("good.png", encoded(plain(RED), ".png"))), ("p", ("bad.jpg", jpeg()[:500]))]
+    response = client.post("api/classify", files=files)
+    assert code(response) == (422, "picture_unreadable")
+    assert response.json()["detail"].startswith("bad.jpg: ")
+
+
+BAD = {
+    "a truncated JPEG": (jpeg()[:-3000], 422, "picture_unreadable"),
+    "a JPEG cut in its header": (jpeg()[:100], 422, "picture_unreadable"),
+    "20,000 x 20,000": (png_claiming(20_000, 20_000), 413, "picture_too_large"),
+    "a zip": (zip_archive(), 415, "picture_unsupported"),
+    "an empty body": (b"", 415, "picture_unsupported"),
+    "a text": (b"I am a cat.", 415, "picture_unsupported"),
+    "an SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "picture_unsupported"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_gets_one_sentence_and_the_service_stays_up(client: httpx.Client, what: str) -> None:
+    data, status, expected = BAD[what]
+    response = client.post("api/classify", content=data, headers={"Content-Type": "image/jpeg"})
+    assert code(response) == (status, expected)
+    assert client.post("api/classify", content=encoded(plain(RED), ".png")).status_code == 200
+    assert client.get("healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Content-Type": "multipart/form-data"}, b"x"),
+        ({"Content-Type": "multipart/form-data; boundary=b"}, b"no parts"),
+        ({"Content-Type": "multipart/form-data; boundary=b"}, b"--b--\r\n"),
+        (
+            {"Content-Type": "multipart/form-data; boundary=b"},
+            b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\ntext\r\n--b--\r\n',
+        ),
+    ],
+)
+def test_a_form_without_a_picture_is_refused(client: httpx.Client, headers: dict[str, str], body: bytes) -> None:
+    assert code(client.post("api/classify", content=body, headers=headers)) == (422, "request_invalid")
+
+
+@pytest.mark.parametrize("query", ["top=0", "top=x", "explain=maybe", "top=101"])
+def test_wrong_parameters_are_named(client: httpx.Client, query: str) -> None:
+    response = client.post(f"api/classify?{query}", content=encoded(plain(RED), ".png"))
+    assert code(response) == (422, "request_invalid")
+    assert query.partition("=")[0] in response.json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["others", "nonesuch", "../colours"])
+def test_only_the_model_in_use_can_be_asked(client: httpx.Client, name: str) -> None:
+    picture = encoded(plain(RED), ".png")
+    assert code(client.post("api/classify", params={"model": name}, content=picture)) == (404, "unknown_model")
+    assert client.post("api/classify?model=colours", content=picture).status_code == 200
+
+
+def test_too_many_bytes_are_refused_when_they_are_announced(start: StartService) -> None:
+    service = start({"upload.max_bytes": "20000"})
+    with socket.create_connection(("127.0.0.1", service.port), 5) as connection:
+        connection.sendall(b"POST /api/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20001\r\n\r\n")
+        assert b"413" in connection.recv(4096)  # and no body was waited for
+
+
+def test_too_many_bytes_are_refused_while_they_stream_in(start: StartService) -> None:
+    service = start({"upload.max_bytes": "20000"})
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(1000):
+            yield bytes(1000)
+
+    with service.client() as client:
+        assert client.post("api/classify", content=iter([jpeg(64, 48)])).status_code == 200
+        try:
+            response = client.post("api/classify", content=endless())
+        except httpx.TransportError:  # the answer came while the client still wrote
+            pass
+        else:
+            assert code(response) == (413, "picture_too_large")
+        assert client.get("healthz").status_code == 200
+    assert service.services.uploads._free._value == 2
+
+
+def test_pixels_beyond_the_limit_are_refused(start: StartService) -> None:
+    service = start({"upload.max_pixels": "10000"})
+    with service.client() as client:
+        assert client.post("api/classify", content=encoded(plain(RED, 100, 100), ".png")).status_code == 200
+        response = client.post("api/classify", content=encoded(plain(RED, 101, 100), ".png"))
+    assert code(response) == (413, "picture_too_large")
+
+
+class _Held:
+    """Holds classifications back until it is let go."""
+
+    def __init__(self, service: Service) -> None:
+        self.go, self.inside = threading.Event(), 0
+        original = service.engine.classify
+
+        def slow(*args, **more):
+            self.inside += 1
+            assert self.go.wait(20)
+            return original(*args, **more)
+
+        service.engine.classify = slow  # type: ignore[method-assign]
+
+
+def test_beyond_the_pool_some_wait_and_the_rest_come_back_later(
+    start: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "MOST_WAITING", 2)
+    monkeypatch.setattr(uploads, "WAIT_S", 1.0)
+    service = start({"upload.max_concurrent": "2"})
+    held, picture = _Held(service), encoded(plain(RED), ".png")
+
+    def post(_: int) -> httpx.Response:
+        with service.client() as client:
+            return client.post("api/classify", content=picture)
+
+    with ThreadPoolExecutor(8) as pool:
+        first = [pool.submit(post, index) for index in range(2)]
+        wait_until(lambda: held.inside == 2)
+        waiting = [pool.submit(post, index) for index in range(2)]
+        wait_until(lambda: service.services.uploads._waiting == 2)
+        started = time.monotonic()
+        refused = [post(index) for index in range(3)]
+        assert time.monotonic() - started < 0.9  # at once, not after the wait
+        for response in refused:
+            assert code(response) == (429, "too_busy")
+            assert int(response.headers["retry-after"]) > 0
+        late = [future.result() for future in waiting]
+        assert [code(response) for response in late] == [(429, "too_busy")] * 2
+        held.go.set()
+        assert [future.result().status_code for future in first] == [200, 200]
+        assert post(0).status_code == 200
+
+
+def test_whoever_waits_gets_the_next_free_place(start: StartService) -> None:
+    service = start({"upload.max_concurrent": "1"})
+    held, picture = _Held(service), encoded(plain(RED), ".png")
+
+    def post() -> int:
+        with service.client() as client:
+            return client.post("api/classify", content=picture).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(post)
+        wait_until(lambda: held.inside == 1)
+        second = pool.submit(post)
+        wait_until(lambda: service.services.uploads._waiting == 1)
+        held.go.set()
+        assert (first.result(), second.result()) == (200, 200)
+
+
+def test_the_body_of_whoever_waits_is_not_read(start: StartService) -> None:
+    service = start({"upload.max_concurrent": "1"})
+    held = _Held(service)
+    with ThreadPoolExecutor(1) as pool, service.client() as client:
+        first = pool.submit(client.post, "api/classify", content=encoded(plain(RED), ".png"))
+        wait_until(lambda: held.inside == 1)
+        with socket.create_connection(("127.0.0.1", service.port), 5) as connection:
+            connection.sendall(
+                b"POST /api/classify HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
+            )
+            connection.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                connection.recv(100)  # not even asked to send it
+            held.go.set()
+            connection.settimeout(5)
+            assert connection.recv(100).startswith(b"HTTP/1.1 100")
+        assert first.result().status_code == 200
+    wait_until(lambda: not service.services.uploads._free.locked())  # though the sender left half-way
+
+
+def test_a_body_that_trickles_in_loses_its_place(start: StartService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "CHUNK_S", 0.2)
+    service = start()
+    with socket.create_connection(("127.0.0.1", service.port), 5) as connection:
+        connection.sendall(b"POST /api/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
+        answer = connection.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 408")
+
+
+def test_without_a_running_model_the_reason_is_told(start: StartService) -> None:
+    service = start({"model.name": "misfit"})
+    with service.client() as client:
+        response = client.post("api/classify", content=encoded(plain(RED), ".png"))
+        assert code(response) == (422, "model_rejected")
+        assert "3 values" in response.json()["detail"]
+        assert code(client.get("readyz")) == (503, "not_ready")
+        assert client.get("healthz").status_code == 200
+        assert client.get("api/state").json()["status"] == "failed"

@@ -1,0 +1,137 @@
+"""Every error is a problem with a stable code, and the description of the API says so, with an example each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from service.api.problems import Problem
+from tests.api.conftest import Service, StartService, wait_until
+
+CODES = {
+    "picture_too_large": 413,
+    "picture_unsupported": 415,
+    "picture_unreadable": 422,
+    "too_busy": 429,
+    "no_frame": 503,
+    "unknown_model": 404,
+    "model_rejected": 422,
+    "model_busy": 409,
+    "not_authorised": 401,
+    "setting_invalid": 422,
+}
+
+
+@pytest.fixture(scope="module")
+def description(shared: Service) -> dict[str, Any]:
+    with shared.client() as client:
+        return client.get("openapi.json").json()
+
+
+def operations(description: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, methods in description["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_what_is_not_there_is_a_problem(client: httpx.Client) -> None:
+    response = client.get("api/nothing")
+    problem = Problem.model_validate(response.json())
+    assert response.headers["content-type"] == "application/problem+json"
+    assert (response.status_code, problem.status, problem.code) == (404, 404, "not_found")
+    assert problem.type == "urn:lookout:problem:not_found"
+    assert problem.remedy
+
+
+def test_a_wrong_method_is_a_problem_that_names_the_right_one(client: httpx.Client) -> None:
+    response = client.delete("api/state")
+    assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
+    assert response.headers["allow"] == "GET"
+
+
+def test_a_mistake_of_ours_tells_nothing_of_our_insides(start: StartService, caplog: pytest.LogCaptureFixture) -> None:
+    service = start()
+
+    def broken(*_: object) -> None:
+        raise ValueError("/secret/path")
+
+    service.hub.latest = broken  # type: ignore[method-assign, assignment]
+    with service.client() as client:
+        response = client.get("api/state")
+    del service.hub.latest
+    assert response.status_code == 500
+    assert Problem.model_validate(response.json()).code == "error"
+    assert "secret" not in response.text
+    assert response.headers["x-content-type-options"] == "nosniff"
+    wait_until(lambda: any(record.exc_info for record in caplog.records))  # the log says what happened
+
+
+def test_every_promised_code_is_described_with_an_example(description: dict[str, Any]) -> None:
+    found: dict[str, int] = {}
+    for name, operation in operations(description):
+        for status, answer in operation["responses"].items():
+            for content in [c for kind, c in answer.get("content", {}).items() if kind == "application/problem+json"]:
+                assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+                for key, example in content["examples"].items():
+                    problem = Problem.model_validate(example["value"])
+                    assert (problem.code, problem.status) == (key, int(status)), name
+                    assert problem.detail
+                    found[key] = problem.status
+    assert {code: found.get(code) for code in CODES} == CODES
+
+
+def test_every_operation_has_a_name_a_summary_and_a_good_answer(description: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _, operation in operations(description)]
+    assert len(set(names)) == len(names)
+    for name, operation in operations(description):
+        assert operation["summary"], name
+        assert operation["tags"], name
+        assert any(status.startswith("2") for status in operation["responses"]), name
+        assert "401" in operation["responses"], name
+        assert "HTTPValidationError" not in str(operation), name
+
+
+def test_the_contract_is_described_in_full(description: dict[str, Any]) -> None:
+    expected = {
+        "GET /api/state", "GET /api/live.sse", "GET /api/snapshot.jpg", "GET /api/stream.mjpg", "POST /api/classify",
+        "GET /api/models", "GET /api/models/{name}", "GET /api/models/{name}/layers", "PUT /api/model",
+        "GET /api/settings", "PATCH /api/settings", "PUT /api/paused", "GET /healthz", "GET /readyz",
+        "GET /api/about", "POST /api/login", "POST /api/logout",
+    }  # fmt: skip
+    assert {name for name, _ in operations(description)} == expected
+
+
+def test_the_list_for_people_names_every_operation_and_loads_nothing_from_elsewhere(
+    client: httpx.Client, description: dict[str, Any]
+) -> None:
+    page = client.get("api/docs").text
+    for name, _ in operations(description):
+        assert f"<code>{name}</code>" in page
+    assert "http://" not in page
+    assert "https://" not in page
+    assert client.get("docs").status_code == client.get("redoc").status_code == 404
+
+
+def test_about_names_what_runs_and_whose_work_it_is(client: httpx.Client) -> None:
+    told = client.get("api/about").json()
+    assert told["version"]
+    assert told["onnxruntime"][0].isdigit()
+    licences = {part["name"]: part["licence"] for part in told["licences"]}
+    assert all(licence not in ("", "unknown") for licence in licences.values()), licences
+
+
+def test_static_files_are_asked_for_again_and_not_sent_again(client: httpx.Client) -> None:
+    for path in ("", "static/main.js"):
+        first = client.get(path)
+        assert first.headers["cache-control"] == "no-cache"
+        again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("path", ["static/../service/tokens.py", "static/%2e%2e/pyproject.toml", "static//etc/passwd"])
+def test_nothing_beside_the_static_files_is_served(client: httpx.Client, path: str) -> None:
+    assert client.get(path).status_code == 404

@@ -1,0 +1,257 @@
+"""Settings and models while the service runs: checked whole, applied whole, kept, and told."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service import loading
+from service.settings_keys import all_keys
+from tests.api.conftest import StartService, wait_until
+
+
+def code(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["code"]
+
+
+def test_every_setting_is_told_with_all_that_is_known_of_it(client: httpx.Client) -> None:
+    told = client.get("api/settings").json()
+    assert set(told["keys"]) == set(all_keys())
+    assert told["settings"]["model"]["name"] == "colours"
+    assert told["keys"]["model.name"]["source"] == "file"
+    assert told["keys"]["model.name"]["changeable"] is True
+    assert told["keys"]["answer.max_rate"]["source"] == "default"
+    fixed = told["keys"]["server.port"]
+    assert fixed["changeable"] is False
+    assert "server.port" in fixed["reason"]
+    assert told["keys"]["camera.fps"]["reason"].count("--camera.fps") == 1
+
+
+def test_passwords_of_a_stream_are_not_shown(start: StartService) -> None:
+    service = start({"camera.source": "rtsp://user:secret@127.0.0.1:1/x"})
+    with service.client() as client:
+        told = client.get("api/settings")
+        assert "secret" not in told.text
+        assert told.json()["settings"]["camera"]["source"] == "rtsp://…@127.0.0.1:1/x"
+        assert told.json()["keys"]["camera.source"]["value"] == "rtsp://…@127.0.0.1:1/x"
+        assert "secret" not in client.get("api/state").text
+
+
+def test_a_patch_is_applied_told_and_kept_over_a_restart(start: StartService) -> None:
+    service = start()
+    region = {"x": 0.25, "y": 0.25, "width": 0.5, "height": 0.5}
+    with service.client() as client:
+        answer = client.patch("api/settings", json={"answer": {"region": region, "max_rate": 5}}).json()
+        assert answer["settings"]["answer"]["max_rate"] == 5
+        assert answer["keys"]["answer.max_rate"]["source"] == "override"
+        assert service.state()["region"]["asked"] == region
+    service.stop()
+    service.start()
+    with service.client() as client:
+        assert client.get("api/settings").json()["settings"]["answer"]["region"] == region
+        client.patch("api/settings", json={"answer": {"region": None, "max_rate": None}})
+        assert service.state()["region"]["asked"] == {"x": 0, "y": 0, "width": 1, "height": 1}
+
+
+@pytest.mark.parametrize(
+    ("patch", "expected"),
+    [
+        ({"answer": {"max_rate": -1}}, (422, "setting_invalid")),
+        ({"answer": {"max_rate": "fast"}}, (422, "setting_invalid")),
+        ({"answer": {"max_rte": 1}}, (422, "setting_invalid")),
+        ({"nonsense": 1}, (422, "setting_invalid")),
+        ({"answer": 3}, (422, "setting_invalid")),
+        ({"answer": {"region": {"x": 0.9, "width": 0.5}}}, (422, "setting_invalid")),
+        ({"camera": {"stale_after_s": 0.2, "flip": "both"}, "answer": {"max_rate": 1}}, (422, "setting_invalid")),
+        ({"server": {"port": 1}}, (409, "setting_fixed")),
+        ({"upload": {"max_bytes": 2000}}, (409, "setting_fixed")),
+        ({"camera": {"fps": 5}}, (409, "setting_fixed")),
+        ({"model": {"name": "nonesuch"}}, (404, "unknown_model")),
+        ({"model": {"name": "misfit"}, "answer": {"max_rate": 3}}, (422, "model_rejected")),
+        ({"model": {"precision": "fp64"}}, (404, "unknown_model")),
+    ],
+)
+def test_a_bad_patch_changes_nothing_at_all(
+    client: httpx.Client, patch: dict[str, Any], expected: tuple[int, str]
+) -> None:
+    before = client.get("api/settings").json()
+    assert code(client.patch("api/settings", json=patch)) == expected
+    assert client.get("api/settings").json() == before
+    assert client.get("api/state").json()["status"] == "ok"
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"3", b"{", b'"text"', b"\xff\xfe", b"[" * 50_000])
+def test_a_patch_of_another_form_is_refused(client: httpx.Client, body: bytes) -> None:
+    response = client.patch("api/settings", content=body, headers={"Content-Type": "application/json"})
+    assert code(response) == (422, "request_invalid")
+
+
+def test_numbers_that_are_none_are_refused(client: httpx.Client) -> None:
+    for number in (b"NaN", b"Infinity", b"1e999"):
+        body = b'{"answer": {"window_s": ' + number + b"}}"
+        response = client.patch("api/settings", content=body, headers={"Content-Type": "application/json"})
+        assert response.status_code == 422, number
+
+
+def test_a_body_without_end_is_cut_off(client: httpx.Client) -> None:
+    response = client.patch("api/settings", content=b" " * 70_000, headers={"Content-Type": "application/json"})
+    assert code(response) == (413, "request_too_large")
+    assert code(client.put("api/paused", content=iter([b" " * 40_000] * 3))) == (413, "request_too_large")
+
+
+def test_a_state_folder_that_cannot_be_written_keeps_the_old_settings(start: StartService) -> None:
+    service = start()
+    (service.folder / "overrides.toml").mkdir()
+    with service.client() as client:
+        response = client.patch("api/settings", json={"answer": {"max_rate": 5}})
+        assert code(response) == (507, "state_folder_unusable")
+        assert client.get("api/settings").json()["settings"]["answer"]["max_rate"] == 10
+
+
+def test_a_pause_closes_the_camera_and_outlives_a_restart(start: StartService) -> None:
+    service = start()
+    wait_until(lambda: service.state()["status"] == "ok")
+    with service.client() as client:
+        assert client.put("api/paused", json=True).json() == {"paused": True}
+        assert service.state()["status"] == "paused"
+        assert service.camera._closed.is_set()
+    service.stop()
+    service.start()
+    assert service.state()["status"] == "paused"
+    with service.client() as client:
+        assert client.put("api/paused", json=False).json() == {"paused": False}
+    wait_until(lambda: service.state()["status"] == "ok")
+
+
+@pytest.mark.parametrize("body", [b"", b"1", b'"true"', b"null", b"{}", b"yes"])
+def test_a_pause_is_true_or_false(client: httpx.Client, body: bytes) -> None:
+    response = client.put("api/paused", content=body, headers={"Content-Type": "application/json"})
+    assert code(response) == (422, "request_invalid")
+
+
+# --- models --------------------------------------------------------------------------------------------------------
+
+
+def test_all_usable_models_are_listed_and_the_others_named(client: httpx.Client) -> None:
+    told = client.get("api/models").json()
+    names = [card["name"] for card in told["models"]]
+    assert {"colours", "others", "misfit"} <= set(names)
+    assert "damaged" not in names
+    assert [broken["name"] for broken in told["broken"]] == ["damaged"]
+    assert told["broken"][0]["reason"]
+
+
+def test_a_card_and_its_layers(client: httpx.Client) -> None:
+    card = client.get("api/models/colours").json()
+    assert [label["name"] for label in card["labels"]] == ["cat", "dog", "neither"]
+    assert card["schema"] == 1
+    assert client.get("api/models/colours/layers").json()["totals"] == {"parameters": 12, "multiply_adds": 9}
+
+
+@pytest.mark.parametrize("path", ["nonesuch", "nonesuch/layers", "..", "%2e%2e", "stale-layers/layers", "%00"])
+def test_what_is_not_there_is_not_found(client: httpx.Client, path: str) -> None:
+    response = client.get(f"api/models/{path}")
+    assert response.status_code == 404
+
+
+def test_a_damaged_card_is_said(client: httpx.Client) -> None:
+    assert code(client.get("api/models/damaged")) == (422, "model_rejected")
+
+
+def test_another_model_is_used_and_kept(start: StartService) -> None:
+    service = start()
+    with service.client() as client:
+        answer = client.put("api/model", json={"name": "others", "precision": "fp32"}).json()
+        assert (answer["name"], answer["precision"]) == ("others", "fp32")
+        assert service.state()["model"]["name"] == "others"
+        assert client.put("api/model", json={"precision": "int8"}).json()["precision"] == "int8"
+        assert client.put("api/model", json={"name": "others"}).json()["precision"] == "int8"  # auto again
+        assert client.get("api/settings").json()["settings"]["model"]["precision"] == "auto"
+    service.stop()
+    service.start()
+    assert service.state()["model"]["name"] == "others"
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ({"name": "nonesuch"}, (404, "unknown_model")),
+        ({"name": "misfit"}, (422, "model_rejected")),
+        ({"name": "text"}, (422, "model_rejected")),
+        ({"name": "damaged"}, (422, "model_rejected")),
+        ({"name": "../colours"}, (422, "setting_invalid")),
+        ({"precision": "fp64"}, (404, "unknown_model")),
+        ({}, (422, "request_invalid")),
+        ({"name": 3}, (422, "request_invalid")),
+        ({"name": "colours", "threads": 1}, (422, "request_invalid")),
+    ],
+)
+def test_a_bad_model_changes_nothing(client: httpx.Client, choice: dict[str, Any], expected: tuple[int, str]) -> None:
+    assert code(client.put("api/model", json=choice)) == expected
+    state = client.get("api/state").json()
+    assert (state["model"]["name"], state["status"]) == ("colours", "ok")
+
+
+def test_a_model_named_by_a_flag_stays(start: StartService) -> None:
+    service = start({"model.name": "others"})
+    with service.client() as client:
+        response = client.put("api/model", json={"name": "colours"})
+    assert code(response) == (409, "setting_fixed")
+    assert "--model.name" in response.json()["detail"]
+
+
+def test_one_swap_at_a_time(start: StartService, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = start()
+    loads, go, original = threading.Event(), threading.Event(), loading.load
+
+    def slow(*args: Any) -> Any:
+        loads.set()
+        assert go.wait(10)
+        return original(*args)
+
+    monkeypatch.setattr(loading, "load", slow)
+
+    def swap(name: str) -> httpx.Response:
+        with service.client() as client:
+            return client.put("api/model", json={"name": name})
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(swap, "others")
+        assert loads.wait(10)
+        assert code(swap("colours")) == (409, "model_busy")
+        go.set()
+        assert first.result().json()["name"] == "others"
+
+
+def test_pages_and_health_answer_while_a_model_loads(start: StartService, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = start()
+    go, original = threading.Event(), loading.load
+
+    def slow(*args: Any) -> Any:
+        assert go.wait(10)
+        return original(*args)
+
+    monkeypatch.setattr(loading, "load", slow)
+    with ThreadPoolExecutor(1) as pool, service.client() as client:
+        swap = pool.submit(lambda: httpx.put(f"{service.url}api/model", json={"name": "others"}, timeout=15))
+        for path in ("", "healthz", "api/state", "static/main.js", "api/models", "api/about"):
+            assert client.get(path).status_code == 200, path
+        go.set()
+        assert swap.result().status_code == 200
+
+
+def test_a_folder_dropped_in_is_found_at_once(start: StartService, tmp_path: Path) -> None:
+    from tests.api.models_made import write_model
+
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    write_model(folder, "colours")
+    service = start({"model.folder": str(folder)})
+    write_model(folder, "newcomer")
+    with service.client() as client:
+        assert client.put("api/model", json={"name": "newcomer"}).status_code == 200
