@@ -25,8 +25,7 @@ class Catalogue:
 
     def names(self) -> list[str]:
         """Names of all models that have a card, sound or not."""
-        found = {path.name for folder in self._folders for path in folder.glob("*") if _has_card(path)}
-        return sorted(found)
+        return sorted({path.name for folder in self._folders for path in _inside(folder) if _has_card(path)})
 
     def folder(self, name: str) -> Path:
         """Raises UnknownModel."""
@@ -42,8 +41,16 @@ class Catalogue:
         return load_card(self.folder(name))
 
 
+def _inside(folder: Path) -> list[Path]:
+    """What lies in it; nothing where we may not look."""
+    try:
+        return list(folder.glob("*"))
+    except OSError:
+        return []
+
+
 def _has_card(folder: Path) -> bool:
     try:
         return (folder / CARD_FILE).is_file()
-    except OSError:  # a folder we may not look into
+    except OSError:
         return False

@@ -270,7 +270,8 @@ def test_a_graph_that_answers_with_no_number_is_refused(tmp_path: Path) -> None:
         helper.make_node("Sub", ["means", "means"], ["zero"]),
         helper.make_node("Div", ["zero", "zero"], ["logits"]),
     ]
-    assert "what it tells are no numbers" in refusal_of(tmp_path, ends_in(nodes, [1, 3]), outputs=LOGITS_ALONE)
+    detail = refusal_of(tmp_path, ends_in(nodes, [1, 3]), outputs=LOGITS_ALONE)
+    assert detail.endswith('"colours" does not fit its card: what it tells are no numbers.')
 
 
 def test_probabilities_that_are_none_are_refused(tmp_path: Path) -> None:
