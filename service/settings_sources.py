@@ -364,5 +364,7 @@ def _contradiction(message: str, origins: Mapping[str, Origin]) -> SettingInvali
 def _shown(value: Any) -> str:
     if value is None:
         return "none"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 80 else text[:77] + "…"

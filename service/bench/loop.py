@@ -7,6 +7,7 @@ import logging
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ FEW_PICTURES, LARGE = 4, 640 * 480
 FIRST_S = 30.0
 MOST_SHARE = {"fp32": 0.08, "int8": 0.15}
 LEAST_RATE = 0.97
+# A source that never lets the network wait, and still leaves it its core.
+FASTER = 1.5
 
 
 def measure_loop(model: str, precisions: tuple[str, ...], seconds: float) -> list[Row]:
@@ -119,11 +122,15 @@ def _kept_up(model: str, precision: str, seconds: float) -> Row:
     """With the camera in its own process, as the service has it, and faster than the network."""
     alone = _run(model, precision, {}, lambda _address, _options: _AtOnce(640, 480), seconds)
     expected = 1e3 / sum(alone.medians_ms())
-    rate = _run(model, precision, {}, isolated_camera, seconds).per_second()
+
+    def faster(address: str, options: CameraOptions) -> Camera:
+        return isolated_camera(address, replace(options, fps=FASTER * expected))
+
+    rate = _run(model, precision, {}, faster, seconds).per_second()
     share = rate / expected
     measured = f"{share:.1%} ({rate:.0f} of {expected:.0f} a second)"
     figures = {"share": share, "rate": rate, "expected": expected}
-    return Row(f"rate with a faster source, {precision}", "97 % or more", measured, share >= LEAST_RATE, figures)
+    return Row(f"rate with a faster source, {precision}", "97% or more", measured, share >= LEAST_RATE, figures)
 
 
 def fast_pictures() -> list[Step]:

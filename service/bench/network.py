@@ -78,7 +78,7 @@ def _rate(time_ms: float, work: int, peak: float) -> Row:
     share = rate / peak
     measured = f"{share:.0%} ({rate / 1e9:.0f} of {peak / 1e9:.0f} GFLOP/s)"
     figures = {"share": share, "gflops": rate / 1e9, "peak_gflops": peak / 1e9}
-    return Row("arithmetic of fp32", "60 % of NumPy's peak or more", measured, share >= 0.6, figures)
+    return Row("arithmetic of fp32", "60% of NumPy's peak or more", measured, share >= 0.6, figures)
 
 
 def _beside(times: dict[str, float], others: dict[str, Run], notes: list[str]) -> list[Row]:

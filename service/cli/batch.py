@@ -145,6 +145,11 @@ def _download(address: str) -> bytes:
                 raise _IsStream
             data: bytes = answer.read(MAX_FILE_BYTES + 1)
             return data
+    except urllib.error.HTTPError as error:
+        with error:
+            raise PictureUnreadable(
+                f"The address answers {error.code} ({error.reason}).", "Open it in a browser to see."
+            ) from error
     except (urllib.error.URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise PictureUnreadable(f"The address does not deliver a picture: {reason}.", "Check the address.") from error

@@ -81,4 +81,6 @@ def default_text(key: Key) -> str:
     """The default for people, empty where there is none worth saying."""
     if key.value in (None, [], {}) or key.is_table:
         return ""
+    if isinstance(key.value, float):
+        return f"{key.value:g}"
     return ",".join(key.value) if isinstance(key.value, list) else f"{key.value}"

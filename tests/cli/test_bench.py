@@ -1,0 +1,90 @@
+"""`lookout bench`: the way it measures, on made-up work; the figures themselves are nobody's test."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.bench import network, report
+from service.bench.measure import Row, in_turns, percentile
+from service.bench.peers import plain_graph
+from service.catalogue import Catalogue
+from service.settings import Settings
+from tests.cli.conftest import Run
+
+
+def test_contestants_take_turns_and_are_told_apart() -> None:
+    order: list[str] = []
+
+    def work(name: str, seconds: float) -> None:
+        order.append(name)
+        time.sleep(seconds)
+
+    times = in_turns({"slow": lambda: work("slow", 0.02), "fast": lambda: work("fast", 0.005)}, 0.5)
+    assert times["slow"] > 2 * times["fast"]
+    changes = sum(a != b for a, b in itertools.pairwise(order))
+    assert changes >= 4
+
+
+def test_percentiles() -> None:
+    assert percentile(range(101), 0.99) == 99
+    assert np.isnan(percentile([], 0.5))
+
+
+def test_peers_get_the_same_network(tmp_path: Path) -> None:
+    import onnxruntime
+
+    card = Catalogue.of(Settings()).card("cat-dog-resnet18")
+    path, name, answer = plain_graph(card, tmp_path / "plain.onnx")
+    pixels = np.random.default_rng(0).integers(0, 256, card.input.shape, np.uint8)
+    whole = onnxruntime.InferenceSession(str(card.path("fp32")), providers=["CPUExecutionProvider"])
+    plain = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    planes = ((pixels.astype(np.float32) - card.input.mean) / card.input.std).transpose(0, 3, 1, 2).astype(np.float32)
+    expected = whole.run(["logits"], {"pixels": pixels})[0]
+    assert np.allclose(plain.run([answer], {name: planes})[0], expected, atol=1e-3)
+
+
+def test_the_network_is_measured_beside_its_goals() -> None:
+    rows = network.measure_network(Catalogue.of(Settings()).card("cat-dog-resnet18"), 0.05)
+    names = [row.name for row in rows]
+    assert {"session fp32", "session int8", "int8 against fp32", "arithmetic of fp32"} <= set(names)
+    assert "fp32 against OpenCV DNN" in names
+    assert all(row.measured for row in rows)
+
+
+def test_the_report_names_machine_and_misses(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    rows = [Row("a", "1 s", "2 s", False, {"s": 2.0}), Row("b", "1 s", "0.5 s", True), Row("c", "", "3", None)]
+    monkeypatch.setattr(report, "_measurements", lambda *_: {"loop": lambda: rows})
+    report.run_and_print(quick=True, only="loop", model="cat-dog-resnet18", as_json=False, save=tmp_path / "b.json")
+    shown = capsys.readouterr()
+    assert "missed" in shown.out
+    assert "onnxruntime" in shown.out
+    assert "1 of 2 goals met." in shown.err
+    saved = json.loads((tmp_path / "b.json").read_text())
+    assert saved["rows"][0] == {"name": "a", "goal": "1 s", "measured": "2 s", "met": False, "s": 2.0}
+    assert saved["machine"]
+
+
+def test_an_unknown_measurement_is_named(lookout: Run) -> None:
+    done = lookout("bench", "--only", "speed")
+    assert done.returncode == 3
+    assert "network, loop, live" in done.stderr
+
+
+def test_the_service_is_measured_alive(tmp_path: Path) -> None:
+    from service.bench.live import running
+
+    with running(tmp_path, "--model.precision", "int8", "--model.threads", "1") as (service, took):
+        assert 0 < took < 30
+        parent, children = service.processes
+        assert parent.is_running()
+        assert len(children) >= 1, "the demo runs in the camera's process"
+        assert service.memory() > 20e6
+        assert service.state()["status"] == "ok"

@@ -1,0 +1,135 @@
+"""`lookout classify`: pictures, folders, videos and streams in; table, JSON or CSV out."""
+
+from __future__ import annotations
+
+import csv
+import http.server
+import io
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.cli.conftest import Run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two pictures, one of them below, one damaged, and a text."""
+    where = tmp_path / "pictures"
+    (where / "below").mkdir(parents=True)
+    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+    cv2.imwrite(str(where / "one.jpg"), noise)
+    cv2.imwrite(str(where / "below" / "two.png"), noise)
+    (where / "three.jpg").write_bytes((where / "one.jpg").read_bytes()[:400])
+    (where / "notes.txt").write_text("no picture")
+    return where
+
+
+@pytest.fixture
+def address(folder: Path) -> Iterator[str]:
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments, directory=str(folder))  # type: ignore[arg-type]
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def lines(text: str) -> dict[str, dict[str, object]]:
+    entries = [json.loads(line) for line in text.splitlines()]
+    return {str(entry.pop("source")).rpartition("/")[2]: entry for entry in entries}
+
+
+def test_a_folder_as_json_is_one_line_a_picture_and_errors_have_codes(lookout: Run, folder: Path) -> None:
+    done = lookout("classify", "--json", folder)
+    found = lines(done.stdout)
+    assert set(found) == {"one.jpg", "two.png", "three.jpg"}
+    good = found["one.jpg"]
+    assert (good["width"], good["height"]) == (160, 120)
+    assert abs(sum(good["probabilities"].values()) - 1) < 0.01
+    assert good["top"][0]["probability"] == max(good["probabilities"].values())
+    assert set(good) == {"top", "probabilities", "width", "height", "seen", "timing_ms", "model"}
+    assert found["three.jpg"]["error"]["code"] == "picture_unreadable"
+    assert found["three.jpg"]["error"]["remedy"]
+    assert done.returncode == 1
+    assert done.stderr == ""
+
+
+def test_csv_has_a_header_and_a_column_a_label(lookout: Run, folder: Path) -> None:
+    done = lookout("classify", "--csv", folder / "one.jpg", folder / "three.jpg")
+    good, bad = csv.DictReader(io.StringIO(done.stdout))
+    assert {"source", "label", "probability", "cat", "dog", "neither", "error"} == set(good)
+    assert float(good["probability"]) == max(float(good[label]) for label in ("cat", "dog", "neither"))
+    assert (bad["error"], bad["label"]) == ("picture_unreadable", "")
+
+
+def test_a_table_names_pictures_on_stdout_and_errors_on_stderr(lookout: Run, folder: Path) -> None:
+    done = lookout("classify", folder)
+    assert done.returncode == 1
+    assert "one.jpg" in done.stdout
+    assert "three.jpg" not in done.stdout
+    assert "three.jpg: The picture ends too early" in done.stderr
+
+
+def test_only_one_form_at_a_time(lookout: Run, folder: Path) -> None:
+    assert lookout("classify", "--json", "--csv", folder).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("nowhere.jpg", "There is no file or folder"), ("empty", "There are no pictures in")]
+)
+def test_what_is_not_there_is_said(lookout: Run, tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "empty").mkdir()
+    done = lookout("classify", tmp_path / name)
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
+def test_a_text_is_neither_picture_nor_video(lookout: Run, folder: Path) -> None:
+    done = lookout("classify", folder / "notes.txt", "--json")
+    assert lines(done.stdout)["notes.txt"]["error"]["code"] == "picture_unsupported"
+    assert done.returncode == 1
+
+
+def test_a_video_is_looked_at_every_second(lookout: Run, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (96, 96))
+    for shade in range(25):
+        writer.write(np.full((96, 96, 3), shade * 10, np.uint8))
+    writer.release()
+    done = lookout("classify", "--json", path)
+    assert done.returncode == 0, done.stderr
+    assert list(lines(done.stdout)) == ["clip.mp4#t=0.000", "clip.mp4#t=1.000", "clip.mp4#t=2.000"]
+    every = lookout("classify", "--json", "--every", "0.5", path)
+    assert len(every.stdout.splitlines()) == 5
+
+
+def test_a_picture_may_come_from_an_address(lookout: Run, address: str) -> None:
+    done = lookout("classify", "--json", f"{address}/one.jpg", f"{address}/none.jpg")
+    found = lines(done.stdout)
+    assert found["one.jpg"]["width"] == 160
+    assert "404" in found["none.jpg"]["error"]["detail"]
+
+
+def test_a_camera_gives_one_picture(lookout: Run) -> None:
+    done = lookout("classify", "--json", "demo")
+    assert done.returncode == 0, done.stderr
+    assert lines(done.stdout)["demo"]["width"] == 640
+
+
+def test_an_unknown_model_or_region_is_exit_status_3(lookout: Run, folder: Path) -> None:
+    done = lookout("classify", folder, "--model", "horse")
+    assert done.returncode == 3
+    assert 'There is no model "horse"' in done.stderr
+    assert "cat-dog-resnet18" in done.stderr
+    assert lookout("classify", folder, "--region", "0.9,0,0.5,1").returncode == 3

@@ -1,0 +1,315 @@
+"""`lookout doctor`: each known failure, made up in a folder that looks like a machine, is found and has its fix."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from service.doctor import camera, machine, program
+from service.doctor.check import Check, Context, Finding, output_of
+from service.doctor.known_lines import KNOWN_LINES, explain
+from service.doctor.report import ALL_CHECKS
+from service.settings import Settings
+from service.settings_sources import load
+from tests.cli.conftest import Run
+
+Put = Callable[[str, str], None]
+
+
+@pytest.fixture
+def put(tmp_path: Path) -> Put:
+    """Writes a file of the made-up machine."""
+
+    def write(path: str, text: str) -> None:
+        target = tmp_path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+    return write
+
+
+@pytest.fixture
+def pi(tmp_path: Path, put: Put) -> Context:
+    put("proc/device-tree/model", "Raspberry Pi 5 Model B Rev 1.0\0")
+    return Context(root=tmp_path)
+
+
+def found(check: str, context: Context) -> Finding:
+    return next(each for each in ALL_CHECKS if each.name == check).run(context)
+
+
+@pytest.mark.parametrize(
+    ("bits", "status", "said"),
+    [("0", "ok", "holds its voltage"), ("50005", "fail", "under-voltage now"), ("50000", "warn", "since boot")],
+)
+def test_the_supply(pi: Context, put: Put, bits: str, status: str, said: str) -> None:
+    put("sys/devices/platform/soc/soc:firmware/get_throttled", bits)
+    finding = found("supply", pi)
+    assert (finding.status, said in finding.sentence) == (status, True)
+    assert bool(finding.fix) == (status != "ok")
+
+
+def test_the_supply_by_its_sensor(pi: Context, put: Put) -> None:
+    assert found("supply", pi).status == "skipped"
+    put("sys/class/hwmon/hwmon1/name", "rpi_volt\n")
+    put("sys/class/hwmon/hwmon1/in0_lcrit_alarm", "1\n")
+    assert found("supply", pi).status == "fail"
+    put("sys/class/hwmon/hwmon1/in0_lcrit_alarm", "0\n")
+    assert found("supply", pi).status == "ok"
+
+
+@pytest.mark.parametrize(("millidegrees", "status"), [("51200", "ok"), ("83000", "warn")])
+def test_the_temperature(pi: Context, put: Put, millidegrees: str, status: str) -> None:
+    assert found("temperature", pi).status == "skipped"
+    put("sys/class/thermal/thermal_zone0/temp", millidegrees)
+    put("sys/class/thermal/thermal_zone0/type", "cpu-thermal")
+    assert found("temperature", pi).status == status
+
+
+def test_memory_for_programs_and_for_pictures(pi: Context, put: Put) -> None:
+    put("proc/meminfo", "MemAvailable:  4000000 kB\nCmaTotal:  524288 kB\nCmaFree:  400000 kB\n")
+    assert [found(name, pi).status for name in ("memory", "camera memory")] == ["ok", "ok"]
+    put("proc/meminfo", "MemAvailable:  90000 kB\nCmaTotal:  65536 kB\nCmaFree:  900 kB\n")
+    assert [found(name, pi).status for name in ("memory", "camera memory")] == ["warn", "warn"]
+    assert "cma-256" in found("camera memory", pi).fix
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "said"),
+    [
+        ("camera_auto_detect=1\n", "ok", "lets cameras be found"),
+        ("dtoverlay=imx708\n", "ok", "lets cameras be found"),
+        ("start_x=1\ncamera_auto_detect=1\n", "fail", "start_x=1"),
+        ("#camera_auto_detect=1\n", "warn", "neither detects"),
+    ],
+)
+def test_config_txt(pi: Context, put: Put, text: str, status: str, said: str) -> None:
+    assert found("config.txt", pi).status == "skipped"
+    put("boot/firmware/config.txt", text)
+    finding = found("config.txt", pi)
+    assert (finding.status, said in finding.sentence) == (status, True)
+
+
+def test_hidden_processors(pi: Context, put: Put) -> None:
+    assert found("processors", pi).status == "warn"
+    put("sys/devices/system/cpu/possible", "0-3")
+    assert found("processors", pi).status == "ok"
+
+
+def test_who_holds_the_camera(pi: Context, put: Put, tmp_path: Path) -> None:
+    assert found("camera in use", pi).status == "ok"
+    put("proc/4711/comm", "motion\n")
+    (tmp_path / "proc/4711/fd").mkdir()
+    (tmp_path / "proc/4711/fd/7").symlink_to("/dev/video0")
+    finding = found("camera in use", pi)
+    assert finding.status == "warn"
+    assert "motion (process 4711) holds /dev/video0" in finding.sentence
+
+
+def test_devices_this_user_may_not_use(pi: Context, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found("permissions", pi).status == "skipped"
+    put("dev/video0", "")
+    assert found("permissions", pi).status == "ok"
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    finding = found("permissions", pi)
+    assert finding.status == "fail"
+    assert "usermod -aG" in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("ModuleNotFoundError: No module named 'picamera2'", "apt install python3-picamera2"),
+        ("ModuleNotFoundError: No module named 'libcamera'", "python3-libcamera"),
+        ("ImportError: cannot import name 'ControlType' from 'libcamera' (unknown location)", "Remove that folder"),
+        ("ValueError: numpy.dtype size changed, may indicate binary incompatibility", "camera.python at auto"),
+        ("SomethingElse: odd", "apt install python3-picamera2"),
+    ],
+)
+def test_why_picamera2_does_not_load(pi: Context, monkeypatch: pytest.MonkeyPatch, error: str, said: str) -> None:
+    from service.camera.interpreters import Probe
+
+    monkeypatch.setattr(camera, "probe", lambda *_: Probe(error))
+    finding = found("pi camera", pi)
+    assert finding.status == "fail"
+    assert said in finding.fix
+    monkeypatch.setattr(camera, "probe", lambda *_: Probe(""))
+    assert found("pi camera", pi).status == "ok"
+    demo = Context(root=pi.root, settings=Settings.model_validate({"camera": {"source": "demo"}}))
+    assert found("pi camera", demo).status == "skipped"
+
+
+@pytest.mark.parametrize("source", ["demo", "rtsp://user:secret@192.0.2.1/x", "nonsense"])
+def test_a_source_that_is_no_camera_here(source: str) -> None:
+    finding = found("camera", Context(settings=Settings.model_validate({"camera": {"source": source}})))
+    assert finding.status == ("fail" if source == "nonsense" else "skipped")
+    assert "secret" not in finding.sentence
+
+
+def test_a_runtime_for_another_processor_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([(0, "1.32.0 5.0.0 2.4.6\n"), (-4, ""), (1, "Traceback\nImportError: no\n")])
+    monkeypatch.setattr(program, "output_of", lambda *_: next(answers))
+    assert found("runtime", Context()).status == "ok"
+    assert "illegal instruction" in found("runtime", Context()).sentence
+    assert "ImportError: no" in found("runtime", Context()).sentence
+
+
+def test_settings_state_folder_port_and_model(tmp_path: Path) -> None:
+    import socket
+
+    (tmp_path / "file").write_text("")
+    flags = {"state.folder": str(tmp_path / "file"), "model.name": "none", "server.port": "1"}
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        loaded = load(flags | {"server.port": str(taken.getsockname()[1])}, None, {"HOME": str(tmp_path)})
+        context = Context(loaded=loaded, settings=loaded.settings)
+        statuses = {name: found(name, context).status for name in ("settings", "state folder", "port", "model")}
+    assert statuses == {"settings": "ok", "state folder": "fail", "port": "warn", "model": "fail"}
+    broken = Context(problem="camera.fps is 900", fix="lower it")
+    assert found("settings", broken) == Finding("fail", "camera.fps is 900", "lower it")
+    assert found("state folder", broken).status == "skipped"
+
+
+def test_a_read_only_disk(tmp_path: Path) -> None:
+    folder = tmp_path / "card"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        loaded = load({"state.folder": str(folder)}, None, {"HOME": str(tmp_path)})
+        assert found("disk", Context(loaded=loaded)).status == "fail"
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    assert found("disk", Context(loaded=loaded)).status in ("ok", "warn")
+
+
+def test_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "LEAST_FREE_BYTES", 2**70)
+    assert found("disk", Context()).status == "warn"
+
+
+def test_an_unset_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    for answer, status in ((True, "ok"), (False, "warn"), (None, "skipped")):
+        monkeypatch.setattr(machine.clock, "synchronised", lambda answer=answer: answer)
+        assert found("clock", Context()).status == status
+
+
+def test_a_check_that_fails_itself_does_not_end_the_others() -> None:
+    def broken(_: Context) -> Finding:
+        raise RuntimeError("odd")
+
+    finding = Check("x", broken).run(Context())
+    assert (finding.status, "RuntimeError: odd" in finding.sentence) == ("skipped", True)
+
+
+def test_commands_that_are_missing_or_slow_are_told_apart() -> None:
+    assert output_of(["/nonexistent"])[0] == 127
+    assert output_of(["sleep", "9"], 0.1)[0] == 124
+
+
+# One line of each kind, as it stands in logs.
+LOG = """
+ERROR V4L2 v4l2_videodevice.cpp:1906 /dev/video4[16:cap]: Dequeue timer of 1000000.00us has expired!
+ERROR RPI pipeline_base.cpp:1345 Camera frontend has timed out!
+ERROR: *** Device timeout detected, attempting a restart!!! ***
+ERROR Camera camera.cpp:1051 Pipeline handler in use by another process
+RuntimeError: Camera __init__ sequence did not complete.
+IndexError: list index out of range
+ERROR: *** no cameras available ***
+ModuleNotFoundError: No module named 'libcamera'
+ImportError: cannot import name 'ControlType' from 'libcamera' (unknown location)
+ValueError: numpy.dtype size changed, may indicate binary incompatibility. Expected 96 from C header, got 88
+RuntimeError: failed to allocate capture buffers
+OSError: [Errno 12] Cannot allocate memory
+ERROR RPI: Could not open any dmaHeap device
+ERROR V4L2 v4l2_device.cpp:94 'imx708': Cannot open '/dev/video0': 13, Permission denied
+no element "libcamerasrc"
+[ WARN:0@10.1] global cap_v4l.cpp:1138 VIDEOIO(V4L2:/dev/video0): select() timeout.
+VIDIOC_DQBUF: No such device
+[ WARN:0] VIDEOIO(V4L2:/dev/video10): can't open camera by index
+Corrupt JPEG data: 3 extraneous bytes before marker 0xd1
+[h264 @ 0x55] error while decoding MB 12 30, bytestream -7
+Option stimeout not found.
+Main process exited, code=dumped, status=4/ILL
+Error in cpuinfo: failed to parse the list of possible processors in /sys/devices/system/cpu/possible
+Error in cpuinfo: prctl(PR_SVE_GET_VL) failed
+GPU device discovery failed: device_discovery.cc:89 Failed to open file: "/sys/class/drm/card1/device/vendor"
+pthread_setaffinity_np failed for thread: 12, index: 1, mask: {2, }, error code: 22
+ERROR: No matching distribution found for onnxruntime
+hwmon hwmon1: Undervoltage detected!
+VCHI initialization failed
+<jemalloc>: Unsupported system page size
+EXT4-fs error (device mmcblk0p2): ext4_find_entry:1455: inode #2: comm systemd: reading directory lblock 0
+OSError: [Errno 30] Read-only file system: '/var/lib/lookout/x'
+OSError: [Errno 28] No space left on device
+sqlite3.OperationalError: database is locked
+systemd[1]: Time has been changed
+Out of memory: Killed process 4711 (python3)
+Waiting for connections to close. (CTRL+C to force quit)
+OSError: [Errno 98] error while attempting to bind on address ('127.0.0.1', 8642): address already in use
+"""
+
+
+def test_every_known_line_is_recognised_and_has_a_fix() -> None:
+    lines = LOG.strip().splitlines()
+    assert all(explain([line]) for line in lines), [line for line in lines if not explain([line])]
+    assert {sighting.known for sighting in explain(lines)} == set(KNOWN_LINES), "each pattern has its example"
+    assert all(known.cause.endswith(".") and known.fix for known in KNOWN_LINES)
+
+
+@pytest.mark.parametrize("line", ["", "INFO Camera demo opened.", "answer.label is cat", "GET /api/state 200"])
+def test_ordinary_lines_mean_nothing(line: str) -> None:
+    assert explain([line]) == []
+
+
+def test_a_log_is_explained_from_a_file_or_stdin(lookout: Run, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(
+        "Undervoltage detected!\n" * 3 + "rtsp://a:secret1@h/x Camera frontend has timed out!\n"
+    )
+    done = lookout("doctor", "--log", tmp_path / "log")
+    assert done.returncode == 0
+    assert "3 ×" in done.stdout
+    assert "official supply" in done.stdout
+    assert "secret1" not in done.stdout
+    entries = [json.loads(line) for line in lookout("doctor", "--json", "--log", "-", stdin=LOG).stdout.splitlines()]
+    assert len(entries) == len(KNOWN_LINES)
+    assert lookout("doctor", "--log", tmp_path / "none").returncode == 1
+
+
+def test_the_whole_examination_and_its_support_file_without_secrets(lookout: Run, tmp_path: Path) -> None:
+    bundle = tmp_path / "support.tar.gz"
+    source = "rtsp://admin:hunter22@192.0.2.1/live?token=abcdef99"
+    done = lookout("doctor", "--json", "--bundle", bundle, LOOKOUT_CAMERA__SOURCE=source)
+    findings = [json.loads(line) for line in done.stdout.splitlines()]
+    named = {finding["name"]: finding for finding in findings if "name" in finding}
+    assert set(named) == {check.name for check in ALL_CHECKS}
+    assert named["runtime"]["status"] == "ok"
+    assert named["model"]["status"] == "ok"
+    assert all(finding["fix"] for finding in named.values() if finding["status"] in ("warn", "fail"))
+    assert done.returncode == any(finding["status"] == "fail" for finding in named.values())
+    with tarfile.open(bundle) as archive:
+        texts = {member.name: archive.extractfile(member).read().decode() for member in archive.getmembers()}
+    assert {name.partition("/")[2] for name in texts} == {
+        "findings.txt", "settings.json", "versions.json", "machine.txt", "log.txt",
+    }  # fmt: skip
+    for text in texts.values():
+        assert "hunter22" not in text
+        assert "abcdef99" not in text
+    assert "onnxruntime" in texts["lookout-support/versions.json"]
+    unwritable = lookout("doctor", "--bundle", "/nonexistent/x.tar.gz", LOOKOUT_CAMERA__SOURCE="demo")
+    assert unwritable.returncode == 1
+    assert "cannot be written" in unwritable.stderr
+
+
+def test_invalid_settings_are_a_finding_not_the_end(lookout: Run) -> None:
+    done = lookout("doctor", LOOKOUT_CAMERA__FPS="900")
+    assert done.returncode == 1
+    assert "LOOKOUT_CAMERA__FPS is 900" in done.stdout
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,186 @@
+"""`lookout models`: list, inspect, check, add; and everything that is no model gets one sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from service.resources import models_folder
+from tests.cli.conftest import Run
+from tests.cli.graphs import Net, lenet5, resnet, tiny
+
+SHIPPED = "cat-dog-resnet18"
+
+
+def test_the_installed_models_are_listed(lookout: Run) -> None:
+    done = lookout("models", "list")
+    assert SHIPPED in done.stdout
+    assert "int8" in done.stdout
+    cards = [json.loads(line) for line in lookout("models", "list", "--json").stdout.splitlines()]
+    assert SHIPPED in [card["name"] for card in cards]
+
+
+def test_inspect_prints_the_arithmetic_of_any_network(lookout: Run, tmp_path: Path) -> None:
+    path = lenet5().save(tmp_path / "lenet.onnx")
+    done = lookout("models", "inspect", path)
+    assert done.returncode == 0
+    for said in ("5×5", "1×6×28×28", "2×2 /2", "2,416", "48,120", "In all 61,706 parameters"):
+        assert said in done.stdout, said
+    assert "lenet.onnx: input pixels 1×1×32×32" in done.stderr
+    table = json.loads(lookout("models", "inspect", path, "--json").stdout)
+    assert table["totals"]["parameters"] == 61_706
+
+
+def test_inspect_knows_installed_models_by_name(lookout: Run) -> None:
+    assert "Conv" in lookout("models", "inspect", SHIPPED, "--precision", "int8").stdout
+
+
+def test_inspect_names_side_branches_and_takes_a_shape(lookout: Run, tmp_path: Path) -> None:
+    from onnx import TensorProto, helper
+
+    net = tiny()
+    net.input = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 3, "h", "w"])
+    path = net.save(tmp_path / "open.onnx")
+    done = lookout("models", "inspect", path)
+    assert done.returncode == 3
+    assert "--shape" in done.stderr
+    assert "1×8×32×24" in lookout("models", "inspect", path, "--shape", "1,3,64,48").stdout
+    assert lookout("models", "inspect", path, "--shape", "1,x").returncode == 2
+
+
+@pytest.mark.parametrize("name", ["text.onnx", "none.onnx", "unknown"])
+def test_what_is_no_model_gets_one_sentence(lookout: Run, tmp_path: Path, name: str) -> None:
+    (tmp_path / "text.onnx").write_text("these are no weights\n")
+    done = lookout("models", "inspect", tmp_path / name if name.endswith(".onnx") else name)
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 3
+
+
+def test_add_reads_the_graph_and_writes_card_and_layers(
+    lookout: Run, network: Path, labels: Path, tmp_path: Path
+) -> None:
+    done = lookout("models", "add", network, "--labels", labels, "--yes", "--folder", tmp_path / "mine")
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "mine" / "Tiny-Net"
+    card = json.loads((folder / "card.json").read_text())
+    assert [label["name"] for label in card["labels"]] == ["cat", "dog", "neither"]
+    assert [label.get("reject", False) for label in card["labels"]] == [False, False, True]
+    assert card["input"] == {
+        "name": "pixels", "layout": "NCHW", "dtype": "float32", "width": 32, "height": 32, "color": "rgb",
+        "resize": "crop", "scale": 1.0, "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375],
+    }  # fmt: skip
+    assert (folder / "layers.json").is_file()
+    config = {"LOOKOUT_MODEL__FOLDER": str(tmp_path / "mine")}
+    assert "fits its card" in lookout("models", "check", "Tiny-Net", **config).stdout
+    again = lookout("models", "add", network, "--labels", labels, "--yes", "--folder", tmp_path / "mine")
+    assert again.returncode == 3
+    assert "already a model" in again.stderr
+
+
+def test_add_asks_for_what_the_graph_cannot_tell(lookout: Run, network: Path, labels: Path, tmp_path: Path) -> None:
+    answers = "logits\nMy animals\nbgr\nsquash\nzero-to-one\n"
+    done = lookout(
+        "models", "add", network, "--labels", labels, "--folder", tmp_path / "m", "--name", "t", stdin=answers
+    )
+    assert done.returncode == 0, done.stderr
+    card = json.loads((tmp_path / "m/t/card.json").read_text())
+    assert (card["title"], card["input"]["color"], card["input"]["resize"]) == ("My animals", "bgr", "squash")
+    assert card["input"]["scale"] == pytest.approx(1 / 255)
+    assert done.stdout.strip() == "", "questions are words"
+
+
+def test_add_takes_flags_for_answers(lookout: Run, labels: Path, tmp_path: Path) -> None:
+    net = Net(1, 28, 28)
+    net.conv(4, 3), net.node("GlobalAveragePool", [net.at]), net.node("Flatten", [net.at]), net.linear(4, 3)
+    net.node("Softmax", [net.at], axis=1)
+    path = net.save(tmp_path / "gray.onnx")
+    done = lookout(
+        "models", "add", path, "--labels", labels, "--yes", "--folder", tmp_path / "m", "--scale", "0.0039",
+        "--mean", "0.13", "--std", "0.3", "--reject", "dog", "--title", "Gray",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    card = json.loads((tmp_path / "m/gray/card.json").read_text())
+    assert card["outputs"] == {"probabilities": "t4"}
+    assert (card["input"]["color"], card["input"]["mean"], card["input"]["std"]) == ("gray", [0.13], [0.3])
+    assert card["labels"][1]["reject"] is True
+
+
+def misfits(folder: Path) -> dict[str, tuple[Path, str, str]]:
+    two = Net(3, 8, 8)
+    two.conv(4, 3)
+    text = folder / "text.onnx"
+    text.write_text("no weights")
+    return {
+        "text": (text, "cat\ndog\nneither\n", "is not an ONNX model"),
+        "labels": (tiny().save(folder / "a.onnx"), "cat\ndog\n", "names 2 labels, but the network answers with 3"),
+        "one label": (tiny().save(folder / "b.onnx"), "cat\n", "a classifier has two at least"),
+        "map": (two.save(folder / "c.onnx"), "cat\ndog\n", "does not fit its card"),
+    }
+
+
+@pytest.mark.parametrize("case", ["text", "labels", "one label", "map"])
+def test_a_model_that_cannot_be_added_leaves_nothing_behind(lookout: Run, tmp_path: Path, case: str) -> None:
+    path, names, said = misfits(tmp_path)[case]
+    (tmp_path / "labels.txt").write_text(names)
+    done = lookout("models", "add", path, "--labels", tmp_path / "labels.txt", "--yes", "--folder", tmp_path / "m")
+    assert done.returncode == 3
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "m").glob("*"))
+
+
+def test_check_finds_the_first_difference(lookout: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "m" / SHIPPED
+    shutil.copytree(models_folder() / SHIPPED, copy)
+    card = json.loads((copy / "card.json").read_text())
+    config = {"LOOKOUT_MODEL__FOLDER": str(tmp_path / "m")}
+
+    def check() -> tuple[int, str]:
+        done = lookout("models", "check", SHIPPED, **config)
+        return done.returncode, done.stderr
+
+    assert check()[0] == 0
+    (copy / "card.json").write_text(json.dumps({**card, "labels": card["labels"][:2], "thresholds": {}}))
+    status, words = check()
+    assert status == 3
+    assert "3" in words
+    assert "2 labels" in words
+    (copy / "card.json").write_text(json.dumps(card))
+    (copy / "int8.onnx").write_text("no weights")
+    status, words = check()
+    assert status == 3
+    assert "SHA-256 differs" in words
+    (copy / "card.json").write_text("{")
+    assert check()[0] == 3
+
+
+def test_layers_of_another_graph_are_found(lookout: Run, network: Path, labels: Path, tmp_path: Path) -> None:
+    lookout("models", "add", network, "--labels", labels, "--yes", "--folder", tmp_path / "m", "--name", "t")
+    config = {"LOOKOUT_MODEL__FOLDER": str(tmp_path / "m")}
+    layers = tmp_path / "m/t/layers.json"
+    layers.write_text(layers.read_text().replace('"sha256": "', '"sha256": "0'))
+    assert "belongs to another graph" in lookout("models", "check", "t", **config).stderr
+    layers.write_text("{")
+    assert "is damaged" in lookout("models", "check", "t", **config).stderr
+    layers.unlink()
+    assert "no layers.json" in lookout("models", "check", "t", **config).stdout
+
+
+def test_a_wide_network_fits_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    from service.cli import layer_view
+    from service.pipeline.layers import layer_table
+
+    out = Console(width=80, highlight=False, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    monkeypatch.setattr(layer_view, "console", lambda: out)
+    layer_view.show(layer_table(resnet((1, 1, 1, 1), bottleneck=True, side=64).save(tmp_path / "r.onnx")))
+    text = out.export_text()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "2048×2×2" in text
+    out.file.close()

@@ -1,0 +1,124 @@
+"""`lookout serve` and `demo`: they serve, and each reason not to has its exit status and one sentence."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Run, Running
+
+Start = Callable[..., Running]
+
+
+def state_of(running: Running) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{running.address}api/state", timeout=5) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
+
+
+def test_the_demo_answers_and_stops_in_time(serving: Start) -> None:
+    running = serving("demo", "--port", "0", "--answer.max_rate", "5")
+    until = time.monotonic() + 20
+    while state_of(running)["status"] != "ok" and time.monotonic() < until:
+        time.sleep(0.05)
+    state = state_of(running)
+    assert state["status"] == "ok"
+    assert state["camera"]["source"] == "demo"
+    assert state["prediction"] is not None
+    begun = time.monotonic()
+    assert running.stop(signal.SIGTERM) == 0
+    assert time.monotonic() - begun < 5
+    assert running.process.stdout is not None
+    assert running.process.stdout.read() == "", "what it says are words, not data"
+
+
+def test_a_setting_may_come_from_flag_environment_and_file(serving: Start, tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text('[camera]\nsource = "folder:nowhere"\n[answer]\nmax_rate = 3\n')
+    running = serving(
+        "serve", "--config", str(tmp_path / "my.toml"), "--port", "0", LOOKOUT_CAMERA__SOURCE="demo"
+    )  # fmt: skip
+    assert state_of(running)["camera"]["source"] == "demo"
+    running.stop()
+
+
+def test_a_busy_port_is_exit_status_5(command: Run) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = command("demo", "--port", port)
+    assert done.returncode == 5
+    assert f"Port {port} on 127.0.0.1 is taken" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "said"),
+    [
+        (("--camera.fps", "900"), {}, "--camera.fps is 900, but must be a number above 0 and at most 240."),
+        ((), {"LOOKOUT_CAMERA__SORCE": "demo"}, "Did you mean LOOKOUT_CAMERA__SOURCE?"),
+        (("--config", "/nonexistent.toml"), {}, "The settings file /nonexistent.toml cannot be read"),
+        (("--host", "0.0.0.0", "--port", "0"), {}, "there is no token"),
+    ],
+)
+def test_an_invalid_setting_is_exit_status_3(
+    command: Run, arguments: tuple[str, ...], variables: dict[str, str], said: str
+) -> None:
+    done = command("demo", *arguments, **variables)
+    assert done.returncode == 3
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_state_folder_that_is_a_file_is_exit_status_3(command: Run, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    done = command("demo", "--port", "0", "--state.folder", tmp_path / "state")
+    assert done.returncode == 3
+    assert f"The state folder {tmp_path / 'state'} cannot be written" in done.stderr
+    assert done.stderr.count("\n") <= 4
+
+
+def test_a_read_only_state_folder_is_exit_status_3(command: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        done = command("demo", "--port", "0", "--state.folder", folder)
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    assert done.returncode == 3
+    assert "cannot be written: Read-only file system" in done.stderr
+
+
+def test_ctrl_c_before_it_runs_is_exit_status_130(tmp_path: Path) -> None:
+    import sys
+
+    from tests.cli.conftest import environment
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service", "doctor", "--log", "-"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(tmp_path),
+    )  # fmt: skip
+    time.sleep(2.0)  # by then it waits for the log on stdin
+    process.send_signal(signal.SIGINT)
+    _, words = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"Traceback" not in words
+
+
+def test_lines_for_the_journal_carry_their_severity(serving: Start) -> None:
+    running = serving("demo", "--port", "0", JOURNAL_STREAM="8:1")
+    running.stop()
+    assert any(line.startswith("<6>") for line in running.words)

@@ -1,0 +1,77 @@
+"""`lookout token`, `config` and `cameras`."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+def test_a_token_is_made_listed_and_ended(lookout: Run, tmp_path: Path) -> None:
+    made = lookout("token", "--name", "phone")
+    assert made.returncode == 0
+    address = made.stdout.strip()
+    assert address.startswith("http://127.0.0.1:8642/#token=")
+    text = address.partition("#token=")[2]
+    entries = [json.loads(line) for line in lookout("token", "list", "--json").stdout.splitlines()]
+    assert [entry["name"] for entry in entries] == ["phone"]
+    stored = (tmp_path / ".local/state/lookout/tokens.json").read_text()
+    assert text not in stored
+    assert text not in lookout("token", "list").stdout
+    ended = lookout("token", "revoke", entries[0]["id"])
+    assert ended.returncode == 0
+    assert lookout("token", "list").stdout == ""
+    again = lookout("token", "revoke", entries[0]["id"])
+    assert again.returncode == 1
+    assert "There is no token" in again.stderr
+
+
+def test_the_address_is_the_one_others_can_reach(lookout: Run) -> None:
+    given = {"LOOKOUT_SERVER__HOST": "0.0.0.0", "LOOKOUT_SERVER__PORT": "9000", "LOOKOUT_SERVER__ROOT_PATH": "/cat"}
+    address = lookout("token", **given).stdout.strip()
+    assert f"{os.uname().nodename.partition('.')[0]}.local:9000/cat/#token=" in address
+
+
+def test_another_users_state_folder_is_named_with_the_command_that_helps(lookout: Run, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    folder = tmp_path / "state"
+    folder.mkdir()
+    os.chown(folder, 1, 1)
+    done = lookout("token", LOOKOUT_STATE__FOLDER=str(folder))
+    assert done.returncode == 3
+    assert "sudo -u daemon" in done.stderr
+
+
+def test_config_tells_who_set_what_and_hides_passwords(lookout: Run, tmp_path: Path) -> None:
+    (tmp_path / "l.toml").write_text("[camera]\nfps = 12\n")
+    source = "rtsp://admin:hunter22@192.0.2.1/live"
+    done = lookout("config", "--config", tmp_path / "l.toml", LOOKOUT_CAMERA__SOURCE=source)
+    assert done.returncode == 0
+    assert "12.0" in done.stdout
+    assert "l.toml, line 2" in done.stdout
+    assert "LOOKOUT_CAMERA__SOURCE" in done.stdout
+    assert "hunter22" not in done.stdout
+    shown = json.loads(lookout("config", "--json", "--config", tmp_path / "l.toml").stdout)
+    assert shown["camera.fps"] == {"value": 12.0, "set_by": "file", "where": f"{tmp_path / 'l.toml'}, line 2"}
+
+
+def test_the_template_is_toml_and_nothing_but_the_file_goes_to_stdout(lookout: Run) -> None:
+    done = lookout("config", "--template")
+    assert done.stderr == ""
+    assert set(tomllib.loads(done.stdout)) == {"camera", "model", "answer", "server", "upload", "state"}
+    assert lookout("config", "--markdown").stdout.startswith("| setting |")
+
+
+def test_no_camera_is_exit_status_4_with_reasons_and_remedies(lookout: Run) -> None:
+    done = lookout("cameras", LOOKOUT_CAMERA__PYTHON="/nonexistent/python")
+    if done.returncode == 0:
+        pytest.skip("needs a machine without a camera")
+    assert done.returncode == 4
+    assert "lookout demo" in done.stderr
+    assert done.stdout == ""

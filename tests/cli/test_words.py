@@ -1,0 +1,79 @@
+"""Help, usage, versions: what a newcomer meets first."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from service.settings_keys import all_keys
+from tests.cli.conftest import Run
+
+VERBS = ("serve", "demo", "classify", "bench", "cameras", "doctor", "models", "config", "token")
+
+
+def test_without_a_verb_the_help_is_shown(command: Run) -> None:
+    done = command()
+    assert all(f" {verb} " in done.stdout + done.stderr for verb in VERBS)
+    assert "Start with: lookout demo" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), *((verb,) for verb in VERBS), ("models", "add"), ("token", "revoke")])
+def test_every_verb_explains_itself_in_80_columns(command: Run, arguments: tuple[str, ...]) -> None:
+    done = command(*arguments, "--help")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "[dim]" not in done.stdout
+
+
+@pytest.mark.parametrize("verb", ["serve", "demo"])
+def test_every_setting_is_a_flag(command: Run, verb: str) -> None:
+    shown = command(verb, "--help", COLUMNS="200").stdout
+    for name in all_keys():
+        assert f"--{name}" in shown
+    for short in ("--source", "--host", "--port", "--model"):
+        assert short in shown
+
+
+def test_the_version_is_told(command: Run) -> None:
+    from service import __version__
+
+    assert command("--version").stdout == f"lookout {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [("watch",), ("serve", "--bogus", "1"), ("classify",), ("models", "inspect")])
+def test_wrong_usage_is_exit_status_2_and_says_so_on_stderr(command: Run, arguments: tuple[str, ...]) -> None:
+    done = command(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Usage: lookout" in done.stderr
+
+
+def test_a_reader_that_stops_reading_is_no_error() -> None:
+    import subprocess
+
+    command = f"{sys.executable} -m service config --template | head -n 1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("# Lookout's settings")
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
+def test_help_imports_nothing_heavy() -> None:
+    import subprocess
+
+    code = (
+        "import sys, service.cli\n"
+        "print([m for m in ('cv2', 'numpy', 'onnxruntime', 'onnx', 'fastapi', 'uvicorn', 'segno') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_serves_never_imports_onnx() -> None:
+    import subprocess
+
+    code = "import sys, service.cli, service.server; print('onnx' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,128 @@
+"""What is changed in a running service is kept, until the settings file says something else."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from service.errors import SettingFixed, SettingInvalid, StateFolderUnusable
+from service.overrides import OVERRIDES_FILE, keep_overrides, patch_settings
+from service.settings_sources import LoadedSettings, load
+
+
+class Place:
+    """A home with a settings file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "lookout.toml"
+        self.file.write_text("[camera]\nfps = 11\n")
+        self.kept = folder / ".local/state/lookout" / OVERRIDES_FILE
+
+    def load(self) -> LoadedSettings:
+        return load({"camera.width": "320"}, self.file, {"HOME": str(self.folder)})
+
+    def change(self, patch: dict[str, object]) -> LoadedSettings:
+        patched = patch_settings(self.load(), patch)
+        keep_overrides(patched)
+        return patched
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_a_change_is_kept_and_comes_back(place: Place) -> None:
+    patched = place.change({"camera": {"fps": 20.0}, "answer": {"enter": {"cat": 0.9}, "max_rate": 5}})
+    assert patched.settings.camera.fps == 20
+    again = place.load()
+    assert again.settings == patched.settings
+    assert again.origins["camera.fps"].kind == "override"
+    assert place.file.read_text() == "[camera]\nfps = 11\n", "the user's file is not ours to write"
+
+
+def test_null_resets_to_what_the_file_says(place: Place) -> None:
+    place.change({"camera": {"fps": 20.0}, "answer": {"max_rate": 5}})
+    place.change({"camera": {"fps": None}})
+    again = place.load()
+    assert again.settings.camera.fps == 11
+    assert again.origins["camera.fps"].kind == "file"
+    assert again.settings.answer.max_rate == 5
+
+
+@pytest.mark.parametrize("now", ["[camera]\nfps = 12\n", "", "[camera]\nfps = 11\n[answer]\nmax_rate = 3\n"])
+def test_the_file_wins_once_it_says_something_else_and_the_log_says_so(
+    place: Place, caplog: pytest.LogCaptureFixture, now: str
+) -> None:
+    place.change({"camera": {"fps": 20.0}, "answer": {"max_rate": 5}})
+    place.file.write_text(now)
+    with caplog.at_level(logging.WARNING):
+        settings = place.load().settings
+    expected = {"[camera]\nfps = 12\n": (12, 5), "": (15, 5)}.get(now, (20, 3))
+    assert (settings.camera.fps, settings.answer.max_rate) == expected
+    assert "changed in the settings file" in caplog.text
+
+
+def test_a_second_change_of_the_same_key_still_remembers_the_file(place: Place) -> None:
+    place.change({"camera": {"fps": 20.0}})
+    place.change({"camera": {"fps": 21.0}})
+    assert place.load().settings.camera.fps == 21
+
+
+def test_a_patch_is_applied_whole_or_not_at_all(place: Place) -> None:
+    with pytest.raises(SettingInvalid, match=r"camera\.fps is 0"):
+        place.change({"answer": {"max_rate": 5}, "camera": {"fps": 0}})
+    with pytest.raises(SettingInvalid, match=r"Did you mean camera\.source"):
+        place.change({"camera": {"sorce": "demo"}})
+    with pytest.raises(SettingInvalid, match="more than half"):
+        place.change({"camera": {"fps": 0.9}})
+    assert not place.kept.exists()
+
+
+@pytest.mark.parametrize(
+    "patch", [{"camera": {"width": 640}}, {"server": {"port": 1}}, {"upload": {"max_bytes": None}}]
+)
+def test_what_is_fixed_cannot_be_patched(place: Place, patch: dict[str, object]) -> None:
+    with pytest.raises(SettingFixed):
+        place.change(patch)
+    assert not place.kept.exists()
+
+
+def test_the_file_is_replaced_in_one_step(place: Place) -> None:
+    place.change({"camera": {"fps": 20.0}})
+    place.change({"camera": {"fps": 22.0}})
+    assert [path.name for path in place.kept.parent.iterdir()] == [OVERRIDES_FILE]
+    assert place.kept.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[[change]", b"[[change]]\nkey = 1\n", b"change = 3\n"])
+def test_a_damaged_file_is_left_out_and_the_log_says_so(
+    place: Place, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    place.kept.parent.mkdir(parents=True)
+    place.kept.write_bytes(content)
+    with caplog.at_level(logging.WARNING):
+        assert place.load().settings.camera.fps == 11
+    assert "cannot be read and is left out" in caplog.text
+
+
+def test_a_key_that_no_longer_exists_is_left_out(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    place.kept.parent.mkdir(parents=True)
+    place.kept.write_text('[[change]]\nkey = "camera.zoom"\nvalue = 3\n')
+    with caplog.at_level(logging.WARNING):
+        place.load()
+    assert "camera.zoom is not a setting any more" in caplog.text
+
+
+def test_a_folder_that_cannot_be_written_is_said(place: Place) -> None:
+    (place.folder / ".local").write_text("a file in place of the folder")
+    with pytest.raises(StateFolderUnusable, match="cannot be kept"):
+        keep_overrides(patch_settings(load({}, place.file, {"HOME": str(place.folder)}, overrides=False), {}))
+
+
+def test_a_table_with_a_null_inside_is_refused(place: Place) -> None:
+    with pytest.raises(SettingInvalid):
+        place.change({"answer": {"enter": {"cat": None}}})
