@@ -130,7 +130,7 @@ class ServerSettings(Section):
         default_factory=lambda: ["127.0.0.1"], description="Proxies whose X-Forwarded-* headers count."
     )
     tls_certificate: Path | None = Field(None, description="PEM file; with tls_key the service speaks HTTPS.")
-    tls_key: Path | None = Field(None, description="PEM file.")
+    tls_key: Path | None = Field(None, description="PEM file with the certificate's private key.")
 
 
 class UploadSettings(Section):
