@@ -4,11 +4,11 @@
 #   bash tests/packaging/image.sh
 #
 # No registry is asked: a Debian tree made here takes the place and the name of the base image. Exits 77 where the means are
-# missing (root, buildah, bubblewrap, debootstrap).
+# missing (root, buildah, debootstrap).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 [ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
-for command in buildah bwrap debootstrap; do
+for command in buildah debootstrap unshare setpriv curl; do
     command -v "$command" > /dev/null || { echo "needs $command"; exit 77; }
 done
 export BUILDAH_ISOLATION=chroot
@@ -54,22 +54,31 @@ if find "$root" -xdev -user 10001 -not -path "$root/var/*" | grep -q .; then ech
 
 # As a runtime would start it: read-only root, the two volumes, no capability, its own process tree.
 port=18642
-mkdir -p "$work/state" "$work/cache"
+mkdir -p "$work/state" "$work/cache" "$work/root"
+chmod 755 "$work"
 chown 10001:10001 "$work/state" "$work/cache"
-environment=()
-while IFS= read -r setting; do environment+=(--setenv "${setting%%=*}" "${setting#*=}"); done \
-    < <(inspect '{{range .Docker.Config.Env}}{{println .}}{{end}}' | grep '=')
+mapfile -t environment < <(inspect '{{range .Docker.Config.Env}}{{println .}}{{end}}' | grep '=')
+export image_root=$root work
+# The program is PID 1 here, as in a container.
 inside() {
-    exec bwrap --ro-bind "$root" / --proc /proc --dev /dev --tmpfs /tmp --bind "$work/state" /var/lib/lookout \
-        --bind "$work/cache" /var/cache/lookout --unshare-user --unshare-pid --uid 10001 --gid 10001 --cap-drop ALL \
-        --die-with-parent --clearenv "${environment[@]}" "$@"
+    # shellcheck disable=SC2016 # the inner shell is to expand these
+    exec unshare --mount --pid --fork --kill-child --propagation private bash -euc '
+        mount --bind "$image_root" "$work/root"
+        mount -o remount,bind,ro "$work/root"
+        mount -t proc proc "$work/root/proc"
+        mount --rbind /dev "$work/root/dev"
+        mount -t tmpfs tmpfs "$work/root/tmp"
+        mount --bind "$work/state" "$work/root/var/lib/lookout"
+        mount --bind "$work/cache" "$work/root/var/cache/lookout"
+        exec chroot "$work/root" setpriv --reuid 10001 --regid 10001 --clear-groups --bounding-set -all \
+            --inh-caps -all --no-new-privs env -i "$@"' - "${environment[@]}" "$@"
 }
 
 # Open to the network without a token: refused, in words, with the exit status for a setting that is not valid.
 code=0
 (inside lookout serve --server.port $port) > "$work/refused" 2>&1 || code=$?
 [ $code = 3 ] || { cat "$work/refused"; echo "without a token the image should have refused with 3, got $code"; exit 1; }
-echo "without a token: refused ($(head -1 "$work/refused"))"
+echo "without a token: refused ($(tail -n +2 "$work/refused" | head -1))"
 
 head -c 24 /dev/urandom | base64 | tr '+/' '-_' > "$work/state/token"
 chown 10001:10001 "$work/state/token"
@@ -89,15 +98,18 @@ esac
 [ "$(curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:$port/api/state)" = 401 ] || { echo "the state needs no token"; exit 1; }
 curl -sf -m 5 http://127.0.0.1:$port/healthz > /dev/null
 curl -sf -m 5 -H "Authorization: Bearer $token" http://127.0.0.1:$port/ | grep -qi '<title' || { echo "no dashboard"; exit 1; }
-owner=$(ps -o uid= -p "$(pgrep -f -- "--server.port $port --server.token_file" | tail -1)" | tr -d ' ')
-echo "running as user $owner, root file system read-only"
+program=$(pgrep -P "$server")
+owner=$(ps -o uid= -p "$program" | tr -d " ")
+[ "$owner" = 10001 ] || { echo "it runs as $owner"; exit 1; }
+echo "running as user $owner without capabilities, root file system read-only"
 grep -iE 'error|traceback' "$work/log" && { echo "errors in the log"; exit 1; }
 
 began=$(date +%s%N)
-kill -TERM "$(pgrep -f "^[^ ]*python[^ ]* .*lookout demo --server.port $port" | tail -1)"
-wait "$server" || true
+kill -TERM "$program"
+code=0
+wait "$server" || code=$?
 server=
 took=$(($(($(date +%s%N) - began)) / 1000000))
-echo "stopped $took ms after SIGTERM"
-[ "$took" -lt 5000 ]
+echo "stopped $took ms after SIGTERM, exit status $code"
+[ "$took" -lt 5000 ] && [ $code = 0 ]
 echo "image ok"
