@@ -1,7 +1,7 @@
 // A bar for each label: how likely the smoothed answer takes it to be, and the mark at which it becomes the answer.
 
-import { byId, el, icon, setAttribute, setIcon, setText, setVariable } from "./dom.js";
-import { drawingOf, labelsShown, titleOf, toneOf } from "./labels.js";
+import { byId, el, icon, setIcon, setText, setVariable } from "./dom.js";
+import { drawingOf, labelsShown, titleOf } from "./labels.js";
 import { percent, t } from "./words.js";
 
 /** @param {ReturnType<typeof import("./store.js").createStore>} store */
@@ -39,7 +39,6 @@ function addRow(list) {
 function renderRow(row, live, label) {
   const probability = live.answer.probabilities[label] ?? 0;
   const threshold = live.answer.thresholds[label];
-  setAttribute(row.item, "data-tone", toneOf(live, label));
   setIcon(row.drawing, drawingOf(live, label));
   setText(row.name, titleOf(label, live.model.titles));
   setText(row.value, percent(probability));

@@ -1,10 +1,10 @@
 // The camera: what it is, how it is, and what helps when it is not well.
 
-import { call } from "./api.js";
 import { withCommands } from "./cover.js";
 import { byId, el, setAttribute, setText, show } from "./dom.js";
 import { factList } from "./facts.js";
 import { complain } from "./problems.js";
+import { patchSettings, wasChanged } from "./settings.js";
 import { sinceReceived } from "./situation.js";
 import { decimal, duration, t } from "./words.js";
 
@@ -16,6 +16,8 @@ export function mountCamera(store) {
   const remedy = el("p", { className: "reason", lang: "en" });
   const demo = el("div", { className: "aside" });
   const note = el("p");
+  // null takes back what this page chose: the user's own settings decide again.
+  const leaveDemo = () => patchSettings(store, { camera: { source: null } }).catch(complain);
   const leave = el("button", { type: "button", className: "button", onclick: leaveDemo });
   demo.append(note, leave);
   panel.append(status, reason, remedy);
@@ -42,11 +44,7 @@ export function mountCamera(store) {
     ]);
     show(demo, camera.source === "demo");
     setText(note, t("demo.note"));
+    show(leave, wasChanged(page, "camera.source"));
     setText(leave, t("demo.leave"));
   });
-}
-
-// null takes back what this page chose: the user's own file decides again.
-async function leaveDemo() {
-  await call("PATCH", "api/settings", { json: { camera: { source: null } } }).catch(complain);
 }

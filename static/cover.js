@@ -5,6 +5,7 @@ import { iconOf } from "./answer.js";
 import { byId, el, icon, setAttribute, setText, show } from "./dom.js";
 import { frameAge, sinceReceived, situation } from "./situation.js";
 import { complain } from "./problems.js";
+import { mayChange, patchSettings } from "./settings.js";
 import { duration, has, t } from "./words.js";
 
 const ABSENT_HEADLINES = {
@@ -20,7 +21,8 @@ const ABSENT_HEADLINES = {
  */
 export function mountCover(store, act) {
   const cover = byId("cover");
-  const parts = build(cover, act);
+  const showDemo = () => patchSettings(store, { camera: { source: "demo" } }).catch(complain);
+  const parts = build(cover, { ...act, showDemo });
   store.watch((page) => {
     const now = situation(page);
     show(cover, now !== "live");
@@ -36,7 +38,7 @@ export function mountCover(store, act) {
     show(parts.retry, now === "lost");
     show(parts.resume, now === "paused");
     show(parts.photo, now === "absent" || now === "ended");
-    show(parts.demo, now === "absent" && page.live.camera.source !== "demo");
+    show(parts.demo, now === "absent" && page.live.camera.source !== "demo" && mayChange(page, "camera.source"));
     setText(parts.retry, t("cover.retry.now"));
     setText(parts.resume.lastChild, t("resume"));
     setText(parts.photo.lastChild, t("cover.photo"));
@@ -53,7 +55,7 @@ function build(cover, act) {
   const retry = el("button", { type: "button", className: "button", onclick: act.retry });
   const resume = el("button", { type: "button", className: "button main", id: "resume", onclick: unpause }, icon("play"), el("span"));
   const photo = el("button", { type: "button", className: "button main", onclick: act.openPhoto }, icon("photo"), el("span"));
-  const demo = el("button", { type: "button", className: "button", id: "demo", onclick: showDemo });
+  const demo = el("button", { type: "button", className: "button", id: "demo", onclick: act.showDemo });
   const buttons = el("div", { className: "buttons" }, resume, photo, demo, retry);
   cover.append(el("div", { className: "cover-inner" }, drawing, headline, more, list, next, buttons));
   return { drawing, headline, more, facts: list, next, retry, resume, photo, demo };
@@ -61,10 +63,6 @@ function build(cover, act) {
 
 async function unpause() {
   await call("PUT", "api/paused", { json: false }).catch(complain);
-}
-
-async function showDemo() {
-  await call("PATCH", "api/settings", { json: { camera: { source: "demo" } } }).catch(complain);
 }
 
 function tell(now, page) {
@@ -145,7 +143,7 @@ function facts(list, wanted) {
 }
 
 // Remedies write commands in quotes, in brackets or behind a last colon; nothing else of theirs begins so.
-const COMMANDS = /[`'(]((?:sudo|lookout|rpicam-|ls|ss) ?[^`')]*)[`')]|(?<=: )((?:sudo|lookout|rpicam-)[^\n]*?)(?=\.?$)/g;
+const COMMANDS = /[`'(]((?:sudo|lookout|rpicam-|ls|ss) ?[^`')]*)[`')]|: ((?:sudo|lookout|rpicam-)[^\n]*?)\.?$/g;
 
 /**
  * @param {string} text  a remedy
@@ -155,7 +153,8 @@ export function withCommands(text) {
   const parts = [];
   let end = 0;
   for (const found of text.matchAll(COMMANDS)) {
-    parts.push(text.slice(end, found.index), commandBox(found[1] ?? found[2]));
+    const lead = found[2] ? ": " : "";
+    parts.push(text.slice(end, found.index) + lead, commandBox(found[1] ?? found[2]));
     end = found.index + found[0].length;
   }
   return [...parts, text.slice(end)];

@@ -4,7 +4,7 @@ import { has, t } from "./words.js";
 
 const DRAWN = new Set(["cat", "dog"]);
 const SHAPES = ["circle", "square", "triangle", "diamond", "ring", "cross"];
-const HUES = 6;
+const HUES = 4;
 
 /** @param {object} live a state @returns {string[]} all labels of the model in use */
 export function labelsOf(live) {
@@ -28,7 +28,7 @@ export function drawingOf(live, label) {
   return SHAPES[Math.max(0, labelsOf(live).indexOf(label)) % SHAPES.length];
 }
 
-/** @param {object} live @param {string} label @returns {string} its tone in style.css: hue0 … hue5 or none */
+/** @param {object} live @param {string} label @returns {string} its tone in style.css: hue0 … hue3 or none */
 export function toneOf(live, label) {
   if (isReject(live, label)) return "none";
   return `hue${Math.max(0, labelsOf(live).indexOf(label)) % HUES}`;

@@ -14,6 +14,7 @@ import { mountNumbers } from "./numbers.js";
 import { mountPhoto } from "./photo.js";
 import { mountPicture } from "./picture.js";
 import { mountRegion } from "./region.js";
+import { fetchSettings } from "./settings.js";
 import { createStore, nothingYet } from "./store.js";
 
 const TICK_MS = 250;
@@ -34,6 +35,7 @@ mountModels(store);
 mountInside(store);
 mountHints(store);
 fetchModels(store);
+fetchSettings(store);
 
 // Ages grow and silences begin without any message: the page looks at the clock by itself.
 setInterval(() => {

@@ -1,8 +1,8 @@
 // The region of interest: what the network really sees is always drawn; a drag or the arrow keys choose another.
 
-import { call } from "./api.js";
 import { byId, el, icon, setAttribute, setText, setVariable, show } from "./dom.js";
 import { complain, tell } from "./problems.js";
+import { patchSettings } from "./settings.js";
 import { situation } from "./situation.js";
 import { t } from "./words.js";
 
@@ -66,7 +66,7 @@ function buildEditor(store, frame) {
       return;
     }
     try {
-      await call("PATCH", "api/settings", { json: { answer: { region: rounded(chosen) } } });
+      await patchSettings(store, { answer: { region: rounded(chosen) } });
       tell(t("region.saved"));
       stop();
     } catch (error) {

@@ -11,6 +11,7 @@
  * @property {number} openedAt             performance.now() of this connection's first state
  * @property {{sequence: number, width: number, height: number, at: number} | null} picture  what the canvas shows
  * @property {object[] | null} models      the cards of the models installed
+ * @property {object | null} settings         what is told of each setting, by dotted key
  * @property {number} now                  performance.now() of the last tick
  */
 
@@ -46,6 +47,7 @@ export function nothingYet() {
     openedAt: 0,
     picture: null,
     models: null,
+    settings: null,
     now: performance.now(),
   };
 }

@@ -1,0 +1,34 @@
+// The service's settings as far as this page needs them: whether something may be changed here, and changing it.
+
+import { call } from "./api.js";
+
+/** Asks for them with each new connection. @param {ReturnType<typeof import("./store.js").createStore>} store */
+export function fetchSettings(store) {
+  let asked = false;
+  store.watch((page) => {
+    if (page.connection !== "open") asked = false;
+    if (page.connection !== "open" || asked) return;
+    asked = true;
+    call("GET", "api/settings").then((told) => store.set({ settings: told.keys }), () => {});
+  });
+}
+
+/**
+ * @param {ReturnType<typeof import("./store.js").createStore>} store
+ * @param {object} patch  sections and keys as in the settings file; null takes back what was changed here
+ * @throws {import("./api.js").Problem}
+ */
+export async function patchSettings(store, patch) {
+  const told = await call("PATCH", "api/settings", { json: patch });
+  store.set({ settings: told.keys });
+}
+
+/** @param {import("./store.js").Page} page @param {string} key @returns {boolean} whether it can be changed here */
+export function mayChange(page, key) {
+  return page.settings?.[key]?.changeable ?? false;
+}
+
+/** @param {import("./store.js").Page} page @param {string} key @returns {boolean} whether it was changed here */
+export function wasChanged(page, key) {
+  return page.settings?.[key]?.source === "override";
+}
