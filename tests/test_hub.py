@@ -49,7 +49,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-# --- the newest state ----------------------------------------------------------------------------------------------
+# --- the newest state -------------------------------------------------------------------------------------------
 
 
 def test_anybody_reads_the_newest_state_with_or_without_a_loop() -> None:
@@ -101,7 +101,7 @@ async def test_a_watcher_that_left_leaves_nothing_behind() -> None:
     assert wakes == [], "nobody watches any more, so the loop is left alone"
 
 
-# --- wake-ups ------------------------------------------------------------------------------------------------------
+# --- wake-ups ---------------------------------------------------------------------------------------------------
 
 
 def counted_wakes(hub: Hub) -> list[object]:
@@ -190,7 +190,7 @@ async def test_detaching_lets_everybody_go() -> None:
     hub.publish(state_of(2))
 
 
-# --- time ----------------------------------------------------------------------------------------------------------
+# --- time -------------------------------------------------------------------------------------------------------
 
 
 async def test_watchers_wake_when_the_picture_becomes_stale_though_nobody_publishes() -> None:
@@ -228,7 +228,7 @@ async def test_a_later_frame_postpones_the_moment() -> None:
     assert woken == pytest.approx(newest.captured_at + SHORT_S, abs=0.1)
 
 
-# --- transitions -----------------------------------------------------------------------------------------------------
+# --- transitions ------------------------------------------------------------------------------------------------
 
 
 def seen(sequence: int, label: str) -> State:

@@ -152,7 +152,7 @@ def holds(shown: Any, expected: Any) -> bool:
     return bool(shown == expected)
 
 
-# --- status, in its order ----------------------------------------------------------------------------------------
+# --- status, in its order ---------------------------------------------------------------------------------------
 
 PRECEDENCE = [
     ("failed", {"model": None}),
@@ -208,7 +208,7 @@ def test_a_dead_worker_cannot_leave_ok_standing() -> None:
     assert late["camera"]["frame_age_s"] == STALE_S
 
 
-# --- current --------------------------------------------------------------------------------------------------------
+# --- current ----------------------------------------------------------------------------------------------------
 
 
 def test_the_answer_is_current_for_one_interval_longer_than_a_frame_is_fresh() -> None:
@@ -230,7 +230,7 @@ def test_without_a_prediction_nothing_is_current() -> None:
     assert shown["answer"]["probabilities"] == {}
 
 
-# --- what people read ---------------------------------------------------------------------------------------------
+# --- what people read -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_what_the_machine_does_not_tell_is_null() -> None:
     assert shown["system"]["uptime_s"] == 86400
 
 
-# --- two clocks ------------------------------------------------------------------------------------------------------
+# --- two clocks -------------------------------------------------------------------------------------------------
 
 
 def test_a_wall_clock_that_jumps_moves_labels_and_nothing_else() -> None:
@@ -300,7 +300,7 @@ def test_times_are_rfc3339_in_utc_with_milliseconds() -> None:
     assert rfc3339(WALL + 0.0004) == "2026-05-01T07:14:11.020Z"
 
 
-# --- the next change -----------------------------------------------------------------------------------------------
+# --- the next change --------------------------------------------------------------------------------------------
 
 
 def test_the_next_change_is_the_stale_deadline() -> None:

@@ -119,7 +119,7 @@ def test_a_batch_of_any_size_is_fine(tmp_path: Path) -> None:
     assert loaded(tmp_path, colour_graph(batch="N")).classify(picture(RED)).probabilities[0] > 0.99
 
 
-# --- graphs of other people --------------------------------------------------------------------------------------
+# --- graphs of other people -------------------------------------------------------------------------------------
 
 
 def alexnet_shaped() -> Net:
@@ -185,7 +185,7 @@ def test_lenet_alexnet_and_resnet50_go_the_same_way(tmp_path: Path, net: Any, ch
     np.testing.assert_allclose(told, np.exp(logits) / np.exp(logits).sum(), rtol=1e-4)
 
 
-# --- what does not fit ---------------------------------------------------------------------------------------------
+# --- what does not fit ------------------------------------------------------------------------------------------
 
 
 def test_a_precision_the_card_lacks_is_unknown(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_a_picture_that_ends_in_no_number_is_an_error_and_no_prediction(tmp_path
         classifier.classify(picture((0, 0, 0)))
 
 
-# --- softmax -------------------------------------------------------------------------------------------------------
+# --- softmax ----------------------------------------------------------------------------------------------------
 
 
 def test_softmax_is_the_textbooks() -> None:

@@ -45,7 +45,7 @@ def photograph(name: str, width: int, height: int) -> np.ndarray:
     return cv2.resize(bgr, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-# --- colours ---------------------------------------------------------------------------------------------------
+# --- colours ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("card", CARDS)
@@ -95,7 +95,7 @@ def test_the_picture_itself_is_not_touched() -> None:
     np.testing.assert_array_equal(pixels, before)
 
 
-# --- geometry --------------------------------------------------------------------------------------------------
+# --- geometry ---------------------------------------------------------------------------------------------------
 
 
 def test_crop_sees_the_centred_square() -> None:
@@ -213,7 +213,7 @@ def test_of_a_region_hardly_anything_is_lost_to_whole_steps() -> None:
     assert 1 - 8 / 2003 <= seen.height <= 1
 
 
-# --- quality ---------------------------------------------------------------------------------------------------
+# --- quality ----------------------------------------------------------------------------------------------------
 
 SIZES = [(1080, 1080), (1920, 1080), (3000, 2000), (640, 480)]
 
