@@ -153,7 +153,7 @@ class Worker:
                 return True
             if not message:
                 return False
-            self._slots.free += [slot for slot in message if slot not in self._slots.free]
+            self._slots.free += sorted(set(message) - set(self._slots.free))
 
     def _carry(self, camera: Camera) -> None:
         from service.camera.wire import Picture

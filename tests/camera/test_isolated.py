@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
-from service.camera import create
+from service.camera import create, wire
 from service.camera.isolated import IsolatedCamera
 from service.camera.protocol import CameraOptions, EndOfSource
 from service.errors import CameraBusy, CameraDenied, CameraError, CameraSilent, CameraUnsupported
@@ -25,6 +27,7 @@ from tests.camera.cards import colour_of, white_corner
 from tests.requires import requires
 
 OPTIONS = CameraOptions(width=160, height=120, fps=100)
+PICTURE = wire.Picture(0, 1, 1.0, (120, 160, 3), "BGR", 160, 120, 0, "none", 57344)
 Opener = Callable[..., IsolatedCamera]
 
 
@@ -246,6 +249,38 @@ def test_a_picture_that_outgrows_its_slot_asks_for_a_restart(opened: Opener) -> 
         read_on(camera)
 
 
+class Liar:
+    """Stands where the child stands and says what it likes."""
+
+    def __init__(self, camera: IsolatedCamera) -> None:
+        process = camera._process
+        assert process is not None
+        ours, self.line = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        process.line.close()
+        process.line = ours
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        b"P" + bytes(10),
+        dataclasses.replace(PICTURE, slot=9).pack(),
+        dataclasses.replace(PICTURE, bytes_per_slot=1 << 27).pack(),
+        dataclasses.replace(PICTURE, shape=(40_000, 300), bytes_per_slot=12_001_280).pack(),
+    ],
+)
+def test_nonsense_from_the_process_is_an_error_and_no_crash(opened: Opener, lie: bytes) -> None:
+    """Its numbers are used as addresses in memory, so none may be believed."""
+    camera = opened("one_then_quiet")
+    camera.read(Deadline.after(5))
+    liar = Liar(camera)
+    liar.line.send(lie)
+    with pytest.raises(CameraError, match="nonsense"):
+        camera.read(Deadline.after(2))
+    liar.line.close()
+
+
 def test_what_the_source_started_ends_with_it(opened: Opener) -> None:
     camera = opened("with_a_grandchild")
     frame = camera.read(Deadline.after(5))
@@ -321,7 +356,7 @@ def test_an_interpreter_that_cannot_be_started_is_a_sentence(monkeypatch: pytest
 
 PARENT = """
 import sys, time
-from service.camera import create
+from service.camera import create, wire
 from service.camera.protocol import CameraOptions
 from service.frame import Deadline
 camera = create(f"scripted:tests.camera.scripts:{sys.argv[1]}", CameraOptions(fps=50), isolated=True)
@@ -388,6 +423,15 @@ def test_respawns_leave_no_descriptor_no_process_and_no_memory_file(opened: Open
     assert [child.pid for child in children] == [camera.pid]
     assert memory_files() <= files
     assert me.memory_info().rss - memory < 5_000_000
+
+
+def test_the_shared_file_cannot_be_shrunk_under_us(opened: Opener) -> None:
+    camera = opened("still")
+    camera.read(Deadline.after(5))
+    process = camera._process
+    assert process is not None
+    with pytest.raises(PermissionError):
+        os.ftruncate(process.memory, 0)
 
 
 def test_a_camera_that_is_dropped_ends_its_process() -> None:
