@@ -26,6 +26,9 @@ STALE_AFTER_S = 1.0
 NOTICE_S = STALE_AFTER_S + 1.0
 RECOVER_S = 3.0
 START_S = 40.0
+# For faults during which nothing may look old, however busy the machine that tests.
+NEVER_STALE = {"LOOKOUT_CAMERA__STALE_AFTER_S": "20"}
+SCRIPT = "scripted:tests.faults.scripts:controlled"
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> float:
@@ -135,7 +138,7 @@ def _command(process: psutil.Process) -> list[str]:
 @contextlib.contextmanager
 def running(
     folder: Path,
-    source: str = "scripted:tests.faults.scripts:controlled",
+    source: str = SCRIPT,
     *flags: str,
     environment: Mapping[str, str] | None = None,
     state_folder: Path | None = None,

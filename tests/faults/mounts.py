@@ -1,0 +1,48 @@
+"""Disks that are full or read-only, as the kernel makes them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=10)
+
+
+def can_mount() -> bool:
+    """Whether this user may mount here: root in a container often may not."""
+    if os.geteuid() != 0:
+        return False
+    try:
+        done = subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True, timeout=10)
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str = "256k") -> Iterator[Path]:
+    """A tmpfs of so many bytes, mounted at `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _run("mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(folder))
+    try:
+        yield folder
+    finally:
+        _run("umount", "-l", str(folder))
+
+
+def fill(folder: Path) -> Path:
+    """Write until there is no space left; the file that fills it."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 1024)
+    return filler
+
+
+def set_read_only(folder: Path, *, read_only: bool) -> None:
+    _run("mount", "-o", f"remount,{'ro' if read_only else 'rw'}", str(folder))
