@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -91,6 +92,12 @@ NEEDS: dict[str, Need] = {
         lambda: shutil.which("nginx", path=_WITH_SBIN) is not None,
         ("nginx-light",),
     ),
+    "faketime": Need(
+        "libfaketime, for a clock that jumps",
+        lambda: bool(list(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))),
+        ("libfaketime",),
+    ),
+    "npm": Need("npm, to fetch axe-core", _command("npm")),
     "curl": Need("curl", _command("curl"), ("curl",)),
     "shellcheck": Need("shellcheck", _command("shellcheck"), ("shellcheck",)),
     "systemd-analyze": Need("systemd-analyze", _command("systemd-analyze"), ("systemd",)),
