@@ -19,6 +19,7 @@ from rich.table import Table
 from models.training import data as photographs
 from models.training import digits as digit_example
 from models.training import evaluate as evaluation
+from models.training import plots
 from models.training.archs import ARCHS, build
 from models.training.augment import CameraPolicy, CropPolicy
 from models.training.batches import BatchSource
@@ -31,7 +32,8 @@ from models.training.quantize import METHODS
 from models.training.run import Run
 from models.training.suspects import suspects as find_suspects
 from models.training.teacher import Answers, TeacherConfig, accuracy, load_teacher, tune
-from models.training.train import IMAGENET_MEAN, IMAGENET_STD, TrainConfig, Trainer
+from models.training.train import IMAGENET_MEAN, IMAGENET_STD, TrainConfig, Trainer, has_bf16
+from models.training.weights import load_by_name, read_safetensors
 from service.pipeline.card import load_card
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
@@ -131,14 +133,15 @@ def train(
     batch_size: int = 64,
     least_area: Annotated[float, typer.Option(help="Smallest crop, as a share of the picture.")] = 0.25,
     camera: Annotated[float, typer.Option(help="Strength of the camera's defects; 0: none.")] = 0.8,
+    bf16: Annotated[
+        bool | None, typer.Option(help="bfloat16 arithmetic; by default where the processor has it.")
+    ] = None,
+    refresh: Annotated[int, typer.Option(help="Batches for BatchNorm's final statistics.")] = 100,
     cache: CacheFolder = None,
     seed: Seed = 3,
     threads: Threads = 0,
 ) -> None:
     """Train a classifier; leaves weights.safetensors and curves.png in the run folder."""
-    from models.training import plots
-    from models.training.weights import load_by_name, read_safetensors
-
     if arch not in ARCHS:
         raise typer.BadParameter(f"{arch} is none of {', '.join(ARCHS)}")
     _use_threads(threads)
@@ -157,7 +160,13 @@ def train(
     if start and not kept.checkpoint.exists():
         load_by_name(network, read_safetensors(start)[0])
     answers = Answers(run / "answers", *load_teacher(taught_by), source) if taught_by else None
-    config = TrainConfig(parse_stages(stages), learning_rate, evaluate_size=size)
+    config = TrainConfig(
+        parse_stages(stages),
+        learning_rate,
+        evaluate_size=size,
+        bf16=has_bf16() if bf16 is None else bf16,
+        refresh_batches=refresh,
+    )
     recipe = Recipe(arch, pictures.labels, InputFormat(size, 3, IMAGENET_MEAN, IMAGENET_STD))
     kept.describe(
         {"train": config, "source": {"seed": seed, "views": views, "batch_size": batch_size}, **recipe.metadata()}
@@ -270,8 +279,6 @@ def _flat(values: dict[str, Any]) -> dict[str, float]:
 
 
 def _draw(folder: Path, found: evaluation.Evaluation, validation: Pictures) -> None:
-    from models.training import plots
-
     folder.mkdir(parents=True, exist_ok=True)
     answers = {name: probabilities(logits, found.measured.temperatures[name]) for name, logits in found.logits.items()}
     first = next(iter(answers.values()))

@@ -21,8 +21,7 @@ def blur(picture: Pixels) -> Pixels:
 def noise(picture: Pixels) -> Pixels:
     """A dim room at high gain: normal noise with a standard deviation of 20 levels, always the same."""
     drawn = np.random.default_rng(0).normal(0, 20, picture.shape)
-    noisy: Pixels = np.clip(picture + drawn, 0, 255).astype(np.uint8)
-    return noisy
+    return np.clip(picture + drawn, 0, 255).astype(np.uint8)
 
 
 def dark(picture: Pixels) -> Pixels:

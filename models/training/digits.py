@@ -39,7 +39,6 @@ CONFIG = TrainConfig(
     warmup_steps=50,
     average_decay=0.99,
     label_smoothing=0.02,
-    bf16=False,
     checkpoint_every=10_000,
     evaluate_every=10_000,
     evaluate_size=SIZE,

@@ -1,4 +1,7 @@
-"""Pictures of a run: curves, confusion matrix, reliability diagram, and the worst mistakes on one sheet."""
+"""Pictures of a run: curves, confusion matrix, reliability diagram, and the worst mistakes on one sheet.
+
+Drawn with OpenCV, which is here anyway; four diagrams are not worth a plotting library on everybody's disk.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,28 +17,82 @@ from models.training.augment import centre_square, cut
 from models.training.calibrate import reliability
 from models.training.data import Pictures
 
-mpl.use("Agg")
-from matplotlib import pyplot as plt
+Color = tuple[int, int, int]  # RGB
 
+INK, PALE, PAPER = (40, 40, 40), (215, 215, 215), (255, 255, 255)
+LINES: tuple[Color, ...] = ((31, 98, 168), (214, 96, 20), (60, 140, 60), (150, 70, 160))
 TILE, CAPTION = 128, 30  # pixels of a contact sheet's picture and the words below it
+TICKS = 5
+
+
+class Sheet:
+    """A white picture to draw on, coordinates in pixels from the top left."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.pixels = np.full((height, width, 3), 255, np.uint8)
+
+    def text(
+        self, x: float, y: float, words: str, color: Color = INK, size: float = 0.42, centred: bool = False
+    ) -> None:
+        if centred:
+            x -= cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0] / 2
+        place = (round(x), round(y))
+        cv2.putText(self.pixels, words, place, cv2.FONT_HERSHEY_SIMPLEX, size, color, 1, cv2.LINE_AA)
+
+    def line(self, points: Sequence[tuple[float, float]], color: Color, width: int = 2) -> None:
+        path = np.round(np.asarray(points, np.float64)).astype(np.int32)
+        cv2.polylines(self.pixels, [path], False, color, width, cv2.LINE_AA)
+
+    def box(self, x: int, y: int, width: int, height: int, color: Color) -> None:
+        self.pixels[y : y + height, x : x + width] = color
+
+    def save(self, path: Path) -> None:
+        cv2.imwrite(str(path), self.pixels[:, :, ::-1])
+
+
+class Axes:
+    """A frame with ticks on a sheet: ``at`` maps values to pixels."""
+
+    def __init__(
+        self, sheet: Sheet, place: tuple[int, int, int, int], x: tuple[float, float], y: tuple[float, float], title: str
+    ) -> None:
+        self.sheet, self.place, self.x, self.y = sheet, place, x, y
+        left, top, width, height = place
+        sheet.text(left, top - 10, title)
+        for tick in range(TICKS + 1):
+            share = tick / TICKS
+            column, row = left + share * width, top + (1 - share) * height
+            sheet.line([(column, top), (column, top + height)], PALE, 1)
+            sheet.line([(left, row), (left + width, row)], PALE, 1)
+            sheet.text(column, top + height + 18, f"{x[0] + share * (x[1] - x[0]):.4g}", size=0.36, centred=True)
+            sheet.text(left - 46, row + 4, f"{y[0] + share * (y[1] - y[0]):.3g}", size=0.36)
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        left, top, width, height = self.place
+        across, up = ((v - low) / ((high - low) or 1) for v, (low, high) in ((x, self.x), (y, self.y)))
+        return left + across * width, top + (1 - up) * height
+
+    def plot(self, points: Sequence[tuple[float, float]], color: Color, name: str, entry: int) -> None:
+        """A line with its name in the frame's lower right corner."""
+        self.sheet.line([self.at(x, y) for x, y in points], color)
+        left, top, width, height = self.place
+        self.sheet.text(left + width - 150, top + height - 12 - 16 * entry, name, color)
 
 
 def curves(metrics: Sequence[dict[str, Any]], path: Path) -> None:
-    """Loss, accuracies and learning rate over steps."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    for axes, keys in ((left, ("loss", "learning_rate")), (right, ("train_accuracy", "validation_accuracy"))):
-        for key in keys:
-            points = [(line["step"], line[key]) for line in metrics if key in line]
+    """Loss on the left, accuracies on the right, over steps."""
+    sheet = Sheet(1100, 420)
+    steps = [line["step"] for line in metrics if "step" in line] or [0]
+    frames = ((("loss",), "loss", 70), (("train_accuracy", "validation_accuracy"), "accuracy", 620))
+    for keys, title, left in frames:
+        lines = {key: [(m["step"], m[key]) for m in metrics if key in m] for key in keys}
+        values = [value for points in lines.values() for _, value in points] or [0.0, 1.0]
+        limits = (min(values), max(values))
+        axes = Axes(sheet, (left, 40, 440, 320), (0, max(steps)), limits, title)
+        for entry, (key, points) in enumerate(lines.items()):
             if points:
-                drawn = axes.twinx() if key == "learning_rate" else axes
-                style = {"color": "0.7", "linestyle": "--"} if key == "learning_rate" else {}
-                drawn.plot(*zip(*points, strict=True), label=key.replace("_", " "), **style)
-                drawn.legend(
-                    loc="lower left" if key == "learning_rate" else "upper right" if axes is left else "lower right"
-                )
-        axes.set_xlabel("step")
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+                axes.plot(points, LINES[entry], key.replace("_", " "), entry)
+    sheet.save(path)
 
 
 def confusion(p: NDArray[np.float64], targets: NDArray[np.int64], labels: Sequence[str], path: Path) -> None:
@@ -44,54 +100,53 @@ def confusion(p: NDArray[np.float64], targets: NDArray[np.int64], labels: Sequen
     count = np.zeros((len(labels), len(labels)), np.int64)
     np.add.at(count, (targets, p.argmax(1)), 1)
     share = count / np.maximum(count.sum(1, keepdims=True), 1)
-    figure, axes = plt.subplots(figsize=(1.3 * len(labels) + 2, 1.2 * len(labels) + 1.5), layout="constrained")
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), value in np.ndenumerate(share):
-        words = f"{value:.1%}\n{count[row, column]}"
-        axes.text(column, row, words, ha="center", va="center", color="white" if value > 0.5 else "black")
-    axes.set_xticks(range(len(labels)), labels)
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set(xlabel="said", ylabel="shown")
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    cell, left, top = 92, 110, 60
+    sheet = Sheet(left + cell * len(labels) + 20, top + cell * len(labels) + 20)
+    sheet.text(left, 20, "said (across) / shown (down)")
+    dark = np.array(LINES[0], np.float64)
+    for row, label in enumerate(labels):
+        sheet.text(8, top + cell * row + cell / 2, label[:14])
+        sheet.text(left + cell * (row + 0.5), top - 10, label[:12], centred=True)
+        for column in range(len(labels)):
+            part = float(share[row, column])
+            red, green, blue = (255 - part * (255 - dark)).astype(int).tolist()
+            sheet.box(left + cell * column, top + cell * row, cell - 1, cell - 1, (red, green, blue))
+            x, y = left + cell * (column + 0.5), top + cell * (row + 0.5)
+            ink = PAPER if part > 0.5 else INK
+            sheet.text(x, y, f"{part:.1%}", ink, centred=True)
+            sheet.text(x, y + 18, str(count[row, column]), ink, 0.36, centred=True)
+    sheet.save(path)
 
 
 def reliability_diagram(answers: dict[str, NDArray[np.float64]], targets: NDArray[np.int64], path: Path) -> None:
     """Accuracy against confidence for each precision; on the diagonal, probabilities mean what they say."""
-    figure, axes = plt.subplots(figsize=(5, 5), layout="constrained")
-    axes.plot((0, 1), (0, 1), color="0.6", linestyle="--")
-    for name, p in answers.items():
+    sheet = Sheet(520, 520)
+    axes = Axes(sheet, (70, 40, 420, 420), (0, 1), (0, 1), "accuracy (up) against confidence (across), pictures a bin")
+    sheet.line([axes.at(0, 0), axes.at(1, 1)], (150, 150, 150), 1)
+    for entry, (name, p) in enumerate(answers.items()):
         mean, accuracy, count = reliability(p, targets)
-        axes.plot(mean, accuracy, marker="o", label=name)
-        if name == next(iter(answers)):
-            for x, y, n in zip(mean, accuracy, count, strict=True):
-                if n:
-                    axes.annotate(str(n), (x, y), fontsize=7, xytext=(4, -8), textcoords="offset points")
-    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
-    axes.legend()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+        filled = np.flatnonzero(count)
+        points = [(float(mean[i]), float(accuracy[i])) for i in filled]
+        axes.plot(points, LINES[entry % len(LINES)], name, entry)
+        if entry == 0:
+            for (x, y), number in zip(points, count[filled].tolist(), strict=True):
+                column, row = axes.at(x, y)
+                sheet.text(column + 6, row + 14, str(number), size=0.34)
+    sheet.save(path)
 
 
 def worst_mistakes(p: NDArray[np.float64], pictures: Pictures, path: Path, count: int = 60, columns: int = 10) -> None:
     """The pictures whose own label was given the least probability, with label, answer and probability below."""
     right = p[np.arange(len(p)), pictures.targets]
-    tiles = []
-    for index in np.argsort(right)[:count].tolist():
-        said = int(p[index].argmax())
-        first, second = Path(pictures.names[index]).stem, f"{pictures.labels[said]} {p[index, said]:.2f}"
-        tiles.append(_tile(pictures, index, first, f"{pictures.labels[pictures.targets[index]]}? {second}"))
-    blank = np.full_like(tiles[0], 255)
-    tiles += [blank] * (-len(tiles) % columns)
-    sheet = np.vstack([np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)])
-    cv2.imwrite(str(path), sheet[:, :, ::-1])
-
-
-def _tile(pictures: Pictures, index: int, *words: str) -> NDArray[np.uint8]:
-    picture = pictures[index]
-    tile = np.full((TILE + CAPTION, TILE, 3), 255, np.uint8)
-    tile[:TILE] = cut(picture, centre_square(*picture.shape[:2]), TILE)
-    for line, text in enumerate(words):
-        place = (2, TILE + 12 + 14 * line)
-        cv2.putText(tile, text[:22], place, cv2.FONT_HERSHEY_SIMPLEX, 0.34, (0, 0, 0), 1, cv2.LINE_AA)
-    return tile
+    chosen = np.argsort(right)[:count].tolist()
+    rows = -(-len(chosen) // columns)
+    sheet = Sheet(columns * TILE, rows * (TILE + CAPTION))
+    for place, index in enumerate(chosen):
+        row, column = divmod(place, columns)
+        x, y = column * TILE, row * (TILE + CAPTION)
+        picture = pictures[index]
+        sheet.pixels[y : y + TILE, x : x + TILE] = cut(picture, centre_square(*picture.shape[:2]), TILE)
+        shown, said = pictures.labels[pictures.targets[index]], int(p[index].argmax())
+        sheet.text(x + 2, y + TILE + 12, Path(pictures.names[index]).stem[:20], size=0.34)
+        sheet.text(x + 2, y + TILE + 25, f"{shown}? {pictures.labels[said]} {p[index, said]:.2f}"[:22], size=0.34)
+    sheet.save(path)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,11 +46,12 @@ class TrainConfig:
     distil_share: float = 0.8
     distil_temperature: float = 2.0
     feature_weight: float = 2.0
-    bf16: bool = True
+    bf16: bool = False  # see `has_bf16`: without the processor's help it is slower than float32
     log_every: int = 50
     checkpoint_every: int = 300
     evaluate_every: int = 1200
     evaluate_size: int = 96
+    refresh_batches: int = 100
 
 
 class Normalise(nn.Module):
@@ -119,10 +121,10 @@ class Trainer:
                 self._evaluate(report)
         return self.finished()
 
-    def finished(self, batches: int = 100) -> Classifier:
+    def finished(self) -> Classifier:
         """The network with averaged weights, BatchNorm's statistics taken anew at the last stage's size."""
         self.average.copy_to(self.network)
-        size, steps = self.config.stages[-1][1], range(self.total, self.total + batches)
+        size, steps = self.config.stages[-1][1], range(self.total, self.total + self.config.refresh_batches)
         refresh_statistics(self.network, (self.normalise(self.source.batch(step, size).pixels) for step in steps))
         self.network.eval()
         return self.network
@@ -214,6 +216,12 @@ class FeatureRegression(nn.Module):
 
     def forward(self, embedding: Tensor, features: Tensor) -> Tensor:
         return functional.mse_loss(self.predict(embedding), (features - self.mean) / self.std)
+
+
+def has_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 in hardware, which trains up to twice as fast."""
+    path = Path("/proc/cpuinfo")
+    return path.exists() and any(flag in path.read_text() for flag in ("avx512_bf16", "amx_bf16", " bf16"))
 
 
 def soft_loss(logits: Tensor, told: Tensor, temperature: float) -> Tensor:

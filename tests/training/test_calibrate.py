@@ -1,0 +1,62 @@
+"""Calibration's figures on answers whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.training.calibrate import (
+    best_temperature,
+    calibration_error,
+    enter_threshold,
+    log_loss,
+    probabilities,
+    reliability,
+    thresholds,
+)
+
+
+def sampled(count: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
+    """Logits, and labels drawn from their softmax: perfectly calibrated."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (count, 3))
+    p = probabilities(logits)
+    return logits, (p.cumsum(1) > rng.random((count, 1))).argmax(1)
+
+
+def test_overconfident_logits_are_cooled_by_their_own_factor() -> None:
+    logits, targets = sampled()
+    assert best_temperature(logits, targets) == pytest.approx(1.0, abs=0.05)
+    assert best_temperature(logits * 3, targets) == pytest.approx(3.0, abs=0.15)
+
+
+def test_temperature_lowers_the_loss_and_the_error_and_changes_no_answer() -> None:
+    logits, targets = sampled()
+    hot = logits * 3
+    t = best_temperature(hot, targets)
+    assert log_loss(hot, targets, t) < log_loss(hot, targets)
+    assert calibration_error(probabilities(hot, t), targets) < 0.02 < calibration_error(probabilities(hot), targets)
+    assert np.array_equal(probabilities(hot, t).argmax(1), hot.argmax(1))
+
+
+def test_calibration_error_of_a_known_case() -> None:
+    p = np.tile([0.9, 0.1], (10, 1))
+    targets = np.array([0] * 6 + [1] * 4)
+    assert calibration_error(p, targets) == pytest.approx(0.3)
+    _, _, count = reliability(p, targets)
+    assert count.sum() == 10
+    assert count.max() == 10
+
+
+def test_the_threshold_is_the_lowest_that_keeps_strangers_out() -> None:
+    p = np.zeros((100, 3))
+    p[:, 2] = 1
+    p[:5, 0] = [0.55, 0.65, 0.75, 0.85, 0.95]
+    targets = np.full(100, 2)
+    assert enter_threshold(p, targets, reject=2, rate=0.02) == 0.76
+    assert enter_threshold(p, targets, reject=2, rate=0.05) == 0.5
+
+
+def test_thresholds_spare_the_reject_label_and_leave_below_enter() -> None:
+    chosen = thresholds(0.9, ("cat", "dog", "neither"), reject=2)
+    assert chosen == {"cat": {"enter": 0.9, "leave": 0.63}, "dog": {"enter": 0.9, "leave": 0.63}}

@@ -1,0 +1,87 @@
+"""Photographs are found in tars and folders, keep their labels, and are upright and small in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from models.training.data import SHORT_SIDE, DataError, decode, labels_of, load
+from tests.training.pictures import LABELS, encoded, scene, write_folders, write_tars
+
+
+def test_tars_and_folders_with_the_same_pictures_give_the_same_data(tmp_path: Path) -> None:
+    write_tars(tmp_path / "tars", "train", 3)
+    write_folders(tmp_path / "folders" / "train", 3)
+    tars, folders = load(tmp_path / "tars", "train"), load(tmp_path / "folders", "train")
+    assert tars.names == folders.names
+    assert tars.labels == folders.labels == LABELS
+    assert np.array_equal(tars.targets, folders.targets)
+    assert np.array_equal(tars.pixels, folders.pixels)
+
+
+def test_plain_folders_are_divided_without_overlap_and_always_the_same_way(tmp_path: Path) -> None:
+    write_folders(tmp_path, 30)
+    train, val = load(tmp_path, "train"), load(tmp_path, "val")
+    assert set(train.names).isdisjoint(val.names)
+    assert len(train) + len(val) == 90
+    assert 0 < len(val) < 30
+    write_folders(tmp_path, 40)
+    assert set(val.names) <= set(load(tmp_path, "val").names)
+
+
+def test_the_reject_label_comes_last() -> None:
+    assert labels_of(["zebra/1.jpg", "neither/1.jpg", "ant/1.jpg"]) == ("ant", "zebra", "neither")
+
+
+def test_decoding_gives_rgb_with_a_bounded_short_side() -> None:
+    picture = np.zeros((300, 400, 3), np.uint8)
+    picture[:] = (10, 20, 200)  # BGR: mostly red
+    decoded = decode(encoded(picture, ".png"))
+    assert decoded is not None
+    assert decoded.shape == (SHORT_SIDE, round(400 * SHORT_SIDE / 300), 3)
+    assert decoded[0, 0].tolist() == [200, 20, 10]
+
+
+def test_a_small_picture_is_not_enlarged() -> None:
+    decoded = decode(encoded(scene("cat", 0, 50, 60), ".png"))
+    assert decoded is not None
+    assert decoded.shape == (50, 60, 3)
+
+
+def test_a_file_that_is_no_picture_is_left_out_of_training_and_refused_in_validation(tmp_path: Path) -> None:
+    write_folders(tmp_path / "train", 2)
+    write_folders(tmp_path / "val", 2)
+    (tmp_path / "train" / "cat" / "broken.jpg").write_bytes(b"no picture")
+    assert len(load(tmp_path, "train")) == 6
+    (tmp_path / "val" / "cat" / "broken.jpg").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="broken.jpg"):
+        load(tmp_path, "val")
+
+
+def test_an_empty_folder_says_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"train-\*\.tar"):
+        load(tmp_path, "train")
+
+
+def test_the_cache_gives_the_same_pictures_and_notices_a_change(tmp_path: Path) -> None:
+    write_folders(tmp_path / "data" / "train", 2)
+    fresh = load(tmp_path / "data", "train", tmp_path / "cache")
+    cached = load(tmp_path / "data", "train", tmp_path / "cache")
+    assert np.array_equal(fresh.pixels, cached.pixels)
+    assert fresh.names == cached.names
+    write_folders(tmp_path / "data" / "train", 3)
+    assert len(load(tmp_path / "data", "train", tmp_path / "cache")) == 9
+
+
+def test_each_picture_can_be_taken_out_by_its_number(tmp_path: Path) -> None:
+    write_folders(tmp_path / "train", 2, ".png")
+    pictures = load(tmp_path, "train")
+    for index, name in enumerate(pictures.names):
+        expected = cv2.imread(str(tmp_path / "train" / name))
+        assert expected is not None
+        assert np.array_equal(pictures[index], expected[:, :, ::-1])
+        assert pictures.labels[pictures.targets[index]] == name.split("/")[0]
+        assert pictures.origin(index) == "made"

@@ -1,0 +1,132 @@
+"""What training evaluates is what the service sees, and the exported graph computes what PyTorch computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training")
+
+from models.training.archs import build
+from models.training.augment import centre_square, cut
+from models.training.data import decode
+from models.training.export import PARITY, Recipe, load_weights, parity, save_weights
+from models.training.onnx_graph import InputFormat, folded, to_onnx
+from models.training.train import IMAGENET_MEAN, IMAGENET_STD, Normalise
+from service.pipeline.card import InputSpec
+from service.pipeline.preprocess import new_tensor, preprocess
+from tests.training.pictures import encoded, scene
+
+FORM = InputFormat(96, 3, IMAGENET_MEAN, IMAGENET_STD)
+SPEC = InputSpec(name="pixels", layout="NHWC", dtype="uint8", width=96, height=96)
+# Height and width; no larger than training keeps them, so that both see the same pixels.
+SIZES = [
+    (128, 128),
+    (128, 170),
+    (170, 128),
+    (128, 300),
+    (96, 96),
+    (97, 131),
+    (64, 64),
+    (50, 90),
+    (128, 129),
+    (127, 255),
+]
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_training_and_service_make_the_same_tensor_of_a_jpeg(height: int, width: int) -> None:
+    data = encoded(cv2.GaussianBlur(scene("cat", height + width, height, width), (0, 0), 1.0))
+    picture = decode(data)
+    assert picture is not None
+    trained = cut(picture, centre_square(*picture.shape[:2]), 96)
+    frame = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    served = new_tensor(SPEC)
+    preprocess(np.asarray(frame, np.uint8), SPEC, served)
+    # Before normalising both are whole levels of 0..255: closer than one level means equal.
+    assert np.abs(trained.astype(int) - served[0].astype(int)).max() < 1
+
+
+def lively(arch: str, channels: int = 3, size: int = 96) -> torch.nn.Module:
+    """A network whose BatchNorms have something to fold."""
+    torch.manual_seed(1)
+    network = build(arch, 3, channels, size)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.3, 0.8)
+            torch.nn.init.normal_(module.bias, 0, 0.1)
+            torch.nn.init.normal_(module.running_mean, 0, 0.1)
+            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return network.eval()
+
+
+@pytest.mark.parametrize(("arch", "size"), [("resnet18", 96), ("resnet50", 64), ("alexnet", 96), ("lenet5", 32)])
+def test_the_graph_agrees_with_pytorch(arch: str, size: int) -> None:
+    network = lively(arch, size=size)
+    form = InputFormat(size, 3, IMAGENET_MEAN, IMAGENET_STD)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, size, size, 3), np.uint8)
+    assert parity(network, to_onnx(network, form), form, pixels) <= PARITY
+
+
+def test_folding_changes_no_answer_beyond_the_rounding_of_the_weights() -> None:
+    network = lively("resnet18")
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3), np.uint8)
+    x = Normalise()(pixels)
+    with torch.inference_mode():
+        plain, served = network(x), folded(network)(x)[0]
+    assert torch.allclose(plain, served, rtol=0.01, atol=0.01 * plain.abs().max().item())
+
+
+def test_exporting_leaves_the_network_as_it_was() -> None:
+    network = lively("resnet18")
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    to_onnx(network, FORM)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_the_activation_maps_mean_is_the_logits() -> None:
+    import onnxruntime as ort
+
+    graph = to_onnx(lively("resnet18"), FORM)
+    session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 96, 96, 3), np.uint8)
+    names = ["logits", "embedding", "feature_map", "activation_map"]
+    logits, embedding, feature_map, activation_map = session.run(names, {"pixels": pixels})
+    assert embedding.shape == (1, 512)
+    assert feature_map.shape == (1, 512, 3, 3)
+    assert activation_map.shape == (1, 3, 3, 3)
+    assert np.allclose(activation_map.mean((2, 3)), logits, atol=1e-4)
+    assert np.allclose(feature_map.mean((2, 3)), embedding, atol=1e-4)
+
+
+def test_a_graph_with_an_open_number_of_pictures_answers_each_as_if_alone() -> None:
+    import onnxruntime as ort
+
+    network = lively("resnet18")
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3), np.uint8)
+    many, one = (
+        ort.InferenceSession(
+            to_onnx(network, FORM, dynamic=dynamic).SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        for dynamic in (True, False)
+    )
+    together = many.run(["logits"], {"pixels": pixels})[0]
+    alone = np.concatenate([one.run(["logits"], {"pixels": picture[None]})[0] for picture in pixels])
+    assert np.allclose(together, alone, atol=1e-4)
+
+
+def test_stored_weights_bring_their_recipe_and_round_trip(tmp_path: Path) -> None:
+    network = lively("lenet5", 1, 32)
+    recipe = Recipe("lenet5", ("a", "b", "c"), InputFormat(32, 1, (127.5,), (127.5,)))
+    save_weights(tmp_path / "w.safetensors", network, recipe)
+    loaded, told = load_weights(tmp_path / "w.safetensors")
+    assert told == recipe
+    for name, value in loaded.state_dict().items():
+        assert torch.equal(value, network.state_dict()[name].half().float())
+    (tmp_path / "w.safetensors").write_bytes(b"no weights at all")
+    with pytest.raises(ValueError, match="safetensors"):
+        load_weights(tmp_path / "w.safetensors")

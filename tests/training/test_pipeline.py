@@ -1,0 +1,111 @@
+"""From a folder of pictures to a model the service loads: every network, both precisions, through the real commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training")
+
+from typer.testing import CliRunner
+
+from models.training import digits
+from models.training.archs import ARCHS
+from models.training.cli import app
+from models.training.data import Pictures
+from models.training.suspects import suspects
+from service.pipeline.card import load_card
+from service.pipeline.classifier import Classifier
+from service.pipeline.layers import layer_table
+from tests.training.pictures import scene
+
+SIZES = {"resnet18": 64, "resnet50": 32, "alexnet": 64, "lenet5": 32}
+
+
+def run(*words: str | Path) -> str:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
+    return result.stdout
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("arch", ARCHS)
+def test_every_network_goes_from_pictures_to_answers(arch: str, photographs: Path, tmp_path: Path) -> None:
+    size, folder, out = SIZES[arch], tmp_path / "run", tmp_path / "models" / f"tiny-{arch}"
+    steps = ("--stages", f"{size}:2", "--batch-size", "16", "--learning-rate", "0.01", "--no-bf16", "--refresh", "2")
+    run("train", "--data", photographs, "--run", folder, "--arch", arch, "--size", str(size), *steps)
+    assert (folder / "curves.png").stat().st_size > 1000
+    printed = run("export", folder / "weights.safetensors", "--data", photographs, "--out", out)
+    assert "accuracy" in printed
+
+    card = load_card(out)
+    assert card.label_names == ("cat", "dog", "neither")
+    assert [label.reject for label in card.labels] == [False, False, True]
+    assert set(card.precisions) == set(card.calibration) == {"fp32", "int8"}
+    assert card.files["int8"].bytes < card.files["fp32"].bytes
+    assert set(card.thresholds) == {"cat", "dog"}
+    assert set(card.metrics["fp32"]["corruptions"]) == set(card.metrics["int8"]["corruptions"])
+    layers = json.loads((out / "layers.json").read_text())
+    assert layers == layer_table(out / "fp32.onnx").to_json()
+
+    picture = cv2.resize(scene("cat", 99), (640, 480))
+    answers = []
+    for precision in card.precisions:
+        prediction = Classifier.load(card, precision).classify(np.asarray(picture, np.uint8), embedding=True)
+        assert sum(prediction.probabilities) == pytest.approx(1)
+        assert prediction.embedding is not None
+        answers.append(prediction.probabilities)
+    assert np.allclose(*answers, atol=0.15)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_evaluating_draws_and_suspects_are_listed(photographs: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "run", tmp_path / "model"
+    run("train", "--data", photographs, "--run", folder, "--arch", "lenet5", "--size", "32", "--stages", "32:1")
+    run("export", folder / "weights.safetensors", "--data", photographs, "--out", out)
+    before = (out / "card.json").read_text()
+    run("evaluate", out, "--data", photographs, "--no-corruptions", "--pictures", tmp_path / "drawn")
+    drawn = {path.name for path in (tmp_path / "drawn").iterdir()}
+    assert drawn == {"confusion.png", "reliability.png", "worst-mistakes.png", "logits.npz"}
+    assert (out / "card.json").read_text() == before
+    listed = run("suspects", out, "--data", photographs, "--at-most", "1").splitlines()
+    assert len(listed) == 48
+    shares = [float(line.split("\t")[2]) for line in listed]
+    assert shares == sorted(shares)
+    assert "made" in run("data", "--data", photographs)
+
+
+def test_a_wrong_label_is_the_first_suspect(val_pictures: Pictures) -> None:
+    p = np.full((len(val_pictures), 3), 0.005)
+    p[np.arange(len(p)), val_pictures.targets] = 0.99
+    p[5] = np.roll(p[5], 1)
+    (found,) = suspects(p, val_pictures)
+    assert found.name == val_pictures.names[5]
+    assert found.said != found.name.split("/")[0]
+
+
+def test_digits_are_drawn_upright_in_a_frame_and_never_mirrored() -> None:
+    pictures = digits._pictures([np.zeros((32, 32, 3), np.uint8)] * 3, [0, 7, 9])
+    assert pictures.labels == tuple("0123456789")
+    assert pictures.targets.tolist() == [0, 7, 9]
+    assert digits.CROPS.mirrored == 0
+
+
+def test_the_shipped_digits_model_is_sound() -> None:
+    folder = Path(__file__).parents[2] / "models" / "digits-lenet5"
+    card = load_card(folder)
+    seven = np.zeros((28, 28, 3), np.uint8)
+    cv2.line(seven, (8, 6), (19, 6), (255, 255, 255), 3)
+    cv2.line(seven, (19, 6), (11, 23), (255, 255, 255), 3)
+    for precision in card.precisions:
+        p = Classifier.load(card, precision).classify(seven).probabilities
+        assert card.label_names[int(np.argmax(p))] == "7"
+
+
+def test_stages_that_make_no_sense_are_refused() -> None:
+    result = CliRunner().invoke(app, ["train", "--data", ".", "--stages", "64x20"])
+    assert result.exit_code != 0
