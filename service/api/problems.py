@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import compile_path
 
 from service.errors import Forbidden, LookoutError, NotAuthorised, RequestInvalid
 
@@ -88,6 +89,8 @@ def problem(error: LookoutError) -> dict[str, Any]:
     }
 
 
+# Who asks for a picture every second while there is none must not fill the log; a full disk is worth a line.
+_LOGGED = frozenset({500, 507})
 # Seconds after which asking again is worth it.
 _RETRY_AFTER = {429: "2", 503: "2"}
 
@@ -126,12 +129,22 @@ class _Plain(LookoutError):
         self.code = phrase.lower().replace(" ", "_").replace("-", "_")
 
 
+def _allowed(request: Request, named: str) -> str:
+    """All methods of an address; the framework itself names only those of the first route that matches."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    methods = {method.strip() for method in named.split(",") if method.strip()}
+    for template, operations in request.app.openapi()["paths"].items():
+        if compile_path(template)[0].match(path):
+            methods |= {method.upper() for method in operations}
+    return ", ".join(sorted(methods))
+
+
 def install(app: FastAPI) -> None:
     """Have the application answer every error as a problem."""
 
     async def known(_: Request, error: Exception) -> Response:
         assert isinstance(error, LookoutError)
-        if error.status >= 500:
+        if error.status in _LOGGED:
             log.warning("%s", error)
         return respond(error)
 
@@ -145,6 +158,9 @@ def install(app: FastAPI) -> None:
             return respond(NotFound(f"Nothing is served at {request.url.path}.", "GET /openapi.json lists what is."))
         if error.status_code == 400:
             return respond(RequestInvalid("The body cannot be read.", "GET /openapi.json tells the form."))
+        if error.status_code == 405:
+            named = (error.headers or {}).get("Allow", "")
+            return respond(_Plain(405, f"{request.method} is not served here."), {"Allow": _allowed(request, named)})
         return respond(_Plain(error.status_code, str(error.detail)), error.headers)
 
     async def unexpected(_: Request, error: Exception) -> Response:

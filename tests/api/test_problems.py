@@ -51,6 +51,8 @@ def test_a_wrong_method_is_a_problem_that_names_the_right_one(client: httpx.Clie
     response = client.delete("api/state")
     assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
     assert response.headers["allow"] == "GET"
+    assert response.json()["detail"] == "DELETE is not served here."
+    assert client.delete("api/settings").headers["allow"] == "GET, PATCH"
 
 
 def test_a_mistake_of_ours_tells_nothing_of_our_insides(start: StartService, caplog: pytest.LogCaptureFixture) -> None:

@@ -112,7 +112,7 @@ def _answers(url: str) -> bool:
 
 
 @requires("nginx")
-async def test_through_nginx_everything_arrives_and_nothing_is_held_back(proxied: str, below: Service) -> None:
+async def test_through_nginx_everything_arrives_and_nothing_is_held_back(proxied: str) -> None:
     own = proxied.removesuffix("/lookout/")
     async with connect(proxied.replace("http", "ws") + "api/live?picture=64", origin=own) as connection:
         kinds = {type(await connection.recv()) for _ in range(6)}
