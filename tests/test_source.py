@@ -349,6 +349,17 @@ def test_repeats_may_be_ignored_for_synthetic_streams(world: World) -> None:
     assert state(source, world).status == "streaming"
 
 
+def test_a_camera_reopened_for_another_reason_is_judged_anew(world: World) -> None:
+    source = streaming(world)
+    for _ in range(3):
+        world.reads = lambda: world.frame(noise())
+        run(source, world, STALE_S - 0.5)
+        assert state(source, world).status == "streaming"
+        world.reads = raising(BUSY)
+        source.step(world.idle)
+        world.now += 31.0
+
+
 def test_a_still_picture_in_a_folder_is_no_stuck_driver(world: World) -> None:
     world.live = False
     world.reads = lambda: world.frame(noise())
@@ -367,7 +378,7 @@ def test_a_file_that_is_over_is_over(world: World) -> None:
     world.reads = raising(EndOfSource())
     assert run(source, world, 60.0) == []
     shown = state(source, world)
-    assert (shown.status, shown.fault, shown.restarts) == ("ended", None, 0)
+    assert (shown.status, shown.fault, shown.restarts, shown.frames_per_s) == ("ended", None, 0, 0.0)
     assert [camera.is_open for camera in world.made] == [False], "closed, and not opened again"
 
 
@@ -473,6 +484,16 @@ def test_an_interruption_that_came_too_late_hides_no_later_trouble(world: World)
     world.reads = raising(BUSY)
     source.step(world.idle)
     assert state(source, world).status == "stalled"
+
+
+def test_an_interruption_excuses_one_complaint_and_no_second(world: World) -> None:
+    world.opens = raising(BUSY)
+    source = source_of(world)
+    source.interrupt()
+    source.step(world.idle)
+    assert state(source, world).fault is None
+    source.step(world.idle)
+    assert state(source, world).status == "failed"
 
 
 def test_closing_twice_is_fine(world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.supervisor import HEALTHY_S, PAUSES_S, Supervisor
+from service.supervisor import HEALTHY_S, OPEN_DEADLINE_S, PAUSES_S, Supervisor
 
 OVERDUE_S = 2.0
 
@@ -114,6 +114,18 @@ def test_closed_on_purpose_it_opens_again_with_a_clean_slate() -> None:
     supervisor.closed(20.0)
     assert supervisor.due(20.0) == "open"
     assert pauses(supervisor, 20.0, 2) == [1.0, 2.0]
+
+
+def test_a_source_that_opened_quickly_is_not_waited_for_long_when_it_hangs() -> None:
+    supervisor, given = Supervisor(OVERDUE_S, 0.0), []
+    assert supervisor.open_within_s == OPEN_DEADLINE_S, "nothing is known of it yet"
+    supervisor.opened(0.5, took_s=0.5)
+    for now in (10.0, 20.0, 30.0, 40.0, 50.0):
+        supervisor.failed(now)
+        given.append(supervisor.open_within_s)
+    assert given == [2.0, 4.0, 8.0, 10.0, 10.0]
+    supervisor.opened(60.0, took_s=1.5)
+    assert supervisor.open_within_s == 4.5
 
 
 @pytest.mark.parametrize("failures", [len(PAUSES_S), 1000])
