@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ FLAGS = [
 ]
 # The machine that runs the tests may be small and busy; what is promised in seconds the tests measure themselves.
 PATIENCE_MS = 10_000
+AXE = "axe-core@4"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 OpenPage = Callable[..., Page]
 
@@ -111,3 +115,26 @@ def wait_for_situation(page: Page, *situations: str, timeout_ms: float = PATIENC
     """Wait until the page as a whole shows one of these situations (situation.js)."""
     selector = ", ".join(f'#frame[data-situation="{situation}"]' for situation in situations)
     page.wait_for_selector(selector, timeout=timeout_ms)
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, from npm."""
+    folder = tmp_path_factory.mktemp("axe")
+    if shutil.which("npm") is None:
+        pytest.skip("needs npm, to fetch axe-core")
+    packed = subprocess.run(
+        ["npm", "pack", "--silent", AXE], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    if packed.returncode != 0:
+        pytest.skip("needs axe-core from npm")
+    shutil.unpack_archive(folder / packed.stdout.strip().splitlines()[-1], folder)
+    return (folder / "package" / "axe.min.js").read_text("utf-8")
+
+
+def findings(page: Page, axe: str) -> list[str]:
+    page.evaluate(axe)
+    result: dict[str, Any] = page.evaluate(
+        "async tags => await axe.run(document, {runOnly: {type: 'tag', values: tags}})", RULES
+    )
+    return [f"{found['id']} ({found['impact']}): {found['nodes'][0]['html']}" for found in result["violations"]]

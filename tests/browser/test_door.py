@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage, wait_for_situation
+from tests.browser.conftest import OpenPage, findings, wait_for_situation
 from tests.browser.running import RunningService
 
 REFUSED = ("401", "Unauthorized")
@@ -44,3 +44,10 @@ def test_a_link_with_a_token_lets_in_and_loses_the_token(guarded: RunningService
     assert page.evaluate("window.location.hash") == ""
     page.go_back()
     assert TOKEN not in page.url
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_at_the_door(guarded: RunningService, open_page: OpenPage, axe: str, theme: str) -> None:
+    page = open_page(guarded.url, forgive=REFUSED, color_scheme=theme)
+    expect(page.get_by_label("Token")).to_be_focused()
+    assert findings(page, axe) == []

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage, wait_for_situation
+from tests.browser.conftest import OpenPage, findings, wait_for_situation
 from tests.browser.running import RunningService
 
-AXE = "axe-core@4"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 MOST_BYTES = 150_000
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 SMALLEST = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
@@ -54,29 +50,6 @@ def test_the_policy_forbids_everything_foreign_and_inline(service: RunningServic
     policy = response.headers["content-security-policy"]
     assert "unsafe" not in policy
     assert "script-src 'self'" in policy or "default-src 'self'" in policy
-
-
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The source of axe-core, from npm."""
-    folder = tmp_path_factory.mktemp("axe")
-    if shutil.which("npm") is None:
-        pytest.skip("needs npm, to fetch axe-core")
-    packed = subprocess.run(
-        ["npm", "pack", "--silent", AXE], cwd=folder, capture_output=True, text=True, timeout=60, check=False
-    )
-    if packed.returncode != 0:
-        pytest.skip("needs axe-core from npm")
-    shutil.unpack_archive(folder / packed.stdout.strip().splitlines()[-1], folder)
-    return (folder / "package" / "axe.min.js").read_text("utf-8")
-
-
-def findings(page: Page, axe: str) -> list[str]:
-    page.evaluate(axe)
-    result: dict[str, Any] = page.evaluate(
-        "async tags => await axe.run(document, {runOnly: {type: 'tag', values: tags}})", RULES
-    )
-    return [f"{found['id']} ({found['impact']}): {found['nodes'][0]['html']}" for found in result["violations"]]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
