@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from service.camera import create, wire
-from service.camera.isolated import IsolatedCamera
+from service.camera.isolated import IsolatedCamera, _messages
 from service.camera.protocol import CameraOptions, EndOfSource
 from service.errors import CameraBusy, CameraDenied, CameraError, CameraSilent, CameraUnsupported
 from service.frame import Deadline
@@ -105,6 +105,9 @@ def test_a_slow_reader_finds_a_recent_frame_after_the_one_that_lay_about(opened:
         fresh = camera.read(Deadline.after(5))
         assert time.monotonic() - fresh.captured_at < 0.5
     assert fresh.sequence > 20
+    time.sleep(0.2)
+    assert camera._process is not None
+    assert len(_messages(camera._process, at_most=9)) == wire.SLOTS
 
 
 def test_a_killed_process_is_told_at_once_and_opens_again(opened: Opener) -> None:
