@@ -129,7 +129,7 @@ def streaming(world: World, **settings: Any) -> Source:
 
 def test_it_opens_then_streams_and_tells_what_is_really_delivered(world: World) -> None:
     source = source_of(world)
-    assert state(source, world).status == "opening"
+    assert (state(source, world).status, state(source, world).retry_at) == ("opening", None)
     frames = run(source, world, 2.0)
     shown = state(source, world)
     assert (shown.status, shown.name, shown.width, shown.height) == ("streaming", "fake sensor", 64, 48)
@@ -207,6 +207,7 @@ def test_it_keeps_looking_with_growing_pauses_and_finds_the_camera_that_appears(
     world.opens = lambda: tries.append(world.now) or raising(ABSENT)()
     source = source_of(world)
     run(source, world, 70.0)
+    assert state(source, world).since == pytest.approx(1000.0, abs=0.1), "absent all the while"
     assert np.diff(tries) == pytest.approx([1, 2, 4, 8, 16, 30], abs=0.2)
     world.opens = lambda: None
     run(source, world, 30.0)

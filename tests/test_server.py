@@ -1,0 +1,133 @@
+"""The listening socket: ours, so that newest wins below us too, and a port that is taken is one sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from service.errors import AddressInUse, SettingInvalid
+from service.server import (
+    NOT_SENT_LOW_WATER_BYTES,
+    SEND_BUFFER_BYTES,
+    address_of,
+    is_loopback,
+    listen,
+    refuse_open_door,
+)
+from service.settings import ServerSettings, Settings
+
+
+def settings_of(**changes: Any) -> ServerSettings:
+    return ServerSettings.model_validate({"port": 0} | changes)
+
+
+@contextlib.contextmanager
+def listening(**changes: Any) -> Iterator[socket.socket]:
+    with contextlib.closing(listen(settings_of(**changes))) as listener:
+        yield listener
+
+
+def test_it_listens_and_does_not_block() -> None:
+    with listening() as listener:
+        assert listener.getblocking() is False
+        with socket.create_connection(listener.getsockname(), timeout=1.0):
+            pass
+
+
+def test_what_is_accepted_has_short_queues() -> None:
+    """A slow reader's old pictures must not pile up in the kernel."""
+    with listening() as listener, socket.create_connection(listener.getsockname(), timeout=1.0):
+        listener.setblocking(True)
+        accepted, _ = listener.accept()
+        with accepted:
+            low_water = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+            buffer = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    assert low_water == NOT_SENT_LOW_WATER_BYTES == 16 * 1024
+    assert buffer <= 2 * SEND_BUFFER_BYTES == 128 * 1024, "Linux reports twice what was asked for"
+
+
+def test_a_taken_port_is_told_with_who_to_ask() -> None:
+    with listening() as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(AddressInUse) as caught:
+            listen(settings_of(port=port))
+    assert caught.value.exit_code == 5
+    assert str(port) in caught.value.detail
+    assert f":{port}" in caught.value.remedy
+
+
+def test_a_port_that_was_just_given_back_can_be_taken_again() -> None:
+    with listening() as listener:
+        port = listener.getsockname()[1]
+        with socket.create_connection(listener.getsockname(), timeout=1.0):
+            listener.setblocking(True)
+            listener.accept()[0].close()  # our end closes first and stays in TIME_WAIT
+    with listening(port=port):
+        pass
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+def test_a_host_that_is_not_ours_is_a_wrong_setting(host: str) -> None:
+    with pytest.raises(SettingInvalid, match="is no address of this machine") as caught:
+        listen(settings_of(host=host))
+    assert caught.value.exit_code == 3
+
+
+def test_a_port_of_the_system_needs_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", denied)  # root, who may run these tests, may take any port
+    with pytest.raises(SettingInvalid, match="may not listen on port 80"):
+        listen(settings_of(port=80))
+
+
+@pytest.mark.parametrize(
+    ("host", "alone"),
+    [
+        ("127.0.0.1", True),
+        ("127.1.2.3", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.1.5", False),
+        ("raspberrypi.local", False),
+    ],
+)
+def test_only_loopback_is_this_machine_alone(host: str, alone: bool) -> None:
+    assert is_loopback(host) is alone
+
+
+def test_no_door_is_left_open_without_a_token_or_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    everywhere = settings_of(host="0.0.0.0")
+    with pytest.raises(SettingInvalid) as caught:
+        refuse_open_door(everywhere, has_token=False)
+    assert "lookout token" in caught.value.remedy
+    assert "server.auth" in caught.value.remedy
+    refuse_open_door(everywhere, has_token=True)
+    refuse_open_door(settings_of(), has_token=False)
+    assert caplog.records == []
+    refuse_open_door(settings_of(host="0.0.0.0", auth="none"), has_token=False)
+    assert "everybody" in caplog.text, "said aloud"
+
+
+@pytest.mark.parametrize(
+    ("host", "changes", "address"),
+    [
+        ("127.0.0.1", {}, "http://127.0.0.1:8642/"),
+        ("0.0.0.0", {}, "http://127.0.0.1:8642/"),
+        ("::", {}, "http://127.0.0.1:8642/"),
+        ("::1", {}, "http://[::1]:8642/"),
+        ("127.0.0.1", {"root_path": "/lookout"}, "http://127.0.0.1:8642/lookout/"),
+        ("127.0.0.1", {"tls_certificate": "/c.pem", "tls_key": "/k.pem"}, "https://127.0.0.1:8642/"),
+    ],
+)
+def test_the_address_is_one_that_opens_in_a_browser_here(host: str, changes: dict[str, Any], address: str) -> None:
+    listener: Any = SimpleNamespace(getsockname=lambda: (host, 8642))
+    assert address_of(listener, Settings.model_validate({"server": changes})) == address
