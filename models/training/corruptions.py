@@ -21,7 +21,9 @@ def blur(picture: Pixels) -> Pixels:
 def noise(picture: Pixels) -> Pixels:
     """A dim room at high gain: normal noise with a standard deviation of 20 levels, always the same."""
     drawn = np.random.default_rng(0).normal(0, 20, picture.shape)
-    return np.clip(picture + drawn, 0, 255).astype(np.uint8)
+    noisy = np.clip(picture.astype(np.float64) + drawn, 0, 255)
+    rounded: Pixels = noisy.astype(np.uint8)
+    return rounded
 
 
 def dark(picture: Pixels) -> Pixels:

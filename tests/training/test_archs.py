@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training")
+pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training")
+
+import torch
 
 from models.training.archs import build
 from models.training.archs.alexnet import AlexNet

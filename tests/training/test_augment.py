@@ -1,4 +1,4 @@
-"""Training pictures: every crop lies in the picture, the same seed gives the same batch, labels go with their pictures."""
+"""Training pictures: every crop lies in the picture, and the same seed and step give the same batch."""
 
 from __future__ import annotations
 

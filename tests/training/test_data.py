@@ -57,7 +57,7 @@ def test_a_file_that_is_no_picture_is_left_out_of_training_and_refused_in_valida
     (tmp_path / "train" / "cat" / "broken.jpg").write_bytes(b"no picture")
     assert len(load(tmp_path, "train")) == 6
     (tmp_path / "val" / "cat" / "broken.jpg").write_bytes(b"no picture")
-    with pytest.raises(DataError, match="broken.jpg"):
+    with pytest.raises(DataError, match=r"broken\.jpg"):
         load(tmp_path, "val")
 
 

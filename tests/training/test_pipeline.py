@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training")
+pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training")
 
 from typer.testing import CliRunner
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training")
+pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training")
+
+import torch
 
 from models.training.archs import build
 from models.training.archs.efficientnet_lite import EfficientNetLite
