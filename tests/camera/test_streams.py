@@ -147,7 +147,7 @@ def rtsp() -> Iterator[tuple[int, int]]:
 
 
 @requires("rtsp")
-def test_an_rtsp_stream_falls_silent_and_its_late_frames_say_how_late_they_are(rtsp: tuple[int, int]) -> None:
+def test_an_rtsp_stream_is_young_and_its_silence_is_told_by_the_deadline(rtsp: tuple[int, int]) -> None:
     port, pid = rtsp
     camera = create(f"rtsp://127.0.0.1:{port}/green", OPTIONS, isolated=True)
     camera.open(Deadline.after(15))
