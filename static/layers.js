@@ -20,7 +20,9 @@ export async function openLayers(store) {
   const title = t("layers.title", { name: cardOf(page, name)?.title ?? name });
   const heading = el("h2", { id: "layers-title" }, title);
   const close = el("button", { type: "button", className: "tool", id: "layers-close", aria: { label: t("close") } }, icon("close"));
-  const scroll = el("div", { className: "table-scroll", tabIndex: 0, aria: { role: "region", labelledby: "layers-title" } }, tableOf(table));
+  const filters = el("img", { className: "filters", src: `api/models/${encodeURIComponent(name)}/filters.png`, alt: t("layers.filters") });
+  filters.addEventListener("error", () => filters.remove());
+  const scroll = el("div", { className: "table-scroll", tabIndex: 0, aria: { role: "region", labelledby: "layers-title" } }, filters, tableOf(table));
   const dialog = el(
     "dialog",
     { className: "dialog broad", aria: { labelledby: "layers-title" } },

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from service.api.context import Provided
 from service.api.problems import RequestTooLarge, errors
@@ -25,13 +25,20 @@ from service.errors import (
     UnknownModel,
 )
 from service.pipeline.card import Card
+from service.pipeline.filters import FILTERS_FILE
 from service.pipeline.layers import LAYERS_FILE
 from service.state import ModelView
 
 router = APIRouter(tags=["models"])
 
+
+class _Png(Response):
+    media_type = "image/png"
+
+
 # The table of the deepest networks has some thousand rows of some hundred bytes.
 _MAX_LAYERS_BYTES = 16 * 2**20
+_MAX_FILTERS_BYTES = 2**20
 
 
 @router.get(
@@ -69,6 +76,18 @@ async def get_model(name: str, app: Provided) -> JSONResponse:
 async def get_layers(name: str, app: Provided) -> JSONResponse:
     """Each layer's sizes, receptive field, parameters and multiply-adds, with the numbers of the size formula."""
     return JSONResponse(await app.files.run(lambda: _layers(app.engine.catalogue.card(name))))
+
+
+@router.get(
+    "/api/models/{name}/filters.png",
+    operation_id="get_filters",
+    summary="A model's first filters",
+    response_class=_Png,
+    responses=errors(UnknownModel, ModelRejected, RequestInvalid, TooBusy),
+)
+async def get_filters(name: str, app: Provided) -> Response:
+    """The first layer's filters as one picture: middle grey is zero, red-green-blue as the network takes them."""
+    return _Png(await app.files.run(lambda: _filters(app.engine.catalogue.card(name))))
 
 
 @router.put(
@@ -122,6 +141,19 @@ def _layers(card: Card) -> dict[str, Any]:
     raise UnknownModel(
         f'The model "{card.name}" has no layer table that belongs to its graph.',
         "`lookout models add` writes one with the card.",
+    )
+
+
+def _filters(card: Card) -> bytes:
+    """Raises UnknownModel where nothing was drawn."""
+    path = card.folder / FILTERS_FILE
+    try:
+        if path.stat().st_size <= _MAX_FILTERS_BYTES:
+            return path.read_bytes()
+    except OSError:
+        pass
+    raise UnknownModel(
+        f'The model "{card.name}" has no picture of its filters.', "`lookout models add` draws one with the card."
     )
 
 

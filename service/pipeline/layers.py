@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import ModelRejected
+from service.pipeline.filters import write_filters
 
 SCHEMA = "lookout-layers-1"
 LAYERS_FILE = "layers.json"
@@ -219,7 +220,8 @@ def layer_table(graph: Path | str, shape: Sequence[int] | None = None, output: s
 def write_layers(folder: Path) -> LayerTable:
     """Compute the table for the model in this folder and keep it there as `layers.json`, bound to its graph's hash.
 
-    The graph is the card's fp32 file, else its first. Raises ModelRejected.
+    The first layer's filters are drawn beside it. The graph is the card's fp32 file, else its first.
+    Raises ModelRejected.
     """
     try:
         files = json.loads((folder / "card.json").read_text("utf-8"))["files"]
@@ -234,6 +236,7 @@ def write_layers(folder: Path) -> LayerTable:
     target, fresh = folder / LAYERS_FILE, folder / f".{LAYERS_FILE}.{os.getpid()}"
     fresh.write_text(text, "utf-8")
     fresh.replace(target)
+    write_filters(folder / str(name))
     return table
 
 

@@ -1,0 +1,92 @@
+"""The first layer's filters as one picture: what the network looks for in the raw pixels."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FILTERS_FILE = "filters.png"
+# Each weight becomes a square of so many pixels, so that a 7 x 7 filter can be seen.
+_SCALE = 4
+_GAP = 2
+# AlexNet has 96 filters in its first layer, most networks 64; beyond this nobody looks.
+_MOST = 256
+_BACKGROUND = 255
+
+
+def write_filters(graph: Path) -> None:
+    """Draw the first convolution of an ONNX file into `filters.png` beside it; nothing where there is none.
+
+    Raises ModelRejected when the file is no ONNX graph.
+    """
+    weights = _first_filters(graph)
+    if weights is None:
+        return
+    import cv2
+
+    written, png = cv2.imencode(".png", filter_picture(weights), (cv2.IMWRITE_PNG_COMPRESSION, 9))
+    if written:
+        fresh = graph.with_name(f".{FILTERS_FILE}.{os.getpid()}")
+        fresh.write_bytes(png.tobytes())
+        fresh.replace(graph.with_name(FILTERS_FILE))
+
+
+def filter_picture(weights: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A mosaic (uint8, height x width x 3, BGR) of filters given as out x in x height x width.
+
+    Filters over three channels, red-green-blue, are shown in colour, others by their first channel in grey. Each is
+    stretched to its own extremes around middle grey: that is zero.
+    """
+    count, _, height, width = weights[:_MOST].shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    cell_height, cell_width = height * _SCALE + _GAP, width * _SCALE + _GAP
+    picture = np.full((rows * cell_height + _GAP, columns * cell_width + _GAP, 3), _BACKGROUND, np.uint8)
+    for index in range(count):
+        top, left = index // columns * cell_height + _GAP, index % columns * cell_width + _GAP
+        picture[top : top + height * _SCALE, left : left + width * _SCALE] = _tile(weights[index])
+    return picture
+
+
+def _tile(one: NDArray[np.float32]) -> NDArray[np.uint8]:
+    shown = one[::-1] if one.shape[0] == 3 else np.repeat(one[:1], 3, axis=0)
+    stretched = shown / max(float(np.abs(shown).max()), 1e-12) * 127.0 + 128.0
+    large = np.kron(stretched.transpose(1, 2, 0), np.ones((_SCALE, _SCALE, 1)))
+    return np.clip(large, 0, 255).astype(np.uint8)
+
+
+def _first_filters(path: Path) -> NDArray[np.float32] | None:
+    """out x in x height x width of the first convolution over a picture."""
+    from service.pipeline.onnx_graph import load_graph
+
+    graph = load_graph(path).graph
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    makers = {name: node for node in graph.node for name in node.output}
+    for node in graph.node:
+        if node.op_type == "Conv":
+            weights = _numbers(node.input[1], stored, makers)
+            if weights is not None and weights.ndim == 4:
+                return weights
+    return None
+
+
+def _numbers(name: str, stored: dict[str, Any], makers: dict[str, Any]) -> NDArray[np.float32] | None:
+    """A weight as float32, also where it is kept as float16 or int8 and unpacked in the graph."""
+    import onnx
+
+    if name in stored:
+        return np.asarray(onnx.numpy_helper.to_array(stored[name])).astype(np.float32)
+    node = makers.get(name)
+    if node is None or node.op_type not in ("Cast", "Identity", "DequantizeLinear"):
+        return None
+    values = _numbers(node.input[0], stored, makers)
+    if values is None or node.op_type != "DequantizeLinear":
+        return values
+    scale = _numbers(node.input[1], stored, makers)
+    # Signed weights have the zero point 0; scales are one a filter.
+    return None if scale is None else values * scale.reshape(-1, *(1,) * (values.ndim - 1))
