@@ -17,6 +17,7 @@ import uvicorn
 
 from service.api.app import create_app
 from service.catalogue import Catalogue
+from service.connections import BoundedConnection
 from service.control import Control, was_paused
 from service.engine import Engine, first_state
 from service.errors import AddressInUse, LookoutError, SettingInvalid
@@ -134,6 +135,7 @@ def _config(app: object, settings: ServerSettings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        http=BoundedConnection,
         root_path=settings.root_path,
         proxy_headers=True,
         forwarded_allow_ips=settings.trusted_proxies,
