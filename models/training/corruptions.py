@@ -33,7 +33,7 @@ def dark(picture: Pixels) -> Pixels:
 
 def bright(picture: Pixels) -> Pixels:
     """Overexposed by 0.85 stops: whites run out."""
-    return np.minimum(picture * 1.8, 255).astype(np.uint8)
+    return np.asarray(cv2.convertScaleAbs(picture, alpha=1.8), np.uint8)
 
 
 def jpeg_30(picture: Pixels) -> Pixels:

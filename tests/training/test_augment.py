@@ -87,6 +87,7 @@ def test_an_epoch_sees_every_picture_once(train_pictures: Pictures) -> None:
     source = BatchSource(train_pictures, CropPolicy(), CameraPolicy(), 8, seed=1)
     seen = np.concatenate([source.indices(step)[1] for step in range(source.steps_per_epoch)])
     assert sorted(seen.tolist()) == list(range(len(train_pictures)))
+    assert not np.array_equal(source.indices(0)[1], source.indices(source.steps_per_epoch)[1])
 
 
 def test_fixed_views_come_back_after_their_number_of_epochs(train_pictures: Pictures) -> None:

@@ -74,6 +74,9 @@ def test_the_cache_gives_the_same_pictures_and_notices_a_change(tmp_path: Path) 
     assert fresh.names == cached.names
     write_folders(tmp_path / "data" / "train", 3)
     assert len(load(tmp_path / "data", "train", tmp_path / "cache")) == 9
+    first = tmp_path / "data" / "train" / fresh.names[0]
+    first.write_bytes(encoded(scene("dog", 77, 90, 90)))
+    assert load(tmp_path / "data", "train", tmp_path / "cache")[0].shape == (90, 90, 3)
 
 
 def test_each_picture_can_be_taken_out_by_its_number(tmp_path: Path) -> None:

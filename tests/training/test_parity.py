@@ -82,6 +82,12 @@ def test_folding_changes_no_answer_beyond_the_rounding_of_the_weights() -> None:
     assert torch.allclose(plain, served, rtol=0.01, atol=0.01 * plain.abs().max().item())
 
 
+def test_the_folded_network_carries_the_weights_as_they_are_stored() -> None:
+    for name, value in folded(lively("resnet18")).named_parameters():
+        if name.endswith("weight"):
+            assert torch.equal(value, value.half().float()), name
+
+
 def test_exporting_leaves_the_network_as_it_was() -> None:
     network = lively("resnet18")
     before = {name: value.clone() for name, value in network.state_dict().items()}
