@@ -82,6 +82,7 @@ def folded(network: Classifier) -> fx.GraphModule:
         for layer in layers.values():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
                 layer.weight.copy_(layer.weight.half().float())
+    module.delete_all_unused_submodules()
     module.recompile()
     return module
 
