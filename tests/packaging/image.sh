@@ -97,7 +97,8 @@ case ${state:-} in
 esac
 [ "$(curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:$port/api/state)" = 401 ] || { echo "the state needs no token"; exit 1; }
 curl -sf -m 5 http://127.0.0.1:$port/healthz > /dev/null
-curl -sf -m 5 -H "Authorization: Bearer $token" http://127.0.0.1:$port/ | grep -qi '<title' || { echo "no dashboard"; exit 1; }
+page=$(curl -sf -m 5 -H "Authorization: Bearer $token" http://127.0.0.1:$port/)
+[[ $page == *"<title"* ]] || { echo "no dashboard"; exit 1; }
 program=$(pgrep -P "$server")
 owner=$(ps -o uid= -p "$program" | tr -d " ")
 [ "$owner" = 10001 ] || { echo "it runs as $owner"; exit 1; }
