@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from service.bench import network, report
+from service.bench import live, loop, network, report
 from service.bench.measure import Row, in_turns, percentile
 from service.bench.peers import plain_graph
 from service.catalogue import Catalogue
@@ -70,6 +71,68 @@ def test_the_report_names_machine_and_misses(
     saved = json.loads((tmp_path / "b.json").read_text())
     assert saved["rows"][0] == {"name": "a", "goal": "1 s", "measured": "2 s", "met": False, "s": 2.0}
     assert saved["machine"]
+
+
+def test_the_loop_is_measured_with_the_real_engine() -> None:
+    rows = loop.measure_loop("cat-dog-resnet18", ("int8",), 0.1)
+    by_name = {row.name: row for row in rows}
+    cost, rate = by_name["loop beside int8, 640 × 480"], by_name["rate with a faster source, int8"]
+    assert 0 < cost.figures["loop_ms"] < 100
+    assert cost.met is (cost.figures["share"] <= 0.15)
+    assert rate.figures["rate"] > 1
+    assert by_name["loop beside int8, 1920 × 1080"].met is None, "no goal was set for it"
+
+
+class FakeService:
+    """A service that has run for a while: what `measure_live` asks of one."""
+
+    address = "http://127.0.0.1:1/"
+
+    def __init__(self, cpu_s: float) -> None:
+        self._times = iter([(1.0, 0.0), (1.0 + cpu_s, 0.0)])
+
+    @property
+    def processes(self) -> tuple[FakeService, list[object]]:
+        return self, []
+
+    def cpu_times(self) -> tuple[float, float]:
+        return next(self._times)
+
+    def memory(self) -> int:
+        return 180_000_000
+
+    def state(self) -> dict[str, dict[str, float]]:
+        return {"timing_ms": {"inference": 10.0}}
+
+
+def test_rows_of_the_living_service_are_judged_by_their_goals() -> None:
+    assert live._memory(FakeService(0), "fp32").met is True
+    assert live._memory(FakeService(0), "int8").met is False
+    share = live._share(FakeService(0.003), 0.1)
+    assert share.figures["share"] == pytest.approx(0.03 - 0.02, abs=0.005)
+    assert share.met is True
+    assert live._share(FakeService(0.01), 0.1).met is False
+
+
+def test_the_start_counts_imports_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = subprocess.CompletedProcess([], 0, stdout="1.2\n")
+    monkeypatch.setattr(live.subprocess, "run", lambda *_, **__: done)
+    assert live._start(1.0).met is False
+    done.stdout = "0.5"
+    assert live._start(1.0).met is True
+    assert live._start(2.5).met is False
+
+
+def test_age_is_measured_at_a_client(tmp_path: Path) -> None:
+    with live.running(tmp_path, "--model.precision", "int8", "--model.threads", "1") as (service, _):
+        row = live._age(service, 2.0)
+    assert row.figures["count"] >= 5
+    assert 0 < row.figures["median_ms"] < 5000
+
+
+def test_what_does_not_start_is_said(tmp_path: Path) -> None:
+    with pytest.raises(TimeoutError, match="did not start"), live.running(tmp_path, "--camera.fps", "900"):
+        pass
 
 
 def test_an_unknown_measurement_is_named(lookout: Run) -> None:

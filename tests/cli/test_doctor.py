@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.doctor import camera, machine, program
+from service.doctor import bundle, camera, machine, program
 from service.doctor.check import Check, Context, Finding, output_of
 from service.doctor.known_lines import KNOWN_LINES, explain
 from service.doctor.report import ALL_CHECKS
@@ -284,9 +284,9 @@ def test_a_log_is_explained_from_a_file_or_stdin(lookout: Run, tmp_path: Path) -
 
 
 def test_the_whole_examination_and_its_support_file_without_secrets(lookout: Run, tmp_path: Path) -> None:
-    bundle = tmp_path / "support.tar.gz"
+    file = tmp_path / "support.tar.gz"
     source = "rtsp://admin:hunter22@192.0.2.1/live?token=abcdef99"
-    done = lookout("doctor", "--json", "--bundle", bundle, LOOKOUT_CAMERA__SOURCE=source)
+    done = lookout("doctor", "--json", "--bundle", file, LOOKOUT_CAMERA__SOURCE=source)
     findings = [json.loads(line) for line in done.stdout.splitlines()]
     named = {finding["name"]: finding for finding in findings if "name" in finding}
     assert set(named) == {check.name for check in ALL_CHECKS}
@@ -294,7 +294,7 @@ def test_the_whole_examination_and_its_support_file_without_secrets(lookout: Run
     assert named["model"]["status"] == "ok"
     assert all(finding["fix"] for finding in named.values() if finding["status"] in ("warn", "fail"))
     assert done.returncode == any(finding["status"] == "fail" for finding in named.values())
-    with tarfile.open(bundle) as archive:
+    with tarfile.open(file) as archive:
         texts = {member.name: archive.extractfile(member).read().decode() for member in archive.getmembers()}
     assert {name.partition("/")[2] for name in texts} == {
         "findings.txt", "settings.json", "versions.json", "machine.txt", "log.txt",
@@ -306,6 +306,24 @@ def test_the_whole_examination_and_its_support_file_without_secrets(lookout: Run
     unwritable = lookout("doctor", "--bundle", "/nonexistent/x.tar.gz", LOOKOUT_CAMERA__SOURCE="demo")
     assert unwritable.returncode == 1
     assert "cannot be written" in unwritable.stderr
+
+
+def test_the_log_in_the_support_file_lets_nobody_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = [
+        "opened rtsp://admin:hunter22@192.0.2.1/live",
+        "password hunter22 was refused",
+        "GET / Authorization: Bearer s3cretbearer",
+        "http://pi.local:8642/#token=s3crettoken",
+    ]
+    monkeypatch.setattr(bundle, "journal", lambda: log)
+    source = "rtsp://admin:hunter22@192.0.2.1/live"
+    context = Context(settings=Settings.model_validate({"camera": {"source": source}}), problem="x")
+    bundle.write_bundle(tmp_path / "b.tar.gz", context, [("camera", Finding("fail", f"{source} is silent"))])
+    with tarfile.open(tmp_path / "b.tar.gz") as archive:
+        texts = [archive.extractfile(member).read().decode() for member in archive.getmembers()]
+    assert any("rtsp://192.0.2.1/live" in text for text in texts)
+    for secret in ("hunter22", "s3cretbearer", "s3crettoken"):
+        assert not any(secret in text for text in texts), secret
 
 
 def test_invalid_settings_are_a_finding_not_the_end(lookout: Run) -> None:

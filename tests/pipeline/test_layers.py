@@ -295,7 +295,52 @@ def test_the_file_beside_the_card_is_bound_to_the_graph(tmp_path: Path) -> None:
     assert written["graph"] == {"file": graph.name, "sha256": sha256_of(graph)}
     assert written["totals"] == {"parameters": 27 * 8 + 8 + 27, "multiply_adds": 16 * 16 * 8 * 27 + 24}
     assert written["layers"][0]["receptive_field"] == [3, 3]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["card.json", "layers.json", graph.name]
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")], "nothing half written is left"
+
+
+def test_a_transposed_convolution_meets_every_input_number_once(tmp_path: Path) -> None:
+    net = Net(4, 5, 5)
+    net.node("ConvTranspose", [net.at, net.store((4, 2, 3, 3)), net.store((2,))], kernel_shape=[3, 3], strides=[2, 2])
+    row = table_of(net, tmp_path).layers[0]
+    assert row.output == (1, 2, 11, 11) == ran(net, tmp_path)
+    assert (row.parameters, row.multiply_adds, row.field) == (4 * 2 * 9 + 2, 4 * 25 * 2 * 9, None)
+
+
+def test_a_convolution_in_whole_numbers_shows_the_same_arithmetic(tmp_path: Path) -> None:
+    net = Net(3, 8, 8)
+    scale, zero = net.store((), np.float32), net.store((), np.uint8)
+    net.node("QuantizeLinear", [net.at, scale, zero])
+    weight = net.store((4, 3, 3, 3), np.uint8)
+    net.node(
+        "QLinearConv",
+        [net.at, scale, zero, weight, scale, zero, scale, zero, net.store((4,), np.int32)],
+        pads=[1, 1, 1, 1],
+    )
+    net.node("DequantizeLinear", [net.at, scale, zero])
+    (row,) = table_of(net, tmp_path).layers
+    assert (row.output, row.parameters, row.multiply_adds) == ((1, 4, 8, 8), 4 * 27 + 4, 64 * 4 * 27)
+    assert row.field.size == (3, 3)
+
+
+def test_an_operator_that_onnx_does_not_know_still_has_its_row(tmp_path: Path) -> None:
+    net = Net(3, 8, 8)
+    net.conv(4, 3)
+    net.node("Special", [net.at], domain="com.example")
+    model = net.model()
+    model.opset_import.append(helper.make_opsetid("com.example", 1))
+    onnx.save(model, str(tmp_path / "odd.onnx"))
+    last = layer_table(tmp_path / "odd.onnx").layers[-1]
+    assert (last.operator, last.output, last.parameters) == ("Special", None, 0)
+
+
+@pytest.mark.parametrize(("axes", "sees"), [([2, 3], (10, 10)), ([2], (10, 3)), ([-1], (3, 10))])
+def test_a_mean_over_axes_given_as_an_input(tmp_path: Path, axes: list[int], sees: tuple[int, int]) -> None:
+    net = Net(3, 8, 8)
+    net.conv(4, 3, padding=1)
+    net.node("ReduceMean", [net.at, net.integers(*axes)], keepdims=1)
+    model = net.model(opset=18)
+    onnx.save(model, str(tmp_path / "mean.onnx"))
+    assert layer_table(tmp_path / "mean.onnx").layers[-1].field.size == sees
 
 
 def test_without_a_card_no_table_is_written(tmp_path: Path) -> None:
