@@ -7,8 +7,6 @@ edits it means it.
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from typing import Any
 from service.errors import SettingFixed, SettingInvalid, StateFolderUnusable
 from service.settings_keys import all_keys
 from service.settings_sources import Layer, LoadedSettings, flat, unknown_key
+from service.system.durable import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -119,27 +118,9 @@ def write_overrides(folder: Path, changes: list[Change]) -> None:
         ) from error
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _replace(folder / OVERRIDES_FILE, content)
+        replace_file(folder / OVERRIDES_FILE, content)
     except OSError as error:
         raise StateFolderUnusable(
             f"The change cannot be kept: {folder / OVERRIDES_FILE} cannot be written ({error.strerror or error}).",
             "Free some space, or let the service's user own the state folder.",
         ) from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

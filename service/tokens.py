@@ -10,7 +10,6 @@ import hmac
 import json
 import os
 import secrets
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from service.errors import StateFolderUnusable
+from service.system.durable import replace_file
 
 TOKENS_FILE = "tokens.json"
 _KEY_FILE = "session.key"
@@ -206,21 +206,7 @@ def _stamp(path: Path | None) -> object:
 def _write_private(path: Path, content: bytes) -> None:
     """Replace the file in one step, readable by its owner alone; whatever happens, the old or the new is there."""
     with _sentence("written"):
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace_file(path, content)
 
 
 @contextlib.contextmanager
