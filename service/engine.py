@@ -11,8 +11,10 @@ from dataclasses import replace
 
 from service import loading
 from service.catalogue import Catalogue
+from service.change_gate import ChangeGate
 from service.errors import LookoutError, ModelBusy, ModelRejected, UnknownModel
 from service.frame import Deadline, Frame, Rect
+from service.governor import Limit
 from service.hub import Hub
 from service.mailbox import Mailbox
 from service.meters import RateMeter, smoothed
@@ -75,6 +77,8 @@ class Engine:
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
         self._loading = threading.Lock()
         self._classified = RateMeter()
+        self._gate = ChangeGate()
+        self._limit: Limit | None = None
         self._due_at = now
         self._busy_s = 0.0
         self._publish_ms = 0.0
@@ -136,6 +140,10 @@ class Engine:
             return self._mailbox.post(lambda: self._use(settings, None))
         return self._load_beside(settings)
 
+    def govern(self, limit: Limit | None) -> Future[None]:
+        """Classify no faster than the limit says; None: as fast as the settings allow."""
+        return self._mailbox.post(lambda: self._govern(limit))
+
     def reload_model(self) -> Future[None]:
         """Load the model again: its files or what is known of the machine have changed. Raises ModelBusy."""
         return self._load_beside(None)
@@ -191,6 +199,9 @@ class Engine:
         if self._classifier is None or not self._is_due(now):
             self._publish(camera=camera, frame=frame)
             return
+        if self._may_rest(frame, now):
+            self._carry_on(frame, camera, now)
+            return
         try:
             prediction = self._classifier.classify(frame.pixels, self._state.region_asked)
         except Exception as error:  # onnxruntime's errors have no common base class
@@ -209,8 +220,32 @@ class Engine:
         return True
 
     def _ceiling_s(self) -> float:
-        rate = self._settings.answer.max_rate
+        rate = self._ceiling()
         return 1.0 / rate if rate > 0 else 0.0
+
+    def _ceiling(self) -> float:
+        """Classifications a second at most; 0: as fast as frames come."""
+        wanted = self._settings.answer.max_rate
+        if self._limit is None:
+            return wanted
+        # Slower than this the answer would look old between two classifications.
+        limited = max(self._limit.rate, 2.0 / self._settings.camera.stale_after_s)
+        return min(wanted, limited) if wanted > 0 else limited
+
+    def _may_rest(self, frame: Frame, now: float) -> bool:
+        """Whether the picture is still the one last classified."""
+        keep_alive = self._settings.answer.unchanged_rate
+        if keep_alive <= 0 or self._state.prediction is None:
+            self._gate.resting = False
+            return False
+        return self._gate.rests(frame.pixels, self._state.region_seen, now, keep_alive)
+
+    def _carry_on(self, frame: Frame, camera: CameraState, now: float) -> None:
+        """What was said of the same picture holds for this one: the smoother sees no gap, the answer no old window."""
+        assert self._smoother is not None
+        assert self._state.prediction is not None
+        answer = self._smoother.add(self._state.prediction.probabilities, frame.captured_at)
+        self._publish(camera=camera, frame=frame, answer=answer, rate=self._rate(camera, now))
 
     def _conclude(self, frame: Frame, camera: CameraState, prediction: Prediction, capture_ms: float) -> None:
         assert self._smoother is not None
@@ -235,13 +270,17 @@ class Engine:
 
     def _rate(self, camera: CameraState, now: float) -> Rate:
         classified_per_s = self._classified.per_s(now)
-        return Rate(classified_per_s, self._limited_by(camera, classified_per_s), self._source.dropped_frames)
+        limited_by = self._limited_by(camera, classified_per_s)
+        reason = self._limit.reason if self._limit and limited_by == "governor" else None
+        return Rate(classified_per_s, limited_by, self._source.dropped_frames, reason)
 
     def _limited_by(self, camera: CameraState, classified_per_s: float) -> LimitedBy:
         """What keeps the rate from being higher."""
-        ceiling = self._settings.answer.max_rate
+        if self._gate.resting:
+            return "unchanged_picture"
+        ceiling = self._ceiling()
         if ceiling > 0 and classified_per_s >= _NEARLY * ceiling:
-            return "max_rate"
+            return "max_rate" if ceiling == self._settings.answer.max_rate else "governor"
         return "inference" if self._busy_s * camera.frames_per_s >= _NEARLY else "camera"
 
     def _publish(self, **changes: object) -> None:
@@ -259,6 +298,13 @@ class Engine:
             self._source.resume()
         # A picture taken before the pause is nobody's business during it, and not of now after it.
         self._restart_answer(paused=paused, frame=None, camera=self._source.state(time.monotonic()))
+
+    def _govern(self, limit: Limit | None) -> None:
+        self._limit = limit
+        self._publish(interval_s=self._interval_s())
+
+    def _interval_s(self) -> float:
+        return self._ceiling_s() or _interval(self._settings)
 
     def _load_beside(self, settings: Settings | None) -> Future[None]:
         """Load the model of the new settings, or, for None, that of the ones in force."""
@@ -316,13 +362,14 @@ class Engine:
             answer = self._settings.answer
             limits = loading.thresholds_of(self._classifier.card, answer)
             self._smoother.tune(limits, window_s=answer.window_s, hold_s=answer.hold_s)
-        self._publish(interval_s=_interval(self._settings))
+        self._publish(interval_s=self._interval_s())
 
     def _restart_answer(self, **changes: object) -> None:
         """What was concluded from other pictures, another model or another region says nothing of now."""
         now = time.monotonic()
         self._smoother = self._new_smoother(now)
         self._classified.clear()
+        self._gate.reset()
         self._due_at = now
         self._publish(
             answer=Answer(None, "no_data", now),
@@ -330,7 +377,7 @@ class Engine:
             region_asked=_region(self._settings),
             region_seen=_region(self._settings),
             stale_after_s=self._settings.camera.stale_after_s,
-            interval_s=_interval(self._settings),
+            interval_s=self._interval_s(),
             rate=Rate(dropped_frames=self._source.dropped_frames),
             **changes,
         )

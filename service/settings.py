@@ -105,6 +105,12 @@ class AnswerSettings(Section):
     max_rate: float = Field(
         10.0, ge=0.0, le=1000.0, description="Classifications a second at most; 0: as fast as frames come."
     )
+    unchanged_rate: float = Field(
+        0.0,
+        ge=0.0,
+        le=1000.0,
+        description="Classifications a second while the picture does not change; 0: as many as when it does.",
+    )
 
     @model_validator(mode="after")
     def _leave_below_enter(self) -> AnswerSettings:
@@ -113,6 +119,26 @@ class AnswerSettings(Section):
             if enter is not None and leave > enter:
                 raise ValueError(f'for label "{label}" leave ({leave:g}) is above enter ({enter:g})')
         return self
+
+
+class PowerSettings(Section):
+    """How warm and how busy the machine may become."""
+
+    temperature_c: float = Field(
+        75.0,
+        ge=0.0,
+        le=110.0,
+        description="Degrees Celsius above which classification slows down, before the firmware throttles; 0: never.",
+    )
+    cpu_percent: float = Field(
+        0.0,
+        ge=0.0,
+        le=6400.0,
+        description="Percent of one processor core that Lookout may use, by fewer classifications; 0: no limit.",
+    )
+    min_rate: float = Field(
+        1.0, gt=0.0, le=1000.0, description="Classifications a second that are kept, however warm it is."
+    )
 
 
 class ServerSettings(Section):
@@ -155,6 +181,7 @@ class Settings(Section):
     camera: CameraSettings = Field(default_factory=lambda: CameraSettings.model_validate({}))
     model: ModelSettings = Field(default_factory=lambda: ModelSettings.model_validate({}))
     answer: AnswerSettings = Field(default_factory=lambda: AnswerSettings.model_validate({}))
+    power: PowerSettings = Field(default_factory=lambda: PowerSettings.model_validate({}))
     server: ServerSettings = Field(default_factory=lambda: ServerSettings.model_validate({}))
     upload: UploadSettings = Field(default_factory=lambda: UploadSettings.model_validate({}))
     state: StateSettings = Field(default_factory=lambda: StateSettings.model_validate({}))
@@ -166,5 +193,12 @@ class Settings(Section):
             raise ValueError(
                 f"answer.max_rate of {rate:g} a second leaves {1 / rate:.2f} s between classifications, more than "
                 f"half of camera.stale_after_s ({stale:g} s): raise max_rate or stale_after_s"
+            )
+        unchanged = self.answer.unchanged_rate
+        if unchanged > 0 and 1.0 / unchanged > stale / 2.0:
+            raise ValueError(
+                f"answer.unchanged_rate of {unchanged:g} a second leaves {1 / unchanged:.2f} s between "
+                f"classifications, more than half of camera.stale_after_s ({stale:g} s): raise unchanged_rate or "
+                "stale_after_s"
             )
         return self

@@ -80,9 +80,12 @@ class Predicted:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
+    """reason: why the governor holds it down, as a sentence."""
+
     classifications_per_s: float = 0.0
     limited_by: LimitedBy = "camera"
     dropped_frames: int = 0
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +261,7 @@ class FaultView(TypedDict):
 class RateView(TypedDict):
     classifications_per_s: float
     limited_by: LimitedBy
+    reason: str | None
     dropped_frames: int
 
 
@@ -319,6 +323,7 @@ def view(state: State, now: float, wall: float, system: SystemReading = _NO_SYST
         "rate": {
             "classifications_per_s": round(state.rate.classifications_per_s, 2),
             "limited_by": state.rate.limited_by,
+            "reason": state.rate.reason,
             "dropped_frames": state.rate.dropped_frames,
         },
         "timing_ms": {

@@ -9,7 +9,8 @@ import time
 from collections.abc import Mapping
 
 from service.engine import Engine
-from service.errors import LookoutError
+from service.errors import LookoutError, TooBusy
+from service.governor import Governor, Limit, Targets
 from service.hub import Hub
 from service.loading import Learnt
 from service.state import view
@@ -40,6 +41,8 @@ class Upkeep:
         self._learnt = learnt
         self.notifier = notifier or Notifier.from_environment()
         self._monitor = SystemMonitor()
+        self._governor = Governor()
+        self._governed: Limit | None = None
         self._told = ""
 
     def sentence(self) -> str:
@@ -98,6 +101,27 @@ class Upkeep:
             self._hub.set_system(await asyncio.to_thread(self._monitor.read))
         except OSError as error:  # /proc or /sys hidden by a sandbox: the figures are optional
             log.debug("The machine cannot be read: %s", error)
+        self._govern()
+
+    def _govern(self) -> None:
+        """Have the worker go slower where the machine is too warm or too busy, and faster again."""
+        settings, before = self._engine.settings, self._governed
+        power = settings.power
+        limit = self._governor.step(
+            self._hub.system,
+            Targets(power.temperature_c, power.cpu_percent, power.min_rate),
+            running=self._hub.latest().rate.classifications_per_s,
+            wanted=settings.answer.max_rate,
+        )
+        if limit == before:
+            return
+        try:
+            self._engine.govern(limit)
+        except TooBusy:  # the next reading comes in seconds
+            return
+        self._governed = limit
+        if (limit is None) != (before is None):
+            log.info("%s", limit.reason if limit else "Classification is as fast again as the settings allow.")
 
 
 def worker_is_alive(engine: Engine, now: float) -> bool:

@@ -16,6 +16,7 @@ _PANELS = {
     "camera": "Camera: where frames come from",
     "model": "Model: which network looks at them",
     "answer": "Answer: how predictions become an answer",
+    "power": "Power: how warm and how busy the machine may become",
     "server": "Server: who may reach it, and where",
     "upload": "Upload: limits on pictures handed in",
     "state": "State: what is kept on disk",

@@ -64,7 +64,7 @@ def test_config_tells_who_set_what_and_hides_passwords(lookout: Run, tmp_path: P
 def test_the_template_is_toml_and_nothing_but_the_file_goes_to_stdout(lookout: Run) -> None:
     done = lookout("config", "--template")
     assert done.stderr == ""
-    assert set(tomllib.loads(done.stdout)) == {"camera", "model", "answer", "server", "upload", "state"}
+    assert set(tomllib.loads(done.stdout)) == {"camera", "model", "answer", "power", "server", "upload", "state"}
     assert lookout("config", "--markdown").stdout.startswith("| setting |")
 
 
