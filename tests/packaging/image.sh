@@ -19,7 +19,8 @@ work=$(mktemp -d)
 server=
 container=
 cleanup() {
-    [ -z "$server" ] || kill "$server" 2> /dev/null || true
+    # unshare ignores SIGTERM; with it gone the kernel ends the program inside.
+    [ -z "$server" ] || kill -KILL "$server" 2> /dev/null || true
     [ -z "$container" ] || buildah rm "$container" > /dev/null 2>&1 || true
     buildah rmi "$tag" > /dev/null 2>&1 || true
     buildah rmi "$base" > /dev/null 2>&1 || true
@@ -53,7 +54,7 @@ if find "$root/opt/lookout" -name pip -path '*site-packages*' | grep -q .; then 
 if find "$root" -xdev -user 10001 -not -path "$root/var/*" | grep -q .; then echo "the user can change the program"; exit 1; fi
 
 # As a runtime would start it: read-only root, the two volumes, no capability, its own process tree.
-port=18642
+port=$(python3 -c "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])")
 mkdir -p "$work/state" "$work/cache" "$work/root"
 chmod 755 "$work"
 chown 10001:10001 "$work/state" "$work/cache"
@@ -76,17 +77,17 @@ inside() {
 
 # Open to the network without a token: refused, in words, with the exit status for a setting that is not valid.
 code=0
-(inside lookout serve --server.port $port) > "$work/refused" 2>&1 || code=$?
+(inside lookout serve --server.port "$port") > "$work/refused" 2>&1 || code=$?
 [ $code = 3 ] || { cat "$work/refused"; echo "without a token the image should have refused with 3, got $code"; exit 1; }
 echo "without a token: refused ($(tail -n +2 "$work/refused" | head -1))"
 
 head -c 24 /dev/urandom | base64 | tr '+/' '-_' > "$work/state/token"
 chown 10001:10001 "$work/state/token"
 token=$(cat "$work/state/token")
-(inside lookout demo --server.port $port --server.token_file /var/lib/lookout/token) > "$work/log" 2>&1 &
+(inside lookout demo --server.port "$port" --server.token_file /var/lib/lookout/token) > "$work/log" 2>&1 &
 server=$!
 for _ in $(seq 60); do
-    state=$(curl -sf -m 5 -H "Authorization: Bearer $token" http://127.0.0.1:$port/api/state || true)
+    state=$(curl -sf -m 5 -H "Authorization: Bearer $token" "http://127.0.0.1:$port/api/state" || true)
     case $state in *'"status":"ok"'*) break ;; esac
     kill -0 $server 2> /dev/null || break
     sleep 1
@@ -95,9 +96,9 @@ case ${state:-} in
     *'"status":"ok"'*) echo "the demo answers: $(printf '%s' "$state" | head -c 200) ..." ;;
     *) cat "$work/log"; echo "no answer from the image: ${state:-nothing}"; exit 1 ;;
 esac
-[ "$(curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:$port/api/state)" = 401 ] || { echo "the state needs no token"; exit 1; }
-curl -sf -m 5 http://127.0.0.1:$port/healthz > /dev/null
-page=$(curl -sf -m 5 -H "Authorization: Bearer $token" http://127.0.0.1:$port/)
+[ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/api/state")" = 401 ] || { echo "the state needs no token"; exit 1; }
+curl -sf -m 5 "http://127.0.0.1:$port/healthz" > /dev/null
+page=$(curl -sf -m 5 -H "Authorization: Bearer $token" "http://127.0.0.1:$port/")
 [[ $page == *"<title"* ]] || { echo "no dashboard"; exit 1; }
 program=$(pgrep -P "$server")
 owner=$(ps -o uid= -p "$program" | tr -d " ")
