@@ -80,7 +80,8 @@ def write_model(folder: Path, name: str, **changes: Any) -> Path:
 def write_models(folder: Path) -> Path:
     """A folder with sound and broken models."""
     write_model(folder, "colours")
-    write_model(folder, "others", title="Others")
+    others = write_model(folder, "others", title="Others")
+    (others / "filters.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     write_model(folder, "misfit", labels=[*LABELS, {"name": "bird", "title": "Bird"}])
     stale = write_model(folder, "stale-layers")
     (stale / "layers.json").write_text('{"graph": {"sha256": "other"}}')

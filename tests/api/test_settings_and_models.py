@@ -153,10 +153,18 @@ def test_a_card_and_its_layers(client: httpx.Client) -> None:
     assert client.get("api/models/colours/layers").json()["totals"] == {"parameters": 12, "multiply_adds": 9}
 
 
-@pytest.mark.parametrize("path", ["nonesuch", "nonesuch/layers", "..", "%2e%2e", "stale-layers/layers", "%00"])
+@pytest.mark.parametrize(
+    "path", ["nonesuch", "nonesuch/layers", "colours/filters.png", "..", "%2e%2e", "stale-layers/layers", "%00"]
+)
 def test_what_is_not_there_is_not_found(client: httpx.Client, path: str) -> None:
     response = client.get(f"api/models/{path}")
     assert response.status_code == 404
+
+
+def test_the_picture_of_the_filters_is_served_where_there_is_one(client: httpx.Client) -> None:
+    response = client.get("api/models/others/filters.png")
+    assert response.headers["content-type"] == "image/png"
+    assert response.content.startswith(b"\x89PNG")
 
 
 def test_a_damaged_card_is_said(client: httpx.Client) -> None:
