@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.supervisor import HEALTHY_S, OPEN_DEADLINE_S, PAUSES_S, Supervisor
+from service.supervisor import HEALTHY_S, LEAST_OPEN_S, OPEN_DEADLINE_S, OPEN_MARGIN, PAUSES_S, Supervisor
 
 OVERDUE_S = 2.0
 
@@ -131,3 +131,27 @@ def test_a_source_that_opened_quickly_is_not_waited_for_long_when_it_hangs() -> 
 @pytest.mark.parametrize("failures", [len(PAUSES_S), 1000])
 def test_it_never_gives_up(failures: int) -> None:
     assert pauses(delivering(), 0.0, failures)[-1] == PAUSES_S[-1]
+
+
+def test_a_source_that_never_opened_gets_the_whole_deadline() -> None:
+    assert Supervisor(OVERDUE_S, 0.0).open_within_s == OPEN_DEADLINE_S
+
+
+def test_a_reopening_that_hangs_is_given_up_soon_and_each_next_one_later() -> None:
+    supervisor = Supervisor(OVERDUE_S, 0.0)
+    supervisor.opened(0.5, took_s=0.5)
+    supervisor.failed(1.0)
+    allowed = []
+    for attempt in range(5):
+        allowed.append(supervisor.open_within_s)
+        supervisor.failed(10.0 * attempt)
+    assert allowed == [LEAST_OPEN_S, 2 * LEAST_OPEN_S, 4 * LEAST_OPEN_S, OPEN_DEADLINE_S, OPEN_DEADLINE_S]
+    supervisor.opened(100.0, took_s=0.5)
+    assert supervisor.open_within_s == LEAST_OPEN_S
+
+
+def test_a_source_that_opens_slowly_is_given_as_much_time_again() -> None:
+    supervisor = Supervisor(OVERDUE_S, 0.0)
+    supervisor.opened(2.0, took_s=2.0)
+    supervisor.failed(3.0)
+    assert supervisor.open_within_s == OPEN_MARGIN * 2.0

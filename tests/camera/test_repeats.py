@@ -73,3 +73,15 @@ def test_reopening_begins_anew() -> None:
         detector.see(at(noise(1), number / 15))
     detector.reset()
     assert not detector.see(at(noise(1), 4.1))
+
+
+def test_a_source_reopened_for_repeats_is_believed_at_its_second_new_picture() -> None:
+    detector = RepeatDetector(STALE_S)
+    detector.doubt()
+    detector.see(at(noise(1), 0.0))
+    assert detector.doubted
+    for number in range(1, 20):
+        detector.see(at(noise(1), number / 15))
+        assert detector.doubted
+    detector.see(at(noise(2), 2.0))
+    assert not detector.doubted
