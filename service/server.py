@@ -42,7 +42,8 @@ def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], annou
     """Run the service until SIGTERM or SIGINT. Blocks.
 
     reload: reads the settings again, at SIGHUP. announce: told the address people open, once it answers.
-    Raises AddressInUse, SettingInvalid or StateFolderUnusable before anything has started.
+    Raises AddressInUse, SettingInvalid or StateFolderUnusable before anything has started, KeyboardInterrupt after an
+    orderly stop by SIGINT.
     """
     settings = loaded.settings
     prepare_state_folder(loaded.state_folder)
@@ -64,6 +65,8 @@ def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], annou
             if not engine.stop():
                 log.warning("The camera loop did not end in time and is abandoned.")
         log.info("Stopped.")
+        if server.stopped_by == signal.SIGINT:
+            raise KeyboardInterrupt  # in order, but whoever pressed Ctrl+C is told so by the exit status
 
 
 def refuse_open_door(settings: ServerSettings, *, has_token: bool) -> None:
@@ -154,6 +157,8 @@ def _text(path: Path | None) -> str | None:
 class _Server(uvicorn.Server):
     """uvicorn, but signals are ours: it would raise them again after stopping, and the exit status would lie."""
 
+    stopped_by: signal.Signals | None = None
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -172,7 +177,8 @@ async def _run(
     notifier = upkeep.notifier
     reloads: set[asyncio.Task[None]] = set()
 
-    def stop() -> None:
+    def stop(number: signal.Signals) -> None:
+        server.stopped_by = number
         notifier.stopping("Stopping.")
         stopping.set()
         server.should_exit = True
@@ -183,7 +189,7 @@ async def _run(
         task.add_done_callback(reloads.discard)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stop, number)
     loop.add_signal_handler(signal.SIGHUP, reload)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():

@@ -50,6 +50,13 @@ def test_a_setting_may_come_from_flag_environment_and_file(serving: Start, tmp_p
     running.stop()
 
 
+def test_ctrl_c_stops_in_order_with_exit_status_130(serving: Start) -> None:
+    running = serving("demo", "--port", "0")
+    assert running.stop(signal.SIGINT) == 130
+    assert "Stopped." in running.words[-1]
+    assert not any("Traceback" in line for line in running.words)
+
+
 def test_a_busy_port_is_exit_status_5(command: Run) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
