@@ -24,6 +24,7 @@ from service.pipeline.smoothing import Answer, Smoother
 from service.settings import Settings
 from service.source import MakeCamera, Source, isolated_camera
 from service.state import CameraState, Fault, LimitedBy, Predicted, Rate, StageTimes, State
+from service.system import memory
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ class Engine:
         """Load the model, then let the worker run. A model that cannot be loaded is a state, not a crash."""
         try:
             self._adopt(loading.load(self._catalogue, self._settings.model, self._learnt))
+            memory.hand_back()
         except LookoutError as error:
             log.error("%s", error)
             self._state = replace(self._state, model_fault=Fault.of(error))
@@ -321,6 +323,7 @@ class Engine:
         try:
             classifier = loading.load(self._catalogue, (settings or self._settings).model, self._learnt)
             self._mailbox.post(lambda: self._use(settings or self._settings, classifier)).result()
+            memory.hand_back()  # the old network's, and what loading the new one took
         finally:
             self._loading.release()
 

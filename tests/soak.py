@@ -150,10 +150,11 @@ class Faults:
         self._service.json("PUT", "/api/paused", False)
 
     def _other_precision(self) -> None:
-        now = self._service.state()["model"]["precision"]
-        self._service.json(
-            "PUT", "/api/model", {"name": "cat-dog-resnet18", "precision": "int8" if now == "fp32" else "fp32"}
-        )
+        """There and back, so that what is weighed later is the same network."""
+        before = self._service.state()["model"]["precision"]
+        for precision in ("int8" if before == "fp32" else "fp32", before):
+            self._service.json("PUT", "/api/model", {"name": "cat-dog-resnet18", "precision": precision})
+            time.sleep(self._dice.uniform(1, 4))
 
     def _other_region(self) -> None:
         side = self._dice.uniform(0.4, 1.0)
