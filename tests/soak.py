@@ -282,6 +282,7 @@ def main() -> int:
     chosen = parser.parse_args()
     seed = chosen.seed if chosen.seed is not None else random.randrange(10**6)
     print(f"soak for {chosen.minutes:g} minutes, seed {seed}", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the service must not outlive the run
     dice, over = random.Random(seed), threading.Event()
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as service, Eyes(service) as eyes:
         clients, faults, weights = Clients(service, over), Faults(service, dice), Weights(service)
