@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from service.errors import UnknownModel
+from service.errors import ModelRejected, UnknownModel
 from service.pipeline.card import CARD_FILE, Card, load_card
 from service.resources import models_folder
 from service.settings import Settings
@@ -37,8 +37,14 @@ class Catalogue:
         raise UnknownModel(f'There is no model "{name}".', f"Installed: {known}. `lookout models add` adds one.")
 
     def card(self, name: str) -> Card:
-        """Raises UnknownModel, or ModelRejected when the card is not valid."""
-        return load_card(self.folder(name))
+        """Raises UnknownModel, or ModelRejected when the card is not valid or that of another model."""
+        folder = self.folder(name)
+        card = load_card(folder)
+        if card.name != name:
+            raise ModelRejected(
+                f'The card in {folder} is that of a model named "{card.name}".', "Give the folder the model's name."
+            )
+        return card
 
 
 def _inside(folder: Path) -> list[Path]:
