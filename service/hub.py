@@ -97,15 +97,12 @@ class Hub:
 
         Returns the newest state at the latest after `timeout_s` seconds, changed or not.
         """
-        state = self.latest()
-        if state.sequence > after:
-            return state
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
             self._waiters.add(waiter)
             state = self._state
         try:
-            if state.sequence <= after:  # nothing was published between the look and the registration
+            if state.sequence <= after:
                 self._arm(state)
                 await asyncio.wait_for(waiter, timeout_s)
         except TimeoutError:

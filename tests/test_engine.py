@@ -326,7 +326,7 @@ def test_two_thousand_frames_leave_nothing_behind(bench: Bench, monkeypatch: pyt
 def test_a_pause_closes_the_camera_and_shows_nothing_of_before(bench: Bench) -> None:
     camera = FakeCamera()
     engine = bench.running(camera)
-    eventually(engine, is_ok)
+    eventually(engine, lambda state: is_ok(state) and state.rate.classifications_per_s > 0)
     engine.pause(True).result(2)
     assert not camera.is_open
     state = latest(engine)
@@ -452,6 +452,14 @@ def test_other_thresholds_count_at_once_and_forget_nothing(bench: Bench) -> None
     assert (state.model.thresholds["cat"].enter, state.model.thresholds["cat"].leave) == (0.5, 0.5)
     assert state.interval_s == 0.05
     assert camera.opened == 1, "the camera was left alone"
+
+
+def test_a_lower_threshold_lets_in_what_was_seen_already(bench: Bench) -> None:
+    engine = bench.running(settings=settings_of(answer={"window_s": 60.0, "enter": {"cat": 1.0, "dog": 1.0}}))
+    before = eventually(engine, lambda state: state.answer.reason == "unsure").answer.probabilities[0]
+    engine.apply(settings_of(answer={"window_s": 60.0, "enter": {"cat": 0.5, "dog": 0.5}})).result(2)
+    answer = eventually(engine, lambda state: state.answer.label == "cat").answer
+    assert answer.probabilities[0] == pytest.approx(before, abs=0.05), "no new beginning"
 
 
 def test_a_threshold_for_a_label_the_model_lacks_is_ignored_with_one_warning(

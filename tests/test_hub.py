@@ -135,20 +135,24 @@ async def test_nobody_watches_nobody_is_woken() -> None:
     assert wakes == []
 
 
-async def test_a_state_published_between_look_and_registration_is_not_slept_through(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_each_publication_wakes_anew() -> None:
     hub = await attached()
-    look = hub.latest
+    for sequence in range(2, 6):
+        waiting = asyncio.create_task(hub.changed(sequence - 1, 5.0))
+        await asyncio.sleep(0.01)
+        threading.Thread(target=hub.publish, args=(state_of(sequence),)).start()
+        assert (await asyncio.wait_for(waiting, 1.0)).sequence == sequence
 
-    def look_and_lose_the_race() -> State:
-        seen = look()
-        if seen.sequence == 1:
-            hub.publish(state_of(2))
-        return seen
 
-    monkeypatch.setattr(hub, "latest", look_and_lose_the_race)
-    assert (await asyncio.wait_for(hub.changed(1, 5.0), SHORT_S)).sequence == 2
+async def test_two_wake_ups_at_once_are_one() -> None:
+    hub, complaints = await attached(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    waiting = asyncio.create_task(hub.changed(1, 5.0))
+    await asyncio.sleep(0.01)
+    hub.publish(state_of(2))
+    hub.detach()
+    assert (await waiting).sequence == 2
+    assert complaints == []
 
 
 async def test_no_wake_up_is_lost_while_many_threads_publish() -> None:
