@@ -120,7 +120,15 @@ def test_another_region_is_looked_at_at_once(bench: Bench) -> None:
     eventually(engine, lambda state: state.rate.limited_by == "unchanged_picture", 10)
     half = {"max_rate": 20, "unchanged_rate": 1, "region": {"x": 0, "y": 0, "width": 0.6, "height": 0.7}}
     engine.apply(settings_of(answer=half)).result(5)
-    eventually(engine, lambda state: state.prediction is not None and state.region_seen.width < 1.0, 1.0)
+    state = eventually(engine, lambda state: state.prediction is not None and state.region_seen.width < 1.0, 1.0)
+    assert state.rate.limited_by != "unchanged_picture"
+    first = state.prediction
+    assert first is not None
+    state = eventually(
+        engine, lambda state: state.prediction is not None and state.prediction.frame_id > first.frame_id
+    )
+    assert state.prediction is not None
+    assert state.prediction.captured_at - first.captured_at < 0.5, "looked at again soon, as after every change"
 
 
 def _age_s(state: State) -> float:

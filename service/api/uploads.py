@@ -126,6 +126,12 @@ class _InMemory(MultiPartParser):
 
     spool_max_size = 2**31
 
+    def close_unfinished(self) -> None:
+        """A part that the body's end cut off belongs to no form that would close it."""
+        part = self._current_part.file
+        if part is not None and all(value is not part for _, value in self.items):
+            part.file.close()
+
 
 async def _parts(headers: Headers, body: bytes) -> list[Upload]:
     async def stream() -> AsyncIterator[bytes]:
@@ -136,6 +142,8 @@ async def _parts(headers: Headers, body: bytes) -> list[Upload]:
         form = await parser.parse()
     except MultiPartException as error:
         raise RequestInvalid(f"The multipart body cannot be read: {error.message}", "") from error
+    finally:
+        parser.close_unfinished()
     uploads = [
         Upload(await part.read(), part.filename or "") for _, part in form.multi_items() if isinstance(part, UploadFile)
     ]

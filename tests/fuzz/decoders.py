@@ -1,0 +1,121 @@
+"""The decoders of outside bytes, each as a check of one input: a result or an error with a remedy, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypothesis.strategies import SearchStrategy
+from starlette.datastructures import Headers
+
+from service.api.live import Wish, _acknowledged
+from service.api.uploads import _parts
+from service.errors import LookoutError
+from service.overrides import keep_overrides, patch_settings
+from service.pipeline.card import CARD_FILE, load_card
+from service.pipeline.pictures import read_picture
+from service.settings_sources import LoadedSettings, load
+from tests.fuzz import inputs
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """check: takes one input; raises anything but a LookoutError that is the client's fault when it is broken."""
+
+    name: str
+    inputs: Callable[[], SearchStrategy[Any]]
+    check: Callable[[Any], None]
+
+
+@contextlib.contextmanager
+def _refusal_is_fine() -> Iterator[None]:
+    refused = None
+    try:
+        yield
+    except LookoutError as error:
+        refused = error
+    if refused is not None:
+        assert 400 <= refused.status < 500, f"{type(refused).__name__} blames the service: {refused}"
+        assert refused.detail
+
+
+def check_picture(data: bytes) -> None:
+    with _refusal_is_fine():
+        picture = read_picture(data, max_bytes=1_000_000, max_pixels=1_000_000, least_side=192)
+        assert picture.pixels.ndim == 3
+        assert picture.pixels.shape[2] == 3
+        assert picture.pixels.size <= 3_000_000
+
+
+def check_form(body: bytes) -> None:
+    headers = Headers({"content-type": "multipart/form-data; boundary=edge"})
+    with _refusal_is_fine():
+        assert asyncio.run(_parts(headers, body))
+
+
+def check_card(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / CARD_FILE).write_bytes(data)
+        with _refusal_is_fine():
+            card = load_card(Path(folder))
+            assert card.label_names
+            for precision in card.files:
+                assert card.path(precision).is_relative_to(folder), "a model's files lie in its folder"
+
+
+def check_settings_file(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "lookout.toml"
+        file.write_bytes(data)
+        with _refusal_is_fine():
+            load({}, file, {"HOME": folder})
+
+
+def check_environment(variables: dict[str, str]) -> None:
+    with tempfile.TemporaryDirectory() as folder, _refusal_is_fine():
+        load({}, None, {"HOME": folder, **variables})
+
+
+def check_patch(patch: Any) -> None:
+    """What is accepted can be kept, and is the same when it is read again."""
+    with tempfile.TemporaryDirectory() as folder, _refusal_is_fine():
+        before = _untouched(folder)
+        patch = json.loads(json.dumps(patch))
+        after = patch_settings(before, patch)
+        keep_overrides(after)
+        assert _untouched(folder).settings == after.settings
+
+
+def _untouched(folder: str) -> LoadedSettings:
+    return load({}, None, {"HOME": folder, "XDG_STATE_HOME": folder})
+
+
+def check_message(message: str | bytes) -> None:
+    text = message if isinstance(message, str) else None
+    acknowledged = _acknowledged(text)
+    assert acknowledged is None or isinstance(acknowledged, int)
+
+
+def check_query(query: dict[str, str]) -> None:
+    with _refusal_is_fine():
+        wish = Wish.of(query)
+        assert 1.0 <= wish.rate <= 60.0
+        assert wish.picture is None or 16 <= wish.picture <= 4096
+
+
+DECODERS = (
+    Decoder("pictures", inputs.pictures, check_picture),
+    Decoder("multipart forms", inputs.forms, check_form),
+    Decoder("model cards", inputs.cards, check_card),
+    Decoder("settings files", inputs.toml, check_settings_file),
+    Decoder("environment", inputs.environment, check_environment),
+    Decoder("settings patches", inputs.patches, check_patch),
+    Decoder("WebSocket messages", inputs.messages, check_message),
+    Decoder("WebSocket queries", inputs.queries, check_query),
+)

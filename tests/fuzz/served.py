@@ -1,0 +1,97 @@
+"""The same inputs over the wire to a running service: no answer of its own fault, no hang, and it goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+from typing import Any
+
+import websockets.exceptions
+import websockets.sync.client
+
+from tests.faults.running import Service
+from tests.fuzz import inputs
+from tests.fuzz.decoders import Decoder
+
+_LISTEN_EVERY = 25
+
+
+class _Line:
+    """One kept connection; made again when the service has ended it."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._connection = self._new()
+
+    def _new(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self._service.port, timeout=20)
+
+    def ask(self, method: str, path: str, body: bytes, kind: str) -> None:
+        """Fails on an answer that blames the service."""
+        for last in (False, True):
+            try:
+                self._connection.request(method, path, body, {"Content-Type": kind})
+                answer = self._connection.getresponse()
+                data = answer.read()
+                break
+            except (http.client.HTTPException, ConnectionError):
+                self._connection.close()
+                self._connection = self._new()
+                if last:
+                    raise
+        assert answer.status < 500, f"{method} {path}: {answer.status} {data[:300]!r}"
+
+
+def served(service: Service) -> tuple[Decoder, ...]:
+    """The ways in, each with its inputs."""
+    line = _Line(service)
+
+    def upload(data: bytes) -> None:
+        line.ask("POST", "/api/classify", data, "application/octet-stream")
+
+    def form(body: bytes) -> None:
+        line.ask("POST", "/api/classify", body, "multipart/form-data; boundary=edge")
+
+    def patch(value: Any) -> None:
+        # A camera or model that the machine lacks is no matter of decoding, and would only cost time.
+        if isinstance(value, dict):
+            value = {name: inner for name, inner in value.items() if name not in ("camera", "model")}
+        line.ask("PATCH", "/api/settings", json.dumps(value).encode(), "application/json")
+
+    def body(value: Any) -> None:
+        data = json.dumps(value).encode()
+        line.ask("POST", "/api/login", data, "application/json")
+        if not isinstance(value, bool):
+            line.ask("PUT", "/api/paused", data, "application/json")
+        line.ask("PUT", "/api/model", data, "application/json")
+
+    def raw(data: bytes) -> None:
+        for method, path in (("PATCH", "/api/settings"), ("PUT", "/api/model"), ("POST", "/api/login")):
+            line.ask(method, path, data, "application/json")
+
+    watching: list[websockets.sync.client.ClientConnection] = []
+    said_so_far = 0
+
+    def message(said: str | bytes) -> None:
+        nonlocal said_so_far
+        said_so_far += 1
+        for last in (False, True):
+            if not watching:
+                watching.append(websockets.sync.client.connect(f"ws://127.0.0.1:{service.port}/api/live").__enter__())
+            with contextlib.suppress(websockets.exceptions.ConnectionClosed):
+                watching[0].send(said)
+                if said_so_far % _LISTEN_EVERY == 0:  # states come ten times a second, no faster
+                    assert json.loads(watching[0].recv(timeout=10))["type"] == "state"
+                return
+            watching.clear()  # a message that is too long ends the connection
+            assert not last or len(said) > 60_000
+
+    return (
+        Decoder("HTTP: pictures", inputs.pictures, upload),
+        Decoder("HTTP: multipart forms", inputs.forms, form),
+        Decoder("HTTP: settings patches", inputs.patches, patch),
+        Decoder("HTTP: JSON bodies", inputs.json_values, body),
+        Decoder("HTTP: broken JSON", lambda: inputs.broken((b'{"answer": {"max_rate": 5}}', b'{"name": "x"}')), raw),
+        Decoder("WebSocket: messages", inputs.messages, message),
+    )
