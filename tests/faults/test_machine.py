@@ -66,6 +66,11 @@ def test_a_killed_service_takes_its_camera_along_and_the_next_one_starts(tmp_pat
     with running(tmp_path) as service:
         assert service.is_current()
         again = time.monotonic() - restarted
+        camera = service.camera()
+        service.set("hang")
+        time.sleep(0.3)
+        service.process.kill()
+        until(lambda: not _runs(camera), CAMERA_GONE_S, "a process that hangs in native code is gone as well")
     note = f"connections end; the camera is let go after {gone:.1f} s"
     table.record("service killed (kill -9)", note, noticed, {"restart": again})
 
