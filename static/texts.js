@@ -375,6 +375,7 @@ export const TEXTS = {
     "speed.classifications": "每秒辨識次數",
     "speed.frames": "每秒影格",
     "speed.age": "落後實況",
+    "speed.ms": "{n} ms",
     "speed.stages": "一次辨識所需時間：{n} ms",
     "speed.limit.camera": "與相機提供畫面的速度相同。",
     "speed.limit.max_rate": "維持在你設定的速度，節省電力。",
@@ -433,6 +434,7 @@ export const TEXTS = {
     "layers.filters": "第一層的濾波器",
     "layers.name": "層",
     "layers.size": "輸入 → 輸出",
+    "layers.formula": "(n + 2p − f) / s + 1",
     "layers.field": "視野",
     "layers.parameters": "參數",
     "layers.madds": "乘加次數",
@@ -458,6 +460,7 @@ export const TEXTS = {
 
     "problem.title": "沒有成功。",
     "problem.unreachable": "Lookout 沒有回應。",
+    "foot.version": "Lookout {version}",
     "foot.api": "給程式用：API 說明",
     "foot.state": "JSON 狀態",
     "kiosk.leave": "離開掛牆畫面",
