@@ -20,7 +20,7 @@ from service.catalogue import Catalogue
 from service.connections import BoundedConnection
 from service.control import Control, was_paused
 from service.engine import Engine, first_state
-from service.errors import AddressInUse, LookoutError, SettingInvalid
+from service.errors import AddressInUse, LookoutError, SettingInvalid, StateFolderUnusable
 from service.hub import Hub
 from service.loading import Learnt
 from service.settings import ServerSettings, Settings
@@ -36,6 +36,8 @@ GRACEFUL_S = 3
 SEND_BUFFER_BYTES = 64 * 1024
 NOT_SENT_LOW_WATER_BYTES = 16 * 1024
 BACKLOG = 128
+# What a card that is full or dying says.
+_DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT})
 # A peer that acknowledges nothing of what was sent for so long is gone.
 GONE_AFTER_MS = 10_000
 
@@ -48,7 +50,7 @@ def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], annou
     orderly stop by SIGINT.
     """
     settings = loaded.settings
-    prepare_state_folder(loaded.state_folder)
+    _prepare(loaded.state_folder)
     tokens = TokenStore(loaded.state_folder, settings.server.token_file)
     refuse_open_door(settings.server, has_token=bool(tokens.tokens()))
     with contextlib.closing(listen(settings.server)) as listener:
@@ -69,6 +71,16 @@ def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], annou
         log.info("Stopped.")
         if server.stopped_by == signal.SIGINT:
             raise KeyboardInterrupt  # in order, but whoever pressed Ctrl+C is told so by the exit status
+
+
+def _prepare(folder: Path) -> None:
+    """A mistaken folder is refused. A disk that broke is not: whoever restarts a Pi in the field wants answers."""
+    try:
+        prepare_state_folder(folder)
+    except StateFolderUnusable as error:
+        if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _DISK_TROUBLE):
+            raise
+        log.warning("%s Lookout runs all the same, but keeps no changes.", error.detail)
 
 
 def refuse_open_door(settings: ServerSettings, *, has_token: bool) -> None:

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 # Opening a camera is the longest the worker is silent for; beyond it, it is stuck.
 WORKER_SILENCE_S = OPEN_DEADLINE_S + 2.0
 STATUS_EVERY_S = 1.0
+# A model's folder may lie on a disk that is mounted late, or be mended meanwhile.
+MODEL_RETRY_S = 30.0
 # The first seconds belong to the first answer.
 TUNE_AFTER_S = 10.0
 
@@ -44,6 +46,7 @@ class Upkeep:
         self._governor = Governor()
         self._governed: Limit | None = None
         self._told = ""
+        self._model_due = time.monotonic() + MODEL_RETRY_S
 
     def sentence(self) -> str:
         """The state in one sentence."""
@@ -86,10 +89,20 @@ class Upkeep:
             if worker_is_alive(self._engine, time.monotonic()):
                 self.notifier.watchdog()
             self._tell_status()
+            self._retry_model(time.monotonic())
             if time.monotonic() >= next_reading:
                 next_reading = time.monotonic() + INTERVAL_S
                 await self._read_machine()
             await asyncio.sleep(interval)
+
+    def _retry_model(self, now: float) -> None:
+        """While no model runs, try again to load the one that is set. What is told meanwhile stays as it is."""
+        if now < self._model_due:
+            return
+        self._model_due = now + MODEL_RETRY_S
+        if self._engine.classifier is None:
+            with contextlib.suppress(LookoutError):  # another change is being made
+                self._engine.reload_model()
 
     def _tell_status(self) -> None:
         if self.notifier.active and (text := self.sentence()) != self._told:

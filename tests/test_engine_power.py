@@ -1,4 +1,4 @@
-"""The worker under the governor and behind the change gate: what it leaves out, and that nobody is misled by it."""
+"""The worker under the governor, behind the change gate and without a model: what it leaves out misleads nobody."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from service.governor import Limit
-from service.state import State, SystemReading, is_current, view
-from service.upkeep import Upkeep
+from service.state import State, SystemReading, is_current, status, view
+from service.upkeep import MODEL_RETRY_S, Upkeep
 from tests.models import BLUE, GREEN, picture, write_model
 from tests.test_engine import Bench, FakeCamera, eventually, is_ok, latest, settings_of
 
@@ -152,3 +152,21 @@ def _smoothed(state: State, label: str) -> float:
 def test_a_keep_alive_that_would_look_old_is_refused() -> None:
     with pytest.raises(ValueError, match="unchanged_rate"):
         settings_of(answer={"max_rate": 20, "unchanged_rate": 0.5}, camera={"stale_after_s": 2.0})
+
+
+def test_a_model_that_was_missing_at_the_start_is_tried_again_by_itself(bench: Bench) -> None:
+    card = bench.models / "colours" / "card.json"
+    text = card.read_bytes()
+    card.write_bytes(b"rubbish")
+    engine = bench.running()
+    upkeep = Upkeep(engine, engine.hub)  # type: ignore[attr-defined]
+    now = time.monotonic()
+    upkeep._retry_model(now + MODEL_RETRY_S)
+    time.sleep(0.2)
+    assert status(latest(engine), time.monotonic()) == "failed"
+    card.write_bytes(text)
+    upkeep._retry_model(now + 1.5 * MODEL_RETRY_S)
+    time.sleep(0.2)
+    assert status(latest(engine), time.monotonic()) == "failed", "not before its time"
+    upkeep._retry_model(now + 2.1 * MODEL_RETRY_S)
+    eventually(engine, is_ok)

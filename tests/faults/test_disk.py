@@ -56,6 +56,19 @@ def test_a_disk_that_is_full_or_read_only_costs_no_answer_and_is_told_to_whoever
             table.record(name, "answers go on; changes are refused: `state_folder_unusable`", None, {"settings": again})
 
 
+@needs_mount
+def test_a_service_starts_on_a_disk_that_became_read_only(tmp_path: Path) -> None:
+    with mounts.small_disk(tmp_path / "disk") as disk:
+        mounts.set_read_only(disk, read_only=True)
+        began = time.monotonic()
+        with running(tmp_path / "run", state_folder=disk) as service:
+            again = time.monotonic() - began
+            assert "Read-only" in service.log()
+            assert service.json("PATCH", "/api/settings", {"answer": {"hold_s": 2.5}})[0] // 100 == 5
+            assert service.is_current()
+    table.record("started with a read-only state folder", "answers; changes are refused", None, {"start": again})
+
+
 def _hold_s(service: Service) -> float:
     return float(service.json("GET", "/api/settings")[1]["settings"]["answer"]["hold_s"])
 
