@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,9 @@ def _torch(graph: Path, pixels: Any) -> dict[str, Run]:
     torch.set_num_threads(1)
     network = _TorchNetwork(onnx.load(str(graph)).graph)
     example = torch.from_numpy(pixels.copy())
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # TorchScript is deprecated, and still what people who speed PyTorch up on a Pi use.
+        warnings.simplefilter("ignore", DeprecationWarning)
         script = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(network.module().eval(), example)))
 
     def eager() -> object:
