@@ -219,7 +219,7 @@ def test_heads_without_end_are_refused(service: Service) -> None:
         ):
             with _connect(service) as client:
                 client.sendall(start)
-                assert _send_endlessly(client, chunk, 200 * 2**20) < 100 * 2**20, start
+                assert _send_endlessly(client, chunk, 200 * 2**20) < 16 * 2**20, start  # most of it in sockets
         with _connect(service) as client:
             client.sendall(_head("/api/state", "X-Long: " + "a" * 50_000))
             assert _status(client) in (200, 431)

@@ -24,31 +24,30 @@ def _wall(service: Service) -> float:
 
 
 @pytest.mark.skipif(not _FAKETIME, reason="needs libfaketime, for a clock that jumps")
-@pytest.mark.parametrize("jump_s", [86_400 * 365, -3_600])
-def test_a_clock_that_jumps_changes_nothing_but_labels(tmp_path: Path, jump_s: int) -> None:
+def test_a_clock_that_jumps_changes_nothing_but_labels(tmp_path: Path) -> None:
     clock = tmp_path / "clock"
     clock.write_text("+0")
     environment = NEVER_STALE | {
         "LD_PRELOAD": str(_FAKETIME[0]),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     with running(tmp_path / "run", environment=environment) as service:
         before = service.state()
         with Eyes(service) as eyes:
-            clock.write_text(f"{jump_s:+d}")
-            until(lambda: abs(_wall(service) - time.time() - jump_s) < 5, 5, "the labels follow")
-            time.sleep(2.0)
-        after = service.state()
+            for jump_s in (86_400 * 365, -3_600):
+                clock.write_text(f"{jump_s:+d}")
+                until(lambda: abs(_wall(service) - time.time() - jump_s) < 5, 8, "the labels follow")  # noqa: B023
+                time.sleep(1.0)
+                after = service.state()
+                assert 0 <= after["prediction"]["age_ms"] < 5_000
+                since = datetime.datetime.fromisoformat(after["camera"]["since"]).timestamp()
+                assert _wall(service) - since == pytest.approx(after["camera"]["for_s"], abs=2)
         odd = [(name, look) for name, looks in eyes.looks.items() for look in looks if not look.fresh]
         assert not odd, "nothing looked stale meanwhile"
         assert after["camera"]["restarts"] == before["camera"]["restarts"]
-        assert 0 <= after["prediction"]["age_ms"] < 5_000
-        since = datetime.datetime.fromisoformat(after["camera"]["since"]).timestamp()
-        assert _wall(service) - since == pytest.approx(after["camera"]["for_s"], abs=2)
-    words = "a year ahead" if jump_s > 0 else "an hour back"
-    table.record(f"wall clock jumps {words}", "nothing; times are labelled anew", None, {"labels": 0.0})
+    table.record("wall clock jumps a year ahead, then back", "nothing; times are labelled anew", None, {"labels": 0.0})
 
 
 def test_a_killed_service_takes_its_camera_along_and_the_next_one_starts(tmp_path: Path) -> None:
