@@ -100,7 +100,10 @@ def listen(settings: ServerSettings) -> socket.socket:
     """The listening socket. Raises AddressInUse for a taken port, SettingInvalid for a host that is none of ours."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # Named TCP, or asyncio would leave Nagle's algorithm on: an answer on a kept connection then takes 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    except OSError as error:  # IPv6 is switched off
+        raise _unusable(settings, error) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)

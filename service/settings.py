@@ -187,6 +187,18 @@ class Settings(Section):
     state: StateSettings = Field(default_factory=lambda: StateSettings.model_validate({}))
 
     @model_validator(mode="after")
+    def _region_large_enough(self) -> Settings:
+        region, camera = self.answer.region, self.camera
+        turned = camera.rotate in (90, 270)
+        width, height = (camera.height, camera.width) if turned else (camera.width, camera.height)
+        if round(region.width * width) < MIN_REGION_PIXELS or round(region.height * height) < MIN_REGION_PIXELS:
+            raise ValueError(
+                f"answer.region is {region.width * width:.0f} x {region.height * height:.0f} pixels of the camera's "
+                f"picture, less than {MIN_REGION_PIXELS} a side: choose a larger region"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _classified_often_enough(self) -> Settings:
         rate, stale = self.answer.max_rate, self.camera.stale_after_s
         if rate > 0 and 1.0 / rate > stale / 2.0:

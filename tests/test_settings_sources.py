@@ -259,3 +259,9 @@ def test_the_template_with_every_line_turned_on_means_the_defaults(home: dict[st
     kept = [line for line in lines if not line.endswith('"…"')]
     assert len(kept) > len(all_keys())
     assert load({}, written(tmp_path, "\n".join(kept)), home).settings == Settings()
+
+
+def test_a_region_too_small_to_see_anything_is_refused(home: dict[str, str]) -> None:
+    flags = {"answer.region": '{"x": 0.1, "y": 0.1, "width": 0.04, "height": 0.5}', "camera.width": "640"}
+    assert "less than 32 a side" in mistake(home, flags=flags)
+    load({**flags, "camera.width": "1280"}, None, home)
