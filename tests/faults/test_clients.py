@@ -163,23 +163,26 @@ def test_viewers_that_stop_reading_are_let_go_and_cost_nothing(service: Service)
     table.record("40 viewers that stop reading", f"let go; {attack.kept}")
 
 
-def test_connections_that_say_nothing_or_half_a_request_are_ended(service: Service) -> None:
+def test_requests_that_never_come_or_never_end_are_ended(service: Service) -> None:
+    """All at the same time, since each of them is a matter of seconds."""
+    asked = {("POST", "/api/classify"): 413, ("PATCH", "/api/settings"): 413, ("GET", "/api/state"): 200}
     with Attack(service) as attack, contextlib.ExitStack() as open_ones:
         silent = [open_ones.enter_context(_connect(service)) for _ in range(60)]
         half = [open_ones.enter_context(_connect(service)) for _ in range(60)]
         for client in half:
             client.sendall(b"GET /api/state HTTP/1.1\r\nHost: local")
         began = time.monotonic()
-        assert service.request("GET", "/api/state")[0] == 200
-        trickling = half[0]
+        endless = {key: open_ones.enter_context(_connect(service)) for key in asked}
+        for (method, path), client in endless.items():
+            client.sendall(_head(path, "Transfer-Encoding: chunked", method=method))
+            threading.Thread(target=_send_slowly, args=(client, HEAD_S + 4), daemon=True).start()
+        assert {key: _status(client) for key, client in endless.items()} == asked
         while time.monotonic() - began < HEAD_S - 1:
-            trickling.sendall(b"h")  # a byte now and then is no progress
+            half[0].sendall(b"h")  # a byte now and then is no progress
             time.sleep(0.5)
-        until(lambda: all(_has_ended(client) for client in (*silent, *half)), 6, "all of them are ended")
-    table.record(
-        "120 connections that say nothing or half a request",
-        f"408 after {HEAD_S:.0f} s; {attack.kept}",
-    )
+        until(lambda: all(_has_ended(one) for one in (*silent, *half, *endless.values())), 6, "all are ended")
+    table.record("120 connections that say nothing or half a request", f"408 after {HEAD_S:.0f} s; {attack.kept}")
+    table.record("bodies without end", f"413, or the connection's end; {attack.kept}")
 
 
 def test_a_thousand_connections_leave_room_for_the_camera_and_each_gets_an_answer_or_a_refusal(
@@ -225,20 +228,6 @@ def test_heads_without_end_are_refused(service: Service) -> None:
             assert _status(client) in (200, 431)
         time.sleep(2)
     table.record("headers without end", f"431; {attack.kept}")
-
-
-def test_bodies_without_end_are_refused(service: Service) -> None:
-    asked = {("POST", "/api/classify"): 413, ("PATCH", "/api/settings"): 413, ("GET", "/api/state"): 200}
-    with Attack(service) as attack, contextlib.ExitStack() as open_ones:
-        clients = {}
-        for method, path in asked:
-            client = open_ones.enter_context(_connect(service))
-            client.sendall(_head(path, "Transfer-Encoding: chunked", method=method))
-            threading.Thread(target=_send_slowly, args=(client, HEAD_S + 4), daemon=True).start()
-            clients[method, path] = client
-        assert {key: _status(client) for key, client in clients.items()} == asked
-        until(lambda: all(_has_ended(client) for client in clients.values()), HEAD_S + 3, "all are ended")
-    table.record("bodies without end", f"413, or the connection's end; {attack.kept}")
 
 
 def _send_slowly(client: socket.socket, seconds: float) -> None:

@@ -82,7 +82,7 @@ def test_damaged_pictures_end_nothing(streamed: Streamed, fault: str, name: str)
     with Eyes(streamed.service) as eyes:
         began = time.monotonic()
         _break(streamed, fault)
-        time.sleep(AWAY_S)
+        time.sleep(1.5)
         back = time.monotonic()
         _mend(streamed)
         eyes.until_fresh(back)
