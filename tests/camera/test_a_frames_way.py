@@ -1,4 +1,4 @@
-"""A frame's way: a red, a green and a blue card through every kind of source arrive red, green and blue.
+"""A frame's way: a red, a green and a blue card through every kind of source arrive so in the tensor.
 
 The Pi camera's part, with the real picamera2, is in tests/pi; that every pixel format keeps its colour in test_convert.
 """
@@ -15,6 +15,10 @@ import pytest
 from service.camera import create
 from service.camera.protocol import CameraOptions
 from service.frame import Deadline, Frame
+from service.pipeline.card import load_card
+from service.pipeline.preprocess import Pixels, new_tensor, preprocess
+from service.resources import models_folder
+from service.settings import Settings
 from tests.camera import servers
 from tests.camera.cards import COLOURS, card, colour_of
 from tests.camera.fakes import FakeCapture, fake_usb
@@ -36,7 +40,17 @@ def first_frame(address: str, options: CameraOptions = OPTIONS, *, isolated: boo
     assert pixels.shape[2] == 3
     assert pixels.flags.c_contiguous
     assert (camera.info.width, camera.info.height) == (frame.width, frame.height)
+    assert colour_in_tensor(pixels) == colour_of(pixels)
     return frame
+
+
+def colour_in_tensor(pixels: Pixels) -> str:
+    """Which card the shipped network is given: its tensor is red-green-blue."""
+    spec = load_card(models_folder() / Settings().model.name).input
+    tensor = new_tensor(spec)
+    preprocess(pixels, spec, tensor)
+    assert spec.color == "rgb"
+    return colour_of(np.ascontiguousarray(tensor[0, :, :, ::-1]).astype(np.uint8))
 
 
 @pytest.mark.parametrize("isolated", [False, True])

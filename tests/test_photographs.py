@@ -1,0 +1,59 @@
+"""Real photographs through the shipped network, in both precisions: scikit-image's, which are free to use."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from service.catalogue import Catalogue
+from service.loading import PREFERRED
+from service.pipeline.classifier import Classifier
+from service.pipeline.preprocess import Pixels
+from service.settings import Settings
+
+CARD = Catalogue.of(Settings()).card(Settings().model.name)
+
+
+@pytest.fixture(scope="module", params=CARD.precisions)
+def network(request: pytest.FixtureRequest) -> Classifier:
+    return Classifier.load(CARD, request.param)
+
+
+def photograph(name: str) -> Pixels:
+    return np.asarray(cv2.cvtColor(getattr(skimage.data, name)(), cv2.COLOR_RGB2BGR), np.uint8)
+
+
+def across_the_room(picture: Pixels) -> Pixels:
+    """The picture as a camera sees it from some steps away, 640 x 480, before a plain wall."""
+    scene = np.full((480, 640, 3), (165, 160, 150), np.uint8)
+    small = cv2.resize(
+        picture, None, fx=380 / picture.shape[1], fy=380 / picture.shape[1], interpolation=cv2.INTER_AREA
+    )
+    top, left = (480 - small.shape[0]) // 2, 130
+    scene[top : top + small.shape[0], left : left + 380] = small
+    return scene
+
+
+def likeliest(network: Classifier, picture: Pixels) -> str:
+    probabilities = network.classify(picture).probabilities
+    return network.card.label_names[int(np.argmax(probabilities))]
+
+
+def test_a_cat_across_the_room_is_a_cat(network: Classifier) -> None:
+    seen = network.classify(across_the_room(photograph("chelsea")))
+    at = dict(zip(network.card.label_names, seen.probabilities, strict=True))
+    assert at["cat"] >= network.card.thresholds_of("cat").enter
+
+
+@pytest.mark.parametrize("name", ["coffee", "rocket", "astronaut"])
+def test_where_no_cat_or_dog_is_none_is_seen(network: Classifier, name: str) -> None:
+    seen = network.classify(photograph(name)).probabilities
+    for label, probability in zip(network.card.labels, seen, strict=True):
+        assert label.reject or probability < network.card.thresholds_of(label.name).enter
+    assert likeliest(network, photograph(name)) == "neither"
+
+
+def test_the_precision_served_first_is_shipped() -> None:
+    assert PREFERRED in CARD.files
