@@ -148,6 +148,7 @@ def _config(app: object, settings: ServerSettings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         http=BoundedConnection,
+        backlog=BACKLOG,  # so many at most are accepted before the ones too many are closed
         root_path=settings.root_path,
         proxy_headers=True,
         forwarded_allow_ips=settings.trusted_proxies,
