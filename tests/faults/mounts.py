@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,17 +10,6 @@ from pathlib import Path
 
 def _run(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=10)
-
-
-def can_mount() -> bool:
-    """Whether this user may mount here: root in a container often may not."""
-    if os.geteuid() != 0:
-        return False
-    try:
-        done = subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True, timeout=10)
-    except OSError:
-        return False
-    return done.returncode == 0
 
 
 @contextlib.contextmanager

@@ -56,7 +56,6 @@ CURED_BY_A_NEW_PROCESS = [
 # The source is away for a while, however often it is started.
 AWAY = [
     Fault("driver hangs in native code, also when reopened", _mode("hang"), "`stale`, camera `stalled`"),
-    Fault("camera silent", _mode("silent"), "`stale`, camera `stalled`"),
     Fault("camera repeats one picture", _mode("repeat"), "`stale`, camera `stalled`, `camera_repeats`"),
     Fault("driver aborts at every start", _mode("crash"), "`absent`, with the signal it died of"),
     Fault("every frame corrupt", _mode("corrupt"), "`stale`, then `absent`, with what is wrong"),

@@ -8,14 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from service.resources import models_folder
 from tests.faults import mounts, table
 from tests.faults.eyes import Eyes
 from tests.faults.running import NEVER_STALE, SCRIPT, Service, running, until
-
-needs_mount = pytest.mark.skipif(not mounts.can_mount(), reason="needs to be root, with leave to mount")
+from tests.requires import requires
 
 
 def _full(folder: Path) -> Callable[[], None]:
@@ -28,7 +25,7 @@ def _read_only(folder: Path) -> Callable[[], None]:
     return lambda: mounts.set_read_only(folder, read_only=False)
 
 
-@needs_mount
+@requires("mount")
 def test_a_disk_that_is_full_or_read_only_costs_no_answer_and_is_told_to_whoever_changes_something(
     tmp_path: Path,
 ) -> None:
@@ -56,7 +53,7 @@ def test_a_disk_that_is_full_or_read_only_costs_no_answer_and_is_told_to_whoever
             table.record(name, "answers go on; changes are refused: `state_folder_unusable`", None, {"settings": again})
 
 
-@needs_mount
+@requires("mount")
 def test_a_service_starts_on_a_disk_that_became_read_only(tmp_path: Path) -> None:
     with mounts.small_disk(tmp_path / "disk") as disk:
         mounts.set_read_only(disk, read_only=True)

@@ -14,6 +14,7 @@ import pytest
 from tests.faults import table
 from tests.faults.eyes import Eyes
 from tests.faults.running import NEVER_STALE, Service, running, until
+from tests.requires import requires
 
 _FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 CAMERA_GONE_S = 2.0
@@ -23,7 +24,7 @@ def _wall(service: Service) -> float:
     return datetime.datetime.fromisoformat(service.state()["time"]["now"]).timestamp()
 
 
-@pytest.mark.skipif(not _FAKETIME, reason="needs libfaketime, for a clock that jumps")
+@requires("faketime")
 def test_a_clock_that_jumps_changes_nothing_but_labels(tmp_path: Path) -> None:
     clock = tmp_path / "clock"
     clock.write_text("+0")
