@@ -1,4 +1,4 @@
-"""Shared by all tests: the one list, at the end of a run, of what did not run and why.
+"""Shared by all tests: loggers are left as they were, and the run ends in one list of what did not run and why.
 
 A skipped test is easily overlooked. So a run ends in a block that names each unmet need with the tests it cost. With
 `LOOKOUT_TESTS_STRICT=1` (`.ci/run` sets it) such a run fails, except for the needs named in
@@ -7,12 +7,24 @@ A skipped test is easily overlooked. So a run ends in a block that names each un
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import defaultdict
+from collections.abc import Iterator
 
 import pytest
 
 from tests.requires import NEEDS
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_left_as_it_was() -> Iterator[None]:
+    """What a test does to the loggers must not make the next one deaf."""
+    loggers = [logging.getLogger(name) for name in (None, "service", "uvicorn", "asyncio")]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 def _skips(terminal: pytest.TerminalReporter) -> dict[str, list[str]]:
