@@ -197,7 +197,7 @@ def test_a_slow_network_gets_the_newest_frame_and_the_rest_is_counted(
     assert state.prediction is not None
     assert state.frame is not None
     assert state.prediction.frame_id == state.frame.sequence, "classified as it comes, not from a queue"
-    assert time.monotonic() - state.prediction.captured_at < 0.2
+    assert time.monotonic() - state.prediction.captured_at < 0.5
     assert 5 < state.rate.classifications_per_s <= 20
     assert state.rate.limited_by == "inference"
 
@@ -392,7 +392,7 @@ def test_a_pause_does_not_wait_for_a_camera_that_hangs(bench: Bench, where: str)
     time.sleep(0.1)
     started = time.monotonic()
     engine.pause(True).result(2)
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 2.0
 
 
 # --- settings ---------------------------------------------------------------------------------------------------
@@ -649,7 +649,7 @@ def test_it_stops_at_once_though_the_camera_hangs(bench: Bench, where: str) -> N
     assert inside.wait(5.0)
     started = time.monotonic()
     assert engine.stop()
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 2.0
     assert not camera.is_open
 
 
@@ -667,7 +667,7 @@ def test_it_abandons_a_camera_that_hangs_for_good(bench: Bench, monkeypatch: pyt
     monkeypatch.setattr(engine_module, "STOP_DEADLINE_S", 0.3)
     started = time.monotonic()
     assert not engine.stop()
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 2.0
     with pytest.raises(TooBusy):
         waiting.result(0.1)
     end.set()

@@ -219,7 +219,7 @@ def test_beyond_the_pool_some_wait_and_the_rest_come_back_later(
         wait_until(lambda: service.services.uploads._waiting == 2)
         started = time.monotonic()
         refused = [post(index) for index in range(3)]
-        assert time.monotonic() - started < 0.9  # at once, not after the wait
+        assert time.monotonic() - started < 1.5  # at once, not after the wait
         for response in refused:
             assert code(response) == (429, "too_busy")
             assert int(response.headers["retry-after"]) > 0

@@ -134,7 +134,7 @@ def test_a_stopped_process_is_silent_by_the_deadline_and_can_be_replaced(opened:
     begun = time.monotonic()
     with pytest.raises(CameraSilent, match="has sent nothing for"):
         camera.read(Deadline.after(0.4))
-    assert 0.3 < time.monotonic() - begun < 0.8
+    assert 0.3 < time.monotonic() - begun < 2
     camera.open(Deadline.after(20))
     assert gone(pid, 1)
     assert colour_of(camera.read(Deadline.after(5)).pixels) == "red"

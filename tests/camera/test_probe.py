@@ -61,7 +61,7 @@ def test_silence_is_told_by_the_deadline() -> None:
     with servers.silent() as server:
         begun = time.monotonic()
         error = reason(f"http://127.0.0.1:{server.port}/x", Deadline.after(0.6))
-        assert time.monotonic() - begun < 1.2
+        assert time.monotonic() - begun < 2.5
     assert type(error) is CameraSilent
 
 
@@ -73,7 +73,7 @@ def test_one_byte_at_a_time_does_not_outlast_the_deadline() -> None:
     with servers.serving(drip) as server:
         begun = time.monotonic()
         error = reason(f"http://127.0.0.1:{server.port}/x", Deadline.after(0.6))
-        assert time.monotonic() - begun < 1.2
+        assert time.monotonic() - begun < 2.5
     assert isinstance(error, CameraError)
 
 
@@ -107,7 +107,7 @@ def test_a_name_server_that_does_not_answer_is_said_by_the_deadline(monkeypatch:
     begun = time.monotonic()
     error = reason("rtsp://camera.local/x", Deadline.after(0.6))
     release.set()
-    assert time.monotonic() - begun < 1.2
+    assert time.monotonic() - begun < 2.5
     assert type(error) is CameraSilent
     assert "name server" in error.detail
 

@@ -48,7 +48,7 @@ def test_a_wait_outlasts_several_deadlines() -> None:
         with pytest.raises(CameraSilent):
             camera.read(Deadline.after(0.05))
     assert colour_of(camera.read(Deadline.after(1)).pixels) == "green"
-    assert 0.2 < time.monotonic() - begun < 0.6
+    assert 0.2 < time.monotonic() - begun < 1.5
 
 
 def test_errors_are_raised_where_they_stand() -> None:
