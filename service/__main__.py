@@ -12,9 +12,9 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 def main() -> None:
     """Run the command line. Ends the process: 0 done, 1 failed, 2 usage, 3 settings or model, 4 no camera, 5 port."""
-    from service.cli import app
-
     try:
+        from service.cli import app
+
         app(prog_name="lookout")
     except LookoutError as error:
         from service.cli.words import tell
