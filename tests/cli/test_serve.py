@@ -116,7 +116,8 @@ def test_ctrl_c_before_it_runs_is_exit_status_130(tmp_path: Path) -> None:
     from tests.cli.conftest import environment
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "service", "doctor", "--log", "-"],
+        # A shell's background job, as a test run may be, has Ctrl+C ignored: env gives it back.
+        ["env", "--default-signal=INT", sys.executable, "-m", "service", "doctor", "--log", "-"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(tmp_path),
     )  # fmt: skip
     time.sleep(5.0)  # by then it waits for the log on stdin, on a busy machine too
