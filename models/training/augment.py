@@ -39,6 +39,7 @@ class CropPolicy:
     turned: float = 0.25  # share of crops that are turned
     plain: float = 0.2  # share that is the centre square, as the service crops
     mirrored: float = 0.5  # share that is mirrored; 0 where left and right matter, as in digits
+    jitter: float = 0.0  # a fixed crop is moved and scaled anew each time, by up to this share of its sides
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class CameraPolicy:
     low_resolution: float = 0.1
     jpeg: float = 0.15
     hidden: float = 0.15
+    far: float = 0.0  # the crop is a small part of another scene: an animal at the other end of the room
     strength: float = 1.0
 
 
@@ -78,6 +80,40 @@ def draw_box(rng: Generator, height: int, width: int, policy: CropPolicy) -> Box
             return Box(x, y, w, h, degrees, flip)
     box = centre_square(height, width)
     return Box(box.x, box.y, box.width, box.height, degrees, flip)
+
+
+def jittered(rng: Generator, box: Box, height: int, width: int, share: float) -> Box:
+    """``box`` moved and scaled by up to ``share`` of its sides, still within the picture.
+
+    What a teacher said of the fixed crop stays true of it to a good approximation, and the student never sees quite
+    the same crop twice.
+    """
+    if share == 0:
+        return box
+    w, h = (max(1, round(side * (1 + rng.uniform(-share, share)))) for side in (box.width, box.height))
+    w, h = min(w, width), min(h, height)
+    middle_x, middle_y = box.x + box.width / 2, box.y + box.height / 2
+    x = round(middle_x + rng.uniform(-share, share) * box.width - w / 2)
+    y = round(middle_y + rng.uniform(-share, share) * box.height - h / 2)
+    x, y = min(max(x, 0), width - w), min(max(y, 0), height - h)
+    return Box(x, y, w, h, box.degrees, box.flip)
+
+
+def far_away(rng: Generator, picture: Pixels, scene: Pixels) -> Pixels:
+    """``picture`` [s, s, 3] shrunk to 0.4 .. 0.8 of its side, somewhere in ``scene`` [s, s, 3].
+
+    Its border is feathered, so that no hard frame tells the network where to look.
+    """
+    size = picture.shape[0]
+    side = round(size * rng.uniform(0.4, 0.8))
+    x, y = (int(rng.integers(0, size - side + 1)) for _ in range(2))
+    mask = np.zeros((size, size), np.float32)
+    edge = max(1, side // 10)
+    mask[y + edge : y + side - edge, x + edge : x + side - edge] = 1
+    mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), edge / 2 + 0.1), np.float32)[:, :, None]
+    placed = scene.copy()
+    placed[y : y + side, x : x + side] = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+    return (placed * mask + scene * (1 - mask) + 0.5).astype(np.uint8)
 
 
 def cut(picture: Pixels, box: Box, size: int) -> Pixels:

@@ -14,7 +14,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training.augment import Box, CameraPolicy, CropPolicy, camera, centre_square, cut, draw_box
+from models.training.augment import (
+    Box,
+    CameraPolicy,
+    CropPolicy,
+    camera,
+    centre_square,
+    cut,
+    draw_box,
+    far_away,
+    jittered,
+)
 from models.training.data import Pictures, Pixels
 
 AHEAD = 6  # batches prepared before they are asked for
@@ -40,6 +50,8 @@ class BatchSource:
     """Training batches. With ``views`` > 0 each picture has only so many crops, used in turn, one an epoch.
 
     Fixed crops let a teacher's answers be kept (Shen and Xing 2022); what the camera does to them is always fresh.
+    ``repeats`` [n] says how often each picture comes in an epoch (once, without it): hard ones more often.
+    ``scenes`` are the pictures that may stand behind a far animal: those without one.
     """
 
     pictures: Pictures
@@ -49,15 +61,20 @@ class BatchSource:
     seed: int = 0
     views: int = 0
     channels: int = 3
+    repeats: NDArray[np.int64] | None = None
+    scenes: NDArray[np.int64] | None = None
 
     @property
     def steps_per_epoch(self) -> int:
-        return max(1, len(self.pictures) // self.batch_size)
+        seen = len(self.pictures) if self.repeats is None else int(self.repeats.sum())
+        return max(1, seen // self.batch_size)
 
     def indices(self, step: int) -> tuple[int, NDArray[np.int64]]:
         """Epoch of a step, and the pictures it sees: a part of that epoch's own permutation."""
         epoch, place = divmod(step, self.steps_per_epoch)
-        order = np.random.default_rng((self.seed, 1, epoch)).permutation(len(self.pictures))
+        count = len(self.pictures)
+        shown = np.arange(count) if self.repeats is None else np.repeat(np.arange(count), self.repeats)
+        order = np.random.default_rng((self.seed, 1, epoch)).permutation(shown)
         return epoch, order[place * self.batch_size : (place + 1) * self.batch_size]
 
     def box(self, index: int, view: int) -> Box:
@@ -73,7 +90,11 @@ class BatchSource:
         pixels, clean = [], []
         for index in indices.tolist():
             picture, box = self.pictures[index], self.box(index, view)
-            pixels.append(in_channels(camera(rng, cut(picture, box, size), self.defects), self.channels))
+            height, width = picture.shape[:2]
+            seen = cut(picture, jittered(rng, box, height, width, self.crops.jitter), size)
+            if self.scenes is not None and rng.random() < self.defects.far:
+                seen = far_away(rng, seen, self._scene(rng, size))
+            pixels.append(in_channels(camera(rng, seen, self.defects), self.channels))
             if clean_size:
                 clean.append(cut(picture, box, clean_size))
         return Batch(
@@ -84,6 +105,12 @@ class BatchSource:
             self.pictures.targets[indices],
             np.stack(clean) if clean else None,
         )
+
+    def _scene(self, rng: np.random.Generator, size: int) -> Pixels:
+        """The middle of a picture that shows none of the animals, [size, size, 3]."""
+        assert self.scenes is not None
+        picture = self.pictures[int(rng.choice(self.scenes))]
+        return cut(picture, centre_square(*picture.shape[:2]), size)
 
 
 def ahead(make: Callable[[int], Batch], first: int, end: int) -> Iterator[Batch]:

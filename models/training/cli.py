@@ -31,6 +31,7 @@ from models.training.onnx_graph import InputFormat
 from models.training.quantize import METHODS
 from models.training.run import Run
 from models.training.suspects import suspects as find_suspects
+from models.training.suspects import twice
 from models.training.teacher import Answers, TeacherConfig, accuracy, load_teacher, tune
 from models.training.train import IMAGENET_MEAN, IMAGENET_STD, TrainConfig, Trainer, has_bf16
 from models.training.weights import load_by_name, read_safetensors
@@ -133,6 +134,9 @@ def train(
     batch_size: int = 64,
     least_area: Annotated[float, typer.Option(help="Smallest crop, as a share of the picture.")] = 0.25,
     camera: Annotated[float, typer.Option(help="Strength of the camera's defects; 0: none.")] = 0.8,
+    jitter: Annotated[float, typer.Option(help="Move a fixed crop by up to this share of its sides.")] = 0.08,
+    far: Annotated[float, typer.Option(help="Share of crops that are shrunk into another scene.")] = 0.12,
+    hard: Annotated[Path | None, typer.Option(help="A list that `suspects` made: these come twice.")] = None,
     bf16: Annotated[
         bool | None, typer.Option(help="bfloat16 arithmetic; by default where the processor has it.")
     ] = None,
@@ -149,11 +153,13 @@ def train(
     kept = Run(run)
     source = BatchSource(
         pictures,
-        CropPolicy(min_area=least_area),
-        CameraPolicy(strength=camera),
+        CropPolicy(min_area=least_area, jitter=jitter),
+        CameraPolicy(strength=camera, far=far),
         batch_size,
         seed,
         views if taught_by else 0,
+        repeats=twice(pictures, hard.read_text()) if hard else None,
+        scenes=pictures.without_animals(),
     )
     torch.manual_seed(seed)
     network = build(arch, len(pictures.labels), 3, size)

@@ -59,6 +59,12 @@ class Pictures:
         height, width = self.sizes[index]
         return self.pixels[self.offsets[index] : self.offsets[index + 1]].reshape(height, width, 3)
 
+    def without_animals(self) -> NDArray[np.int64] | None:
+        """Indices of the pictures of the class that is none of the others; None where there is no such class."""
+        if REJECT not in self.labels:
+            return None
+        return np.flatnonzero(self.targets == self.labels.index(REJECT))
+
     def origin(self, index: int) -> str:
         """Where a picture comes from, told by its name: ``cat/kaggle-square-00012.webp`` is of ``kaggle-square``."""
         return Path(self.names[index]).stem.rsplit("-", 1)[0]

@@ -27,3 +27,12 @@ def suspects(p: NDArray[np.float64], pictures: Pictures, at_most: float = 0.02) 
         if own[index] > at_most:
             return
         yield Suspect(pictures.names[index], pictures.labels[int(p[index].argmax())], float(own[index]))
+
+
+def twice(pictures: Pictures, listed: str) -> NDArray[np.int64]:
+    """How often each picture comes in an epoch: twice if a line of ``listed`` begins with its name, else once.
+
+    ``listed`` is what the command ``suspects`` prints, tab-separated; delete the lines whose label really is wrong.
+    """
+    names = {line.split("\t", 1)[0] for line in listed.splitlines()}
+    return np.array([2 if name in names else 1 for name in pictures.names], np.int64)

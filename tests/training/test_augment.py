@@ -8,10 +8,21 @@ import pytest
 
 pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training")
 
-from models.training.augment import Box, CameraPolicy, CropPolicy, camera, centre_square, cut, draw_box
+from models.training.augment import (
+    Box,
+    CameraPolicy,
+    CropPolicy,
+    camera,
+    centre_square,
+    cut,
+    draw_box,
+    far_away,
+    jittered,
+)
 from models.training.batches import BatchSource, ahead, centre_crops
 from models.training.corruptions import CORRUPTIONS
 from models.training.data import Pictures
+from models.training.suspects import twice
 from tests.training.pictures import scene
 
 ALWAYS = CameraPolicy(1, 1, 1, 1, 1, 1, 1, 1)
@@ -48,6 +59,48 @@ def test_a_turned_crop_is_turned_about_its_middle() -> None:
     turned = cut(picture, Box(0, 0, 65, 65, degrees=90.0), 65)
     assert turned[:, 31:34].mean() > 200
     assert turned[32, :20].mean() < 60
+
+
+def test_a_moved_crop_stays_in_the_picture_and_near_where_it_was() -> None:
+    rng = np.random.default_rng(0)
+    for box in (Box(0, 0, 100, 100, flip=True), Box(40, 20, 60, 80, 5.0), Box(0, 0, 140, 100)):
+        for _ in range(200):
+            moved = jittered(rng, box, 100, 140, 0.08)
+            assert moved.x >= 0
+            assert moved.y >= 0
+            assert moved.x + moved.width <= 140
+            assert moved.y + moved.height <= 100
+            assert abs(moved.width - box.width) <= 0.08 * box.width + 1
+            assert abs((moved.x + moved.width / 2) - (box.x + box.width / 2)) <= 0.12 * box.width + 1
+            assert (moved.degrees, moved.flip) == (box.degrees, box.flip)
+    assert jittered(rng, box, 100, 140, 0.0) is box
+
+
+def test_a_far_animal_is_small_and_the_scene_goes_on_around_it() -> None:
+    animal, room = np.full((96, 96, 3), 255, np.uint8), np.zeros((96, 96, 3), np.uint8)
+    for seed in range(30):
+        seen = far_away(np.random.default_rng(seed), animal, room)
+        assert 0.1 < (seen > 128).all(axis=2).mean() < 0.64
+        assert len(np.unique(seen)) > 4, "a hard edge"
+
+
+def test_listed_pictures_come_twice_an_epoch(train_pictures: Pictures) -> None:
+    listed = f"{train_pictures.names[3]}\tdog\t0.01\n"
+    source = BatchSource(train_pictures, CropPolicy(), CameraPolicy(), 1, seed=1, repeats=twice(train_pictures, listed))
+    assert source.steps_per_epoch == len(train_pictures) + 1
+    seen = np.concatenate([source.indices(step)[1] for step in range(source.steps_per_epoch)])
+    assert np.bincount(seen).tolist() == [2 if index == 3 else 1 for index in range(len(train_pictures))]
+
+
+def test_far_scenes_are_those_without_an_animal(train_pictures: Pictures) -> None:
+    scenes = train_pictures.without_animals()
+    assert scenes is not None
+    assert {train_pictures.labels[target] for target in train_pictures.targets[scenes]} == {"neither"}
+    policies = CropPolicy(jitter=0.1), CameraPolicy(strength=0, far=1.0)
+    plain = BatchSource(train_pictures, CropPolicy(jitter=0.1), CameraPolicy(strength=0), 8, seed=5, views=2)
+    far = BatchSource(train_pictures, *policies, 8, seed=5, views=2, scenes=scenes)
+    assert not np.array_equal(far.batch(3, 32).pixels, plain.batch(3, 32).pixels)
+    assert np.array_equal(far.batch(3, 32).pixels, far.batch(3, 32).pixels)
 
 
 @pytest.mark.parametrize("seed", range(20))
