@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.bench import live, loop, network, report
+from service.bench import live, loop, network, report, script
 from service.bench.measure import Row, in_turns, percentile
 from service.bench.peers import plain_graph
+from service.camera.repeats import RepeatDetector
 from service.catalogue import Catalogue
+from service.frame import Frame
 from service.settings import Settings
 from tests.cli.conftest import Run
 
@@ -81,6 +83,13 @@ def test_the_loop_is_measured_with_the_real_engine() -> None:
     assert cost.met is (cost.figures["share"] <= 0.15)
     assert rate.figures["rate"] > 1
     assert by_name["loop beside int8, 1920 × 1080"].met is None, "no goal was set for it"
+
+
+def test_the_fast_source_never_looks_stuck_however_many_of_its_pictures_are_overtaken() -> None:
+    detector = RepeatDetector(stale_after_s=1.0)
+    every_second = itertools.islice(script.vga(), 0, 300, 2)
+    frames = (Frame(show.pixels.copy(), 0.1 * n, n, "scripted") for n, show in enumerate(every_second))
+    assert not any(detector.see(frame) for frame in frames)
 
 
 class FakeService:
