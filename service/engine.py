@@ -16,9 +16,11 @@ from service.errors import LookoutError, ModelBusy, ModelRejected, UnknownModel
 from service.frame import Deadline, Frame, Rect
 from service.governor import Limit
 from service.hub import Hub
+from service.insight import Insight
 from service.mailbox import Mailbox
 from service.meters import RateMeter, smoothed
 from service.pipeline.classifier import Classifier, Prediction
+from service.pipeline.feature_maps import MapNetwork
 from service.pipeline.preprocess import Pixels
 from service.pipeline.smoothing import Answer, Smoother
 from service.settings import Settings
@@ -80,6 +82,7 @@ class Engine:
         self._classified = RateMeter()
         self._gate = ChangeGate()
         self._limit: Limit | None = None
+        self.insight = Insight()
         self._due_at = now
         self._busy_s = 0.0
         self._publish_ms = 0.0
@@ -157,16 +160,27 @@ class Engine:
 
         Raises UnknownModel when another model is asked for than the loaded one, ModelRejected when none runs.
         """
-        classifier = self._classifier
-        if classifier is None:
-            fault = self._state.model_fault
-            raise ModelRejected(fault.reason if fault else "No model is loaded.", fault.remedy if fault else "")
+        classifier = self._loaded()
         if model is not None and model != classifier.card.name:
             self._catalogue.folder(model)
             raise UnknownModel(
                 f'The model "{model}" is not loaded.', f'Loaded is "{classifier.card.name}"; PUT /api/model changes it.'
             )
         return classifier, classifier.classify(pixels, embedding=embedding, activation_map=activation_map)
+
+    def map_network(self) -> MapNetwork:
+        """The network in use, loaded once more so that it tells what its layers answer, on this thread.
+
+        Raises ModelRejected when none runs, UnknownModel when this one cannot be looked into.
+        """
+        return self.insight.network(self._loaded(), time.monotonic())
+
+    def _loaded(self) -> Classifier:
+        classifier = self._classifier
+        if classifier is None:
+            fault = self._state.model_fault
+            raise ModelRejected(fault.reason if fault else "No model is loaded.", fault.remedy if fault else "")
+        return classifier
 
     # --- the worker -------------------------------------------------------------------------------------------
 

@@ -90,6 +90,7 @@ class Upkeep:
                 self.notifier.watchdog()
             self._tell_status()
             self._retry_model(time.monotonic())
+            self._engine.insight.rest(time.monotonic())
             if time.monotonic() >= next_reading:
                 next_reading = time.monotonic() + INTERVAL_S
                 await self._read_machine()

@@ -13,7 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.middleware.cors import CORSMiddleware
 
 from service import __version__
-from service.api import classify, health, live, login, models, pages, pictures, problems, settings, state
+from service.api import classify, feature_maps, health, live, login, models, pages, pictures, problems, settings, state
 from service.api.access import Access
 from service.api.bodies import BodyLimit
 from service.api.context import Services
@@ -67,7 +67,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -
     )
     app.state.services = services
     app.state.stopping = services.stopping
-    for resource in (state, live, pictures, classify, models, settings, login, health):
+    for resource in (state, live, pictures, classify, models, feature_maps, settings, login, health):
         app.include_router(resource.router)
     folder = static_folder()
     pages.install(app, folder)

@@ -14,6 +14,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from service.api.jpeg import Encoder
+from service.api.looks import Looks
 from service.api.uploads import Uploads
 from service.api.viewers import Viewers
 from service.control import Control
@@ -41,7 +42,7 @@ class Helpers:
     async def run(self, work: Callable[[], T]) -> T:
         """Raises TooBusy. Work that has begun ends, even if whoever asked for it leaves."""
         if self._room <= 0:
-            raise TooBusy("Too many changes are asked for at once.", "Try again in a moment.")
+            raise TooBusy("Too much is asked for at once.", "Try again in a moment.")
         self._room -= 1
         future = asyncio.get_running_loop().run_in_executor(self._pool, work)
         future.add_done_callback(self._done)
@@ -59,7 +60,7 @@ class Services:
     """One application's parts.
 
     changes: for what the worker has to do first, which may take seconds; several, so that a second swap of models
-    is told that one is under way. files: for what is read from disk.
+    is told that one is under way. files: for what is read from disk. looks: for feature maps.
     """
 
     engine: Engine
@@ -72,6 +73,7 @@ class Services:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     changes: Helpers = field(default_factory=lambda: Helpers(4, "changes"))
     files: Helpers = field(default_factory=lambda: Helpers(1, "files"))
+    looks: Looks = field(default_factory=Looks)
     _told: tuple[State, float, str] | None = None
 
     def view(self, state: State | None = None) -> StateView:
@@ -100,6 +102,7 @@ class Services:
         self.uploads.close()
         self.changes.close()
         self.files.close()
+        self.looks.close()
 
 
 def services(connection: HTTPConnection) -> Services:

@@ -26,6 +26,15 @@ def newest_frame(state: State, view: StateView) -> Frame:
     raise NoFrame(*no_frame_words(view))
 
 
+def current_frame(state: State, view: StateView, now: float) -> Frame:
+    """The newest frame if it is of now. Raises NoFrame with the reason why there is none."""
+    frame = fresh_frame(state, now)
+    if frame is not None:
+        return frame
+    newest_frame(state, view)
+    raise NoFrame(" ".join(stale_lines(view)), "GET /api/state tells how the camera is.")
+
+
 def no_frame_words(view: StateView) -> tuple[str, str]:
     """Why there is no picture, and what helps."""
     camera = view["camera"]

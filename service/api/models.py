@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
@@ -26,7 +24,7 @@ from service.errors import (
 )
 from service.pipeline.card import Card
 from service.pipeline.filters import FILTERS_FILE
-from service.pipeline.layers import LAYERS_FILE
+from service.pipeline.layers import read_table
 from service.state import ModelView
 
 router = APIRouter(tags=["models"])
@@ -36,8 +34,6 @@ class _Png(Response):
     media_type = "image/png"
 
 
-# The table of the deepest networks has some thousand rows of some hundred bytes.
-_MAX_LAYERS_BYTES = 16 * 2**20
 _MAX_FILTERS_BYTES = 2**20
 
 
@@ -134,9 +130,8 @@ def _told(card: Card) -> dict[str, Any]:
 
 def _layers(card: Card) -> dict[str, Any]:
     """The kept table, if it belongs to the card's graph. Raises UnknownModel."""
-    table = _read(card.folder / LAYERS_FILE)
-    known = {file.sha256 for file in card.files.values()}
-    if isinstance(table, dict) and isinstance(table.get("graph"), dict) and table["graph"].get("sha256") in known:
+    table = read_table(card.folder, {file.sha256 for file in card.files.values()})
+    if table is not None:
         return table
     raise UnknownModel(
         f'The model "{card.name}" has no layer table that belongs to its graph.',
@@ -155,10 +150,3 @@ def _filters(card: Card) -> bytes:
     raise UnknownModel(
         f'The model "{card.name}" has no picture of its filters.', "`lookout models add` draws one with the card."
     )
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes()) if path.stat().st_size <= _MAX_LAYERS_BYTES else None
-    except (OSError, ValueError, RecursionError):
-        return None

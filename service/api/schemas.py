@@ -81,6 +81,64 @@ class Classified(_Answer):
     explanation: Explanation | None = Field(None, description="With ?explain=true; null where the model has none.")
 
 
+class MapLayerTold(_Answer):
+    """A layer whose feature maps can be shown: so many channels of so many values."""
+
+    name: str
+    operator: str
+    channels: int
+    height: int
+    width: int
+
+
+class ChannelTold(_Answer):
+    """One feature map."""
+
+    channel: int = Field(description="Its number in the layer, from 0.")
+    mean: float
+    highest: float
+
+
+class FeatureMapsTold(_Answer):
+    """What the strongest channels of a layer answer to one frame."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "layers": [{"name": "relu", "operator": "Relu", "channels": 64, "height": 48, "width": 48}],
+                "layer": {"name": "relu", "operator": "Relu", "channels": 64, "height": 48, "width": 48},
+                "model": {"name": "cat-dog-resnet18", "version": "1", "precision": "int8"},
+                "frame_id": 99120,
+                "captured_at": "2026-05-01T07:14:10.979Z",
+                "age_ms": 41,
+                "seen": {"x": 0.125, "y": 0.0, "width": 0.75, "height": 1.0},
+                "channels": [{"channel": 17, "mean": 0.8312, "highest": 4.1077}],
+                "columns": 1,
+                "width": 48,
+                "height": 48,
+                "zero": 0,
+                "png": "data:image/png;base64,iVBORw0KGgo…",
+            }
+        }
+    )
+
+    layers: list[MapLayerTold] = Field(description="All to choose from, in the network's order.")
+    layer: MapLayerTold = Field(description="The one shown.")
+    model: ModelUsed
+    frame_id: int
+    captured_at: str
+    age_ms: int
+    seen: Part = Field(description="The part of the frame that the network saw.")
+    channels: list[ChannelTold] = Field(description="Those shown, in the order of the tiles.")
+    columns: int = Field(description="Tiles in a row of the picture.")
+    width: int = Field(description="Pixels of a tile; large maps are shrunk.")
+    height: int
+    zero: int = Field(description="The grey that stands for zero: 0, or 128 where the layer has both signs.")
+    png: str = Field(
+        description="The tiles as a grey PNG without gaps, as data URI; each stretched to its own highest."
+    )
+
+
 class Broken(_Answer):
     """A model that is installed but cannot be used."""
 

@@ -63,6 +63,11 @@ class Classifier:
         self._session = session
         self._temperature = card.temperature(precision)
 
+    @property
+    def output_names(self) -> set[str]:
+        """What the graph puts out, by its own names."""
+        return {output.name for output in self._session.get_outputs()}
+
     @classmethod
     def load(cls, card: Card, precision: str, threads: int = 1, cache: GraphCache | None = None) -> Classifier:
         """Read the file the card names, check that it fits the card, and try it on a grey picture.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.pipeline.mosaic import mosaic
+
 FILTERS_FILE = "filters.png"
 # Each weight becomes a square of so many pixels, so that a 7 x 7 filter can be seen.
 _SCALE = 4
 _GAP = 2
 # AlexNet has 96 filters in its first layer, most networks 64; beyond this nobody looks.
 _MOST = 256
-_BACKGROUND = 255
 
 
 def write_filters(graph: Path) -> None:
@@ -42,22 +42,13 @@ def filter_picture(weights: NDArray[np.float32]) -> NDArray[np.uint8]:
     Filters over three channels, red-green-blue, are shown in colour, others by their first channel in grey. Each is
     stretched to its own extremes around middle grey: that is zero.
     """
-    count, _, height, width = weights[:_MOST].shape
-    columns = math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    cell_height, cell_width = height * _SCALE + _GAP, width * _SCALE + _GAP
-    picture = np.full((rows * cell_height + _GAP, columns * cell_width + _GAP, 3), _BACKGROUND, np.uint8)
-    for index in range(count):
-        top, left = index // columns * cell_height + _GAP, index % columns * cell_width + _GAP
-        picture[top : top + height * _SCALE, left : left + width * _SCALE] = _tile(weights[index])
-    return picture
+    return mosaic(np.stack([_tile(one) for one in weights[:_MOST]]), scale=_SCALE, gap=_GAP)
 
 
 def _tile(one: NDArray[np.float32]) -> NDArray[np.uint8]:
     shown = one[::-1] if one.shape[0] == 3 else np.repeat(one[:1], 3, axis=0)
     stretched = shown / max(float(np.abs(shown).max()), 1e-12) * 127.0 + 128.0
-    large = np.kron(stretched.transpose(1, 2, 0), np.ones((_SCALE, _SCALE, 1)))
-    return np.clip(large, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(stretched.transpose(1, 2, 0), 0, 255), np.uint8)
 
 
 def _first_filters(path: Path) -> NDArray[np.float32] | None:

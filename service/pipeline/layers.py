@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from service.pipeline.filters import write_filters
 
 SCHEMA = "lookout-layers-1"
 LAYERS_FILE = "layers.json"
+# The table of the deepest networks has some thousand rows of some hundred bytes.
+_MAX_BYTES = 16 * 2**20
 
 Sides = tuple[int, ...]
 
@@ -110,6 +112,7 @@ class Layer:
     """One row. Shapes are as the graph has them, the number of pictures first; None where they are not known.
 
     main: whether the network's answer depends on it; only such layers are in the totals.
+    tensor: the graph's name of what it puts out, by which the feature maps are asked for.
     parameters: learned numbers of this layer; of BatchNormalization scale and shift, not its running statistics.
     multiply_adds: of convolutions and matrix products, for one run; everything else counts nothing.
     """
@@ -124,6 +127,7 @@ class Layer:
     parameters: int
     multiply_adds: int
     main: bool = True
+    tensor: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The row for `layers.json` and the API, with n, p, f, s of the size formula for each axis."""
@@ -144,6 +148,7 @@ class Layer:
             "parameters": self.parameters,
             "multiply_adds": self.multiply_adds,
             "main": self.main,
+            "tensor": self.tensor,
             "formula": self._formula(),
         }
 
@@ -238,6 +243,17 @@ def write_layers(folder: Path) -> LayerTable:
     fresh.replace(target)
     write_filters(folder / str(name))
     return table
+
+
+def read_table(folder: Path, graphs: Collection[str]) -> dict[str, Any] | None:
+    """The table kept in a model's folder; None where there is none that was made from one of these graphs (SHA-256)."""
+    path = folder / LAYERS_FILE
+    try:
+        table = json.loads(path.read_bytes()) if path.stat().st_size <= _MAX_BYTES else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    graph = table.get("graph") if isinstance(table, dict) else None
+    return table if isinstance(graph, dict) and graph.get("sha256") in graphs else None
 
 
 def sha256_of(path: Path) -> str:

@@ -100,6 +100,7 @@ class _Reader:
             parameters=self._parameters(node, main),
             multiply_adds=self._multiply_adds(node, after),
             main=main,
+            tensor=node.output[0],
         )
 
     # --- windows --------------------------------------------------------------------------------------------

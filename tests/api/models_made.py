@@ -12,6 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 SIDE = 32
+ACTIVATION_MAP = "activation_map"
 LABELS = [
     {"name": "cat", "title": "Cat"},
     {"name": "dog", "title": "Dog"},
@@ -20,7 +21,7 @@ LABELS = [
 
 
 def graph() -> onnx.ModelProto:
-    """uint8 pixels in; logits, an embedding of three numbers and a map of 2 x 2 cells out."""
+    """uint8 pixels in; logits, an embedding of three numbers and a map of 2 x 2 cells out; inside, the colours."""
     # Each colour against the mean of the two others, per unit of brightness; the third logit is a constant.
     weights = np.array([[0.1, -0.05, 0.0], [-0.05, 0.1, 0.0], [-0.05, -0.05, 0.0]], np.float32)
     stored = [
@@ -33,12 +34,13 @@ def graph() -> onnx.ModelProto:
         helper.make_node("ReduceMean", ["values", "axes"], ["embedding"], keepdims=0),
         helper.make_node("Gemm", ["embedding", "weights", "bias"], ["logits"]),
         helper.make_node("Transpose", ["values"], ["planes"], perm=[0, 3, 1, 2]),
-        helper.make_node("AveragePool", ["planes"], ["activation_map"], kernel_shape=[16, 16], strides=[16, 16]),
+        helper.make_node("Relu", ["planes"], ["bright"]),
+        helper.make_node("AveragePool", ["planes"], [ACTIVATION_MAP], kernel_shape=[16, 16], strides=[16, 16]),
     ]
     outputs = [
         helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 3]),
         helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, 3]),
-        helper.make_tensor_value_info("activation_map", TensorProto.FLOAT, [1, 3, 2, 2]),
+        helper.make_tensor_value_info(ACTIVATION_MAP, TensorProto.FLOAT, [1, 3, 2, 2]),
     ]
     inputs = [helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, SIDE, SIDE, 3])]
     made = helper.make_graph(nodes, "colours", inputs, outputs, stored)
@@ -60,7 +62,7 @@ def write_model(folder: Path, name: str, **changes: Any) -> Path:
         "title": "Colours",
         "labels": LABELS,
         "input": {"name": "pixels", "layout": "NHWC", "dtype": "uint8", "width": SIDE, "height": SIDE},
-        "outputs": {"logits": "logits", "embedding": "embedding", "activation_map": "activation_map"},
+        "outputs": {"logits": "logits", "embedding": "embedding", "activation_map": ACTIVATION_MAP},
         "thresholds": {"cat": {"enter": 0.8, "leave": 0.6}},
         "files": {"fp32": file, "int8": file},
         "created": "2026-01-01T00:00:00Z",
@@ -70,7 +72,10 @@ def write_model(folder: Path, name: str, **changes: Any) -> Path:
     layers = {
         "schema": "lookout-layers-1",
         "graph": {"file": "model.onnx", "sha256": digest},
-        "layers": [],
+        "layers": [
+            {"name": "relu", "operator": "Relu", "output": [1, 3, SIDE, SIDE], "tensor": "bright", "main": True},
+            {"name": "pool", "operator": "AveragePool", "output": [1, 3, 2, 2], "tensor": ACTIVATION_MAP, "main": True},
+        ],
         "totals": {"parameters": 12, "multiply_adds": 9},
     }
     (home / "layers.json").write_text(json.dumps(layers))

@@ -19,10 +19,10 @@ ENDLESS = ("/api/live.sse", "/api/stream.mjpg")
 # What is no picture, no model or no setting has the described form all the same: refusing it is right.
 NOT_CHECKED = "positive_data_acceptance"
 
-# A snapshot of a paused camera is 503, which is promised and no mistake.
+# A picture of a paused camera is 503, which is promised and no mistake.
 CONFIG = """
 [[operations]]
-include-path = "/api/snapshot.jpg"
+include-path = ["/api/snapshot.jpg", "/api/feature-maps", "/api/feature-maps.png"]
 checks.not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", 503]
 """
 
