@@ -68,15 +68,17 @@ class Upkeep:
         classifier, learnt, wanted = self._engine.classifier, self._learnt, self._engine.settings.model
         if classifier is None or learnt is None or (wanted.precision != "auto" and wanted.threads):
             return
-        if learnt.choices.get(classifier.card) is not None:
+        card, running = classifier.card, Candidate(classifier.precision, classifier.threads)
+        del classifier  # should another replace it meanwhile, its memory is wanted back
+        if learnt.choices.get(card) is not None:
             return
-        measured = await measure_apart(classifier.card, wanted.threads)
+        measured = await measure_apart(card, wanted.threads)
         if not measured:
             return
         choice = choose(measured)
-        learnt.choices.put(classifier.card, choice, measured)
+        learnt.choices.put(card, choice, measured)
         log.info("Measured: %s. Chosen: %s.", _in_words(measured), _in_words({choice: measured[choice]}))
-        if (choice.precision, choice.threads) != (classifier.precision, classifier.threads):
+        if choice != running:
             try:
                 await asyncio.wrap_future(self._engine.reload_model())
             except LookoutError as error:  # somebody changes the model at this moment; the next start uses the choice

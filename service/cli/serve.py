@@ -7,6 +7,7 @@ from pathlib import Path
 from service.cli.settings_flags import with_setting_flags
 from service.cli.words import say
 from service.settings_sources import load
+from service.system import memory
 
 
 def _serve(flags: dict[str, str], config: Path | None) -> None:
@@ -31,6 +32,7 @@ def run(flags: dict[str, str], config: Path | None, sentence: str) -> None:
     from service.cli.logs import set_up_logs
 
     set_up_logs()
+    memory.keep_little()
     loaded = load(flags, config)
 
     from service.server import serve as serve_settings

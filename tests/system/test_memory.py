@@ -7,28 +7,48 @@ import sys
 
 import pytest
 
+# Pieces too small for a mapping of their own, with one at the end that keeps the heap from shrinking by itself.
+_ON_THE_MAIN_THREAD = "take_and_free(2_000, keep_last=True)"
+# The large block, once freed, has the C library keep up to twice its size at the end of every thread's heap.
+_ON_ANOTHER_THREAD = """
+libc.free(libc.malloc(20_000_000))
+thread = threading.Thread(target=take_and_free, args=(600,))
+thread.start()
+thread.join()
+"""
 _CODE = """
-import ctypes, platform
-from service.system.memory import hand_back
+import ctypes, platform, threading
 import psutil
+from service.system.memory import hand_back, keep_little
+
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 libc.free.argtypes = [ctypes.c_void_p]
-# Pieces too small for a mapping of their own, with one at the end that keeps the heap from shrinking by itself.
-pieces = [libc.malloc(60_000) for _ in range(2_000)]
-for piece in pieces:
-    ctypes.memset(piece, 1, 60_000)
-for piece in pieces[:-1]:
-    libc.free(piece)
+
+def take_and_free(pieces, keep_last=False):
+    taken = [libc.malloc(60_000) for _ in range(pieces)]
+    for piece in taken:
+        ctypes.memset(piece, 1, 60_000)
+    for piece in taken[: -1 if keep_last else None]:
+        libc.free(piece)
+
+keep_little()
 before = psutil.Process().memory_info().rss
+{case}
 hand_back()
-print(before - psutil.Process().memory_info().rss, platform.libc_ver()[0])
+print(psutil.Process().memory_info().rss - before, platform.libc_ver()[0])
 """
 
 
-def test_what_was_freed_is_handed_back() -> None:
-    done = subprocess.run([sys.executable, "-c", _CODE], capture_output=True, text=True, timeout=60, check=True)
-    returned, *library = done.stdout.split()
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(_ON_THE_MAIN_THREAD, id="main thread"), pytest.param(_ON_ANOTHER_THREAD, id="another thread")],
+)
+def test_what_was_freed_is_handed_back(case: str) -> None:
+    """Of 120 MB and of 36 MB."""
+    code = _CODE.format(case=case)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    left, *library = done.stdout.split()
     if library != ["glibc"]:
         pytest.skip("needs the GNU C library")
-    assert int(returned) > 80_000_000
+    assert int(left) < 3_000_000
