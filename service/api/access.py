@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import Callable, Iterable
 
 from starlette.datastructures import MutableHeaders
@@ -17,6 +19,8 @@ from service.settings import ServerSettings
 from service.tokens import Token, TokenStore
 
 NO_TOKEN, FOREIGN_ORIGIN = 4401, 4403
+# A token that was made a moment ago is known after this; whoever shows a wrong one waits as long.
+_JUST_MADE_S = 0.5
 # Reading these needs no token: health checks have none, and one must be able to log in.
 _OPEN = frozenset({"/healthz", "/readyz", "/login", "/api/login"})
 
@@ -31,6 +35,15 @@ def still_admitted(connection: HTTPConnection) -> bool:
     """Whether an endless answer may go on: its token may have been revoked meanwhile."""
     check: Callable[[], bool] | None = connection.scope.get("lookout.admitted")
     return check is None or check()
+
+
+async def looked_again(tokens: TokenStore) -> None:
+    """Wait until the files have been looked at: another process may have made a token since they last were."""
+    if not tokens.watched:
+        return
+    wanted, deadline = tokens.look_soon(), time.monotonic() + _JUST_MADE_S
+    while tokens.looks < wanted and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
 
 
 def route_path(scope: Scope) -> str:
@@ -67,22 +80,22 @@ class Access:
         scope["path"] = scope.get("root_path", "") + path
         connection = HTTPConnection(scope)
         try:
-            self._check(connection, path)
+            await self._check(connection, path)
         except LookoutError as error:
             await self._refuse(error, path, scope, receive, self._with_headers(send))
         else:
             await self._app(scope, receive, self._with_headers(send))
 
-    def _check(self, connection: HTTPConnection, path: str) -> None:
+    async def _check(self, connection: HTTPConnection, path: str) -> None:
         """Raises Forbidden or NotAuthorised."""
         hosts = [connection.headers.get("host", ""), *self._forwarded_host(connection)]
         for host in hosts:
             check_host(host, self._names)
         method = str(connection.scope.get("method", "WEBSOCKET"))
         check_origin(method, connection.headers, hosts, self._settings.allowed_origins)
-        if path in self._open or not self._needs_token():
+        if path in self._open or not self._needs_token(connection):
             return
-        token = self._token_of(connection)
+        token = self._token_of(connection) or await self._just_made(connection)
         if token is None:
             raise NotAuthorised("No valid token came with the request.", "Log in, or send Authorization: Bearer TOKEN.")
         token_id = token.id
@@ -97,11 +110,22 @@ class Access:
         trusted = client is not None and (client.host in self._settings.trusted_proxies or client.port == 0)
         return [name] if name and trusted else []
 
-    def _needs_token(self) -> bool:
-        """On the machine itself one may go without, as long as nobody has made a token."""
+    def _needs_token(self, connection: HTTPConnection) -> bool:
+        """On the machine itself one may go without, as long as nobody has made a token.
+
+        A proxy in front opens the machine to others: whoever comes through it from elsewhere needs one.
+        """
         if self._settings.auth == "none":
             return False
-        return not is_loopback(self._settings.host) or bool(self._tokens.tokens())
+        client = connection.client
+        from_here = client is not None and is_loopback(client.host)
+        return not (from_here and is_loopback(self._settings.host)) or bool(self._tokens.tokens())
+
+    async def _just_made(self, connection: HTTPConnection) -> Token | None:
+        if "authorization" not in connection.headers:
+            return None
+        await looked_again(self._tokens)
+        return self._token_of(connection)
 
     def _token_of(self, connection: HTTPConnection) -> Token | None:
         scheme, _, text = connection.headers.get("authorization", "").partition(" ")

@@ -331,8 +331,18 @@ def test_a_listed_page_may_write_and_read(start: StartService) -> None:
         assert other.status_code == 403
 
 
-def test_a_trusted_proxy_says_by_which_name_it_was_called(start: StartService) -> None:
+def test_through_a_proxy_nobody_from_elsewhere_gets_in_without_a_token(start: StartService) -> None:
     service = start({"server.allowed_hosts": "cam.example"})
+    with service.client(headers={"Host": "cam.example"}) as client:
+        assert client.get("api/state", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 401
+        assert client.get("api/state", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 200
+        _, token = service.tokens.create("test")
+        told = {"X-Forwarded-For": "203.0.113.9", **bearer(token)}
+        assert client.get("api/state", headers=told).status_code == 200
+
+
+def test_a_trusted_proxy_says_by_which_name_it_was_called(start: StartService) -> None:
+    service = start({"server.allowed_hosts": "cam.example", "server.auth": "none"})
     forwarded = {"X-Forwarded-Host": "cam.example", "X-Forwarded-For": "203.0.113.9", "Origin": "https://cam.example"}
     with service.client() as client:
         assert client.put("api/paused", json=False, headers=forwarded).status_code == 200
