@@ -24,13 +24,17 @@ _ACCEPTED = "Send a JPEG, PNG, WebP, BMP, TIFF or GIF picture."
 
 @dataclass(frozen=True, slots=True)
 class PictureHeader:
-    """width, height: pixels as stored, before the orientation (EXIF, 1 to 8) turns them upright."""
+    """width, height: pixels as stored, before the orientation (EXIF, 1 to 8) turns them upright.
+
+    decoder_bytes: what its decoder holds at once beside the finished picture, where that may be more than the picture.
+    """
 
     format: str
     width: int
     height: int
     orientation: int = 1
     alpha: bool = False
+    decoder_bytes: int = 0
 
     @property
     def upright_size(self) -> tuple[int, int]:
@@ -113,14 +117,16 @@ def _jpeg_marker(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _png(data: bytes) -> PictureHeader:
-    kind, width, height, _, color = struct.unpack_from(">4sIIBB", data, 12)
+    kind, width, height, depth, color = struct.unpack_from(">4sIIBB", data, 12)
     if kind != b"IHDR":
         raise _broken("its first chunk is not a header")
     alpha, orientation, at = color in (4, 6), 1, 8
     for _ in range(_MAX_CHUNKS):
         length, kind = struct.unpack_from(">I4s", data, at)
         if kind == b"IEND":
-            return PictureHeader("PNG", width, height, orientation, alpha)
+            # Transparent pictures are decoded as they are stored; of others the library drops the second byte at once.
+            held = width * height * 4 * (2 if depth == 16 else 1) if alpha else 0
+            return PictureHeader("PNG", width, height, orientation, alpha, held)
         if kind == b"tRNS":
             alpha = True
         elif kind == b"eXIf":
@@ -188,7 +194,9 @@ def _gif(data: bytes) -> PictureHeader:
 
 # --- TIFF and EXIF, which is a TIFF without a picture ----------------------------------------------------------
 
-_WIDTH, _HEIGHT, _ORIENTATION, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 274, 322, 323
+_WIDTH, _HEIGHT, _BITS, _ORIENTATION, _SAMPLES, _STRIP_ROWS, _TILE_WIDTH, _TILE_HEIGHT = (
+    256, 257, 258, 274, 277, 278, 322, 323,
+)  # fmt: skip
 _SHORT, _LONG = 3, 4
 
 
@@ -199,7 +207,15 @@ def _tiff(data: bytes) -> PictureHeader:
     stored = (max(width, tags.get(_TILE_WIDTH, 0)), max(height, tags.get(_TILE_HEIGHT, 0)))
     if width and height and stored[0] * stored[1] > 4 * width * height + 2**20:
         raise _broken("its tiles are far larger than the picture")
-    return PictureHeader("TIFF", width, height, _valid_orientation(tags.get(_ORIENTATION, 1)))
+    orientation = _valid_orientation(tags.get(_ORIENTATION, 1))
+    return PictureHeader("TIFF", width, height, orientation, decoder_bytes=_block_bytes(tags))
+
+
+def _block_bytes(tags: dict[int, int]) -> int:
+    """Bytes of one tile or strip, which is decoded whole: a strip may be the whole picture, in 64 bits a sample."""
+    rows = min(tags.get(_STRIP_ROWS, 2**32), tags.get(_HEIGHT, 0))
+    pixels = tags.get(_TILE_WIDTH, tags.get(_WIDTH, 0)) * tags.get(_TILE_HEIGHT, rows)
+    return pixels * tags.get(_SAMPLES, 1) * -(-tags.get(_BITS, 1) // 8)
 
 
 def _exif_orientation(block: bytes) -> int:
@@ -217,7 +233,10 @@ def _valid_orientation(value: int) -> int:
 
 
 def _first_directory(block: bytes) -> dict[int, int]:
-    """Tags of the first directory that are one whole number. Raises struct.error where it leaves the block."""
+    """Tags of the first directory that are one whole number, and the bits of the first of several samples.
+
+    Raises struct.error where it leaves the block.
+    """
     order = "<" if block[:2] == b"II" else ">"
     (at,) = struct.unpack_from(order + "I", block, 4)
     (count,) = struct.unpack_from(order + "H", block, at)
@@ -227,6 +246,9 @@ def _first_directory(block: bytes) -> dict[int, int]:
         if values == 1 and kind in (_SHORT, _LONG):
             form = order + ("H" if kind == _SHORT else "I")
             (tags[tag],) = struct.unpack_from(form, block, at + 10 + 12 * entry)
+        elif tag == _BITS and kind == _SHORT:
+            (place,) = struct.unpack_from(order + "I", block, at + 10 + 12 * entry)
+            (tags[tag],) = struct.unpack_from(order + "H", block, at + 10 + 12 * entry if values == 2 else place)
     return tags
 
 

@@ -26,9 +26,12 @@ MAX_PIXELS = 50_000_000
 MAX_SIDE = 65_535
 # Twice the side of a 96-pixel network: reducing further while decoding would cost sharpness the network could use.
 LEAST_SIDE = 2 * 96
+# What a decoder may hold for each pixel that is accepted: four channels of 8 bits. With 16 bits it holds twice as much.
+_DECODER_BYTES_A_PIXEL = 4
 # What shows through transparent parts. Pictures that have such parts are mostly cut out to stand on a white page.
 _BACKGROUND = 255
-_BLEND_ROWS = 256
+# Converted so many rows at a time, to keep the working copies small.
+_ROWS = 256
 
 _REDUCED = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2, cv2.IMREAD_REDUCED_COLOR_2))
 
@@ -87,6 +90,11 @@ def _check_size(header: PictureHeader, max_pixels: int) -> None:
             f"{MAX_SIDE:,} a side.",
             "Send a smaller picture. The limit is upload.max_pixels.",
         )
+    if header.decoder_bytes > _DECODER_BYTES_A_PIXEL * max_pixels:
+        raise PictureTooLarge(
+            f"The picture takes {header.decoder_bytes // 10**6:,} MB of memory to decode, because of how it is stored.",
+            "Save it with 8 bits a channel, or smaller. The limit follows from upload.max_pixels.",
+        )
 
 
 def _decode(data: bytes, header: PictureHeader, least_side: int) -> Pixels:
@@ -123,24 +131,26 @@ def _stored_shape(header: PictureHeader, factor: int) -> tuple[int, int]:
 
 def _three_channels(decoded: NDArray[Any]) -> Pixels:
     """Any decoded array as blue-green-red bytes, transparent parts on white."""
-    if decoded.dtype == np.uint16:
-        decoded = (decoded >> 8).astype(np.uint8)
-    if decoded.dtype != np.uint8:
+    if decoded.dtype not in (np.uint8, np.uint16):
         raise _unreadable()
-    pixels = decoded.astype(np.uint8, copy=False)
-    if pixels.ndim == 2:
-        return np.repeat(pixels[:, :, None], 3, axis=2)
-    return _on_background(pixels) if pixels.shape[2] == 4 else pixels
+    if decoded.dtype == np.uint8 and decoded.ndim == 3 and decoded.shape[2] == 3:
+        return decoded
+    finished = np.empty((*decoded.shape[:2], 3), np.uint8)
+    for row in range(0, decoded.shape[0], _ROWS):
+        part = decoded[row : row + _ROWS]
+        if part.dtype == np.uint16:
+            part = part >> 8
+        if part.ndim == 2:
+            part = part[:, :, None]
+        finished[row : row + _ROWS] = _on_background(part) if part.shape[2] == 4 else part
+    return finished
 
 
-def _on_background(pixels: Pixels) -> Pixels:
-    """Blend blue-green-red-alpha with the background, some rows at a time to keep the working copies small."""
-    blended = np.empty((*pixels.shape[:2], 3), np.uint8)
-    for row in range(0, pixels.shape[0], _BLEND_ROWS):
-        part = pixels[row : row + _BLEND_ROWS].astype(np.uint16)
-        alpha = part[:, :, 3:]
-        blended[row : row + _BLEND_ROWS] = (part[:, :, :3] * alpha + _BACKGROUND * (255 - alpha) + 127) // 255
-    return blended
+def _on_background(part: NDArray[Any]) -> NDArray[Any]:
+    """Blend blue-green-red-alpha, 0 to 255 each, with the background."""
+    wide = part.astype(np.uint16)
+    alpha = wide[:, :, 3:]
+    return (wide[:, :, :3] * alpha + _BACKGROUND * (255 - alpha) + 127) // 255
 
 
 def _upright(pixels: Pixels, header: PictureHeader) -> Pixels:

@@ -20,6 +20,7 @@ from tests.api.pictures_made import (
     encoded,
     exif_block,
     jpeg,
+    png_chunk,
     png_claiming,
     quarters,
     textured,
@@ -240,6 +241,22 @@ def test_a_small_tiff_with_one_huge_tile_is_refused() -> None:
     packed = b"".join(t.to_bytes(2, "little") + b"\4\0\1\0\0\0" + v.to_bytes(4, "little") for t, v in entries)
     with pytest.raises(PictureUnreadable, match="tiles"):
         read_picture(b"II*\0\x08\0\0\0\x04\0" + packed + bytes(4))
+
+
+def test_a_small_file_that_takes_a_gigabyte_to_decode_is_refused_unread() -> None:
+    """Sixteen bits and transparency, 7,000 pixels a side: some hundred kilobytes as PNG."""
+    deep = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 7000, 7000, 16, 6, 0, 0, 0)) + png_chunk(b"IEND", b"")
+    with pytest.raises(PictureTooLarge, match="392 MB"):
+        read_picture(b"\x89PNG\r\n\x1a\n" + deep)
+
+
+@pytest.mark.parametrize("layout", [[(278, 3, 1, 7000)], [(322, 3, 1, 7008), (323, 3, 1, 7008)], []])
+def test_a_tiff_in_one_piece_is_judged_by_its_bits(layout: list[tuple[int, int, int, int]]) -> None:
+    entries = [(256, 4, 1, 7000), (257, 4, 1, 7000), (258, 3, 4, 100), (277, 3, 1, 4), *layout]
+    packed = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries)) + packed
+    with pytest.raises(PictureTooLarge, match="MB of memory"):
+        read_picture(head.ljust(100, b"\0") + struct.pack("<4H", 64, 64, 64, 64))
 
 
 def test_random_damage_never_ends_in_anything_but_a_picture_or_a_sentence() -> None:
