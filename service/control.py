@@ -20,6 +20,7 @@ from service.overrides import keep_overrides, patch_settings
 from service.region import carried
 from service.settings import CameraSettings, Settings
 from service.settings_sources import LoadedSettings
+from service.storage import Storage
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +34,16 @@ T = TypeVar("T")
 class Control:
     """Keeps what was asked for and what is in force the same. One change at a time."""
 
-    def __init__(self, loaded: LoadedSettings, engine: Engine, reload: Callable[[], LoadedSettings]) -> None:
-        """reload: reads every source of settings again."""
+    def __init__(
+        self,
+        loaded: LoadedSettings,
+        engine: Engine,
+        reload: Callable[[], LoadedSettings],
+        storage: Storage | None = None,
+    ) -> None:
+        """reload: reads every source of settings again. storage: where changes are kept."""
         self._loaded = loaded
+        self._storage = storage or Storage(loaded.state_folder)
         self._engine = engine
         self._reload = reload
         self._lock = threading.Lock()
@@ -55,7 +63,7 @@ class Control:
             after = _with_region_carried(before, patch_settings(before, patch), patch)
             self._put_in_force(after)
             try:
-                keep_overrides(after)
+                keep_overrides(after, self._storage)
             except StateFolderUnusable:
                 self._put_in_force(before)
                 raise
@@ -80,7 +88,17 @@ class Control:
         Raises StateFolderUnusable when it cannot be remembered; the camera is paused all the same.
         """
         _wait(self._engine.pause(paused))
-        remember_paused(self._loaded.state_folder, paused)
+        mark = self._loaded.state_folder / PAUSED_FILE
+        try:
+            if paused:
+                self._storage.keep(mark, b"")
+            else:
+                self._storage.remove(mark)
+        except StateFolderUnusable as error:
+            held = "pause" if paused else "end of the pause"
+            raise StateFolderUnusable(
+                f"The {held} holds, but cannot be remembered over a restart: {error.detail}", error.remedy
+            ) from error
 
     @contextlib.contextmanager
     def _held(self, timeout_s: float) -> Iterator[None]:
@@ -99,22 +117,6 @@ class Control:
 def was_paused(state_folder: Path) -> bool:
     """Whether the camera was paused when the service last ran."""
     return (state_folder / PAUSED_FILE).exists()
-
-
-def remember_paused(state_folder: Path, paused: bool) -> None:
-    """Raises StateFolderUnusable."""
-    mark = state_folder / PAUSED_FILE
-    try:
-        if paused:
-            state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            mark.touch()
-        else:
-            mark.unlink(missing_ok=True)
-    except OSError as error:
-        raise StateFolderUnusable(
-            f"The pause holds, but cannot be remembered over a restart: {mark} ({error.strerror}).",
-            "Free some space, or let the service's user own the state folder.",
-        ) from error
 
 
 def _wait(future: Future[T]) -> T:

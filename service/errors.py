@@ -225,3 +225,45 @@ class StateFolderUnusable(LookoutError):
     title = "The state folder cannot be used"
     status = 507
     exit_code = 3
+
+
+class DiskBudgetSpent(StateFolderUnusable):
+    """As much was written today, or is kept in all, as the settings allow."""
+
+    code = "disk_budget_spent"
+    title = "The budget for writing to disk is spent"
+
+
+class DiskFull(StateFolderUnusable):
+    """The disk that holds the state folder has no space left."""
+
+    code = "disk_full"
+    title = "The disk is full"
+
+
+class DiskReadOnly(StateFolderUnusable):
+    """The disk that holds the state folder is mounted read-only."""
+
+    code = "disk_read_only"
+    title = "The disk is read-only"
+
+
+class DiskSlow(StateFolderUnusable):
+    """The disk that holds the state folder does not answer for seconds."""
+
+    code = "disk_slow"
+    title = "The disk does not answer"
+
+
+class DiskGone(StateFolderUnusable):
+    """The disk that held the state folder is not there."""
+
+    code = "disk_gone"
+    title = "The disk is gone"
+
+
+class DiskFailing(StateFolderUnusable):
+    """The disk that holds the state folder answers with errors."""
+
+    code = "disk_failing"
+    title = "The disk fails"

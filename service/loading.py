@@ -15,6 +15,7 @@ from service.pipeline.session import GraphCache
 from service.pipeline.smoothing import Threshold
 from service.settings import AnswerSettings, ModelSettings
 from service.state import ModelState
+from service.storage import Storage
 from service.system.fingerprint import machine
 from service.tuning import Candidate, Choices
 
@@ -32,9 +33,9 @@ class Learnt:
     choices: Choices
 
     @classmethod
-    def at(cls, cache_folder: Path) -> Learnt:
+    def at(cls, cache_folder: Path, storage: Storage) -> Learnt:
         kind = machine().key
-        return cls(GraphCache(cache_folder / "graphs", kind), Choices(cache_folder, kind))
+        return cls(GraphCache(cache_folder / "graphs", kind, storage), Choices(cache_folder, kind, storage))
 
 
 def load(catalogue: Catalogue, settings: ModelSettings, learnt: Learnt | None = None) -> Classifier:

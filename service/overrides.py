@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.errors import SettingFixed, SettingInvalid, StateFolderUnusable
+from service.errors import SettingFixed, SettingInvalid
 from service.settings_keys import all_keys
 from service.settings_sources import Layer, LoadedSettings, flat, unknown_key
-from service.system.durable import replace_file
+from service.storage import Storage
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +55,9 @@ def patch_settings(loaded: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSe
     return loaded.with_layer("override", _layer(list(changes.values()), loaded.state_folder))
 
 
-def keep_overrides(loaded: LoadedSettings) -> None:
-    """Write what was patched to the state folder. Raises StateFolderUnusable."""
-    write_overrides(loaded.state_folder, _current(loaded))
+def keep_overrides(loaded: LoadedSettings, storage: Storage) -> None:
+    """Write what was patched to the state folder. Raises StateFolderUnusable, DiskBudgetSpent."""
+    storage.keep(loaded.state_folder / OVERRIDES_FILE, _written(_current(loaded)))
 
 
 def read_overrides(folder: Path, file: Layer) -> Layer:
@@ -102,8 +102,8 @@ def _read(folder: Path) -> list[Change]:
         return []
 
 
-def write_overrides(folder: Path, changes: list[Change]) -> None:
-    """Replace the file in one step: after a power cut the old or the new one is there. Raises StateFolderUnusable."""
+def _written(changes: list[Change]) -> bytes:
+    """The file's content."""
     import tomli_w
 
     entries = [
@@ -111,16 +111,8 @@ def write_overrides(folder: Path, changes: list[Change]) -> None:
         for change in changes
     ]
     try:
-        content = (_HEADER + tomli_w.dumps({"change": entries})).encode()
+        return (_HEADER + tomli_w.dumps({"change": entries})).encode()
     except TypeError as error:  # a None deep inside a table
         raise SettingInvalid(
             "A table of settings holds a value that cannot be kept.", "Leave the entry out."
-        ) from error
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_file(folder / OVERRIDES_FILE, content)
-    except OSError as error:
-        raise StateFolderUnusable(
-            f"The change cannot be kept: {folder / OVERRIDES_FILE} cannot be written ({error.strerror or error}).",
-            "Free some space, or let the service's user own the state folder.",
         ) from error

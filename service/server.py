@@ -23,8 +23,9 @@ from service.engine import Engine, first_state
 from service.errors import AddressInUse, LookoutError, SettingInvalid, StateFolderUnusable
 from service.hub import Hub
 from service.loading import Learnt
-from service.settings import ServerSettings, Settings
+from service.settings import ServerSettings, Settings, StateSettings
 from service.settings_sources import LoadedSettings, prepare_state_folder
+from service.storage import Limits, Storage
 from service.tokens import TokenStore
 from service.upkeep import Upkeep
 
@@ -51,23 +52,28 @@ def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], annou
     """
     settings = loaded.settings
     _prepare(loaded.state_folder)
-    tokens = TokenStore(loaded.state_folder, settings.server.token_file)
+    storage = Storage(loaded.state_folder, loaded.cache_folder, _limits(settings.state))
+    tokens = TokenStore(loaded.state_folder, settings.server.token_file, storage)
     refuse_open_door(settings.server, has_token=bool(tokens.tokens()))
     with contextlib.closing(listen(settings.server)) as listener:
         hub = Hub(first_state(settings, time.monotonic()))
-        learnt = Learnt.at(loaded.cache_folder)
+        learnt = Learnt.at(loaded.cache_folder, storage)
         paused = was_paused(loaded.state_folder)
         engine = Engine(settings, Catalogue.of(settings), hub, learnt=learnt, paused=paused)
-        control = Control(loaded, engine, reload)
+        control = Control(loaded, engine, reload, storage)
         app = create_app(engine, hub, control, tokens)
         server = _Server(_config(app, settings.server))
-        upkeep = Upkeep(engine, hub, learnt=learnt)
-        engine.start()
+        upkeep = Upkeep(engine, hub, learnt=learnt, storage=storage)
+        storage.start()
+        tokens.watch()
         try:
+            engine.start()
             asyncio.run(_run(server, listener, app.state.stopping, control, upkeep, announce))
         finally:
             if not engine.stop():
                 log.warning("The camera loop did not end in time and is abandoned.")
+            tokens.close()
+            storage.close()
         log.info("Stopped.")
         if server.stopped_by == signal.SIGINT:
             raise KeyboardInterrupt  # in order, but whoever pressed Ctrl+C is told so by the exit status
@@ -81,6 +87,10 @@ def _prepare(folder: Path) -> None:
         if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _DISK_TROUBLE):
             raise
         log.warning("%s Lookout runs all the same, but keeps no changes.", error.detail)
+
+
+def _limits(settings: StateSettings) -> Limits:
+    return Limits(per_day=settings.max_bytes_per_day, total=settings.max_bytes)
 
 
 def refuse_open_door(settings: ServerSettings, *, has_token: bool) -> None:

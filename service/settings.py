@@ -171,8 +171,18 @@ class StateSettings(Section):
     """What is kept on disk."""
 
     folder: Path | None = Field(None, description="Default: systemd's StateDirectory, else the XDG state folder.")
-    max_bytes: int = Field(2**30, ge=2**20, description="Bytes kept in all.")
-    max_bytes_per_day: int = Field(200 * 2**20, ge=2**16, description="Bytes written a day.")
+    max_bytes: int = Field(
+        2**30,
+        ge=2**20,
+        description="Bytes that Lookout keeps on disk at most, caches included, models that you added apart. "
+        "The last sixteenth is left to changes that you make.",
+    )
+    max_bytes_per_day: int = Field(
+        200 * 2**20,
+        ge=2**16,
+        description="Bytes that Lookout writes to disk a day (UTC) at most: cards wear out by what is written. "
+        "The last sixteenth is left to changes that you make.",
+    )
 
 
 class Settings(Section):

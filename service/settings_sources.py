@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from service.errors import SettingInvalid, StateFolderUnusable
 from service.settings import Settings
 from service.settings_keys import Key, all_keys, key_meant
+from service.system.durable import make_folder, probe_folder
 
 Kind = Literal["flag", "environment", "override", "file", "default"]
 PRECEDENCE: tuple[Kind, ...] = ("flag", "environment", "override", "file")
@@ -136,11 +137,9 @@ def choose_cache_folder(environ: Mapping[str, str]) -> Path:
 
 def prepare_state_folder(folder: Path) -> None:
     """Make the folder and see that it can be written. Raises StateFolderUnusable."""
-    probe = folder / f".writable.{os.getpid()}"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
+        make_folder(folder)
+        probe_folder(folder)
     except OSError as error:
         raise StateFolderUnusable(
             f"The state folder {folder} cannot be written: {error.strerror or error}.",

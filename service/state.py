@@ -128,13 +128,14 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class SystemReading:
-    """The machine. What it does not tell is None."""
+    """The machine. What it does not tell is None. disk: what is wrong with the one that changes are kept on."""
 
     temperature_c: float | None = None
     throttled: tuple[str, ...] = ()
     cpu_percent: float | None = None
     memory_bytes: int | None = None
     clock_synchronised: bool | None = None
+    disk: Fault | None = None
 
 
 # --- what follows from them at a moment -------------------------------------------------------------------------
@@ -279,6 +280,7 @@ class SystemView(TypedDict):
     cpu_percent: float | None
     memory_bytes: int | None
     uptime_s: float
+    disk: FaultView | None
 
 
 class StateView(TypedDict):
@@ -306,7 +308,6 @@ _REASON_TITLES: dict[Reason, str] = {"reject": "Nobody here", "unsure": "Not sur
 def view(state: State, now: float, wall: float, system: SystemReading = _NO_SYSTEM) -> StateView:
     """What is told of the state at `now` (monotonic seconds), when the wall clock shows `wall` (Unix seconds)."""
     told = _Teller(now, wall)
-    fault = state.model_fault
     return {
         "type": "state",
         "instance": state.instance,
@@ -319,7 +320,7 @@ def view(state: State, now: float, wall: float, system: SystemReading = _NO_SYST
         "region": {"asked": _rect(state.region_asked), "seen": _rect(state.region_seen)},
         "camera": _camera(state, told),
         "model": _model(state.model),
-        "fault": {"code": fault.code, "reason": fault.reason, "remedy": fault.remedy} if fault else None,
+        "fault": _fault(state.model_fault),
         "rate": {
             "classifications_per_s": round(state.rate.classifications_per_s, 2),
             "limited_by": state.rate.limited_by,
@@ -339,6 +340,7 @@ def view(state: State, now: float, wall: float, system: SystemReading = _NO_SYST
             "cpu_percent": system.cpu_percent,
             "memory_bytes": system.memory_bytes,
             "uptime_s": round(now - state.started_at, 1),
+            "disk": _fault(system.disk),
         },
     }
 
@@ -415,6 +417,10 @@ def _camera(state: State, told: _Teller) -> CameraView:
         "restarts": camera.restarts,
         "notes": list(camera.notes),
     }
+
+
+def _fault(fault: Fault | None) -> FaultView | None:
+    return {"code": fault.code, "reason": fault.reason, "remedy": fault.remedy} if fault else None
 
 
 def _model(model: ModelState | None) -> ModelView | None:

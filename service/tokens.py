@@ -8,8 +8,10 @@ import fcntl
 import hashlib
 import hmac
 import json
+import logging
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -17,7 +19,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from service.errors import StateFolderUnusable
-from service.system.durable import replace_file
+from service.storage import Storage, Writer
+from service.system.durable import make_folder
+
+log = logging.getLogger(__name__)
 
 TOKENS_FILE = "tokens.json"
 _KEY_FILE = "session.key"
@@ -28,6 +33,8 @@ SESSION_S = 90 * 24 * 3600
 _MAX_TOKENS = 1000
 # A token file holds one line; anything longer is some other file.
 _MAX_TOKEN_FILE_BYTES = 4096
+# A token made or revoked by another process counts after so long at most.
+LOOK_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,48 +53,129 @@ class Token:
 class TokenStore:
     """The tokens of one state folder, and the token file beside it if one is set.
 
-    Another process may add or revoke tokens (`lookout token`): the file is read again whenever it has changed.
+    Another process may add or revoke tokens (`lookout token`): the file is read again whenever it has changed. A disk
+    that breaks revokes nothing: whoever had access keeps it, and the door of a machine that had tokens stays closed.
     """
 
-    def __init__(self, folder: Path, token_file: Path | None = None) -> None:
+    def __init__(self, folder: Path, token_file: Path | None = None, storage: Storage | None = None) -> None:
         self._folder = folder
         self._path = folder / TOKENS_FILE
         self._token_file = token_file
+        self._storage = storage or Storage(folder)
         self._seen: tuple[object, object] | None = None
+        self._kept: tuple[Token, ...] = ()
         self._tokens: tuple[Token, ...] = ()
+        self._problem: StateFolderUnusable | None = None
         self._key: bytes | None = None
+        self._watch: threading.Thread | None = None
+        self._look_soon = threading.Event()
+        self._looking = threading.Lock()
+        self._closed = False
+        self.looks = 0
+
+    # --- looking at the files ---------------------------------------------------------------------------------
+
+    def watch(self) -> None:
+        """From now on a thread looks at the files: `tokens`, `verify` and `session` never wait for the disk."""
+        self._look()
+        self._watch = threading.Thread(target=self._look_again, name="tokens", daemon=True)
+        self._watch.start()
+
+    def close(self) -> None:
+        """End the watch."""
+        self._closed = True
+        self._look_soon.set()
+
+    @property
+    def watched(self) -> bool:
+        return self._watch is not None
+
+    def look_soon(self) -> int:
+        """Have the thread look at once; what it finds is there when `looks` has reached the number returned."""
+        self._look_soon.set()
+        return self.looks + 2  # the look that is under way may have read the file already
+
+    def _look_again(self) -> None:
+        while not self._closed:
+            self._look_soon.wait(LOOK_EVERY_S)
+            self._look_soon.clear()
+            self._look()
+
+    def _look(self) -> None:
+        """Read what has changed."""
+        with self._looking:
+            stamps = (_stamp(self._path), _stamp(self._token_file))
+            if stamps != self._seen or self._problem is not None:
+                try:
+                    self._kept = self._read_kept()
+                    self._tokens = self._kept + self._read_token_file()
+                    self._problem = None
+                except StateFolderUnusable as error:
+                    self._problem = error
+                self._seen = stamps
+            if self._key is None:
+                with contextlib.suppress(OSError):
+                    self._key = self._read_key()
+            self.looks += 1
+
+    def _read_kept(self) -> tuple[Token, ...]:
+        """The tokens of the state folder. Those known before, while the disk that holds it fails or is not there."""
+        try:
+            tokens = self._read()
+            lost = not tokens and self._kept and (not self._folder.exists() or self._storage.is_gone())
+        except StateFolderUnusable as error:
+            if not (self._kept and isinstance(error.__cause__, OSError)):
+                raise
+            tokens, lost = (), True
+        except OSError:
+            tokens, lost = (), bool(self._kept)
+        if not lost:
+            return tokens
+        log.warning("%s cannot be read; the tokens known so far count until it can.", self._path)
+        return self._kept
 
     # --- tokens -----------------------------------------------------------------------------------------------
 
     def tokens(self) -> tuple[Token, ...]:
         """All valid tokens. Raises StateFolderUnusable when they cannot be read: nobody is let in on a guess."""
-        stamps = (_stamp(self._path), _stamp(self._token_file))
-        if stamps != self._seen:
-            self._tokens = self._read() + self._read_token_file()
-            self._seen = stamps
+        if not self.watched:
+            self._look()
+        if self._problem is not None:
+            raise self._problem
         return self._tokens
 
     def create(self, name: str) -> tuple[Token, str]:
-        """A new token and its text, which cannot be had again. Raises StateFolderUnusable."""
+        """A new token and its text, which cannot be had again. Raises StateFolderUnusable, DiskBudgetSpent."""
         text = secrets.token_urlsafe(_TOKEN_BYTES)
         created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         token = Token(secrets.token_hex(4), name, _digest(text), created)
-        with self._locked():
-            tokens = self._read()
-            if len(tokens) >= _MAX_TOKENS:
-                raise StateFolderUnusable(f"There are {len(tokens)} tokens already.", "Revoke some first.")
-            self._write((*tokens, token))
+
+        def add(writer: Writer) -> None:
+            with self._locked():
+                tokens = self._read()
+                if len(tokens) >= _MAX_TOKENS:
+                    raise StateFolderUnusable(f"There are {len(tokens)} tokens already.", "Revoke some first.")
+                self._write(writer, (*tokens, token))
+
+        self._storage.run(add)
+        self._look()
         return token, text
 
     def revoke(self, token_id: str) -> bool:
         """End a token and every login made with it. False when there is none of that id in the state folder."""
-        with self._locked():
-            tokens = self._read()
-            kept = tuple(token for token in tokens if token.id != token_id)
-            if len(kept) == len(tokens):
-                return False
-            self._write(kept)
-            return True
+
+        def remove(writer: Writer) -> bool:
+            with self._locked():
+                tokens = self._read()
+                kept = tuple(token for token in tokens if token.id != token_id)
+                if len(kept) == len(tokens):
+                    return False
+                self._write(writer, kept)
+                return True
+
+        removed = self._storage.run(remove)
+        self._look()
+        return removed
 
     def verify(self, text: str) -> Token | None:
         """The token of that text. Every stored hash is compared, each in constant time."""
@@ -100,9 +188,12 @@ class TokenStore:
     # --- cookie sessions ----------------------------------------------------------------------------------------
 
     def open_session(self, token: Token, now: float | None = None) -> str:
-        """A cookie value that stands for the token until `SESSION_S` seconds after `now` (Unix seconds)."""
+        """A cookie value that stands for the token until `SESSION_S` seconds after `now` (Unix seconds).
+
+        The first one makes the key, and waits for the disk. Raises StateFolderUnusable, DiskBudgetSpent.
+        """
         expiry = int((time.time() if now is None else now) + SESSION_S)
-        return f"{token.id}.{expiry}.{self._sign(token, expiry)}"
+        return f"{token.id}.{expiry}.{_sign(self._session_key(), token, expiry)}"
 
     def session(self, cookie: str, now: float | None = None) -> Token | None:
         """The token a cookie stands for, None when it is expired, forged, or its token is revoked."""
@@ -112,29 +203,35 @@ class TokenStore:
             return None
         if int(expiry) <= (time.time() if now is None else now):
             return None
-        for token in self.tokens():
-            if token.id == token_id and hmac.compare_digest(self._sign(token, int(expiry)), signature):
+        tokens, key = self.tokens(), self._key
+        if key is None:  # then nobody has ever logged in
+            return None
+        for token in tokens:
+            if token.id == token_id and hmac.compare_digest(_sign(key, token, int(expiry)), signature):
                 return token
         return None
 
-    def _sign(self, token: Token, expiry: int) -> str:
-        """The token's hash is signed with its id: a token file with new content ends the logins of the old one."""
-        message = f"lookout-session.{token.id}.{token.sha256}.{expiry}".encode()
-        digest = hmac.digest(self._session_key(), message, "sha256")
-        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
-
     def _session_key(self) -> bytes:
-        """Kept in the state folder, so that a restart does not end logins."""
+        """Kept in the state folder, so that a restart does not end logins. Made when first needed."""
         if self._key is None:
-            with self._locked():
-                path = self._folder / _KEY_FILE
-                with _sentence("read"):
-                    key = path.read_bytes() if path.is_file() else b""
-                if len(key) != _TOKEN_BYTES:
-                    key = secrets.token_bytes(_TOKEN_BYTES)
-                    _write_private(path, key)
-                self._key = key
+            self._key = self._storage.run(self._make_key)
         return self._key
+
+    def _make_key(self, writer: Writer) -> bytes:
+        with self._locked():
+            key = self._read_key()
+            if key is None:
+                key = secrets.token_bytes(_TOKEN_BYTES)
+                writer.replace(self._folder / _KEY_FILE, key)
+            return key
+
+    def _read_key(self) -> bytes | None:
+        """None where there is none yet. Raises OSError."""
+        try:
+            key = (self._folder / _KEY_FILE).read_bytes()
+        except FileNotFoundError:
+            return None
+        return key if len(key) == _TOKEN_BYTES else None
 
     # --- files --------------------------------------------------------------------------------------------------
 
@@ -170,21 +267,26 @@ class TokenStore:
         digest = _digest(text)
         return (Token(f"file-{digest[:8]}", "token file", digest, ""),)
 
-    def _write(self, tokens: tuple[Token, ...]) -> None:
+    def _write(self, writer: Writer, tokens: tuple[Token, ...]) -> None:
         document = {"tokens": [asdict(token) for token in tokens]}
-        _write_private(self._path, json.dumps(document, indent=1).encode())
+        writer.replace(self._path, json.dumps(document, indent=1).encode())
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """One writer at a time, whichever process it is in."""
-        with _sentence("written"):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self._folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """One writer at a time, whichever process it is in. Raises OSError."""
+        make_folder(self._folder)
+        descriptor = os.open(self._folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
             os.close(descriptor)
+
+
+def _sign(key: bytes, token: Token, expiry: int) -> str:
+    """The token's hash is signed with its id: a token file with new content ends the logins of the old one."""
+    message = f"lookout-session.{token.id}.{token.sha256}.{expiry}".encode()
+    return base64.urlsafe_b64encode(hmac.digest(key, message, "sha256")).decode().rstrip("=")
 
 
 def _digest(text: str) -> str:
@@ -201,20 +303,6 @@ def _stamp(path: Path | None) -> object:
     except OSError as error:
         return error.errno
     return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Replace the file in one step, readable by its owner alone; whatever happens, the old or the new is there."""
-    with _sentence("written"):
-        replace_file(path, content)
-
-
-@contextlib.contextmanager
-def _sentence(verb: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _unusable(verb, error.filename or "the state folder", error.strerror or str(error)) from error
 
 
 def _unusable(verb: str, path: object, reason: str) -> StateFolderUnusable:

@@ -24,6 +24,7 @@ import onnxruntime as ort
 
 from service.pipeline.card import Card, load_card
 from service.pipeline.classifier import Classifier
+from service.storage import Storage, Writer
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ THREADS_EARN = 1.4
 # Forty rounds of four candidates take seconds on the slowest Pi; a measurement that takes longer tells nothing.
 DEADLINE_S = 120.0
 _NICENESS = 10
+# One for each model and version of onnxruntime; old ones are of no use to anybody.
+_KEPT_CHOICES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Choices:
 
     folder: Path
     machine: str
+    storage: Storage
 
     def get(self, card: Card) -> Candidate | None:
         """What was chosen; None when nothing was, or what is remembered does not fit any more."""
@@ -59,14 +63,15 @@ class Choices:
         return choice if choice.precision in card.files and choice.threads > 0 else None
 
     def put(self, card: Card, choice: Candidate, milliseconds: Mapping[Candidate, float]) -> None:
-        """Remember; a full or read-only disk only means measuring again next time."""
+        """Remember, soon; a disk that does not allow it only means measuring again next time."""
         measured = [asdict(candidate) | {"ms": round(ms, 3)} for candidate, ms in milliseconds.items()]
-        path = self._path(card)
-        with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(f".{os.getpid()}")
-            temporary.write_text(json.dumps(asdict(choice) | {"measured": measured}, indent=1))
-            temporary.replace(path)
+        content = json.dumps(asdict(choice) | {"measured": measured}, indent=1).encode()
+
+        def keep(writer: Writer) -> None:
+            writer.replace(self._path(card), content)
+            writer.trim(self.folder, "choice-*.json", _KEPT_CHOICES)
+
+        self.storage.later(keep, "What was measured")
 
     def _path(self, card: Card) -> Path:
         hashes = [file.sha256 for file in card.files.values()]

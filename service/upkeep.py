@@ -7,13 +7,15 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from service.engine import Engine
 from service.errors import LookoutError, TooBusy
 from service.governor import Governor, Limit, Targets
 from service.hub import Hub
 from service.loading import Learnt
-from service.state import view
+from service.state import Fault, view
+from service.storage import Storage
 from service.supervisor import OPEN_DEADLINE_S
 from service.system.monitor import INTERVAL_S, SystemMonitor
 from service.system.sd_notify import Notifier
@@ -35,12 +37,18 @@ class Upkeep:
     """Runs on the event loop, so that the watchdog starves when the loop is stuck, and asks after the worker."""
 
     def __init__(
-        self, engine: Engine, hub: Hub, notifier: Notifier | None = None, learnt: Learnt | None = None
+        self,
+        engine: Engine,
+        hub: Hub,
+        notifier: Notifier | None = None,
+        learnt: Learnt | None = None,
+        storage: Storage | None = None,
     ) -> None:
-        """learnt: where the first run's measurement is remembered; None measures nothing."""
+        """learnt: where the first run's measurement is remembered; None measures nothing. storage: told of."""
         self._engine = engine
         self._hub = hub
         self._learnt = learnt
+        self._storage = storage
         self.notifier = notifier or Notifier.from_environment()
         self._monitor = SystemMonitor()
         self._governor = Governor()
@@ -70,7 +78,7 @@ class Upkeep:
             return
         card, running = classifier.card, Candidate(classifier.precision, classifier.threads)
         del classifier  # should another replace it meanwhile, its memory is wanted back
-        if learnt.choices.get(card) is not None:
+        if await asyncio.to_thread(learnt.choices.get, card) is not None:
             return
         measured = await measure_apart(card, wanted.threads)
         if not measured:
@@ -90,6 +98,7 @@ class Upkeep:
         while True:
             if worker_is_alive(self._engine, time.monotonic()):
                 self.notifier.watchdog()
+            self._tell_disk()
             self._tell_status()
             self._retry_model(time.monotonic())
             self._engine.insight.rest(time.monotonic())
@@ -107,6 +116,12 @@ class Upkeep:
             with contextlib.suppress(LookoutError):  # another change is being made
                 self._engine.reload_model()
 
+    def _tell_disk(self) -> None:
+        trouble = self._storage.trouble() if self._storage else None
+        fault = Fault.of(trouble) if trouble else None
+        if fault != self._hub.system.disk:
+            self._hub.set_system(replace(self._hub.system, disk=fault))
+
     def _tell_status(self) -> None:
         if self.notifier.active and (text := self.sentence()) != self._told:
             self._told = text
@@ -114,7 +129,8 @@ class Upkeep:
 
     async def _read_machine(self) -> None:
         try:
-            self._hub.set_system(await asyncio.to_thread(self._monitor.read))
+            reading = await asyncio.to_thread(self._monitor.read)
+            self._hub.set_system(replace(reading, disk=self._hub.system.disk))
         except OSError as error:  # /proc or /sys hidden by a sandbox: the figures are optional
             log.debug("The machine cannot be read: %s", error)
         self._govern()

@@ -6,7 +6,12 @@ from service.state import StateView
 
 
 def sentence(view: StateView) -> str:
-    """What a person asks first: what does it see, and if nothing, why."""
+    """What a person asks first: what does it see, and if nothing, why; and whether changes are kept."""
+    disk = view["system"]["disk"]
+    return f"{_seen(view)} {disk['reason']}" if disk else _seen(view)
+
+
+def _seen(view: StateView) -> str:
     camera, answer, fault = view["camera"], view["answer"], view["fault"]
     match view["status"]:
         case "ok":

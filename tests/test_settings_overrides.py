@@ -10,6 +10,8 @@ import pytest
 from service.errors import SettingFixed, SettingInvalid, StateFolderUnusable
 from service.overrides import OVERRIDES_FILE, keep_overrides, patch_settings
 from service.settings_sources import LoadedSettings, load
+from service.storage import Storage
+from service.storage.budget import COUNT_FILE
 
 
 class Place:
@@ -26,7 +28,7 @@ class Place:
 
     def change(self, patch: dict[str, object]) -> LoadedSettings:
         patched = patch_settings(self.load(), patch)
-        keep_overrides(patched)
+        keep_overrides(patched, Storage(patched.state_folder))
         return patched
 
 
@@ -94,7 +96,7 @@ def test_what_is_fixed_cannot_be_patched(place: Place, patch: dict[str, object])
 def test_the_file_is_replaced_in_one_step(place: Place) -> None:
     place.change({"camera": {"fps": 20.0}})
     place.change({"camera": {"fps": 22.0}})
-    assert [path.name for path in place.kept.parent.iterdir()] == [OVERRIDES_FILE]
+    assert sorted(path.name for path in place.kept.parent.iterdir()) == [OVERRIDES_FILE, COUNT_FILE]
     assert place.kept.stat().st_mode & 0o077 == 0
 
 
@@ -119,8 +121,9 @@ def test_a_key_that_no_longer_exists_is_left_out(place: Place, caplog: pytest.Lo
 
 def test_a_folder_that_cannot_be_written_is_said(place: Place) -> None:
     (place.folder / ".local").write_text("a file in place of the folder")
-    with pytest.raises(StateFolderUnusable, match="cannot be kept"):
-        keep_overrides(patch_settings(load({}, place.file, {"HOME": str(place.folder)}, overrides=False), {}))
+    patched = patch_settings(load({}, place.file, {"HOME": str(place.folder)}, overrides=False), {})
+    with pytest.raises(StateFolderUnusable, match="cannot be written"):
+        keep_overrides(patched, Storage(patched.state_folder))
 
 
 def test_a_table_with_a_null_inside_is_refused(place: Place) -> None:

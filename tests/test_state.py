@@ -137,6 +137,7 @@ def test_the_view_is_the_contracts() -> None:
             "cpu_percent": 23.0,
             "memory_bytes": 130_000_000,
             "uptime_s": 86400,
+            "disk": None,
         },
     }
     assert holds(shown, expected), "changes are additive: there may be more, but all of this"

@@ -6,11 +6,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.api.access import cookie_name
+from service.api.access import cookie_name, looked_again
 from service.api.context import Provided
 from service.api.problems import RequestTooLarge, errors
 from service.api.schemas import LoggedIn, Login
-from service.errors import NotAuthorised, RequestInvalid, StateFolderUnusable
+from service.errors import DiskBudgetSpent, NotAuthorised, RequestInvalid, StateFolderUnusable, TooBusy
 from service.tokens import SESSION_S
 
 router = APIRouter(tags=["access"])
@@ -21,11 +21,15 @@ router = APIRouter(tags=["access"])
     operation_id="login",
     summary="Log in with a token",
     response_model=LoggedIn,
-    responses=errors(RequestInvalid, RequestTooLarge, StateFolderUnusable),
+    responses=errors(RequestInvalid, RequestTooLarge, StateFolderUnusable, DiskBudgetSpent, TooBusy),
 )
 async def login(given: Login, request: Request, app: Provided) -> Response:
     """Sets a cookie that stands for the token for 90 days, over restarts, and until the token is revoked."""
-    token = app.tokens.verify(given.token.strip())
+    text = given.token.strip()
+    token = app.tokens.verify(text)
+    if token is None:
+        await looked_again(app.tokens)
+        token = app.tokens.verify(text)
     if token is None:
         raise NotAuthorised(
             "There is no such token.", "`lookout token` prints one, on the machine the service runs on."
@@ -33,7 +37,7 @@ async def login(given: Login, request: Request, app: Provided) -> Response:
     response = JSONResponse({"name": token.name, "expires_in_s": SESSION_S})
     response.set_cookie(
         cookie_name(request),
-        app.tokens.open_session(token),
+        await app.changes.run(lambda: app.tokens.open_session(token)),
         max_age=SESSION_S,
         path=_path(request),
         secure=request.url.scheme == "https",

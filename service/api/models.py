@@ -12,6 +12,7 @@ from service.api.problems import RequestTooLarge, errors
 from service.api.schemas import Broken, ModelChoice, Models
 from service.catalogue import Catalogue
 from service.errors import (
+    DiskBudgetSpent,
     LookoutError,
     ModelBusy,
     ModelRejected,
@@ -98,6 +99,7 @@ async def get_filters(name: str, app: Provided) -> Response:
         SettingFixed,
         SettingInvalid,
         StateFolderUnusable,
+        DiskBudgetSpent,
         TooBusy,
         RequestInvalid,
         RequestTooLarge,

@@ -13,6 +13,7 @@ from service.api.context import Provided
 from service.api.problems import RequestTooLarge, errors
 from service.api.schemas import Paused, Setting, SettingsTold
 from service.errors import (
+    DiskBudgetSpent,
     ModelBusy,
     ModelRejected,
     RequestInvalid,
@@ -63,6 +64,7 @@ async def get_settings(app: Provided) -> JSONResponse:
         ModelRejected,
         ModelBusy,
         StateFolderUnusable,
+        DiskBudgetSpent,
         TooBusy,
         RequestInvalid,
         RequestTooLarge,
@@ -78,7 +80,7 @@ async def change_settings(patch: Patch, app: Provided) -> JSONResponse:
     operation_id="pause",
     summary="Close the camera, or open it again",
     response_model=Paused,
-    responses=errors(StateFolderUnusable, TooBusy, RequestInvalid, RequestTooLarge),
+    responses=errors(StateFolderUnusable, DiskBudgetSpent, TooBusy, RequestInvalid, RequestTooLarge),
 )
 async def pause(paused: Annotated[StrictBool, Body(examples=[True])], app: Provided) -> JSONResponse:
     """The body is `true` or `false`. A paused camera is closed, its light goes out; this survives restarts."""

@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,9 @@ from service.cli.words import console, say, table
 from service.errors import LookoutError, StateFolderUnusable
 from service.settings import Settings
 from service.settings_sources import LoadedSettings, load
+
+if TYPE_CHECKING:
+    from service.storage import Storage
 
 app = typer.Typer(
     help="Let somebody in: make a token, list them, end one.",
@@ -51,7 +54,7 @@ def token(
     loaded = _loaded(config)
     from service.tokens import TokenStore
 
-    made, text = TokenStore(loaded.state_folder).create(name)
+    made, text = TokenStore(loaded.state_folder, storage=_storage(loaded)).create(name)
     address = login_address(loaded.settings, text)
     typer.echo(address)
     say(f"Token {made.id} ({made.name}). Open the address in a browser; programs send: Authorization: Bearer {text}")
@@ -95,9 +98,16 @@ def revoke(
     loaded = _loaded(config)
     from service.tokens import TokenStore
 
-    if not TokenStore(loaded.state_folder).revoke(token_id):
+    if not TokenStore(loaded.state_folder, storage=_storage(loaded)).revoke(token_id):
         raise UnknownToken(f'There is no token "{token_id}".', "`lookout token list` shows them.")
     say(f"Token {token_id} has ended, and every login made with it.")
+
+
+def _storage(loaded: LoadedSettings) -> Storage:
+    from service.storage import Limits, Storage
+
+    state = loaded.settings.state
+    return Storage(loaded.state_folder, loaded.cache_folder, Limits(state.max_bytes_per_day, state.max_bytes))
 
 
 def login_address(settings: Settings, text: str) -> str:

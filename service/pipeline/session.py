@@ -2,6 +2,7 @@
 
 Optimising at load keeps the weights twice. Loading a graph that was saved already optimised does not, and is valid
 only for the same graph, onnxruntime, options and processor: all of that is in its name. Deleting the folder is safe.
+onnxruntime saves into memory, and the one writer takes it from there: a slow disk keeps no answer waiting.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import mmap
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnxruntime as ort
 
-from service.errors import ModelRejected
+from service.errors import ModelRejected, StateFolderUnusable
 from service.pipeline.card import Card, sha256_of
+from service.storage import Storage, Writer
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +31,8 @@ _NOWHERE = os.devnull
 _PROVIDERS = ["CPUExecutionProvider"]
 # A key of the cache: enough of a digest that no two are alike.
 _KEY_CHARACTERS = 32
+# Both precisions of the model in use and of the one before; up to 45 MB each.
+_KEPT_GRAPHS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,7 @@ class GraphCache:
 
     folder: Path
     machine: str
+    storage: Storage
 
     def entry(self, sha256: str, threads: int) -> _Entry:
         """The place of one graph. Threads count: onnxruntime lays weights out by them."""
@@ -49,10 +56,18 @@ class _Entry:
     digest: Path
     loading: Path
 
-    def discard(self) -> None:
+    def discard(self, writer: Writer) -> None:
         for path in (self.graph, self.digest, self.loading):
-            with contextlib.suppress(OSError):
-                path.unlink()
+            writer.remove(path)
+
+    def keep(self, writer: Writer, graph: mmap.mmap) -> None:
+        """After a power cut the entry is whole, not there, or seen to be damaged. Old entries make room."""
+        writer.trim(self.graph.parent, "*.ort", _KEPT_GRAPHS - 1)
+        for path in self.graph.parent.glob("*.sha256"):
+            if not path.with_suffix(".ort").exists():
+                writer.remove(path)
+        writer.replace(self.digest, hashlib.sha256(graph).hexdigest().encode("ascii"))
+        writer.replace(self.graph, graph)
 
 
 def session_options(threads: int) -> ort.SessionOptions:
@@ -73,7 +88,11 @@ def open_session(card: Card, precision: str, threads: int, cache: GraphCache | N
     if cache is None:
         return _from_graph(card, precision, session_options(threads))
     entry = cache.entry(sha256, threads)
-    return _from_cache(entry, threads) or _from_graph_into_cache(card, precision, threads, entry)
+    return (
+        _from_cache(cache.storage, entry, threads)
+        or _optimised(cache.storage, card, precision, threads, entry)
+        or _from_graph(card, precision, session_options(threads))
+    )
 
 
 def _checked_sha256(card: Card, precision: str) -> str:
@@ -104,56 +123,57 @@ def _from_graph(card: Card, precision: str, options: ort.SessionOptions) -> ort.
         ) from error
 
 
-def _from_cache(entry: _Entry, threads: int) -> ort.InferenceSession | None:
+def _from_cache(storage: Storage, entry: _Entry, threads: int) -> ort.InferenceSession | None:
     """None when there is none, it is damaged, or the process died while loading it last time."""
     try:
         if entry.loading.exists():
             log.warning("The last start ended while loading %s; it is made anew.", entry.graph.name)
-            entry.discard()
+            storage.run(entry.discard)
         if not entry.graph.exists() or sha256_of(entry.graph) != entry.digest.read_text("ascii"):
             return None
-        entry.loading.touch()
-        try:
+        with _marked(storage, entry.loading):
             return ort.InferenceSession(str(entry.graph), session_options(threads), providers=_PROVIDERS)
-        finally:
-            entry.loading.unlink(missing_ok=True)
+    except (OSError, StateFolderUnusable) as error:
+        log.info("The optimised graph %s cannot be used now: %s", entry.graph.name, one_line(error))
     except Exception as error:  # a cache that fails is no reason to fail
         log.warning("The optimised graph %s cannot be used and is made anew: %s.", entry.graph.name, one_line(error))
-        entry.discard()
-        return None
+        storage.later(entry.discard, "The removal of the optimised graph")
+    return None
 
 
-def _from_graph_into_cache(card: Card, precision: str, threads: int, entry: _Entry) -> ort.InferenceSession:
-    options = session_options(threads)
-    temporary = entry.graph.with_suffix(f".{os.getpid()}.ort")
+@contextlib.contextmanager
+def _marked(storage: Storage, mark: Path) -> Iterator[None]:
+    """The mark stays where the process dies meanwhile. Raises StateFolderUnusable."""
+    storage.run(lambda writer: writer.mark(mark))
     try:
-        entry.graph.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        log.info("No optimised graphs are kept: %s (%s).", entry.graph.parent, error.strerror)
-        return _from_graph(card, precision, options)
-    options.optimized_model_filepath = str(temporary)
-    try:
-        session = _from_graph(card, precision, options)
-        _keep(temporary, entry)
-        return session
-    except ModelRejected:
-        # Perhaps the disk is full and the graph itself is sound: that must not cost the answer.
-        return _from_graph(card, precision, session_options(threads))
+        yield
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        storage.run(lambda writer: writer.remove(mark))
 
 
-def _keep(temporary: Path, entry: _Entry) -> None:
-    """After a power cut the entry is whole or not there."""
+def _optimised(
+    storage: Storage, card: Card, precision: str, threads: int, entry: _Entry
+) -> ort.InferenceSession | None:
+    """From a graph optimised now, which is kept when the writer gets round to it. None when that fails.
+
+    The session that optimised it goes: it has the weights twice.
+    """
+    saving, loading = session_options(threads), session_options(threads)
+    saving.add_session_config_entry("session.save_model_format", "ORT")
+    loading.add_session_config_entry("session.load_model_format", "ORT")
+    memory = os.memfd_create("optimised graph", os.MFD_CLOEXEC)
     try:
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        digest = sha256_of(temporary)
-        entry.digest.write_text(digest, "ascii")
-        temporary.replace(entry.graph)
-    except OSError as error:
-        log.info("The optimised graph is not kept: %s.", error.strerror)
+        saving.optimized_model_filepath = f"/proc/self/fd/{memory}"
+        _from_graph(card, precision, saving)
+        session = ort.InferenceSession(f"/proc/self/fd/{memory}", loading, providers=_PROVIDERS)
+        graph = mmap.mmap(memory, 0, prot=mmap.PROT_READ)
+    except Exception as error:  # perhaps memory is short, and the graph itself is sound
+        log.info("The graph is used as it is: %s.", one_line(error))
+        return None
+    finally:
+        os.close(memory)
+    storage.later(lambda writer: entry.keep(writer, graph), "The optimised graph")
+    return session
 
 
 def one_line(error: Exception) -> str:

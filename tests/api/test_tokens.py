@@ -40,7 +40,12 @@ def test_its_files_are_for_the_owner_alone(store: TokenStore, tmp_path: Path) ->
     store.open_session(token)
     for file in (tmp_path / "state").iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
-    assert sorted(file.name for file in (tmp_path / "state").iterdir()) == ["session.key", "tokens.json", "tokens.lock"]
+    assert sorted(file.name for file in (tmp_path / "state").iterdir()) == [
+        "session.key",
+        "tokens.json",
+        "tokens.lock",
+        "written.json",
+    ]
 
 
 def test_another_process_makes_and_revokes_tokens(store: TokenStore, tmp_path: Path) -> None:
@@ -135,7 +140,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
         store.create("tablet")
     monkeypatch.undo()
     assert TokenStore(tmp_path).tokens() == (token,)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["tokens.json", "tokens.lock"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["tokens.json", "tokens.lock", "written.json"]
 
 
 def test_what_is_kept_can_be_read_again(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from service.overrides import keep_overrides, patch_settings
 from service.pipeline.card import CARD_FILE, load_card
 from service.pipeline.pictures import read_picture
 from service.settings_sources import LoadedSettings, load
+from service.storage import Storage
 from tests.fuzz import inputs
 
 
@@ -88,7 +89,7 @@ def check_patch(patch: Any) -> None:
         before = _untouched(folder)
         patch = json.loads(json.dumps(patch))
         after = patch_settings(before, patch)
-        keep_overrides(after)
+        keep_overrides(after, Storage(after.state_folder))
         assert _untouched(folder).settings == after.settings
 
 

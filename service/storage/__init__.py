@@ -1,0 +1,13 @@
+"""Everything the service writes on disk goes through one writer here: `Storage`.
+
+It has a budget, a deadline for whoever waits, and a thread of its own, so that a disk that is full, read-only, slow or
+gone is told and costs no answer.
+"""
+
+from __future__ import annotations
+
+from service.storage.budget import Limits
+from service.storage.storage import Storage
+from service.storage.writer import Writer
+
+__all__ = ["Limits", "Storage", "Writer"]

@@ -1,0 +1,160 @@
+"""How much may be written a day and kept in all: a card wears out by what is written, and fills by what is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from service.errors import DiskBudgetSpent
+from service.system.durable import make_folder, replace_file
+
+COUNT_FILE = "written.json"
+# The count on disk runs ahead of the true one by at most so much: a write of its own for every 256 KiB, not for each.
+_STEP_BYTES = 256 * 1024
+_STEPS_A_DAY = 64
+# Of both budgets one sixteenth is left to people's own changes, whatever caches and histories have used up.
+_RESERVED = 16
+# Models that somebody added are theirs, not ours.
+_NOT_OURS = "models"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes. The defaults are those of the settings `state.max_bytes_per_day` and `state.max_bytes`."""
+
+    per_day: int = 200 * 2**20
+    total: int = 2**30
+
+
+def utc_day() -> str:
+    """A day of the budget: 2026-05-01, in UTC. A clock that jumps begins another day, nothing worse."""
+    return datetime.now(UTC).date().isoformat()
+
+
+class Budget:
+    """Admits writes and counts them. Used by one thread at a time."""
+
+    def __init__(
+        self, limits: Limits, state_folder: Path, folders: Iterable[Path], today: Callable[[], str] = utc_day
+    ) -> None:
+        """folders: all that are written to, the state folder among them."""
+        self._limits = limits
+        self._folders = tuple(dict.fromkeys(folders))
+        self._count = DayCount(state_folder / COUNT_FILE, min(_STEP_BYTES, limits.per_day // _STEPS_A_DAY), today)
+        self._kept: int | None = None
+
+    def admit(self, size: int, growth: int, *, reserved: bool) -> None:
+        """Before a write of `size` bytes by which the folders grow. reserved: whether it may use the last sixteenth.
+
+        Raises DiskBudgetSpent, and OSError where the count itself cannot be kept.
+        """
+        if refusal := self._refusal(size, growth, reserved):
+            raise refusal
+        self._count.run_ahead(size)
+
+    def charge(self, size: int, growth: int) -> None:
+        """After the write."""
+        self._count.add(size)
+        if self._kept is not None:
+            self._kept += growth
+
+    def spent(self) -> DiskBudgetSpent | None:
+        """What is told while nothing but people's own changes is written any more."""
+        return self._refusal(1, 1, reserved=False)
+
+    def _refusal(self, size: int, growth: int, reserved: bool) -> DiskBudgetSpent | None:
+        if size and self._count.bytes + size > _share(self._limits.per_day, reserved):
+            return DiskBudgetSpent(
+                f"Lookout has written {_megabytes(self._count.bytes)} to disk today; state.max_bytes_per_day allows "
+                f"{_megabytes(self._limits.per_day)}.",
+                "It writes again after midnight UTC. If it must be today, raise state.max_bytes_per_day and restart.",
+            )
+        if growth > 0 and self._would_overflow(growth, reserved):
+            return DiskBudgetSpent(
+                f"Lookout keeps {_megabytes(self._kept or 0)} on disk; state.max_bytes allows "
+                f"{_megabytes(self._limits.total)}.",
+                "Raise state.max_bytes and restart, or delete the cache folder, which is always safe.",
+            )
+        return None
+
+    def _would_overflow(self, growth: int, reserved: bool) -> bool:
+        limit = _share(self._limits.total, reserved)
+        if self._kept is not None and self._kept + growth <= limit:
+            return False
+        self._kept = _bytes_below(self._folders)  # counted anew before anything is refused: somebody may have cleared
+        return self._kept + growth > limit
+
+
+class DayCount:
+    """Bytes written today, over restarts.
+
+    The file says at least as much as was really written: it runs ahead in steps, so that counting costs one write a
+    step, and a process that is killed makes the next one count at most one step too much.
+    """
+
+    def __init__(self, path: Path, step: int, today: Callable[[], str]) -> None:
+        self._path, self._step, self._today = path, step, today
+        self._day = ""
+        self._bytes = 0
+        self._ahead = 0
+
+    @property
+    def bytes(self) -> int:
+        self._turn_page()
+        return self._bytes
+
+    def run_ahead(self, size: int) -> None:
+        """See that the file covers `size` more bytes. Raises OSError."""
+        self._turn_page()
+        if self._bytes + size <= self._ahead:
+            return
+        known = self._read()
+        self._bytes += max(0, known - self._ahead)  # written by another process meanwhile
+        self._ahead = self._bytes + size + self._step
+        content = json.dumps({"day": self._day, "bytes": self._ahead}).encode()
+        make_folder(self._path.parent)
+        replace_file(self._path, content)
+        self._bytes += len(content)
+
+    def add(self, size: int) -> None:
+        self._bytes += size
+
+    def _turn_page(self) -> None:
+        if self._day != (day := self._today()):
+            self._day = day
+            self._bytes = self._ahead = self._read()
+
+    def _read(self) -> int:
+        """What the file says of today; 0 where it says nothing that can be understood."""
+        try:
+            kept = json.loads(self._path.read_bytes())
+            return max(0, int(kept["bytes"])) if kept["day"] == self._day else 0
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+
+
+def _share(limit: int, reserved: bool) -> int:
+    return limit if reserved else limit - limit // _RESERVED
+
+
+def _bytes_below(folders: Iterable[Path]) -> int:
+    sizes: dict[tuple[int, int], int] = {}  # by file, should one folder lie inside the other
+    for top in folders:
+        for folder, inside, files in os.walk(top):
+            if Path(folder) == top and _NOT_OURS in inside:
+                inside.remove(_NOT_OURS)
+            for name in files:
+                try:
+                    status = (Path(folder) / name).lstat()
+                except OSError:  # removed meanwhile
+                    continue
+                sizes[status.st_dev, status.st_ino] = status.st_size
+    return sum(sizes.values())
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 2**20:.0f} MiB" if size >= 10 * 2**20 else f"{size / 2**20:.2g} MiB"
