@@ -8,7 +8,7 @@ import json
 import logging
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -26,7 +26,8 @@ from service.api.pacing import PicturePace
 from service.api.problems import errors, problem
 from service.errors import LookoutError, NotAuthorised, RequestInvalid, TooBusy
 from service.frame import Frame
-from service.state import State, rfc3339
+from service.hub import Hub
+from service.state import State, next_change, rfc3339
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["live"])
@@ -91,6 +92,30 @@ async def _refuse(socket: WebSocket, error: LookoutError) -> None:
         await socket.close(codes.get(error.code, _INVALID), error.code)
 
 
+class Turns:
+    """When one watcher is told: on each change, at most `rate` times a second, and before a second of silence."""
+
+    def __init__(self, hub: Hub, pause: Callable[[float], Awaitable[None]], rate: float) -> None:
+        """pause: sleeps for so many seconds, but not longer than the service lives."""
+        self._hub = hub
+        self._pause = pause
+        self._interval = 1.0 / rate
+        self._sequence = -1
+        self._told_at = float("-inf")
+        self._turns_at: float | None = None
+
+    async def next(self) -> State:
+        """The newest state, once it is to be told."""
+        await self._pause(self._told_at + self._interval - time.monotonic())
+        # What time changed while nobody waited for it (the frame grew stale) is no news that the hub would wake us for.
+        turned = self._turns_at is not None and self._turns_at <= time.monotonic()
+        wait_s = 0.0 if turned else max(0.0, HEARTBEAT_S - self._interval)
+        state = await self._hub.changed(self._sequence, wait_s)
+        self._sequence, self._told_at = state.sequence, time.monotonic()
+        self._turns_at = next_change(state, self._told_at)
+        return state
+
+
 class _Watcher:
     """One WebSocket. Newest wins: nothing is queued, a slow reader gets fewer states, not older ones."""
 
@@ -125,15 +150,13 @@ class _Watcher:
                 self._pace.acknowledged(time.monotonic())
 
     async def _speak(self) -> None:
-        sequence, interval = -1, 1.0 / self._wish.rate
+        turns = Turns(self._app.hub, self._app.pause, self._wish.rate)
         while not self._app.stopping.is_set():
-            state = await self._app.hub.changed(sequence, HEARTBEAT_S)
+            state = await turns.next()
             if not still_admitted(self._socket):
                 raise NotAuthorised("The token was revoked.", "Log in with another one.")
-            started, sequence = time.monotonic(), state.sequence
             await self._send(text=self._app.text(state))
             await self._show(state)
-            await self._app.pause(interval - (time.monotonic() - started))
 
     async def _show(self, state: State) -> None:
         """The state's own picture, unless the client still draws the last one or there is nothing new to draw."""
@@ -217,13 +240,11 @@ async def events(
     """For curl and simple clients. `id` is instance and sequence; there is no history, a new connection starts now."""
 
     async def speak(write: Writer) -> None:
-        sequence = -1
+        turns = Turns(app.hub, app.pause, rate)
         await write(b"retry: 1000\n\n")
         while not app.stopping.is_set() and still_admitted(request):
-            state = await app.hub.changed(sequence, HEARTBEAT_S)
-            started, sequence = time.monotonic(), state.sequence
-            await write(f"id: {state.instance}-{sequence}\ndata: {app.text(state)}\n\n".encode())
-            await app.pause(1.0 / rate - (time.monotonic() - started))
+            state = await turns.next()
+            await write(f"id: {state.instance}-{state.sequence}\ndata: {app.text(state)}\n\n".encode())
 
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return EndlessResponse(speak, app.viewers.admit("events"), SEND_S, "text/event-stream; charset=utf-8", headers)

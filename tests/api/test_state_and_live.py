@@ -10,6 +10,7 @@ import struct
 import threading
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,8 +24,12 @@ from websockets.exceptions import ConnectionClosed
 
 from service.api import live as live_module
 from service.api import viewers
-from service.state import StateView
-from tests.api.conftest import GREEN, Service, StartService, plain, wait_until
+from service.engine import first_state
+from service.frame import Frame
+from service.hub import Hub
+from service.settings import Settings
+from service.state import CameraState, ModelState, StateView, status
+from tests.api.conftest import GREEN, RED, Service, StartService, plain, wait_until
 
 STATE = TypeAdapter(StateView)
 
@@ -87,6 +92,30 @@ async def test_a_paused_service_still_speaks_every_second(start: StartService) -
             state = await next_state(connection)
             assert time.monotonic() - started < 2
     assert state["status"] == "paused"
+
+
+@pytest.mark.parametrize("query", ["?rate=1", "?rate=2", ""])
+async def test_whoever_asks_for_few_states_is_spoken_to_as_often(start: StartService, query: str) -> None:
+    service = start()
+    with service.client() as client:
+        client.put("api/paused", json=True)
+    async with watch(service, query) as connection:
+        await next_state(connection)
+        started = time.monotonic()
+        for _ in range(3):
+            await next_state(connection)
+    assert time.monotonic() - started < 3 * 1.2
+
+
+async def test_a_frame_that_grows_stale_between_two_turns_is_told_at_the_next_one() -> None:
+    now = time.monotonic()
+    frame = Frame(plain(RED), now - 1.9, 1, "demo")
+    camera, model = CameraState("streaming", "demo", now), ModelState("any", "1", "fp32", 1, (), {}, {})
+    state = replace(first_state(Settings(), now), frame=frame, model=model, camera=camera)
+    turns = live_module.Turns(Hub(state), asyncio.sleep, rate=5)
+    assert status(await turns.next(), time.monotonic()) == "ok"
+    assert status(await turns.next(), time.monotonic()) == "stale"
+    assert time.monotonic() - now < 0.6
 
 
 async def test_a_silent_camera_is_told_within_its_deadline_and_nothing_is_called_current(start: StartService) -> None:
