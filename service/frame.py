@@ -19,12 +19,14 @@ class Frame:
     captured_at: seconds on the monotonic clock when the light was caught, as near as the source can tell.
     sequence: counts this source's frames from 0, dropped ones included.
     source: the address the frame came from, without credentials.
+    mark: a checksum of the picture as the camera delivered it, from the camera's process; None: not taken yet.
     """
 
     pixels: NDArray[np.uint8]
     captured_at: float
     sequence: int
     source: str
+    mark: int | None = None
 
     @property
     def width(self) -> int:

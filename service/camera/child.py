@@ -156,7 +156,8 @@ class Worker:
             self._slots.free += sorted(set(message) - set(self._slots.free))
 
     def _carry(self, camera: Camera) -> None:
-        from service.camera.wire import Picture
+        from service.camera.repeats import mark_of
+        from service.camera.wire import Layout, Picture
         from service.errors import CameraSilent
         from service.frame import Deadline
 
@@ -170,18 +171,8 @@ class Worker:
             return  # nobody reads so fast: this frame is dropped, the next one finds a slot
         slot = self._slots.free.pop()
         self._slots.write(slot, raw.pixels)
-        picture = Picture(
-            slot,
-            raw.sequence,
-            raw.captured_at,
-            raw.pixels.shape,
-            raw.format,
-            raw.width,
-            raw.height,
-            raw.rotate,
-            raw.flip,
-            self._slots.room,
-        )
+        layout = Layout(raw.pixels.shape, raw.format, raw.width, raw.height, raw.rotate, raw.flip, self._slots.room)
+        picture = Picture(slot, raw.captured_at, raw.sequence, mark_of(raw.pixels), layout)
         self._line.send(picture.pack())
 
     def _say(self, message: bytes) -> None:

@@ -120,9 +120,9 @@ class IsolatedCamera:
                 process = self._process
                 if process is None or self._closing.is_set():
                     raise CameraError(f"The camera {self._shown} was closed.", "Open it again.")
-                picture = self._newest(process)
-                if picture is not None:
-                    return self._taken(process, picture)
+                newest = self._newest(process)
+                if newest is not None:
+                    return self._taken(process, *newest)
                 if not self._wait(process, deadline):
                     raise self._silent(process)
 
@@ -164,41 +164,38 @@ class IsolatedCamera:
                     f"The camera {self._shown} did not open in time.", "Check that it is connected and switched on."
                 )
 
-    def _newest(self, process: CameraProcess) -> wire.Picture | None:
-        """Drain the line; pictures that were overtaken give their slots back unseen."""
+    def _newest(self, process: CameraProcess) -> tuple[wire.Picture, bytes] | None:
+        """Drain the line: the newest picture, and the slots to give back with its own, those of overtaken ones."""
         if self._farewell:
             raise self._meant(process, self._farewell)
-        newest = None
-        for message in _messages(process, at_most=2 * wire.SLOTS):
-            if message[:1] != b"P":
-                self._farewell = message or b"-"
-                if newest is None:
-                    raise self._meant(process, message)
-                break
-            try:
-                picture = wire.Picture.unpack(message)
-            except (ValueError, IndexError):
-                raise CameraError("The camera's process sent nonsense.", "It is started again.") from None
-            if newest is not None:
-                _give_back(process, newest.slot)
-            newest = picture
-        return newest
+        pictures = _messages(process, at_most=2 * wire.SLOTS)
+        if pictures and pictures[-1][:1] != b"P":
+            self._farewell = pictures.pop() or b"-"
+            if not pictures:
+                raise self._meant(process, self._farewell)
+        if not pictures:
+            return None
+        try:
+            return wire.Picture.unpack(pictures[-1]), bytes([message[1] for message in pictures])
+        except (ValueError, IndexError):
+            raise CameraError("The camera's process sent nonsense.", "It is started again.") from None
 
-    def _taken(self, process: CameraProcess, picture: wire.Picture) -> Frame:
-        shared = self._shared(process, picture)
-        view = np.frombuffer(shared, np.uint8, picture.size, picture.slot * picture.bytes_per_slot)
+    def _taken(self, process: CameraProcess, picture: wire.Picture, slots: bytes) -> Frame:
+        layout = picture.layout
+        shared = self._shared(process, layout)
+        view = np.frombuffer(shared, np.uint8, layout.size, picture.slot * layout.bytes_per_slot)
         try:
             pixels = finished(
-                view.reshape(picture.shape), picture.format, picture.width, picture.height, picture.rotate, picture.flip
+                view.reshape(layout.shape), layout.format, layout.width, layout.height, layout.rotate, layout.flip
             )
         finally:
             del view
-            _give_back(process, picture.slot)
+            _give_back(process, slots)
         self._frame_at = time.monotonic()
-        return Frame(pixels, picture.captured_at, picture.sequence, self._shown)
+        return Frame(pixels, picture.captured_at, picture.sequence, self._shown, picture.mark)
 
-    def _shared(self, process: CameraProcess, picture: wire.Picture) -> mmap.mmap:
-        size = picture.bytes_per_slot * wire.SLOTS
+    def _shared(self, process: CameraProcess, layout: wire.Layout) -> mmap.mmap:
+        size = layout.bytes_per_slot * wire.SLOTS
         if self._map is None:
             if process.seal() < size:
                 raise CameraError("The camera's process sent nonsense.", "It is started again.")
@@ -260,7 +257,7 @@ class IsolatedCamera:
 
 
 def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
-    """The messages that stand ready, oldest first; the last one is empty when the process has hung up."""
+    """The messages that stand ready, oldest first, up to one that is no picture: empty when the process hung up."""
     found: list[bytes] = []
     while len(found) < at_most:
         try:
@@ -272,15 +269,15 @@ def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
         except OSError:
             message = b""
         found.append(message)
-        if not message:
+        if message[:1] != b"P":
             break
     return found
 
 
-def _give_back(process: CameraProcess, slot: int) -> None:
+def _give_back(process: CameraProcess, slots: bytes) -> None:
     # A process that is gone needs no slot; that it is gone is told by the next read.
     with contextlib.suppress(OSError):
-        process.line.send(bytes([slot]))
+        process.line.send(slots)
 
 
 def _hear_out(process: CameraProcess) -> None:

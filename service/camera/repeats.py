@@ -7,12 +7,20 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from service.frame import Frame
 
 MEMORY = 64  # frames looked back: finds buffers that loop with up to this many pictures
 LEAST = 10  # frames: fewer may be a coincidence of compression
 ROW_STEP = 8  # every eighth row is looked at: enough to tell pictures with sensor noise apart
 UNIFORM = 2.0  # standard deviation, 0..255: a covered lens or a dark night really looks the same each time
+
+
+def mark_of(pixels: NDArray[np.uint8]) -> int:
+    """A checksum by which pictures of one source are known again, 0 to 2**32 - 1; of as many dimensions as it likes."""
+    return zlib.crc32(pixels[::ROW_STEP].tobytes())
 
 
 class RepeatDetector:
@@ -47,7 +55,7 @@ class RepeatDetector:
         That is when for `stale_after_s` seconds of capture time, and for at least LEAST frames, every frame was
         among the last MEMORY ones, and the picture is not nearly uniform.
         """
-        mark = zlib.crc32(frame.pixels[::ROW_STEP].tobytes())
+        mark = mark_of(frame.pixels) if frame.mark is None else frame.mark
         known = mark in self._recent
         self._recent.append(mark)
         if not known or self._new_at is None or _nearly_uniform(frame):

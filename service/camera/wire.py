@@ -7,7 +7,9 @@ equal parts, which the camera's process sizes before its first picture.
 
 from __future__ import annotations
 
+import functools
 import json
+import math
 import struct
 from dataclasses import asdict, dataclass
 
@@ -19,7 +21,8 @@ MAX_MESSAGE = 32_768  # bytes; a Hello with a long import path is the largest
 MAX_PICTURE = 256 * 1024 * 1024  # bytes in a slot; guards against nonsense in a shape
 PAGE = 4096
 
-_PICTURE = struct.Struct("<cBBBdqIIIIII12s")
+_PICTURE = struct.Struct("<cBdQI")
+_LAYOUT = struct.Struct("<BBIIIIII12s")
 _FLIPS = ("none", "horizontal", "vertical", "both")
 
 
@@ -43,12 +46,9 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A filled slot. shape: of the array in it; bytes_per_slot: of the file; the rest as in `RawFrame`."""
+class Layout:
+    """How pictures lie in their slots. shape: of the array; bytes_per_slot: of the file; the rest as in `RawFrame`."""
 
-    slot: int
-    sequence: int
-    captured_at: float
     shape: tuple[int, ...]
     format: str
     width: int
@@ -59,13 +59,9 @@ class Picture:
 
     def pack(self) -> bytes:
         rows, columns, channels = (*self.shape, 0, 0, 0)[:3]
-        return _PICTURE.pack(
-            b"P",
-            self.slot,
+        return _LAYOUT.pack(
             self.rotate // 90,
             _FLIPS.index(self.flip),
-            self.captured_at,
-            self.sequence,
             rows,
             columns,
             channels,
@@ -76,37 +72,47 @@ class Picture:
         )
 
     @classmethod
-    def unpack(cls, message: bytes) -> Picture:
-        """Raises ValueError for a message that cannot be true: it is about to be used as an address in memory."""
-        if len(message) != _PICTURE.size:
-            raise ValueError("wrong length")
-        _, slot, turns, flip, captured_at, sequence, rows, columns, channels, width, height, room, name = (
-            _PICTURE.unpack(message)
-        )
+    def unpack(cls, message: bytes) -> Layout:
+        """Raises ValueError for one that cannot be true: it is about to be used as an address in memory."""
+        turns, flip, rows, columns, channels, width, height, room, name = _LAYOUT.unpack(message)
         shape = tuple(size for size in (rows, columns, channels) if size)
-        picture = cls(
-            slot,
-            sequence,
-            captured_at,
-            shape,
-            name.rstrip(b"\0").decode(),
-            width,
-            height,
-            turns * 90,
-            _FLIPS[flip & 3],
-            room,
-        )
-        if not (slot < SLOTS and turns < 4 and 0 < picture.size <= room <= MAX_PICTURE and room % PAGE == 0):
+        layout = cls(shape, name.rstrip(b"\0").decode(), width, height, turns * 90, _FLIPS[flip & 3], room)
+        if not (turns < 4 and 0 < layout.size <= room <= MAX_PICTURE and room % PAGE == 0):
             raise ValueError("impossible picture")
-        return picture
+        return layout
 
     @property
     def size(self) -> int:
         """Bytes of the array."""
-        size = 1 if self.shape else 0
-        for side in self.shape:
-            size *= side
-        return size
+        return math.prod(self.shape) if self.shape else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A filled slot. captured_at, sequence, mark: as in `Frame`."""
+
+    slot: int
+    captured_at: float
+    sequence: int
+    mark: int
+    layout: Layout
+
+    def pack(self) -> bytes:
+        return _PICTURE.pack(b"P", self.slot, self.captured_at, self.sequence, self.mark) + self.layout.pack()
+
+    @classmethod
+    def unpack(cls, message: bytes) -> Picture:
+        """Raises ValueError for a message that cannot be true."""
+        if len(message) != _PICTURE.size + _LAYOUT.size:
+            raise ValueError("wrong length")
+        _, slot, captured_at, sequence, mark = _PICTURE.unpack_from(message)
+        if slot >= SLOTS:
+            raise ValueError("impossible slot")
+        return cls(slot, captured_at, sequence, mark, _layout(message[_PICTURE.size :]))
+
+
+# A source keeps its layout, all but those whose pictures differ in size.
+_layout = functools.lru_cache(maxsize=1)(Layout.unpack)
 
 
 def pack_ready(info: CameraInfo) -> bytes:

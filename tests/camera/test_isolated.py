@@ -21,13 +21,15 @@ import pytest
 from service.camera import create, wire
 from service.camera.isolated import IsolatedCamera, _messages
 from service.camera.protocol import CameraOptions, EndOfSource
+from service.camera.repeats import mark_of
 from service.errors import CameraBusy, CameraDenied, CameraError, CameraSilent, CameraUnsupported
 from service.frame import Deadline
 from tests.camera.cards import colour_of, white_corner
 from tests.requires import requires
 
 OPTIONS = CameraOptions(width=160, height=120, fps=100)
-PICTURE = wire.Picture(0, 1, 1.0, (120, 160, 3), "BGR", 160, 120, 0, "none", 61440)
+LAYOUT = wire.Layout((120, 160, 3), "BGR", 160, 120, 0, "none", 61440)
+PICTURE = wire.Picture(0, 1.0, 1, 0, LAYOUT)
 Opener = Callable[..., IsolatedCamera]
 
 
@@ -87,6 +89,13 @@ def test_frames_arrive_whole_in_order_and_with_their_own_time(opened: Opener) ->
     assert frame.source == "scripted:tests.camera.scripts:counting"
     assert frame.pixels.flags.c_contiguous
     assert frame.pixels.flags.owndata
+
+
+def test_frames_bring_the_mark_that_tells_repeats(opened: Opener) -> None:
+    camera = opened("counting")
+    frames = [camera.read(Deadline.after(5)) for _ in range(3)]
+    assert [frame.mark for frame in frames] == [mark_of(frame.pixels) for frame in frames]
+    assert len({frame.mark for frame in frames}) == 3
 
 
 def test_a_frame_is_not_changed_by_later_ones(opened: Opener) -> None:
@@ -270,8 +279,10 @@ class Liar:
     [
         b"P" + bytes(10),
         dataclasses.replace(PICTURE, slot=9).pack(),
-        dataclasses.replace(PICTURE, bytes_per_slot=1 << 27).pack(),
-        dataclasses.replace(PICTURE, shape=(40_000, 300), bytes_per_slot=12_001_280).pack(),
+        dataclasses.replace(PICTURE, layout=dataclasses.replace(LAYOUT, bytes_per_slot=1 << 27)).pack(),
+        dataclasses.replace(
+            PICTURE, layout=dataclasses.replace(LAYOUT, shape=(40_000, 300), bytes_per_slot=12_001_280)
+        ).pack(),
     ],
 )
 def test_nonsense_from_the_process_is_an_error_and_no_crash(opened: Opener, lie: bytes) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -85,3 +87,9 @@ def test_a_source_reopened_for_repeats_is_believed_at_its_second_new_picture() -
         assert detector.doubted
     detector.see(at(noise(2), 2.0))
     assert not detector.doubted
+
+
+def test_the_mark_that_the_cameras_process_took_is_believed() -> None:
+    frames = [Frame(noise(number).pixels, 0.0, number, "test", mark=7) for number in range(60)]
+    detector = RepeatDetector(STALE_S)
+    assert any(detector.see(dataclasses.replace(frame, captured_at=frame.sequence / 15)) for frame in frames)

@@ -11,19 +11,19 @@ from service import errors
 from service.camera import wire
 from service.camera.protocol import CameraInfo, CameraOptions
 
-PICTURE = wire.Picture(2, 123456789, 1234.5678, (480, 640, 3), "BGR", 640, 480, 270, "vertical", 921600)
+LAYOUT = wire.Layout((480, 640, 3), "BGR", 640, 480, 270, "vertical", 921600)
+PICTURE = wire.Picture(2, 1234.5678, 123456789, 2**32 - 1, LAYOUT)
 
 
 @pytest.mark.parametrize("shape", [(480, 640, 3), (720, 640), (5000,)])
 def test_pictures_survive(shape: tuple[int, ...]) -> None:
-    picture = dataclasses.replace(PICTURE, shape=shape)
+    picture = dataclasses.replace(PICTURE, layout=dataclasses.replace(LAYOUT, shape=shape))
     assert wire.Picture.unpack(picture.pack()) == picture
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"slot": wire.SLOTS},
         {"shape": (481, 640, 3)},
         {"shape": ()},
         {"bytes_per_slot": 921601},
@@ -32,8 +32,14 @@ def test_pictures_survive(shape: tuple[int, ...]) -> None:
     ],
 )
 def test_pictures_that_cannot_be_are_refused(change: dict[str, object]) -> None:
+    layout = dataclasses.replace(LAYOUT, **change)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="impossible"):
-        wire.Picture.unpack(dataclasses.replace(PICTURE, **change).pack())  # type: ignore[arg-type]
+        wire.Picture.unpack(dataclasses.replace(PICTURE, layout=layout).pack())
+
+
+def test_slots_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ValueError, match="impossible"):
+        wire.Picture.unpack(dataclasses.replace(PICTURE, slot=wire.SLOTS).pack())
 
 
 def test_ten_thousand_random_messages_are_refused_or_harmless() -> None:
@@ -43,7 +49,7 @@ def test_ten_thousand_random_messages_are_refused_or_harmless() -> None:
         except ValueError:  # UnicodeDecodeError is one
             continue
         assert picture.slot < wire.SLOTS
-        assert picture.size <= picture.bytes_per_slot <= wire.MAX_PICTURE
+        assert picture.layout.size <= picture.layout.bytes_per_slot <= wire.MAX_PICTURE
 
 
 def test_hello_survives_with_every_option() -> None:
