@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from service.camera.discover import FoundCamera, discover
 from service.camera.protocol import Camera, CameraInfo, CameraOptions
 from service.errors import CameraAbsent, CameraError
@@ -14,11 +16,15 @@ class AutoCamera:
     def __init__(self, options: CameraOptions, *, isolated: bool) -> None:
         self._options, self._isolated = options, isolated
         self._camera: Camera | None = None
+        self._info: CameraInfo | None = None
+        self._closing = threading.Event()
         self.address = "auto"
 
     @property
     def info(self) -> CameraInfo:
-        return self._open_camera().info
+        if self._info is None:
+            raise CameraError("No camera is open.", "Open it first.")
+        return self._info
 
     @property
     def log(self) -> tuple[str, ...]:
@@ -28,12 +34,16 @@ class AutoCamera:
     def open(self, deadline: Deadline) -> None:
         """Open the first camera that works. CameraAbsent says what was looked for; one camera's own error is kept."""
         self.close()
+        self._closing.clear()
         found = discover(self._options.python, deadline)
         failures: list[CameraError] = []
         for candidate in found.cameras:
             try:
-                self._camera = self._opened(candidate, deadline)
+                self._try(candidate, deadline)
             except CameraError as error:
+                self._let_go()
+                if self._closing.is_set():
+                    raise
                 failures.append(error)
                 continue
             self.address = candidate.address
@@ -57,6 +67,11 @@ class AutoCamera:
             wake()
 
     def close(self) -> None:
+        """Also while it is being opened: then no other camera is tried."""
+        self._closing.set()
+        self._let_go()
+
+    def _let_go(self) -> None:
         camera, self._camera = self._camera, None
         if camera is not None:
             camera.close()
@@ -67,13 +82,16 @@ class AutoCamera:
             raise CameraError("No camera is open.", "Open it first.")
         return camera
 
-    def _opened(self, candidate: FoundCamera, deadline: Deadline) -> Camera:
+    def _try(self, candidate: FoundCamera, deadline: Deadline) -> None:
+        """Open the candidate. It is ours before it is open, so that `close` reaches one that hangs."""
         from service.camera import create
 
-        camera = create(candidate.address, self._options, isolated=self._isolated)
-        try:
-            camera.open(deadline)
-        except CameraError:
-            camera.close()
-            raise
-        return camera
+        self._camera = camera = create(candidate.address, self._options, isolated=self._isolated)
+        self._stop_if_closed()
+        camera.open(deadline)
+        self._info = camera.info
+        self._stop_if_closed()
+
+    def _stop_if_closed(self) -> None:
+        if self._closing.is_set():
+            raise CameraError("The camera was closed while it opened.", "Open it again.")

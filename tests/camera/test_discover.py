@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -189,3 +190,21 @@ def test_auto_tells_the_cameras_own_errors_when_none_opens(monkeypatch: pytest.M
     two_cameras(monkeypatch, "scripted:tests.camera.scripts:nothing")
     with pytest.raises(CameraBusy, match=r"Another program holds it.*cannot be loaded"):
         create("auto", CameraOptions(), isolated=False).open(Deadline.after(5))
+
+
+@pytest.mark.parametrize("first", ["hang_at_once", "busy_at_once"])
+def test_auto_is_closed_at_once_while_a_camera_hangs_in_being_opened(
+    monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """Whoever presses Pause, or stops the service, does not wait for the deadline; and no further camera is tried."""
+    hanging = FoundCamera("usb", "scripted:tests.camera.scripts:hang_at_once", "hanging")
+    cameras = (FoundCamera("usb", f"scripted:tests.camera.scripts:{first}", "one"), hanging, hanging)
+    monkeypatch.setattr(auto, "discover", lambda *_: Discovery(cameras, (), ()))
+    camera = create("auto", CameraOptions(), isolated=True)
+    closing = threading.Timer(2.0, camera.close)
+    closing.start()
+    started = time.monotonic()
+    with pytest.raises(CameraError, match="closed while it opened"):
+        camera.open(Deadline.after(20))
+    assert time.monotonic() - started < 8
+    closing.join()
