@@ -83,10 +83,15 @@ def problem(error: LookoutError) -> dict[str, Any]:
         "type": f"urn:lookout:problem:{error.code}",
         "title": error.title,
         "status": error.status,
-        "detail": error.detail,
+        "detail": _writable(error.detail),
         "code": error.code,
-        "remedy": error.remedy,
+        "remedy": _writable(error.remedy),
     }
+
+
+def _writable(text: str) -> str:
+    """What a request said may stand in the sentence, and JSON can say half a character (a lone surrogate)."""
+    return text.encode("utf-8", "replace").decode()
 
 
 # Who asks for a picture every second while there is none must not fill the log; a full disk is worth a line.

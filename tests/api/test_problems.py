@@ -55,6 +55,12 @@ def test_a_wrong_method_is_a_problem_that_names_the_right_one(client: httpx.Clie
     assert client.delete("api/settings").headers["allow"] == "GET, PATCH"
 
 
+def test_half_a_character_in_a_request_is_answered_in_words(client: httpx.Client) -> None:
+    headers = {"Content-Type": "application/json"}
+    response = client.patch("api/settings", content=b'{"\\ud800": 1}', headers=headers)
+    assert (response.status_code, response.json()["code"]) == (422, "setting_invalid")
+
+
 def test_a_mistake_of_ours_tells_nothing_of_our_insides(start: StartService, caplog: pytest.LogCaptureFixture) -> None:
     service = start()
 
