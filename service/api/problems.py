@@ -201,7 +201,8 @@ _EXAMPLES = {
     "not_authorised": "No valid token came with the request.",
     "forbidden": "The request comes from a page that is not allowed to make it.",
     "state_folder_unusable": "The disk that holds /var/lib/lookout is full: answers go on, but changes are not kept.",
-    "disk_budget_spent": "Lookout has written 200 MiB to disk today; state.max_bytes_per_day allows 200 MiB.",
+    "disk_budget_spent": "Lookout has written 200 MiB to disk today; with 312 bytes more it would be over "
+    "state.max_bytes_per_day (200 MiB).",
     "request_invalid": 'The parameter "width" is not valid: input should be at least 16.',
 }
 

@@ -69,14 +69,14 @@ class Budget:
     def _refusal(self, size: int, growth: int, reserved: bool) -> DiskBudgetSpent | None:
         if size and self._count.bytes + size > _share(self._limits.per_day, reserved):
             return DiskBudgetSpent(
-                f"Lookout has written {_megabytes(self._count.bytes)} to disk today; state.max_bytes_per_day allows "
-                f"{_megabytes(self._limits.per_day)}.",
+                f"Lookout has written {_words(self._count.bytes)} to disk today; with {_words(size)} more it would be "
+                f"over state.max_bytes_per_day ({_words(self._limits.per_day)}).",
                 "It writes again after midnight UTC. If it must be today, raise state.max_bytes_per_day and restart.",
             )
         if growth > 0 and self._would_overflow(growth, reserved):
             return DiskBudgetSpent(
-                f"Lookout keeps {_megabytes(self._kept or 0)} on disk; state.max_bytes allows "
-                f"{_megabytes(self._limits.total)}.",
+                f"Lookout keeps {_words(self._kept or 0)} on disk; with {_words(growth)} more it would be over "
+                f"state.max_bytes ({_words(self._limits.total)}).",
                 "Raise state.max_bytes and restart, or delete the cache folder, which is always safe.",
             )
         return None
@@ -156,5 +156,8 @@ def _bytes_below(folders: Iterable[Path]) -> int:
     return sum(sizes.values())
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 2**20:.0f} MiB" if size >= 10 * 2**20 else f"{size / 2**20:.2g} MiB"
+def _words(size: int) -> str:
+    """3 bytes, 47 KiB, 200 MiB."""
+    if size < 2**10:
+        return f"{size} byte{'' if size == 1 else 's'}"
+    return f"{size / 2**10:.0f} KiB" if size < 2**20 else f"{size / 2**20:.0f} MiB"

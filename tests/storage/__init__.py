@@ -1,0 +1,1 @@
+"""The one writer: its budget, its deadlines, and power cuts at every write."""
