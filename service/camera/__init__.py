@@ -23,7 +23,7 @@ def create(address: str, options: CameraOptions, *, isolated: bool) -> Camera:
     if parsed.kind == "auto":
         from service.camera.auto import AutoCamera
 
-        return AutoCamera(options, isolated=isolated)
+        return AutoCamera(options, lambda found: create(found, options, isolated=isolated))
     if isolated and parsed.live:
         from service.camera.isolated import IsolatedCamera
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from service.camera.discover import FoundCamera, discover
 from service.camera.protocol import Camera, CameraInfo, CameraOptions
@@ -13,8 +14,9 @@ from service.frame import Deadline, Frame
 class AutoCamera:
     """Looks for cameras each time it is opened, and stands for the one it found. `address` names that one."""
 
-    def __init__(self, options: CameraOptions, *, isolated: bool) -> None:
-        self._options, self._isolated = options, isolated
+    def __init__(self, options: CameraOptions, make: Callable[[str], Camera]) -> None:
+        """make: the camera behind an address, not yet open."""
+        self._options, self._make = options, make
         self._camera: Camera | None = None
         self._info: CameraInfo | None = None
         self._closing = threading.Event()
@@ -84,9 +86,7 @@ class AutoCamera:
 
     def _try(self, candidate: FoundCamera, deadline: Deadline) -> None:
         """Open the candidate. It is ours before it is open, so that `close` reaches one that hangs."""
-        from service.camera import create
-
-        self._camera = camera = create(candidate.address, self._options, isolated=self._isolated)
+        self._camera = camera = self._make(candidate.address)
         self._stop_if_closed()
         camera.open(deadline)
         self._info = camera.info

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from torch import Tensor, nn
 
 
-class Classifier(nn.Module):
+class Classifier(nn.Module, ABC):
     """Picture -> feature map -> one vector (the embedding) -> one linear layer -> logits.
 
     ``pooled`` says that the embedding is the feature map's mean over positions. Then the last layer can be applied to
@@ -16,13 +18,13 @@ class Classifier(nn.Module):
     pooled: bool = False
     head_name: str = "fc"
 
+    @abstractmethod
     def features(self, x: Tensor) -> Tensor:
         """Normalised pictures [n, c, h, w] -> feature map [n, f, h', w']."""
-        raise NotImplementedError
 
+    @abstractmethod
     def embed(self, feature_map: Tensor) -> Tensor:
         """Feature map -> embedding [n, e]."""
-        raise NotImplementedError
 
     @property
     def head(self) -> nn.Linear:
