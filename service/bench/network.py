@@ -16,7 +16,7 @@ from service.bench.measure import Row, in_turns, milliseconds
 from service.bench.peers import GOALS, Run, peers, plain_graph
 from service.pipeline.card import Card
 from service.pipeline.classifier import Classifier
-from service.pipeline.layers import layer_table
+from service.pipeline.layers_onnx import layer_table
 from service.pipeline.session import session_options
 
 _PEAK = """

@@ -13,9 +13,9 @@ from typing import Any
 import typer
 
 from service.errors import ModelRejected
-from service.pipeline.card import CARD_FILE, Card, load_card
+from service.pipeline.card import CARD_FILE, Card, load_card, sha256_of
 from service.pipeline.classifier import Classifier
-from service.pipeline.layers import sha256_of, write_layers
+from service.pipeline.layers_onnx import write_layers
 
 # ImageNet's, for pixels on 0..255: what most networks one finds were trained with.
 IMAGENET_MEAN, IMAGENET_STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]

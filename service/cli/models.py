@@ -61,7 +61,7 @@ def inspect(
     The size of each output is floor((n + 2p − f) / s) + 1 for a picture of n, padding p, kernel f and stride s.
     """
     from service.cli.layer_view import show
-    from service.pipeline.layers import layer_table
+    from service.pipeline.layers_onnx import layer_table
 
     path = Path(model)
     if path.suffix != ".onnx" and not path.is_file():

@@ -1,22 +1,17 @@
 """The layer table: what each layer of a convolutional network does to the picture's size, and what it costs.
 
-The arithmetic is here, plain and without dependencies; `layers_onnx.py` reads the graph (and alone imports onnx).
+The arithmetic is here, plain and without dependencies; `layers_onnx.py` makes the table of a graph (and imports onnx).
 The table is computed once, when a model's card is written, and kept beside it as `layers.json`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from service.errors import ModelRejected
-from service.pipeline.filters import write_filters
 
 SCHEMA = "lookout-layers-1"
 LAYERS_FILE = "layers.json"
@@ -210,41 +205,6 @@ class LayerTable:
         return plain
 
 
-def layer_table(graph: Path | str, shape: Sequence[int] | None = None, output: str | None = None) -> LayerTable:
-    """The layer table of an ONNX file.
-
-    shape: the input's shape where the graph leaves it open; an open first number (of pictures) counts as 1.
-    output: the output whose layers make the totals; by default `logits`, else `probabilities`, else the first.
-    Raises ModelRejected when the file is no ONNX graph or leaves its size open.
-    """
-    from service.pipeline.layers_onnx import read_layers_of_graph
-
-    return read_layers_of_graph(Path(graph), tuple(shape) if shape is not None else None, output)
-
-
-def write_layers(folder: Path) -> LayerTable:
-    """Compute the table for the model in this folder and keep it there as `layers.json`, bound to its graph's hash.
-
-    The first layer's filters are drawn beside it. The graph is the card's fp32 file, else its first.
-    Raises ModelRejected.
-    """
-    try:
-        files = json.loads((folder / "card.json").read_text("utf-8"))["files"]
-        name = files["fp32" if "fp32" in files else next(iter(files))]["file"]
-    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
-        raise ModelRejected(
-            f"{folder / 'card.json'} names no graph to make the layer table from ({error!r}).",
-            "Write the card first: lookout models add FILE.onnx --labels FILE.",
-        ) from error
-    table = layer_table(folder / str(name))
-    text = json.dumps(table.to_json(), indent=1, ensure_ascii=False) + "\n"
-    target, fresh = folder / LAYERS_FILE, folder / f".{LAYERS_FILE}.{os.getpid()}"
-    fresh.write_text(text, "utf-8")
-    fresh.replace(target)
-    write_filters(folder / str(name))
-    return table
-
-
 def read_table(folder: Path, graphs: Collection[str]) -> dict[str, Any] | None:
     """The table kept in a model's folder; None where there is none that was made from one of these graphs (SHA-256)."""
     path = folder / LAYERS_FILE
@@ -254,9 +214,3 @@ def read_table(folder: Path, graphs: Collection[str]) -> dict[str, Any] | None:
         return None
     graph = table.get("graph") if isinstance(table, dict) else None
     return table if isinstance(graph, dict) and graph.get("sha256") in graphs else None
-
-
-def sha256_of(path: Path) -> str:
-    """The file's SHA-256 in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,14 +7,26 @@ DequantizeLinear pairs between layers are looked through.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from service.errors import ModelRejected
-from service.pipeline.layers import Layer, LayerTable, ReceptiveField, Sides, Window, same_padding, sha256_of
+from service.pipeline.card import CARD_FILE, sha256_of
+from service.pipeline.filters import write_filters
+from service.pipeline.layers import (
+    LAYERS_FILE,
+    Layer,
+    LayerTable,
+    ReceptiveField,
+    Sides,
+    Window,
+    same_padding,
+)
 from service.pipeline.onnx_graph import Graph, attribute, load_graph
 
 # Operators with weights: where the weights and the bias stand among the inputs.
@@ -31,9 +43,15 @@ FLATTENING = {"Flatten", "Reshape", "Squeeze"}
 UNTRACKED = {"ConvTranspose", "Resize", "Upsample", "GridSample"}
 
 
-def read_layers_of_graph(path: Path, shape: Sides | None, output: str | None) -> LayerTable:
-    """See `layers.layer_table`."""
-    reader = _Reader(Graph.of(load_graph(path), path, shape), path, output)
+def layer_table(graph: Path | str, shape: Sequence[int] | None = None, output: str | None = None) -> LayerTable:
+    """The layer table of an ONNX file.
+
+    shape: the input's shape where the graph leaves it open; an open first number (of pictures) counts as 1.
+    output: the output whose layers make the totals; by default `logits`, else `probabilities`, else the first.
+    Raises ModelRejected when the file is no ONNX graph or leaves its size open.
+    """
+    path, given = Path(graph), tuple(shape) if shape is not None else None
+    reader = _Reader(Graph.of(load_graph(path), path, given), path, output)
     rows = tuple(reader.rows())
     return LayerTable(
         file=path.name,
@@ -45,6 +63,29 @@ def read_layers_of_graph(path: Path, shape: Sides | None, output: str | None) ->
         parameters=sum(reader.counted.values()),
         multiply_adds=sum(row.multiply_adds for row in rows if row.main),
     )
+
+
+def write_layers(folder: Path) -> LayerTable:
+    """Compute the table for the model in this folder and keep it there as `layers.json`, bound to its graph's hash.
+
+    The first layer's filters are drawn beside it. The graph is the card's fp32 file, else its first.
+    Raises ModelRejected.
+    """
+    try:
+        files = json.loads((folder / CARD_FILE).read_text("utf-8"))["files"]
+        name = files["fp32" if "fp32" in files else next(iter(files))]["file"]
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+        raise ModelRejected(
+            f"{folder / CARD_FILE} names no graph to make the layer table from ({error!r}).",
+            "Write the card first: lookout models add FILE.onnx --labels FILE.",
+        ) from error
+    table = layer_table(folder / str(name))
+    text = json.dumps(table.to_json(), indent=1, ensure_ascii=False) + "\n"
+    target, fresh = folder / LAYERS_FILE, folder / f".{LAYERS_FILE}.{os.getpid()}"
+    fresh.write_text(text, "utf-8")
+    fresh.replace(target)
+    write_filters(folder / str(name))
+    return table
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,7 @@ def test_a_wide_network_fits_80_columns(tmp_path: Path, monkeypatch: pytest.Monk
     from rich.console import Console
 
     from service.cli import layer_view
-    from service.pipeline.layers import layer_table
+    from service.pipeline.layers_onnx import layer_table
 
     out = Console(width=80, highlight=False, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     monkeypatch.setattr(layer_view, "console", lambda: out)

@@ -15,7 +15,7 @@ from service.frame import WHOLE
 from service.pipeline.card import load_card
 from service.pipeline.classifier import Classifier
 from service.pipeline.feature_maps import MapNetwork, map_layers, shades, strongest
-from service.pipeline.layers import layer_table, write_layers
+from service.pipeline.layers_onnx import layer_table, write_layers
 from service.pipeline.mosaic import mosaic
 from service.pipeline.preprocess import new_tensor, preprocess
 from service.pipeline.telling import more_outputs, open_telling_session

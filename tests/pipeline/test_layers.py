@@ -12,15 +12,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from service.errors import ModelRejected
-from service.pipeline.layers import (
-    LayerTable,
-    Window,
-    layer_table,
-    same_padding,
-    sha256_of,
-    window_positions,
-    write_layers,
-)
+from service.pipeline.card import sha256_of
+from service.pipeline.layers import LayerTable, Window, same_padding, window_positions
+from service.pipeline.layers_onnx import layer_table, write_layers
 from tests.cli.graphs import Net, alexnet, lenet5, resnet, tiny
 
 

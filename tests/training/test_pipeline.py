@@ -20,7 +20,7 @@ from models.training.data import Pictures
 from models.training.suspects import suspects
 from service.pipeline.card import load_card
 from service.pipeline.classifier import Classifier
-from service.pipeline.layers import layer_table
+from service.pipeline.layers_onnx import layer_table
 from tests.training.pictures import scene
 
 SIZES = {"resnet18": 64, "resnet50": 32, "alexnet": 64, "lenet5": 32}
