@@ -19,7 +19,7 @@ from service.frame import Rect
 from service.overrides import keep_overrides, patch_settings
 from service.region import carried
 from service.settings import CameraSettings, Settings
-from service.settings_sources import LoadedSettings
+from service.settings_layers import LoadedSettings
 from service.storage import Storage
 
 log = logging.getLogger(__name__)

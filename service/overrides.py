@@ -15,7 +15,7 @@ from typing import Any
 
 from service.errors import SettingFixed, SettingInvalid
 from service.settings_keys import all_keys
-from service.settings_sources import Layer, LoadedSettings, flat, unknown_key
+from service.settings_layers import Layer, LoadedSettings, flat, unknown_key
 from service.storage import Storage
 
 log = logging.getLogger(__name__)

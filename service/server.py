@@ -24,7 +24,8 @@ from service.errors import AddressInUse, LookoutError, SettingInvalid, StateFold
 from service.hub import Hub
 from service.loading import Learnt
 from service.settings import ServerSettings, Settings, StateSettings
-from service.settings_sources import LoadedSettings, prepare_state_folder
+from service.settings_layers import LoadedSettings
+from service.settings_sources import prepare_state_folder
 from service.storage import Limits, Storage
 from service.tokens import TokenStore
 from service.upkeep import Upkeep

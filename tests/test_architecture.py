@@ -49,6 +49,13 @@ def test_nothing_but_the_training_side_and_the_model_verbs_parses_graphs(graph: 
         assert "onnx" not in graph.find_modules_directly_imported_by(module), module
 
 
+def test_no_module_leads_back_to_itself(graph: grimp.ImportGraph) -> None:
+    for module in _modules(graph, "service"):
+        for imported in graph.find_modules_directly_imported_by(module):
+            chain = graph.find_shortest_chain(importer=imported, imported=module)
+            assert chain is None, " -> ".join((module, *(chain or ())))
+
+
 def test_importing_the_package_imports_nothing_heavy() -> None:
     import subprocess
 

@@ -9,7 +9,8 @@ import pytest
 
 from service.errors import SettingFixed, SettingInvalid, StateFolderUnusable
 from service.overrides import OVERRIDES_FILE, keep_overrides, patch_settings
-from service.settings_sources import LoadedSettings, load
+from service.settings_layers import LoadedSettings
+from service.settings_sources import load
 from service.storage import Storage
 from service.storage.budget import COUNT_FILE
 

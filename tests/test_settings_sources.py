@@ -11,8 +11,8 @@ from service.cli.config import markdown_text, template_text
 from service.errors import SettingInvalid, StateFolderUnusable
 from service.settings import Settings
 from service.settings_keys import all_keys, key_meant
+from service.settings_layers import LoadedSettings
 from service.settings_sources import (
-    LoadedSettings,
     choose_cache_folder,
     choose_state_folder,
     default_config,

@@ -24,7 +24,7 @@ from service.errors import (
     UnknownModel,
 )
 from service.settings_keys import all_keys
-from service.settings_sources import LoadedSettings
+from service.settings_layers import LoadedSettings
 
 router = APIRouter(tags=["settings"])
 

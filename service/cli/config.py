@@ -11,7 +11,8 @@ import typer
 from service.cli.settings_flags import CONFIG_HELP
 from service.cli.words import console, say, table
 from service.settings_keys import Key, all_keys
-from service.settings_sources import LoadedSettings, load
+from service.settings_layers import LoadedSettings
+from service.settings_sources import load
 
 
 def config(

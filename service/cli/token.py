@@ -15,7 +15,8 @@ from service.cli.settings_flags import CONFIG_HELP
 from service.cli.words import console, say, table
 from service.errors import LookoutError, StateFolderUnusable
 from service.settings import Settings
-from service.settings_sources import LoadedSettings, load
+from service.settings_layers import LoadedSettings
+from service.settings_sources import load
 
 if TYPE_CHECKING:
     from service.storage import Storage

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from service.settings import Settings
-from service.settings_sources import LoadedSettings
+from service.settings_layers import LoadedSettings
 
 Status = Literal["ok", "warn", "fail", "skipped"]
 

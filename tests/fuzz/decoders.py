@@ -20,7 +20,8 @@ from service.errors import LookoutError
 from service.overrides import keep_overrides, patch_settings
 from service.pipeline.card import CARD_FILE, load_card
 from service.pipeline.pictures import read_picture
-from service.settings_sources import LoadedSettings, load
+from service.settings_layers import LoadedSettings
+from service.settings_sources import load
 from service.storage import Storage
 from tests.fuzz import inputs
 

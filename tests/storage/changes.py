@@ -13,7 +13,8 @@ from service.overrides import OVERRIDES_FILE, keep_overrides, patch_settings
 from service.pipeline.card import Card, load_card
 from service.pipeline.session import GraphCache
 from service.resources import models_folder
-from service.settings_sources import LoadedSettings, load, prepare_state_folder
+from service.settings_layers import LoadedSettings
+from service.settings_sources import load, prepare_state_folder
 from service.storage import Storage
 from service.tokens import TOKENS_FILE, TokenStore
 from service.tuning import Candidate, Choices

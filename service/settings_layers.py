@@ -1,0 +1,166 @@
+"""The settings as layers, one a source, merged in order; and the sentence for what does not fit, with its place."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from service.errors import SettingInvalid
+from service.settings import Settings
+from service.settings_keys import Key, all_keys, key_meant
+
+Kind = Literal["flag", "environment", "override", "file", "default"]
+PRECEDENCE: tuple[Kind, ...] = ("flag", "environment", "override", "file")
+PREFIX = "LOOKOUT_"
+_FIXED_SECTIONS = {
+    "server": "it decides how the service is reached",
+    "upload": "it protects the machine",
+    "state": "it says where things are kept",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who set a value. where: the flag, the variable, or the file with its line."""
+
+    kind: Kind
+    where: str = ""
+
+    def __str__(self) -> str:
+        return self.where or self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one source says: values by dotted key, and where each stands."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    where: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """The settings in force, and where each came from.
+
+    config: the TOML file that was read. state_folder, cache_folder: chosen, not yet made.
+    """
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+    layers: Mapping[Kind, Layer]
+    config: Path | None
+    state_folder: Path
+    cache_folder: Path
+
+    def changeable(self, key: str) -> tuple[bool, str]:
+        """Whether a running service lets this setting be changed, and the reason if not."""
+        origin, section = self.origins[key], key.partition(".")[0]
+        if section in _FIXED_SECTIONS:
+            return False, f"{key} is read at start alone: {_FIXED_SECTIONS[section]}."
+        if origin.kind in ("flag", "environment"):
+            return False, f"{key} is set by {origin.where}, which goes before anything set here."
+        return True, ""
+
+    def with_layer(self, kind: Kind, layer: Layer) -> LoadedSettings:
+        """The same with one source replaced, checked whole. Raises SettingInvalid."""
+        layers = {**self.layers, kind: layer}
+        settings, origins = merged(layers)
+        return replace(self, settings=settings, origins=origins, layers=layers)
+
+
+def flat(tree: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """A nested table as dotted keys; deeper tables stay values."""
+    pairs: list[tuple[str, Any]] = []
+    for section, content in tree.items():
+        if section in Settings.model_fields and isinstance(content, Mapping):
+            pairs.extend((f"{section}.{name}", value) for name, value in content.items())
+        else:
+            pairs.append((section, content))
+    return pairs
+
+
+def unknown_key(name: str, place: str, *, environment: bool = False) -> SettingInvalid:
+    """The error for a name that is no setting, with the one that is meant."""
+    meant = key_meant(name)
+    said = f"{place} is not a setting" if place.startswith(("--", PREFIX)) else f'{place}: "{name}" is not a setting'
+    if name in Settings.model_fields:
+        return SettingInvalid(f'{place}: "{name}" is a section, not a setting.', f"Write [{name}] above its settings.")
+    section = difflib.get_close_matches(name, Settings.model_fields, 1, 0.7)
+    if section and not environment:
+        return SettingInvalid(f"{said}.", f"Did you mean the section [{section[0]}]?")
+    if not meant:
+        return SettingInvalid(f"{said}.", "`lookout config --template` lists all of them.")
+    spelt = all_keys()[meant].environment if environment else f"--{meant}" if place.startswith("--") else meant
+    return SettingInvalid(f"{said}.", f"Did you mean {spelt}?")
+
+
+def merged(layers: Mapping[Kind, Layer]) -> tuple[Settings, dict[str, Origin]]:
+    tree: dict[str, dict[str, Any]] = {section: {} for section in Settings.model_fields}
+    origins: dict[str, Origin] = {}
+    for name, key in all_keys().items():
+        origins[name] = Origin("default")
+        for kind in PRECEDENCE:
+            layer = layers.get(kind, Layer())
+            if name in layer.values:
+                tree[key.section][name.partition(".")[2]] = layer.values[name]
+                origins[name] = Origin(kind, layer.where.get(name, kind))
+                break
+    try:
+        # As JSON and strictly: "8642" is no number and 1 is not true, but paths may be written as text.
+        return Settings.model_validate_json(json.dumps(tree, default=str), strict=True), origins
+    except ValidationError as error:
+        raise _invalid(error, origins, layers) from error
+
+
+def _invalid(error: ValidationError, origins: Mapping[str, Origin], layers: Mapping[Kind, Layer]) -> SettingInvalid:
+    first = error.errors(include_url=False)[0]
+    location = [str(part) for part in first["loc"]]
+    name, message = ".".join(location[:2]), str(first["msg"]).removeprefix("Value error, ")
+    key = all_keys().get(name)
+    if key is None:
+        return _contradiction(message, origins)
+    origin, said, allowed = origins[name], name, key.allowed
+    place = origin.where
+    if key.is_table and len(location) > 2:
+        said, allowed = f"{name}.{location[2]}", _entry_allowed(key)
+        place = layers[origin.kind].where.get(said, origin.where) if origin.kind in layers else origin.where
+    if first["type"] == "value_error":
+        reason = f": {message}"
+    elif first["type"] == "extra_forbidden":
+        reason = f" does not exist; {name} takes {allowed}"
+    else:
+        reason = f" is {_shown(first['input'])}, but must be {allowed}"
+    # A flag or variable names the setting by itself; a file needs the setting's name beside the line.
+    subject = place if origin.kind in ("flag", "environment") else f"{place}: {said}" if place else said
+    default = "" if key.is_table or key.value is None else f"The default is {_shown(key.value)}."
+    return SettingInvalid(f"{subject}{reason}.", f"{key.help} {default}".strip())
+
+
+def _entry_allowed(key: Key) -> str:
+    if key.name in ("answer.enter", "answer.leave"):
+        return "a number between 0 and 1"
+    return key.allowed if key.name == "answer.region" else "true, false, a number, a text or a list of numbers"
+
+
+def _contradiction(message: str, origins: Mapping[str, Origin]) -> SettingInvalid:
+    """Two settings that are each right but do not fit together: name the places of those that were set."""
+    involved = [name for name in origins if re.search(rf"\b{re.escape(name.partition('.')[2])}\b", message)]
+    places = [str(origins[name]) for name in involved if origins[name].kind != "default"]
+    prefix = f"{' and '.join(dict.fromkeys(places))}: " if places else ""
+    return SettingInvalid(f"{prefix}{message}.", "")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else text[:77] + "…"
