@@ -63,7 +63,7 @@ class TokenStore:
         self._token_file = token_file
         self._storage = storage or Storage(folder)
         self._seen: tuple[object, object] | None = None
-        self._kept: tuple[Token, ...] = ()
+        self._kept: tuple[Token, ...] | None = None
         self._tokens: tuple[Token, ...] = ()
         self._problem: StateFolderUnusable | None = None
         self._key: bytes | None = None
@@ -107,8 +107,8 @@ class TokenStore:
             stamps = (_stamp(self._path), _stamp(self._token_file))
             if stamps != self._seen or self._problem is not None:
                 try:
-                    self._kept = self._read_kept()
-                    self._tokens = self._kept + self._read_token_file()
+                    self._kept = kept = self._read_kept()
+                    self._tokens = kept + self._read_token_file()
                     self._problem = None
                 except StateFolderUnusable as error:
                     self._problem = error
@@ -119,20 +119,26 @@ class TokenStore:
             self.looks += 1
 
     def _read_kept(self) -> tuple[Token, ...]:
-        """The tokens of the state folder. Those known before, while the disk that holds it fails or is not there."""
+        """The tokens of the state folder; those known before, while the disk that holds it fails or is not there.
+
+        Raises StateFolderUnusable when they are damaged, or nothing is known yet.
+        """
         try:
             tokens = self._read()
-            lost = not tokens and self._kept and (not self._folder.exists() or self._storage.is_gone())
+            if tokens or not self._kept or not self._is_gone():
+                return tokens
         except StateFolderUnusable as error:
-            if not (self._kept and isinstance(error.__cause__, OSError)):
+            if self._kept is None or not isinstance(error.__cause__, OSError):
                 raise
-            tokens, lost = (), True
-        except OSError:
-            tokens, lost = (), bool(self._kept)
-        if not lost:
-            return tokens
-        log.warning("%s cannot be read; the tokens known so far count until it can.", self._path)
+        log.warning("%s cannot be read now; what was known of it counts until it can.", self._path)
         return self._kept
+
+    def _is_gone(self) -> bool:
+        """Whether not the file alone is missing, which would revoke all, but what it lies on."""
+        try:
+            return not self._folder.exists() or self._storage.is_gone()
+        except OSError:
+            return True
 
     # --- tokens -----------------------------------------------------------------------------------------------
 

@@ -70,6 +70,14 @@ def _may_mount() -> bool:
     return os.geteuid() == 0 and done.returncode == 0
 
 
+def _is_fuse() -> bool:
+    try:
+        os.close(os.open("/dev/fuse", os.O_RDWR))
+    except OSError:
+        return False
+    return True
+
+
 _RTSP = """
 import gi
 gi.require_version("Gst", "1.0")
@@ -114,6 +122,7 @@ NEEDS: dict[str, Need] = {
     "torch": Need("PyTorch: sh tests/run --with-training", _module("torch")),
     "root": Need("to be root", lambda: os.geteuid() == 0),
     "mount": Need("to be root, with leave to mount", _may_mount),
+    "silent-disk": Need("to be root, with leave to mount and /dev/fuse", lambda: _may_mount() and _is_fuse()),
     "system-python": Need(
         "a Python of the distribution at /usr/bin/python3 with NumPy",
         _system_python("import numpy"),

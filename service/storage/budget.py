@@ -67,9 +67,10 @@ class Budget:
         return self._refusal(1, 1, reserved=False)
 
     def _refusal(self, size: int, growth: int, reserved: bool) -> DiskBudgetSpent | None:
-        if size and self._count.bytes + size > _share(self._limits.per_day, reserved):
+        written = self._count.written
+        if size and written + size > _share(self._limits.per_day, reserved):
             return DiskBudgetSpent(
-                f"Lookout has written {_words(self._count.bytes)} to disk today; with {_words(size)} more it would be "
+                f"Lookout has written {_words(written)} to disk today; with {_words(size)} more it would be "
                 f"over state.max_bytes_per_day ({_words(self._limits.per_day)}).",
                 "It writes again after midnight UTC. If it must be today, raise state.max_bytes_per_day and restart.",
             )
@@ -103,7 +104,7 @@ class DayCount:
         self._ahead = 0
 
     @property
-    def bytes(self) -> int:
+    def written(self) -> int:
         self._turn_page()
         return self._bytes
 
@@ -112,15 +113,18 @@ class DayCount:
         self._turn_page()
         if self._bytes + size <= self._ahead:
             return
-        known = self._read()
-        self._bytes += max(0, known - self._ahead)  # written by another process meanwhile
-        self._ahead = self._bytes + size + self._step
-        content = json.dumps({"day": self._day, "bytes": self._ahead}).encode()
+        known = max(self._ahead, self._read())
+        self._bytes += known - self._ahead  # another process writes as well
+        self._ahead = known
+        ahead = self._bytes + size + self._step
+        content = json.dumps({"day": self._day, "bytes": ahead}).encode()
         make_folder(self._path.parent)
         replace_file(self._path, content)
+        self._ahead = ahead
         self._bytes += len(content)
 
     def add(self, size: int) -> None:
+        """They were written."""
         self._bytes += size
 
     def _turn_page(self) -> None:

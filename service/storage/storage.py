@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from typing_extensions import Buffer
 
-from service.errors import LookoutError, StateFolderUnusable
+from service.errors import DiskGone, LookoutError, StateFolderUnusable
 from service.storage.budget import Budget, Limits, utc_day
 from service.storage.job import GivenUp, Job
 from service.storage.watch import DiskWatch, slow
@@ -223,6 +223,8 @@ class Storage:
     def _outcome(self, job: Job[T]) -> T:
         try:
             return job.outcome()
+        except DiskGone as error:
+            raise _refused(error) from error
         except OSError as error:
             where = error.filename or self._folder
             raise StateFolderUnusable(

@@ -1,8 +1,10 @@
-"""Disks that are full or read-only, as the kernel makes them."""
+"""Disks that are full, read-only, gone or silent, as the kernel makes them."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,3 +36,46 @@ def fill(folder: Path) -> Path:
 
 def set_read_only(folder: Path, *, read_only: bool) -> None:
     _run("mount", "-o", f"remount,{'ro' if read_only else 'rw'}", str(folder))
+
+
+class Bound:
+    """One folder shown at the place of another, as a disk is at its mount point; it can be pulled and plugged in."""
+
+    def __init__(self, source: Path, folder: Path) -> None:
+        self._source, self._folder = source, folder
+
+    def mount(self) -> None:
+        _run("mount", "--bind", str(self._source), str(self._folder))
+
+    def unmount(self) -> None:
+        _run("umount", "-l", str(self._folder))
+
+
+@contextlib.contextmanager
+def bound(source: Path, folder: Path) -> Iterator[Bound]:
+    """Mounted at the start, and unmounted at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mounted = Bound(source, folder)
+    mounted.mount()
+    try:
+        yield mounted
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=False, capture_output=True, timeout=10)
+
+
+@contextlib.contextmanager
+def silent(folder: Path) -> Iterator[None]:
+    """Over the folder a disk that never answers: whoever asks it anything waits, until the end.
+
+    A file system in user space (FUSE) whose user never reads a request; the end of it fails all that wait.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+    options = f"fd={device},rootmode=40000,user_id=0,group_id=0"
+    try:
+        if libc.mount(b"silent", os.fsencode(folder), b"fuse", 0, options.encode()) != 0:
+            raise OSError(ctypes.get_errno(), "a silent disk cannot be mounted")
+        yield
+    finally:
+        os.close(device)
+        subprocess.run(["umount", "-l", str(folder)], check=False, capture_output=True, timeout=10)

@@ -1,4 +1,4 @@
-"""Faults of the disk: a full state folder, one that became read-only, a model file that became rubbish."""
+"""Faults of the disk: full, read-only, silent or gone; a model file that became rubbish."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def test_a_disk_that_is_full_or_read_only_costs_no_answer_and_is_told_to_whoever
                 status, problem = service.json("PATCH", "/api/settings", {"answer": {"hold_s": 2.5}})
                 assert (status // 100, problem["code"]) == (5, "state_folder_unusable"), problem
                 assert problem["remedy"]
+                until(lambda: _disk(service) in ("disk_full", "disk_read_only"), 5, "told")
                 assert _hold_s(service) == 1.0, "a refused change must not stay in force"
                 paused, _ = service.json("PUT", "/api/paused", True)
                 remembered = (disk / "paused").exists()  # an empty file still fits on a full disk
@@ -48,9 +49,65 @@ def test_a_disk_that_is_full_or_read_only_costs_no_answer_and_is_told_to_whoever
                 back = time.monotonic()
                 until(lambda: service.json("PATCH", "/api/settings", {"answer": {"hold_s": 1.5}})[0] == 200, 3, "kept")
                 again = time.monotonic() - back
+                until(lambda: _disk(service) is None, 3, "told no more")
                 assert service.json("PATCH", "/api/settings", {"answer": {"hold_s": None}})[0] == 200
             eyes.assert_truthful()
             table.record(name, "answers go on; changes are refused: `state_folder_unusable`", None, {"settings": again})
+
+
+@requires("silent-disk")
+def test_a_disk_that_does_not_answer_or_is_pulled_out_costs_no_answer_and_is_told(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    with (
+        mounts.small_disk(tmp_path / "stick") as stick,
+        mounts.bound(stick, disk) as plugged,
+        running(tmp_path / "run", state_folder=disk) as service,
+    ):
+        assert service.json("PATCH", "/api/settings", {"answer": {"hold_s": 1.5}})[0] == 200
+        with Eyes(service) as eyes:
+            with mounts.silent(disk):
+                seen = until(lambda: _disk(service) == "disk_slow", 5, "told")
+                _assert_changes_are_refused_and_answers_go_on(service, eyes)
+            again = _until_kept(service)
+        eyes.assert_truthful()
+        table.record("disk does not answer", f"answers go on; `disk_slow`; {_REFUSED}", {"state": seen}, again)
+        with Eyes(service) as eyes:
+            plugged.unmount()
+            seen = until(lambda: _disk(service) == "disk_gone", 5, "told")
+            _assert_changes_are_refused_and_answers_go_on(service, eyes)
+            assert list(disk.iterdir()) == [], "what was meant for the disk must not land on another"
+            plugged.mount()
+            again = _until_kept(service)
+        eyes.assert_truthful()
+        table.record("disk pulled out", f"answers go on; `disk_gone`; {_REFUSED}", {"state": seen}, again)
+
+
+_REFUSED = "changes are refused: `state_folder_unusable`"
+
+
+def _disk(service: Service) -> str | None:
+    fault = service.state()["system"]["disk"]
+    return str(fault["code"]) if fault else None
+
+
+def _assert_changes_are_refused_and_answers_go_on(service: Service, eyes: Eyes) -> None:
+    status, problem = service.json("PATCH", "/api/settings", {"answer": {"hold_s": 2.5}})
+    assert (status, problem["code"]) == (507, "state_folder_unusable"), problem
+    assert problem["remedy"]
+    assert _hold_s(service) == 1.5, "a refused change must not stay in force"
+    assert service.json("PUT", "/api/paused", True)[0] == 507
+    assert service.state()["status"] == "paused", "the camera closes even if that cannot be remembered"
+    service.json("PUT", "/api/paused", False)
+    eyes.until_fresh(time.monotonic())
+
+
+def _until_kept(service: Service) -> dict[str, float | None]:
+    """Seconds until changes are kept and nothing is told of the disk any more."""
+    back = time.monotonic()
+    until(lambda: service.json("PATCH", "/api/settings", {"answer": {"hold_s": 1.5}})[0] == 200, 3, "kept")
+    again = time.monotonic() - back
+    until(lambda: _disk(service) is None, 3, "told no more")
+    return {"settings": again, "state": time.monotonic() - back}
 
 
 @requires("mount")
