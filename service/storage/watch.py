@@ -28,6 +28,8 @@ class DiskWatch:
     def wrote(self, failure: OSError | None) -> None:
         """How the last write ended."""
         self._failure = failure
+        if failure is None:
+            self._had_content = True
 
     def look(self) -> StateFolderUnusable | None:
         """What is wrong now. Writes only to find out whether a disk that failed to write does so still."""

@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from service.api.guards import check_host, host_names, is_loopback
 from service.errors import Forbidden
+from service.tokens import TokenStore
 from tests.api.conftest import RED, Service, StartService, plain, wait_until
 from tests.api.pictures_made import encoded
 
@@ -382,3 +383,20 @@ def test_a_damaged_token_file_lets_nobody_in_and_says_so(guarded: tuple[Service,
     with service.client(headers=bearer(token)) as client:
         response = client.get("api/state")
     assert (response.status_code, response.json()["code"]) == (507, "state_folder_unusable")
+
+
+def test_a_token_made_by_another_process_opens_the_door_at_once_although_files_are_looked_at_seldom(
+    guarded: tuple[Service, str],
+) -> None:
+    service, _ = guarded
+    service.tokens.watch()
+    try:
+        with service.client() as client:
+            for _ in range(5):
+                _, made = TokenStore(service.folder).create("made elsewhere")
+                assert client.get("api/state", headers=bearer(made)).status_code == 200
+                assert client.get("api/state", headers=bearer(made + "x")).status_code == 401
+                assert client.post("api/login", json={"token": made}).status_code == 200
+                client.cookies.clear()
+    finally:
+        service.tokens.close()
