@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -57,7 +57,7 @@ class CameraSettings(Section):
         le=60.0,
         description="Seconds without a new frame after which nothing is shown as current.",
     )
-    controls: dict[str, bool | int | float | str | list[float]] = Field(
+    controls: dict[str, bool | int | FiniteFloat | str | list[FiniteFloat]] = Field(
         default_factory=dict, description="Exposure, focus, tuning file …: passed on to the camera."
     )
     repeats: Literal["stalled", "ignore"] = Field(

@@ -19,10 +19,14 @@ from service.settings_keys import Key, all_keys, key_meant
 Kind = Literal["flag", "environment", "override", "file", "default"]
 PRECEDENCE: tuple[Kind, ...] = ("flag", "environment", "override", "file")
 PREFIX = "LOOKOUT_"
-_FIXED_SECTIONS = {
+# Sections and keys that a running service leaves as they are, and why.
+_FIXED = {
     "server": "it decides how the service is reached",
     "upload": "it protects the machine",
     "state": "it says where things are kept",
+    "model.folder": "it says where models are found",
+    # Whoever may change settings must not be able to run any program on the disk with it.
+    "camera.python": "it names a program that is run",
 }
 
 
@@ -61,9 +65,9 @@ class LoadedSettings:
 
     def changeable(self, key: str) -> tuple[bool, str]:
         """Whether a running service lets this setting be changed, and the reason if not."""
-        origin, section = self.origins[key], key.partition(".")[0]
-        if section in _FIXED_SECTIONS:
-            return False, f"{key} is read at start alone: {_FIXED_SECTIONS[section]}."
+        origin, why = self.origins[key], _FIXED.get(key) or _FIXED.get(key.partition(".")[0])
+        if why is not None:
+            return False, f"{key} cannot be changed from here: {why}."
         if origin.kind in ("flag", "environment"):
             return False, f"{key} is set by {origin.where}, which goes before anything set here."
         return True, ""

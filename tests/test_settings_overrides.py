@@ -86,12 +86,26 @@ def test_a_patch_is_applied_whole_or_not_at_all(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "patch", [{"camera": {"width": 640}}, {"server": {"port": 1}}, {"upload": {"max_bytes": None}}]
+    "patch",
+    [
+        {"camera": {"width": 640}},
+        {"server": {"port": 1}},
+        {"upload": {"max_bytes": None}},
+        {"camera": {"python": "/tmp/program"}},
+        {"model": {"folder": "/tmp/models"}},
+    ],
 )
 def test_what_is_fixed_cannot_be_patched(place: Place, patch: dict[str, object]) -> None:
     with pytest.raises(SettingFixed):
         place.change(patch)
     assert not place.kept.exists()
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), [1.0, float("inf")]])
+def test_a_control_is_a_number_that_can_be_told(place: Place, value: object) -> None:
+    with pytest.raises(SettingInvalid, match=r"camera\.controls\.gain"):
+        place.change({"camera": {"controls": {"gain": value}}})
+    place.change({"camera": {"controls": {"gain": 1.5, "exposure": 3, "limits": [1, 2.5]}}})
 
 
 def test_the_file_is_replaced_in_one_step(place: Place) -> None:

@@ -197,7 +197,7 @@ _EXAMPLES = {
     "model_rejected": 'The int8 graph of "cats" does not fit its card: it tells 4 values, the card names 3 labels.',
     "model_busy": "Another model is being loaded.",
     "setting_invalid": "camera.fps is -1, but must be a number above 0 and at most 240.",
-    "setting_fixed": "server.port is read at start alone: it decides how the service is reached.",
+    "setting_fixed": "server.port cannot be changed from here: it decides how the service is reached.",
     "not_authorised": "No valid token came with the request.",
     "forbidden": "The request comes from a page that is not allowed to make it.",
     "state_folder_unusable": "The disk that holds /var/lib/lookout is full: answers go on, but changes are not kept.",
