@@ -26,12 +26,15 @@ from service.pipeline.smoothing import Answer, Smoother
 from service.settings import Settings
 from service.source import MakeCamera, Source, isolated_camera
 from service.state import CameraState, Fault, LimitedBy, Predicted, Rate, StageTimes, State
+from service.supervisor import OPEN_DEADLINE_S
 from service.system import memory
 
 log = logging.getLogger(__name__)
 
 # A camera's process is killed within a second; a worker that takes longer is stuck in a library and is abandoned.
 STOP_DEADLINE_S = 3.0
+# What the worker may take beyond the time that opening a camera is allowed.
+PATIENCE_S = 2.0
 # At a rate within this share of the ceiling it is the ceiling that limits.
 _NEARLY = 0.9
 
@@ -103,6 +106,11 @@ class Engine:
     def classifier(self) -> Classifier | None:
         """The network in use; None when none could be loaded."""
         return self._classifier
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds since `progressed_at` after which the worker is stuck: opening a camera is the longest it is silent."""
+        return max(OPEN_DEADLINE_S, self._source.open_within_s) + PATIENCE_S
 
     def start(self) -> None:
         """Load the model, then let the worker run. A model that cannot be loaded is a state, not a crash."""

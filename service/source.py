@@ -73,6 +73,11 @@ class Source:
             retry_at=self._supervisor.retry_at if self._state.fault else None,
         )
 
+    @property
+    def open_within_s(self) -> float:
+        """Seconds for which the next attempt to open, or the one that runs, may keep the worker."""
+        return self._supervisor.open_within_s
+
     def step(self, idle: Callable[[float], object]) -> Frame | None:
         """Do what is due and return a new frame, if one came. Returns within a fraction of a second but for opening.
 

@@ -10,8 +10,10 @@ Step = Literal["open", "read", "wait"]
 PAUSES_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 # After this long without a failure the next one starts again with the shortest pause.
 HEALTHY_S = 60.0
-# A stream may take two seconds to negotiate, a Pi camera one to start; beyond this nothing will come of it.
+# A stream may take two seconds to negotiate, a Pi camera one to start; beyond this something is wrong.
 OPEN_DEADLINE_S = 10.0
+# Unless it is the machine that is slow: each attempt that fails is followed by one that may take twice as long, up to this.
+MOST_OPEN_S = 30.0
 # A source that opened before is given so many times as long as it took then. One that hangs while it is opened would
 # otherwise hide for the whole deadline that it could be opened again.
 OPEN_MARGIN = 3.0
@@ -49,10 +51,10 @@ class Supervisor:
 
     @property
     def open_within_s(self) -> float:
-        """How long an attempt to open may take: little at first where little was enough before, doubled each time."""
-        if self._usual_open_s is None:
-            return OPEN_DEADLINE_S
-        return min(OPEN_DEADLINE_S, max(LEAST_OPEN_S, OPEN_MARGIN * self._usual_open_s) * 2.0**self._hung)
+        """Seconds an attempt to open may take: few at first where few were enough before, doubled each time."""
+        usual = self._usual_open_s
+        first = OPEN_DEADLINE_S if usual is None else max(LEAST_OPEN_S, OPEN_MARGIN * usual)
+        return min(MOST_OPEN_S, first * 2.0**self._hung)
 
     def opened(self, now: float, took_s: float | None = None) -> None:
         """The source is open, after `took_s` seconds; its first frame is due within `overdue_s`."""

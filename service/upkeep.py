@@ -16,7 +16,6 @@ from service.hub import Hub
 from service.loading import Learnt
 from service.state import Fault, view
 from service.storage import Storage
-from service.supervisor import OPEN_DEADLINE_S
 from service.system.monitor import INTERVAL_S, SystemMonitor
 from service.system.sd_notify import Notifier
 from service.tuning import Candidate, choose, measure_apart
@@ -24,8 +23,6 @@ from service.words import sentence
 
 log = logging.getLogger(__name__)
 
-# Opening a camera is the longest the worker is silent for; beyond it, it is stuck.
-WORKER_SILENCE_S = OPEN_DEADLINE_S + 2.0
 STATUS_EVERY_S = 1.0
 # A model's folder may lie on a disk that is mounted late, or be mended meanwhile.
 MODEL_RETRY_S = 30.0
@@ -158,7 +155,7 @@ class Upkeep:
 
 def worker_is_alive(engine: Engine, now: float) -> bool:
     """Whether the camera loop has made progress lately; trying to open a camera that is not there is progress."""
-    return now - engine.progressed_at < WORKER_SILENCE_S
+    return now - engine.progressed_at < engine.patience_s
 
 
 def _in_words(milliseconds: Mapping[Candidate, float]) -> str:

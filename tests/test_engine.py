@@ -726,3 +726,16 @@ def test_the_worker_shows_that_it_makes_progress(bench: Bench) -> None:
     eventually(engine, lambda _: engine.progressed_at > before)
     engine.pause(True).result(2)
     assert time.monotonic() - engine.progressed_at < 1.5
+
+
+def test_the_watchdog_waits_longer_for_a_camera_that_is_given_longer_to_open(bench: Bench) -> None:
+    def slow() -> None:
+        raise CameraSilent("It did not open in time.", "Check it.")
+
+    camera = FakeCamera()
+    engine = bench.engine(camera)
+    before = engine.patience_s
+    camera.on_open = slow
+    engine.start()
+    eventually(engine, lambda _: camera.opened >= 2)
+    assert engine.patience_s >= before + 10.0

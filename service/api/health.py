@@ -16,12 +16,11 @@ from service.api.context import Provided
 from service.api.problems import NotReady, errors
 from service.api.schemas import About, Healthy, Licence, Ready
 from service.errors import TooBusy
-from service.supervisor import OPEN_DEADLINE_S
 
 router = APIRouter(tags=["health"])
 
-# Opening a camera is the longest thing the worker does without a sign of life.
-_WORKER_SILENT_S = OPEN_DEADLINE_S + 5.0
+# Beyond the patience that the watchdog has with the worker: where there is one, it is to act first.
+_MARGIN_S = 3.0
 _PARTS = (
     "fastapi",
     "starlette",
@@ -51,7 +50,7 @@ _PARTS = (
 async def healthz(app: Provided) -> JSONResponse:
     """200 while the event loop and the camera loop turn, whatever the camera does. Needs no token."""
     silent_s = time.monotonic() - app.engine.progressed_at
-    if silent_s > _WORKER_SILENT_S:
+    if silent_s > app.engine.patience_s + _MARGIN_S:
         raise NotReady(f"The camera loop has made no progress for {silent_s:.0f} s.", "Restart the service.")
     return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
