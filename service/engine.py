@@ -109,7 +109,7 @@ class Engine:
 
     @property
     def patience_s(self) -> float:
-        """Seconds since `progressed_at` after which the worker is stuck: opening a camera is the longest it is silent."""
+        """Seconds since `progressed_at` after which the worker is stuck; opening a camera is its longest silence."""
         return max(OPEN_DEADLINE_S, self._source.open_within_s) + PATIENCE_S
 
     def start(self) -> None:

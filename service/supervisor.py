@@ -12,7 +12,7 @@ PAUSES_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 HEALTHY_S = 60.0
 # A stream may take two seconds to negotiate, a Pi camera one to start; beyond this something is wrong.
 OPEN_DEADLINE_S = 10.0
-# Unless it is the machine that is slow: each attempt that fails is followed by one that may take twice as long, up to this.
+# Unless the machine is slow: each attempt that fails is followed by one that may take twice as long, up to this.
 MOST_OPEN_S = 30.0
 # A source that opened before is given so many times as long as it took then. One that hangs while it is opened would
 # otherwise hide for the whole deadline that it could be opened again.
