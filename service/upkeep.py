@@ -52,6 +52,8 @@ class Upkeep:
         self._governed: Limit | None = None
         self._told = ""
         self._model_due = time.monotonic() + MODEL_RETRY_S
+        self._reading_due = 0.0
+        self._stumbled_over = ""
 
     def sentence(self) -> str:
         """The state in one sentence."""
@@ -70,6 +72,12 @@ class Upkeep:
     async def _tune(self) -> None:
         """On the first run with a model: measure what is fastest here, remember it, and use it."""
         await asyncio.sleep(TUNE_AFTER_S)
+        try:
+            await self._use_the_fastest()
+        except Exception:  # a figure of ours is no reason to leave the service without its upkeep
+            log.exception("Precision and threads could not be measured; they stay as they are.")
+
+    async def _use_the_fastest(self) -> None:
         classifier, learnt, wanted = self._engine.classifier, self._learnt, self._engine.settings.model
         if classifier is None or learnt is None or (wanted.precision != "auto" and wanted.threads):
             return
@@ -91,18 +99,25 @@ class Upkeep:
 
     async def _keep(self) -> None:
         interval = min(STATUS_EVERY_S, self.notifier.watchdog_interval_s or STATUS_EVERY_S)
-        next_reading = 0.0
         while True:
             if worker_is_alive(self._engine, time.monotonic()):
                 self.notifier.watchdog()
-            self._tell_disk()
-            self._tell_status()
-            self._retry_model(time.monotonic())
-            self._engine.insight.rest(time.monotonic())
-            if time.monotonic() >= next_reading:
-                next_reading = time.monotonic() + INTERVAL_S
-                await self._read_machine()
+            try:
+                await self._turn(time.monotonic())
+            except Exception as error:  # a sensor that says something odd must not starve the watchdog
+                if repr(error) != self._stumbled_over:  # once a second the same would fill the journal
+                    self._stumbled_over = repr(error)
+                    log.exception("The upkeep stumbled and goes on.")
             await asyncio.sleep(interval)
+
+    async def _turn(self, now: float) -> None:
+        self._tell_disk()
+        self._tell_status()
+        self._retry_model(now)
+        self._engine.insight.rest(now)
+        if now >= self._reading_due:
+            self._reading_due = now + INTERVAL_S
+            await self._read_machine()
 
     def _retry_model(self, now: float) -> None:
         """While no model runs, try again to load the one that is set. What is told meanwhile stays as it is."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from service.governor import Limit
 from service.state import State, SystemReading, is_current, status, view
+from service.system.sd_notify import Notifier
 from service.upkeep import MODEL_RETRY_S, Upkeep
 from tests.models import BLUE, GREEN, picture, write_model
 from tests.test_engine import Bench, FakeCamera, eventually, is_ok, latest, settings_of
@@ -170,3 +173,21 @@ def test_a_model_that_was_missing_at_the_start_is_tried_again_by_itself(bench: B
     assert status(latest(engine), time.monotonic()) == "failed", "not before its time"
     upkeep._retry_model(now + 2.1 * MODEL_RETRY_S)
     eventually(engine, is_ok)
+
+
+async def test_an_upkeep_that_stumbles_goes_on_and_feeds_the_watchdog(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = bench.running()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(5)
+        upkeep = Upkeep(engine, engine.hub, Notifier(str(tmp_path / "notify"), 0.05))  # type: ignore[attr-defined]
+        monkeypatch.setattr(upkeep, "_tell_status", lambda: 1 / 0)
+        keeping = asyncio.create_task(upkeep.run())
+        fed = [await asyncio.to_thread(systemd.recv, 1000) for _ in range(3)]
+        keeping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await keeping
+    assert fed == [b"WATCHDOG=1"] * 3
+    assert "stumbled" in caplog.text
