@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from tests.faults.running import Service, running, until
+from tests.soak import own_mb
 
 MOST_GROWTH_MB = 5.0
 # The first ones fill caches that all later ones use.
@@ -31,7 +32,7 @@ QUIET = {"LOOKOUT_MODEL__PRECISION": "int8", "LOOKOUT_MODEL__THREADS": "1"}
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What the service holds at one moment. memory_mb: pages that no other process shares, megabytes."""
+    """What the service holds at one moment. memory_mb: see `own_mb`."""
 
     processes: int
     descriptors: int
@@ -47,7 +48,7 @@ class Footprint:
             descriptors=process.num_fds(),
             memory_files=_memory_files(process.pid),
             threads=process.num_threads(),
-            memory_mb=process.memory_full_info().uss / 2**20,
+            memory_mb=own_mb(process),
         )
 
     def since(self, before: Footprint) -> Footprint:
