@@ -56,6 +56,7 @@ class VideoCamera:
         self._info: CameraInfo | None = None
         self._started = self._position = self._before = 0.0
         self._sequence = 0
+        self._sound: bool | None = None  # whether a frame could be decoded, once that was tried
         self._fps = _DEFAULT_FPS
 
     @property
@@ -75,7 +76,7 @@ class VideoCamera:
         shown = turned_size(*size, self._options.rotate)
         nominal = self._fps if self._options.pace else None
         self._info = CameraInfo("file", self._path.name, *shown, nominal, live=False)
-        self._capture, self._sequence = capture, 0
+        self._capture, self._sequence, self._sound = capture, 0, None
         self._started, self._position, self._before = time.monotonic(), 0.0, 0.0
 
     def read(self, deadline: Deadline) -> Frame:
@@ -97,7 +98,10 @@ class VideoCamera:
                 if self._options.pace and behind > 0 and not deadline.passed and skipped < self._fps:
                     skipped += 1
                     continue  # the frame after this one is due already
-                return self._frame(capture, due)
+                got, picture = capture.retrieve()
+                self._sound = self._sound or got
+                if got and picture is not None:  # a damaged frame is passed over, the next one may be sound
+                    return self._frame(picture, due)
 
     def close(self) -> None:
         self._closed.set()
@@ -125,19 +129,19 @@ class VideoCamera:
         self._position += step if self._sequence > 1 else 1 / self._fps
 
     def _over(self) -> None:
-        if not self._options.loop or not self._sequence:
-            if not self._sequence:
-                raise CameraUnsupported(f"{self._path.name} holds no picture that can be decoded.", "Convert it.")
+        if not self._sequence or self._sound is False:
+            raise CameraUnsupported(
+                f"{self._path.name} holds no picture that can be decoded.",
+                "Convert it, e.g. with ffmpeg -i FILE clip.mp4.",
+            )
+        if not self._options.loop:
             raise EndOfSource
         if self._capture is not None:
             self._capture.release()
         self._capture = self._begun()
         self._before = 0.0
 
-    def _frame(self, capture: cv2.VideoCapture, due: float) -> Frame:
-        got, picture = capture.retrieve()
-        if not got or picture is None:
-            raise CameraError(f"{self._path.name} is damaged.", "Convert it, e.g. with ffmpeg -i FILE clip.mp4.")
+    def _frame(self, picture: object, due: float) -> Frame:
         pixels = _upright(picture, self._options)
         captured_at = min(due, time.monotonic()) if self._options.pace else due
         return Frame(pixels, captured_at, self._sequence - 1, self._source)

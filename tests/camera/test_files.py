@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.camera import create
+from service.camera import create, files
 from service.camera.files import SLIDE_S, FolderCamera, natural
 from service.camera.protocol import Camera, CameraOptions, EndOfSource
 from service.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
@@ -67,6 +67,32 @@ def test_unpaced_every_frame_comes_at_once_in_the_videos_own_time(clip: Path) ->
     assert not camera.info.live
     assert camera.info.fps is None
     assert camera.info.name == "clip.mp4"
+
+
+class Damaged:
+    """A capture of which some frames cannot be decoded."""
+
+    def __init__(self, capture: cv2.VideoCapture, sound: set[int]) -> None:
+        self._capture, self._sound, self._at = capture, sound, -1
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._capture, name)
+
+    def grab(self) -> bool:
+        self._at += 1
+        return self._capture.grab()
+
+    def retrieve(self) -> tuple[bool, np.ndarray | None]:
+        return self._capture.retrieve() if self._at in self._sound else (False, None)
+
+
+def test_a_frame_that_cannot_be_decoded_is_passed_over(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = files.opened
+    monkeypatch.setattr(files, "opened", lambda path: Damaged(real(path), {0, 1, 14}))
+    assert [frame.sequence for frame in all_frames(opened(f"file:{clip}", UNPACED))] == [0, 1, 14]
+    monkeypatch.setattr(files, "opened", lambda path: Damaged(real(path), set()))
+    with pytest.raises(CameraUnsupported, match="no picture that can be decoded"):
+        all_frames(opened(f"file:{clip}", CameraOptions(pace=False, loop=True)))
 
 
 def test_paced_a_video_keeps_its_own_speed(clip: Path) -> None:
