@@ -8,6 +8,7 @@ memory by more than `MOST_GROWTH_MB`.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -127,6 +128,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1000)
     count = parser.parse_args().count
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the service must not outlive the run
     more, outlived = respawn(count)
     print(f"left behind by {count} respawns: {more}; processes that outlived the service: {outlived}")
     return 1 if more.grew() or outlived else 0
