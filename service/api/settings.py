@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
 from pydantic import StrictBool
 from starlette.responses import JSONResponse
 
-from service.api.context import Provided
+from service.api.context import Provided, Services
 from service.api.problems import RequestTooLarge, errors
 from service.api.schemas import Paused, Setting, SettingsTold
 from service.errors import (
@@ -27,9 +26,6 @@ from service.settings_keys import all_keys
 from service.settings_layers import LoadedSettings
 
 router = APIRouter(tags=["settings"])
-
-# Passwords in a stream's address are for the camera alone.
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 Patch = Annotated[
     dict[str, Any],
@@ -49,7 +45,7 @@ Patch = Annotated[
 )
 async def get_settings(app: Provided) -> JSONResponse:
     """Every setting with its value, who set it, and whether it can be changed here."""
-    return _answer(app.control.loaded)
+    return _answer(app, app.control.loaded)
 
 
 @router.patch(
@@ -72,7 +68,7 @@ async def get_settings(app: Provided) -> JSONResponse:
 )
 async def change_settings(patch: Patch, app: Provided) -> JSONResponse:
     """Checked whole, applied whole, and kept over restarts. On any error nothing has changed."""
-    return _answer(await app.changes.run(lambda: app.control.patch(patch)))
+    return _answer(app, await app.changes.run(lambda: app.control.patch(patch)))
 
 
 @router.put(
@@ -88,9 +84,9 @@ async def pause(paused: Annotated[StrictBool, Body(examples=[True])], app: Provi
     return JSONResponse({"paused": paused})
 
 
-def _answer(loaded: LoadedSettings) -> JSONResponse:
+def _answer(app: Services, loaded: LoadedSettings) -> JSONResponse:
     settings = loaded.settings.model_dump(mode="json")
-    settings["camera"]["source"] = _CREDENTIALS.sub("…", settings["camera"]["source"])
+    settings["camera"]["source"] = _shown(settings["camera"]["source"], app.hub.latest().camera.source)
     keys = {}
     for name, key in all_keys().items():
         changeable, reason = loaded.changeable(name)
@@ -105,3 +101,14 @@ def _answer(loaded: LoadedSettings) -> JSONResponse:
             help=key.help,
         )
     return JSONResponse(SettingsTold(settings=settings, keys=keys).model_dump(mode="json"))
+
+
+def _shown(source: str, redacted: str) -> str:
+    """Passwords in a stream's address are for the camera alone; "…@" says that there are some.
+
+    redacted: the address as the state tells it, which holds none, neither before the host nor in the query.
+    """
+    scheme, separator, rest = redacted.partition("://")
+    host = rest.partition("/")[0].partition("?")[0]
+    plain = source.lower().startswith(f"{scheme}{separator}{host}".lower())
+    return redacted if plain else f"{scheme}://…@{rest}"

@@ -42,6 +42,22 @@ def test_passwords_of_a_stream_are_not_shown(start: StartService) -> None:
         assert "secret" not in client.get("api/state").text
 
 
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("http://127.0.0.1:1/x.cgi?user=admin&pwd=secret", "http://127.0.0.1:1/x.cgi?user=***&pwd=***"),
+        ("rtsp://user:sec/ret@127.0.0.1:1/x", "rtsp://…@127.0.0.1:1/x"),
+        ("http://127.0.0.1:1/@x", "http://127.0.0.1:1/@x"),
+        ("RTSP://127.0.0.1:1/x", "rtsp://127.0.0.1:1/x"),
+        ("folder:photos", "folder:photos"),
+    ],
+)
+def test_no_form_of_password_in_an_address_is_told(start: StartService, source: str, shown: str) -> None:
+    service = start({"camera.source": source})
+    with service.client() as client:
+        assert client.get("api/settings").json()["settings"]["camera"]["source"] == shown
+
+
 def test_a_patch_is_applied_told_and_kept_over_a_restart(start: StartService) -> None:
     service = start()
     region = {"x": 0.25, "y": 0.25, "width": 0.5, "height": 0.5}
@@ -111,6 +127,21 @@ def test_a_state_folder_that_cannot_be_written_keeps_the_old_settings(start: Sta
         response = client.patch("api/settings", json={"answer": {"max_rate": 5}})
         assert code(response) == (507, "state_folder_unusable")
         assert client.get("api/settings").json()["settings"]["answer"]["max_rate"] == 10
+
+
+def test_a_spent_disk_budget_refuses_a_change_in_a_sentence_and_the_old_settings_stay(start: StartService) -> None:
+    service = start({"state.max_bytes_per_day": str(2**16)})
+    with service.client() as client:
+        for _ in range(400):
+            response = client.patch("api/settings", json={"answer": {"max_rate": 5}})
+            if response.status_code != 200:
+                break
+        assert code(response) == (507, "disk_budget_spent")
+        assert "state.max_bytes_per_day (64 KiB)" in response.json()["detail"]
+        assert response.json()["remedy"]
+        assert code(client.patch("api/settings", json={"answer": {"max_rate": 7}})) == (507, "disk_budget_spent")
+        assert client.get("api/settings").json()["settings"]["answer"]["max_rate"] == 5
+        assert client.put("api/paused", json=True).status_code == 200, "an empty file wears nothing"
 
 
 def test_a_pause_closes_the_camera_and_outlives_a_restart(start: StartService) -> None:
