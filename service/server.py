@@ -53,7 +53,7 @@ def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], annou
     """
     settings = loaded.settings
     _prepare(loaded.state_folder)
-    storage = Storage(loaded.state_folder, loaded.cache_folder, _limits(settings.state))
+    storage = Storage(loaded.state_folder, loaded.cache_folder, limits_of(settings.state))
     tokens = TokenStore(loaded.state_folder, settings.server.token_file, storage)
     refuse_open_door(settings.server, has_token=bool(tokens.tokens()))
     with contextlib.closing(listen(settings.server)) as listener:
@@ -90,7 +90,8 @@ def _prepare(folder: Path) -> None:
         log.warning("%s Lookout runs all the same, but keeps no changes.", error.detail)
 
 
-def _limits(settings: StateSettings) -> Limits:
+def limits_of(settings: StateSettings) -> Limits:
+    """The budget for what is written to disk."""
     return Limits(per_day=settings.max_bytes_per_day, total=settings.max_bytes)
 
 

@@ -26,6 +26,7 @@ from service.errors import CameraAbsent, CameraSilent
 from service.frame import Deadline, Frame
 from service.hub import Hub
 from service.settings_sources import load
+from service.storage import Storage
 from service.tokens import TokenStore
 from tests.api.models_made import write_models
 
@@ -92,7 +93,8 @@ class Service:
     def start(self) -> None:
         loaded = self._load()
         settings = loaded.settings
-        self.tokens = TokenStore(loaded.state_folder, settings.server.token_file)
+        storage = Storage(loaded.state_folder, limits=server_module.limits_of(settings.state))
+        self.tokens = TokenStore(loaded.state_folder, settings.server.token_file, storage)
         self._listener = server_module.listen(settings.server)
         self.port = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/"
@@ -104,7 +106,7 @@ class Service:
             make_camera=self._camera,
             paused=server_module.was_paused(self.folder),
         )
-        control = Control(loaded, self.engine, self._load)
+        control = Control(loaded, self.engine, self._load, storage)
         self.app = create_app(self.engine, self.hub, control, self.tokens)
         self.services = self.app.state.services
         self._server = uvicorn.Server(server_module._config(self.app, settings.server))
