@@ -64,14 +64,15 @@ class Source:
         self.dropped_frames = 0
 
     def state(self, now: float) -> CameraState:
-        """How the source is."""
+        """How the source is; the same object while nothing that people are told has changed."""
         streaming = self._state.status == "streaming"
-        return replace(
-            self._state,
-            frames_per_s=self._rate.per_s(now) if streaming else 0.0,
-            restarts=self._supervisor.restarts,
-            retry_at=self._supervisor.retry_at if self._state.fault else None,
-        )
+        frames_per_s = round(self._rate.per_s(now), 1) if streaming else 0.0
+        restarts = self._supervisor.restarts
+        retry_at = self._supervisor.retry_at if self._state.fault else None
+        state = self._state
+        if (state.frames_per_s, state.restarts, state.retry_at) != (frames_per_s, restarts, retry_at):
+            self._state = replace(state, frames_per_s=frames_per_s, restarts=restarts, retry_at=retry_at)
+        return self._state
 
     @property
     def open_within_s(self) -> float:

@@ -232,6 +232,30 @@ def test_shrinking_in_steps_gives_what_one_step_gives(name: str, size: tuple[int
     assert np.quantile(difference, 0.99) <= 8.0
 
 
+@pytest.mark.parametrize("resize", ["crop", "squash", "letterbox"])
+@pytest.mark.parametrize("factor", [2, 3, 4, 5, 6, 10, 20])
+def test_whole_factors_give_the_mean_of_each_block(factor: int, resize: str) -> None:
+    pixels = np.random.default_rng(factor).integers(0, 256, (factor * 32, factor * 48, 3), np.uint8)
+    blocks = pixels.reshape(32, factor, 48, factor, 3).mean(axis=(1, 3))
+    values, seen = seen_in(pixels, spec_of(color="bgr", width=48, height=32, resize=resize))
+    assert seen == WHOLE
+    # Halving rounds halves up, each time.
+    np.testing.assert_allclose(values, blocks, atol=0.5 if factor % 2 else 2.0)
+
+
+def test_an_interpolating_card_is_halved_first_whatever_the_factor() -> None:
+    stripes = np.zeros((480, 480, 3), np.uint8)
+    stripes[:, ::2] = 255
+    values, _ = seen_in(stripes, spec_of(interpolation="linear"))
+    np.testing.assert_allclose(values, 127.5, atol=1.0)
+
+
+def test_two_and_a_half_times_the_networks_size_is_averaged_at_once() -> None:
+    pixels = photograph("coffee", 240, 240)
+    values, _ = seen_in(pixels, spec_of(color="bgr"))
+    np.testing.assert_array_equal(values, cv2.resize(pixels, (96, 96), interpolation=cv2.INTER_AREA))
+
+
 @pytest.mark.parametrize("name", ["chelsea", "coffee", "astronaut"])
 def test_a_photograph_arrives_as_an_independent_program_would_prepare_it(name: str) -> None:
     """Pillow's box filter (area averaging) and the normalising written out."""
