@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from service.resources import models_folder
 from tests.faults import mounts, table
@@ -15,99 +20,97 @@ from tests.faults.running import NEVER_STALE, SCRIPT, Service, running, until
 from tests.requires import requires
 
 
-def _full(folder: Path) -> Callable[[], None]:
-    filler = mounts.fill(folder)
-    return filler.unlink
+@dataclass(frozen=True)
+class House:
+    """A service whose state folder is a disk of its own. stick: the same disk by another way."""
+
+    service: Service
+    stick: Path
+    folder: Path
+    plugged: mounts.Bound
 
 
-def _read_only(folder: Path) -> Callable[[], None]:
-    mounts.set_read_only(folder, read_only=True)
-    return lambda: mounts.set_read_only(folder, read_only=False)
-
-
-@requires("mount")
-def test_a_disk_that_is_full_or_read_only_costs_no_answer_and_is_told_to_whoever_changes_something(
-    tmp_path: Path,
-) -> None:
-    with mounts.small_disk(tmp_path / "disk") as disk, running(tmp_path / "run", state_folder=disk) as service:
-        for name, fault in (("state folder full (tmpfs)", _full), ("state folder remounted read-only", _read_only)):
-            with Eyes(service) as eyes:
-                mend = fault(disk)
-                status, problem = service.json("PATCH", "/api/settings", {"answer": {"hold_s": 2.5}})
-                assert (status // 100, problem["code"]) == (5, "state_folder_unusable"), problem
-                assert problem["remedy"]
-                until(lambda: _disk(service) in ("disk_full", "disk_read_only"), 5, "told")
-                assert _hold_s(service) == 1.0, "a refused change must not stay in force"
-                paused, _ = service.json("PUT", "/api/paused", True)
-                remembered = (disk / "paused").exists()  # an empty file still fits on a full disk
-                assert service.state()["status"] == "paused", "the camera closes even if that cannot be remembered"
-                assert paused // 100 == (2 if remembered else 5)
-                service.json("PUT", "/api/paused", False)
-                service.until_current(5)
-                eyes.until_fresh(time.monotonic())
-                mend()
-                back = time.monotonic()
-                until(lambda: service.json("PATCH", "/api/settings", {"answer": {"hold_s": 1.5}})[0] == 200, 3, "kept")
-                again = time.monotonic() - back
-                until(lambda: _disk(service) is None, 3, "told no more")
-                assert service.json("PATCH", "/api/settings", {"answer": {"hold_s": None}})[0] == 200
-            eyes.assert_truthful()
-            table.record(name, "answers go on; changes are refused: `state_folder_unusable`", None, {"settings": again})
-
-
-@requires("silent-disk")
-def test_a_disk_that_does_not_answer_or_is_pulled_out_costs_no_answer_and_is_told(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    top = tmp_path_factory.mktemp("house")
     with (
-        mounts.small_disk(tmp_path / "stick") as stick,
-        mounts.bound(stick, disk) as plugged,
-        running(tmp_path / "run", state_folder=disk) as service,
+        mounts.small_disk(top / "stick") as stick,
+        mounts.bound(stick, top / "disk") as plugged,
+        running(top / "run", state_folder=top / "disk") as service,
     ):
         assert service.json("PATCH", "/api/settings", {"answer": {"hold_s": 1.5}})[0] == 200
-        with Eyes(service) as eyes:
-            with mounts.silent(disk):
-                seen = until(lambda: _disk(service) == "disk_slow", 5, "told")
-                _assert_changes_are_refused_and_answers_go_on(service, eyes)
-            again = _until_kept(service)
-        eyes.assert_truthful()
-        table.record("disk does not answer", f"answers go on; `disk_slow`; {_REFUSED}", {"state": seen}, again)
-        with Eyes(service) as eyes:
-            plugged.unmount()
-            seen = until(lambda: _disk(service) == "disk_gone", 5, "told")
-            _assert_changes_are_refused_and_answers_go_on(service, eyes)
-            assert list(disk.iterdir()) == [], "what was meant for the disk must not land on another"
-            plugged.mount()
-            again = _until_kept(service)
-        eyes.assert_truthful()
-        table.record("disk pulled out", f"answers go on; `disk_gone`; {_REFUSED}", {"state": seen}, again)
+        yield House(service, stick, top / "disk", plugged)
 
 
-_REFUSED = "changes are refused: `state_folder_unusable`"
+@contextlib.contextmanager
+def _full(house: House) -> Iterator[None]:
+    filler = mounts.fill(house.stick)
+    yield
+    filler.unlink()
+
+
+@contextlib.contextmanager
+def _read_only(house: House) -> Iterator[None]:
+    mounts.set_read_only(house.stick, read_only=True)
+    yield
+    mounts.set_read_only(house.stick, read_only=False)
+
+
+@contextlib.contextmanager
+def _silent(house: House) -> Iterator[None]:
+    with mounts.silent(house.folder):
+        yield
+
+
+@contextlib.contextmanager
+def _pulled_out(house: House) -> Iterator[None]:
+    house.plugged.unmount()
+    yield
+    assert list(house.folder.iterdir()) == [], "what is meant for the disk must not land on another"
+    house.plugged.mount()
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "fault"),
+    [
+        pytest.param("state folder full (tmpfs)", "disk_full", _full, marks=requires("mount")),
+        pytest.param("state folder remounted read-only", "disk_read_only", _read_only, marks=requires("mount")),
+        pytest.param("disk does not answer", "disk_slow", _silent, marks=requires("silent-disk")),
+        pytest.param("disk pulled out", "disk_gone", _pulled_out, marks=requires("mount")),
+    ],
+)
+def test_a_disk_that_breaks_costs_no_answer_is_told_and_mends_by_itself(
+    house: House, name: str, code: str, fault: Callable[[House], AbstractContextManager[None]]
+) -> None:
+    service = house.service
+    with Eyes(service) as eyes:
+        broken = time.monotonic()
+        with fault(house):
+            until(lambda: _disk(service) == code, 5, f"told: {code}")
+            seen = time.monotonic() - broken
+            status, problem = service.json("PATCH", "/api/settings", {"answer": {"hold_s": 2.5}})
+            assert (status, problem["code"]) == (507, "state_folder_unusable"), problem
+            assert problem["remedy"]
+            assert _hold_s(service) == 1.5, "a refused change must not stay in force"
+            paused, _ = service.json("PUT", "/api/paused", True)
+            remembered = (house.stick / "paused").exists()  # an empty file still fits on a full disk
+            assert service.state()["status"] == "paused", "the camera closes even if that cannot be remembered"
+            assert paused == (200 if remembered else 507)
+            service.json("PUT", "/api/paused", False)
+            eyes.until_fresh(time.monotonic())
+        back = time.monotonic()
+        until(lambda: service.json("PATCH", "/api/settings", {"answer": {"hold_s": 1.5}})[0] == 200, 3, "kept")
+        kept = time.monotonic() - back
+        until(lambda: _disk(service) is None, 3, "told no more")
+        told = time.monotonic() - back
+    eyes.assert_truthful()
+    what = f"answers go on; `{code}`; changes are refused: `state_folder_unusable`"
+    table.record(name, what, {"state": seen}, {"settings": kept, "state": told})
 
 
 def _disk(service: Service) -> str | None:
     fault = service.state()["system"]["disk"]
     return str(fault["code"]) if fault else None
-
-
-def _assert_changes_are_refused_and_answers_go_on(service: Service, eyes: Eyes) -> None:
-    status, problem = service.json("PATCH", "/api/settings", {"answer": {"hold_s": 2.5}})
-    assert (status, problem["code"]) == (507, "state_folder_unusable"), problem
-    assert problem["remedy"]
-    assert _hold_s(service) == 1.5, "a refused change must not stay in force"
-    assert service.json("PUT", "/api/paused", True)[0] == 507
-    assert service.state()["status"] == "paused", "the camera closes even if that cannot be remembered"
-    service.json("PUT", "/api/paused", False)
-    eyes.until_fresh(time.monotonic())
-
-
-def _until_kept(service: Service) -> dict[str, float | None]:
-    """Seconds until changes are kept and nothing is told of the disk any more."""
-    back = time.monotonic()
-    until(lambda: service.json("PATCH", "/api/settings", {"answer": {"hold_s": 1.5}})[0] == 200, 3, "kept")
-    again = time.monotonic() - back
-    until(lambda: _disk(service) is None, 3, "told no more")
-    return {"settings": again, "state": time.monotonic() - back}
 
 
 @requires("mount")

@@ -1,0 +1,65 @@
+"""What is wrong with the disk is in the state and in its sentence, while everything else goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+
+import pytest
+
+from service.catalogue import Catalogue
+from service.engine import Engine, first_state
+from service.errors import DiskFull
+from service.hub import Hub
+from service.settings import Settings
+from service.state import Fault, SystemReading, view
+from service.storage import Storage
+from service.storage.watch import trouble_of
+from service.upkeep import Upkeep
+from service.words import sentence
+
+SETTINGS = Settings.model_validate({})
+FULL = DiskFull("The disk is full: answers go on, but changes are not kept.", "Free some space.")
+
+
+def test_the_view_and_the_sentence_tell_what_is_wrong_with_the_disk() -> None:
+    state = first_state(SETTINGS, 10.0)
+    well = view(state, 11.0, 1e9, SystemReading())
+    told = view(state, 11.0, 1e9, SystemReading(disk=Fault.of(FULL)))
+    assert well["system"]["disk"] is None
+    assert told["system"]["disk"] == {"code": "disk_full", "reason": FULL.detail, "remedy": FULL.remedy}
+    assert told["status"] == well["status"]
+    assert sentence(told) == f"{sentence(well)} {FULL.detail}"
+
+
+@pytest.mark.parametrize(("number", "code"), [(28, "disk_full"), (122, "disk_full"), (30, "disk_read_only")])
+def test_the_kernels_errors_have_a_code_a_sentence_and_a_remedy(number: int, code: str) -> None:
+    trouble = trouble_of(Path("/var/lib/lookout"), OSError(number, "whatever"))
+    assert trouble.code == code
+    assert trouble.detail.startswith("The disk that holds /var/lib/lookout is ")
+    assert trouble.remedy
+
+
+async def test_upkeep_tells_and_takes_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub(first_state(SETTINGS, time.monotonic()))
+    storage = Storage(tmp_path)
+    told: list[DiskFull | None] = [FULL]
+    monkeypatch.setattr(storage, "trouble", lambda: told[0])
+    monkeypatch.setattr("service.upkeep.STATUS_EVERY_S", 0.01)
+    upkeep = Upkeep(Engine(SETTINGS, Catalogue.of(SETTINGS), hub), hub, storage=storage)
+    running = asyncio.create_task(upkeep.run())
+    try:
+        async with asyncio.timeout(10):
+            while hub.system.memory_bytes is None or hub.system.disk is None:
+                await asyncio.sleep(0.01)
+            assert hub.system.disk == Fault.of(FULL), "a reading of the machine leaves it as it is"
+            assert upkeep.sentence().endswith(FULL.detail)
+            told[0] = None
+            while hub.system.disk is not None:
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
