@@ -19,6 +19,7 @@ from service.api.schemas import FeatureMapsTold
 from service.errors import ModelRejected, NoFrame, RequestInvalid, TooBusy, UnknownModel
 from service.pipeline.feature_maps import MapLayer, shades, strongest
 from service.pipeline.mosaic import columns_of, mosaic
+from service.pipeline.preprocess import picture_seen
 from service.state import rfc3339
 
 router = APIRouter(tags=["models"])
@@ -109,6 +110,8 @@ def _looker(app: Services, asked: Asked, enlarged: bool) -> Callable[[], Look]:
         tiles, zero = shades(values)
         height, width = tiles.shape[1:]
         scale = max(1, _TILE // max(height, width)) if enlarged else 1
+        given, _ = picture_seen(frame.pixels, network.card.input, state.region_asked)
+        _, jpeg = cv2.imencode(".jpg", given, (cv2.IMWRITE_JPEG_QUALITY, 90))
         _, png = cv2.imencode(".png", mosaic(tiles, scale=scale, gap=_GAP if enlarged else 0))
         return Look(
             layers=network.layers,
@@ -119,6 +122,7 @@ def _looker(app: Services, asked: Asked, enlarged: bool) -> Callable[[], Look]:
             frame_id=frame.sequence,
             captured_at=frame.captured_at,
             seen=maps.seen,
+            input=jpeg.tobytes(),
             channels=tuple(
                 Channel(number, float(one.mean()), float(one.max())) for number, one in zip(chosen, values, strict=True)
             ),
@@ -144,6 +148,7 @@ def _told(look: Look, now: float, wall: float) -> dict[str, object]:
             "captured_at": rfc3339(wall - age_s),
             "age_ms": round(age_s * 1e3),
             "seen": {"x": seen.x, "y": seen.y, "width": seen.width, "height": seen.height},
+            "input": _uri("jpeg", look.input),
             "channels": [
                 {"channel": one.number, "mean": round(one.mean, 4), "highest": round(one.highest, 4)}
                 for one in look.channels
@@ -152,10 +157,14 @@ def _told(look: Look, now: float, wall: float) -> dict[str, object]:
             "width": look.width,
             "height": look.height,
             "zero": look.zero,
-            "png": "data:image/png;base64," + base64.b64encode(look.png).decode(),
+            "png": _uri("png", look.png),
         }
     )
     return told.model_dump(mode="json")
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _layer(layer: MapLayer) -> dict[str, object]:

@@ -32,6 +32,7 @@ class Channel:
 class Look:
     """The maps of one layer for one frame, drawn.
 
+    input: what the network was given of the frame, as JPEG.
     png: tiles of width x height pixels, `columns` in a row, in the order of `channels`. zero: the grey that is zero.
     captured_at: of the frame, monotonic seconds.
     """
@@ -44,6 +45,7 @@ class Look:
     frame_id: int
     captured_at: float
     seen: Rect
+    input: bytes
     channels: tuple[Channel, ...]
     columns: int
     width: int

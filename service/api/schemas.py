@@ -112,6 +112,7 @@ class FeatureMapsTold(_Answer):
                 "captured_at": "2026-05-01T07:14:10.979Z",
                 "age_ms": 41,
                 "seen": {"x": 0.125, "y": 0.0, "width": 0.75, "height": 1.0},
+                "input": "data:image/jpeg;base64,/9j/4AAQSkZJ…",
                 "channels": [{"channel": 17, "mean": 0.8312, "highest": 4.1077}],
                 "columns": 1,
                 "width": 48,
@@ -129,6 +130,7 @@ class FeatureMapsTold(_Answer):
     captured_at: str
     age_ms: int
     seen: Part = Field(description="The part of the frame that the network saw.")
+    input: str = Field(description="That part in the network's own size, as a JPEG in a data URI.")
     channels: list[ChannelTold] = Field(description="Those shown, in the order of the tiles.")
     columns: int = Field(description="Tiles in a row of the picture.")
     width: int = Field(description="Pixels of a tile; large maps are shrunk.")

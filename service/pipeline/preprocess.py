@@ -57,14 +57,19 @@ def preprocess(pixels: Pixels, spec: InputSpec, out: Tensor, region: Rect = WHOL
     region: the part of the picture asked for.
     Returns the part really seen: the region, less what the crop to the network's aspect cuts away.
     """
-    height, width = pixels.shape[:2]
-    box, halvings, seen = _seen_box(width, height, region, spec.width, spec.height, spec.resize, spec.interpolation)
-    small = _resize(box.of(pixels), spec, halvings)
+    small, seen = picture_seen(pixels, spec, region)
     if spec.dtype == "uint8" and spec.layout == "NHWC" and spec.color == "rgb":
         cv2.cvtColor(small, cv2.COLOR_BGR2RGB, dst=out[0])  # the common case writes its result in place
     else:
         _fill(out, _recolor(small, spec.color), spec)
     return seen
+
+
+def picture_seen(pixels: Pixels, spec: InputSpec, region: Rect = WHOLE) -> tuple[Pixels, Rect]:
+    """What the network sees, still as a picture (blue-green-red, in its own size), and which part that is."""
+    height, width = pixels.shape[:2]
+    box, halvings, seen = _seen_box(width, height, region, spec.width, spec.height, spec.resize, spec.interpolation)
+    return _resize(box.of(pixels), spec, halvings), seen
 
 
 @functools.lru_cache(maxsize=16)  # a camera's frames are of one size

@@ -19,7 +19,7 @@ from service.errors import ModelRejected, TooBusy
 from service.frame import WHOLE
 from service.insight import KEPT_S, Insight
 from service.pipeline.feature_maps import MapLayer
-from tests.api.conftest import HandCamera, Service, StartService, wait_until
+from tests.api.conftest import RED, HandCamera, Service, StartService, wait_until
 from tests.api.models_made import SIDE
 
 RELU = {"name": "relu", "operator": "Relu", "channels": 3, "height": SIDE, "width": SIDE}
@@ -65,6 +65,9 @@ def test_it_says_of_which_frame_and_how_old_it_is(shared: Service, client: httpx
     frame = shared.hub.latest().frame
     assert frame is not None
     assert frame.sequence - 60 < told["frame_id"] <= frame.sequence
+    given = drawn(base64.b64decode(told["input"].removeprefix("data:image/jpeg;base64,")))
+    assert given.shape == (SIDE, SIDE, 3)
+    assert np.abs(given[SIDE // 2, SIDE // 2].astype(int) - RED).max() < 6
     assert told["seen"] == {"x": 0.125, "y": 0.0, "width": 0.75, "height": 1.0}
 
 
@@ -166,7 +169,7 @@ def test_another_model_is_looked_into_once_it_looks(start: StartService) -> None
 
 def look_at(captured_at: float) -> Look:
     layer = MapLayer("a", "Relu", "a", 1, 1, 1)
-    return Look((layer,), layer, "m", "1", "int8", 1, captured_at, WHOLE, (), 1, 1, 1, 0, b"")
+    return Look((layer,), layer, "m", "1", "int8", 1, captured_at, WHOLE, b"", (), 1, 1, 1, 0, b"")
 
 
 async def test_who_asks_for_the_same_at_the_same_time_shares_one_look() -> None:
