@@ -14,11 +14,11 @@ from service.api.context import Provided, Services
 from service.api.drawing import annotated, placeholder
 from service.api.endless import EndlessResponse, Writer
 from service.api.freshness import fresh_frame, newest_frame, stale_lines
-from service.api.jpeg import Jpeg, Pixels, cropped, shrunk
+from service.api.jpeg import Jpeg, cropped, shrunk
 from service.api.live import HEARTBEAT_S, LEAST_WIDTH, MOST_WIDTH, SEND_S
 from service.api.problems import errors
 from service.errors import NoFrame, RequestInvalid, TooBusy
-from service.frame import Frame, Rect
+from service.frame import Frame
 from service.state import State
 
 router = APIRouter(tags=["pictures"])
@@ -71,9 +71,12 @@ async def snapshot(
 ) -> Response:
     """The newest frame of the camera. A picture that is not of now has the header `X-Lookout-Stale: 1`."""
     state = app.hub.latest()
-    frame = newest_frame(state, app.view(state))
+    view = app.view(state)
+    frame = newest_frame(state, view)
     moment = round(frame.captured_at * 1000)
-    drawn = state.sequence if annotate else ""
+    # Time alone makes "Cat" a "last seen: Cat", while the state stays the same.
+    words = (state.sequence, view["answer"]["current"])
+    drawn = "{}.{:d}".format(*words) if annotate else ""
     etag = f'"{state.instance}-{frame.sequence}-{moment}-{width or ""}-{int(region)}-{drawn}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache", "X-Timestamp": _timestamp(frame)}
     if fresh_frame(state, time.monotonic()) is None:
@@ -82,7 +85,9 @@ async def snapshot(
         return Response(status_code=304, headers=headers)
     part = state.region_seen if region else None
     if annotate:
-        jpeg = await _annotated(app, state, frame, width, part)
+        seen, pixels = state.region_seen, frame.pixels
+        key = ("annotated", width, part, words)
+        jpeg = await app.encoder.drawn(key, frame, lambda: shrunk(cropped(annotated(pixels, seen, view), part), width))
     else:
         jpeg = await app.encoder.frame(frame, width, part)
     return JpegResponse(jpeg.data, headers=headers)
@@ -137,15 +142,6 @@ async def stream(
     return EndlessResponse(
         produce, app.viewers.admit("stream"), SEND_S, f"multipart/x-mixed-replace;boundary={_BOUNDARY}", headers
     )
-
-
-async def _annotated(app: Services, state: State, frame: Frame, width: int | None, part: Rect | None) -> Jpeg:
-    view, seen, pixels = app.view(state), state.region_seen, frame.pixels
-
-    def draw() -> Pixels:
-        return shrunk(cropped(annotated(pixels, seen, view), part), width)
-
-    return await app.encoder.drawn(("annotated", width, part, state.sequence), frame, draw)
 
 
 async def _words(app: Services, state: State, width: int | None) -> Jpeg:

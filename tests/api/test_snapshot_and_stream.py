@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import cv2
 import httpx
@@ -99,6 +100,30 @@ def test_a_snapshot_of_a_silent_camera_says_that_it_is_stale(start: StartService
         response = client.get("api/snapshot.jpg")
     assert response.status_code == 200
     assert response.headers["x-lookout-stale"] == "1"
+
+
+def only_time_goes_on(service: Service, stale_after_s: float) -> None:
+    """Stop the worker: what it told last is of this very moment, and nothing is published any more."""
+    told = service.hub.latest()
+    assert service.engine.stop()
+    assert told.frame is not None
+    assert told.prediction is not None
+    now = time.monotonic()
+    frame, prediction = replace(told.frame, captured_at=now), replace(told.prediction, captured_at=now)
+    service.hub.publish(replace(told, frame=frame, prediction=prediction, stale_after_s=stale_after_s))
+
+
+def test_an_annotated_snapshot_stops_saying_what_is_no_longer_current(start: StartService) -> None:
+    service = start()
+    wait_until(lambda: service.state()["status"] == "ok")
+    with service.client() as client:
+        only_time_goes_on(service, stale_after_s=2)
+        before = client.get("api/snapshot.jpg?annotate=true")
+        assert service.state()["answer"]["current"]
+        wait_until(lambda: not service.state()["answer"]["current"])
+        after = client.get("api/snapshot.jpg?annotate=true", headers={"If-None-Match": before.headers["etag"]})
+    assert after.status_code == 200
+    assert after.content != before.content
 
 
 def test_without_a_camera_the_snapshot_is_a_sentence(start: StartService) -> None:
