@@ -50,8 +50,12 @@ class Writer:
             self.remove(path)
 
     def admit(self, size: int, growth: int) -> None:
-        """For who writes by other means, such as a database: ask before, `charge` after."""
+        """For who writes by other means, such as a database: ask before, then `commit`, write, and `charge`."""
         self._budget.admit(size, growth, reserved=self._reserved)
+
+    def commit(self) -> None:
+        """Just before the step that counts. Raises GivenUp where nobody waits for it any more."""
+        self._commit()
 
     def charge(self, size: int, growth: int) -> None:
         self._budget.charge(size, growth)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from service.errors import DiskBudgetSpent, StateFolderUnusable
-from service.storage import Limits, Storage, storage
+from service.storage import Limits, Storage, Writer, storage
+from service.storage.job import GivenUp
 from service.storage.watch import DiskWatch
 from tests.faults import mounts
 from tests.requires import requires
@@ -109,6 +112,35 @@ def test_a_change_whose_last_step_is_under_way_is_waited_for(
     assert (folder / "file").read_bytes() == b"new"
 
 
+def test_a_database_writes_within_the_budget_and_not_after_it_was_given_up(running: Storage, folder: Path) -> None:
+    with contextlib.closing(sqlite3.connect(folder / "history.sqlite", check_same_thread=False)) as database:
+        database.execute("CREATE TABLE events (what TEXT)")
+        database.commit()
+        slow, opened = threading.Event(), threading.Event()
+
+        def add(writer: Writer) -> None:
+            writer.admit(4096, 0)
+            database.execute("INSERT INTO events VALUES ('cat')")
+            assert not slow.is_set() or opened.wait(20)
+            try:
+                writer.commit()
+            except GivenUp:
+                database.rollback()
+                raise
+            database.commit()
+            writer.charge(4096, 0)
+
+        running.run(add)
+        slow.set()
+        with pytest.raises(StateFolderUnusable):
+            running.run(add)
+        opened.set()
+        until(lambda: running.trouble() is None)
+        running.run(add)
+        assert database.execute("SELECT count(*) FROM events").fetchone() == (2,)
+        assert running._budget._count.written >= 2 * 4096
+
+
 def test_caches_keep_nobody_waiting_and_people_go_first(
     running: Storage, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,7 +149,7 @@ def test_caches_keep_nobody_waiting_and_people_go_first(
     gate = Gate(monkeypatch, "fsync")
 
     def cache(name: str) -> None:
-        def write(writer: storage.Writer) -> None:
+        def write(writer: Writer) -> None:
             writer.replace(folder / name, b"x" * 3 * 2**20)
             order.append(name)
 
@@ -157,7 +189,7 @@ def test_an_error_is_told_until_the_disk_works_again(
 
 
 def test_a_mistake_in_the_work_reaches_whoever_asked_and_no_one_else(running: Storage, folder: Path) -> None:
-    def mistaken(_: storage.Writer) -> None:
+    def mistaken(_: Writer) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
