@@ -18,7 +18,7 @@ from service.api.jpeg import Jpeg, cropped, shrunk
 from service.api.live import HEARTBEAT_S, LEAST_WIDTH, MOST_WIDTH, SEND_S
 from service.api.problems import errors
 from service.errors import NoFrame, RequestInvalid, TooBusy
-from service.frame import Frame
+from service.frame import Frame, Rect
 from service.state import State
 
 router = APIRouter(tags=["pictures"])
@@ -73,17 +73,15 @@ async def snapshot(
     state = app.hub.latest()
     view = app.view(state)
     frame = newest_frame(state, view)
-    moment = round(frame.captured_at * 1000)
+    part = state.region_seen if region else None
     # Time alone makes "Cat" a "last seen: Cat", while the state stays the same.
     words = (state.sequence, view["answer"]["current"])
-    drawn = "{}.{:d}".format(*words) if annotate else ""
-    etag = f'"{state.instance}-{frame.sequence}-{moment}-{width or ""}-{int(region)}-{drawn}"'
+    etag = _etag(state, frame, width, part, words if annotate else ())
     headers = {"ETag": etag, "Cache-Control": "no-cache", "X-Timestamp": _timestamp(frame)}
     if fresh_frame(state, time.monotonic()) is None:
         headers["X-Lookout-Stale"] = "1"
     if _matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    part = state.region_seen if region else None
     if annotate:
         seen, pixels = state.region_seen, frame.pixels
         key = ("annotated", width, part, words)
@@ -167,6 +165,14 @@ def _timestamp(frame: Frame) -> str:
 
 def _now() -> str:
     return f"{time.time():.3f}"
+
+
+def _etag(state: State, frame: Frame, width: int | None, part: Rect | None, words: tuple[int, ...]) -> str:
+    """Names the picture: the frame and all that is done to it."""
+    made_of = [state.instance, frame.sequence, round(frame.captured_at * 1000), width or ""]
+    shares = () if part is None else (part.x, part.y, part.width, part.height)
+    made_of += [":".join(f"{share:.4f}" for share in shares), ":".join(f"{word:d}" for word in words)]
+    return '"{}"'.format("-".join(map(str, made_of)))
 
 
 def _matches(header: str | None, etag: str) -> bool:

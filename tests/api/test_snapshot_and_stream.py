@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.api import viewers
+from service.frame import Rect
 from tests.api.conftest import RED, HandCamera, Service, StartService, wait_until
 
 
@@ -124,6 +125,18 @@ def test_an_annotated_snapshot_stops_saying_what_is_no_longer_current(start: Sta
         after = client.get("api/snapshot.jpg?annotate=true", headers={"If-None-Match": before.headers["etag"]})
     assert after.status_code == 200
     assert after.content != before.content
+
+
+def test_another_part_of_the_same_frame_has_another_tag(start: StartService) -> None:
+    service = start()
+    wait_until(lambda: service.state()["status"] == "ok")
+    with service.client() as client:
+        only_time_goes_on(service, stale_after_s=60)
+        whole = client.get("api/snapshot.jpg?region=true")
+        service.hub.publish(replace(service.hub.latest(), region_seen=Rect(0.5, 0.5, 0.5, 0.5)))
+        part = client.get("api/snapshot.jpg?region=true", headers={"If-None-Match": whole.headers["etag"]})
+    assert part.status_code == 200
+    assert decoded(part.content).shape == (120, 160, 3)
 
 
 def test_without_a_camera_the_snapshot_is_a_sentence(start: StartService) -> None:
