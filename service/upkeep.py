@@ -133,6 +133,10 @@ class Upkeep:
         fault = Fault.of(trouble) if trouble else None
         if fault != self._hub.system.disk:
             self._hub.set_system(replace(self._hub.system, disk=fault))
+            if trouble:
+                log.warning("%s", trouble)
+            else:
+                log.info("Changes are kept on disk again.")
 
     def _tell_status(self) -> None:
         if self.notifier.active and (text := self.sentence()) != self._told:

@@ -64,20 +64,30 @@ class Budget:
 
     def spent(self) -> DiskBudgetSpent | None:
         """What is told while nothing but people's own changes is written any more."""
-        return self._refusal(1, 1, reserved=False)
+        refusal = self._refusal(1, 1, reserved=False)
+        return (
+            None
+            if refusal is None
+            else DiskBudgetSpent(
+                "The budget for writing to disk is spent: answers go on, and only changes that you make are still kept.",
+                refusal.remedy,
+            )
+        )
 
     def _refusal(self, size: int, growth: int, reserved: bool) -> DiskBudgetSpent | None:
         written = self._count.written
         if size and written + size > _share(self._limits.per_day, reserved):
+            allowed = _allowed("state.max_bytes_per_day", self._limits.per_day, reserved)
             return DiskBudgetSpent(
-                f"Lookout has written {_words(written)} to disk today; with {_words(size)} more it would be "
-                f"over state.max_bytes_per_day ({_words(self._limits.per_day)}).",
+                f"Lookout has written {_words(written)} to disk today; with {_words(size)} more it would be over "
+                f"{allowed}.",
                 "It writes again after midnight UTC. If it must be today, raise state.max_bytes_per_day and restart.",
             )
         if growth > 0 and self._would_overflow(growth, reserved):
+            allowed = _allowed("state.max_bytes", self._limits.total, reserved)
             return DiskBudgetSpent(
                 f"Lookout keeps {_words(self._kept or 0)} on disk; with {_words(growth)} more it would be over "
-                f"state.max_bytes ({_words(self._limits.total)}).",
+                f"{allowed}.",
                 "Raise state.max_bytes and restart, or delete the cache folder, which is always safe.",
             )
         return None
@@ -143,6 +153,10 @@ class DayCount:
 
 def _share(limit: int, reserved: bool) -> int:
     return limit if reserved else limit - limit // _RESERVED
+
+
+def _allowed(setting: str, limit: int, reserved: bool) -> str:
+    return f"{setting} ({_words(limit)}{'' if reserved else ' less a reserve for changes that you make'})"
 
 
 def _bytes_below(folders: Iterable[Path]) -> int:

@@ -161,12 +161,7 @@ class Storage:
 
     def _look(self) -> None:
         with self._inline:
-            seen = self._watch.look() or self._budget.spent()
-        if seen is not None and (self._seen is None or self._seen.code != seen.code):
-            log.warning("%s", seen)
-        if seen is None and self._seen is not None:
-            log.info("The disk that holds %s is well again.", self._folder)
-        self._seen = seen
+            self._seen = self._watch.look() or self._budget.spent()
 
     def _next(self) -> Job[Any] | None:
         with self._changed:

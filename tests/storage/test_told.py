@@ -42,9 +42,12 @@ def test_the_kernels_errors_have_a_code_a_sentence_and_a_remedy(number: int, cod
     assert trouble.remedy
 
 
-async def test_upkeep_tells_and_takes_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_upkeep_tells_and_takes_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     hub = Hub(first_state(SETTINGS, time.monotonic()))
     storage = Storage(tmp_path)
+    caplog.set_level("INFO")
     told: list[DiskFull | None] = [FULL]
     monkeypatch.setattr(storage, "trouble", lambda: told[0])
     monkeypatch.setattr("service.upkeep.STATUS_EVERY_S", 0.01)
@@ -59,6 +62,8 @@ async def test_upkeep_tells_and_takes_it_back(tmp_path: Path, monkeypatch: pytes
             told[0] = None
             while hub.system.disk is not None:
                 await asyncio.sleep(0.01)
+        lines = [record.message for record in caplog.records if record.name == "service.upkeep"]
+        assert lines == [str(FULL), "Changes are kept on disk again."]
     finally:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
