@@ -3,24 +3,14 @@
 import { byId, setAttribute, setIcon, setText, setVariable } from "./dom.js";
 import { drawingOf, titleOf, toneOf } from "./labels.js";
 import { sinceReceived, situation } from "./situation.js";
-import { clock, duration, percent, t } from "./words.js";
+import { clock, duration, has, percent, t } from "./words.js";
 
-const STATE_ICONS = {
-  connecting: "wait",
-  starting: "wait",
-  stale: "frozen",
-  late: "lost",
-  lost: "lost",
-  refused: "lost",
-  absent: "absent",
-  failed: "failed",
-  paused: "paused",
-  ended: "ended",
-};
+// States without a drawing of their own name.
+const ICONS = { connecting: "wait", starting: "wait", stale: "frozen", late: "lost", refused: "lost" };
 // A screen reader hears a change once it has settled, not each flicker.
 const SAY_AFTER_MS = 700;
 
-/** @param {ReturnType<typeof import("./store.js").createStore>} store */
+/** @param {import("./store.js").Store} store */
 export function mountAnswer(store) {
   const plate = byId("plate");
   const word = byId("word");
@@ -39,11 +29,7 @@ export function mountAnswer(store) {
   });
 }
 
-/**
- * @param {import("./store.js").Page} page
- * @returns {{tone: string, icon: string, eyebrow: string, word: string, since: string, say: string, current: boolean}}
- */
-export function answerOf(page) {
+function answerOf(page) {
   const now = situation(page);
   const live = page.live;
   // A picture that does not get here takes nothing from an answer that does.
@@ -88,13 +74,13 @@ function old(page, now) {
 }
 
 function nothing(now) {
-  const word = t(`answer.${now}`);
-  return { tone: "old", icon: STATE_ICONS[now], eyebrow: "", word, since: "", say: word, current: false };
+  const word = t(has(`answer.${now}`) ? `answer.${now}` : `chip.${now}`);
+  return { tone: "old", icon: iconOf(now), eyebrow: "", word, since: "", say: word, current: false };
 }
 
 /** @param {import("./situation.js").Kind} now @returns {string} the symbol for a state of the page */
 export function iconOf(now) {
-  return STATE_ICONS[now] ?? "live";
+  return ICONS[now] ?? now;
 }
 
 function announcer(node) {

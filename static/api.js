@@ -48,6 +48,19 @@ export async function call(method, path, more = {}) {
   throw new Problem({ status: response.status, title: response.statusText, ...(told ?? {}) });
 }
 
+/**
+ * Asks with each new connection for what seldom changes. Without an answer the page goes on without it.
+ * @param {import("./store.js").Store} store @param {string} path @param {(told: any) => object} change  of the store
+ */
+export function keepAsking(store, path, change) {
+  let asked = false;
+  store.watch(({ connection }) => {
+    const open = connection === "open";
+    if (open && !asked) call("GET", path).then((told) => store.set(change(told)), () => {});
+    asked = open;
+  });
+}
+
 /** Leaves for the login page, which comes back here. */
 export function goToLogin() {
   window.location.replace(address("login"));

@@ -4,7 +4,7 @@ import { byId, el, icon, setIcon, setText, setVariable } from "./dom.js";
 import { drawingOf, labelsShown, titleOf } from "./labels.js";
 import { percent, t } from "./words.js";
 
-/** @param {ReturnType<typeof import("./store.js").createStore>} store */
+/** @param {import("./store.js").Store} store */
 export function mountBars(store) {
   const render = barList(byId("bars"));
   store.watch(({ live }) => render(live));
@@ -26,12 +26,12 @@ export function barList(list) {
 
 function addRow(list) {
   const drawing = icon("circle", "bar-icon");
-  const name = el("span", { className: "bar-name" });
-  const fill = el("span", { className: "bar-fill" });
-  const mark = el("span", { className: "bar-mark" });
-  const track = el("span", { className: "bar-track", aria: { hidden: "true" } }, fill, mark);
-  const value = el("span", { className: "bar-value" });
-  const item = el("li", { className: "bar-row" }, drawing, name, track, value);
+  const name = el("span.bar-name");
+  const fill = el("span.bar-fill");
+  const mark = el("span.bar-mark");
+  const track = el("span.bar-track", { aria: { hidden: "true" } }, fill, mark);
+  const value = el("span.bar-value");
+  const item = el("li.bar-row", {}, drawing, name, track, value);
   list.append(item);
   return { item, drawing, name, fill, mark, value };
 }

@@ -17,7 +17,7 @@ const TOO_MANY = 1013;
 
 /**
  * Keeps the store in step with the service for as long as the page is seen.
- * @param {ReturnType<typeof import("./store.js").createStore>} store
+ * @param {import("./store.js").Store} store
  * @param {{pictureWidth: () => number, onPicture: (header: object, jpeg: Blob) => Promise<void>}} how
  * @returns {{retry: () => void}}
  */
@@ -88,13 +88,13 @@ export function connect(store, how) {
     drop();
     const now = performance.now();
     const pause = Math.min(LONGEST_PAUSE_MS, losses === 0 ? FIRST_PAUSE_MS : 1000 * 2 ** (losses - 1));
-    const patient = code === TOO_MANY || code === FOREIGN_ORIGIN ? LONGEST_PAUSE_MS : pause;
+    const refused = code === TOO_MANY || code === FOREIGN_ORIGIN;
     losses += 1;
     store.set({
       connection: "lost",
-      refusal: code === TOO_MANY || code === FOREIGN_ORIGIN ? store.get().refusal : null,
+      refusal: refused ? store.get().refusal : null,
       lostAt: store.get().lostAt ?? now,
-      retryAt: now + patient * (0.75 + Math.random() / 2),
+      retryAt: now + (refused ? LONGEST_PAUSE_MS : pause) * (0.75 + Math.random() / 2),
       now,
     });
   }

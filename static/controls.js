@@ -3,14 +3,16 @@
 import { iconOf } from "./answer.js";
 import { call } from "./api.js";
 import { byId, el, icon, setAttribute, setIcon, setText } from "./dom.js";
+import { remember } from "./kept.js";
 import { complain } from "./problems.js";
 import { situation } from "./situation.js";
-import { switchLanguage, t, translatePage } from "./words.js";
+import { offerLanguage, switchLanguage, t, translatePage } from "./words.js";
 
 const CURSOR_HIDES_MS = 4000;
 
-/** @param {ReturnType<typeof import("./store.js").createStore>} store */
+/** @param {import("./store.js").Store} store */
 export function mountControls(store) {
+  for (const node of document.querySelectorAll("[data-icon]")) node.prepend(icon(node.dataset.icon));
   const chip = byId("chip");
   const pause = byId("pause");
   pause.addEventListener("click", () => {
@@ -19,6 +21,7 @@ export function mountControls(store) {
   });
   byId("language").addEventListener("click", () => {
     switchLanguage();
+    offerLanguage(byId("language"));
     store.set({});
   });
   byId("theme").addEventListener("click", () => {
@@ -35,14 +38,12 @@ export function mountControls(store) {
     setIcon(pause.querySelector("svg"), paused ? "play" : "paused");
     setText(pause.querySelector("span"), t(paused ? "resume" : "pause"));
     pause.disabled = page.connection !== "open";
-    setText(byId("language"), t("language.other"));
-    setAttribute(byId("language"), "lang", t("language.code") === "en" ? "zh-Hant" : "en");
-    setAttribute(byId("language"), "title", t("language.switch"));
     setText(byId("theme").querySelector("span"), t(isDark() ? "theme.light" : "theme.dark"));
   });
   mountFoot(store);
   if ("kiosk" in document.documentElement.dataset) mountKiosk();
   translatePage();
+  offerLanguage(byId("language"));
 }
 
 function isDark() {
@@ -50,32 +51,17 @@ function isDark() {
 }
 
 function switchTheme() {
-  try {
-    localStorage.setItem("lookout.theme", isDark() ? "light" : "dark");
-  } catch {
-    // Not remembered, and theme.js will not see it either: then the system's wish stays.
-  }
+  remember("theme", isDark() ? "light" : "dark");
   window.dispatchEvent(new Event("lookout:theme"));
 }
 
 function mountFoot(store) {
   const version = el("span");
-  const api = el("a", { href: "api/docs" });
-  const state = el("a", { href: "api/state" });
+  const api = el("a", { href: "api/docs", text: "foot.api" });
+  const state = el("a", { href: "api/state", text: "foot.state" });
   byId("foot").append(version, state, api);
-  let about = null;
-  let asked = false;
-  store.watch((page) => {
-    if (page.connection === "open" && !asked) {
-      asked = true;
-      call("GET", "api/about").then((told) => {
-        about = told;
-        store.set({});
-      }, () => {});
-    }
-    setText(version, about ? t("foot.version", { version: about.version }) : "");
-    setText(api, t("foot.api"));
-    setText(state, t("foot.state"));
+  store.watch(({ about }) => {
+    setText(version, about ? `Lookout ${about.version}` : "");
   });
 }
 
@@ -91,7 +77,7 @@ function mountKiosk() {
     clearTimeout(timer);
     timer = setTimeout(() => (root.dataset.idle = ""), CURSOR_HIDES_MS);
   };
-  const leave = el("a", { className: "leave", href: "./", title: t("kiosk.leave"), aria: { label: t("kiosk.leave") } }, icon("close"));
+  const leave = el("a.leave", { href: "./", label: "kiosk.leave" }, icon("close"));
   document.body.append(leave);
   document.addEventListener("visibilitychange", awake);
   document.addEventListener("pointermove", moved);

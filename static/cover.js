@@ -2,21 +2,14 @@
 
 import { call } from "./api.js";
 import { iconOf } from "./answer.js";
-import { byId, el, icon, setAttribute, setText, show } from "./dom.js";
+import { button, byId, el, icon, setAttribute, setText, show } from "./dom.js";
 import { frameAge, sinceReceived, situation } from "./situation.js";
 import { complain } from "./problems.js";
 import { mayChange, patchSettings } from "./settings.js";
 import { duration, has, t } from "./words.js";
 
-const ABSENT_HEADLINES = {
-  camera_busy: "cover.absent.busy",
-  camera_denied: "cover.absent.denied",
-  camera_silent: "cover.absent.silent",
-  camera_unsupported: "cover.absent.unsupported",
-};
-
 /**
- * @param {ReturnType<typeof import("./store.js").createStore>} store
+ * @param {import("./store.js").Store} store
  * @param {{retry: () => void, openPhoto: () => void}} act
  */
 export function mountCover(store, act) {
@@ -39,25 +32,21 @@ export function mountCover(store, act) {
     show(parts.resume, now === "paused");
     show(parts.photo, now === "absent" || now === "ended");
     show(parts.demo, now === "absent" && page.live.camera.source !== "demo" && mayChange(page, "camera.source"));
-    setText(parts.retry, t("cover.retry.now"));
-    setText(parts.resume.lastChild, t("resume"));
-    setText(parts.photo.lastChild, t("cover.photo"));
-    setText(parts.demo, t("cover.demo"));
   });
 }
 
 function build(cover, act) {
   const drawing = icon("wait", "cover-icon");
-  const headline = el("p", { className: "cover-headline" });
-  const more = el("p", { className: "cover-more" });
-  const list = el("dl", { className: "cover-facts" });
-  const next = el("p", { className: "cover-next" });
-  const retry = el("button", { type: "button", className: "button", onclick: act.retry });
-  const resume = el("button", { type: "button", className: "button main", id: "resume", onclick: unpause }, icon("play"), el("span"));
-  const photo = el("button", { type: "button", className: "button main", onclick: act.openPhoto }, icon("photo"), el("span"));
-  const demo = el("button", { type: "button", className: "button", id: "demo", onclick: act.showDemo });
-  const buttons = el("div", { className: "buttons" }, resume, photo, demo, retry);
-  cover.append(el("div", { className: "cover-inner" }, drawing, headline, more, list, next, buttons));
+  const headline = el("p.cover-headline");
+  const more = el("p.cover-more");
+  const list = el("dl.cover-facts");
+  const next = el("p.cover-next");
+  const retry = button("button", { text: "cover.retry.now", onclick: act.retry });
+  const resume = button("button main", { id: "resume", onclick: unpause }, icon("play"), el("span", { text: "resume" }));
+  const photo = button("button main", { onclick: act.openPhoto }, icon("photo"), el("span", { text: "cover.photo" }));
+  const demo = button("button", { id: "demo", text: "cover.demo", onclick: act.showDemo });
+  const buttons = el("div.buttons", {}, resume, photo, demo, retry);
+  cover.append(el("div.cover-inner", {}, drawing, headline, more, list, next, buttons));
   return { drawing, headline, more, facts: list, next, retry, resume, photo, demo };
 }
 
@@ -68,6 +57,7 @@ async function unpause() {
 function tell(now, page) {
   const camera = page.live?.camera;
   const name = camera ? camera.name || camera.source : "";
+  const absent = `cover.absent.${camera?.code?.replace("camera_", "")}`;
   switch (now) {
     case "lost":
       return {
@@ -91,7 +81,7 @@ function tell(now, page) {
       };
     case "absent":
       return {
-        headline: t(ABSENT_HEADLINES[camera.code] ?? "cover.absent"),
+        headline: t(has(absent) ? absent : "cover.absent"),
         facts: [
           { name: t("cover.tried"), text: camera.source === "auto" ? t("cover.tried.auto") : camera.source },
           ...(camera.reason ? [{ name: t("cover.missing"), text: camera.reason }] : []),
@@ -109,8 +99,10 @@ function tell(now, page) {
       return { headline: t("cover.starting"), more: camera.reason ?? t("cover.starting.more", { name }), next: retry(page) };
     case "ended":
       return { headline: t("cover.ended"), more: t("cover.ended.more", { name }) };
+    case "paused":
+      return { headline: t("chip.paused"), more: t("cover.paused.more") };
     default:
-      return { headline: t(`cover.${now}`), more: has(`cover.${now}.more`) ? t(`cover.${now}.more`) : "" };
+      return { headline: t("cover.connecting"), more: t("cover.connecting.more") };
   }
 }
 
@@ -145,10 +137,7 @@ function facts(list, wanted) {
 // Remedies write commands in quotes, in brackets or behind a last colon; nothing else of theirs begins so.
 const COMMANDS = /[`'(]((?:sudo|lookout|rpicam-|ls|ss) ?[^`')]*)[`')]|: ((?:sudo|lookout|rpicam-)[^\n]*?)\.?$/g;
 
-/**
- * @param {string} text  a remedy
- * @returns {(Node | string)[]} the same with its commands in boxes that can be copied
- */
+/** @param {string} text  a remedy @returns {(Node | string)[]} the same with its commands in boxes that can be copied */
 export function withCommands(text) {
   const parts = [];
   let end = 0;
@@ -161,8 +150,8 @@ export function withCommands(text) {
 }
 
 function commandBox(command) {
-  const button = el("button", { type: "button", className: "copy", onclick: () => copy(command, button) }, t("copy"));
-  return el("span", { className: "command" }, el("code", {}, command), button);
+  const copier = button("copy", { onclick: () => copy(command, copier) }, t("copy"));
+  return el("span.command", {}, el("code", {}, command), copier);
 }
 
 async function copy(text, button) {

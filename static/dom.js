@@ -1,28 +1,41 @@
 // Small helpers to build and update the page; they write only what changed, so that nothing flickers or is re-read.
 
+import { translate } from "./words.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * @template {keyof HTMLElementTagNameMap} T
- * @param {T} tag
- * @param {Record<string, unknown>} [properties]  properties of the element; `data` and `aria` are maps of attributes
+ * @param {string} kind  tag and classes: "p.note"
+ * @param {Record<string, unknown>} [properties]  properties of the element; `data` and `aria` are maps of attributes;
+ *   `text` and `label` are keys of texts.js that stand in it, or name it, in whatever language is chosen
  * @param {...(Node | string | null)} children
- * @returns {HTMLElementTagNameMap[T]}
+ * @returns {any} the element
  */
-export function el(tag, properties = {}, ...children) {
+export function el(kind, properties = {}, ...children) {
+  const [tag, ...classes] = kind.split(".");
   const node = document.createElement(tag);
-  const { data = {}, aria = {}, ...plain } = properties;
+  if (classes.length) node.className = classes.join(" ");
+  const { data = {}, aria = {}, text, label, ...plain } = properties;
   Object.assign(node, plain);
+  if (text) node.dataset.t = text;
+  if (label) node.dataset.tLabel = label;
+  translate(node);
   for (const [name, value] of Object.entries(data)) node.dataset[name] = value;
   for (const [name, value] of Object.entries(aria)) node.setAttribute(name === "role" ? name : `aria-${name}`, value);
   node.append(...children.filter((child) => child !== null));
   return node;
 }
 
+/** @param {string} className @param {Record<string, unknown>} [properties] @param {...(Node | string)} children */
+export function button(className, properties = {}, ...children) {
+  return el("button", { type: "button", className, ...properties }, ...children);
+}
+
 /** @param {string} name  a symbol of index.html @param {string} [kind]  its class @returns {SVGElement} */
 export function icon(name, kind = "icon") {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", kind);
+  svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS(SVG, "use");
   use.setAttribute("href", `#i-${name}`);

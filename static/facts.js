@@ -4,23 +4,22 @@ import { el, setText, show } from "./dom.js";
 
 /**
  * @param {HTMLElement} parent
- * @returns {(facts: {name: string, value: string | null}[]) => void}  a value of null or "" hides its row
+ * @returns {(facts: [string, string | null][]) => void}  keys of texts.js and values; null or "" hides a row
  */
 export function factList(parent) {
-  const list = el("dl", { className: "facts" });
+  const list = el("dl.facts");
   parent.append(list);
   const rows = [];
   return (facts) => {
-    facts.forEach((fact, i) => {
+    facts.forEach(([key, text], i) => {
       if (!rows[i]) {
-        const [name, value] = [el("dt"), el("dd")];
-        const row = el("div", {}, name, value);
+        const value = el("dd");
+        const row = el("div", {}, el("dt", { text: key }), value);
         list.append(row);
-        rows[i] = { row, name, value };
+        rows[i] = { row, value };
       }
-      setText(rows[i].name, fact.name);
-      setText(rows[i].value, fact.value ?? "");
-      show(rows[i].row, Boolean(fact.value));
+      setText(rows[i].value, text ?? "");
+      show(rows[i].row, Boolean(text));
     });
   };
 }

@@ -5,8 +5,7 @@
  * @returns {Promise<HTMLCanvasElement>} the same as colour: clear where nothing speaks for the label, warm where much does
  */
 export async function heatOf(uri) {
-  const bytes = Uint8Array.from(atob(uri.slice(uri.indexOf(",") + 1)), (letter) => letter.charCodeAt(0));
-  const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+  const bitmap = await bitmapOf(uri);
   const canvas = document.createElement("canvas");
   canvas.width = bitmap.width;
   canvas.height = bitmap.height;
@@ -17,6 +16,13 @@ export async function heatOf(uri) {
   for (let i = 0; i < pixels.data.length; i += 4) warm(pixels.data, i);
   pen.putImageData(pixels, 0, 0);
   return canvas;
+}
+
+/** @param {string} uri  a picture as data URI, which the page's policy lets nobody fetch @returns {Promise<ImageBitmap>} */
+export function bitmapOf(uri) {
+  const [head, data] = uri.split(",");
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  return createImageBitmap(new Blob([bytes], { type: head.slice("data:".length, head.indexOf(";")) }));
 }
 
 // From deep red to pale yellow, lightness rising all the way: it reads in grey, too.

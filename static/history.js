@@ -15,13 +15,13 @@ const MOST_STRIPS = 4;
 // Above "certain" there is room for the words of a threshold close to it.
 const HEADROOM = 16;
 
-/** @param {ReturnType<typeof import("./store.js").createStore>} store */
+/** @param {import("./store.js").Store} store */
 export function mountHistory(store) {
   const panel = byId("strips");
   const record = createRecord();
   const strips = [];
-  const legend = el("p", { className: "note" });
-  const axis = el("p", { className: "strip-axis", aria: { hidden: "true" } }, el("span"), el("span"));
+  const legend = el("p.note", { text: "history.legend" });
+  const axis = el("p.strip-axis", { aria: { hidden: "true" } }, el("span", { text: "history.start" }), el("span", { text: "history.now" }));
   panel.append(axis, legend);
   let drawnAt = 0;
 
@@ -38,9 +38,6 @@ export function mountHistory(store) {
     }
     for (const strip of strips) draw(strip, record, page.now);
     show(axis, strips.length > 0);
-    setText(axis.firstChild, t("history.start"));
-    setText(axis.lastChild, t("history.now"));
-    setText(legend, t("history.legend"));
   });
 }
 
@@ -64,8 +61,8 @@ function createRecord() {
 function addStrip(panel, before) {
   const drawing = icon("circle", "bar-icon");
   const name = el("span");
-  const canvas = el("canvas", { className: "strip", aria: { role: "img" } });
-  const row = el("div", { className: "strip-row" }, el("p", { className: "strip-name" }, drawing, name), canvas);
+  const canvas = el("canvas.strip", { aria: { role: "img" } });
+  const row = el("div.strip-row", {}, el("p.strip-name", {}, drawing, name), canvas);
   panel.insertBefore(row, before);
   return { row, drawing, name, canvas, label: "", threshold: null, describedAt: -Infinity };
 }

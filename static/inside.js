@@ -1,10 +1,11 @@
 // For the curious: the few pixels the network gets, where it looks for its answer, and its layers.
 
 import { call } from "./api.js";
-import { byId, el, setAttribute, setText, show } from "./dom.js";
+import { button, byId, el, setAttribute, setText, show } from "./dom.js";
 import { drawHeat, heatOf } from "./heat.js";
 import { titleOf } from "./labels.js";
 import { openLayers } from "./layers.js";
+import { openMaps } from "./maps.js";
 import { cardOf } from "./models.js";
 import { complain } from "./problems.js";
 import { situation } from "./situation.js";
@@ -15,32 +16,29 @@ const THUMBNAIL_EVERY_MS = 500;
 const MAP_PAUSE_MS = 900;
 const JPEG_QUALITY = 0.9;
 
-/** @param {ReturnType<typeof import("./store.js").createStore>} store */
+/** @param {import("./store.js").Store} store */
 export function mountInside(store) {
   const panel = byId("inside");
-  const input = el("canvas", { className: "thumbnail", width: 96, height: 96, aria: { role: "img" } });
-  const caption = el("p", { className: "note" });
-  const toggle = el("button", { type: "button", className: "button", id: "map", aria: { pressed: "false" } });
-  const mapNote = el("p", { className: "note" });
-  const layers = el("button", { type: "button", className: "button", id: "layers" });
-  const layersNote = el("p", { className: "note" });
-  const text = el("div", { className: "inside-text" }, caption, el("div", { className: "buttons" }, toggle, layers), mapNote, layersNote);
-  panel.append(el("div", { className: "inside" }, input, text));
+  const input = el("canvas.thumbnail", { width: 96, height: 96, aria: { role: "img" }, label: "inside.input.say" });
+  const caption = el("p.note");
+  const toggle = button("button", { id: "map", aria: { pressed: "false" } });
+  const mapNote = el("p.note");
+  const layers = button("button", { id: "layers", text: "inside.layers", onclick: () => openLayers(store) });
+  const layersNote = el("p.note", { text: "inside.layers.more" });
+  const maps = button("button", { id: "maps", text: "maps.title", onclick: () => openMaps(store) });
+  const text = el("div.inside-text", {}, caption, el("div.buttons", {}, toggle, maps, layers), mapNote, layersNote);
+  panel.append(el("div.inside", {}, input, text));
   const map = createMap(store, () => render(store.get()));
   toggle.addEventListener("click", map.toggle);
-  layers.addEventListener("click", () => openLayers(store));
   let drawnAt = 0;
 
   function render(page) {
     const size = cardOf(page, page.live?.model?.name)?.input ?? { width: 96, height: 96 };
     setText(caption, t("inside.input", { w: size.width, h: size.height }));
-    setAttribute(input, "aria-label", t("inside.input.say"));
     setText(toggle, t(map.on() ? "inside.map.off" : "inside.map"));
     setAttribute(toggle, "aria-pressed", String(map.on()));
     setText(mapNote, map.note());
-    setText(layers, t("inside.layers"));
-    setText(layersNote, t("inside.layers.more"));
-    toggle.disabled = layers.disabled = !page.live?.model;
+    toggle.disabled = maps.disabled = layers.disabled = !page.live?.model;
     show(byId("heat"), map.on() && situation(page) === "live");
     if (situation(page) !== "live" || !page.picture || page.now - drawnAt < THUMBNAIL_EVERY_MS) return;
     drawnAt = page.now;
@@ -70,7 +68,7 @@ function createMap(store, changed) {
     cut(part, seen);
     const body = await new Promise((resolve) => part.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
     const told = await call("POST", "api/classify?explain=true", { body, type: "image/jpeg" });
-    const explanation = explanationOf(told);
+    const { explanation } = told;
     if (!explanation) {
       on = false;
       note = t("inside.map.none");
@@ -78,7 +76,7 @@ function createMap(store, changed) {
       const label = told.top[0].label;
       const heat = byId("heat");
       if (heat.width !== picture.width) [heat.width, heat.height] = [picture.width, picture.height];
-      drawHeat(heat, await heatOf(explanation.uri), seen);
+      drawHeat(heat, await heatOf(explanation.png), seen);
       note = t("inside.map.more", { label: titleOf(label, page.live.model?.titles), n: explanation.cells });
     }
     changed();
@@ -103,12 +101,6 @@ function createMap(store, changed) {
       if (on) run();
     },
   };
-}
-
-/** @param {any} told  an answer of api/classify @returns {{uri: string, cells: number} | null} */
-export function explanationOf(told) {
-  const { explanation } = told;
-  return explanation ? { uri: explanation.png, cells: explanation.cells } : null;
 }
 
 function cut(target, region) {

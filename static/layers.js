@@ -1,12 +1,15 @@
 // The layer table: each layer's sizes with the formula filled in, so that a student can check the arithmetic.
 
 import { call } from "./api.js";
-import { el, icon } from "./dom.js";
+import { addDialog } from "./dialog.js";
+import { el } from "./dom.js";
 import { cardOf } from "./models.js";
 import { complain } from "./problems.js";
 import { t, whole } from "./words.js";
 
-/** @param {ReturnType<typeof import("./store.js").createStore>} store  shows the layers of the model in use */
+const FORMULA = "(n + 2p − f) / s + 1";
+
+/** @param {import("./store.js").Store} store  shows the layers of the model in use */
 export async function openLayers(store) {
   const page = store.get();
   const name = page.live.model.name;
@@ -17,50 +20,41 @@ export async function openLayers(store) {
     complain(error);
     return;
   }
-  const title = t("layers.title", { name: cardOf(page, name)?.title ?? name });
-  const heading = el("h2", { id: "layers-title" }, title);
-  const close = el("button", { type: "button", className: "tool", id: "layers-close", aria: { label: t("close") } }, icon("close"));
-  const filters = el("img", { className: "filters", src: `api/models/${encodeURIComponent(name)}/filters.png`, alt: t("layers.filters") });
+  const filters = el("img.filters", { src: `api/models/${encodeURIComponent(name)}/filters.png`, alt: t("layers.filters") });
   filters.addEventListener("error", () => filters.remove());
-  const scroll = el("div", { className: "table-scroll", tabIndex: 0, aria: { role: "region", labelledby: "layers-title" } }, filters, tableOf(table));
-  const dialog = el(
-    "dialog",
-    { className: "dialog broad", aria: { labelledby: "layers-title" } },
-    el("div", { className: "dialog-head" }, heading, close),
-    el("p", { className: "dialog-intro" }, t("layers.intro")),
-    scroll,
-  );
-  close.addEventListener("click", () => dialog.close());
+  const scroll = el("div.table-scroll", { tabIndex: 0, aria: { role: "region", labelledby: "layers-title" } }, filters, tableOf(table));
+  const title = t("layers.title", { name: cardOf(page, name)?.title ?? name });
+  const intro = el("p.dialog-intro", { text: "layers.intro" });
+  const dialog = addDialog("layers", "broad", el("h2", {}, title), intro, scroll);
   dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
   dialog.showModal();
 }
 
 function tableOf(table) {
   const columns = ["name", "size", "formula", "field", "parameters", "madds"];
-  const head = el("tr", {}, ...columns.map((column) => el("th", { scope: "col", className: `c-${column}` }, t(`layers.${column}`))));
+  const head = el("tr", {}, ...columns.map((column) => el("th", { scope: "col", className: `c-${column}` }, column === "formula" ? FORMULA : t(`layers.${column}`))));
   const rows = table.layers.map(rowOf);
   const { parameters, multiply_adds } = table.totals;
   const foot = el(
     "tr",
     {},
     el("th", { scope: "row", colSpan: 4 }, t("layers.total")),
-    el("td", { className: "number" }, whole(parameters)),
-    el("td", { className: "number" }, whole(multiply_adds)),
+    el("td.number", {}, whole(parameters)),
+    el("td.number", {}, whole(multiply_adds)),
   );
-  return el("table", { className: "layers" }, el("thead", {}, head), el("tbody", {}, ...rows), el("tfoot", {}, foot));
+  return el("table.layers", {}, el("thead", {}, head), el("tbody", {}, ...rows), el("tfoot", {}, foot));
 }
 
 function rowOf(layer) {
   return el(
     "tr",
     { className: layer.main ? "" : "aside-row" },
-    el("th", { scope: "row" }, el("span", { className: "layer-operator" }, layer.operator), el("span", { className: "layer-name" }, layer.name)),
+    el("th", { scope: "row" }, el("span.layer-operator", {}, layer.operator), el("span.layer-name", {}, layer.name)),
     el("td", {}, `${shape(layer.input)} → ${shape(layer.output)}`),
-    el("td", { className: "formula" }, ...formulas(layer)),
+    el("td.formula", {}, ...formulas(layer)),
     el("td", {}, layer.receptive_field ? square(layer.receptive_field) : "–"),
-    el("td", { className: "number" }, layer.parameters ? whole(layer.parameters) : "–"),
-    el("td", { className: "number" }, layer.multiply_adds ? whole(layer.multiply_adds) : "–"),
+    el("td.number", {}, layer.parameters ? whole(layer.parameters) : "–"),
+    el("td.number", {}, layer.multiply_adds ? whole(layer.multiply_adds) : "–"),
   );
 }
 

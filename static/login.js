@@ -1,9 +1,9 @@
 // The door: takes a token from the address or the form, trades it for a cookie, and forgets it.
 
 import { address, call } from "./api.js";
-import { byId, setAttribute, setText } from "./dom.js";
+import { byId, setText } from "./dom.js";
 import { explain } from "./problems.js";
-import { switchLanguage, t, translatePage } from "./words.js";
+import { offerLanguage, switchLanguage, t, translatePage } from "./words.js";
 
 const form = byId("form");
 const field = byId("token");
@@ -17,9 +17,7 @@ if (window.location.hash) history.replaceState(null, "", window.location.pathnam
 
 function words() {
   translatePage();
-  setText(byId("language"), t("language.other"));
-  setAttribute(byId("language"), "lang", t("language.code") === "en" ? "zh-Hant" : "en");
-  setAttribute(byId("language"), "title", t("language.switch"));
+  offerLanguage(byId("language"));
   setText(reveal, t(field.type === "password" ? "login.show" : "login.hide"));
 }
 
@@ -31,7 +29,7 @@ async function enter(token) {
     await call("POST", "api/login", { json: { token } });
     window.location.replace(address("./"));
   } catch (error) {
-    setText(problem, error.status === 401 ? t("login.wrong") : explain(error).filter(Boolean).join(" "));
+    setText(problem, error.status === 401 ? t("login.wrong") : explain(error));
     setText(go, t("login.go"));
     go.disabled = false;
     field.select();

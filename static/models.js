@@ -9,24 +9,24 @@ import { percent, t, whole } from "./words.js";
 // A first load on a small machine, with its checks, may take this long.
 const SWAP_MS = 120_000;
 
-/** @param {ReturnType<typeof import("./store.js").createStore>} store */
+/** @param {import("./store.js").Store} store */
 export function mountModels(store) {
   const panel = byId("model");
-  const running = el("p", { className: "headline" });
-  const about = el("p", { className: "reason", lang: "en" });
-  const labels = el("p", { className: "reason" });
-  const quality = el("p", { className: "note" });
+  const running = el("p.headline");
+  const about = el("p.reason", { lang: "en" });
+  const labels = el("p.reason");
+  const quality = el("p.note");
   const names = el("select", { id: "model-name" });
   const precisions = el("select", { id: "model-precision" });
-  const nameLabel = el("label", { htmlFor: "model-name" });
-  const precisionLabel = el("label", { htmlFor: "model-precision" });
-  const use = el("button", { type: "submit", className: "button" });
-  const outcome = el("p", { className: "reason", aria: { role: "status" } });
+  const nameLabel = el("label", { htmlFor: "model-name", text: "model.choose" });
+  const precisionLabel = el("label", { htmlFor: "model-precision", text: "model.precision" });
+  const use = el("button", { type: "submit", className: "button", text: "model.use" });
+  const outcome = el("p.reason", { aria: { role: "status" } });
   const form = el(
-    "form",
-    { className: "form" },
-    el("div", { className: "field" }, nameLabel, names),
-    el("div", { className: "field" }, precisionLabel, precisions),
+    "form.form",
+    {},
+    el("div.field", {}, nameLabel, names),
+    el("div.field", {}, precisionLabel, precisions),
     use,
     outcome,
   );
@@ -51,7 +51,7 @@ export function mountModels(store) {
       await call("PUT", "api/model", { json, patience: SWAP_MS });
       setText(outcome, t("model.done", { name: cardOf(store.get(), name)?.title ?? name }));
     } catch (error) {
-      setText(outcome, explain(error).filter(Boolean).join(" "));
+      setText(outcome, explain(error));
     }
     busy = false;
     touched = false;
@@ -77,24 +77,10 @@ export function mountModels(store) {
     setText(quality, qualityOf(card, model?.precision));
     show(form, Boolean(models?.length));
     if (!models) return;
-    setText(nameLabel, t("model.choose"));
-    setText(precisionLabel, t("model.precision"));
-    setText(use, t("model.use"));
     options(names, models.map((one) => [one.name, one.title || one.name]));
     if (!touched && model && names.value !== model.name) names.value = model.name;
     fillPrecisions(page);
     use.disabled = busy || page.connection !== "open";
-  });
-}
-
-/** Asks once for the cards, when there is a connection to ask over. @param {ReturnType<typeof import("./store.js").createStore>} store */
-export function fetchModels(store) {
-  let asked = false;
-  store.watch((page) => {
-    if (page.connection !== "open") asked = false;
-    if (page.connection !== "open" || asked) return;
-    asked = true;
-    call("GET", "api/models").then((told) => store.set({ models: told.models }), () => {});
   });
 }
 
@@ -110,7 +96,8 @@ function qualityOf(card, precision) {
   return accuracy && count ? t("model.quality", { n: percent(accuracy), count: whole(count) }) : "";
 }
 
-function options(select, wanted) {
+/** @param {HTMLSelectElement} select @param {string[][]} wanted  values and texts; what is chosen stays if it can */
+export function options(select, wanted) {
   const key = JSON.stringify(wanted);
   if (select.dataset.key === key) return;
   const chosen = select.value;

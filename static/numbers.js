@@ -7,7 +7,7 @@ import { decimal, duration, has, megabytes, t, whole } from "./words.js";
 
 const STAGES = ["capture", "preprocess", "inference", "postprocess", "publish"];
 
-/** @param {ReturnType<typeof import("./store.js").createStore>} store */
+/** @param {import("./store.js").Store} store */
 export function mountNumbers(store) {
   mountSpeed(store);
   mountMachine(store);
@@ -15,13 +15,13 @@ export function mountNumbers(store) {
 
 function mountSpeed(store) {
   const panel = byId("speed");
-  const figures = ["speed.classifications", "speed.frames", "speed.age"].map((key) => addFigure(panel, key));
-  const limit = el("p", { className: "note" });
-  const total = el("p", { className: "stages-title" });
-  const bar = el("div", { className: "stages", aria: { hidden: "true" } });
-  const legend = el("ul", { className: "stages-legend" });
+  const figures = ["speed.classifications", "speed.frames", "speed.age"].map(addFigure);
+  const limit = el("p.note");
+  const total = el("p.stages-title");
+  const bar = el("div.stages", { aria: { hidden: "true" } });
+  const legend = el("ul.stages-legend");
   const parts = STAGES.map((stage) => addStage(bar, legend, stage));
-  panel.append(el("div", { className: "figures" }, ...figures.map(({ box }) => box)), limit, total, bar, legend);
+  panel.append(el("div.figures", {}, ...figures.map(({ box }) => box)), limit, total, bar, legend);
   store.watch((page) => {
     const { live } = page;
     show(panel, Boolean(live));
@@ -30,37 +30,43 @@ function mountSpeed(store) {
     const values = [
       on ? decimal(live.rate.classifications_per_s, 1) : "–",
       on ? decimal(live.camera.frames_per_s, 1) : "–",
-      on && live.prediction ? t("speed.ms", { n: whole(Math.round(live.prediction.age_ms)) }) : "–",
+      on && live.prediction ? `${whole(Math.round(live.prediction.age_ms))} ms` : "–",
     ];
-    figures.forEach(({ value, name, key }, i) => {
-      setText(value, values[i]);
-      setText(name, t(key));
-    });
+    figures.forEach(({ value }, i) => setText(value, values[i]));
     setText(limit, on ? t(`speed.limit.${live.rate.limited_by}`) : "");
     const times = STAGES.map((stage) => live.timing_ms[stage] ?? 0);
     const sum = times.reduce((a, b) => a + b, 0);
     setText(total, t("speed.stages", { n: decimal(sum, 1) }));
     parts.forEach((part, i) => {
       setVariable(part.piece, "flex-grow", Math.max(times[i], sum / 200).toFixed(3));
-      setText(part.name, t(`stage.${STAGES[i]}`));
-      setText(part.value, t("speed.ms", { n: decimal(times[i], 1) }));
+      setText(part.value, `${decimal(times[i], 1)} ms`);
     });
   });
 }
 
-function addFigure(panel, key) {
-  const value = el("span", { className: "figure-value" });
-  const name = el("span", { className: "figure-name" });
-  return { box: el("p", { className: "figure" }, value, name), value, name, key };
+function addFigure(key) {
+  const value = el("span.figure-value");
+  const name = el("span.figure-name", { text: key });
+  return { box: el("p.figure", {}, value, name), value };
 }
 
 function addStage(bar, legend, stage) {
   const piece = el("span", { data: { stage } });
-  const name = el("span");
+  const name = el("span", { text: `stage.${stage}` });
   const value = el("span");
   bar.append(piece);
   legend.append(el("li", {}, el("i", { data: { stage }, aria: { hidden: "true" } }), name, value));
-  return { piece, name, value };
+  return { piece, value };
+}
+
+function told(value, inWords) {
+  return value === null ? t("machine.unknown") : inWords(value);
+}
+
+// The service says "under-voltage now", or "… since boot".
+function troubleInWords(told) {
+  const [, what, when] = told.match(/^(.*) (now|since boot)$/) ?? [];
+  return when && has(`throttled.${what}`) ? t(`throttled.${when}`, { what: t(`throttled.${what}`) }) : told;
 }
 
 function mountMachine(store) {
@@ -70,15 +76,15 @@ function mountMachine(store) {
     const { live } = page;
     if (!live) return;
     const { system, time } = live;
-    const trouble = (system.throttled ?? []).map((what) => (has(`throttled.${what}`) ? t(`throttled.${what}`) : what.replaceAll("_", " ")));
+    const trouble = (system.throttled ?? []).map(troubleInWords);
     setAttribute(panel, "data-trouble", String(trouble.length > 0));
     render([
-      { name: t("machine.temperature"), value: system.temperature_c === null ? t("machine.unknown") : `${decimal(system.temperature_c, 1)} °C` },
-      { name: t("machine.power"), value: trouble.length ? trouble.join("; ") : t("machine.power.fine") },
-      { name: t("machine.memory"), value: system.memory_bytes === null ? t("machine.unknown") : megabytes(system.memory_bytes) },
-      { name: t("machine.cpu"), value: system.cpu_percent === null ? t("machine.unknown") : t("unit.percent", { n: Math.round(system.cpu_percent) }) },
-      { name: t("machine.uptime"), value: duration(system.uptime_s + sinceReceived(page)) },
-      { name: t("machine.clock"), value: time.synchronised === false ? t("machine.clock.no") : time.synchronised ? t("machine.clock.yes") : null },
+      ["machine.temperature", told(system.temperature_c, (degrees) => `${decimal(degrees, 1)} °C`)],
+      ["machine.power", trouble.length ? trouble.join("; ") : t("machine.power.fine")],
+      ["machine.memory", told(system.memory_bytes, megabytes)],
+      ["machine.cpu", told(system.cpu_percent, (n) => t("unit.percent", { n: Math.round(n) }))],
+      ["machine.uptime", duration(system.uptime_s + sinceReceived(page))],
+      ["machine.clock", time.synchronised === false ? t("machine.clock.no") : time.synchronised ? t("machine.clock.yes") : null],
     ]);
   });
 }

@@ -3,17 +3,17 @@
 import { call } from "./api.js";
 import { widthInEms } from "./answer.js";
 import { barList } from "./bars.js";
-import { byId, el, icon, setAttribute, setIcon, setText, setVariable, show } from "./dom.js";
+import { addDialog } from "./dialog.js";
+import { button, byId, el, icon, setAttribute, setIcon, setText, setVariable, show } from "./dom.js";
 import { drawHeat, heatOf } from "./heat.js";
-import { explanationOf } from "./inside.js";
 import { drawingOf, titleOf, toneOf } from "./labels.js";
 import { explain } from "./problems.js";
-import { percent, t, whole } from "./words.js";
+import { t, whole } from "./words.js";
 
 const SHOWN_AT_MOST_PX = 1000;
 
 /**
- * @param {ReturnType<typeof import("./store.js").createStore>} store
+ * @param {import("./store.js").Store} store
  * @returns {{open: () => void}}
  */
 export function mountPhoto(store) {
@@ -21,41 +21,35 @@ export function mountPhoto(store) {
   const taker = el("input", { type: "file", accept: "image/*", hidden: true, id: "photo-camera" });
   taker.setAttribute("capture", "environment");
   document.body.append(picker, taker);
-  const dialog = createDialog(store, { choose: () => picker.click(), take: () => taker.click() });
+  const pick = { choose: () => picker.click(), take: () => taker.click() };
+  const dialog = createDialog(store, pick);
   for (const input of [picker, taker]) {
     input.addEventListener("change", () => {
       if (input.files[0]) dialog.classify(input.files[0]);
       input.value = "";
     });
   }
-  mountPanel(store, picker, taker);
+  mountPanel(pick);
   byId("open-photo").addEventListener("click", dialog.open);
   receive(dialog.classify);
   return { open: dialog.open };
 }
 
-function mountPanel(store, picker, taker) {
-  const more = el("p", { className: "reason" });
-  const choose = el("button", { type: "button", className: "button main", onclick: () => picker.click() });
-  const take = el("button", { type: "button", className: "button touch-only", onclick: () => taker.click() });
-  byId("photo").append(more, el("div", { className: "buttons" }, choose, take));
-  store.watch(() => {
-    setText(more, t("photo.more"));
-    setText(choose, t("photo.choose"));
-    setText(take, t("photo.take"));
-  });
+function mountPanel(pick) {
+  const choose = button("button main", { text: "photo.choose", onclick: pick.choose });
+  const take = button("button touch-only", { text: "photo.take", onclick: pick.take });
+  byId("photo").append(el("p.reason", { text: "photo.more" }), el("div.buttons", {}, choose, take));
 }
 
 // Anywhere on the page will do: nobody should have to aim.
 function receive(classify) {
-  const veil = el("div", { className: "veil", hidden: true }, el("p"));
+  const veil = el("div.veil", { hidden: true }, el("p", { text: "photo.drop" }));
   document.body.append(veil);
   let depth = 0;
   const hasFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
   window.addEventListener("dragenter", (event) => {
     if (!hasFile(event)) return;
     depth += 1;
-    setText(veil.firstChild, t("photo.drop"));
     show(veil, true);
   });
   window.addEventListener("dragleave", () => {
@@ -80,53 +74,36 @@ function receive(classify) {
 }
 
 function createDialog(store, pick) {
-  const heading = el("h2", { id: "photo-title" });
-  const close = el("button", { type: "button", className: "tool", id: "photo-close" }, icon("close"));
-  const picture = el("canvas", { aria: { role: "img" } });
+  const picture = el("canvas", { aria: { role: "img" }, label: "photo.picture" });
   const heat = el("canvas", { aria: { hidden: "true" }, className: "heat" });
-  const frame = el("div", { className: "photo-frame", hidden: true }, picture, heat);
+  const frame = el("div.photo-frame", { hidden: true }, picture, heat);
   const drawing = icon("wait", "glyph");
-  const word = el("p", { className: "word", id: "photo-word" });
-  const took = el("p", { className: "since" });
-  const bars = el("ul", { className: "bars" });
+  const word = el("p.word", { id: "photo-word" });
+  const took = el("p.since");
+  const bars = el("ul.bars", { label: "bars" });
   const switchBox = el("input", { type: "checkbox", id: "photo-where" });
-  const switchText = el("span");
-  const where = el("label", { className: "check" }, switchBox, switchText);
-  const verdict = el("div", { className: "verdict" }, drawing, el("div", { className: "lines" }, word, took));
-  const plate = el("div", { className: "plate", hidden: true, aria: { live: "polite" } }, verdict, bars);
-  const intro = el("p", { className: "dialog-intro" });
-  const choose = el("button", { type: "button", className: "button main", id: "photo-choose", onclick: pick.choose });
-  const take = el("button", { type: "button", className: "button touch-only", onclick: pick.take });
-  const dialog = el(
-    "dialog",
-    { className: "dialog", id: "photo-dialog", aria: { labelledby: "photo-title" } },
-    el("div", { className: "dialog-head" }, heading, close),
-    intro,
-    el("div", { className: "photo-result" }, frame, plate),
-    el("div", { className: "buttons" }, choose, take, where),
-  );
-  document.body.append(dialog);
+  const where = el("label.check", {}, switchBox, el("span", { text: "photo.where" }));
+  const verdict = el("div.verdict", {}, drawing, el("div.lines", {}, word, took));
+  const plate = el("div.plate", { hidden: true, aria: { live: "polite" } }, verdict, bars);
+  const intro = el("p.dialog-intro", { text: "photo.more" });
+  const choose = button("button main", { id: "photo-choose", onclick: pick.choose });
+  const take = button("button touch-only", { text: "photo.take", onclick: pick.take });
+  const shownBox = el("div.photo-result", {}, frame, plate);
+  const buttons = el("div.buttons", {}, choose, take, where);
+  const dialog = addDialog("photo", "", el("h2", { text: "photo.title" }), intro, shownBox, buttons);
   const renderBars = barList(bars);
   let turn = 0;
   let result = null;
 
-  close.addEventListener("click", () => dialog.close());
   switchBox.addEventListener("change", () => show(heat, switchBox.checked));
   store.watch(() => {
     if (dialog.open) words();
   });
 
   function words() {
-    setText(heading, t("photo.title"));
-    setText(intro, t("photo.more"));
     show(intro, plate.hidden);
-    setAttribute(close, "aria-label", t("close"));
     setText(choose, t(plate.hidden ? "photo.choose" : "photo.again"));
-    setText(take, t("photo.take"));
-    setText(switchText, t("photo.where"));
     show(where, Boolean(result?.explanation));
-    setAttribute(picture, "aria-label", t("photo.picture"));
-    setAttribute(bars, "aria-label", t("bars"));
   }
 
   function open() {
@@ -149,8 +126,7 @@ function createDialog(store, pick) {
       const told = await call("POST", "api/classify?explain=true", { body: file, type: file.type || "application/octet-stream" });
       if (mine === turn) await shown(told, performance.now() - began);
     } catch (error) {
-      const [what, remedy] = explain(error);
-      if (mine === turn) verdictIs("old", "failed", t("problem.title"), [what, remedy].filter(Boolean).join(" "));
+      if (mine === turn) verdictIs("old", "failed", t("problem.title"), explain(error));
     }
     words();
   }
@@ -163,10 +139,10 @@ function createDialog(store, pick) {
     const took = t("photo.took", { ms: whole(Math.round(ms)), model: modelName(told) });
     verdictIs(sure ? toneOf(live, best.label) : "unsure", sure ? drawingOf(live, best.label) : "unsure", title, took);
     renderBars(live);
-    result = { explanation: explanationOf(told) };
-    if (!result.explanation || frame.hidden) return;
+    result = told;
+    if (!told.explanation || frame.hidden) return;
     [heat.width, heat.height] = [picture.width, picture.height];
-    drawHeat(heat, await heatOf(result.explanation.uri), told.seen);
+    drawHeat(heat, await heatOf(told.explanation.png), told.seen);
     show(heat, switchBox.checked);
   }
 

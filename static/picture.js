@@ -8,7 +8,7 @@ const SMALL = 640;
 const LARGE = 1280;
 
 /**
- * @param {ReturnType<typeof import("./store.js").createStore>} store
+ * @param {import("./store.js").Store} store
  * @returns {{pictureWidth: () => number, onPicture: (header: object, jpeg: Blob) => Promise<void>}}
  */
 export function mountPicture(store) {
@@ -56,6 +56,6 @@ export function mountPicture(store) {
 }
 
 function describe(now, page) {
-  if (!page.picture) return t("picture.none");
+  if (!page.picture) return t("answer.stale");
   return now === "live" ? t("picture.live", { name: page.live.camera.name || page.live.camera.source }) : t("picture.frozen");
 }

@@ -8,26 +8,26 @@ const STAYS_MS = 9000;
 let box = null;
 let timer = 0;
 
-/** @param {unknown} error @returns {string[]} what happened, and what helps, in sentences */
+/** @param {unknown} error @returns {string} what happened, and what helps */
 export function explain(error) {
-  if (!(error instanceof Problem)) return [t("problem.title"), String(error)];
-  if (error.code === "unreachable") return [t("problem.unreachable"), ""];
-  return [error.detail || error.title || t("problem.title"), error.remedy];
+  if (!(error instanceof Problem)) return `${t("problem.title")} ${error}`;
+  if (error.code === "unreachable") return t("problem.unreachable");
+  return `${error.detail || error.title || t("problem.title")} ${error.remedy}`;
 }
 
 /** @param {unknown} error  shown to the reader; anything that is not the service's own is logged, too */
 export function complain(error) {
   if (!(error instanceof Problem)) console.error(error);
-  tell(...explain(error));
+  tell(explain(error));
 }
 
-/** @param {...string} sentences */
-export function tell(...sentences) {
+/** @param {string} text */
+export function tell(text) {
   if (!box) {
-    box = el("div", { className: "message", aria: { role: "status" } });
+    box = el("div.message", { aria: { role: "status" } });
     document.body.append(box);
   }
-  box.replaceChildren(...sentences.filter(Boolean).map((sentence) => el("p", {}, sentence)));
+  box.textContent = text;
   box.hidden = false;
   clearTimeout(timer);
   timer = setTimeout(() => (box.hidden = true), STAYS_MS);

@@ -1,6 +1,6 @@
 // The region of interest: what the network really sees is always drawn; a drag or the arrow keys choose another.
 
-import { byId, el, icon, setAttribute, setText, setVariable, show } from "./dom.js";
+import { button, byId, el, icon, setAttribute, setVariable, show } from "./dom.js";
 import { complain, tell } from "./problems.js";
 import { patchSettings } from "./settings.js";
 import { situation } from "./situation.js";
@@ -13,7 +13,7 @@ const LEAST_PIXELS = 32;
 // Fingers are broad: this near to a corner counts as taking hold of it.
 const CORNER_PX = 28;
 
-/** @param {ReturnType<typeof import("./store.js").createStore>} store */
+/** @param {import("./store.js").Store} store */
 export function mountRegion(store) {
   const frame = byId("frame");
   const seen = byId("seen");
@@ -28,21 +28,19 @@ export function mountRegion(store) {
 
 /** @param {HTMLElement} node @param {{x: number, y: number, width: number, height: number}} region of its parent */
 export function place(node, region) {
-  setVariable(node, "left", `${(region.x * 100).toFixed(2)}%`);
-  setVariable(node, "top", `${(region.y * 100).toFixed(2)}%`);
-  setVariable(node, "width", `${(region.width * 100).toFixed(2)}%`);
-  setVariable(node, "height", `${(region.height * 100).toFixed(2)}%`);
+  const { x: left, y: top, width, height } = region;
+  for (const [name, share] of Object.entries({ left, top, width, height })) setVariable(node, name, `${(share * 100).toFixed(2)}%`);
 }
 
 function buildEditor(store, frame) {
   const layer = byId("editor");
-  const box = el("button", { type: "button", className: "region-box", aria: { describedby: "region-help" } });
-  const help = el("p", { className: "region-help", id: "region-help" });
+  const box = button("region-box", { aria: { describedby: "region-help" } });
+  const help = el("p.region-help", { id: "region-help", text: "region.help" });
   layer.append(box, help);
-  const edit = el("button", { type: "button", className: "pill", id: "region-edit" }, icon("region"), el("span"));
-  const use = el("button", { type: "button", className: "pill main", id: "region-use" });
-  const whole = el("button", { type: "button", className: "pill", id: "region-whole" });
-  const cancel = el("button", { type: "button", className: "pill", id: "region-cancel" });
+  const edit = button("pill", { id: "region-edit" }, icon("region"), el("span", { text: "region.edit" }));
+  const use = button("pill main", { id: "region-use", text: "region.use" });
+  const whole = button("pill", { id: "region-whole", text: "region.whole" });
+  const cancel = button("pill", { id: "region-cancel", text: "cancel" });
   byId("frame-tools").append(edit, use, whole, cancel);
   let region = null;
 
@@ -118,11 +116,6 @@ function buildEditor(store, frame) {
       show(layer, editing);
       show(edit, !editing && live);
       for (const button of [use, whole, cancel]) show(button, editing);
-      setText(edit.lastChild, t("region.edit"));
-      setText(use, t("region.use"));
-      setText(whole, t("region.whole"));
-      setText(cancel, t("cancel"));
-      setText(help, t("region.help"));
     },
   };
 }

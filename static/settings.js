@@ -2,19 +2,8 @@
 
 import { call } from "./api.js";
 
-/** Asks for them with each new connection. @param {ReturnType<typeof import("./store.js").createStore>} store */
-export function fetchSettings(store) {
-  let asked = false;
-  store.watch((page) => {
-    if (page.connection !== "open") asked = false;
-    if (page.connection !== "open" || asked) return;
-    asked = true;
-    call("GET", "api/settings").then((told) => store.set({ settings: told.keys }), () => {});
-  });
-}
-
 /**
- * @param {ReturnType<typeof import("./store.js").createStore>} store
+ * @param {import("./store.js").Store} store
  * @param {object} patch  sections and keys as in the settings file; null takes back what was changed here
  * @throws {import("./api.js").Problem}
  */

@@ -23,14 +23,9 @@ export function situation(page) {
 }
 
 function pictureIsLate(page) {
-  const limit = staleAfter(page) + PICTURE_GRACE_MS;
+  const limit = 1000 * page.live.stale_after_s + PICTURE_GRACE_MS;
   const since = page.picture ? page.picture.at : page.openedAt;
   return page.now - since > limit;
-}
-
-/** @param {import("./store.js").Page} page @returns {number} milliseconds after which a picture is not of now */
-export function staleAfter(page) {
-  return 1000 * (page.live?.stale_after_s ?? 2);
 }
 
 /** @param {import("./store.js").Page} page @returns {number} seconds since the last state arrived */

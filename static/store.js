@@ -11,9 +11,12 @@
  * @property {number} openedAt             performance.now() of this connection's first state
  * @property {{sequence: number, width: number, height: number, at: number} | null} picture  what the canvas shows
  * @property {object[] | null} models      the cards of the models installed
- * @property {object | null} settings         what is told of each setting, by dotted key
+ * @property {object | null} settings      what is told of each setting, by dotted key
+ * @property {object | null} about         what runs there
  * @property {number} now                  performance.now() of the last tick
  */
+
+/** @typedef {ReturnType<typeof createStore>} Store */
 
 /**
  * @param {Page} initial
@@ -48,6 +51,7 @@ export function nothingYet() {
     picture: null,
     models: null,
     settings: null,
+    about: null,
     now: performance.now(),
   };
 }

@@ -1,31 +1,19 @@
 // Says things in the chosen language: texts, durations, percentages, label names.
 
+import { recall, remember } from "./kept.js";
 import { TEXTS } from "./texts.js";
 
-const KEY = "lookout.language";
 let language = preferred();
 
 function preferred() {
-  const wished = kept() ?? [...(navigator.languages ?? []), navigator.language].find(Boolean) ?? "en";
+  const wished = recall("language") ?? [...(navigator.languages ?? []), navigator.language].find(Boolean) ?? "en";
   return wished.toLowerCase().startsWith("zh") ? "zh-Hant" : "en";
-}
-
-function kept() {
-  try {
-    return localStorage.getItem(KEY);
-  } catch {
-    return null; // Storage may be forbidden; then the browser's language counts.
-  }
 }
 
 /** Switches to the other language and remembers it. */
 export function switchLanguage() {
   language = language === "en" ? "zh-Hant" : "en";
-  try {
-    localStorage.setItem(KEY, language);
-  } catch {
-    // Not remembered, then.
-  }
+  remember("language", language);
   translatePage();
 }
 
@@ -40,11 +28,23 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
-/** Puts the words of the chosen language where index.html asks for them. */
+/** @param {HTMLElement} button  offers the other language, in that language's words */
+export function offerLanguage(button) {
+  button.textContent = t("language.other");
+  button.lang = language === "en" ? "zh-Hant" : "en";
+  button.title = t("language.switch");
+}
+
+/** Puts the words of the chosen language everywhere. */
 export function translatePage() {
   document.documentElement.lang = t("language.code");
-  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
-  for (const node of document.querySelectorAll("[data-t-label]")) node.setAttribute("aria-label", t(node.dataset.tLabel));
+  for (const node of document.querySelectorAll("[data-t], [data-t-label]")) translate(node);
+}
+
+/** @param {HTMLElement} node  gets the words that it asks for */
+export function translate(node) {
+  if (node.dataset.t) node.textContent = t(node.dataset.t);
+  if (node.dataset.tLabel) node.setAttribute("aria-label", t(node.dataset.tLabel));
 }
 
 /** @param {number} seconds @returns {string} "8 s", "2 min", "3 h 5 min", "4 days" */
@@ -64,9 +64,9 @@ export function percent(probability) {
   return t("unit.percent", { n });
 }
 
-/** @param {number} moment milliseconds since 1970 @returns {string} the time of day here */
-export function clock(moment) {
-  return new Date(moment).toLocaleTimeString(t("language.code"), { hour: "2-digit", minute: "2-digit", hour12: false });
+/** @param {number} moment milliseconds since 1970 @param {"2-digit"} [second] @returns {string} the time of day here */
+export function clock(moment, second) {
+  return new Date(moment).toLocaleTimeString(t("language.code"), { hour: "2-digit", minute: "2-digit", second, hour12: false });
 }
 
 /** @param {number} n @returns {string} with thousands told apart */
