@@ -45,14 +45,18 @@ class CameraProcess:
             finally:
                 other.close()
                 os.close(life)
+            # Where descriptors run out half-way, a process that nobody knows of would keep the camera busy for good.
+            undo.callback(_collect, self._popen)
+            undo.callback(self._popen.kill)
+            assert self._popen.stderr is not None
+            with self._popen.stderr as stderr:
+                self.stderr = os.dup(stderr.fileno())
+            undo.callback(os.close, self.stderr)
+            self.pid = self._popen.pid
+            self._pidfd = os.pidfd_open(self.pid)
             undo.pop_all()
-        assert self._popen.stderr is not None
-        self.stderr = os.dup(self._popen.stderr.fileno())
-        self._popen.stderr.close()
         os.set_blocking(self.stderr, False)
         self.line.setblocking(False)
-        self.pid = self._popen.pid
-        self._pidfd = os.pidfd_open(self.pid)
 
     def seal(self) -> int:
         """Fix the size of the shared file for good, so that no later change can pull it from under us; its bytes."""
@@ -107,8 +111,7 @@ class CameraProcess:
                 os.close(descriptor)
         self.stderr = -1
         self.line.close()
-        with _LEFT_LOCK:
-            _LEFT_BEHIND[:] = [left for left in (*_LEFT_BEHIND, self._popen) if left.poll() is None]
+        _collect(self._popen)
 
     def _gone(self, wait_s: float) -> bool:
         poll = select.poll()
@@ -136,6 +139,12 @@ def _started(python: str, line: int, memory: int, life: int) -> subprocess.Popen
             f"The camera's process cannot be started with {python}: {error.strerror}.",
             "Set camera.python to a Python interpreter, or to auto.",
         ) from error
+
+
+def _collect(popen: subprocess.Popen[bytes]) -> None:
+    """Take note of a process that was killed, and let go of all that are gone by now."""
+    with _LEFT_LOCK:
+        _LEFT_BEHIND[:] = [left for left in (*_LEFT_BEHIND, popen) if left.poll() is None]
 
 
 def environment() -> dict[str, str]:

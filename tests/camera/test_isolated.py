@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
 import signal
 import socket
@@ -380,6 +381,25 @@ def test_an_interpreter_that_cannot_be_started_is_a_sentence(monkeypatch: pytest
     with pytest.raises(CameraUnsupported, match="/no/such/python"):
         create("demo", OPTIONS, isolated=True).open(Deadline.after(5))
     assert descriptors() <= before + 1  # the flag of the camera object, if it still lives
+
+
+def test_a_start_that_runs_out_of_descriptors_leaves_no_process_and_no_descriptor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from service.camera import process
+
+    def used_up(pid: int) -> int:
+        started.append(pid)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    started: list[int] = []
+    monkeypatch.setattr(process.os, "pidfd_open", used_up)
+    camera = create("scripted:tests.camera.scripts:still", OPTIONS, isolated=True)
+    before = descriptors()
+    with pytest.raises(OSError, match="Too many open files"):
+        camera.open(Deadline.after(5))
+    assert descriptors() == before
+    assert gone(started[0], 2)
 
 
 PARENT = """
