@@ -20,6 +20,8 @@ SLOTS = 4
 MAX_MESSAGE = 32_768  # bytes; a Hello with a long import path is the largest
 MAX_PICTURE = 256 * 1024 * 1024  # bytes in a slot; guards against nonsense in a shape
 PAGE = 4096
+# Characters of an error: drivers print what they like, and nobody reads more.
+_MAX_DETAIL, _MAX_REMEDY = 2000, 500
 
 _PICTURE = struct.Struct("<cBdQI")
 _LAYOUT = struct.Struct("<BBIIIIII12s")
@@ -125,10 +127,9 @@ def unpack_ready(message: bytes) -> CameraInfo:
 
 
 def pack_error(error: errors.LookoutError) -> bytes:
-    return (
-        b"E"
-        + json.dumps({"code": error.code, "detail": error.detail, "remedy": error.remedy}).encode()[: MAX_MESSAGE // 2]
-    )
+    """Long words are cut; as JSON each of their characters takes 12 bytes at most, so that all fits into a message."""
+    detail, remedy = error.detail[:_MAX_DETAIL], error.remedy[:_MAX_REMEDY]
+    return b"E" + json.dumps({"code": error.code, "detail": detail, "remedy": remedy}).encode()
 
 
 def unpack_error(message: bytes) -> errors.CameraError:

@@ -80,3 +80,12 @@ def test_slots_are_whole_pages() -> None:
     assert wire.room_for(1) == wire.PAGE
     assert wire.room_for(wire.PAGE) == wire.PAGE
     assert wire.room_for(640 * 480 * 3) % wire.PAGE == 0
+
+
+@pytest.mark.parametrize("character", ["x", "\n", "\U0001f408"])
+def test_an_error_with_endless_words_is_cut_and_arrives(character: str) -> None:
+    message = wire.pack_error(errors.CameraBusy(20_000 * character, 20_000 * character))
+    assert len(message) <= wire.MAX_MESSAGE
+    error = wire.unpack_error(message)
+    assert type(error) is errors.CameraBusy
+    assert set(error.detail) == set(error.remedy) == {character}
