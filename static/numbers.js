@@ -1,6 +1,6 @@
 // How fast, and what limits it; where the time of one answer goes; how warm, how full, how long up.
 
-import { byId, el, setAttribute, setText, setVariable, show } from "./dom.js";
+import { byId, el, setText, setVariable, show } from "./dom.js";
 import { factList } from "./facts.js";
 import { sinceReceived, situation } from "./situation.js";
 import { decimal, duration, has, megabytes, t, whole } from "./words.js";
@@ -77,10 +77,11 @@ function mountMachine(store) {
     if (!live) return;
     const { system, time } = live;
     const trouble = (system.throttled ?? []).map(troubleInWords);
-    setAttribute(panel, "data-trouble", String(trouble.length > 0));
+    const { disk } = system;
     render([
       ["machine.temperature", told(system.temperature_c, (degrees) => `${decimal(degrees, 1)} °C`)],
-      ["machine.power", trouble.length ? trouble.join("; ") : t("machine.power.fine")],
+      ["machine.power", trouble.join("; ") || t("machine.power.fine"), trouble.length > 0],
+      ["machine.disk", disk && `${disk.reason} ${disk.remedy}`, true],
       ["machine.memory", told(system.memory_bytes, megabytes)],
       ["machine.cpu", told(system.cpu_percent, (n) => t("unit.percent", { n: Math.round(n) }))],
       ["machine.uptime", duration(system.uptime_s + sinceReceived(page))],

@@ -158,3 +158,17 @@ def test_a_hidden_page_lets_go_of_the_connection_and_comes_back(service: Running
         page.evaluate(hide, False)
     assert "api/live" in again.value.url
     wait_for_situation(page, "live")
+
+
+def test_trouble_with_the_disk_is_told_where_the_machine_is(own_service: RunningService, open_page: OpenPage) -> None:
+    kept = own_service.folder / "state" / "lookout"
+    kept.mkdir(parents=True)
+    (kept / "old").write_bytes(bytes(2**20))
+    own_service.flags += ["--state.max_bytes", str(2**20)]
+    own_service.start()
+    page = open_page(own_service.url)
+    row = page.locator("#machine dd[data-bad=true]")
+    row.wait_for()
+    assert "state.max_bytes" in row.inner_text()
+    (kept / "old").unlink()
+    row.wait_for(state="hidden")
