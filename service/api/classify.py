@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import time
+from dataclasses import dataclass
 from typing import Annotated
 
 import cv2
@@ -53,17 +54,24 @@ _BODY = {
 }
 
 
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What the answer is to hold."""
 
-    def __init__(
-        self,
-        top: Annotated[int, Query(ge=1, le=MOST_TOP, description="How many labels to list, best first.")] = DEFAULT_TOP,
-        model: Annotated[str | None, Query(max_length=100, description="The model in use; another is refused.")] = None,
-        embedding: Annotated[bool, Query(description="With the network's embedding of the picture.")] = False,
-        explain: Annotated[bool, Query(description="With the class activation map of the best label.")] = False,
-    ) -> None:
-        self.top, self.model, self.embedding, self.explain = top, model, embedding, explain
+    top: int
+    model: str | None
+    embedding: bool
+    explain: bool
+
+
+async def asked_for(
+    top: Annotated[int, Query(ge=1, le=MOST_TOP, description="How many labels to list, best first.")] = DEFAULT_TOP,
+    model: Annotated[str | None, Query(max_length=100, description="The model in use; another is refused.")] = None,
+    embedding: Annotated[bool, Query(description="With the network's embedding of the picture.")] = False,
+    explain: Annotated[bool, Query(description="With the class activation map of the best label.")] = False,
+) -> Asked:
+    """The query. A class would be called on another thread."""
+    return Asked(top, model, embedding, explain)
 
 
 @router.post(
@@ -83,7 +91,7 @@ class Asked:
     ),
     openapi_extra=_BODY,
 )
-async def classify(request: Request, app: Provided, asked: Annotated[Asked, Depends()]) -> Response:
+async def classify(request: Request, app: Provided, asked: Annotated[Asked, Depends(asked_for)]) -> Response:
     """The answer for one picture is an object, for a multipart form a list in its order; one bad picture fails all."""
     try:
         async with app.uploads.room():

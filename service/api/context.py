@@ -105,7 +105,8 @@ class Services:
         self.looks.close()
 
 
-def services(connection: HTTPConnection) -> Services:
+async def services(connection: HTTPConnection) -> Services:
+    """Not an ordinary function: the framework would call that on another thread, for every request."""
     found = connection.app.state.services
     assert isinstance(found, Services)
     return found

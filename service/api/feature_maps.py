@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 import cv2
@@ -35,19 +36,24 @@ class PngResponse(Response):
     media_type = "image/png"
 
 
+@dataclass(frozen=True, slots=True)
 class Asked:
     """Which maps, and how many."""
 
-    def __init__(
-        self,
-        layer: Annotated[
-            str | None, Query(max_length=200, description="A name from `layers`; by default the first.")
-        ] = None,
-        channels: Annotated[
-            int, Query(ge=1, le=MOST_CHANNELS, description="So many of the strongest, in their own order.")
-        ] = DEFAULT_CHANNELS,
-    ) -> None:
-        self.layer, self.channels = layer, channels
+    layer: str | None
+    channels: int
+
+
+async def asked_for(
+    layer: Annotated[
+        str | None, Query(max_length=200, description="A name from `layers`; by default the first.")
+    ] = None,
+    channels: Annotated[
+        int, Query(ge=1, le=MOST_CHANNELS, description="So many of the strongest, in their own order.")
+    ] = DEFAULT_CHANNELS,
+) -> Asked:
+    """The query. A class would be called on another thread."""
+    return Asked(layer, channels)
 
 
 _ERRORS = (NoFrame, UnknownModel, ModelRejected, RequestInvalid, TooBusy)
@@ -63,7 +69,7 @@ _PNG: Responses = {
     response_model=FeatureMapsTold,
     responses=errors(*_ERRORS),
 )
-async def feature_maps(app: Provided, asked: Annotated[Asked, Depends()]) -> Response:
+async def feature_maps(app: Provided, asked: Annotated[Asked, Depends(asked_for)]) -> Response:
     """The strongest channels of a layer as grey tiles, one pixel a value, and the layers there are to choose from.
 
     Always of a frame of now: there is none while the camera is stale, paused or absent. The first look takes up to
@@ -81,7 +87,7 @@ async def feature_maps(app: Provided, asked: Annotated[Asked, Depends()]) -> Res
     response_class=PngResponse,
     responses=errors(*_ERRORS, also=_PNG),
 )
-async def feature_maps_picture(app: Provided, asked: Annotated[Asked, Depends()]) -> Response:
+async def feature_maps_picture(app: Provided, asked: Annotated[Asked, Depends(asked_for)]) -> Response:
     """One contact sheet, its tiles enlarged: bright is strong, black is zero (middle grey where a layer has signs)."""
     look = await _look(app, asked, enlarged=True)
     taken = time.time() - (time.monotonic() - look.captured_at)

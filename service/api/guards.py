@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import socket
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from service.errors import Forbidden
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
+@functools.lru_cache(maxsize=64)  # asked several times for each request
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a listening address."""
     return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
@@ -76,6 +78,7 @@ def _name(host: str) -> str:
     return (name if colon and port.isdigit() else host).rstrip(".")
 
 
+@functools.lru_cache(maxsize=64)
 def _is_ip(name: str) -> bool:
     try:
         ipaddress.ip_address(name)
