@@ -94,11 +94,13 @@ class IsolatedCamera:
     def open(self, deadline: Deadline) -> None:
         """Start the process and have it open the source. The source's own error is raised here as it was there."""
         self.close()
+        self._closing.clear()  # before the search for an interpreter, which takes seconds: a close() meanwhile counts
         same = self._parsed.kind != "pi"
         python = sys.executable if same else choose(self._options.python, deadline)
         path = tuple(entry or str(os.getcwd()) for entry in sys.path) if same else ()  # noqa: PTH109
         with self._lock:
-            self._closing.clear()
+            if self._closing.is_set():
+                raise self._closed_meanwhile()
             self._process, self._farewell = CameraProcess(python), b""
             try:
                 seconds = max(0.1, deadline.remaining() - OPEN_MARGIN_S)
@@ -157,7 +159,7 @@ class IsolatedCamera:
                     return wire.unpack_ready(message)
                 raise self._meant(process, message)
             if self._closing.is_set():
-                raise CameraError(f"The camera {self._shown} was closed while it opened.", "Open it again.")
+                raise self._closed_meanwhile()
             if not self._wait(process, deadline):
                 known = diagnose(process.log)
                 raise known or CameraSilent(
@@ -245,6 +247,9 @@ class IsolatedCamera:
             return known
         last = f" Its last words: {redact_text(process.log[-1], self._address)}" if process.log else ""
         return CameraError(f"The process of the camera {self._shown} {words}.{last}", "It is started again.")
+
+    def _closed_meanwhile(self) -> CameraError:
+        return CameraError(f"The camera {self._shown} was closed while it opened.", "Open it again.")
 
     def _silent(self, process: CameraProcess) -> CameraSilent:
         known = diagnose(process.log)

@@ -188,6 +188,21 @@ def test_close_from_another_thread_ends_a_read_and_an_open(opened: Opener) -> No
     assert time.monotonic() - begun < 6
 
 
+def test_close_counts_while_an_interpreter_is_being_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    from service.camera import isolated
+
+    def choose(asked: str, deadline: Deadline) -> str:
+        del asked, deadline
+        camera.close()  # somebody pressed pause
+        return sys.executable
+
+    monkeypatch.setattr(isolated, "choose", choose)
+    camera = create("pi:0", OPTIONS, isolated=True)
+    with pytest.raises(CameraError, match="closed while it opened"):
+        camera.open(Deadline.after(15))
+    assert camera.log == ()
+
+
 def test_wake_ends_a_waiting_read_and_the_next_one_waits_again(opened: Opener) -> None:
     camera = opened("one_then_quiet")
     camera.read(Deadline.after(5))
