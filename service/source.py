@@ -121,13 +121,13 @@ class Source:
         try:
             self._camera = self._make_camera(self._settings.source, options_of(self._settings))
             self._camera.open(Deadline.after(self._supervisor.open_within_s))
+            info = self._camera.info
         except EndOfSource:
             self._end()
             return
         except Exception as error:  # drivers raise what they like
             self._lose(error)
             return
-        info = self._camera.info
         now = time.monotonic()
         self._supervisor.opened(now + max(0.0, FIRST_FRAME_S - self._supervisor.overdue_s), now - began)
         self._last_sequence = None

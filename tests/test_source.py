@@ -83,8 +83,8 @@ class FakeCamera:
         self.is_open = False
 
 
-def raising(error: BaseException) -> Callable[[], Any]:
-    def do() -> Any:
+def raising(error: BaseException) -> Callable[..., Any]:
+    def do(*_: object) -> Any:
         raise error
 
     return do
@@ -417,6 +417,16 @@ def test_an_error_that_is_none_of_ours_is_a_trouble_like_any_other(
     assert "broke" in shown.fault.reason
     assert "secret" not in shown.fault.reason
     assert "RuntimeError" in caplog.text, "the log has it all"
+
+
+def test_a_driver_that_opens_but_cannot_say_what_it_is_failed_to_open(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeCamera, "info", property(raising(RuntimeError("no such property"))))
+    source = source_of(world)
+    run(source, world, 1.0)
+    assert state(source, world).status == "failed"
+    assert not any(camera.is_open for camera in world.made)
 
 
 def test_an_error_without_words_is_named(world: World) -> None:
