@@ -120,21 +120,27 @@ async def stream(
     """MJPEG. A part that is no live picture has the header `X-Lookout-Stale: 1`."""
 
     async def produce(write: Writer) -> None:
-        sequence, shown, interval = -1, None, 1.0 / fps
+        shown, turn_at, interval = None, float("-inf"), 1.0 / fps
         await write(f"--{_BOUNDARY}\r\n".encode())
         while not app.stopping.is_set() and still_admitted(request):
-            state = await app.hub.changed(sequence, HEARTBEAT_S)
-            started, sequence = time.monotonic(), state.sequence
-            frame = fresh_frame(state, started)
+            state, now = app.hub.latest(), time.monotonic()
+            frame = fresh_frame(state, now)
             if frame is None:
                 if on_stale == "end":
                     return
+                shown = None
                 await write(_part(await _words(app, state, width), _now(), stale=True))
-                await app.pause(_PLACEHOLDER_S - (time.monotonic() - started))
-            elif frame is not shown:
-                shown = frame
+                await app.pause(_PLACEHOLDER_S)
+                continue
+            # Never beyond the moment at which the frame grows stale: the words do not wait for the viewer's turn.
+            rest_s = min(HEARTBEAT_S, frame.captured_at + state.stale_after_s - now)
+            if now < turn_at:
+                await app.pause(min(rest_s, turn_at - now))
+            elif frame is shown:
+                await app.hub.changed(state.sequence, rest_s)
+            else:
+                shown, turn_at = frame, now + interval
                 await write(_part(await app.encoder.frame(frame, width), _timestamp(frame), stale=False))
-                await app.pause(interval - (time.monotonic() - started))
 
     headers = {"Cache-Control": "no-store", "Age": "0", "X-Accel-Buffering": "no"}
     return EndlessResponse(

@@ -235,6 +235,17 @@ def test_a_stale_stream_shows_words_once_a_second_and_then_the_camera_again(star
             assert time.monotonic() - stalled < 15
 
 
+def test_a_slow_viewer_too_sees_words_once_the_picture_is_stale(start: StartService) -> None:
+    service = start()
+    wait_until(lambda: service.state()["status"] == "ok")
+    only_time_goes_on(service, stale_after_s=1.5)
+    with service.client() as client, client.stream("GET", "api/stream.mjpg?fps=0.2") as response:
+        started, found = time.monotonic(), parts(response)
+        assert "x-lookout-stale" not in next(found)[0]
+        assert "x-lookout-stale" in next(found)[0]
+    assert time.monotonic() - started < 4  # its next turn comes after 5 s
+
+
 def test_a_stale_stream_ends_for_those_who_ask_for_it(start: StartService) -> None:
     service = start({"camera.stale_after_s": "0.3"})
     wait_until(lambda: service.state()["status"] == "ok")
@@ -264,10 +275,10 @@ def test_one_viewer_too_many_gets_a_sentence(client: httpx.Client, monkeypatch: 
 def test_twenty_viewers_share_each_encoding(start: StartService) -> None:
     service = start()
     wait_until(lambda: service.state()["status"] == "ok")
+    first = service.hub.latest().frame
     with service.client() as client:
         streams = [client.stream("GET", "api/stream.mjpg?fps=60") for _ in range(20)]
         readers = [parts(stream.__enter__()) for stream in streams]
-        first = service.hub.latest().frame
         for _ in range(5):
             for reader in readers:
                 next(reader)
