@@ -21,6 +21,8 @@ from service.settings import UploadSettings
 
 T = TypeVar("T")
 
+# So many bodies come in, and answers go out, while the pool works on others: it never waits for the network.
+AHEAD = 1
 # Whoever waits longer has better things to do; whoever comes behind these is told at once.
 MOST_WAITING = 8
 WAIT_S = 2.0
@@ -44,7 +46,7 @@ class Uploads:
     def __init__(self, settings: UploadSettings) -> None:
         self._settings = settings
         self._pool = ThreadPoolExecutor(settings.max_concurrent, "upload")
-        self._free = asyncio.Semaphore(settings.max_concurrent)
+        self._free = asyncio.Semaphore(settings.max_concurrent + AHEAD)
         self._waiting = 0
 
     @property
@@ -53,7 +55,7 @@ class Uploads:
 
     @contextlib.asynccontextmanager
     async def room(self) -> AsyncIterator[None]:
-        """A place in the pool, to be held from before the body is read to the answer. Raises TooBusy."""
+        """A place in or before the pool, to be held from before the body is read to the answer. Raises TooBusy."""
         if self._free.locked() and self._waiting >= MOST_WAITING:
             raise _too_busy()
         self._waiting += 1
