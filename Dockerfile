@@ -49,7 +49,7 @@ USER 10001:10001
 EXPOSE 8642
 # Healthy means that the event loop and the worker make progress. A camera that is away is a state, not ill health.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('LOOKOUT_SERVER__PORT', '8642') + '/healthz', timeout=4)"]
+    CMD ["python", "-m", "service.healthcheck"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["lookout"]
 CMD ["serve"]

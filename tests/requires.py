@@ -89,6 +89,7 @@ for name in ("videotestsrc", "x264enc", "rtph264pay", "jpegenc"):
 """
 
 NEEDS: dict[str, Need] = {
+    "openssl": Need("the program openssl", _command("openssl"), ("openssl",)),
     "ffmpeg": Need("ffmpeg, to make videos and streams", _command("ffmpeg"), ("ffmpeg",)),
     "rtsp": Need(
         "GStreamer's RTSP server for the system's Python",

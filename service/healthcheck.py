@@ -1,0 +1,39 @@
+"""`python -m service.healthcheck`: whether the service in this container is well.
+
+Standard library alone, since it runs often. Looks where the environment says that the service listens; a
+settings file with another port needs a check of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+import urllib.request
+from collections.abc import Mapping
+
+WAIT_S = 4.0
+
+
+def address(environ: Mapping[str, str]) -> str:
+    """Of /healthz, on this machine."""
+    scheme = "https" if environ.get("LOOKOUT_SERVER__TLS_CERTIFICATE") else "http"
+    return f"{scheme}://127.0.0.1:{environ.get('LOOKOUT_SERVER__PORT', '8642')}/healthz"
+
+
+def check(url: str) -> None:
+    """Raises OSError when nobody answers in time, or with an error."""
+    # The certificate names the host that visitors know, and here nobody can stand in between.
+    unverified = ssl.create_default_context()
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unverified)
+    )
+    opener.open(url, timeout=WAIT_S).close()
+
+
+if __name__ == "__main__":
+    try:
+        check(address(os.environ))
+    except OSError as error:
+        sys.exit(f"The service is not well: {error}")
