@@ -20,6 +20,7 @@ from service.system.durable import make_folder, probe_folder
 
 # A settings file is some hundred lines; more is some other file.
 MAX_FILE_BYTES = 2**20
+MACHINE_CONFIG = Path("/etc/lookout/lookout.toml")
 # Set by our own test command, and by Kubernetes for a service that is called "lookout".
 _NOT_OURS = re.compile(r"LOOKOUT_(TESTS_.*|SERVICE_(HOST|PORT.*)|PORT_\d+_(TCP|UDP).*)")
 
@@ -53,9 +54,16 @@ def load(
 
 
 def default_config(environ: Mapping[str, str]) -> Path | None:
-    """The settings file that is read when none is named: the user's, else the machine's, if there is one."""
-    candidates = [_home_folder(environ, "XDG_CONFIG_HOME", ".config"), Path("/etc/lookout")]
-    return next((folder / "lookout.toml" for folder in candidates if (folder / "lookout.toml").is_file()), None)
+    """The settings file that is read when none is named: the user's, else the machine's, if there is one.
+
+    The machine's may hold a camera's password and is then for the service alone: others do without it. Under systemd it
+    is returned all the same, since a service that cannot read its own settings must say so.
+    """
+    own = _home_folder(environ, "XDG_CONFIG_HOME", ".config") / "lookout.toml"
+    if own.is_file():
+        return own
+    theirs = os.access(MACHINE_CONFIG, os.R_OK, effective_ids=True) or "STATE_DIRECTORY" in environ
+    return MACHINE_CONFIG if theirs and MACHINE_CONFIG.is_file() else None
 
 
 def choose_state_folder(asked: Path | None, environ: Mapping[str, str]) -> Path:

@@ -79,7 +79,9 @@ else
         say "# Where systemd makes a folder for the service; named here so that \`lookout token\` finds the same."
         say 'folder = "/var/lib/lookout"'
     } > $config
-    chmod 0644 $config
+    # The address of a camera may hold its password: the service reads it, nobody else does.
+    chown root:lookout $config
+    chmod 0640 $config
     say "wrote $config"
 fi
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from service import settings_sources
 from service.cli.config import markdown_text, template_text
 from service.errors import SettingInvalid, StateFolderUnusable
 from service.settings import Settings
@@ -186,6 +191,35 @@ def test_the_users_file_is_found_by_itself(tmp_path: Path) -> None:
     assert default_config(environ) == folder / "lookout.toml"
     assert load({}, None, environ).settings.camera.fps == 9
     assert default_config({"HOME": "/nonexistent"}) in (None, Path("/etc/lookout/lookout.toml"))
+
+
+def test_the_machines_file_is_passed_over_by_those_it_is_not_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as name:  # not tmp_path, which other users cannot enter
+        folder = Path(name)
+        folder.chmod(0o755)
+        path = written(folder, "[camera]\nfps = 9\n")
+        path.chmod(0o600 if os.geteuid() == 0 else 0)
+        monkeypatch.setattr(settings_sources, "MACHINE_CONFIG", path)
+        with somebody_else():
+            assert default_config({"HOME": "/nonexistent"}) is None
+            # Under systemd it is the service that may not, which must be said.
+            with pytest.raises(SettingInvalid, match="Permission denied"):
+                load({}, None, {"HOME": "/nonexistent", "STATE_DIRECTORY": "/var/lib/lookout"})
+        path.chmod(0o644)
+        with somebody_else():
+            assert default_config({"HOME": "/nonexistent"}) == path
+
+
+@contextlib.contextmanager
+def somebody_else() -> Iterator[None]:
+    """Root may read everything, so it becomes nobody for a while."""
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(was)
 
 
 def test_folders_follow_the_setting_then_systemd_then_xdg() -> None:

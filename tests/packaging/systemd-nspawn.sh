@@ -104,6 +104,7 @@ until_true 20 is_ok || fail "no answer after the installation"
 echo "status: $(property StatusText)"
 [ -n "$(property StatusText)" ] || fail "no status text"
 [ "$(inside ps -o user= -p "$(property MainPID)")" = lookout ] || fail "runs as another user"
+[ "$(inside stat -c '%a %U:%G' /etc/lookout/lookout.toml)" = "640 root:lookout" ] || fail "others can read the settings"
 inside sh -c 'find /var/lib/lookout -perm /077 | grep .' && fail "files in the state folder are open to others"
 inside setpriv --reuid lookout --regid lookout --init-groups env HOME=/var/lib/lookout lookout token > "$work/token" 2>&1 || { cat "$work/token"; fail "lookout token as the user lookout"; }
 token=$(grep -oE 'token=[A-Za-z0-9_-]{20,}' "$work/token" | head -1 | cut -d= -f2)
