@@ -187,7 +187,7 @@ class TokenStore:
         """The token of that text. Every stored hash is compared, each in constant time."""
         digest, found = _digest(text), None
         for token in self.tokens():
-            if hmac.compare_digest(token.sha256, digest):
+            if hmac.compare_digest(token.sha256.encode(), digest.encode()):
                 found = token
         return found
 
@@ -213,7 +213,9 @@ class TokenStore:
         if key is None:  # then nobody has ever logged in
             return None
         for token in tokens:
-            if token.id == token_id and hmac.compare_digest(_sign(key, token, int(expiry)), signature):
+            # As bytes: texts must be ASCII to be compared, and a cookie holds whatever its sender likes.
+            signed = _sign(key, token, int(expiry)).encode()
+            if token.id == token_id and hmac.compare_digest(signed, signature.encode("utf-8", "replace")):
                 return token
         return None
 

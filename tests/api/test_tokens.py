@@ -86,6 +86,8 @@ def test_a_forged_login_is_none(store: TokenStore) -> None:
         f"{token_id}.{expiry}.",
         f"{token_id}.{expiry}",
         f"{token_id}.٣.{signature}",
+        f"{token_id}.{expiry}.é{signature}",
+        f"{token_id}.{expiry}.\udce9{signature}",
         "..",
         "",
         "x" * 10_000,
