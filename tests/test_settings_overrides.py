@@ -92,6 +92,7 @@ def test_a_patch_is_applied_whole_or_not_at_all(place: Place) -> None:
         {"server": {"port": 1}},
         {"upload": {"max_bytes": None}},
         {"camera": {"python": "/tmp/program"}},
+        {"camera": {"source": "Scripted:os:abort"}},
         {"model": {"folder": "/tmp/models"}},
     ],
 )
@@ -106,6 +107,13 @@ def test_a_control_is_a_number_that_can_be_told(place: Place, value: object) -> 
     with pytest.raises(SettingInvalid, match=r"camera\.controls\.gain"):
         place.change({"camera": {"controls": {"gain": value}}})
     place.change({"camera": {"controls": {"gain": 1.5, "exposure": 3, "limits": [1, 2.5]}}})
+
+
+def test_what_does_not_fit_is_named_without_the_file_that_keeps_changes(place: Place) -> None:
+    place.change({"camera": {"fps": 20.0}})
+    with pytest.raises(SettingInvalid, match=r"^answer\.window_s is -1, but must be "):
+        place.change({"answer": {"window_s": -1.0}})
+    assert place.load().origins["camera.fps"].where == str(place.kept)
 
 
 def test_the_file_is_replaced_in_one_step(place: Place) -> None:
