@@ -1,8 +1,9 @@
 """Whether the picture has changed enough to be looked at again: a still scene need not be classified all the time.
 
-Compares a reduction of the part that the network sees with the one from when the scene came to rest. Sensor noise
-moves all cells a little, something that enters moves few of them much: so the cells that differ most are held against
-a threshold that follows the noise of the middle cell. In doubt the picture counts as changed.
+Compares a reduction of the part that the network sees with the one of the last change. Light that comes and goes
+brightens or dims all cells by the same share; that share is taken out first. Sensor noise moves all cells a little,
+something that enters moves few of them much: so the cells that differ most are held against a threshold that follows
+the noise of the middle cell. In doubt the picture counts as changed.
 """
 
 from __future__ import annotations
@@ -17,18 +18,24 @@ Pixels = NDArray[np.uint8]
 Cells = NDArray[np.float32]
 
 SIDE = 24
-# Only every so manieth pixel is averaged: at least this many a side are left for each cell's side.
-_PIXELS_A_CELL = 4
+# Of each cell so many pixels a side are averaged: all of them would take longer than the rest of the loop.
+_PIXELS_A_CELL = 6
+_COLOURS = np.full(3, 1.0 / 3.0, np.float32)
 # The cells that differ most; a cat of a twelfth of the picture's width and height covers four.
 _MOST_CHANGED = 16
-# Grey levels of 255. Below the floor nothing that a network would notice happens.
-FLOOR = 2.0
-# For normal noise the most changed cells differ 2.5 times as much as the middle one.
-NOISE_FACTOR = 4.0
+_MIDDLE = SIDE * SIDE // 2
+# Grey levels of 255. A video holds the noise of each key frame until the next one, so that the middle cell sees none:
+# by day the most changed cells then differ by 2 to 3. What a network would notice makes a difference of 7 and more.
+FLOOR = 4.0
+# For normal noise the most changed cells differ 2.5 times as much as the middle one, 5 times where bright cells are
+# noisier than dark ones.
+NOISE_FACTOR = 6.0
 # A night so noisy that more would be needed is never called unchanged.
 MOST_NOISE = 2.0
 # Noise is believed slowly when it rises, since that may be something moving, and at once when it falls.
 _RISE, _FALL = 0.02, 0.2
+# A cloud dims a scene so much within seconds; more light or less than that is looked at.
+MOST_GAIN = 1.5
 # After a change the picture is looked at as often as ever, until the smoothed answer has followed.
 SETTLE_S = 2.0
 # Frames do not come at the very moment they are due.
@@ -57,10 +64,9 @@ class ChangeGate:
         """
         cells = reduced(pixels, part)
         if self._has_changed(cells):
+            self._reference = cells
             self._busy_until = now + SETTLE_S
         self.resting = now >= self._busy_until
-        if not self.resting:
-            self._reference = cells
         if self.resting and now < self._looked_at + 1.0 / keep_alive - _EARLY_S:
             return True
         self._looked_at = now
@@ -70,9 +76,12 @@ class ChangeGate:
         previous, self._previous = self._previous, cells
         if self._reference is None or previous is None:
             return True
-        middle = float(np.median(_difference(cells, previous)))
+        middle = float(np.partition(_difference(cells, previous), _MIDDLE)[_MIDDLE])
         self._noise += (_RISE if middle > self._noise else _FALL) * (middle - self._noise)
-        most = np.partition(_difference(cells, self._reference).ravel(), -_MOST_CHANGED)[-_MOST_CHANGED:]
+        gain = _gain(cells, self._reference)
+        if not 1.0 / MOST_GAIN < gain < MOST_GAIN:
+            return True
+        most = np.partition(_difference(cells, gain * self._reference), -_MOST_CHANGED)[-_MOST_CHANGED:]
         return float(most.mean()) > max(FLOOR, NOISE_FACTOR * min(self._noise, MOST_NOISE))
 
 
@@ -84,11 +93,17 @@ def reduced(pixels: Pixels, part: Rect) -> Cells:
         max(top + 1, round((part.y + part.height) * height)),
         max(left + 1, round((part.x + part.width) * width)),
     )
-    step = max(1, min(bottom - top, right - left) // (SIDE * _PIXELS_A_CELL))
-    sampled = np.ascontiguousarray(pixels[top:bottom:step, left:right:step])
+    side = SIDE * _PIXELS_A_CELL
+    sampled = cv2.resize(pixels[top:bottom, left:right], (side, side), interpolation=cv2.INTER_NEAREST)
     return np.asarray(cv2.resize(sampled, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32)
 
 
+def _gain(cells: Cells, reference: Cells) -> float:
+    """How much brighter the cells are as a whole, by least squares. About 1 where there is no light to compare."""
+    dark = float(reference.size)  # as much as one grey level everywhere
+    return float((np.vdot(cells, reference) + dark) / (np.vdot(reference, reference) + dark))
+
+
 def _difference(one: Cells, other: Cells) -> Cells:
-    """Of each cell, over its colours."""
-    return np.asarray(np.abs(one - other).mean(axis=2), np.float32)
+    """Of each cell, over its colours: SIDE * SIDE values."""
+    return np.asarray(np.abs(one - other).reshape(-1, 3) @ _COLOURS, np.float32)

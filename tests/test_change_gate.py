@@ -95,6 +95,39 @@ def test_after_a_change_every_picture_is_looked_at_until_the_answer_has_followed
     assert sum(looked[-30:]) <= 4
 
 
+def test_noise_that_a_video_holds_from_key_frame_to_key_frame_is_no_change(gate: ChangeGate) -> None:
+    scene = Scene()
+    held = [picture for picture in (scene.picture() for _ in range(20)) for _ in range(12)]
+    looked = _play(gate, held, 0.0)
+    assert sum(looked[100:]) <= 16
+
+
+def test_light_that_comes_and_goes_is_no_change_and_what_enters_meanwhile_is_one(gate: ChangeGate) -> None:
+    scene, room = Scene(), _room()
+
+    def clouds(since: int) -> Iterator[Pixels]:
+        for number in range(since, since + 150):
+            scene.room = room * (0.9 + 0.1 * np.cos(number / 40.0))
+            yield scene.picture()
+
+    looked = _play(gate, clouds(0), 0.0)
+    assert sum(looked[50:]) <= 12
+    room[60:87, 180:207] += 30.0
+    assert _play(gate, clouds(150), 15.0)[0]
+
+
+def test_a_lamp_that_is_switched_on_is_a_change(gate: ChangeGate) -> None:
+    scene = Scene()
+    since = _at_rest(gate, scene)
+    scene.room = _room() * 1.6
+    assert _play(gate, [scene.picture()], since) == [True]
+
+
+def test_the_dark_is_still(gate: ChangeGate) -> None:
+    black = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    assert sum(_play(gate, [black] * 100, 0.0)[50:]) <= 6
+
+
 def test_what_keeps_moving_is_looked_at_all_the_time(gate: ChangeGate) -> None:
     scene = Scene()
     since = _at_rest(gate, scene)

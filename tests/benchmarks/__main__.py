@@ -10,6 +10,7 @@ NAMES = {
     "uploads": "POST /api/classify against a bare thread and against FastAPI + Pillow + PyTorch",
     "viewers": "what viewers cost, and the live picture against Motion and picamera2's example",
     "jpeg12mp": "a 12-megapixel JPEG: reduced decoding against full decoding",
+    "gate": "the change gate on recorded sequences: what it saves, and what it makes late",
 }
 
 
