@@ -47,6 +47,9 @@ class Control:
         self._engine = engine
         self._reload = reload
         self._lock = threading.Lock()
+        # Two, so that a disk that does not answer holds up no other pause of the camera itself.
+        self._lock_of_pauses, self._lock_of_mark = threading.Lock(), threading.Lock()
+        self._pause_wanted = False
 
     @property
     def loaded(self) -> LoadedSettings:
@@ -87,18 +90,28 @@ class Control:
 
         Raises StateFolderUnusable when it cannot be remembered; the camera is paused all the same.
         """
-        _wait(self._engine.pause(paused))
-        mark = self._loaded.state_folder / PAUSED_FILE
+        with self._lock_of_pauses:
+            self._pause_wanted = paused
+            done = self._engine.pause(paused)
         try:
-            if paused:
-                self._storage.keep(mark, b"")
-            else:
-                self._storage.remove(mark)
+            self._remember_pause()
         except StateFolderUnusable as error:
             held = "pause" if paused else "end of the pause"
             raise StateFolderUnusable(
                 f"The {held} holds, but cannot be remembered over a restart: {error.detail}", error.remedy
             ) from error
+        finally:
+            # Last: a camera that hangs ends in a restart, after which it must stay closed.
+            _wait(done)
+
+    def _remember_pause(self) -> None:
+        """Write or remove the mark, whichever was asked for last: of two that are at it, both leave the same."""
+        with self._lock_of_mark:
+            mark = self._loaded.state_folder / PAUSED_FILE
+            if self._pause_wanted:
+                self._storage.keep(mark, b"")
+            else:
+                self._storage.remove(mark)
 
     @contextlib.contextmanager
     def _held(self, timeout_s: float) -> Iterator[None]:

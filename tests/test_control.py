@@ -1,0 +1,59 @@
+"""Changes to a running service whose worker is busy, stuck, or in the middle of another change."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from service import control as control_module
+from service.control import Control, was_paused
+from service.engine import Engine
+from service.errors import TooBusy
+from service.settings import Settings
+from service.settings_sources import load
+
+
+class BusyEngine:
+    """Takes every command and does none: the test says when, through the futures."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, Future[None]]] = []
+
+    def _take(self, what: object) -> Future[None]:
+        self.asked.append((what, Future()))
+        return self.asked[-1][1]
+
+    def pause(self, paused: bool) -> Future[None]:
+        return self._take(paused)
+
+    def apply(self, settings: Settings) -> Future[None]:
+        return self._take(settings)
+
+
+class Place:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.flags = folder, {"state.folder": str(folder)}
+        self.engine = BusyEngine()
+        self.control = Control(self.load(), cast("Engine", self.engine), self.load)
+
+    def load(self) -> Any:
+        return load(self.flags, None, {"HOME": str(self.folder)})
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.setattr(control_module, "WORKER_DEADLINE_S", 0.05)
+    return Place(tmp_path)
+
+
+def test_a_pause_that_a_stuck_worker_never_takes_is_remembered_all_the_same(place: Place) -> None:
+    with pytest.raises(TooBusy):
+        place.control.pause(True)
+    assert was_paused(place.folder)
+    assert not place.engine.asked[0][1].cancelled(), "it stays queued"
+    with pytest.raises(TooBusy):
+        place.control.pause(False)
+    assert not was_paused(place.folder)
