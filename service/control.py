@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 PAUSED_FILE = "paused"
 # Opening a camera is the longest thing the worker does between two commands.
 WORKER_DEADLINE_S = 15.0
+_READ_AT_START = ("server", "upload", "state")
 
 T = TypeVar("T")
 
@@ -77,9 +79,11 @@ class Control:
         with self._lock:
             try:
                 fresh = self._reload()
-                if fresh.settings.server != self._loaded.settings.server:
-                    log.warning("Changes to [server] take effect at the next start.")
-                self._put_in_force(fresh)
+                for section in _READ_AT_START:
+                    if getattr(fresh.settings, section) != getattr(self._loaded.settings, section):
+                        log.warning("Changes to [%s] take effect at the next start.", section)
+                # Tokens and the mark of the pause lie where they lay.
+                self._put_in_force(replace(fresh, state_folder=self._loaded.state_folder))
             except LookoutError as error:
                 log.error("The settings stay as they were. %s", error)
             else:
@@ -146,6 +150,8 @@ def _with_region_carried(before: LoadedSettings, after: LoadedSettings, patch: M
         return after
     region = carried(_rect(old), before=_orientation(old.camera), after=_orientation(new.camera))
     if region == _rect(old) or "region" in patch.get("answer", {}):
+        return after
+    if not after.changeable("answer.region")[0]:  # a flag's: nobody asked here to change it
         return after
     values = {"x": region.x, "y": region.y, "width": region.width, "height": region.height}
     rounded = {key: round(value, 6) for key, value in values.items()}

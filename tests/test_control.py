@@ -39,6 +39,12 @@ class Place:
         self.engine = BusyEngine()
         self.control = Control(self.load(), cast("Engine", self.engine), self.load)
 
+    def idle(self) -> None:
+        """Have the worker do at once whatever it is asked."""
+        done: Future[None] = Future()
+        done.set_result(None)
+        self.engine._take = lambda what: self.engine.asked.append((what, done)) or done  # type: ignore[method-assign]
+
     def load(self) -> Any:
         return load(self.flags, None, {"HOME": str(self.folder)})
 
@@ -57,3 +63,23 @@ def test_a_pause_that_a_stuck_worker_never_takes_is_remembered_all_the_same(plac
     with pytest.raises(TooBusy):
         place.control.pause(False)
     assert not was_paused(place.folder)
+
+
+def test_what_is_read_at_the_start_is_not_called_changed(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    place.idle()
+    place.flags |= {"state.folder": str(place.folder / "other"), "upload.max_concurrent": "1", "answer.hold_s": "3"}
+    place.control.reload()
+    assert "Changes to [upload] take effect at the next start." in caplog.text
+    assert "Changes to [state] take effect at the next start." in caplog.text
+    assert "[server]" not in caplog.text
+    assert place.control.loaded.state_folder == place.folder
+    assert place.control.loaded.settings.answer.hold_s == 3
+
+
+def test_a_camera_may_be_turned_while_the_region_is_set_by_a_flag(place: Place) -> None:
+    place.idle()
+    place.flags["answer.region"] = "{ x = 0.0, y = 0.0, width = 0.5, height = 1.0 }"
+    place.control.reload()
+    settings = place.control.patch({"camera": {"rotate": 90}}).settings
+    assert settings.camera.rotate == 90
+    assert settings.answer.region.width == 0.5
