@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 PAUSED_FILE = "paused"
 # Opening a camera is the longest thing the worker does between two commands.
 WORKER_DEADLINE_S = 15.0
+# A large model from a slow card.
+MODEL_DEADLINE_S = 60.0
 _READ_AT_START = ("server", "upload", "state")
 
 T = TypeVar("T")
@@ -127,7 +129,15 @@ class Control:
             self._lock.release()
 
     def _put_in_force(self, loaded: LoadedSettings) -> None:
-        _wait(self._engine.apply(loaded.settings))
+        """What the worker has not begun in time is called off: the answer is that nothing has changed."""
+        deadline_s = MODEL_DEADLINE_S if loaded.settings.model != self._loaded.settings.model else WORKER_DEADLINE_S
+        done = self._engine.apply(loaded.settings)
+        try:
+            _wait(done, deadline_s)
+        except TooBusy:
+            if done.cancel():
+                raise
+            _wait(done)  # it has begun, and will be in force
         self._loaded = loaded
 
 
@@ -136,9 +146,9 @@ def was_paused(state_folder: Path) -> bool:
     return (state_folder / PAUSED_FILE).exists()
 
 
-def _wait(future: Future[T]) -> T:
+def _wait(future: Future[T], deadline_s: float | None = None) -> T:
     try:
-        return future.result(WORKER_DEADLINE_S)
+        return future.result(WORKER_DEADLINE_S if deadline_s is None else deadline_s)
     except TimeoutError as error:
         raise TooBusy("The camera loop is busy and has not taken the change yet.", "Look again in a moment.") from error
 

@@ -334,20 +334,38 @@ class Engine:
         """Load the model of the new settings, or, for None, that of the ones in force."""
         if not self._loading.acquire(blocking=False):
             raise ModelBusy("Another model is being loaded.", "Try again when it is done.")
+        done: Future[None] = Future()
         try:
-            return self._loader.submit(self._load_and_use, settings)
+            self._loader.submit(self._load_and_use, settings, done)
         except RuntimeError as error:  # the loader was shut down
             self._loading.release()
             raise ModelBusy("The service is stopping.", "Start it again first.") from error
+        return done
 
-    def _load_and_use(self, settings: Settings | None) -> None:
-        """On the loader's thread: the worker goes on with the old model meanwhile."""
+    def _load_and_use(self, settings: Settings | None, done: Future[None]) -> None:
+        """On the loader's thread: the worker goes on with the old model. Until the swap `done` may be cancelled."""
+        failure: Exception | None = None
         try:
-            classifier = loading.load(self._catalogue, (settings or self._settings).model, self._learnt)
-            self._mailbox.post(lambda: self._use(settings or self._settings, classifier)).result()
+            wanted = (settings or self._settings).model
+            catalogue = self._catalogue
+            if wanted.folder != self._settings.model.folder:
+                catalogue = Catalogue.of(settings or self._settings)
+            classifier = loading.load(catalogue, wanted, self._learnt)
+            self._mailbox.post(lambda: self._swap(settings, catalogue, classifier, done)).result()
             memory.hand_back()  # the old network's, and what loading the new one took
+        except Exception as error:  # whoever asked gets it
+            failure = error
         finally:
             self._loading.release()
+        if done.running() or (not done.cancelled() and done.set_running_or_notify_cancel()):
+            done.set_result(None) if failure is None else done.set_exception(failure)
+
+    def _swap(
+        self, settings: Settings | None, catalogue: Catalogue, classifier: Classifier, done: Future[None]
+    ) -> None:
+        if done.set_running_or_notify_cancel():
+            self._catalogue = catalogue
+            self._use(settings or self._settings, classifier)
 
     def _use(self, settings: Settings, classifier: Classifier | None) -> None:
         """Swap between two frames."""

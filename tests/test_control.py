@@ -83,3 +83,27 @@ def test_a_camera_may_be_turned_while_the_region_is_set_by_a_flag(place: Place) 
     settings = place.control.patch({"camera": {"rotate": 90}}).settings
     assert settings.camera.rotate == 90
     assert settings.answer.region.width == 0.5
+
+
+def test_a_change_that_was_not_begun_in_time_is_called_off(place: Place) -> None:
+    before = place.control.loaded
+    with pytest.raises(TooBusy):
+        place.control.patch({"answer": {"hold_s": 3.0}})
+    assert place.engine.asked[0][1].cancelled()
+    assert place.control.loaded is before
+
+
+class Begun(Future[None]):
+    """Done only after whoever waits has lost patience once."""
+
+    def result(self, timeout: float | None = None) -> None:
+        del timeout
+        if not self.running():
+            self.set_running_or_notify_cancel()
+            raise TimeoutError
+
+
+def test_a_change_that_was_begun_in_time_is_waited_for(place: Place) -> None:
+    place.engine.apply = lambda _: Begun()  # type: ignore[method-assign]
+    place.control.patch({"answer": {"hold_s": 3.0}})
+    assert place.control.loaded.settings.answer.hold_s == 3

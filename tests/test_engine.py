@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -540,6 +541,30 @@ def test_during_a_swap_another_one_is_refused_and_everything_else_goes_on(
     gate.set()
     swap.result(5)
     engine.apply(swap_to("colours")).result(5)
+
+
+def test_a_swap_called_off_while_the_model_loads_never_comes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_model(bench.models, "other")
+    gate, load = threading.Event(), loading.load
+    engine = bench.running()
+
+    def slow(*args: Any) -> Classifier:
+        gate.wait(5.0)
+        return load(*args)
+
+    monkeypatch.setattr(loading, "load", slow)
+    swap = engine.apply(swap_to("other"))
+    assert swap.cancel()
+    gate.set()
+    until = time.monotonic() + 10
+    while True:  # the loader is free again when the model that nobody wants has been loaded
+        with contextlib.suppress(ModelBusy):
+            engine.reload_model().result(5)
+            break
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert engine.classifier is not None
+    assert engine.classifier.card.name == "colours"
 
 
 def test_reloading_keeps_settings_that_changed_meanwhile(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
