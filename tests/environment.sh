@@ -1,5 +1,6 @@
 # Sourced by demo.sh and tests/run: finds Python, and installs Debian packages where that is allowed.
 # shellcheck shell=sh
+set -eu
 
 say() { printf '%s\n' "$*" >&2; }
 
