@@ -69,7 +69,7 @@ class Budget:
             None
             if refusal is None
             else DiskBudgetSpent(
-                "The budget for writing to disk is spent: answers go on, and only changes that you make are still kept.",
+                "The budget for writing to disk is spent: answers go on, and only the changes you make are kept.",
                 refusal.remedy,
             )
         )
