@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import pytest
@@ -41,8 +43,9 @@ def likeliest(network: Classifier, picture: Pixels) -> str:
     return network.card.label_names[int(np.argmax(probabilities))]
 
 
-def test_a_cat_across_the_room_is_a_cat(network: Classifier) -> None:
-    seen = network.classify(across_the_room(photograph("chelsea")))
+@pytest.mark.parametrize("way", [across_the_room, lambda picture: picture], ids=["across the room", "close up"])
+def test_a_cat_is_a_cat(network: Classifier, way: Callable[[Pixels], Pixels]) -> None:
+    seen = network.classify(way(photograph("chelsea")))
     at = dict(zip(network.card.label_names, seen.probabilities, strict=True))
     assert at["cat"] >= network.card.thresholds_of("cat").enter
 

@@ -36,23 +36,19 @@ _EMPTY_FPS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """name: of the still. seconds: how long it is on. swing: how far it pans, as a share of the margin.
-
-    size: how large a photograph stands in the scene; animals fill a camera's picture seldom.
-    """
+    """name: of the still. seconds: how long it is on. swing: how far it pans, as a share of the margin."""
 
     name: str
     seconds: float
     swing: float
-    size: float = 1.0
 
 
 SCENES = (
     Scene("room", 5.0, 0.8),
-    Scene("cat", 10.0, 0.7, size=0.62),
+    Scene("cat", 10.0, 0.7),
     Scene("room", 4.0, 0.8),
-    Scene("dog", 10.0, 0.7, size=0.8),
-    Scene("coffee", 5.0, 0.8, size=0.8),
+    Scene("dog", 10.0, 0.7),
+    Scene("coffee", 5.0, 0.8),
 )
 LENGTH_S = sum(scene.seconds for scene in SCENES)
 
@@ -72,7 +68,7 @@ class DemoScene:
 
     def __init__(self, width: int, height: int) -> None:
         self._size = (width, height)
-        self._stills = {scene.name: self._still(scene.name, scene.size) for scene in SCENES}
+        self._stills = {scene.name: self._still(scene.name) for scene in SCENES}
         grain = np.random.default_rng(20).integers(0, NOISE + 1, (height + 64, width + 64, 3), dtype=np.uint8)
         self._grain = grain
 
@@ -118,7 +114,7 @@ class DemoScene:
         tip = (round(middle + radius * 0.8 * math.sin(turn)), round(middle - radius * 0.8 * math.cos(turn)))
         cv2.line(picture, (middle, middle), tip, (40, 40, 40), max(1, radius // 6), cv2.LINE_AA)
 
-    def _still(self, name: str, photo_size: float) -> Pixels:
+    def _still(self, name: str) -> Pixels:
         width, height = round(self._size[0] * MARGIN), round(self._size[1] * MARGIN)
         picture = draw_room() if name == "room" else cv2.imread(str(PICTURES / f"{name}.jpg"), cv2.IMREAD_COLOR)
         if picture is None:
@@ -131,19 +127,7 @@ class DemoScene:
         way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         large = cv2.resize(picture, size, interpolation=way)
         left, top = (size[0] - width) // 2, (size[1] - height) // 2
-        still = np.ascontiguousarray(large[top : top + height, left : left + width], dtype=np.uint8)
-        return still if photo_size >= 1.0 else _from_afar(still, photo_size)
-
-
-def _from_afar(still: Pixels, size: float) -> Pixels:
-    """The still made smaller, before a blurred copy of itself."""
-    height, width = still.shape[:2]
-    tiny = cv2.resize(still, (24, 18), interpolation=cv2.INTER_AREA)
-    scene = np.asarray(cv2.resize(tiny, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
-    small = cv2.resize(still, None, fx=size, fy=size, interpolation=cv2.INTER_AREA)
-    top, left = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
-    scene[top : top + small.shape[0], left : left + small.shape[1]] = small
-    return scene
+        return np.ascontiguousarray(large[top : top + height, left : left + width], dtype=np.uint8)
 
 
 def draw_room() -> Pixels:
