@@ -15,8 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from service.api.context import Provided, Services
-from service.api.problems import RequestTimeout, errors
-from service.api.schemas import Classified, Explanation, Scored
+from service.api.problems import Problem, RequestTimeout, errors, problem
+from service.api.schemas import Classified, Explanation, Refused, Scored
 from service.api.uploads import Upload, read_uploads
 from service.errors import (
     LookoutError,
@@ -35,6 +35,8 @@ from service.pipeline.pictures import LEAST_SIDE, read_picture
 router = APIRouter(tags=["classify"])
 
 DEFAULT_TOP, MOST_TOP = 5, 100
+# What is wrong with one picture and says nothing of the next.
+_ONE_PICTURES_OWN = (PictureTooLarge, PictureUnreadable, PictureUnsupported)
 _BINARY = {"type": "string", "format": "binary"}
 _BODY = {
     "requestBody": {
@@ -78,7 +80,7 @@ async def asked_for(
     "/api/classify",
     operation_id="classify",
     summary="Classify one picture, or several",
-    response_model=Classified | list[Classified],
+    response_model=Classified | list[Classified | Refused],
     responses=errors(
         PictureTooLarge,
         PictureUnsupported,
@@ -92,25 +94,45 @@ async def asked_for(
     openapi_extra=_BODY,
 )
 async def classify(request: Request, app: Provided, asked: Annotated[Asked, Depends(asked_for)]) -> Response:
-    """The answer for one picture is an object, for a multipart form a list in its order; one bad picture fails all."""
+    """The answer for one picture is an object, for a multipart form a list in its order.
+
+    A picture of a form that cannot be read has its problem in its place; where none can, the first problem is told.
+    """
     try:
         async with app.uploads.room():
             uploads, several = await read_uploads(request, app.uploads.limits.max_bytes)
             answers = [await app.uploads.run(functools.partial(_classify, app, one, asked)) for one in uploads]
+            if refusal := _refusal(answers):
+                raise refusal
     except ClientDisconnect:
         return Response(status_code=400)  # nobody is there to read it
-    contents = [answer.model_dump(mode="json", exclude_unset=True) for answer in answers]
+    contents = [_content(upload, answer) for upload, answer in zip(uploads, answers, strict=True)]
     return JSONResponse(contents if several else contents[0])
 
 
-def _classify(app: Services, upload: Upload, asked: Asked) -> Classified:
-    """In the pool: decode, look, tell."""
+def _classify(app: Services, upload: Upload, asked: Asked) -> Classified | LookoutError:
+    """In the pool: decode, look, tell; or what is wrong with this picture."""
     try:
         return _told(app, upload.data, asked)
     except LookoutError as error:
         if upload.name:
             error.detail = f"{upload.name[:100]}: {error.detail}"
+        if isinstance(error, _ONE_PICTURES_OWN):
+            return error
         raise
+
+
+def _refusal(answers: list[Classified | LookoutError]) -> LookoutError | None:
+    """The first problem, if no picture could be classified."""
+    problems = [answer for answer in answers if isinstance(answer, LookoutError)]
+    return problems[0] if len(problems) == len(answers) else None
+
+
+def _content(upload: Upload, answer: Classified | LookoutError) -> dict[str, object]:
+    told: Classified | Refused = (
+        Refused(name=upload.name, error=Problem(**problem(answer))) if isinstance(answer, LookoutError) else answer
+    )
+    return told.model_dump(mode="json", exclude_unset=True)
 
 
 def _told(app: Services, data: bytes, asked: Asked) -> Classified:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
+from service.api.problems import Problem
+
 
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,6 +81,13 @@ class Classified(_Answer):
     model: ModelUsed
     embedding: list[float] | None = Field(None, description="With ?embedding=true; null where the model has none.")
     explanation: Explanation | None = Field(None, description="With ?explain=true; null where the model has none.")
+
+
+class Refused(_Answer):
+    """A picture of a form that could not be classified, in its place of the list."""
+
+    name: str = Field(description="What the client calls the file; may be empty.")
+    error: Problem
 
 
 class MapLayerTold(_Answer):

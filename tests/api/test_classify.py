@@ -100,8 +100,19 @@ def test_one_picture_in_a_form_is_a_list_of_one(client: httpx.Client) -> None:
     assert [answer["top"][0]["label"] for answer in answers] == ["cat"]
 
 
-def test_a_bad_picture_among_several_is_named(client: httpx.Client) -> None:
-    files = [("p", ("good.png", encoded(plain(RED), ".png"))), ("p", ("bad.jpg", jpeg()[:500]))]
+def test_a_bad_picture_among_several_has_its_problem_in_its_place(client: httpx.Client) -> None:
+    good, bad = encoded(plain(RED), ".png"), jpeg()[:500]
+    files = [("p", ("bad.jpg", bad)), ("p", ("good.png", good)), ("p", ("notes.txt", b"milk, bread"))]
+    response = client.post("api/classify", files=files)
+    assert response.status_code == 200
+    first, second, third = response.json()
+    assert (first["name"], first["error"]["code"]) == ("bad.jpg", "picture_unreadable")
+    assert second["top"][0]["label"] == "cat"
+    assert (third["name"], third["error"]["code"]) == ("notes.txt", "picture_unsupported")
+
+
+def test_a_form_of_bad_pictures_alone_is_refused_and_the_first_is_named(client: httpx.Client) -> None:
+    files = [("p", ("bad.jpg", jpeg()[:500])), ("p", ("notes.txt", b"milk, bread"))]
     response = client.post("api/classify", files=files)
     assert code(response) == (422, "picture_unreadable")
     assert response.json()["detail"].startswith("bad.jpg: ")
