@@ -145,7 +145,7 @@ def to_onnx(network: Classifier, form: InputFormat, *, half: bool = True, dynami
         elif node.op == "output":
             results = node.args[0]
         else:
-            raise NotImplementedError(f"no ONNX node is known for {node.op} {node.target}")
+            raise ValueError(f"this network cannot be exported: no ONNX node is known for {node.op} {node.target}")
     names = [LOGITS, EMBEDDING, FEATURE_MAP]
     for node, name in zip(results, names, strict=True):
         _rename(graph, values[node], name)

@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents and not is_met("chromium"):
-            item.add_marker(pytest.mark.skip(reason="needs the browser Chromium"))
+            item.add_marker(pytest.mark.skip(reason="needs the browser Chromium"))  # tests/run installs it where it may
 
 
 # Not longer than this package: while Playwright is up, tests that run an event loop of their own could not.
@@ -122,12 +122,12 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The source of axe-core, from npm."""
     folder = tmp_path_factory.mktemp("axe")
     if shutil.which("npm") is None:
-        pytest.skip("needs npm, to fetch axe-core")
+        pytest.skip("needs npm, to fetch axe-core")  # tests/run installs it where it may
     packed = subprocess.run(
         ["npm", "pack", "--silent", AXE], cwd=folder, capture_output=True, text=True, timeout=60, check=False
     )
     if packed.returncode != 0:
-        pytest.skip("needs axe-core from npm")
+        pytest.skip("needs axe-core from npm")  # the registry cannot be reached
     shutil.unpack_archive(folder / packed.stdout.strip().splitlines()[-1], folder)
     return (folder / "package" / "axe.min.js").read_text("utf-8")
 

@@ -181,7 +181,7 @@ def test_a_read_only_disk(tmp_path: Path) -> None:
     folder = tmp_path / "card"
     folder.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", folder], capture_output=True).returncode:
-        pytest.skip("needs the right to mount")
+        pytest.skip("needs the right to mount")  # root alone has it
     try:
         loaded = load({"state.folder": str(folder)}, None, {"HOME": str(tmp_path)})
         assert found("disk", Context(loaded=loaded)).status == "fail"

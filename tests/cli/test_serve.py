@@ -100,7 +100,7 @@ def test_a_read_only_disk_is_said_and_the_service_runs(serving: Start, tmp_path:
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", folder], capture_output=True)
     if mounted.returncode:
-        pytest.skip("needs the right to mount")
+        pytest.skip("needs the right to mount")  # root alone has it
     try:
         running = serving("demo", "--port", "0", "--state.folder", str(folder))
         assert state_of(running)["model"] is not None

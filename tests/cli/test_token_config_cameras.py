@@ -39,7 +39,7 @@ def test_the_address_is_the_one_others_can_reach(lookout: Run) -> None:
 
 def test_another_users_state_folder_is_named_with_the_command_that_helps(lookout: Run, tmp_path: Path) -> None:
     if os.geteuid() != 0:
-        pytest.skip("needs root")
+        pytest.skip("needs root")  # nobody else can give a folder to another user
     folder = tmp_path / "state"
     folder.mkdir()
     os.chown(folder, 1, 1)
@@ -71,7 +71,7 @@ def test_the_template_is_toml_and_nothing_but_the_file_goes_to_stdout(lookout: R
 def test_no_camera_is_exit_status_4_with_reasons_and_remedies(lookout: Run) -> None:
     done = lookout("cameras", LOOKOUT_CAMERA__PYTHON="/nonexistent/python")
     if done.returncode == 0:
-        pytest.skip("needs a machine without a camera")
+        pytest.skip("needs a machine without a camera")  # on a Pi with one the others tell
     assert done.returncode == 4
     assert "lookout demo" in done.stderr
     assert done.stdout == ""

@@ -50,5 +50,5 @@ def test_what_was_freed_is_handed_back(case: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     left, *library = done.stdout.split()
     if library != ["glibc"]:
-        pytest.skip("needs the GNU C library")
+        pytest.skip("needs the GNU C library")  # what is tested is a cure for its heaps
     assert int(left) < 3_000_000
