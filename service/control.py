@@ -54,11 +54,17 @@ class Control:
         # Two, so that a disk that does not answer holds up no other pause of the camera itself.
         self._lock_of_pauses, self._lock_of_mark = threading.Lock(), threading.Lock()
         self._pause_wanted = False
+        self._restart_required: tuple[str, ...] = ()
 
     @property
     def loaded(self) -> LoadedSettings:
         """The settings in force, and where each came from."""
         return self._loaded
+
+    @property
+    def restart_required(self) -> tuple[str, ...]:
+        """Dotted names of the settings that were changed where they are set and wait for the next start."""
+        return self._restart_required
 
     def patch(self, patch: Mapping[str, Any]) -> LoadedSettings:
         """Check a patch whole, put it into force whole, keep it. On any error nothing has changed.
@@ -81,11 +87,13 @@ class Control:
         with self._lock:
             try:
                 fresh = self._reload()
-                for section in _READ_AT_START:
-                    if getattr(fresh.settings, section) != getattr(self._loaded.settings, section):
-                        log.warning("Changes to [%s] take effect at the next start.", section)
+                waiting = _waiting_for_a_start(self._loaded.settings, fresh.settings)
+                for section in dict.fromkeys(name.partition(".")[0] for name in waiting):
+                    log.warning("Changes to [%s] take effect at the next start.", section)
+                kept = fresh.with_sections_of(self._loaded, _READ_AT_START)
                 # Tokens and the mark of the pause lie where they lay.
-                self._put_in_force(replace(fresh, state_folder=self._loaded.state_folder))
+                self._put_in_force(replace(kept, state_folder=self._loaded.state_folder))
+                self._restart_required = waiting
             except LookoutError as error:
                 log.error("The settings stay as they were. %s", error)
             else:
@@ -139,6 +147,15 @@ class Control:
                 raise
             _wait(done)  # it has begun, and will be in force
         self._loaded = loaded
+
+
+def _waiting_for_a_start(now: Settings, fresh: Settings) -> tuple[str, ...]:
+    return tuple(
+        f"{section}.{name}"
+        for section in _READ_AT_START
+        for name, value in getattr(fresh, section)
+        if value != getattr(getattr(now, section), name)
+    )
 
 
 def was_paused(state_folder: Path) -> bool:

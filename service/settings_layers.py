@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -77,6 +77,22 @@ class LoadedSettings:
         layers = {**self.layers, kind: layer}
         settings, origins = merged(layers)
         return replace(self, settings=settings, origins=origins, layers=layers)
+
+    def with_sections_of(self, other: LoadedSettings, sections: Collection[str]) -> LoadedSettings:
+        """The same with some sections as `other` has them, whichever source they come from. Raises SettingInvalid."""
+        layers = {
+            kind: _spliced(layer, other.layers.get(kind, Layer()), sections) for kind, layer in self.layers.items()
+        }
+        settings, origins = merged(layers)
+        return replace(self, settings=settings, origins=origins, layers=layers)
+
+
+def _spliced(layer: Layer, other: Layer, sections: Collection[str]) -> Layer:
+    def choose(own: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {key: value for key, value in own.items() if key.partition(".")[0] not in sections}
+        return kept | {key: value for key, value in theirs.items() if key.partition(".")[0] in sections}
+
+    return Layer(choose(layer.values, other.values), choose(layer.where, other.where))
 
 
 def flat(tree: Mapping[str, Any]) -> list[tuple[str, Any]]:

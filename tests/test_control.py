@@ -74,6 +74,8 @@ def test_what_is_read_at_the_start_is_not_called_changed(place: Place, caplog: p
     assert "[server]" not in caplog.text
     assert place.control.loaded.state_folder == place.folder
     assert place.control.loaded.settings.answer.hold_s == 3
+    assert place.control.loaded.settings.upload.max_concurrent == 2, "told is what is in force"
+    assert place.control.restart_required == ("upload.max_concurrent", "state.folder")
 
 
 def test_a_camera_may_be_turned_while_the_region_is_set_by_a_flag(place: Place) -> None:

@@ -209,12 +209,16 @@ class SettingsTold(_Answer):
                         "help": "Classifications a second at most; 0: as fast as frames come.",
                     }
                 },
+                "restart_required": ["server.port"],
             }
         }
     )
 
     settings: dict[str, dict[str, Any]] = Field(description="As in the TOML file.")
     keys: dict[str, Setting] = Field(description="The same, each with what is known of it.")
+    restart_required: list[str] = Field(
+        description="Settings that were changed where they are set, and take effect at the next start."
+    )
 
 
 class Paused(_Answer):

@@ -44,7 +44,7 @@ Patch = Annotated[
     responses=errors(),
 )
 async def get_settings(app: Provided) -> JSONResponse:
-    """Every setting with its value, who set it, and whether it can be changed here."""
+    """Every setting with its value, who set it, and whether it can be changed here; and what waits for a restart."""
     return _answer(app, app.control.loaded)
 
 
@@ -100,7 +100,9 @@ def _answer(app: Services, loaded: LoadedSettings) -> JSONResponse:
             allowed=key.allowed,
             help=key.help,
         )
-    return JSONResponse(SettingsTold(settings=settings, keys=keys).model_dump(mode="json"))
+    waiting = list(app.control.restart_required)
+    told = SettingsTold(settings=settings, keys=keys, restart_required=waiting)
+    return JSONResponse(told.model_dump(mode="json"))
 
 
 def _shown(source: str, redacted: str) -> str:

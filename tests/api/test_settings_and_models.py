@@ -32,6 +32,26 @@ def test_every_setting_is_told_with_all_that_is_known_of_it(client: httpx.Client
     assert told["keys"]["camera.fps"]["reason"].count("--camera.fps") == 1
 
 
+def test_what_takes_effect_at_the_next_start_is_told_as_waiting_for_it(start: StartService) -> None:
+    service = start()
+    file = service.folder / "lookout.toml"
+    as_it_was = file.read_text()
+    with service.client() as client:
+        file.write_text(f"{as_it_was}[answer]\nhold_s = 3\n[upload]\nmax_concurrent = 7\n")
+        service.services.control.reload()
+        told = client.get("api/settings").json()
+        assert told["settings"]["answer"]["hold_s"] == 3.0
+        assert told["restart_required"] == ["upload.max_concurrent"]
+        for _ in range(2):  # and a change made meanwhile brings none of it into force
+            assert told["settings"]["upload"]["max_concurrent"] == 2
+            assert told["keys"]["upload.max_concurrent"]["value"] == 2
+            assert told["keys"]["upload.max_concurrent"]["source"] == "default"
+            told = client.patch("api/settings", json={"answer": {"window_s": 1.0}}).json()
+        file.write_text(as_it_was)
+        service.services.control.reload()
+        assert client.get("api/settings").json()["restart_required"] == []
+
+
 def test_passwords_of_a_stream_are_not_shown(start: StartService) -> None:
     service = start({"camera.source": "rtsp://user:secret@127.0.0.1:1/x"})
     with service.client() as client:
