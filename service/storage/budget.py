@@ -69,7 +69,7 @@ class Budget:
             None
             if refusal is None
             else DiskBudgetSpent(
-                "The budget for writing to disk is spent: answers go on, and only the changes you make are kept.",
+                "The budget for writing to disk is spent: only changes that you make are kept.",
                 refusal.remedy,
             )
         )
@@ -81,14 +81,14 @@ class Budget:
             return DiskBudgetSpent(
                 f"Lookout has written {_words(written)} to disk today; with {_words(size)} more it would be over "
                 f"{allowed}.",
-                "It writes again after midnight UTC. If it must be today, raise state.max_bytes_per_day and restart.",
+                "Wait until midnight UTC, or raise state.max_bytes_per_day and restart.",
             )
         if growth > 0 and self._would_overflow(growth, reserved):
             allowed = _allowed("state.max_bytes", self._limits.total, reserved)
             return DiskBudgetSpent(
                 f"Lookout keeps {_words(self._kept or 0)} on disk; with {_words(growth)} more it would be over "
                 f"{allowed}.",
-                "Raise state.max_bytes and restart, or delete the cache folder, which is always safe.",
+                "Delete the cache folder, or raise state.max_bytes and restart.",
             )
         return None
 

@@ -117,7 +117,7 @@ def test_what_is_kept_in_all_is_bounded_and_removing_makes_room(tmp_path: Path, 
     with pytest.raises(DiskBudgetSpent) as refused:
         one.keep(tmp_path / "state" / "three", b"x" * 100 * KIB)
     assert "state.max_bytes (1 MiB)" in refused.value.detail
-    assert "delete the cache folder" in refused.value.remedy
+    assert "Delete the cache folder" in refused.value.remedy
     (tmp_path / "cache" / "two").unlink()
     one.keep(tmp_path / "state" / "three", b"x" * 100 * KIB)
     one.remove(tmp_path / "state" / "one")

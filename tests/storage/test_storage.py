@@ -203,6 +203,9 @@ def test_a_spent_budget_is_told_and_ends_with_the_day(folder: Path) -> None:
     one.start()
     one.keep(folder / "file", b"x" * 63 * 2**10)
     until(lambda: code(one) == "disk_budget_spent")
+    told = one.trouble()
+    assert told is not None
+    assert max(len(told.detail), len(told.remedy)) <= 80, "the dashboard shows it in a narrow panel"
     with pytest.raises(DiskBudgetSpent):
         one.keep(folder / "file", b"x" * 2**13)
     day[0] = "2026-05-02"
