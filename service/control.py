@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
@@ -15,13 +16,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from service.engine import Engine
-from service.errors import LookoutError, ModelBusy, StateFolderUnusable, TooBusy
+from service.errors import DiskSlow, LookoutError, ModelBusy, StateFolderUnusable, TooBusy
 from service.frame import Rect
 from service.overrides import keep_overrides, patch_settings
 from service.region import carried
 from service.settings import CameraSettings, Settings
 from service.settings_layers import LoadedSettings
-from service.storage import Storage
+from service.storage import Storage, within
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ PAUSED_FILE = "paused"
 WORKER_DEADLINE_S = 15.0
 # A large model from a slow card.
 MODEL_DEADLINE_S = 60.0
+# A disk that was silent at the start and answers with errors is asked again after so long.
+_LOOK_AGAIN_S = 1.0
 _READ_AT_START = ("server", "upload", "state")
 
 T = TypeVar("T")
@@ -53,7 +56,7 @@ class Control:
         self._lock = threading.Lock()
         # Two, so that a disk that does not answer holds up no other pause of the camera itself.
         self._lock_of_pauses, self._lock_of_mark = threading.Lock(), threading.Lock()
-        self._pause_wanted = False
+        self._pause_wanted: bool | None = None
         self._restart_required: tuple[str, ...] = ()
 
     @property
@@ -72,7 +75,11 @@ class Control:
         Raises SettingInvalid, SettingFixed, UnknownModel, ModelRejected, ModelBusy or StateFolderUnusable.
         """
         with self._held(0.0 if "model" in patch else WORKER_DEADLINE_S):
+            if self._loaded.unread:
+                self._read_again()  # or what was kept before would be lost with the first change
             before = self._loaded
+            if before.unread:
+                raise _unread(before.state_folder)
             after = _with_region_carried(before, patch_settings(before, patch), patch)
             self._put_in_force(after)
             try:
@@ -86,18 +93,35 @@ class Control:
         """Read the settings again, as SIGHUP asks. A mistake in them is logged and changes nothing."""
         with self._lock:
             try:
-                fresh = self._reload()
-                waiting = _waiting_for_a_start(self._loaded.settings, fresh.settings)
-                for section in dict.fromkeys(name.partition(".")[0] for name in waiting):
-                    log.warning("Changes to [%s] take effect at the next start.", section)
-                kept = fresh.with_sections_of(self._loaded, _READ_AT_START)
-                # Tokens and the mark of the pause lie where they lay.
-                self._put_in_force(replace(kept, state_folder=self._loaded.state_folder))
-                self._restart_required = waiting
+                self._read_again()
             except LookoutError as error:
                 log.error("The settings stay as they were. %s", error)
             else:
                 log.info("Settings read again.")
+
+    def _read_again(self) -> None:
+        fresh = self._reload()
+        waiting = _waiting_for_a_start(self._loaded.settings, fresh.settings)
+        for section in dict.fromkeys(name.partition(".")[0] for name in waiting):
+            log.warning("Changes to [%s] take effect at the next start.", section)
+        kept = fresh.with_sections_of(self._loaded, _READ_AT_START)
+        # Tokens and the mark of the pause lie where they lay.
+        self._put_in_force(replace(kept, state_folder=self._loaded.state_folder))
+        self._restart_required = waiting
+
+    def catch_up(self) -> None:
+        """Once the disk that was silent at the start answers, what is kept there counts. Blocks until then."""
+        while True:
+            with contextlib.suppress(OSError):
+                paused = _is_marked(self._loaded.state_folder)
+                if self._loaded.unread:
+                    self.reload()
+                if not self._loaded.unread:
+                    break
+            time.sleep(_LOOK_AGAIN_S)
+        with self._lock_of_pauses:
+            if self._pause_wanted is None:  # else somebody has decided since
+                self._engine.pause(paused)
 
     def pause(self, paused: bool) -> None:
         """Close the camera or open it again, and remember it over restarts: people use it for privacy.
@@ -158,9 +182,24 @@ def _waiting_for_a_start(now: Settings, fresh: Settings) -> tuple[str, ...]:
     )
 
 
-def was_paused(state_folder: Path) -> bool:
-    """Whether the camera was paused when the service last ran."""
+def was_paused(state_folder: Path) -> bool | None:
+    """Whether the camera was paused when the service last ran; None where the disk does not tell."""
+    try:
+        return within(state_folder, lambda: _is_marked(state_folder))
+    except (OSError, DiskSlow):
+        return None
+
+
+def _is_marked(state_folder: Path) -> bool:
+    """May wait for the disk. Raises OSError."""
     return (state_folder / PAUSED_FILE).exists()
+
+
+def _unread(folder: Path) -> StateFolderUnusable:
+    return StateFolderUnusable(
+        f"The changes made before cannot be read from {folder}, and would be lost with this one.",
+        "Try again when the disk answers; the log says what is wrong with it.",
+    )
 
 
 def _wait(future: Future[T], deadline_s: float | None = None) -> T:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.errors import SettingFixed, SettingInvalid
+from service.errors import SettingFixed, SettingInvalid, StateFolderUnusable
 from service.settings_keys import all_keys
 from service.settings_layers import Layer, LoadedSettings, flat, unknown_key
-from service.storage import Storage
+from service.storage import Storage, within
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,10 @@ def keep_overrides(loaded: LoadedSettings, storage: Storage) -> None:
 
 
 def read_overrides(folder: Path, file: Layer) -> Layer:
-    """The kept changes that still hold. A damaged file counts as none, and the log says so."""
+    """The kept changes that still hold. A damaged file counts as none, and the log says so.
+
+    Raises StateFolderUnusable where the disk does not tell what was kept.
+    """
     return _layer([change for change in _read(folder) if _holds(change, file)], str(folder / OVERRIDES_FILE))
 
 
@@ -97,11 +100,15 @@ def _current(loaded: LoadedSettings) -> list[Change]:
 def _read(folder: Path) -> list[Change]:
     path = folder / OVERRIDES_FILE
     try:
-        entries = tomllib.loads(path.read_text("utf-8")).get("change", [])
+        entries = tomllib.loads(within(folder, lambda: path.read_text("utf-8"))).get("change", [])
         return [Change(str(entry["key"]), entry["value"], entry.get("replaced")) for entry in entries]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise StateFolderUnusable(
+            f"{path} cannot be read ({error.strerror or error}).", "Let the service's user own the folder."
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         log.warning("%s cannot be read and is left out: %s.", path, error)
         return []
 

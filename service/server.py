@@ -8,6 +8,7 @@ import errno
 import logging
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from service.catalogue import Catalogue
 from service.connections import BoundedConnection
 from service.control import Control, was_paused
 from service.engine import Engine, first_state
-from service.errors import AddressInUse, LookoutError, SettingInvalid, StateFolderUnusable
+from service.errors import AddressInUse, DiskSlow, LookoutError, SettingInvalid, StateFolderUnusable
 from service.hub import Hub
 from service.loading import Learnt
 from service.settings import ServerSettings, Settings, StateSettings
@@ -38,8 +39,10 @@ GRACEFUL_S = 3
 SEND_BUFFER_BYTES = 64 * 1024
 NOT_SENT_LOW_WATER_BYTES = 16 * 1024
 BACKLOG = 128
-# What a card that is full or dying says.
-_DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT})
+# What a card that is full says, or that protects what it holds: it can be read.
+_READABLE = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT})
+# What a card that is dying says, or a share whose server is not there.
+_UNREADABLE = frozenset({errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN})
 # A peer that acknowledges nothing of what was sent for so long is gone.
 GONE_AFTER_MS = 10_000
 
@@ -52,23 +55,28 @@ def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], annou
     orderly stop by SIGINT.
     """
     settings = loaded.settings
-    _prepare(loaded.state_folder)
+    answers = _prepare(loaded.state_folder)
     storage = Storage(loaded.state_folder, loaded.cache_folder, limits_of(settings.state))
     tokens = TokenStore(loaded.state_folder, settings.server.token_file, storage)
-    refuse_open_door(settings.server, has_token=bool(tokens.tokens()))
+    refuse_open_door(settings.server, has_token=not answers or bool(tokens.tokens()))
     with contextlib.closing(listen(settings.server)) as listener:
         hub = Hub(first_state(settings, time.monotonic()))
         learnt = Learnt.at(loaded.cache_folder, storage)
-        paused = was_paused(loaded.state_folder)
-        engine = Engine(settings, Catalogue.of(settings), hub, learnt=learnt, paused=paused)
+        paused = was_paused(loaded.state_folder) if answers else None
+        # Not known: closed, since a pause is to hold over a restart whatever the disk does.
+        engine = Engine(settings, Catalogue.of(settings), hub, learnt=learnt, paused=paused is not False)
         control = Control(loaded, engine, reload, storage)
         app = create_app(engine, hub, control, tokens)
         server = _Server(_config(app, settings.server))
         upkeep = Upkeep(engine, hub, learnt=learnt, storage=storage)
         storage.start()
-        tokens.watch()
+        tokens.watch(folder_answers=answers)
         try:
             engine.start()
+            if paused is None:
+                log.warning("The camera stays closed until the disk tells whether it was paused, or somebody opens it.")
+            if paused is None or loaded.unread:
+                threading.Thread(target=control.catch_up, name="catch up", daemon=True).start()
             asyncio.run(_run(server, listener, app.state.stopping, control, upkeep, announce))
         finally:
             if not engine.stop():
@@ -80,14 +88,23 @@ def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], annou
             raise KeyboardInterrupt  # in order, but whoever pressed Ctrl+C is told so by the exit status
 
 
-def _prepare(folder: Path) -> None:
-    """A mistaken folder is refused. A disk that broke is not: whoever restarts a Pi in the field wants answers."""
+def _prepare(folder: Path) -> bool:
+    """Whether the folder's disk can be read. Raises StateFolderUnusable for a mistaken folder.
+
+    A disk that broke is no reason to refuse: whoever restarts a Pi in the field wants answers.
+    """
     try:
         prepare_state_folder(folder)
+    except DiskSlow as error:
+        log.warning("%s %s", error.detail, error.remedy)
+        return False
     except StateFolderUnusable as error:
-        if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _DISK_TROUBLE):
+        number = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
+        if number not in _READABLE | _UNREADABLE:
             raise
         log.warning("%s Lookout runs all the same, but keeps no changes.", error.detail)
+        return number in _READABLE
+    return True
 
 
 def limits_of(settings: StateSettings) -> Limits:

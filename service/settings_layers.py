@@ -53,7 +53,8 @@ class Layer:
 class LoadedSettings:
     """The settings in force, and where each came from.
 
-    config: the TOML file that was read. state_folder, cache_folder: chosen, not yet made.
+    config: the TOML file that was read. state_folder, cache_folder: chosen, not yet made. unread: whether the changes
+    that are kept in the state folder could not be read, and are missing here.
     """
 
     settings: Settings
@@ -62,6 +63,7 @@ class LoadedSettings:
     config: Path | None
     state_folder: Path
     cache_folder: Path
+    unread: bool = False
 
     def changeable(self, key: str) -> tuple[bool, str]:
         """Whether a running service lets this setting be changed, and the reason if not."""

@@ -5,6 +5,7 @@ The first that names a setting wins, in this order: flag, environment, override,
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tomllib
@@ -16,7 +17,10 @@ from service.errors import SettingInvalid, StateFolderUnusable
 from service.overrides import read_overrides
 from service.settings_keys import Key, all_keys
 from service.settings_layers import PRECEDENCE, PREFIX, Kind, Layer, LoadedSettings, flat, merged, unknown_key
+from service.storage import within
 from service.system.durable import make_folder, probe_folder
+
+log = logging.getLogger(__name__)
 
 # A settings file is some hundred lines; more is some other file.
 MAX_FILE_BYTES = 2**20
@@ -44,10 +48,15 @@ def load(
         "file": _file_layer(path) if path else Layer(),
     }
     folder = choose_state_folder(_state_folder_asked(layers), environ)
+    unread = False
     if overrides:
-        layers["override"] = read_overrides(folder, layers["file"])
+        try:
+            layers["override"] = read_overrides(folder, layers["file"])
+        except StateFolderUnusable as error:
+            log.warning("%s What was changed while Lookout ran is left out.", error.detail)
+            unread = True
     settings, origins = merged(layers)
-    return LoadedSettings(settings, origins, layers, path, folder, choose_cache_folder(environ))
+    return LoadedSettings(settings, origins, layers, path, folder, choose_cache_folder(environ), unread)
 
 
 # --- folders ----------------------------------------------------------------------------------------------------
@@ -81,10 +90,14 @@ def choose_cache_folder(environ: Mapping[str, str]) -> Path:
 
 
 def prepare_state_folder(folder: Path) -> None:
-    """Make the folder and see that it can be written. Raises StateFolderUnusable."""
-    try:
+    """Make the folder and see that it can be written. Raises StateFolderUnusable; DiskSlow when the disk is silent."""
+
+    def prepare() -> None:
         make_folder(folder)
         probe_folder(folder)
+
+    try:
+        within(folder, prepare)
     except OSError as error:
         raise StateFolderUnusable(
             f"The state folder {folder} cannot be written: {error.strerror or error}.",

@@ -65,7 +65,11 @@ class TokenStore:
         self._seen: tuple[object, object] | None = None
         self._kept: tuple[Token, ...] | None = None
         self._tokens: tuple[Token, ...] = ()
-        self._problem: StateFolderUnusable | None = None
+        # Until the first look is done nothing is known, and nobody is let in on a guess.
+        self._problem: StateFolderUnusable | None = StateFolderUnusable(
+            f"The tokens in {folder} could not be read yet: its disk does not answer.",
+            "Lookout reads them when it does; server.token_file can name one that is kept elsewhere.",
+        )
         self._key: bytes | None = None
         self._watch: threading.Thread | None = None
         self._look_soon = threading.Event()
@@ -75,9 +79,16 @@ class TokenStore:
 
     # --- looking at the files ---------------------------------------------------------------------------------
 
-    def watch(self) -> None:
-        """From now on a thread looks at the files: `tokens`, `verify` and `session` never wait for the disk."""
-        self._look()
+    def watch(self, *, folder_answers: bool = True) -> None:
+        """From now on a thread looks at the files: `tokens`, `verify` and `session` never wait for the disk.
+
+        folder_answers: False where the folder's disk is known to be silent. Then the token file alone counts until it
+        answers, and without one all are refused. Raises StateFolderUnusable for a token file that cannot be read.
+        """
+        if folder_answers:
+            self._look()
+        elif from_file := self._read_token_file():
+            self._tokens, self._problem = from_file, None
         self._watch = threading.Thread(target=self._look_again, name="tokens", daemon=True)
         self._watch.start()
 

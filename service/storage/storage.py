@@ -16,14 +16,13 @@ from typing_extensions import Buffer
 from service.errors import DiskGone, LookoutError, StateFolderUnusable
 from service.storage.budget import Budget, Limits, utc_day
 from service.storage.job import GivenUp, Job
+from service.storage.patience import DEADLINE_S
 from service.storage.watch import DiskWatch, slow
 from service.storage.writer import Writer
 from service.system.durable import sweep_folder
 
 log = logging.getLogger(__name__)
 
-# Whoever changes something waits so long for the disk. An SD card that tidies up takes a second or two.
-DEADLINE_S = 4.0
 # A disk that is silent for so long is called slow.
 SLOW_AFTER_S = 2.0
 # Looking costs microseconds and no write.

@@ -126,6 +126,44 @@ def test_a_service_starts_on_a_disk_that_became_read_only(tmp_path: Path) -> Non
     table.record("started with a read-only state folder", "answers; changes are refused", None, {"start": again})
 
 
+@requires("silent-disk")
+@pytest.mark.parametrize("was_paused", [False, True])
+def test_a_service_starts_on_a_silent_disk_with_its_camera_closed_and_catches_up(
+    tmp_path: Path, was_paused: bool
+) -> None:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    (folder / "overrides.toml").write_text('[[change]]\nkey = "answer.hold_s"\nvalue = 3.5\n')
+    if was_paused:
+        (folder / "paused").touch()
+    began = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        silence = stack.enter_context(contextlib.ExitStack())
+        silence.enter_context(mounts.silent(folder))
+        service = stack.enter_context(
+            running(tmp_path / "run", SCRIPT, "--server.auth", "none", state_folder=folder, wait=False)
+        )
+        until(lambda: _answers(service), 20, "a service that answers")
+        started = time.monotonic() - began
+        until(lambda: _disk(service) == "disk_slow", 5, "told")
+        assert service.state()["status"] == "paused", "perhaps somebody closed the camera"
+        assert service.json("PATCH", "/api/settings", {"answer": {"window_s": 1.0}})[0] == 507
+        silence.close()
+        back = time.monotonic()
+        until(lambda: _hold_s(service) == 3.5, 5, "what was changed before the start counts")
+        until(lambda: _disk(service) is None, 5, "told no more")
+        if was_paused:
+            assert service.state()["status"] == "paused"
+        else:
+            service.until_current(5)
+        again = time.monotonic() - back
+        assert service.json("PATCH", "/api/settings", {"answer": {"window_s": 1.0}})[0] == 200
+        assert "answer.hold_s" in (folder / "overrides.toml").read_text(), "a change made before must not be lost"
+    if not was_paused:
+        what = "`paused`, `disk_slow`; changes are refused"
+        table.record("started on a disk that does not answer", what, {"start": started}, {"state": again})
+
+
 def _hold_s(service: Service) -> float:
     return float(service.json("GET", "/api/settings")[1]["settings"]["answer"]["hold_s"])
 

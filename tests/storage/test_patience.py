@@ -1,0 +1,30 @@
+"""A look at a disk is waited for so long and no longer."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from service.errors import DiskSlow
+from service.storage import within
+
+
+def test_what_a_look_finds_or_raises_reaches_whoever_looks(tmp_path: Path) -> None:
+    assert within(tmp_path, tmp_path.is_dir) is True
+    with pytest.raises(FileNotFoundError):
+        within(tmp_path, (tmp_path / "none").stat)
+
+    def late() -> None:
+        raise TimeoutError("the look's own")
+
+    with pytest.raises(TimeoutError, match="own"):
+        within(tmp_path, late)
+
+
+def test_a_look_that_does_not_come_back_is_given_up(tmp_path: Path) -> None:
+    end = threading.Event()
+    with pytest.raises(DiskSlow, match=str(tmp_path)):
+        within(tmp_path, end.wait, 0.05)
+    end.set()
