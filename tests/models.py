@@ -114,3 +114,71 @@ def save_with_weights_outside(model: Any, path: Path) -> bytes:
     """The graph with its weights in a second file beside it, as large models are often exported."""
     onnx.save(model, str(path), save_as_external_data=True, location="weights.bin", size_threshold=0)
     return path.read_bytes()
+
+
+# --- the models of the API's tests ----------------------------------------------------------------------------------
+
+SMALL_SIDE = 32
+_ACTIVATION_MAP = "activation_map"
+_SMALL_INPUT = {"name": "pixels", "layout": "NHWC", "dtype": "uint8", "width": SMALL_SIDE, "height": SMALL_SIDE}
+
+
+def explaining_graph() -> Any:
+    """Red is a cat, green a dog, all else neither; with an embedding, a map of 2 x 2 cells, and a layer to look at."""
+    # Each colour against the mean of the two others, per unit of brightness; the third logit is a constant.
+    weights = np.array([[0.1, -0.05, 0.0], [-0.05, 0.1, 0.0], [-0.05, -0.05, 0.0]], np.float32)
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["values"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["values"], ["embedding"], axes=[1, 2], keepdims=0),
+        helper.make_node("Gemm", ["embedding", "weights", "bias"], ["logits"]),
+        helper.make_node("Transpose", ["values"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Relu", ["planes"], ["bright"]),
+        helper.make_node("AveragePool", ["planes"], [_ACTIVATION_MAP], kernel_shape=[16, 16], strides=[16, 16]),
+    ]
+    shapes = {"logits": [1, 3], "embedding": [1, 3], _ACTIVATION_MAP: [1, 3, 2, 2]}
+    return model_of(
+        nodes,
+        helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, SMALL_SIDE, SMALL_SIDE, 3]),
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()],
+        {"weights": weights, "bias": np.array([0, 0, 3], np.float32)},
+    )
+
+
+def write_explaining_model(folder: Path, name: str, **changes: Any) -> Path:
+    """A model's folder with that graph twice, its card and its layer table; returns it."""
+    graph = explaining_graph().SerializeToString()
+    card: dict[str, Any] = {
+        "input": _SMALL_INPUT,
+        "outputs": {"logits": "logits", "embedding": "embedding", "activation_map": _ACTIVATION_MAP},
+        "thresholds": {"cat": {"enter": 0.8, "leave": 0.6}},
+    }
+    home = write_model(folder, name, {"fp32": graph, "int8": graph}, **card | changes)
+    side, map_name = SMALL_SIDE, _ACTIVATION_MAP
+    layers = {
+        "schema": "lookout-layers-1",
+        "graph": {"file": "fp32.onnx", "sha256": hashlib.sha256(graph).hexdigest()},
+        "layers": [
+            {"name": "relu", "operator": "Relu", "output": [1, 3, side, side], "tensor": "bright", "main": True},
+            {"name": "pool", "operator": "AveragePool", "output": [1, 3, 2, 2], "tensor": map_name, "main": True},
+        ],
+        "totals": {"parameters": 12, "multiply_adds": 9},
+    }
+    (home / "layers.json").write_text(json.dumps(layers))
+    return home
+
+
+def write_sound_and_broken_models(folder: Path) -> Path:
+    """A folder of models: two that are sound, and one for each thing that can be wrong."""
+    write_explaining_model(folder, "colours")
+    others = write_explaining_model(folder, "others", title="Others")
+    (others / "filters.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    four = [{"name": label, "title": label.title()} for label in (*LABELS, "bird")]
+    write_explaining_model(folder, "misfit", labels=four)
+    stale = write_explaining_model(folder, "stale-layers")
+    (stale / "layers.json").write_text('{"graph": {"sha256": "other"}}')
+    text = write_explaining_model(folder, "text")
+    for graph in text.glob("*.onnx"):
+        graph.write_text("this is no network")
+    write_explaining_model(folder, "damaged")
+    (folder / "damaged" / "card.json").write_text("{")
+    return folder

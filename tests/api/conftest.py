@@ -28,7 +28,7 @@ from service.hub import Hub
 from service.settings_sources import load
 from service.storage import Storage
 from service.tokens import TokenStore
-from tests.api.models_made import write_models
+from tests.models import write_sound_and_broken_models
 
 RED, GREEN, GREY = (0, 0, 255), (0, 255, 0), (128, 128, 128)
 PATIENCE_S = 15.0
@@ -159,7 +159,7 @@ StartService = Callable[..., Service]
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_models(tmp_path_factory.mktemp("models"))
+    return write_sound_and_broken_models(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture

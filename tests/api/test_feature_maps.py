@@ -20,7 +20,7 @@ from service.frame import WHOLE
 from service.insight import KEPT_S, Insight
 from service.pipeline.feature_maps import MapLayer
 from tests.api.conftest import RED, HandCamera, Service, StartService, wait_until
-from tests.api.models_made import SIDE
+from tests.models import SMALL_SIDE as SIDE
 
 RELU = {"name": "relu", "operator": "Relu", "channels": 3, "height": SIDE, "width": SIDE}
 POOL = {"name": "pool", "operator": "AveragePool", "channels": 3, "height": 2, "width": 2}

@@ -305,12 +305,12 @@ def test_pages_and_health_answer_while_a_model_loads(start: StartService, monkey
 
 
 def test_a_folder_dropped_in_is_found_at_once(start: StartService, tmp_path: Path) -> None:
-    from tests.api.models_made import write_model
+    from tests.models import write_explaining_model
 
     folder = tmp_path / "mine"
     folder.mkdir()
-    write_model(folder, "colours")
+    write_explaining_model(folder, "colours")
     service = start({"model.folder": str(folder)})
-    write_model(folder, "newcomer")
+    write_explaining_model(folder, "newcomer")
     with service.client() as client:
         assert client.put("api/model", json={"name": "newcomer"}).status_code == 200
