@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class Frame:
     """One upright picture.
 
-    pixels: contiguous uint8, height x width x 3, blue-green-red, never written to once published.
+    pixels: contiguous uint8, height x width x 3, blue-green-red, never written to once published. They may lie in
+        memory shared with the camera's process, which writes there again when no array shows them any more.
     captured_at: seconds on the monotonic clock when the light was caught, as near as the source can tell.
     sequence: counts this source's frames from 0, dropped ones included.
     source: the address the frame came from, without credentials.

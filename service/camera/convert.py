@@ -103,6 +103,11 @@ def finished(pixels: Pixels, name: str, width: int, height: int, rotate: int, fl
     return picture
 
 
+def is_finished(shape: tuple[int, ...], name: str, width: int, height: int, rotate: int, flip: str) -> bool:
+    """Whether `finished` would change nothing of contiguous pixels of this shape but copy them."""
+    return name in _AS_THEY_ARE and shape == (height, width, 3) and rotate == 0 and flip == "none"
+
+
 def turned_size(width: int, height: int, rotate: int) -> tuple[int, int]:
     """Width and height after rotating."""
     return (height, width) if rotate in (90, 270) else (width, height)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 import select
 import sys
 import threading
 import time
 
-import numpy as np
-
 from service.camera import wire
 from service.camera.address import parse, redact, redact_text
-from service.camera.convert import finished
+from service.camera.convert import finished, is_finished
 from service.camera.diagnose import diagnose
 from service.camera.interpreters import choose
 from service.camera.process import CameraProcess
 from service.camera.protocol import CameraInfo, CameraOptions, EndOfSource
+from service.camera.shared import SharedPictures
 from service.errors import CameraError, CameraSilent
 from service.frame import Deadline, Frame
 
@@ -50,8 +48,8 @@ class _Wake:
 class IsolatedCamera:
     """Any live source, run by `child.py`.
 
-    Frames cross through one anonymous memory file; what arrives is copied once, converted by the same step where the
-    source delivers another format. `wake` ends a waiting `read` early.
+    Frames cross through one anonymous memory file. Pictures that are as frames are to be are shown where they lie, the
+    others converted into arrays of their own. `wake` ends a waiting `read` early.
     """
 
     def __init__(self, address: str, options: CameraOptions) -> None:
@@ -62,7 +60,7 @@ class IsolatedCamera:
         self._closing = threading.Event()
         self._wake = _Wake()
         self._process: CameraProcess | None = None
-        self._map: mmap.mmap | None = None
+        self._pictures: SharedPictures | None = None
         self._info: CameraInfo | None = None
         self._log: tuple[str, ...] = ()
         self._frame_at = 0.0
@@ -142,15 +140,13 @@ class IsolatedCamera:
 
     def _end(self) -> None:
         process, self._process = self._process, None
-        shared, self._map = self._map, None
+        pictures, self._pictures = self._pictures, None
         if process is not None:
             lively = time.monotonic() - self._frame_at < LIVELY_S
             process.end(GRACE_S if lively else 0.0)
             self._log = tuple(process.log)
-        if shared is not None:
-            # An error on its way up may still hold a picture in the memory: it is let go with that error.
-            with contextlib.suppress(BufferError):
-                shared.close()
+        if pictures is not None:
+            pictures.close()
 
     def _ready(self, process: CameraProcess, deadline: Deadline) -> CameraInfo:
         while True:
@@ -180,31 +176,36 @@ class IsolatedCamera:
         try:
             return wire.Picture.unpack(pictures[-1]), bytes([message[1] for message in pictures])
         except (ValueError, IndexError):
-            raise CameraError("The camera's process sent nonsense.", "It is started again.") from None
+            raise _nonsense() from None
 
     def _taken(self, process: CameraProcess, picture: wire.Picture, slots: bytes) -> Frame:
         layout = picture.layout
+        still_to_do = (layout.format, layout.width, layout.height, layout.rotate, layout.flip)
         shared = self._shared(process, layout)
-        view = np.frombuffer(shared, np.uint8, layout.size, picture.slot * layout.bytes_per_slot)
+        if shared.is_any_lent(slots):
+            raise _nonsense()
+        free = shared.returned()  # before this one is lent, which may have waited for it
+        flat = shared.view(picture.slot, layout)
+        pixels = flat.reshape(layout.shape)
         try:
-            pixels = finished(
-                view.reshape(layout.shape), layout.format, layout.width, layout.height, layout.rotate, layout.flip
-            )
+            if is_finished(layout.shape, *still_to_do) and shared.lend(picture.slot, flat):
+                slots = slots[:-1]
+            else:
+                pixels = finished(pixels, *still_to_do)
         finally:
-            del view
-            _give_back(process, slots)
+            _give_back(process, slots + free)
         self._frame_at = time.monotonic()
         return Frame(pixels, picture.captured_at, picture.sequence, self._shown, picture.mark)
 
-    def _shared(self, process: CameraProcess, layout: wire.Layout) -> mmap.mmap:
+    def _shared(self, process: CameraProcess, layout: wire.Layout) -> SharedPictures:
         size = layout.bytes_per_slot * wire.SLOTS
-        if self._map is None:
+        if self._pictures is None:
             if process.seal() < size:
-                raise CameraError("The camera's process sent nonsense.", "It is started again.")
-            self._map = mmap.mmap(process.memory, size, prot=mmap.PROT_READ)
-        if len(self._map) != size:
-            raise CameraError("The camera's process sent nonsense.", "It is started again.")
-        return self._map
+                raise _nonsense()
+            self._pictures = SharedPictures(process.memory, size)
+        if self._pictures.size != size:
+            raise _nonsense()
+        return self._pictures
 
     def _wait(self, process: CameraProcess, deadline: Deadline) -> bool:
         """Wait for a message, taking in what the source prints meanwhile; False at the deadline or when woken."""
@@ -261,6 +262,10 @@ class IsolatedCamera:
         )
 
 
+def _nonsense() -> CameraError:
+    return CameraError("The camera's process sent nonsense.", "It is started again.")
+
+
 def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
     """The messages that stand ready, oldest first, up to one that is no picture: empty when the process hung up."""
     found: list[bytes] = []
@@ -280,6 +285,8 @@ def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
 
 
 def _give_back(process: CameraProcess, slots: bytes) -> None:
+    if not slots:
+        return
     # A process that is gone needs no slot; that it is gone is told by the next read.
     with contextlib.suppress(OSError):
         process.line.send(slots)

@@ -16,7 +16,9 @@ from dataclasses import asdict, dataclass
 from service import errors
 from service.camera.protocol import CameraInfo, CameraOptions
 
-SLOTS = 4
+# Half of them may be lent at a time, see `shared.py`. Memory is taken when one is written for the first time, and the
+# camera's process takes the one that came back last.
+SLOTS = 8
 MAX_MESSAGE = 32_768  # bytes; a Hello with a long import path is the largest
 MAX_PICTURE = 256 * 1024 * 1024  # bytes in a slot; guards against nonsense in a shape
 PAGE = 4096

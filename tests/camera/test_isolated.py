@@ -6,12 +6,14 @@ import contextlib
 import dataclasses
 import errno
 import os
+import queue
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,8 +25,9 @@ from service.camera import create, wire
 from service.camera.isolated import IsolatedCamera, _messages
 from service.camera.protocol import CameraOptions, EndOfSource
 from service.camera.repeats import mark_of
+from service.camera.shared import MOST_LENT
 from service.errors import CameraBusy, CameraDenied, CameraError, CameraSilent, CameraUnsupported
-from service.frame import Deadline
+from service.frame import Deadline, Frame
 from tests.camera.cards import colour_of, white_corner
 from tests.requires import requires
 
@@ -89,7 +92,7 @@ def test_frames_arrive_whole_in_order_and_with_their_own_time(opened: Opener) ->
     assert camera.info.kind == "scripted"
     assert frame.source == "scripted:tests.camera.scripts:counting"
     assert frame.pixels.flags.c_contiguous
-    assert frame.pixels.flags.owndata
+    assert not frame.pixels.flags.writeable
 
 
 def test_frames_bring_the_mark_that_tells_repeats(opened: Opener) -> None:
@@ -106,6 +109,67 @@ def test_a_frame_is_not_changed_by_later_ones(opened: Opener) -> None:
         assert np.all(frame.pixels == frame.sequence % 251)
 
 
+def test_a_frame_is_shown_where_it_lies_and_copied_only_where_too_many_are_looked_at(opened: Opener) -> None:
+    camera = opened("counting", CameraOptions(fps=200))
+    kept = [camera.read(Deadline.after(5)) for _ in range(2 * wire.SLOTS)]
+    own = [frame.pixels.flags.owndata for frame in kept]
+    assert own == [False] * MOST_LENT + [True] * (len(kept) - MOST_LENT)
+    corner = kept[0].pixels[4:8, 4:8, 0]  # a view of a view: its slot is still looked at
+    number = kept[0].sequence
+    kept.clear()
+    for _ in range(40):
+        frame = camera.read(Deadline.after(5))
+        assert not frame.pixels.flags.owndata, "the slots came back"
+    assert np.all(corner == number % 251)
+
+
+def test_a_thousand_frames_pass_while_viewers_on_other_threads_hold_old_ones(opened: Opener) -> None:
+    """None of them changes while it is held, and the camera never runs out of slots."""
+    camera = opened("counting", CameraOptions(fps=500))
+    waiting: queue.Queue[Frame | None] = queue.Queue(maxsize=6)
+    torn: list[int] = []
+
+    def look() -> None:
+        held: deque[Frame] = deque(maxlen=3)
+        while (frame := waiting.get()) is not None:
+            held.append(frame)
+            torn.extend(old.sequence for old in held if not np.all(old.pixels == old.sequence % 251))
+
+    viewers = [threading.Thread(target=look, daemon=True) for _ in range(2)]
+    for viewer in viewers:
+        viewer.start()
+    lent = 0
+    for number in range(1000):
+        frame = camera.read(Deadline.after(5))
+        lent += not frame.pixels.flags.owndata
+        with contextlib.suppress(queue.Full):
+            waiting.put_nowait(frame)
+        if number % 100 == 0:
+            time.sleep(0.05)  # the slots run full
+    for _ in viewers:
+        waiting.put(None)
+    for viewer in viewers:
+        viewer.join()
+    assert torn == []
+    assert lent > 0
+
+
+def test_a_frame_outlives_its_camera_and_its_successor(opened: Opener) -> None:
+    camera = opened("counting", CameraOptions(fps=200))
+    files = memory_files()
+    old = camera.read(Deadline.after(5))
+    assert camera.pid is not None
+    os.kill(camera.pid, signal.SIGKILL)
+    camera.open(Deadline.after(20))
+    for _ in range(3 * wire.SLOTS):
+        newer = camera.read(Deadline.after(5))
+    camera.close()
+    assert np.all(old.pixels == old.sequence % 251)
+    assert np.all(newer.pixels == newer.sequence % 251)
+    del old, newer
+    assert memory_files() < files, "the memory goes with the last view of it"
+
+
 def test_a_slow_reader_finds_a_recent_frame_after_the_one_that_lay_about(opened: Opener) -> None:
     camera = opened("counting", CameraOptions(fps=100))
     camera.read(Deadline.after(5))
@@ -117,7 +181,7 @@ def test_a_slow_reader_finds_a_recent_frame_after_the_one_that_lay_about(opened:
     assert fresh.sequence > 20
     time.sleep(0.2)
     assert camera._process is not None
-    assert len(_messages(camera._process, at_most=9)) == wire.SLOTS
+    assert len(_messages(camera._process, at_most=2 * wire.SLOTS)) == wire.SLOTS - 2, "all but this and the one before"
 
 
 def test_a_killed_process_is_told_at_once_and_opens_again(opened: Opener) -> None:
@@ -290,6 +354,23 @@ class Liar:
         process.line = ours
 
 
+@pytest.mark.parametrize("behind", [b"", dataclasses.replace(PICTURE, slot=0).pack()])
+def test_a_picture_in_a_slot_that_is_looked_at_is_nonsense(opened: Opener, behind: bytes) -> None:
+    """Nobody may be shown a picture that changes, and no slot that is looked at is given back."""
+    camera = opened("one_then_quiet")
+    frame = camera.read(Deadline.after(5))
+    assert camera._pictures is not None
+    slot = next(slot for slot in range(wire.SLOTS) if camera._pictures.is_any_lent([slot]))
+    liar = Liar(camera)
+    liar.line.send(dataclasses.replace(PICTURE, slot=slot).pack())
+    if behind:
+        liar.line.send(behind)
+    with pytest.raises(CameraError, match="nonsense"):
+        camera.read(Deadline.after(2))
+    assert colour_of(frame.pixels) == "red"
+    liar.line.close()
+
+
 @pytest.mark.parametrize(
     "lie",
     [
@@ -421,7 +502,7 @@ PARENT = """
 import sys, time
 from service.camera import create, wire
 from service.camera.protocol import CameraOptions
-from service.frame import Deadline
+from service.frame import Deadline, Frame
 camera = create(f"scripted:tests.camera.scripts:{sys.argv[1]}", CameraOptions(fps=50), isolated=True)
 camera.open(Deadline.after(20))
 camera.read(Deadline.after(5))
