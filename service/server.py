@@ -28,6 +28,7 @@ from service.settings import ServerSettings, Settings, StateSettings
 from service.settings_layers import LoadedSettings
 from service.settings_sources import prepare_state_folder
 from service.storage import Limits, Storage
+from service.tls import check_tls
 from service.tokens import TokenStore
 from service.upkeep import Upkeep
 
@@ -55,6 +56,7 @@ def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], annou
     orderly stop by SIGINT.
     """
     settings = loaded.settings
+    check_tls(settings.server)
     answers = _prepare(loaded.state_folder)
     storage = Storage(loaded.state_folder, loaded.cache_folder, limits_of(settings.state))
     tokens = TokenStore(loaded.state_folder, settings.server.token_file, storage)

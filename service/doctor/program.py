@@ -10,6 +10,7 @@ from service.catalogue import Catalogue
 from service.doctor.check import Check, Context, Finding, ok, output_of, skipped
 from service.errors import LookoutError
 from service.settings_sources import prepare_state_folder
+from service.tls import check_tls
 
 # A killed child's status is minus the signal's number.
 SIGILL = -4
@@ -19,6 +20,10 @@ RUNTIME_S = 60.0
 def _settings(context: Context) -> Finding:
     if context.loaded is None:
         return Finding("fail", context.problem, context.fix)
+    try:
+        check_tls(context.settings.server)
+    except LookoutError as error:
+        return Finding("fail", error.detail, error.remedy)
     return ok(f"The settings are valid ({context.loaded.config or 'no settings file'}).")
 
 
