@@ -17,6 +17,7 @@ from service.api import classify, feature_maps, health, live, login, models, pag
 from service.api.access import Access
 from service.api.bodies import BodyLimit
 from service.api.context import Services
+from service.api.heads import Heads
 from service.api.jpeg import Encoder
 from service.api.uploads import Uploads
 from service.control import Control
@@ -58,7 +59,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -
         title="Lookout",
         version=__version__,
         summary="Says, truthfully and at once, what a camera sees.",
-        description="Errors are problem details (RFC 9457) with a stable `code`.",
+        description="Errors are problem details (RFC 9457) with a stable `code`. HEAD is answered wherever GET is.",
         openapi_tags=_TAGS,
         lifespan=lifespan,
         docs_url=None,
@@ -71,7 +72,9 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -
         app.include_router(resource.router)
     folder = static_folder()
     pages.install(app, folder)
+    app.router.add_websocket_route("/{path:path}", live.nowhere)
     problems.install(app)
+    app.add_middleware(Heads)
     app.add_middleware(BodyLimit)
     app.add_middleware(Access, settings=chosen.server, tokens=tokens, open_files=pages.login_files(folder))
     if chosen.server.allowed_origins:

@@ -23,7 +23,7 @@ from service.api.endless import EndlessResponse, Writer
 from service.api.freshness import fresh_frame
 from service.api.jpeg import Jpeg
 from service.api.pacing import PicturePace
-from service.api.problems import errors, problem
+from service.api.problems import NotFound, WebSocketNeeded, errors, problem
 from service.errors import LookoutError, NotAuthorised, RequestInvalid, TooBusy
 from service.frame import Frame
 from service.hub import Hub
@@ -90,6 +90,24 @@ async def _refuse(socket: WebSocket, error: LookoutError) -> None:
     async with asyncio.timeout(SEND_S):
         await socket.send_text(json.dumps(problem(error)))
         await socket.close(codes.get(error.code, _INVALID), error.code)
+
+
+@router.get("/api/live", include_in_schema=False)
+async def live_without_upgrade() -> Response:
+    """For who asks with the wrong client, or through a proxy that loses the upgrade."""
+    raise WebSocketNeeded(
+        "This address speaks WebSocket alone, and the request did not ask for one.",
+        "GET /api/live.sse sends the same states over plain HTTP; a proxy in between must pass Upgrade on.",
+    )
+
+
+async def nowhere(socket: WebSocket) -> None:
+    """A WebSocket at an address where there is none: the framework would refuse it as if a right were missing."""
+    await socket.accept()
+    with contextlib.suppress(WebSocketDisconnect, TimeoutError):
+        await _refuse(
+            socket, NotFound(f"There is no WebSocket at {socket.url.path}.", "GET /openapi.json lists what is.")
+        )
 
 
 class Turns:

@@ -53,6 +53,14 @@ class RequestTimeout(LookoutError):
     status = 408
 
 
+class WebSocketNeeded(LookoutError):
+    """A WebSocket was asked for like a page."""
+
+    code = "websocket_needed"
+    title = "This is a WebSocket"
+    status = 426
+
+
 class Problem(BaseModel):
     """What went wrong and what helps (RFC 9457)."""
 
@@ -107,14 +115,27 @@ def respond(error: LookoutError, headers: Mapping[str, str] | None = None) -> Re
         more["WWW-Authenticate"] = 'Bearer realm="lookout"'
     if error.status in _RETRY_AFTER:
         more["Retry-After"] = _RETRY_AFTER[error.status]
+    if error.status == 426:
+        more |= {"Upgrade": "websocket", "Connection": "Upgrade"}
     more["Cache-Control"] = "no-store"
     return JSONResponse(problem(error), error.status, more, MEDIA_TYPE)
 
 
-def request_invalid(error: RequestValidationError) -> RequestInvalid:
-    """The first complaint about a request, in a sentence."""
+def request_invalid(error: RequestValidationError, content_type: str | None = None) -> RequestInvalid:
+    """The first complaint about a request, in a sentence. content_type: what the body is said to be."""
     first = error.errors()[0]
     place, *path = (str(part) for part in first["loc"])
+    if place == "body" and content_type is not None and not _is_json(content_type):
+        # What `curl -d` says unless told otherwise. Read all the same it would let pages of other sites write.
+        return RequestInvalid(
+            f"The body must be JSON, but came as {content_type[:100]}.", "Send it with Content-Type: application/json."
+        )
+    if first["type"] == "json_invalid":
+        reason = str(first.get("ctx", {}).get("error", "it cannot be read")).rstrip(".")
+        return RequestInvalid(
+            f"The body is not JSON: {reason[:1].lower()}{reason[1:]} (character {path[0] if path else 0}).",
+            "GET /openapi.json tells the form.",
+        )
     name = ".".join(path)
     where = {"body": "The body", "query": "The parameter", "path": "The path"}.get(place, "The request")
     message = str(first["msg"]).removeprefix("Value error, ")
@@ -124,11 +145,16 @@ def request_invalid(error: RequestValidationError) -> RequestInvalid:
     )
 
 
+def _is_json(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
+
+
 class _Plain(LookoutError):
     """An HTTP status that no leaf of ours stands for."""
 
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
+    def __init__(self, status: int, detail: str, remedy: str = "") -> None:
+        super().__init__(detail, remedy)
         phrase = http.HTTPStatus(status).phrase
         self.status, self.title = status, phrase
         self.code = phrase.lower().replace(" ", "_").replace("-", "_")
@@ -141,6 +167,8 @@ def _allowed(request: Request, named: str) -> str:
     for template, operations in request.app.openapi()["paths"].items():
         if compile_path(template)[0].match(path):
             methods |= {method.upper() for method in operations}
+    if "GET" in methods:
+        methods.add("HEAD")
     return ", ".join(sorted(methods))
 
 
@@ -153,9 +181,9 @@ def install(app: FastAPI) -> None:
             log.warning("%s", error)
         return respond(error)
 
-    async def invalid(_: Request, error: Exception) -> Response:
+    async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return respond(request_invalid(error))
+        return respond(request_invalid(error, request.headers.get("content-type")))
 
     async def plain(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -165,7 +193,9 @@ def install(app: FastAPI) -> None:
             return respond(RequestInvalid("The body cannot be read.", "GET /openapi.json tells the form."))
         if error.status_code == 405:
             named = (error.headers or {}).get("Allow", "")
-            return respond(_Plain(405, f"{request.method} is not served here."), {"Allow": _allowed(request, named)})
+            allowed = _allowed(request, named)
+            refused = _Plain(405, f"{request.method} is not served here.", f"What is: {allowed}." if allowed else "")
+            return respond(refused, {"Allow": allowed})
         return respond(_Plain(error.status_code, str(error.detail)), error.headers)
 
     async def unexpected(_: Request, error: Exception) -> Response:

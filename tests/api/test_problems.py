@@ -50,9 +50,46 @@ def test_what_is_not_there_is_a_problem(client: httpx.Client) -> None:
 def test_a_wrong_method_is_a_problem_that_names_the_right_one(client: httpx.Client) -> None:
     response = client.delete("api/state")
     assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
-    assert response.headers["allow"] == "GET"
+    assert response.headers["allow"] == "GET, HEAD"
     assert response.json()["detail"] == "DELETE is not served here."
-    assert client.delete("api/settings").headers["allow"] == "GET, PATCH"
+    assert response.json()["remedy"] == "What is: GET, HEAD."
+    assert client.delete("api/settings").headers["allow"] == "GET, HEAD, PATCH"
+    assert client.head("api/classify").status_code == 405
+
+
+def test_head_is_answered_as_get_without_the_body(client: httpx.Client) -> None:
+    for path in ("healthz", "readyz", "api/state", "api/snapshot.jpg", "api/settings", "openapi.json", "api/models"):
+        head = client.head(path)
+        assert (head.status_code, head.content) == (200, b""), path
+        assert int(head.headers["content-length"]) > 10, path
+    assert client.head("api/nothing").status_code == 404
+    for path in ("api/live.sse", "api/stream.mjpg"):  # what has no end has a head
+        head = client.head(path)
+        assert (head.status_code, head.content) == (200, b""), path
+    wait_until(lambda: not any(client.get("api/about").json()["viewers"].values()))
+
+
+def test_a_body_that_is_not_called_json_is_told_how_to_be(client: httpx.Client) -> None:
+    """What `curl -X PUT -d true` sends."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    problem = client.put("api/paused", content="true", headers=headers).json()
+    assert problem["code"] == "request_invalid"
+    assert problem["detail"] == "The body must be JSON, but came as application/x-www-form-urlencoded."
+    assert problem["remedy"] == "Send it with Content-Type: application/json."
+
+
+def test_broken_json_is_told_with_its_place(client: httpx.Client) -> None:
+    headers = {"Content-Type": "application/json"}
+    problem = client.patch("api/settings", content=b'{"answer": {', headers=headers).json()
+    assert problem["detail"].startswith("The body is not JSON: ")
+    assert "(character 12)" in problem["detail"]
+
+
+def test_a_websocket_asked_for_like_a_page_says_what_it_is(client: httpx.Client) -> None:
+    response = client.get("api/live")
+    assert (response.status_code, response.json()["code"]) == (426, "websocket_needed")
+    assert response.headers["upgrade"] == "websocket"
+    assert "live.sse" in response.json()["remedy"]
 
 
 def test_half_a_character_in_a_request_is_answered_in_words(client: httpx.Client) -> None:

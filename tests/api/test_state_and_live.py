@@ -332,3 +332,13 @@ def test_stopping_with_watchers_takes_less_than_five_seconds(start: StartService
             next(events.iter_raw())
             assert service.stop() < 5.0
     watcher.socket.close()
+
+
+async def test_a_websocket_where_there_is_none_is_told_so(shared: Service) -> None:
+    """Not refused as if a right were missing."""
+    async with connect(f"ws://127.0.0.1:{shared.port}/api/lvie") as connection:
+        assert json.loads(await connection.recv())["code"] == "not_found"
+        with pytest.raises(ConnectionClosed) as closed:
+            await connection.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1008
