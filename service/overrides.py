@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import SettingFixed, SettingInvalid, StateFolderUnusable
+from service.settings import Settings
 from service.settings_keys import all_keys
 from service.settings_layers import Layer, LoadedSettings, flat, unknown_key
 from service.storage import Storage, within
@@ -45,7 +46,7 @@ def patch_settings(loaded: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSe
     changes = {change.key: change for change in _current(loaded)}
     for key, value in flat(patch):
         if key not in all_keys():
-            raise unknown_key(key, "the patch")
+            raise _no_setting(key)
         allowed, reason = loaded.changeable(key)
         if not allowed:
             raise SettingFixed(reason, _WHERE_SET)
@@ -58,6 +59,16 @@ def patch_settings(loaded: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSe
     # What does not fit was asked for just now: the sentence is about the setting, not the file that it is kept in.
     loaded.with_layer("override", _layer(list(changes.values()), place=""))
     return loaded.with_layer("override", _layer(list(changes.values()), str(loaded.state_folder / OVERRIDES_FILE)))
+
+
+def _no_setting(key: str) -> SettingInvalid:
+    """A name of a patch that is none of a setting's, in the words of who sends JSON."""
+    if key in Settings.model_fields:
+        return SettingInvalid(
+            f'The patch: "{key}" is a section, which takes an object of settings.',
+            f'Send {{"{key}": {{"…": …}}}}; null takes one setting back, not a section.',
+        )
+    return unknown_key(key, "The patch")
 
 
 def keep_overrides(loaded: LoadedSettings, storage: Storage) -> None:
