@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,9 +54,13 @@ def token(
     if context.invoked_subcommand is not None:
         return
     loaded = _loaded(config)
-    from service.tokens import TokenStore
+    from service.tokens import LOOK_EVERY_S, TokenStore
 
-    made, text = TokenStore(loaded.state_folder, storage=_storage(loaded)).create(name)
+    store = TokenStore(loaded.state_folder, storage=_storage(loaded))
+    made, text = store.create(name)
+    if len(store.tokens()) == 1:
+        # Whoever sees the first token may rely on it: by then a service that runs has seen it too and lets in no other.
+        time.sleep(2 * LOOK_EVERY_S)
     address = login_address(loaded.settings, text)
     typer.echo(address)
     say(f"Token {made.id} ({made.name}). Open the address in a browser; programs send: Authorization: Bearer {text}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from service.tokens import TokenStore
 from tests.cli.conftest import Run
 
 
@@ -29,6 +30,17 @@ def test_a_token_is_made_listed_and_ended(lookout: Run, tmp_path: Path) -> None:
     again = lookout("token", "revoke", entries[0]["id"])
     assert again.returncode == 1
     assert "There is no token" in again.stderr
+
+
+def test_when_the_first_token_is_shown_a_running_service_lets_in_no_one_without(lookout: Run, tmp_path: Path) -> None:
+    service = TokenStore(tmp_path / ".local/state/lookout")
+    service.watch()
+    try:
+        assert service.tokens() == ()
+        assert lookout("token").returncode == 0
+        assert len(service.tokens()) == 1
+    finally:
+        service.close()
 
 
 def test_the_address_is_the_one_others_can_reach(lookout: Run) -> None:
