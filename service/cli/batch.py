@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -138,9 +140,22 @@ class _IsStream(Exception):
     """An address that goes on for ever: a camera, not a picture."""
 
 
+def _request(address: str) -> urllib.request.Request:
+    """A user and password before the host, as cameras' addresses have them, go into a header. Raises ValueError."""
+    parts = urllib.parse.urlsplit(address)
+    if parts.username is None:
+        return urllib.request.Request(address)
+    host = parts.netloc.rpartition("@")[2]
+    request = urllib.request.Request(urllib.parse.urlunsplit(parts._replace(netloc=host)))
+    pair = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
+    # Not on to where the address may send us.
+    request.add_unredirected_header("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
+    return request
+
+
 def _download(address: str) -> bytes:
     try:
-        with urllib.request.urlopen(address, timeout=READ_S) as answer:
+        with urllib.request.urlopen(_request(address), timeout=READ_S) as answer:
             if not str(answer.headers.get_content_type()).startswith("image/"):
                 raise _IsStream
             data: bytes = answer.read(MAX_FILE_BYTES + 1)
@@ -152,6 +167,7 @@ def _download(address: str) -> bytes:
             ) from error
     except (urllib.error.URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
+        reason = getattr(reason, "strerror", None) or reason
         raise PictureUnreadable(f"The address does not deliver a picture: {reason}.", "Check the address.") from error
 
 

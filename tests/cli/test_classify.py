@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import http.server
 import io
@@ -35,6 +36,13 @@ def address(folder: Path) -> Iterator[str]:
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *arguments: object) -> None:
             super().__init__(*arguments, directory=str(folder))  # type: ignore[arg-type]
+
+        def do_GET(self) -> None:
+            if self.path.startswith("/locked/"):
+                self.path = self.path.removeprefix("/locked")
+                if self.headers["Authorization"] != "Basic " + base64.b64encode(b"ann:s:cr@t").decode():
+                    return self.send_error(401)
+            return super().do_GET()
 
         def log_message(self, *_: object) -> None:
             pass
@@ -119,6 +127,15 @@ def test_a_picture_may_come_from_an_address(lookout: Run, address: str) -> None:
     found = lines(done.stdout)
     assert found["one.jpg"]["width"] == 160
     assert "404" in found["none.jpg"]["error"]["detail"]
+
+
+def test_an_address_may_hold_a_user_and_password(lookout: Run, address: str) -> None:
+    locked = address.replace("http://", "http://ann:s%3Acr%40t@") + "/locked/one.jpg"
+    done = lookout("classify", "--json", locked)
+    assert done.returncode == 0, done.stdout
+    assert lines(done.stdout)["one.jpg"]["width"] == 160
+    assert "s%3A" not in done.stdout
+    assert "401" in lookout("classify", "--json", address + "/locked/one.jpg").stdout
 
 
 def test_a_camera_gives_one_picture(lookout: Run) -> None:
