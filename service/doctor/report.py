@@ -87,7 +87,6 @@ def _print_sightings(seen: Sequence[Sighting], context: Context, *, as_json: boo
 
 def _print(out: object, status: str, name: str, sentence: str, fix: str) -> None:
     from rich.console import Console
-    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
@@ -99,4 +98,4 @@ def _print(out: object, status: str, name: str, sentence: str, fix: str) -> None
     row.add_row(Text(status, _STYLES[status]), Text(name), Text(sentence))
     if fix:
         row.add_row("", "", Text(f"→ {fix}", "bold"))
-    out.print(Padding(row, 0))
+    out.print(row)

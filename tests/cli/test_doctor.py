@@ -276,6 +276,7 @@ def test_a_log_is_explained_from_a_file_or_stdin(lookout: Run, tmp_path: Path) -
     done = lookout("doctor", "--log", tmp_path / "log")
     assert done.returncode == 0
     assert "3 ×" in done.stdout
+    assert max(len(line) - len(line.rstrip()) for line in done.stdout.splitlines()) < 80, "it is pasted into reports"
     assert "official supply" in done.stdout
     assert "secret1" not in done.stdout
     entries = [json.loads(line) for line in lookout("doctor", "--json", "--log", "-", stdin=LOG).stdout.splitlines()]
