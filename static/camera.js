@@ -1,7 +1,7 @@
 // The camera: what it is, how it is, and what helps when it is not well.
 
 import { withCommands } from "./cover.js";
-import { button, byId, el, setAttribute, setText, show } from "./dom.js";
+import { button, byId, el, setText, show } from "./dom.js";
 import { factList } from "./facts.js";
 import { complain } from "./problems.js";
 import { patchSettings, wasChanged } from "./settings.js";
@@ -26,8 +26,8 @@ export function mountCamera(store) {
     const camera = page.live?.camera;
     show(panel, Boolean(camera));
     if (!camera) return;
-    setText(status, t(`camera.status.${camera.status}`));
-    setAttribute(status, "data-status", camera.status);
+    const known = page.connection === "open";
+    setText(status, t(known ? `camera.status.${camera.status}` : "chip.lost"));
     setText(reason, camera.reason ?? "");
     if (remedy.dataset.text !== (camera.remedy ?? "")) {
       remedy.dataset.text = camera.remedy ?? "";
@@ -36,8 +36,8 @@ export function mountCamera(store) {
     render([
       ["camera.source", camera.name && camera.name !== camera.source ? `${camera.name} (${camera.source})` : camera.source],
       ["camera.size", camera.width ? `${camera.width} × ${camera.height}` : null],
-      ["camera.rate", camera.status === "streaming" ? t("camera.per_s", { n: decimal(camera.frames_per_s, 1) }) : null],
-      ["camera.since", duration(camera.for_s + sinceReceived(page))],
+      ["camera.rate", known && camera.status === "streaming" ? t("camera.per_s", { n: decimal(camera.frames_per_s, 1) }) : null],
+      ["camera.since", known ? duration(camera.for_s + sinceReceived(page)) : "–"],
       ["camera.restarts", camera.restarts ? String(camera.restarts) : null],
       ["camera.notes", (camera.notes ?? []).join(" ")],
     ]);

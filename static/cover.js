@@ -21,11 +21,9 @@ export function mountCover(store, act) {
     show(cover, now !== "live");
     if (now === "live") return;
     const told = tell(now, page);
-    setAttribute(cover, "data-situation", now);
     setAttribute(parts.drawing.querySelector("use"), "href", `#i-${iconOf(now)}`);
     setText(parts.headline, told.headline);
     setText(parts.more, told.more ?? "");
-    show(parts.more, Boolean(told.more));
     facts(parts.facts, told.facts ?? []);
     setText(parts.next, told.next ?? "");
     show(parts.retry, now === "lost");

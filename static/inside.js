@@ -40,10 +40,14 @@ export function mountInside(store) {
     setText(mapNote, map.note());
     toggle.disabled = maps.disabled = layers.disabled = !page.live?.model;
     show(byId("heat"), map.on() && situation(page) === "live");
+    // A picture that was wiped is wiped here, too.
+    if (!page.picture) for (const one of [input, byId("heat")]) one.getContext("2d").clearRect(0, 0, one.width, one.height);
     if (situation(page) !== "live" || !page.picture || page.now - drawnAt < THUMBNAIL_EVERY_MS) return;
     drawnAt = page.now;
     if (input.width !== size.width) [input.width, input.height] = [size.width, size.height];
     cut(input, page.live.region.seen);
+    // The large picture may be out of sight of the button.
+    if (map.on()) cut(input, page.live.region.seen, byId("heat"));
   }
 
   store.watch(render);
@@ -69,14 +73,16 @@ function createMap(store, changed) {
     const body = await new Promise((resolve) => part.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
     const told = await call("POST", "api/classify?explain=true", { body, type: "image/jpeg" });
     const { explanation } = told;
-    if (!explanation) {
+    const light = explanation && (await heatOf(explanation.png));
+    if (!on) return; // It was hidden meanwhile.
+    if (!light) {
       on = false;
       note = t("inside.map.none");
-    } else if (on) {
+    } else {
       const label = told.top[0].label;
       const heat = byId("heat");
       if (heat.width !== picture.width) [heat.width, heat.height] = [picture.width, picture.height];
-      drawHeat(heat, await heatOf(explanation.png), seen);
+      drawHeat(heat, light, seen);
       note = t("inside.map.more", { label: titleOf(label, page.live.model?.titles), n: explanation.cells });
     }
     changed();
@@ -103,8 +109,7 @@ function createMap(store, changed) {
   };
 }
 
-function cut(target, region) {
-  const picture = byId("picture");
+function cut(target, region, picture = byId("picture")) {
   const pen = target.getContext("2d");
   pen.imageSmoothingQuality = "high";
   const [w, h] = [picture.width, picture.height];

@@ -36,10 +36,11 @@ function mountSpeed(store) {
     setText(limit, on ? t(`speed.limit.${live.rate.limited_by}`) : "");
     const times = STAGES.map((stage) => live.timing_ms[stage] ?? 0);
     const sum = times.reduce((a, b) => a + b, 0);
-    setText(total, t("speed.stages", { n: decimal(sum, 1) }));
+    setText(total, t("speed.stages", { n: on ? decimal(sum, 1) : "–" }));
+    setVariable(bar, "opacity", on ? 1 : 0.25);
     parts.forEach((part, i) => {
       setVariable(part.piece, "flex-grow", Math.max(times[i], sum / 200).toFixed(3));
-      setText(part.value, `${decimal(times[i], 1)} ms`);
+      setText(part.value, on ? `${decimal(times[i], 1)} ms` : "–");
     });
   });
 }
@@ -78,7 +79,7 @@ function mountMachine(store) {
     const { system, time } = live;
     const trouble = (system.throttled ?? []).map(troubleInWords);
     const { disk } = system;
-    render([
+    const rows = [
       ["machine.temperature", told(system.temperature_c, (degrees) => `${decimal(degrees, 1)} °C`)],
       ["machine.power", trouble.join("; ") || t("machine.power.fine"), trouble.length > 0],
       ["machine.disk", disk && `${disk.reason} ${disk.remedy}`, true],
@@ -86,6 +87,8 @@ function mountMachine(store) {
       ["machine.cpu", told(system.cpu_percent, (n) => t("unit.percent", { n: Math.round(n) }))],
       ["machine.uptime", duration(system.uptime_s + sinceReceived(page))],
       ["machine.clock", time.synchronised === false ? t("machine.clock.no") : time.synchronised ? t("machine.clock.yes") : null],
-    ]);
+    ];
+    // Nobody knows how it is while Lookout does not answer.
+    render(page.connection === "open" ? rows : rows.map(([key, text]) => [key, text && "–"]));
   });
 }

@@ -99,17 +99,20 @@ def test_no_camera_is_a_page_with_a_reason_and_a_remedy(
 def test_paused_wipes_the_picture_and_resumes(service: RunningService, open_page: OpenPage) -> None:
     page = open_page(service.url)
     wait_for_situation(page, "live")
+    page.get_by_role("button", name="What does it see?").click()
+    expect(page.locator("#inside")).to_contain_text("Warm where")
     page.get_by_role("button", name="Pause").click()
     wait_for_situation(page, "paused")
     expect(page.locator("#cover")).to_contain_text("The camera is closed")
+    expect(page.locator("#speed")).to_contain_text("Time for one answer: – ms")
     blank = page.evaluate(
-        """(() => {
-            const c = document.getElementById('picture');
+        """['#picture', '.thumbnail', '#heat'].map(one => {
+            const c = document.querySelector(one);
             const pixels = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
             return pixels.every((value, i) => i % 4 === 3 || value === 0);
-        })()"""
+        })"""
     )
-    assert blank
+    assert blank == [True, True, True]
     page.locator("#resume").click()
     wait_for_situation(page, "live", timeout_ms=15_000)
 
@@ -135,6 +138,9 @@ def test_a_lost_connection_is_said_within_three_seconds_and_heals(
     assert took <= 3.0 + SLACK_S
     expect(page.locator("#cover")).to_contain_text("No connection for")
     expect(page.locator("#plate")).to_have_attribute("data-tone", "old")
+    # What is not known any more is not told as if it were.
+    expect(page.locator("#camera .headline")).to_have_text("No connection")
+    expect(page.locator("#machine dd").filter(has_text="MB")).to_have_count(0)
     own_service.signal(signal.SIGCONT)
     wait_for_situation(page, "live", timeout_ms=20_000)
 
