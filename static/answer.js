@@ -23,7 +23,7 @@ export function mountAnswer(store) {
     setText(byId("eyebrow"), told.eyebrow);
     setText(word, told.word);
     setText(byId("since"), told.since);
-    setVariable(plate, "--ems", widthInEms(word, told.word));
+    fit(plate, word, told.word);
     document.title = told.current ? `${told.word} · Lookout` : `${t(`chip.${situation(page)}`)} · Lookout`;
     announce(told.say);
   });
@@ -99,17 +99,23 @@ const pen = document.createElement("canvas").getContext("2d");
 const widths = new Map();
 
 /**
- * The longest part that cannot be broken, measured in the font really used: the word then fills its plate in any font.
- * @param {Element} node @param {string} text @returns {string} its width in units of the font size
+ * Tells the plate how large its word may be: one line that fills it, or two that are no higher, so that nothing below
+ * moves when another answer comes.
+ * @param {HTMLElement} plate @param {Element} node  the word @param {string} text
  */
-export function widthInEms(node, text) {
+export function fit(plate, node, text) {
+  setVariable(plate, "--ems", widthInEms(node, text.split(/\s+/)));
+  setVariable(plate, "--all", widthInEms(node, [text]));
+}
+
+// The longest part, in units of the font size, measured in the font really used.
+function widthInEms(node, parts) {
   const style = getComputedStyle(node);
   const font = `${style.fontWeight} 100px ${style.fontFamily}`;
-  const key = font + text;
+  const key = font + parts.join("\n");
   if (!widths.has(key)) {
     pen.font = font;
-    const parts = text.split(/\s+/).map((part) => pen.measureText(part).width / 100);
-    widths.set(key, Math.max(1.2, ...parts).toFixed(2));
+    widths.set(key, Math.max(1.2, ...parts.map((part) => pen.measureText(part).width / 100)).toFixed(2));
   }
   return widths.get(key);
 }

@@ -61,7 +61,7 @@ export function keepAsking(store, path, change) {
   });
 }
 
-/** Leaves for the login page, which comes back here. */
+/** Leaves for the login page, which comes back here, also to the wall display. */
 export function goToLogin() {
-  window.location.replace(address("login"));
+  window.location.replace(address(`login${window.location.search}`));
 }

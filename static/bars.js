@@ -40,12 +40,13 @@ function renderRow(row, live, label) {
   const probability = live.answer.probabilities[label] ?? 0;
   const threshold = live.answer.thresholds[label];
   setIcon(row.drawing, drawingOf(live, label));
-  setText(row.name, titleOf(label, live.model.titles));
+  const name = titleOf(label, live.model.titles);
+  setText(row.name, name);
   setText(row.value, percent(probability));
   setVariable(row.fill, "--p", probability.toFixed(3));
   row.mark.hidden = !threshold;
   if (threshold) {
     setVariable(row.mark, "--p", threshold.enter);
-    row.item.title = t("bars.enter", { n: percent(threshold.enter) });
+    row.item.title = t("bars.enter", { name, n: percent(threshold.enter) });
   }
 }

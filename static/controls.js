@@ -31,7 +31,7 @@ export function mountControls(store) {
   store.watch((page) => {
     const now = situation(page);
     const demo = now === "live" && page.live.camera.source === "demo";
-    setAttribute(chip, "data-situation", now);
+    setAttribute(document.documentElement, "data-situation", now);
     setIcon(chip.querySelector("svg"), iconOf(now));
     setText(chip.querySelector("span"), t(demo ? "chip.demo" : `chip.${now}`));
     const paused = page.live?.status === "paused";

@@ -27,7 +27,7 @@ async function enter(token) {
   setText(go, t("login.busy"));
   try {
     await call("POST", "api/login", { json: { token } });
-    window.location.replace(address("./"));
+    window.location.replace(address(`./${window.location.search}`));
   } catch (error) {
     setText(problem, error.status === 401 ? t("login.wrong") : explain(error));
     setText(go, t("login.go"));

@@ -1,10 +1,10 @@
 // A photo of one's own: dropped, pasted, chosen or taken, classified by the service, and shown with where it looked.
 
 import { call } from "./api.js";
-import { widthInEms } from "./answer.js";
+import { fit } from "./answer.js";
 import { barList } from "./bars.js";
 import { addDialog } from "./dialog.js";
-import { button, byId, el, icon, setAttribute, setIcon, setText, setVariable, show } from "./dom.js";
+import { button, byId, el, icon, setAttribute, setIcon, setText, show } from "./dom.js";
 import { drawHeat, heatOf } from "./heat.js";
 import { drawingOf, titleOf, toneOf } from "./labels.js";
 import { explain } from "./problems.js";
@@ -62,14 +62,14 @@ function receive(classify) {
   window.addEventListener("drop", (event) => {
     depth = 0;
     show(veil, false);
-    const file = event.dataTransfer?.files[0];
-    if (!file) return;
+    const files = event.dataTransfer?.files ?? [];
+    if (!files.length) return;
     event.preventDefault();
-    classify(file);
+    classify(files[0], files.length);
   });
   window.addEventListener("paste", (event) => {
-    const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
-    if (file) classify(file);
+    const files = [...(event.clipboardData?.files ?? [])].filter((one) => one.type.startsWith("image/"));
+    if (files.length) classify(files[0], files.length);
   });
 }
 
@@ -111,7 +111,7 @@ function createDialog(store, pick) {
     if (!dialog.open) dialog.showModal();
   }
 
-  async function classify(file) {
+  async function classify(file, count = 1) {
     turn += 1;
     const mine = turn;
     result = null;
@@ -124,20 +124,21 @@ function createDialog(store, pick) {
     const began = performance.now();
     try {
       const told = await call("POST", "api/classify?explain=true", { body: file, type: file.type || "application/octet-stream" });
-      if (mine === turn) await shown(told, performance.now() - began);
+      if (mine === turn) await shown(told, performance.now() - began, count);
     } catch (error) {
       if (mine === turn) verdictIs("old", "failed", t("problem.title"), explain(error));
     }
     words();
   }
 
-  async function shown(told, ms) {
+  async function shown(told, ms, count) {
     const live = asLive(told, store.get().live);
     const best = told.top[0];
     const sure = best.probability >= (live.answer.thresholds[best.label]?.enter ?? 0);
     const title = sure ? titleOf(best.label, live.model.titles) : t("answer.unsure");
-    const took = t("photo.took", { ms: whole(Math.round(ms)), model: modelName(told) });
-    verdictIs(sure ? toneOf(live, best.label) : "unsure", sure ? drawingOf(live, best.label) : "unsure", title, took);
+    const took = t("photo.took", { ms: whole(Math.round(ms)), model: `${told.model.name}, ${told.model.precision}` });
+    const note = count > 1 ? `${took}. ${t("photo.first", { n: count })}` : took;
+    verdictIs(sure ? toneOf(live, best.label) : "unsure", sure ? drawingOf(live, best.label) : "unsure", title, note);
     renderBars(live);
     result = told;
     if (!told.explanation || frame.hidden) return;
@@ -151,7 +152,7 @@ function createDialog(store, pick) {
     setIcon(drawing, drawingName);
     setText(word, text);
     setText(took, note);
-    setVariable(plate, "--ems", widthInEms(word, text));
+    fit(plate, word, text);
   }
 
   return { open, classify };
@@ -164,10 +165,6 @@ function asLive(told, live) {
   const same = live?.model && labels.join() === live.model.labels.join();
   const thresholds = same ? live.answer.thresholds : Object.fromEntries(labels.map((label) => [label, null]));
   return { model: { labels, titles: { ...titles, ...(same ? live.model.titles : {}) } }, answer: { probabilities: told.probabilities, thresholds } };
-}
-
-function modelName(told) {
-  return `${told.model.name}, ${told.model.precision}`;
 }
 
 // What a browser cannot show (HEIC in most), the service may still be able to read, or it says why not.

@@ -50,7 +50,7 @@ const english = {
   "answer.say": "{title}, {percent}",
   "answer.say.last": "{state}. Last seen: {title}",
   bars: "Probability of each label",
-  "bars.enter": "becomes the answer at {n}",
+  "bars.enter": "{name} becomes the answer at {n}",
 
   "label.cat": "Cat",
   "label.dog": "Dog",
@@ -205,6 +205,7 @@ const english = {
   "photo.drop": "Drop it to classify it",
   "photo.busy": "Looking at it…",
   "photo.took": "{ms} ms in all, {model}",
+  "photo.first": "One at a time: this is the first of {n}.",
   "photo.where": "Where it looked",
   "photo.again": "Another photo",
   "photo.picture": "Your photo",
@@ -281,7 +282,7 @@ const chinese = {
   "answer.say": "{title}，{percent}",
   "answer.say.last": "{state}。最後看到：{title}",
   bars: "各類別的機率",
-  "bars.enter": "達到 {n} 即成為結果",
+  "bars.enter": "{name}達到 {n} 即成為結果",
 
   "label.cat": "貓",
   "label.dog": "狗",
@@ -436,6 +437,7 @@ const chinese = {
   "photo.drop": "放開即可辨識",
   "photo.busy": "辨識中…",
   "photo.took": "共 {ms} ms，{model}",
+  "photo.first": "一次一張：這是 {n} 張中的第一張。",
   "photo.where": "它看了哪裡",
   "photo.again": "換一張照片",
   "photo.picture": "你的照片",

@@ -89,7 +89,7 @@ def test_a_text_named_as_a_photo_is_refused_in_words(
     expect(dialog.locator(".since")).not_to_be_empty()
 
 
-def test_a_photo_can_be_dropped_anywhere(service: RunningService, open_page: OpenPage) -> None:
+def test_photos_can_be_dropped_anywhere_and_the_first_is_taken(service: RunningService, open_page: OpenPage) -> None:
     page = live_page(service, open_page)
     page.evaluate(
         """async () => {
@@ -97,11 +97,12 @@ def test_a_photo_can_be_dropped_anywhere(service: RunningService, open_page: Ope
             canvas.getContext('2d').fillRect(20, 20, 60, 60);
             const blob = await canvas.convertToBlob({type: 'image/png'});
             const data = new DataTransfer();
-            data.items.add(new File([blob], 'drawn.png', {type: 'image/png'}));
+            for (const name of ['drawn.png', 'again.png']) data.items.add(new File([blob], name, {type: 'image/png'}));
             window.dispatchEvent(new DragEvent('drop', {dataTransfer: data, cancelable: true}));
         }"""
     )
     expect(page.locator("#photo-dialog .bars li")).to_have_count(3)
+    expect(page.locator("#photo-dialog .since")).to_contain_text("the first of 2")
 
 
 def test_what_it_sees_is_laid_over_the_live_picture(service: RunningService, open_page: OpenPage) -> None:

@@ -46,6 +46,18 @@ def test_a_link_with_a_token_lets_in_and_loses_the_token(guarded: RunningService
     assert TOKEN not in page.url
 
 
+def test_a_wall_display_is_one_again_behind_the_door(guarded: RunningService, open_page: OpenPage) -> None:
+    page = open_page(f"{guarded.url}?kiosk", forgive=REFUSED)
+    page.get_by_label("Token").fill(TOKEN)
+    page.get_by_role("button", name="Come in").click()
+    wait_for_situation(page, "live")
+    expect(page.locator(".bar")).to_be_hidden()
+    page.context.clear_cookies()
+    page.reload()
+    expect(page.get_by_label("Token")).to_be_visible()
+    assert page.url.endswith("?kiosk")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_at_the_door(guarded: RunningService, open_page: OpenPage, axe: str, theme: str) -> None:
     page = open_page(guarded.url, forgive=REFUSED, color_scheme=theme)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -14,6 +15,9 @@ from tests.browser.running import RunningService
 MOST_BYTES = 150_000
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 SMALLEST = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
+LYING = {"viewport": {"width": 844, "height": 390}, "has_touch": True, "is_mobile": True}
+TABLET = {"viewport": {"width": 820, "height": 1180}, "has_touch": True, "is_mobile": True}
+ENLARGED = {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2}  # 1280 x 800 at 200 %
 
 
 def test_the_whole_page_weighs_less_than_150_kilobytes(service: RunningService, open_page: OpenPage) -> None:
@@ -73,6 +77,17 @@ def test_axe_finds_nothing_in_the_dialogs(service: RunningService, open_page: Op
     assert findings(page, axe) == []
 
 
+@pytest.mark.parametrize("size", [PHONE, LYING, TABLET], ids=["phone", "lying", "tablet"])
+def test_axe_finds_nothing_where_drawings_stand_for_words(
+    service: RunningService, open_page: OpenPage, axe: str, size: dict[str, Any]
+) -> None:
+    page = open_page(service.url, reduced_motion="reduce", **size)
+    wait_for_situation(page, "live")
+    assert findings(page, axe) == []
+    for name in ("Pause", "Classify a photo"):
+        expect(page.get_by_role("button", name=name)).to_be_visible()
+
+
 @pytest.mark.parametrize("size", [PHONE, SMALLEST], ids=["phone", "320px"])
 def test_a_phone_scrolls_one_way_only_and_shows_the_answer_at_once(
     service: RunningService, open_page: OpenPage, size: dict[str, Any]
@@ -99,6 +114,41 @@ def test_numbers_that_change_move_nothing(service: RunningService, open_page: Op
         }"""
     )
     assert shift < 0.01
+
+
+@pytest.mark.parametrize(
+    "size",
+    [PHONE, SMALLEST, TABLET, {"viewport": {"width": 1024, "height": 768}}],
+    ids=["phone", "320px", "tablet", "1024"],
+)
+def test_another_answer_moves_nothing(service: RunningService, open_page: OpenPage, size: dict[str, Any]) -> None:
+    page = open_page(service.url, **size)
+    wait_for_situation(page, "live")
+    word = page.locator("#word")
+    expect(word).to_have_text("Cat")
+    below = "document.querySelector('.below').getBoundingClientRect().top"
+    before = page.evaluate(below)
+    ask_for_more(service, {"cat": 1.0})
+    try:
+        expect(word).to_have_text("Not sure")
+        assert page.evaluate(below) == pytest.approx(before, abs=0.5)
+    finally:
+        ask_for_more(service, None)
+
+
+def ask_for_more(service: RunningService, thresholds: dict[str, float] | None) -> None:
+    """Thresholds above what the camera's cat can give; None takes them back."""
+    patch = {"answer": {"enter": thresholds, "leave": thresholds}}
+    httpx.patch(f"{service.url}api/settings", json=patch, trust_env=False).raise_for_status()
+
+
+def test_the_bars_keep_their_room_when_the_page_is_enlarged(service: RunningService, open_page: OpenPage) -> None:
+    page = open_page(service.url, **ENLARGED)
+    wait_for_situation(page, "live")
+    track = page.locator("#bars .bar-track").first.bounding_box()
+    assert track is not None
+    assert track["width"] > 40
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
 def test_the_wall_display_shows_picture_and_answer_alone(service: RunningService, open_page: OpenPage) -> None:
