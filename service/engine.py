@@ -308,7 +308,7 @@ class Engine:
         return "inference" if self._busy_s * camera.frames_per_s >= _NEARLY else "camera"
 
     def _publish(self, **changes: object) -> None:
-        self._state = replace(self._state, sequence=self._state.sequence + 1, **changes)  # type: ignore[arg-type]
+        self._state = self._state.but(sequence=self._state.sequence + 1, **changes)
         self._hub.publish(self._state)
 
     # --- what the verbs do, on the worker -----------------------------------------------------------------------

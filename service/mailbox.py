@@ -42,6 +42,8 @@ class Mailbox:
 
     def run_all(self) -> None:
         """On the worker: run what has arrived."""
+        if not self.arrived.is_set():
+            return
         self.arrived.clear()
         while (next_up := self._take()) is not None:
             next_up[0]()

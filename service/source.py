@@ -23,6 +23,8 @@ MakeCamera = Callable[[str, CameraOptions], Camera]
 
 # Commands wait at most this long while a camera is silent.
 READ_SLICE_S = 0.1
+# Rates are for people to read; to work one out and to tell it takes as long as shrinking a picture.
+RATE_EVERY_S = 0.2
 # A first frame may take as long as the slowest exposure and the longest distance between key frames.
 FIRST_FRAME_S = 5.0
 
@@ -60,12 +62,16 @@ class Source:
         self._camera: Camera | None = None
         self._last_sequence: int | None = None
         self._interrupted = False
+        self._rate_due_at = now
         self._state = CameraState("opening", redact(settings.source), now, live=self._live)
         self.dropped_frames = 0
 
     def state(self, now: float) -> CameraState:
         """How the source is; the same object while nothing that people are told has changed."""
         streaming = self._state.status == "streaming"
+        if streaming and now < self._rate_due_at:
+            return self._state
+        self._rate_due_at = now + RATE_EVERY_S
         frames_per_s = round(self._rate.per_s(now), 1) if streaming else 0.0
         restarts = self._supervisor.restarts
         retry_at = self._supervisor.retry_at if self._state.fault else None
@@ -212,6 +218,7 @@ class Source:
 
     def _become(self, status: CameraStatus, now: float, fault: Fault | None = None) -> None:
         since = self._state.since if status == self._state.status else now
+        self._rate_due_at = now
         self._state = replace(self._state, status=status, since=since, fault=fault)
 
 

@@ -271,13 +271,13 @@ def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
     found: list[bytes] = []
     while len(found) < at_most:
         try:
-            message = process.line.recv(wire.MAX_MESSAGE)
-        except BlockingIOError:
-            break
+            message = process.receive()
         except ConnectionResetError:
             continue  # told once, before the messages that still lie there, when it left our slots unread
         except OSError:
             message = b""
+        if message is None:
+            break
         found.append(message)
         if message[:1] != b"P":
             break

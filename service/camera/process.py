@@ -14,6 +14,7 @@ import time
 from collections import deque
 from pathlib import Path
 
+from service.camera.wire import MAX_MESSAGE
 from service.errors import CameraUnsupported
 
 CHILD = Path(__file__).resolve().parent / "child.py"
@@ -33,6 +34,7 @@ class CameraProcess:
     def __init__(self, python: str) -> None:
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self._partial = b""
+        self._message = memoryview(bytearray(MAX_MESSAGE))
         with contextlib.ExitStack() as undo:
             self.line, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             undo.callback(self.line.close)
@@ -57,6 +59,19 @@ class CameraProcess:
             undo.pop_all()
         os.set_blocking(self.stderr, False)
         self.line.setblocking(False)
+        self._incoming = select.poll()
+        self._incoming.register(self.line, select.POLLIN)
+
+    def receive(self) -> bytes | None:
+        """The next message, empty once the process has hung up; None while none stands ready. Never waits.
+
+        For each frame this is asked once in vain. With the caches as a network leaves them an exception, and a buffer
+        made anew for the largest message, took 40 microseconds; this takes 10. Raises OSError.
+        """
+        if not self._incoming.poll(0):
+            return None
+        size = self.line.recv_into(self._message)
+        return bytes(self._message[:size])
 
     def seal(self) -> int:
         """Fix the size of the shared file for good, so that no later change can pull it from under us; its bytes."""

@@ -62,6 +62,7 @@ class Classifier:
         self.threads = threads
         self._session = session
         self._temperature = card.temperature(precision)
+        self._blank = new_tensor(card.input)
 
     @property
     def output_names(self) -> set[str]:
@@ -95,13 +96,13 @@ class Classifier:
     ) -> Prediction:
         """Look at one upright blue-green-red picture (uint8, height x width x 3)."""
         started = time.perf_counter()
-        tensor = new_tensor(self.card.input)
+        tensor = np.empty_like(self._blank)  # each thread its own; the card would have to work out its shape again
         seen = preprocess(pixels, self.card.input, tensor, region)
         prepared = time.perf_counter()
         wanted = self._outputs(embedding, activation_map, feature_map)
         answer, *others = self._session.run(list(wanted.values()), {self.card.input.name: tensor})
         inferred = time.perf_counter()
-        probabilities = self._probabilities(answer[0])
+        probabilities = self._probabilities(answer)
         extra = {key: np.asarray(value[0]) for key, value in zip(list(wanted)[1:], others, strict=True)}
         timing = Timing(
             preprocess_ms=(prepared - started) * 1e3,

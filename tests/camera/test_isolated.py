@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import os
 import queue
+import select
 import signal
 import socket
 import subprocess
@@ -352,6 +353,8 @@ class Liar:
         ours.setblocking(False)
         process.line.close()
         process.line = ours
+        process._incoming = select.poll()
+        process._incoming.register(ours, select.POLLIN)
 
 
 @pytest.mark.parametrize("behind", [b"", dataclasses.replace(PICTURE, slot=0).pack()])
