@@ -130,7 +130,7 @@ class State:
         """A copy with these changes.
 
         The worker makes one for each frame. `dataclasses.replace` asks for the description of every field: with the
-        caches as a network leaves them that takes 40 microseconds, this 25.
+        caches as a network leaves them that takes 27 microseconds, this 20.
         """
         return State(**{**dict(zip(_FIELDS, _values(self), strict=True)), **changes})
 
