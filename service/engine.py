@@ -349,7 +349,7 @@ class Engine:
             wanted = (settings or self._settings).model
             catalogue = self._catalogue
             if wanted.folder != self._settings.model.folder:
-                catalogue = Catalogue.of(settings or self._settings)
+                catalogue = catalogue.with_folder_of(settings or self._settings)
             classifier = loading.load(catalogue, wanted, self._learnt)
             self._mailbox.post(lambda: self._swap(settings, catalogue, classifier, done)).result()
             memory.hand_back()  # the old network's, and what loading the new one took

@@ -66,7 +66,9 @@ def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], annou
         learnt = Learnt.at(loaded.cache_folder, storage)
         paused = was_paused(loaded.state_folder) if answers else None
         # Not known: closed, since a pause is to hold over a restart whatever the disk does.
-        engine = Engine(settings, Catalogue.of(settings), hub, learnt=learnt, paused=paused is not False)
+        closed = paused is not False
+        catalogue = Catalogue.of(settings, loaded.state_folder)
+        engine = Engine(settings, catalogue, hub, learnt=learnt, paused=closed)
         control = Control(loaded, engine, reload, storage)
         app = create_app(engine, hub, control, tokens)
         server = _Server(_config(app, settings.server))

@@ -9,8 +9,12 @@ import pytest
 
 from service.catalogue import Catalogue
 from service.errors import ModelRejected, UnknownModel
+from service.resources import models_folder
 from service.settings import Settings
+from service.storage import within
+from tests.faults import mounts
 from tests.models import write_model
+from tests.requires import requires
 
 
 def test_a_folder_with_a_card_is_a_model(tmp_path: Path) -> None:
@@ -80,3 +84,26 @@ def test_the_users_folder_comes_before_the_shipped_one(tmp_path: Path) -> None:
     write_model(tmp_path, "cat-dog-resnet18", title="Mine")
     settings = Settings.model_validate({"model": {"folder": str(tmp_path)}})
     assert Catalogue.of(settings).card("cat-dog-resnet18").title == "Mine"
+
+
+def test_added_models_are_found_last_and_stay_beside_another_folder(tmp_path: Path) -> None:
+    write_model(tmp_path / "state" / "models", "added")
+    write_model(tmp_path / "state" / "models", "cat-dog-resnet18")
+    write_model(tmp_path / "own", "own")
+    catalogue = Catalogue.of(Settings(), tmp_path / "state")
+    assert "added" in catalogue.names()
+    assert catalogue.folder("cat-dog-resnet18").is_relative_to(models_folder())
+    other = catalogue.with_folder_of(Settings.model_validate({"model": {"folder": tmp_path / "own"}}))
+    assert {"added", "own"} < set(other.names())
+    assert catalogue.finds("own") is None
+
+
+@requires("silent-disk")
+def test_a_silent_disk_hides_added_models_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(within, "__defaults__", (0.1,))
+    catalogue = Catalogue.of(Settings(), tmp_path)
+    with mounts.silent(tmp_path):
+        assert catalogue.card("cat-dog-resnet18").name == "cat-dog-resnet18"
+        assert "cat-dog-resnet18" in catalogue.names()
+        with pytest.raises(UnknownModel):
+            catalogue.card("added")

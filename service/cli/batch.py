@@ -27,6 +27,7 @@ from service.pipeline.classifier import Classifier
 from service.pipeline.picture_headers import read_header
 from service.pipeline.pictures import Pixels, read_picture
 from service.settings import Settings
+from service.settings_layers import LoadedSettings
 
 # A file of one's own may be larger than an upload; this only keeps a wrong argument from filling the memory.
 MAX_FILE_BYTES = 512 * 2**20
@@ -97,9 +98,9 @@ def _kind_of(path: Path) -> Kind:
     return "picture"
 
 
-def classifier(settings: Settings) -> Classifier:
+def classifier(loaded: LoadedSettings) -> Classifier:
     """The network that the settings name. Raises UnknownModel or ModelRejected."""
-    return load_model(Catalogue.of(settings), settings.model)
+    return load_model(Catalogue.of(loaded.settings, loaded.state_folder), loaded.settings.model)
 
 
 def run(job: Job, model: Classifier, settings: Settings) -> Iterator[Result]:

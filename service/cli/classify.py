@@ -40,14 +40,14 @@ def classify(
     from service.settings_sources import load
 
     given = {"model.name": model, "model.precision": precision, "answer.region": region}
-    settings = load({key: text for key, text in given.items() if text is not None}, config).settings
+    loaded = load({key: text for key, text in given.items() if text is not None}, config)
     jobs = list(batch.find(sources, every_s=every))
-    classifier = batch.classifier(settings)
+    classifier = batch.classifier(loaded)
     printer = batch.printer("json" if as_json else "csv" if as_csv else "table", classifier.card, top)
     failed = False
     with progress(jobs, "Looking at pictures", len(jobs)) as watched:
         for job in watched:
-            for result in batch.run(job, classifier, settings):
+            for result in batch.run(job, classifier, loaded.settings):
                 failed = failed or result.error is not None
                 printer.add(result)
     printer.finish()

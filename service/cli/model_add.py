@@ -24,6 +24,7 @@ _ELEMENT_TYPES = {1: "float32", 2: "uint8"}
 # Whoever works at the question may also stop there, so the default stands first.
 _COLORS, _RESIZES, _ENDINGS = ("rgb", "bgr"), ("crop", "squash", "letterbox"), ("logits", "probabilities")
 _NORMALISATIONS = ("imagenet", "zero-to-one", "minus-one-to-one", "raw")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"  # as the card's schema has it; it becomes a folder
 _REJECTING = {"neither", "none", "other", "background", "nothing", "reject"}
 
 
@@ -75,6 +76,10 @@ def add_model(wishes: Wishes, folder: Path) -> Card:
             "Give one label a line, in the order the network was trained with.",
         )
     name = wishes.name or _name_from(wishes.graph)
+    if re.fullmatch(_NAME, name) is None:
+        raise ModelRejected(
+            f'"{name}" cannot be the name of a model.', "Take letters, digits, dots, dashes and underscores for --name."
+        )
     target = folder / name
     if target.exists():
         raise ModelRejected(

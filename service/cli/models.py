@@ -61,11 +61,16 @@ def inspect(
     The size of each output is floor((n + 2p − f) / s) + 1 for a picture of n, padding p, kernel f and stride s.
     """
     from service.cli.layer_view import show
+    from service.errors import UnknownModel
     from service.pipeline.layers_onnx import layer_table
 
     path = Path(model)
     if path.suffix != ".onnx" and not path.is_file():
         card = _catalogue(config).card(model)
+        if precision is not None and precision not in card.files:
+            raise UnknownModel(
+                f'The model "{model}" has no precision "{precision}".', f"It has: {', '.join(card.precisions)}."
+            )
         path = card.path(precision or ("fp32" if "fp32" in card.files else card.precisions[0]))
     made = layer_table(path, _shape(shape), output)
     if as_json:
@@ -120,12 +125,14 @@ def add(
         str | None, typer.Option("--shape", metavar="N,C,H,W", help="The input's shape, where the file leaves it open.")
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--folder", help="Folder of models to add it to. Default: model.folder.")
+        Path | None,
+        typer.Option("--folder", help="Folder of models to add it to. Default: model.folder, else the state folder's."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; take the usual value.")] = False,
     config: _Config = None,
 ) -> None:
     """Install an ONNX classifier: read what the graph tells, ask for the rest, write a card, try it once."""
+    from service.catalogue import Catalogue, added_models
     from service.cli.model_add import Wishes, add_model
     from service.settings_sources import load
 
@@ -134,20 +141,19 @@ def add(
         graph=graph, labels=labels, name=name, title=title, color=color, resize=resize, scale=scale,
         mean=_numbers(mean), std=_numbers(std), reject=reject, ends_in=ends_in, shape=_shape(shape), ask=not yes,
     )  # fmt: skip
-    into = folder or loaded.settings.model.folder or loaded.state_folder / "models"
+    into = folder or loaded.settings.model.folder or added_models(loaded.state_folder)
     card = add_model(wishes, into)
     say(f"Added {card.name} with {len(card.labels)} labels to {into}.")
-    if into != loaded.settings.model.folder:
-        say(f"Use it with: lookout serve --model {card.name} --model.folder {into}")
-    else:
-        say(f"Use it with: lookout serve --model {card.name}")
+    found = Catalogue.of(loaded.settings, loaded.state_folder).finds(card.name) == into / card.name
+    say(f"Use it with: lookout serve --model {card.name}" + ("" if found else f" --model.folder {into}"))
 
 
 def _catalogue(config: Path | None) -> Catalogue:
     from service.catalogue import Catalogue
     from service.settings_sources import load
 
-    return Catalogue.of(load({}, config).settings)
+    loaded = load({}, config)
+    return Catalogue.of(loaded.settings, loaded.state_folder)
 
 
 def _shape(text: str | None) -> tuple[int, ...] | None:

@@ -83,8 +83,9 @@ def _runtime(_: Context) -> Finding:
 def _model(context: Context) -> Finding:
     from service.loading import load
 
+    state_folder = context.loaded.state_folder if context.loaded else None
     try:
-        classifier = load(Catalogue.of(context.settings), context.settings.model)
+        classifier = load(Catalogue.of(context.settings, state_folder), context.settings.model)
     except LookoutError as error:
         return Finding("fail", error.detail, error.remedy)
     return ok(f"The model {classifier.card.name} ({classifier.precision}) loads and runs.")

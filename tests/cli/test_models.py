@@ -6,6 +6,8 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from service.resources import models_folder
@@ -80,6 +82,34 @@ def test_add_reads_the_graph_and_writes_card_and_layers(
     again = lookout("models", "add", network, "--labels", labels, "--yes", "--folder", tmp_path / "mine")
     assert again.returncode == 3
     assert "already a model" in again.stderr
+
+
+def test_what_was_added_is_found_by_its_name(lookout: Run, network: Path, labels: Path, tmp_path: Path) -> None:
+    """The three commands of the README."""
+    done = lookout("models", "add", network, "--labels", labels, "--yes", "--name", "mine")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("Use it with: lookout serve --model mine\n")
+    assert "In all" in lookout("models", "inspect", "mine").stdout
+    assert "fits its card" in lookout("models", "check", "mine").stdout
+    picture = tmp_path / "grey.png"
+    cv2.imwrite(str(picture), np.full((40, 40, 3), 128, np.uint8))
+    assert json.loads(lookout("classify", "--json", "--model", "mine", picture).stdout)["model"]["name"] == "mine"
+
+
+@pytest.mark.parametrize("name", ["../evil", "a b", "", ".", "-x"])
+def test_a_name_that_can_be_no_folder_is_refused(
+    lookout: Run, network: Path, labels: Path, tmp_path: Path, name: str
+) -> None:
+    done = lookout("models", "add", network, "--labels", labels, "--yes", f"--name={name}", "--folder", tmp_path / "m")
+    assert (done.returncode == 0) is (name == ""), "none given: the file's"
+    assert [path.name for path in tmp_path.rglob("*.onnx") if path != network and path.parent.name != "Tiny-Net"] == []
+
+
+def test_a_precision_that_a_model_lacks_is_named(lookout: Run) -> None:
+    done = lookout("models", "inspect", SHIPPED, "--precision", "fp16")
+    assert done.returncode == 3
+    assert "has no precision" in done.stderr
+    assert "int8" in done.stderr
 
 
 def test_add_asks_for_what_the_graph_cannot_tell(lookout: Run, network: Path, labels: Path, tmp_path: Path) -> None:
