@@ -48,6 +48,15 @@ _UNREADABLE = frozenset({errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOU
 GONE_AFTER_MS = 10_000
 
 
+class NotOurAddress(SettingInvalid):
+    """This machine has not got the address it is to listen on, or not yet: after a boot the network may still come.
+
+    So it is no setting for which a supervisor should give up.
+    """
+
+    exit_code = 1
+
+
 def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], announce: Callable[[str], None]) -> None:
     """Run the service until SIGTERM or SIGINT. Blocks.
 
@@ -161,7 +170,7 @@ def _unusable(settings: ServerSettings, error: OSError) -> LookoutError:
         return SettingInvalid(
             f"This user may not listen on port {settings.port}.", "Choose a server.port of 1024 or more."
         )
-    return SettingInvalid(
+    return NotOurAddress(
         f'server.host "{settings.host}" is no address of this machine.', "Set it to 127.0.0.1, or 0.0.0.0 for all."
     )
 
