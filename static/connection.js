@@ -114,8 +114,7 @@ export function connect(store, how) {
     const { retryAt } = store.get();
     if (socket && heardAt && now - heardAt > SILENCE_MS) lose(0);
     else if (socket && !heardAt && now - openedAt > OPENING_MS) lose(0);
-    else if (!socket && retryAt !== null && now >= retryAt) open();
-    else if (!socket && retryAt === null) open();
+    else if (!socket && now >= (retryAt ?? 0)) open();
   }
 
   function retry() {

@@ -78,7 +78,7 @@ function mountKiosk() {
     timer = setTimeout(() => (root.dataset.idle = ""), CURSOR_HIDES_MS);
   };
   const leave = el("a.leave", { href: "./", label: "kiosk.leave" }, icon("close"));
-  document.body.append(leave);
+  document.querySelector("main").append(leave);
   document.addEventListener("visibilitychange", awake);
   document.addEventListener("pointermove", moved);
   document.addEventListener("keydown", (event) => {

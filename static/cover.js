@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { iconOf } from "./answer.js";
-import { button, byId, el, icon, setAttribute, setText, show } from "./dom.js";
+import { button, byId, el, icon, setIcon, setText, show } from "./dom.js";
 import { frameAge, sinceReceived, situation } from "./situation.js";
 import { complain } from "./problems.js";
 import { mayChange, patchSettings } from "./settings.js";
@@ -21,7 +21,7 @@ export function mountCover(store, act) {
     show(cover, now !== "live");
     if (now === "live") return;
     const told = tell(now, page);
-    setAttribute(parts.drawing.querySelector("use"), "href", `#i-${iconOf(now)}`);
+    setIcon(parts.drawing, iconOf(now));
     setText(parts.headline, told.headline);
     setText(parts.more, told.more ?? "");
     facts(parts.facts, told.facts ?? []);

@@ -158,6 +158,7 @@ def test_the_wall_display_shows_picture_and_answer_alone(service: RunningService
     for part in (".bar", ".below", "#frame-tools", "#foot"):
         expect(page.locator(part)).to_be_hidden()
     assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    assert page.locator("main").get_by_role("link", name="Leave the wall display").count() == 1
     # 25 mm of letter on a 24 inch screen (0.277 mm a pixel) is what reads well at three metres.
     assert page.evaluate("parseFloat(getComputedStyle(document.getElementById('word')).fontSize)") * 0.277 > 25
     page.keyboard.press("Escape")
