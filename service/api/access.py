@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from collections.abc import Callable, Iterable
@@ -128,8 +129,8 @@ class Access:
         return self._token_of(connection)
 
     def _token_of(self, connection: HTTPConnection) -> Token | None:
-        scheme, _, text = connection.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and (token := self._tokens.verify(text.strip())):
+        shown = _shown_token(connection.headers.get("authorization", ""))
+        if shown and (token := self._tokens.verify(shown)):
             return token
         cookie = connection.cookies.get(cookie_name(connection))
         return self._tokens.session(cookie) if cookie else None
@@ -155,6 +156,23 @@ class Access:
             await send(message)
 
         return sending
+
+
+def _shown_token(authorization: str) -> str:
+    """The token of an Authorization header, empty where there is none.
+
+    Programs that know only user and password, as most that show streams do, have it as the password of any user. We
+    do not ask for that form: browsers would put up a dialogue of their own.
+    """
+    scheme, _, text = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return text.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(text.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 async def refuse_socket(error: LookoutError, code: int, receive: Receive, send: Send) -> None:

@@ -103,8 +103,9 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         components.setdefault("schemas", {})["Problem"] = problems.Problem.model_json_schema()
         components["securitySchemes"] = {
             "token": {"type": "http", "scheme": "bearer", "description": "As printed by `lookout token`."},
+            "password": {"type": "http", "scheme": "basic", "description": "Any user; the token is the password."},
         }
-        described["security"] = [{"token": []}]
+        described["security"] = [{"token": []}, {"password": []}]
         for path in ("/healthz", "/readyz", "/api/login"):
             for operation in described["paths"][path].values():
                 operation["security"] = []

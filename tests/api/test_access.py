@@ -60,6 +60,20 @@ def test_on_the_machine_itself_it_is_open_until_somebody_makes_a_token(start: St
         assert client.get("api/state").status_code == 401
 
 
+def test_programs_that_know_only_user_and_password_give_the_token_as_password(guarded: tuple[Service, str]) -> None:
+    """As Home Assistant's MJPEG camera does."""
+    service, token = guarded
+    with service.client() as client:
+        assert client.get("api/snapshot.jpg", auth=("any", token)).status_code == 200
+        assert client.get("api/state", auth=("", token)).status_code == 200
+        for wrong in (("any", "wrong"), (token, ""), (token, token[:-1])):
+            refused = client.get("api/state", auth=wrong)
+            assert refused.status_code == 401
+            assert refused.headers["www-authenticate"].startswith("Bearer"), "no dialogue of the browser's own"
+        for rubbish in ("Basic", "Basic ", "Basic %%%", "Basic /w==", f"Basic {token}"):
+            assert client.get("api/state", headers={"Authorization": rubbish}).status_code == 401, rubbish
+
+
 def test_auth_none_is_open_though_there_is_a_token(start: StartService) -> None:
     service = start({"server.auth": "none"})
     service.tokens.create("test")
