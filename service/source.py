@@ -218,7 +218,6 @@ class Source:
 
     def _become(self, status: CameraStatus, now: float, fault: Fault | None = None) -> None:
         since = self._state.since if status == self._state.status else now
-        self._rate_due_at = now
         self._state = replace(self._state, status=status, since=since, fault=fault)
 
 

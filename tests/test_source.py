@@ -139,6 +139,19 @@ def test_it_opens_then_streams_and_tells_what_is_really_delivered(world: World) 
     assert shown.since == pytest.approx(1000.0, abs=0.1)
 
 
+def test_the_rate_is_told_anew_a_few_times_a_second_and_at_once_when_the_status_turns(world: World) -> None:
+    source = streaming(world)
+    told = state(source, world)
+    run(source, world, 0.5 * source_module.RATE_EVERY_S)
+    assert state(source, world) is told
+    for _ in range(60):  # the camera slows down
+        world.now += 0.2
+        source.step(world.idle)
+    assert state(source, world).frames_per_s < 0.5 * told.frames_per_s
+    source.pause()
+    assert (state(source, world).status, state(source, world).frames_per_s) == ("paused", 0.0)
+
+
 def test_the_camera_is_asked_for_what_the_settings_say(world: World) -> None:
     settings: dict[str, Any] = {"width": 800, "height": 600, "fps": 20.0, "rotate": 90, "flip": "both"}
     settings |= {"controls": {"ExposureTime": 5}, "python": "/usr/bin/python3"}

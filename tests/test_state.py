@@ -334,3 +334,12 @@ def test_between_now_and_the_next_change_nothing_changes(
 def test_the_view_is_always_json(frame: float, predicted: float, later: float) -> None:
     state = state_of(frame=frame_at(NOW + frame), prediction=Predicted((1, 0, 0), 1, NOW + predicted))
     assert json.loads(json.dumps(told(state, NOW + later), allow_nan=False))["type"] == "state"
+
+
+def test_a_copy_with_changes_differs_in_nothing_else() -> None:
+    before = state_of()
+    after = before.but(sequence=before.sequence + 1, paused=True)
+    assert after == replace(before, sequence=before.sequence + 1, paused=True)
+    assert (before.paused, after.paused) == (False, True)
+    with pytest.raises(TypeError, match="colour"):
+        before.but(colour="red")
