@@ -70,7 +70,7 @@ def test_programs_that_know_only_user_and_password_give_the_token_as_password(gu
             refused = client.get("api/state", auth=wrong)
             assert refused.status_code == 401
             assert refused.headers["www-authenticate"].startswith("Bearer"), "no dialogue of the browser's own"
-        for rubbish in ("Basic", "Basic ", "Basic %%%", "Basic /w==", f"Basic {token}"):
+        for rubbish in ("Basic", "Basic %%%", "Basic /w==", f"Basic {token}"):
             assert client.get("api/state", headers={"Authorization": rubbish}).status_code == 401, rubbish
 
 
