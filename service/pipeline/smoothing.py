@@ -81,8 +81,9 @@ class Smoother:
         self._last = captured_at
         label = self._conclude(captured_at)
         reason = self._reason() if label is None else None
-        changed = (label, reason) != (self.answer.label, self.answer.reason)
-        self.answer = Answer(label, reason, captured_at if changed else self.answer.since, self._smoothed)
+        before = self.answer
+        same = label == before.label and reason == before.reason
+        self.answer = Answer(label, reason, before.since if same else captured_at, self._smoothed)
         return self.answer
 
     def _conclude(self, now: float) -> str | None:
@@ -95,9 +96,12 @@ class Smoother:
         return candidate if may_change and (own < self._thresholds[current].leave or overtaken) else current
 
     def _candidate(self) -> str | None:
-        smoothed, place = self._smoothed, self._place
-        fit = [label for label, limit in self._thresholds.items() if smoothed[place[label]] >= limit.enter]
-        return max(fit, key=lambda label: smoothed[place[label]], default=None)
+        best, most = None, -1.0
+        for label, limit in self._thresholds.items():
+            value = self._smoothed[self._place[label]]
+            if value >= limit.enter and value > most:
+                best, most = label, value
+        return best
 
     def _reason(self) -> Reason:
         """ "reject" when a reject label leads ("Nobody here"), else "unsure"."""
