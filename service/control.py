@@ -101,6 +101,8 @@ class Control:
 
     def _read_again(self) -> None:
         fresh = self._reload()
+        if fresh.unread and not self._loaded.unread:
+            raise _unread(self._loaded.state_folder)  # what is in force knows more than the disk tells now
         waiting = _waiting_for_a_start(self._loaded.settings, fresh.settings)
         for section in dict.fromkeys(name.partition(".")[0] for name in waiting):
             log.warning("Changes to [%s] take effect at the next start.", section)
@@ -141,6 +143,7 @@ class Control:
         finally:
             # Last: a camera that hangs ends in a restart, after which it must stay closed.
             _wait(done)
+            log.info("The camera is paused." if paused else "The camera's pause is over.")
 
     def _remember_pause(self) -> None:
         """Write or remove the mark, whichever was asked for last: of two that are at it, both leave the same."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +13,7 @@ import pytest
 from service import control as control_module
 from service.control import Control, was_paused
 from service.engine import Engine
-from service.errors import TooBusy
+from service.errors import StateFolderUnusable, TooBusy
 from service.settings import Settings
 from service.settings_sources import load
 
@@ -65,6 +67,14 @@ def test_a_pause_that_a_stuck_worker_never_takes_is_remembered_all_the_same(plac
     assert not was_paused(place.folder)
 
 
+def test_the_log_says_when_the_camera_was_closed_and_opened(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    place.idle()
+    caplog.set_level(logging.INFO)
+    place.control.pause(True)
+    place.control.pause(False)
+    assert caplog.messages == ["The camera is paused.", "The camera's pause is over."]
+
+
 def test_what_is_read_at_the_start_is_not_called_changed(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     place.idle()
     place.flags |= {"state.folder": str(place.folder / "other"), "upload.max_concurrent": "1", "answer.hold_s": "3"}
@@ -76,6 +86,38 @@ def test_what_is_read_at_the_start_is_not_called_changed(place: Place, caplog: p
     assert place.control.loaded.settings.answer.hold_s == 3
     assert place.control.loaded.settings.upload.max_concurrent == 2, "told is what is in force"
     assert place.control.restart_required == ("upload.max_concurrent", "state.folder")
+
+
+def test_settings_read_again_while_the_disk_does_not_tell_what_was_changed_stay_as_they_are(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.idle()
+    place.control.patch({"answer": {"hold_s": 3.0}})
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "read_text", _fails)
+        place.control.reload()
+    assert "stay as they were" in caplog.text
+    assert place.control.loaded.settings.answer.hold_s == 3
+
+
+def test_a_change_while_the_earlier_ones_cannot_be_read_is_refused_and_loses_none(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.idle()
+    place.control.patch({"answer": {"hold_s": 3.0}})
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "read_text", _fails)
+        again = Control(place.load(), cast("Engine", place.engine), place.load)
+        assert again.loaded.settings.answer.hold_s == 1
+        with pytest.raises(StateFolderUnusable):
+            again.patch({"answer": {"window_s": 2.0}})
+    answer = again.patch({"answer": {"window_s": 2.0}}).settings.answer
+    assert (answer.hold_s, answer.window_s) == (3, 2)
+    assert place.load().settings.answer == answer
+
+
+def _fails(*_: object) -> str:
+    raise OSError(errno.EIO, "Input/output error")
 
 
 def test_a_camera_may_be_turned_while_the_region_is_set_by_a_flag(place: Place) -> None:
