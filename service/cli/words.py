@@ -39,8 +39,13 @@ def console() -> Console:
     """For data that is a table."""
     from rich.console import Console
 
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            """The reader, such as `head`, has had enough: no failure, here as for every other output."""
+            raise BrokenPipeError
+
     width = None if sys.stdout.isatty() else _WIDE
-    return Console(highlight=False, markup=False, emoji=False, width=width)
+    return Plain(highlight=False, markup=False, emoji=False, width=width)
 
 
 def table(*columns: str, right: Sequence[str] = (), folding: Sequence[str] = ()) -> Table:

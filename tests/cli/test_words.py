@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import pytest
 
+from service.cli import words
 from service.settings_keys import all_keys
 from tests.cli.conftest import Run
 
@@ -58,6 +60,18 @@ def test_a_reader_that_stops_reading_is_no_error() -> None:
     assert done.stdout.startswith("# Lookout's settings")
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+def test_a_table_that_nobody_reads_to_its_end_is_no_error_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """rich, which prints tables, would end the process with exit status 1."""
+
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Gone())
+    with pytest.raises(BrokenPipeError):
+        words.console().print("a table")
 
 
 def test_help_imports_nothing_heavy() -> None:
