@@ -7,8 +7,11 @@ import platform
 import re
 import shutil
 import struct
+from pathlib import Path
 
 from service.doctor.check import Check, Context, Finding, ok, skipped
+from service.errors import DiskSlow
+from service.storage import within
 from service.system import clock, thermal
 
 WARM_C = 80.0  # the firmware begins to slow the processor there
@@ -110,6 +113,13 @@ def _kilobytes(text: str, name: str) -> int | None:
 
 def _disk(context: Context) -> Finding:
     folder = context.loaded.state_folder if context.loaded else context.root
+    try:
+        return within(folder, lambda: _disk_under(folder))
+    except DiskSlow as error:
+        return Finding("fail", f"The disk that holds {folder} does not answer.", error.remedy)
+
+
+def _disk_under(folder: Path) -> Finding:
     while not folder.exists():
         folder = folder.parent
     flags = os.statvfs(folder).f_flag

@@ -17,7 +17,10 @@ from service.doctor.known_lines import KNOWN_LINES, explain
 from service.doctor.report import ALL_CHECKS
 from service.settings import Settings
 from service.settings_sources import load
+from service.storage import within
 from tests.cli.conftest import Run
+from tests.faults import mounts
+from tests.requires import requires
 
 Put = Callable[[str, str], None]
 
@@ -188,6 +191,19 @@ def test_a_read_only_disk(tmp_path: Path) -> None:
     finally:
         subprocess.run(["umount", folder], check=True)
     assert found("disk", Context(loaded=loaded)).status in ("ok", "warn")
+
+
+@requires("silent-disk")
+def test_a_disk_that_does_not_answer_holds_up_no_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load({"state.folder": str(tmp_path)}, None, {"HOME": "/"})
+    monkeypatch.setattr(within, "__defaults__", (0.1,))
+    with mounts.silent(tmp_path):
+        for check in ("disk", "state folder"):
+            finding = found(check, Context(loaded=loaded))
+            assert (finding.status, "does not answer" in finding.sentence) == ("fail", True), check
+            assert "dmesg" in finding.fix
+        assert load({"state.folder": str(tmp_path)}, None, {"HOME": "/"}).unread
+        assert found("model", Context(loaded=loaded, settings=loaded.settings)).status == "ok"
 
 
 def test_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,7 @@ def test_a_table_that_nobody_reads_to_its_end_is_no_error_either(monkeypatch: py
 
     class Gone(io.StringIO):
         def write(self, text: str) -> int:
+            del text
             raise BrokenPipeError
 
     monkeypatch.setattr(sys, "stdout", Gone())
