@@ -93,7 +93,11 @@ def _cost(timed: _Timed, precision: str, what: str, most: float | None) -> Row:
 
 
 def _kept_up(timed: _Timed, precision: str) -> Row:
-    """Whether anything but the session and the loop's own work takes the worker's time."""
+    """Whether anything but the session and the loop's own work takes the worker's time.
+
+    That is another program on its core, or a picture that came late: the kernel of a virtual machine may let the
+    camera's process wait for the worker's core, although another is free.
+    """
     expected, rate = 1e3 / sum(timed.medians_ms()), timed.per_second()
     share = rate / expected
     measured = f"{share:.1%} ({rate:.0f} of {expected:.0f} a second)"
