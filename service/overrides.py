@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.errors import SettingFixed, SettingInvalid, StateFolderUnusable
+from service.errors import DiskSlow, SettingFixed, SettingInvalid, StateFolderUnusable
 from service.settings import Settings
 from service.settings_keys import all_keys
 from service.settings_layers import Layer, LoadedSettings, flat, unknown_key
@@ -115,6 +115,8 @@ def _read(folder: Path) -> list[Change]:
         return [Change(str(entry["key"]), entry["value"], entry.get("replaced")) for entry in entries]
     except FileNotFoundError:
         return []
+    except DiskSlow as error:
+        raise StateFolderUnusable(f"{path} cannot be read: its disk does not answer.", error.remedy) from error
     except OSError as error:
         raise StateFolderUnusable(
             f"{path} cannot be read ({error.strerror or error}).", "Let the service's user own the folder."

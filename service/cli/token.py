@@ -18,6 +18,7 @@ from service.errors import LookoutError, StateFolderUnusable
 from service.settings import Settings
 from service.settings_layers import LoadedSettings
 from service.settings_sources import load
+from service.storage import within
 
 if TYPE_CHECKING:
     from service.storage import Storage
@@ -136,14 +137,19 @@ def _loaded(config: Path | None) -> LoadedSettings:
             f"This uses {loaded.state_folder}. For the system service: "
             "sudo -u lookout STATE_DIRECTORY=/var/lib/lookout lookout token"
         )
-    folder = next(path for path in (loaded.state_folder, *loaded.state_folder.parents) if path.exists())
-    owner = folder.stat().st_uid
+    folder, owner = within(loaded.state_folder, lambda: _owned(loaded.state_folder))
     if folder == loaded.state_folder and owner != os.geteuid():
         raise StateFolderUnusable(
             f"The state folder {folder} belongs to {_user(owner)}, and this is {_user(os.geteuid())}.",
             f"Run: sudo -u {_user(owner)} STATE_DIRECTORY={folder} lookout token",
         )
     return loaded
+
+
+def _owned(folder: Path) -> tuple[Path, int]:
+    """The folder, or what there is above it, and whose it is."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return there, there.stat().st_uid
 
 
 def _is_service(folder: Path) -> bool:

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from service.storage import within
 from service.tokens import TokenStore
 from tests.cli.conftest import Run
+from tests.faults import mounts
+from tests.requires import requires
 
 
 def test_a_token_is_made_listed_and_ended(lookout: Run, tmp_path: Path) -> None:
@@ -30,6 +33,21 @@ def test_a_token_is_made_listed_and_ended(lookout: Run, tmp_path: Path) -> None:
     again = lookout("token", "revoke", entries[0]["id"])
     assert again.returncode == 1
     assert "There is no token" in again.stderr
+
+
+@requires("silent-disk")
+def test_on_a_disk_that_does_not_answer_it_says_so_and_ends(
+    lookout: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(within, "__defaults__", (0.1,))
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with mounts.silent(folder):
+        for arguments in (["token"], ["token", "list"]):
+            done = lookout(*arguments, LOOKOUT_STATE__FOLDER=str(folder))
+            assert done.returncode == 3
+            assert "does not answer" in done.stderr
+        assert lookout("config", LOOKOUT_STATE__FOLDER=str(folder)).returncode == 0
 
 
 def test_when_the_first_token_is_shown_a_running_service_lets_in_no_one_without(lookout: Run, tmp_path: Path) -> None:
