@@ -95,8 +95,8 @@ def _cost(timed: _Timed, precision: str, what: str, most: float | None) -> Row:
 def _kept_up(timed: _Timed, precision: str) -> Row:
     """Whether anything but the session and the loop's own work takes the worker's time.
 
-    That is another program on its core, or a picture that came late: the kernel of a virtual machine may let the
-    camera's process wait for the worker's core, although another is free.
+    That is another program on its core, or a picture that came late because the camera's process was not run when it
+    was due: seen on a virtual machine, in one round of a hundred.
     """
     expected, rate = 1e3 / sum(timed.medians_ms()), timed.per_second()
     share = rate / expected
