@@ -384,7 +384,13 @@ class Engine:
     def _adopt(self, classifier: Classifier) -> None:
         self._classifier = classifier
         self._describe(classifier)
-        log.info("Model %s (%s, %d threads) answers.", classifier.card.name, classifier.precision, classifier.threads)
+        log.info(
+            "Model %s answers (%s, %d thread%s).",
+            classifier.card.name,
+            classifier.precision,
+            classifier.threads,
+            "" if classifier.threads == 1 else "s",
+        )
 
     def _describe(self, classifier: Classifier) -> None:
         answer = self._settings.answer

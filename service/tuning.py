@@ -22,9 +22,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
+from service.errors import DiskSlow
 from service.pipeline.card import Card, load_card
 from service.pipeline.classifier import Classifier
-from service.storage import Storage, Writer
+from service.storage import CACHE_DEADLINE_S, Storage, Writer, within
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +57,9 @@ class Choices:
     def get(self, card: Card) -> Candidate | None:
         """What was chosen; None when nothing was, or what is remembered does not fit any more."""
         try:
-            kept = json.loads(self._path(card).read_bytes())
+            kept = json.loads(within(self.folder, self._path(card).read_bytes, CACHE_DEADLINE_S))
             choice = Candidate(str(kept["precision"]), int(kept["threads"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, DiskSlow, ValueError, KeyError, TypeError):
             return None
         return choice if choice.precision in card.files and choice.threads > 0 else None
 

@@ -67,7 +67,7 @@ def read_picture(
     if len(data) > max_bytes:
         raise too_many_bytes(max_bytes)
     if not data:
-        raise PictureUnsupported("The picture is empty: no bytes came.", "Send the picture's bytes as the body.")
+        raise PictureUnsupported("The picture is empty: it has no bytes.", "Send one that other programs open.")
     header = read_header(data)
     _check_size(header, max_pixels)
     pixels = _upright(_decode(data, header, least_side), header)

@@ -20,7 +20,7 @@ import onnxruntime as ort
 
 from service.errors import ModelRejected, StateFolderUnusable
 from service.pipeline.card import Card, sha256_of
-from service.storage import Storage, Writer
+from service.storage import CACHE_DEADLINE_S, Storage, Writer, within
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,10 @@ class _Entry:
     graph: Path
     digest: Path
     loading: Path
+
+    def is_whole(self) -> bool:
+        """Whether it is there as it was written. May wait for the disk. Raises OSError."""
+        return self.graph.exists() and sha256_of(self.graph) == self.digest.read_text("ascii")
 
     def discard(self, writer: Writer) -> None:
         for path in (self.graph, self.digest, self.loading):
@@ -126,10 +130,10 @@ def _from_graph(card: Card, precision: str, options: ort.SessionOptions) -> ort.
 def _from_cache(storage: Storage, entry: _Entry, threads: int) -> ort.InferenceSession | None:
     """None when there is none, it is damaged, or the process died while loading it last time."""
     try:
-        if entry.loading.exists():
+        if within(entry.graph.parent, entry.loading.exists, CACHE_DEADLINE_S):
             log.warning("The last start ended while loading %s; it is made anew.", entry.graph.name)
             storage.run(entry.discard)
-        if not entry.graph.exists() or sha256_of(entry.graph) != entry.digest.read_text("ascii"):
+        if not within(entry.graph.parent, entry.is_whole, CACHE_DEADLINE_S):
             return None
         with _marked(storage, entry.loading):
             return ort.InferenceSession(str(entry.graph), session_options(threads), providers=_PROVIDERS)

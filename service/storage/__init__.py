@@ -7,8 +7,8 @@ gone is told and costs no answer.
 from __future__ import annotations
 
 from service.storage.budget import Limits
-from service.storage.patience import within
+from service.storage.patience import CACHE_DEADLINE_S, within
 from service.storage.storage import Storage
 from service.storage.writer import Writer
 
-__all__ = ["Limits", "Storage", "Writer", "within"]
+__all__ = ["CACHE_DEADLINE_S", "Limits", "Storage", "Writer", "within"]

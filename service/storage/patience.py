@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 # An SD card that tidies up takes a second or two.
 DEADLINE_S = 4.0
+# What is kept to save time is not worth as much of it.
+CACHE_DEADLINE_S = 1.5
 
 
 def within(folder: Path, look: Callable[[], T], seconds: float = DEADLINE_S) -> T:

@@ -140,8 +140,10 @@ def test_a_service_starts_on_a_silent_disk_with_its_camera_closed_and_catches_up
     with contextlib.ExitStack() as stack:
         silence = stack.enter_context(contextlib.ExitStack())
         silence.enter_context(mounts.silent(folder))
+        cache = {"XDG_CACHE_HOME": str(folder)}  # a Pi has but one disk
+        flags = (SCRIPT, "--server.auth", "none")
         service = stack.enter_context(
-            running(tmp_path / "run", SCRIPT, "--server.auth", "none", state_folder=folder, wait=False)
+            running(tmp_path / "run", *flags, state_folder=folder, wait=False, environment=cache)
         )
         until(lambda: _answers(service), 20, "a service that answers")
         started = time.monotonic() - began
