@@ -67,9 +67,8 @@ def test_the_address_is_the_one_others_can_reach(lookout: Run) -> None:
     assert f"{os.uname().nodename.partition('.')[0]}.local:9000/cat/#token=" in address
 
 
+@requires("root")
 def test_another_users_state_folder_is_named_with_the_command_that_helps(lookout: Run, tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("needs root")  # nobody else can give a folder to another user
     folder = tmp_path / "state"
     folder.mkdir()
     os.chown(folder, 1, 1)
