@@ -64,7 +64,7 @@ def test_programs_that_know_only_user_and_password_give_the_token_as_password(gu
     """As Home Assistant's MJPEG camera does."""
     service, token = guarded
     with service.client() as client:
-        assert client.get("api/snapshot.jpg", auth=("any", token)).status_code == 200
+        wait_until(lambda: client.get("api/snapshot.jpg", auth=("any", token)).status_code == 200)
         assert client.get("api/state", auth=("", token)).status_code == 200
         for wrong in (("any", "wrong"), (token, ""), (token, token[:-1])):
             refused = client.get("api/state", auth=wrong)
