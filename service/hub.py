@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from service.state import State, SystemReading, next_change
@@ -38,7 +38,7 @@ class Hub:
         self._system = SystemReading()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake_pending = False
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters: dict[asyncio.Future[None], int] = {}  # each with the sequence number its owner has seen
         # Only touched on the event loop:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
@@ -87,7 +87,7 @@ class Hub:
         """The loop ends: no more wake-ups. Whoever still waits is let go."""
         with self._lock:
             self._loop = None
-        self._wake()
+        self._wake_all()
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._timer_at = None
@@ -99,7 +99,7 @@ class Hub:
         """
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
-            self._waiters.add(waiter)
+            self._waiters[waiter] = after
             state = self._state
         try:
             if state.sequence <= after:
@@ -109,7 +109,7 @@ class Hub:
             pass
         finally:
             with self._lock:
-                self._waiters.discard(waiter)
+                self._waiters.pop(waiter, None)
         return self.latest()
 
     def _call_soon(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -120,12 +120,17 @@ class Hub:
                 self._loop, self._wake_pending = None, False
 
     def _wake(self) -> None:
+        """Something was published; whoever came since then has seen it already."""
         with self._lock:
             self._wake_pending = False
+            newest = self._state.sequence
+            waiters = [waiter for waiter, seen in self._waiters.items() if seen < newest]
+        _let_go(waiters)
+
+    def _wake_all(self) -> None:
+        with self._lock:
             waiters = list(self._waiters)
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        _let_go(waiters)
 
     def _arm(self, state: State) -> None:
         """One timer for the moment at which time alone changes the view."""
@@ -140,7 +145,13 @@ class Hub:
 
     def _fire(self) -> None:
         self._timer = self._timer_at = None
-        self._wake()
+        self._wake_all()
+
+
+def _let_go(waiters: Iterable[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
 
 
 def _turned(before: State, after: State) -> bool:

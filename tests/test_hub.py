@@ -144,6 +144,19 @@ async def test_each_publication_wakes_anew() -> None:
         assert (await asyncio.wait_for(waiting, 1.0)).sequence == sequence
 
 
+async def test_a_wake_up_for_what_was_seen_already_wakes_nobody() -> None:
+    hub = await attached()
+    first = asyncio.create_task(hub.changed(1, 5.0))
+    again = asyncio.create_task(hub.changed(2, 5.0))
+    await asyncio.sleep(0.01)
+    hub.publish(state_of(2))
+    await asyncio.sleep(0.05)
+    assert first.done()
+    assert not again.done()
+    hub.publish(state_of(3))
+    assert (await asyncio.wait_for(again, 1.0)).sequence == 3
+
+
 async def test_two_wake_ups_at_once_are_one() -> None:
     hub, complaints = await attached(), []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
@@ -178,7 +191,7 @@ async def test_publishing_after_the_loop_ended_disturbs_nobody() -> None:
     hub = Hub(state_of(1))
     loop = asyncio.new_event_loop()
     hub.attach(loop)
-    hub._waiters.add(loop.create_future())  # a watcher that was abandoned with its loop
+    hub._waiters[loop.create_future()] = 0  # a watcher that was abandoned with its loop
     loop.close()
     hub.publish(state_of(2))
     hub.publish(state_of(3))
