@@ -26,12 +26,11 @@ class Catalogue:
     @classmethod
     def of(cls, settings: Settings, state_folder: Path | None = None) -> Catalogue:
         """The user's own folder first, then the shipped one, then what `lookout models add` put beside the state."""
-        own = settings.model.folder
-        return cls(((own,) if own else ()) + (models_folder(),), added_models(state_folder) if state_folder else None)
+        return cls(_given(settings), added_models(state_folder) if state_folder else None)
 
     def with_folder_of(self, settings: Settings) -> Catalogue:
         """The same with another `model.folder`."""
-        return Catalogue(Catalogue.of(settings)._folders, self._added)
+        return Catalogue(_given(settings), self._added)
 
     def names(self) -> list[str]:
         """Names of all models that have a card, sound or not."""
@@ -76,6 +75,11 @@ class Catalogue:
 def added_models(state_folder: Path) -> Path:
     """Where `lookout models add` puts models, unless told otherwise."""
     return state_folder / "models"
+
+
+def _given(settings: Settings) -> tuple[Path, ...]:
+    own = settings.model.folder
+    return (*((own,) if own else ()), models_folder())
 
 
 def _names(folder: Path) -> list[str]:

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from service.bench.measure import Row, milliseconds, percentile
+from service.pipeline.card import Card
 
 START_S = 30.0
 FPS = 15.0
@@ -100,12 +101,12 @@ def running(folder: Path, *flags: str) -> Iterator[tuple[Service, float]]:
         service.stop()
 
 
-def measure_live(model: str, precisions: tuple[str, ...], seconds: float) -> list[Row]:
+def measure_live(card: Card, precisions: tuple[str, ...], seconds: float) -> list[Row]:
     """Start, age, memory and share of the processor; each with the precision fixed, so that nothing is tried out."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="lookout-bench-") as name:
         folder = Path(name)
-        flags = ("--model.name", model, "--model.threads", "1")
+        flags = ("--model.name", card.name, "--model.folder", str(card.folder.parent), "--model.threads", "1")
         best = "int8" if "int8" in precisions else precisions[0]
         with running(folder, *flags, "--model.precision", best):
             pass  # warms the disk, and keeps the optimised graph

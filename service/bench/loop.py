@@ -16,6 +16,7 @@ from service.camera.protocol import Camera, CameraOptions
 from service.catalogue import Catalogue
 from service.engine import Engine, first_state
 from service.hub import Hub
+from service.pipeline.card import Card
 from service.pipeline.classifier import Classifier
 from service.settings import Settings
 from service.source import isolated_camera
@@ -27,11 +28,11 @@ LEAST_RATE = 0.97
 FASTER = 1.5
 
 
-def measure_loop(model: str, precisions: tuple[str, ...], seconds: float) -> list[Row]:
+def measure_loop(card: Card, precisions: tuple[str, ...], seconds: float) -> list[Row]:
     """One engine after the other, with the real worker and a camera in a process of its own, as the service has it."""
     costs, rates = [], []
     for precision in precisions:
-        timed = _run(model, precision, "vga", {}, seconds)
+        timed = _run(card, precision, "vga", {}, seconds)
         costs.append(_cost(timed, precision, "640 × 480", MOST_SHARE.get(precision, 1.0)))
         rates.append(_kept_up(timed, precision))
     first, part = precisions[0], {"x": 0.1, "y": 0.1, "width": 0.5, "height": 0.5}
@@ -40,7 +41,7 @@ def measure_loop(model: str, precisions: tuple[str, ...], seconds: float) -> lis
         ("hd", {}, "1280 × 720"),
         ("full_hd", {}, "1920 × 1080"),
     ):
-        costs.append(_cost(_run(model, first, script, region, seconds / 2), first, what, None))
+        costs.append(_cost(_run(card, first, script, region, seconds / 2), first, what, None))
     return costs + rates
 
 
@@ -105,18 +106,18 @@ def _kept_up(timed: _Timed, precision: str) -> Row:
     return Row(f"rate with a faster source, {precision}", "97% or more", measured, share >= LEAST_RATE, figures)
 
 
-def _run(model: str, precision: str, script: str, region: dict[str, float], seconds: float) -> _Timed:
+def _run(card: Card, precision: str, script: str, region: dict[str, float], seconds: float) -> _Timed:
     """script: one of those in `service.bench.script`."""
     logging.getLogger("service").setLevel(logging.ERROR)
     settings = Settings.model_validate(
         {
             "camera": {"source": f"scripted:service.bench.script:{script}"},
-            "model": {"name": model, "precision": precision, "threads": 1},
+            "model": {"name": card.name, "folder": card.folder.parent, "precision": precision, "threads": 1},
             "answer": {"max_rate": 0.0, "region": region or {}},
         }
     )
     catalogue = Catalogue.of(settings)
-    faster = FASTER * _rate_alone(Classifier.load(catalogue.card(model), precision, 1))
+    faster = FASTER * _rate_alone(Classifier.load(card, precision, 1))
 
     def make_camera(address: str, options: CameraOptions) -> Camera:
         return isolated_camera(address, replace(options, fps=faster))  # no setting allows so many

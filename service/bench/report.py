@@ -11,11 +11,9 @@ from typing import Any
 
 from service import __version__
 from service.bench.measure import Row
-from service.catalogue import Catalogue
 from service.cli.words import console, say, table
 from service.errors import LookoutError, SettingInvalid
 from service.pipeline.card import Card
-from service.settings import Settings
 from service.system.fingerprint import machine
 
 # For each measurement: long enough that medians stand still, short enough that people wait.
@@ -30,17 +28,15 @@ class BenchUnwritable(LookoutError):
     title = "The figures cannot be saved"
 
 
-def run_and_print(*, quick: bool, only: str | None, model: str, as_json: bool, save: Path | None) -> None:
-    """Raises UnknownModel, ModelRejected, SettingInvalid or BenchUnwritable. A missed goal is no error."""
-    settings = Settings.model_validate({"model": {"name": model}})
-    card = Catalogue.of(settings).card(model)
+def run_and_print(card: Card, *, quick: bool, only: str | None, as_json: bool, save: Path | None) -> None:
+    """Raises ModelRejected, SettingInvalid or BenchUnwritable. A missed goal is no error."""
     seconds = QUICK_SECONDS if quick else SECONDS
     say(f"Measuring on {machine()}. Leave the machine alone meanwhile.")
     rows: list[Row] = []
     for name in _wanted(only):
         say(f"{name} …")
         rows += _measurements(card, seconds)[name]()
-    report = _report(rows, model)
+    report = _report(rows, card.name)
     if as_json:
         print(json.dumps(report, indent=1, ensure_ascii=False))
     else:
@@ -58,8 +54,6 @@ def _wanted(only: str | None) -> list[str]:
 
 
 def _measurements(card: Card, seconds: float) -> dict[str, Callable[[], list[Row]]]:
-    precisions = tuple(card.precisions)
-
     def network() -> list[Row]:
         from service.bench.network import measure_network
 
@@ -68,12 +62,12 @@ def _measurements(card: Card, seconds: float) -> dict[str, Callable[[], list[Row
     def loop() -> list[Row]:
         from service.bench.loop import measure_loop
 
-        return measure_loop(card.name, precisions, seconds)
+        return measure_loop(card, card.precisions, seconds)
 
     def live() -> list[Row]:
         from service.bench.live import measure_live
 
-        return measure_live(card.name, precisions, seconds)
+        return measure_live(card, card.precisions, seconds)
 
     return {"network": network, "loop": loop, "live": live}
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from service.cli.settings_flags import CONFIG_HELP
+
 
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the time, less certain figures.")] = False,
@@ -14,11 +16,16 @@ def bench(
     model: Annotated[str, typer.Option("--model", metavar="NAME", help="Name of the model.")] = "cat-dog-resnet18",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write the figures as JSON too.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)] = None,
 ) -> None:
     """Measure speed, memory and start on this machine, and compare them with the stated goals.
 
     Takes some minutes, most of them with one busy core. A missed goal is reported; it is no failure.
     """
     from service.bench.report import run_and_print
+    from service.catalogue import Catalogue
+    from service.settings_sources import load
 
-    run_and_print(quick=quick, only=only, model=model, as_json=as_json, save=save)
+    loaded = load({}, config)
+    card = Catalogue.of(loaded.settings, loaded.state_folder).card(model)
+    run_and_print(card, quick=quick, only=only, as_json=as_json, save=save)

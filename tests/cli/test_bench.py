@@ -65,7 +65,8 @@ def test_the_report_names_machine_and_misses(
 ) -> None:
     rows = [Row("a", "1 s", "2 s", False, {"s": 2.0}), Row("b", "1 s", "0.5 s", True), Row("c", "", "3", None)]
     monkeypatch.setattr(report, "_measurements", lambda *_: {"loop": lambda: rows})
-    report.run_and_print(quick=True, only="loop", model="cat-dog-resnet18", as_json=False, save=tmp_path / "b.json")
+    card = Catalogue.of(Settings()).card("cat-dog-resnet18")
+    report.run_and_print(card, quick=True, only="loop", as_json=False, save=tmp_path / "b.json")
     shown = capsys.readouterr()
     assert "missed" in shown.out
     assert "onnxruntime" in shown.out
@@ -76,7 +77,7 @@ def test_the_report_names_machine_and_misses(
 
 
 def test_the_loop_is_measured_with_the_real_engine() -> None:
-    rows = loop.measure_loop("cat-dog-resnet18", ("int8",), 0.1)
+    rows = loop.measure_loop(Catalogue.of(Settings()).card("cat-dog-resnet18"), ("int8",), 0.1)
     by_name = {row.name: row for row in rows}
     cost, rate = by_name["loop beside int8, 640 × 480"], by_name["rate with a faster source, int8"]
     assert 0 < cost.figures["loop_ms"] < 100
@@ -142,6 +143,15 @@ def test_age_is_measured_at_a_client(tmp_path: Path) -> None:
 def test_what_does_not_start_is_said(tmp_path: Path) -> None:
     with pytest.raises(TimeoutError, match="did not start"), live.running(tmp_path, "--camera.fps", "900"):
         pass
+
+
+def test_a_model_that_was_added_is_measured(lookout: Run, network: Path, labels: Path) -> None:
+    assert lookout("models", "add", network, "--labels", labels, "--yes", "--name", "mine").returncode == 0
+    done = lookout("bench", "--model", "mine", "--quick", "--only", "loop", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["model"] == "mine"
+    assert "loop beside fp32, 640 × 480" in {row["name"] for row in told["rows"]}
 
 
 def test_an_unknown_measurement_is_named(lookout: Run) -> None:
