@@ -31,7 +31,7 @@ def classify(
 ) -> None:
     """Say what is on pictures, videos or streams.
 
-    One that cannot be read is named, the others go on, and the exit status is 1.
+    One that cannot be read is named, the others go on, and the exit status is 1; 4 where it was a camera.
     """
     if as_json and as_csv:
         raise typer.BadParameter("Choose one of --json and --csv.")
@@ -44,13 +44,14 @@ def classify(
     jobs = list(batch.find(sources, every_s=every))
     classifier = batch.classifier(loaded)
     printer = batch.printer("json" if as_json else "csv" if as_csv else "table", classifier.card, top)
-    failed = False
+    failed: set[int] = set()
     with progress(jobs, "Looking at pictures", len(jobs)) as watched:
         for job in watched:
             for result in batch.run(job, classifier, loaded.settings):
-                failed = failed or result.error is not None
+                if result.error is not None:
+                    failed.add(result.error.exit_code)
                 printer.add(result)
     printer.finish()
     sys.stdout.flush()
     if failed:
-        raise typer.Exit(1)
+        raise typer.Exit(failed.pop() if len(failed) == 1 else 1)

@@ -222,10 +222,20 @@ def _normalisation(wishes: Wishes, facts: GraphFacts) -> dict[str, Any]:
 
 def _chosen(given: str | None, usual: str, ask: bool, question: str, choices: tuple[str, ...] = ()) -> str:
     if given is None:
-        given = str(typer.prompt(question, default=usual, err=True)) if ask else usual
+        given = _answered(question, usual) if ask else usual
     if choices and given not in choices:
         raise ModelRejected(f'"{given}" is none of {", ".join(choices)}.', question)
     return given
+
+
+def _answered(question: str, usual: str) -> str:
+    try:
+        return str(typer.prompt(question, default=usual, err=True))
+    except typer.Abort as abort:
+        # Typer makes one thing of Ctrl+C and of an input that has ended; only the first has a status of its own.
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from abort
+        raise
 
 
 def _name_from(path: Path) -> str:

@@ -144,6 +144,15 @@ def test_a_camera_gives_one_picture(lookout: Run) -> None:
     assert lines(done.stdout)["demo"]["width"] == 640
 
 
+def test_without_an_answer_of_the_camera_it_is_exit_status_4(lookout: Run, folder: Path) -> None:
+    done = lookout("classify", "--json", "usb:/dev/video99")
+    assert done.returncode == 4
+    assert lines(done.stdout)["video99"]["error"]["remedy"]
+    broken = folder / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff")
+    assert lookout("classify", broken, "usb:/dev/video99").returncode == 1, "not only the camera"
+
+
 def test_an_unknown_model_or_region_is_exit_status_3(lookout: Run, folder: Path) -> None:
     done = lookout("classify", folder, "--model", "horse")
     assert done.returncode == 3

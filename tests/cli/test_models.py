@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 
 from service.resources import models_folder
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, environment
 from tests.cli.graphs import Net, lenet5, resnet, tiny
 
 SHIPPED = "cat-dog-resnet18"
@@ -122,6 +125,30 @@ def test_add_asks_for_what_the_graph_cannot_tell(lookout: Run, network: Path, la
     assert (card["title"], card["input"]["color"], card["input"]["resize"]) == ("My animals", "bgr", "squash")
     assert card["input"]["scale"] == pytest.approx(1 / 255)
     assert done.stdout.strip() == "", "questions are words"
+
+
+@pytest.mark.parametrize(("how", "status"), [("Ctrl+C", 130), ("end of input", 1)])
+def test_a_question_may_be_left_without_an_answer(
+    network: Path, labels: Path, tmp_path: Path, how: str, status: int
+) -> None:
+    command = ["models", "add", network, "--labels", labels, "--folder", tmp_path / "m"]
+    process = subprocess.Popen(
+        # A shell's background job, as a test run may be, has Ctrl+C ignored: env gives it back.
+        ["env", "--default-signal=INT", sys.executable, "-m", "service", *command],
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(tmp_path), bufsize=0,
+    )  # fmt: skip
+    assert process.stderr is not None
+    asked = b""
+    while not asked.endswith(b": "):
+        got = process.stderr.read(1)
+        assert got, asked
+        asked += got
+    if how == "Ctrl+C":
+        process.send_signal(signal.SIGINT)
+    _, words = process.communicate(timeout=20)
+    assert process.returncode == status
+    assert b"Traceback" not in words
+    assert not (tmp_path / "m").exists()
 
 
 def test_add_takes_flags_for_answers(lookout: Run, labels: Path, tmp_path: Path) -> None:
