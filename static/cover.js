@@ -49,6 +49,7 @@ function build(cover, act) {
 }
 
 async function unpause() {
+  byId("pause").focus(); // this button is about to go
   await call("PUT", "api/paused", { json: false }).catch(complain);
 }
 

@@ -19,6 +19,7 @@ export function mountHints(store) {
   done.addEventListener("click", () => {
     remember("hints", "done");
     box.remove();
+    byId("word").focus({ preventScroll: true });
   });
   const lines = [
     el("li", {}, icon("region"), el("span", { text: "hints.region" })),

@@ -81,7 +81,7 @@ function mountMachine(store) {
     const { disk } = system;
     const rows = [
       ["machine.temperature", told(system.temperature_c, (degrees) => `${decimal(degrees, 1)} °C`)],
-      ["machine.power", trouble.join("; ") || t("machine.power.fine"), trouble.length > 0],
+      ["machine.power", trouble.join("; ") || t(`machine.${system.temperature_c === null ? "unknown" : "power.fine"}`), trouble.length > 0],
       ["machine.disk", disk && `${disk.reason} ${disk.remedy}`, true],
       ["machine.memory", told(system.memory_bytes, megabytes)],
       ["machine.cpu", told(system.cpu_percent, (n) => t("unit.percent", { n: Math.round(n) }))],

@@ -171,6 +171,7 @@ def test_the_first_start_explains_itself_once(service: RunningService, open_page
     expect(hints).to_contain_text("cat and dog and nothing else", ignore_case=True)
     page.get_by_role("button", name="Got it").click()
     expect(hints).to_have_count(0)
+    expect(page.locator("#word")).to_be_focused()
     page.reload()
     wait_for_situation(page, "live")
     expect(hints).to_be_hidden()

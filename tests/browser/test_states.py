@@ -114,6 +114,7 @@ def test_paused_wipes_the_picture_and_resumes(service: RunningService, open_page
     )
     assert blank == [True, True, True]
     page.locator("#resume").click()
+    expect(page.locator("#pause")).to_be_focused()
     wait_for_situation(page, "live", timeout_ms=15_000)
 
 
