@@ -8,16 +8,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
-from service.state import State, SystemReading, next_change
+from service.state import Rate, StageTimes, State, SystemReading, next_change
 
+# A thousand pictures would be a gigabyte, and figures that are old the next moment half a megabyte.
+_NOT_RECORDED: dict[str, Any] = {"frame": None, "rate": Rate(), "timing": StageTimes()}
 # A watcher that fell this many transitions behind is told how many it missed.
 RING = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """The state in which the answer or the camera's status changed, numbered from 1; its frame is let go."""
+    """The state in which the answer or the camera's status changed, numbered from 1; less what no history records."""
 
     number: int
     state: State
@@ -54,8 +57,7 @@ class Hub:
         with self._lock:
             if _turned(self._state, state):
                 self._transitions += 1
-                # A thousand pictures would be a gigabyte.
-                self._ring.append(Transition(self._transitions, replace(state, frame=None)))
+                self._ring.append(Transition(self._transitions, replace(state, **_NOT_RECORDED)))
             self._state = state
             loop = self._loop if self._waiters and not self._wake_pending else None
             self._wake_pending = self._wake_pending or loop is not None

@@ -16,6 +16,7 @@ from service.hub import Hub
 from service.loading import Learnt
 from service.state import Fault, view
 from service.storage import Storage
+from service.system import memory
 from service.system.monitor import INTERVAL_S, SystemMonitor
 from service.system.sd_notify import Notifier
 from service.tuning import Candidate, choose, measure_apart
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 STATUS_EVERY_S = 1.0
 # A model's folder may lie on a disk that is mounted late, or be mended meanwhile.
 MODEL_RETRY_S = 30.0
+# What uploads and viewers freed lies scattered in the heap, which would grow by megabytes in a busy hour.
+TIDY_EVERY_S = 60.0
 # The first seconds belong to the first answer.
 TUNE_AFTER_S = 10.0
 
@@ -52,6 +55,7 @@ class Upkeep:
         self._governed: Limit | None = None
         self._told = ""
         self._model_due = time.monotonic() + MODEL_RETRY_S
+        self._tidy_due = time.monotonic() + TIDY_EVERY_S
         self._reading_due = 0.0
         self._stumbled_over = ""
 
@@ -115,6 +119,9 @@ class Upkeep:
         self._tell_status()
         self._retry_model(now)
         self._engine.insight.rest(now)
+        if now >= self._tidy_due:
+            self._tidy_due = now + TIDY_EVERY_S
+            await asyncio.to_thread(memory.hand_back)
         if now >= self._reading_due:
             self._reading_due = now + INTERVAL_S
             await self._read_machine()

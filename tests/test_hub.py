@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from service.frame import Frame
 from service.hub import RING, Hub
 from service.pipeline.smoothing import Answer
-from service.state import CameraState, State, SystemReading, status
+from service.state import CameraState, Predicted, Rate, StageTimes, State, SystemReading, status
 
 SHORT_S = 0.2
 
@@ -288,6 +289,30 @@ def test_transitions_do_not_keep_pictures() -> None:
     hub.publish(replace(seen(2, "cat"), frame=frame_at(0.0)))
     assert hub.transitions(0)[0][0].state.frame is None
     assert hub.latest().frame is not None
+
+
+def test_a_full_ring_weighs_less_than_a_megabyte() -> None:
+    def told(sequence: int) -> State:
+        """With figures of its own, as the worker publishes it."""
+        x, y, z = (sequence + 1 / part for part in (3, 7, 9))
+        return replace(
+            seen(sequence, "cat" if sequence % 2 else "dog"),
+            camera=CameraState("streaming", "demo", -x, frames_per_s=-y),
+            answer=Answer("cat" if sequence % 2 else "dog", None, -z, (x, y, z)),
+            prediction=Predicted((x + 1, y + 1, z + 1), sequence, x + 2),
+            rate=Rate(x + 3, "camera", sequence),
+            timing=StageTimes(x + 4, y + 4, z + 4, x + 5, y + 5),
+        )
+
+    hub = Hub(state_of(1))
+    tracemalloc.start()
+    try:
+        for sequence in range(2, RING + 2):
+            hub.publish(told(sequence))
+        weight = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert weight < 1e6
 
 
 def test_the_machines_reading_is_kept_beside() -> None:
