@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from service.camera import redact
 from service.errors import DiskSlow, SettingFixed, SettingInvalid, StateFolderUnusable
 from service.settings import Settings
 from service.settings_keys import all_keys
@@ -92,7 +93,7 @@ def _holds(change: Change, file: Layer) -> bool:
         log.warning(
             "%s was changed in the settings file; that wins over the value kept from before (%r).",
             change.key,
-            change.value,
+            redact(str(change.value)) if change.key == "camera.source" else change.value,
         )
         return False
     return True

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from service.camera import redact_text
 from service.errors import SettingInvalid
 from service.settings import Settings
 from service.settings_keys import Key, all_keys, key_meant
@@ -184,5 +185,5 @@ def _shown(value: Any) -> str:
         return "none"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = redact_text(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= 80 else text[:77] + "…"

@@ -69,6 +69,15 @@ def test_the_file_wins_once_it_says_something_else_and_the_log_says_so(
     assert "changed in the settings file" in caplog.text
 
 
+def test_what_the_file_wins_over_is_told_without_its_password(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    place.change({"camera": {"source": "rtsp://admin:hunter22@cam/live"}})
+    place.file.write_text('[camera]\nsource = "demo"\n')
+    with caplog.at_level(logging.WARNING):
+        assert place.load().settings.camera.source == "demo"
+    assert "rtsp://cam/live" in caplog.text
+    assert "hunter22" not in caplog.text
+
+
 def test_a_second_change_of_the_same_key_still_remembers_the_file(place: Place) -> None:
     place.change({"camera": {"fps": 20.0}})
     place.change({"camera": {"fps": 21.0}})

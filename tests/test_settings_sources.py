@@ -112,6 +112,11 @@ def test_a_mistake_in_the_file_is_one_sentence_with_line_key_and_range(
     assert said in mistake(home, text)
 
 
+def test_a_source_of_the_wrong_type_is_told_without_its_password(home: dict[str, str]) -> None:
+    said = mistake(home, '[camera]\nsource = ["rtsp://admin:hunter22@cam/live"]')
+    assert 'camera.source is ["rtsp://cam/live"], but must be text' in said
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

@@ -111,6 +111,8 @@ def _shown(source: str, redacted: str) -> str:
     redacted: the address as the state tells it, which holds none, neither before the host nor in the query.
     """
     scheme, separator, rest = redacted.partition("://")
+    if not separator:  # no stream's address
+        return redacted
     host = rest.partition("/")[0].partition("?")[0]
     plain = source.lower().startswith(f"{scheme}{separator}{host}".lower())
     return redacted if plain else f"{scheme}://…@{rest}"

@@ -15,9 +15,11 @@ EXAMPLES = (
 LIVE_KINDS = frozenset({"auto", "pi", "usb", "rtsp", "http", "demo", "scripted"})
 _PREFIXED = frozenset({"pi", "usb", "file", "folder", "scripted"})
 _SCHEMES = {"rtsp": "rtsp", "rtsps": "rtsp", "http": "http", "https": "http"}
-# Cameras take passwords in the query as well: ".../snapshot.cgi?user=admin&pwd=1234".
-_SECRET = re.compile(r"pass|pwd|token|secret|auth|key|user|usr|login|sign", re.IGNORECASE)
-_URL_IN_TEXT = re.compile(r"\b(?:rtsps?|https?)://[^\s'\"<>]+", re.IGNORECASE)
+# Cameras take passwords in the query as well: ".../snapshot.cgi?user=admin&pwd=1234"; some recorders in the path:
+# "rtsp://host/user=admin_password=1234_channel=1".
+_SECRET = re.compile(r"pass|pw|token|secret|auth|key|user|usr|login|sign", re.IGNORECASE)
+_SECRET_PAIR = re.compile(rf"([^/?&;_=]*(?:{_SECRET.pattern})[^/?&;_=]*)=((?:(?!_[^/?&;_=]+=)[^/?&;])*)", re.IGNORECASE)
+_URL_IN_TEXT = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,13 @@ def _rest(kind: str, rest: str) -> str:
 
 
 def redact(address: str) -> str:
-    """The address without user name and password, in the host part or in the query; other addresses unchanged."""
+    """The address without user name and password, in front of the host, in the path or in the query.
+
+    Those of files and devices are unchanged. What is none, such as "rtsp:/user:password@host", may hold a password all
+    the same; "…@" stands for what is left out of it.
+    """
     if "://" not in address:
-        return address
+        return address if _is_local(address) else _mistyped(address)
     scheme, _, rest = address.partition("://")
     try:
         parts = urlsplit(address)
@@ -100,7 +106,23 @@ def redact(address: str) -> str:
         # The host is unreadable, mostly because of a bare "/" in the password: keep only what follows the last "@".
         return f"{scheme}://{_without_query(rest.rpartition('@')[2])}"
     host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=host, query=_redacted_query(parts), fragment="").geturl()
+    path = _without_pairs(parts.path)
+    return parts._replace(netloc=host, path=path, query=_redacted_query(parts), fragment="").geturl()
+
+
+def _is_local(address: str) -> bool:
+    """Whether it names a file, a device or a module, whose names may hold any sign."""
+    text = address.strip()
+    return text.startswith("/") or text.partition(":")[0].lower() in _PREFIXED
+
+
+def _mistyped(address: str) -> str:
+    _, at, rest = address.rpartition("@")
+    return _without_pairs(f"…@{rest}" if at else address)
+
+
+def _without_pairs(path: str) -> str:
+    return _SECRET_PAIR.sub(r"\1=***", path)
 
 
 def redact_text(text: str, address: str = "") -> str:
@@ -119,6 +141,7 @@ def secrets_of(address: str) -> tuple[str, ...]:
     except ValueError:
         return ()
     found += [value for name, value in parse_qsl(parts.query) if _SECRET.search(name)]
+    found += [pair[2] for pair in _SECRET_PAIR.finditer(parts.path)]
     spelt = {form for word in found for form in (word, unquote(word), quote(word, safe=""))}
     return tuple(sorted((form for form in spelt if len(form) >= 4), key=len, reverse=True))
 

@@ -84,6 +84,17 @@ def test_everything_else_is_live(address: str) -> None:
         ("rtsp://admin:hun#ter22@cam/live", "rtsp://cam/live"),
         ("rtsp://admin:hun@ter22@cam/live", "rtsp://cam/live"),
         ("http://cam/@home/video", "http://cam/@home/video"),
+        ("http://cam/snap.cgi?pw=hunter22&channel=1", "http://cam/snap.cgi?pw=***&channel=1"),
+        (
+            "rtsp://cam/user=admin_password=hunter_22_channel=1_stream=0.sdp",
+            "rtsp://cam/user=***_password=***_channel=1_stream=0.sdp",
+        ),
+        ("rtsp://cam/user=admin&password=hunter22&channel=1", "rtsp://cam/user=***&password=***&channel=1"),
+        ("rtsp:/admin:hunter22@cam/live", "…@cam/live"),
+        ("admin:hunter22@cam/live", "…@cam/live"),
+        ("http:cam/video.cgi?pwd=hunter22", "http:cam/video.cgi?pwd=***"),
+        ("usb:/dev/v4l/by-id/a@b", "usb:/dev/v4l/by-id/a@b"),
+        ("/dev/v4l/by-id/a@b", "/dev/v4l/by-id/a@b"),
         ("file:a@b.mp4", "file:a@b.mp4"),
         ("demo", "demo"),
     ],
@@ -97,6 +108,19 @@ def test_an_unreadable_stream_address_is_explained_without_its_password() -> Non
         create("rtsp://admin:hun/ter22@cam/live", OPTIONS, isolated=False)
     assert "ter22" not in str(raised.value)
     assert "%2F" in raised.value.remedy
+
+
+@pytest.mark.parametrize("address", ["rtsp:/admin:hunter22@cam/live", "admin:hunter22@cam/live"])
+def test_what_is_no_address_is_told_without_its_password(address: str) -> None:
+    with pytest.raises(CameraUnsupported) as raised:
+        create(address, OPTIONS, isolated=True)
+    assert "hunter22" not in str(raised.value)
+    assert "@cam/live" in raised.value.detail
+
+
+def test_words_of_a_path_that_are_secret_are_left_out_of_log() -> None:
+    address = "rtsp://cam/user=admin_password=hunter22_channel=1"
+    assert "hunter22" not in redact_text("the camera refuses hunter22", address)
 
 
 def test_lines_of_log_lose_addresses_and_the_words_themselves() -> None:
