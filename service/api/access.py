@@ -20,6 +20,7 @@ from service.settings import ServerSettings
 from service.tokens import Token, TokenStore
 
 NO_TOKEN, FOREIGN_ORIGIN = 4401, 4403
+SUBPROTOCOL = "lookout.v1"
 # A token that was made a moment ago is known after this; whoever shows a wrong one waits as long.
 _JUST_MADE_S = 0.5
 # Reading these needs no token: health checks have none, and one must be able to log in.
@@ -138,7 +139,7 @@ class Access:
     async def _refuse(self, error: LookoutError, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             code = FOREIGN_ORIGIN if isinstance(error, Forbidden) else NO_TOKEN
-            await refuse_socket(error, code, receive, send)
+            await refuse_socket(error, code, scope, receive, send)
         elif path == "/" and isinstance(error, NotAuthorised) and scope["method"] in ("GET", "HEAD"):
             # A person: the door instead of a riddle. Browsers show the page of a 401 like any other.
             scope["path"] = scope.get("root_path", "") + "/login"
@@ -175,11 +176,16 @@ def _shown_token(authorization: str) -> str:
         return ""
 
 
-async def refuse_socket(error: LookoutError, code: int, receive: Receive, send: Send) -> None:
+def subprotocol(scope: Scope) -> str | None:
+    """Ours, if the client offers it. A browser that offers one and hears of none ends the connection unread."""
+    return SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", []) else None
+
+
+async def refuse_socket(error: LookoutError, code: int, scope: Scope, receive: Receive, send: Send) -> None:
     """A browser tells a page nothing of a refused handshake: so accept, say why, close."""
     if (await receive())["type"] != "websocket.connect":
         return
-    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.accept", "subprotocol": subprotocol(scope)})
     await send({"type": "websocket.send", "text": json.dumps(problem(error))})
     await send({"type": "websocket.close", "code": code, "reason": error.code})
 

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect
 
-from service.api.access import NO_TOKEN, still_admitted
+from service.api.access import NO_TOKEN, still_admitted, subprotocol
 from service.api.context import Provided, Services
 from service.api.endless import EndlessResponse, Writer
 from service.api.freshness import fresh_frame
@@ -38,7 +38,6 @@ HEARTBEAT_S = 0.9
 SEND_S = 5.0
 DEFAULT_RATE, LEAST_RATE, MOST_RATE = 10.0, 1.0, 60.0
 LEAST_WIDTH, MOST_WIDTH = 16, 4096
-SUBPROTOCOL = "lookout.v1"
 _INVALID, _TOO_MANY = 1008, 1013
 
 
@@ -66,15 +65,16 @@ def _number(query: Mapping[str, str], name: str, least: float, most: float) -> f
     except ValueError:
         number = float("nan")
     if not least <= number <= most:
-        raise RequestInvalid(f'The parameter "{name}" must be a number between {least:g} and {most:g}.')
+        raise RequestInvalid(
+            f'The parameter "{name}" must be a number between {least:g} and {most:g}.', "Correct it, or leave it out."
+        )
     return number
 
 
 @router.websocket("/api/live")
 async def live(socket: WebSocket, app: Provided) -> None:
     """States (text) and pictures (binary). The client acknowledges each picture before it gets the next."""
-    offered = socket.scope.get("subprotocols", [])
-    await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+    await socket.accept(subprotocol(socket.scope))
     # A client that leaves, or takes nothing more, is nothing to report.
     with contextlib.suppress(WebSocketDisconnect, TimeoutError):
         try:
@@ -103,7 +103,7 @@ async def live_without_upgrade() -> Response:
 
 async def nowhere(socket: WebSocket) -> None:
     """A WebSocket at an address where there is none: the framework would refuse it as if a right were missing."""
-    await socket.accept()
+    await socket.accept(subprotocol(socket.scope))
     with contextlib.suppress(WebSocketDisconnect, TimeoutError):
         await _refuse(
             socket, NotFound(f"There is no WebSocket at {socket.url.path}.", "GET /openapi.json lists what is.")

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from service.api.guards import check_host, host_names, is_loopback
 from service.errors import Forbidden
@@ -218,8 +219,11 @@ def test_a_token_revoked_while_watching_ends_the_stream(guarded: tuple[Service, 
 # --- WebSockets --------------------------------------------------------------------------------------------------
 
 
-async def _refusal(service: Service, **more: Any) -> tuple[dict[str, Any], int | None]:
-    async with connect(f"ws://127.0.0.1:{service.port}/api/live", **more) as connection:
+async def _refusal(service: Service, path: str = "api/live", **more: Any) -> tuple[dict[str, Any], int | None]:
+    """What is said to a browser's client: it offers a subprotocol, and reads nothing unless that is confirmed."""
+    address = f"ws://127.0.0.1:{service.port}/{path}"
+    async with connect(address, subprotocols=[Subprotocol("lookout.v1")], **more) as connection:
+        assert connection.subprotocol == "lookout.v1"
         problem = json.loads(await asyncio.wait_for(connection.recv(), 5))
         with pytest.raises(ConnectionClosed):
             await asyncio.wait_for(connection.recv(), 5)
@@ -235,6 +239,12 @@ async def test_a_socket_of_a_foreign_page_is_told_and_closed(guarded: tuple[Serv
     service, token = guarded
     problem, close_code = await _refusal(service, origin="https://evil.example", additional_headers=bearer(token))
     assert (problem["code"], close_code) == ("forbidden", 4403)
+
+
+async def test_a_socket_at_an_address_without_one_is_told_and_closed(guarded: tuple[Service, str]) -> None:
+    service, token = guarded
+    problem, close_code = await _refusal(service, "api/state", additional_headers=bearer(token))
+    assert (problem["code"], close_code) == ("not_found", 1008)
 
 
 async def test_a_socket_with_a_token_or_a_cookie_gets_states_until_it_is_revoked(guarded: tuple[Service, str]) -> None:

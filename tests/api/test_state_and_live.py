@@ -183,6 +183,7 @@ async def test_a_wish_that_cannot_be_met_is_answered_and_closed(shared: Service,
     async with watch(shared, query) as connection:
         problem = json.loads(await connection.recv())
         assert problem["code"] == "request_invalid"
+        assert problem["remedy"]
         with pytest.raises(ConnectionClosed):
             await connection.recv()
         assert connection.close_code == 1008
