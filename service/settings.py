@@ -117,7 +117,9 @@ class AnswerSettings(Section):
         for label, leave in self.leave.items():
             enter = self.enter.get(label)
             if enter is not None and leave > enter:
-                raise ValueError(f'for label "{label}" leave ({leave:g}) is above enter ({enter:g})')
+                raise ValueError(
+                    f'for label "{label}" leave ({leave:g}) is above enter ({enter:g}): lower leave or raise enter'
+                )
         return self
 
 

@@ -115,7 +115,7 @@ def unknown_key(name: str, place: str, *, environment: bool = False) -> SettingI
     said = f"{place} is not a setting" if place.startswith(("--", PREFIX)) else f'{place}: "{name}" is not a setting'
     if name in Settings.model_fields:
         return SettingInvalid(f'{place}: "{name}" is a section, not a setting.', f"Write [{name}] above its settings.")
-    section = difflib.get_close_matches(name, Settings.model_fields, 1, 0.7)
+    section = difflib.get_close_matches(name, Settings.model_fields, 1, 0.7) if "." not in name else []
     if section and not environment:
         return SettingInvalid(f"{said}.", f"Did you mean the section [{section[0]}]?")
     if not meant:
@@ -173,11 +173,15 @@ def _entry_allowed(key: Key) -> str:
 
 
 def _contradiction(message: str, origins: Mapping[str, Origin]) -> SettingInvalid:
-    """Two settings that are each right but do not fit together: name the places of those that were set."""
+    """Two settings that are each right but do not fit together: name the places of those that were set.
+
+    message: what is wrong, a colon, and what helps.
+    """
     involved = [name for name in origins if re.search(rf"\b{re.escape(name.partition('.')[2])}\b", message)]
-    places = [str(origins[name]) for name in involved if origins[name].kind != "default"]
+    places = [origins[name].where for name in involved if origins[name].where]
     prefix = f"{' and '.join(dict.fromkeys(places))}: " if places else ""
-    return SettingInvalid(f"{prefix}{message}.", "")
+    detail, _, remedy = message.rpartition(": ")
+    return SettingInvalid(f"{prefix}{detail}.", f"{remedy[:1].upper()}{remedy[1:]}.")
 
 
 def _shown(value: Any) -> str:

@@ -122,6 +122,9 @@ def test_what_does_not_fit_is_named_without_the_file_that_keeps_changes(place: P
     place.change({"camera": {"fps": 20.0}})
     with pytest.raises(SettingInvalid, match=r"^answer\.window_s is -1, but must be "):
         place.change({"answer": {"window_s": -1.0}})
+    with pytest.raises(SettingInvalid, match=r"^answer\.max_rate of 0\.5 a second leaves ") as raised:
+        place.change({"answer": {"max_rate": 0.5}})
+    assert raised.value.remedy == "Raise max_rate or stale_after_s."
     assert place.load().origins["camera.fps"].where == str(place.kept)
 
 

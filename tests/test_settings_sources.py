@@ -80,6 +80,8 @@ def test_flag_goes_before_environment_before_override_before_file(home: dict[str
             '[camera]\n\nsorce = "x"',
             'lookout.toml, line 3: "camera.sorce" is not a setting. Did you mean camera.source?',
         ),
+        ("[camera]\nfp = 1", 'line 2: "camera.fp" is not a setting. Did you mean camera.fps?'),
+        ("[camera]\nFPS = 1", 'line 2: "camera.FPS" is not a setting. Did you mean camera.fps?'),
         ('source = "x"', 'line 1: "source" is not a setting. Did you mean camera.source?'),
         ("[kamera]\nfps = 1", 'line 1: "kamera" is not a setting. Did you mean the section [camera]?'),
         ("camera = 3", 'line 1: "camera" is a section, not a setting. Write [camera] above its settings.'),
@@ -96,10 +98,15 @@ def test_flag_goes_before_environment_before_override_before_file(home: dict[str
             "[camera]\nfps = 0.5",
             "line 2: at 0.5 frames a second one frame takes 2.00 s, more than half of stale_after_s",
         ),
-        ("[answer]\nmax_rate = 0.5", "line 2: answer.max_rate of 0.5 a second leaves 2.00 s between classifications"),
+        (
+            "[answer]\nmax_rate = 0.5",
+            "line 2: answer.max_rate of 0.5 a second leaves 2.00 s between classifications, more than half of "
+            "camera.stale_after_s (2 s). Raise max_rate or stale_after_s.",
+        ),
         (
             "[answer]\nenter = { cat = 0.5 }\nleave = { cat = 0.9 }",
-            'line 2 and lookout.toml, line 3: for label "cat" leave (0.9) is above enter (0.5).',
+            'line 2 and lookout.toml, line 3: for label "cat" leave (0.9) is above enter (0.5). Lower '
+            "leave or raise enter.",
         ),
         ('[server]\nallowed_hosts = "x"', 'server.allowed_hosts is "x", but must be a list of texts.'),
         ("[camera]\nsource = demo", "line 2: this is not TOML: invalid value."),

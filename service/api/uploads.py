@@ -143,7 +143,10 @@ async def _parts(headers: Headers, body: bytes) -> list[Upload]:
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise RequestInvalid(f"The multipart body cannot be read: {error.message}", "") from error
+        raise RequestInvalid(
+            f"The multipart body cannot be read: {error.message.rstrip('.')}.",
+            f"Send each picture as a file of the form, {MOST_PICTURES} at most.",
+        ) from error
     finally:
         parser.close_unfinished()
     uploads = [

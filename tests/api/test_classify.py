@@ -151,7 +151,9 @@ def test_bad_input_gets_one_sentence_and_the_service_stays_up(client: httpx.Clie
     ],
 )
 def test_a_form_without_a_picture_is_refused(client: httpx.Client, headers: dict[str, str], body: bytes) -> None:
-    assert code(client.post("api/classify", content=body, headers=headers)) == (422, "request_invalid")
+    response = client.post("api/classify", content=body, headers=headers)
+    assert code(response) == (422, "request_invalid")
+    assert response.json()["remedy"].startswith("Send each picture as a file of the form")
 
 
 @pytest.mark.parametrize("query", ["top=0", "top=x", "explain=maybe", "top=101"])
