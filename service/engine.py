@@ -400,7 +400,7 @@ class Engine:
     def _change_source(self) -> None:
         self._source.close()
         now = time.monotonic()
-        self._source = Source(self._settings.camera, self._make_camera, now)
+        self._source = Source(self._settings.camera, self._make_camera, now, self._source.next_sequence)
         if self._state.paused:
             self._source.pause()
         self._restart_answer(frame=None, camera=self._source.state(now))

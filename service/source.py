@@ -50,7 +50,8 @@ def options_of(settings: CameraSettings) -> CameraOptions:
 class Source:
     """One source of frames, through all its troubles. Used by one thread; only `interrupt` may come from others."""
 
-    def __init__(self, settings: CameraSettings, make_camera: MakeCamera, now: float) -> None:
+    def __init__(self, settings: CameraSettings, make_camera: MakeCamera, now: float, next_sequence: int = 0) -> None:
+        """next_sequence: the number of the first frame, beyond those of the source before."""
         self._settings = settings
         self._make_camera = make_camera
         self._live = is_live(settings.source)
@@ -60,11 +61,12 @@ class Source:
         self._watch_repeats = self._live and settings.repeats == "stalled"
         self._rate = RateMeter()
         self._camera: Camera | None = None
-        self._last_sequence: int | None = None
+        self._sequence_offset: int | None = None
         self._interrupted = False
         self._rate_due_at = now
         self._state = CameraState("opening", redact(settings.source), now, live=self._live)
         self.dropped_frames = 0
+        self.next_sequence = next_sequence
 
     def state(self, now: float) -> CameraState:
         """How the source is; the same object while nothing that people are told has changed."""
@@ -136,7 +138,7 @@ class Source:
             return
         now = time.monotonic()
         self._supervisor.opened(now + max(0.0, FIRST_FRAME_S - self._supervisor.overdue_s), now - began)
-        self._last_sequence = None
+        self._sequence_offset = None
         if self._state.fault is not None and self._state.fault.code == CameraRepeats.code:
             self._repeats.doubt()
         else:
@@ -177,13 +179,20 @@ class Source:
         self._interrupted = False
         self._supervisor.frame(now)
         self._rate.tick(now)
-        if self._last_sequence is not None:
-            self.dropped_frames += max(0, frame.sequence - self._last_sequence - 1)
-        self._last_sequence = frame.sequence
+        frame = self._numbered(frame)
         if self._state.status != "streaming":
             log.info("Camera %s delivers pictures.", self._state.source)
             self._become("streaming", now)
         return frame
+
+    def _numbered(self, frame: Frame) -> Frame:
+        """The frame with a number that never comes twice, though each opening of a camera counts from 0 again."""
+        if self._sequence_offset is None or frame.sequence + self._sequence_offset < self.next_sequence:
+            self._sequence_offset = self.next_sequence - frame.sequence
+        sequence = frame.sequence + self._sequence_offset
+        self.dropped_frames += max(0, sequence - self.next_sequence)
+        self.next_sequence = sequence + 1
+        return replace(frame, sequence=sequence) if self._sequence_offset else frame
 
     def _end(self) -> None:
         self.close()

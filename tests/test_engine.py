@@ -408,13 +408,16 @@ def test_another_camera_is_taken_at_once_and_the_old_one_closed(bench: Bench) ->
         return cameras[-1]
 
     engine = bench.running(make)
-    eventually(engine, lambda state: state.answer.label == "cat")
+    cat = eventually(engine, lambda state: state.answer.label == "cat" and is_ok(state))
     changed = settings_of(camera={"source": "scripted:fake:green", "rotate": 180})
     engine.apply(changed).result(2)
     assert latest(engine).answer.label is None, "a cat seen by another camera is none of this one"
     assert not cameras[0].is_open
     state = eventually(engine, lambda state: state.answer.label == "dog")
     assert state.camera.source == "scripted:fake:green"
+    assert state.prediction is not None
+    assert cat.prediction is not None
+    assert state.prediction.frame_id > cat.prediction.frame_id, "a frame's number is nobody else's"
     assert cameras[1].options is not None
     assert cameras[1].options.rotate == 180
     assert engine.settings == changed

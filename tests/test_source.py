@@ -189,6 +189,22 @@ def test_frames_lost_on_the_way_are_counted_and_a_reopening_is_no_loss(world: Wo
     assert source.dropped_frames == 4
 
 
+def test_no_number_of_a_frame_comes_twice_however_often_the_camera_opens(world: World) -> None:
+    source = streaming(world)
+    before = run(source, world, 1.0)
+    world.reads = raising(CameraError("It broke.", "Mend it."))
+    source.step(world.idle)
+    world._sequence, world.reads = -1, world.frame  # a camera that is opened again counts from 0 again
+    after = run(source, world, 1.0)
+    source.pause()
+    source.resume()
+    world._sequence = -1
+    numbers = [frame.sequence for frame in before + after + run(source, world, 1.0)]
+    assert len(numbers) > 30
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert source.dropped_frames == 0
+
+
 # --- no camera --------------------------------------------------------------------------------------------------
 
 
