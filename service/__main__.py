@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -12,6 +13,9 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 def main() -> None:
     """Run the command line. Ends the process: 0 done, 1 failed, 2 usage, 3 settings or model, 4 no camera, 5 port."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name may be no UTF-8, and is then told as Python and JSON spell such signs: caf\udce9.jpg.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         from service.cli import app
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 
@@ -27,3 +28,15 @@ def opened(address: str, options: str = "", limits: Sequence[int] = ()) -> cv2.V
         finally:
             if mine:
                 del os.environ[_VARIABLE]
+
+
+def opened_file(path: Path) -> cv2.VideoCapture:
+    """A capture of a video file, whatever it is called. Raises OSError where it cannot be read."""
+    with path.open("rb") as file:
+        # Absolute, or FFmpeg takes what stands before a colon for a protocol: "2026-05-01T12:30.mp4".
+        name = str(path.absolute())
+        try:
+            name.encode()
+        except UnicodeEncodeError:  # not in UTF-8, which ends the whole process in OpenCV's conversion
+            name = f"/proc/self/fd/{file.fileno()}"
+        return opened(name)

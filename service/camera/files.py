@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.camera.convert import turned_size, upright
-from service.camera.ffmpeg import opened
+from service.camera.ffmpeg import opened_file
 from service.camera.protocol import Camera, CameraInfo, CameraOptions, EndOfSource
 from service.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
 from service.frame import Deadline, Frame
@@ -112,7 +112,7 @@ class VideoCamera:
 
     def _begun(self) -> cv2.VideoCapture:
         _readable(self._path, folder=False)
-        capture = opened(str(self._path))
+        capture = opened_file(self._path)
         if not capture.isOpened() or not capture.get(cv2.CAP_PROP_FRAME_WIDTH):
             capture.release()
             raise CameraUnsupported(

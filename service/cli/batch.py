@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import csv
+import http.client
 import json
+import os
+import stat
 import sys
 import time
 import urllib.error
@@ -59,26 +62,48 @@ def find(sources: Iterable[str], *, every_s: float) -> Iterator[Job]:
     """What the arguments mean. Raises PictureUnsupported for a path that is not there or a folder without pictures."""
     for source in sources:
         scheme = source.partition("://")[0].lower() if "://" in source else ""
-        path = Path(source.removeprefix("file:")).expanduser()
+        path = _path(source)
         if scheme in ("http", "https"):
             yield Job("download", source)
         elif scheme or _is_camera(source, path):
             yield Job("camera", source)
-        elif path.is_dir():
-            yield from _in_folder(path)
-        elif path.is_file() or path.is_fifo():
-            yield Job(_kind_of(path), str(path), every_s)
         else:
-            raise PictureUnsupported(f"There is no file or folder {source}.", "Check the path.")
+            yield from _on_disk(path, every_s)
+
+
+def _path(source: str) -> Path:
+    path = Path(source.removeprefix("file:"))
+    try:
+        return path.expanduser()
+    except RuntimeError:  # "~" and the name of no user: a file may be called so
+        return path
 
 
 def _is_camera(source: str, path: Path) -> bool:
     named = source in ("auto", "demo") or source.startswith(("pi:", "usb:", "scripted:", "/dev/video", "/dev/v4l"))
-    return named and not path.is_file()
+    return named and not os.path.isfile(path)  # noqa: PTH113 - Path's raises where one may not look
+
+
+def _on_disk(path: Path, every_s: float) -> Iterator[Job]:
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        if isinstance(error, PermissionError):
+            raise PictureUnsupported(f"This user may not read {path}.", "Check who may read it.") from error
+        raise PictureUnsupported(f"There is no file or folder {path}.", "Check the path.") from error
+    if stat.S_ISDIR(mode):
+        yield from _in_folder(path)
+    elif stat.S_ISREG(mode):
+        yield Job(_kind_of(path), str(path), every_s)
+    elif stat.S_ISFIFO(mode):  # what is read of one to find out is gone
+        yield Job("picture", str(path))
+    else:
+        raise PictureUnsupported(f"{path} is neither a file nor a folder.", "Check the path.")
 
 
 def _in_folder(folder: Path) -> Iterator[Job]:
-    pictures = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURES and path.is_file()]
+    found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURES)
+    pictures = [path for path in found if os.path.isfile(path)]  # noqa: PTH113 - see above
     if not pictures:
         raise PictureUnsupported(f"There are no pictures in {folder}.", f"Looked for {', '.join(sorted(PICTURES))}.")
     yield from (Job("picture", str(path)) for path in pictures)
@@ -166,9 +191,9 @@ def _download(address: str) -> bytes:
             raise PictureUnreadable(
                 f"The address answers {error.code} ({error.reason}).", "Open it in a browser to see."
             ) from error
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        reason = getattr(reason, "strerror", None) or reason
+        reason = getattr(reason, "strerror", None) or str(reason).strip().rstrip(".") or type(reason).__name__
         raise PictureUnreadable(f"The address does not deliver a picture: {reason}.", "Check the address.") from error
 
 

@@ -87,10 +87,10 @@ class Damaged:
 
 
 def test_a_frame_that_cannot_be_decoded_is_passed_over(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = files.opened
-    monkeypatch.setattr(files, "opened", lambda path: Damaged(real(path), {0, 1, 14}))
+    real = files.opened_file
+    monkeypatch.setattr(files, "opened_file", lambda path: Damaged(real(path), {0, 1, 14}))
     assert [frame.sequence for frame in all_frames(opened(f"file:{clip}", UNPACED))] == [0, 1, 14]
-    monkeypatch.setattr(files, "opened", lambda path: Damaged(real(path), set()))
+    monkeypatch.setattr(files, "opened_file", lambda path: Damaged(real(path), set()))
     with pytest.raises(CameraUnsupported, match="no picture that can be decoded"):
         all_frames(opened(f"file:{clip}", CameraOptions(pace=False, loop=True)))
 
@@ -172,6 +172,12 @@ def test_videos_are_turned_like_every_source(tmp_path: Path, rotate: int) -> Non
     camera.close()
     assert white_corner(frame.pixels) == {90: "top right", 180: "bottom right"}[rotate]
     assert (camera.info.width, camera.info.height) == (frame.width, frame.height)
+
+
+def test_a_name_with_a_colon_is_a_name_wherever_one_stands(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (clip.parent / "2026-05-01T12:30.mp4").write_bytes(clip.read_bytes())
+    monkeypatch.chdir(clip.parent)
+    assert len(all_frames(opened("file:2026-05-01T12:30.mp4", UNPACED))) == 5 * len(COLOURS)
 
 
 @pytest.mark.parametrize("content", [b"", b"this is a text", os.urandom(5000)])

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import csv
+import errno
 import http.server
 import io
 import json
+import os
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +18,8 @@ import cv2
 import numpy as np
 import pytest
 
+from service.cli import batch
+from service.errors import PictureUnsupported
 from tests.cli.conftest import Run
 
 
@@ -103,18 +108,75 @@ def test_what_is_not_there_is_said(lookout: Run, tmp_path: Path, name: str, said
     assert said in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("~nobody-is-called-so/one.jpg", "There is no file or folder ~nobody-is-called-so/one.jpg."),
+        ("a" * 5000, "There is no file or folder aaa"),
+        ("/dev/null", "/dev/null is neither a file nor a folder."),
+    ],
+)
+def test_names_that_no_system_takes_are_said_too(lookout: Run, name: str, said: str) -> None:
+    done = lookout("classify", name)
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
+def test_what_one_may_not_look_into_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", refused)
+    monkeypatch.setattr(Path, "is_file", refused)
+    with pytest.raises(PictureUnsupported, match="This user may not read"):
+        list(batch.find([str(tmp_path / "theirs" / "one.jpg")], every_s=1))
+
+
+def test_a_picture_may_come_through_a_pipe(lookout: Run, folder: Path, tmp_path: Path) -> None:
+    """As a shell's <(…) makes one: what is read to find out what it is cannot be read again."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    threading.Thread(target=lambda: pipe.write_bytes((folder / "one.jpg").read_bytes()), daemon=True).start()
+    done = lookout("classify", "--json", pipe)
+    assert lines(done.stdout)["pipe"]["width"] == 160
+
+
+@pytest.mark.parametrize("form", ["--json", "--csv", "--top=1"])
+def test_a_name_that_is_no_utf_8_stops_nothing(command: Run, folder: Path, tmp_path: Path, form: str) -> None:
+    where = tmp_path / "odd"
+    where.mkdir()
+    (where / os.fsdecode(b"caf\xe9.jpg")).write_bytes((folder / "one.jpg").read_bytes())
+    done = command("classify", form, where, PYTHONIOENCODING="utf-8:strict")
+    assert done.returncode == 0, done.stderr
+    assert "caf\\udce9.jpg" in done.stdout
+    if form == "--json":
+        assert os.fsencode(json.loads(done.stdout)["source"]).endswith(b"caf\xe9.jpg")
+
+
 def test_a_text_is_neither_picture_nor_video(lookout: Run, folder: Path) -> None:
     done = lookout("classify", folder / "notes.txt", "--json")
     assert lines(done.stdout)["notes.txt"]["error"]["code"] == "picture_unsupported"
     assert done.returncode == 1
 
 
-def test_a_video_is_looked_at_every_second(lookout: Run, tmp_path: Path) -> None:
-    path = tmp_path / "clip.mp4"
+def film(path: Path) -> Path:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (96, 96))
     for shade in range(25):
         writer.write(np.full((96, 96, 3), shade * 10, np.uint8))
     writer.release()
+    return path
+
+
+def test_a_video_whose_name_is_no_utf_8_is_read_like_any_other(command: Run, tmp_path: Path) -> None:
+    """In a process of its own: such a name ends the whole process where OpenCV is given it."""
+    film(tmp_path / "clip.mp4").rename(tmp_path / os.fsdecode(b"caf\xe9.mp4"))
+    done = command("classify", "--json", tmp_path / os.fsdecode(b"caf\xe9.mp4"))
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 3
+
+
+def test_a_video_is_looked_at_every_second(lookout: Run, tmp_path: Path) -> None:
+    path = film(tmp_path / "clip.mp4")
     done = lookout("classify", "--json", path)
     assert done.returncode == 0, done.stderr
     assert list(lines(done.stdout)) == ["clip.mp4#t=0.000", "clip.mp4#t=1.000", "clip.mp4#t=2.000"]
@@ -127,6 +189,30 @@ def test_a_picture_may_come_from_an_address(lookout: Run, address: str) -> None:
     found = lines(done.stdout)
     assert found["one.jpg"]["width"] == 160
     assert "404" in found["none.jpg"]["error"]["detail"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"This is no HTTP.\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\nno number",
+    ],
+)
+def test_a_server_that_speaks_nonsense_is_said_and_the_others_go_on(lookout: Run, folder: Path, said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            line, _ = server.accept()
+            with line:
+                line.recv(4096)
+                line.sendall(said)
+
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/bad.jpg"
+        done = lookout("classify", "--json", address, "http://127.0.0.1:1/a name.jpg", folder / "one.jpg")
+    found = lines(done.stdout)
+    assert found["bad.jpg"]["error"]["code"] == found["a name.jpg"]["error"]["code"] == "picture_unreadable"
+    assert found["one.jpg"]["width"] == 160
 
 
 def test_an_address_may_hold_a_user_and_password(lookout: Run, address: str) -> None:
