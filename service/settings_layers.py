@@ -144,6 +144,8 @@ def merged(layers: Mapping[Kind, Layer]) -> tuple[Settings, dict[str, Origin]]:
 
 def _invalid(error: ValidationError, origins: Mapping[str, Origin], layers: Mapping[Kind, Layer]) -> SettingInvalid:
     first = error.errors(include_url=False)[0]
+    if first["type"] == "json_invalid" and (odd := _no_text(origins, layers)) is not None:
+        return odd
     location = [str(part) for part in first["loc"]]
     name, message = ".".join(location[:2]), str(first["msg"]).removeprefix("Value error, ")
     key = all_keys().get(name)
@@ -160,10 +162,27 @@ def _invalid(error: ValidationError, origins: Mapping[str, Origin], layers: Mapp
         reason = f" does not exist; {name} takes {allowed}"
     else:
         reason = f" is {_shown(first['input'])}, but must be {allowed}"
-    # A flag or variable names the setting by itself; a file needs the setting's name beside the line.
-    subject = place if origin.kind in ("flag", "environment") else f"{place}: {said}" if place else said
+    subject = _subject(origin, place, said)
     default = "" if key.is_table or key.value is None else f"The default is {_shown(key.value)}."
     return SettingInvalid(f"{subject}{reason}.", f"{key.help} {default}".strip())
+
+
+def _subject(origin: Origin, place: str, said: str) -> str:
+    """A flag or variable names the setting by itself; a file needs the setting's name beside the line."""
+    return place if origin.kind in ("flag", "environment") else f"{place}: {said}" if place else said
+
+
+def _no_text(origins: Mapping[str, Origin], layers: Mapping[Kind, Layer]) -> SettingInvalid | None:
+    """The first setting that JSON cannot say: mostly a path whose name is in another encoding. None: there is none."""
+    for name, origin in origins.items():
+        try:
+            json.dumps(layers.get(origin.kind, Layer()).values.get(name), ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError:
+            return SettingInvalid(
+                f"{_subject(origin, origin.where, name)} is no text in UTF-8.",
+                "Rename what it names, or make a link to it that has a name in UTF-8.",
+            )
+    return None
 
 
 def _entry_allowed(key: Key) -> str:

@@ -69,10 +69,18 @@ def default_config(environ: Mapping[str, str]) -> Path | None:
     is returned all the same, since a service that cannot read its own settings must say so.
     """
     own = _home_folder(environ, "XDG_CONFIG_HOME", ".config") / "lookout.toml"
-    if own.is_file():
+    if _is_file(own, unseen=False):  # a home that this user may not look into is somebody else's
         return own
     theirs = os.access(MACHINE_CONFIG, os.R_OK, effective_ids=True) or "STATE_DIRECTORY" in environ
-    return MACHINE_CONFIG if theirs and MACHINE_CONFIG.is_file() else None
+    return MACHINE_CONFIG if theirs and _is_file(MACHINE_CONFIG, unseen=True) else None
+
+
+def _is_file(path: Path, *, unseen: bool) -> bool:
+    """unseen: what is taken for true where this user may not look."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return unseen
 
 
 def choose_state_folder(asked: Path | None, environ: Mapping[str, str]) -> Path:

@@ -205,6 +205,29 @@ def test_the_users_file_is_found_by_itself(tmp_path: Path) -> None:
     assert default_config({"HOME": "/nonexistent"}) in (None, Path("/etc/lookout/lookout.toml"))
 
 
+def test_somebody_elses_home_is_passed_over_and_a_service_shut_out_of_its_own_settings_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As with `sudo -E`, or a unit that hides /root."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "shut"
+        folder.mkdir(mode=0o700 if os.geteuid() == 0 else 0)
+        environ = {"HOME": str(folder)}
+        monkeypatch.setattr(settings_sources, "MACHINE_CONFIG", folder / "lookout.toml")
+        with somebody_else():
+            assert default_config(environ) is None
+            with pytest.raises(SettingInvalid, match="Permission denied"):
+                load({}, None, environ | {"STATE_DIRECTORY": "/var/lib/lookout"})
+        folder.chmod(0o700)
+
+
+def test_a_path_that_is_no_utf_8_is_named(home: dict[str, str]) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    assert mistake(home, flags={"camera.source": f"folder:{odd}"}).startswith("--camera.source is no text in UTF-8.")
+    said = mistake(home, LOOKOUT_STATE__FOLDER=f"/tmp/{odd}")
+    assert said.startswith("LOOKOUT_STATE__FOLDER is no text in UTF-8. Rename")
+
+
 def test_the_machines_file_is_passed_over_by_those_it_is_not_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with tempfile.TemporaryDirectory() as name:  # not tmp_path, which other users cannot enter
         folder = Path(name)

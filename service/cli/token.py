@@ -137,7 +137,13 @@ def _loaded(config: Path | None) -> LoadedSettings:
             f"This uses {loaded.state_folder}. For the system service: "
             "sudo -u lookout STATE_DIRECTORY=/var/lib/lookout lookout token"
         )
-    folder, owner = within(loaded.state_folder, lambda: _owned(loaded.state_folder))
+    try:
+        folder, owner = within(loaded.state_folder, lambda: _owned(loaded.state_folder))
+    except OSError as error:
+        raise StateFolderUnusable(
+            f"The state folder {loaded.state_folder} cannot be looked at: {error.strerror}.",
+            "Run this as the service's user, or name another folder with state.folder.",
+        ) from error
     if folder == loaded.state_folder and owner != os.geteuid():
         raise StateFolderUnusable(
             f"The state folder {folder} belongs to {_user(owner)}, and this is {_user(os.geteuid())}.",

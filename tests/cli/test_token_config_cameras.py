@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tomllib
@@ -75,6 +76,19 @@ def test_another_users_state_folder_is_named_with_the_command_that_helps(lookout
     done = lookout("token", LOOKOUT_STATE__FOLDER=str(folder))
     assert done.returncode == 3
     assert "sudo -u daemon" in done.stderr
+
+
+def test_a_state_folder_one_may_not_look_at_is_said(
+    lookout: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    folder = tmp_path / "theirs" / "state"
+    monkeypatch.setattr(Path, "exists", refused)
+    done = lookout("token", "list", LOOKOUT_STATE__FOLDER=str(folder))
+    assert done.returncode == 3
+    assert f"The state folder {folder} cannot be looked at: Permission denied." in done.stderr
 
 
 def test_config_tells_who_set_what_and_hides_passwords(lookout: Run, tmp_path: Path) -> None:
