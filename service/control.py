@@ -27,7 +27,8 @@ from service.storage import Storage, within
 log = logging.getLogger(__name__)
 
 PAUSED_FILE = "paused"
-# Opening a camera is the longest thing the worker does between two commands.
+# Opening a camera is the longest thing the worker does between two commands. One that takes longer than most do is not
+# waited for: whoever asked is told to look again.
 WORKER_DEADLINE_S = 15.0
 # A large model from a slow card.
 MODEL_DEADLINE_S = 60.0

@@ -125,10 +125,14 @@ class Engine:
         self._restart_answer(camera=self._source.state(time.monotonic()))
         self._thread.start()
 
+    def wind_down(self) -> None:
+        """Take no command any more and refuse those that wait, so that nobody waits while all ends. Never blocks."""
+        self._mailbox.close()
+
     def stop(self) -> bool:
         """End the worker and let go of the camera. Returns whether it ended in time. Safe twice."""
         self._stopping.set()
-        self._mailbox.close()
+        self.wind_down()
         self._loader.shutdown(wait=False, cancel_futures=True)
         deadline = Deadline.after(STOP_DEADLINE_S)
         while self._thread.is_alive() and not deadline.passed:
@@ -149,9 +153,13 @@ class Engine:
         While no model runs, the settings in force applied again are another try to load theirs. Raises ModelBusy.
         """
         again = self._classifier is None and settings == self._settings
-        if settings.model == self._settings.model and not again:
-            return self._mailbox.post(lambda: self._use(settings, None))
-        return self._load_beside(settings)
+        if settings.model != self._settings.model or again:
+            return self._load_beside(settings)
+        other_camera = settings.camera != self._settings.camera
+        future = self._mailbox.post(lambda: self._use(settings, None))
+        if other_camera:
+            self._source.interrupt()  # it goes, and one that hangs while it opens is not waited for
+        return future
 
     def govern(self, limit: Limit | None) -> Future[None]:
         """Classify no faster than the limit says; None: as fast as the settings allow."""

@@ -90,7 +90,7 @@ def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], annou
                 log.warning("The camera stays closed until the disk tells whether it was paused, or somebody opens it.")
             if paused is None or loaded.unread:
                 threading.Thread(target=control.catch_up, name="catch up", daemon=True).start()
-            asyncio.run(_run(server, listener, app.state.stopping, control, upkeep, announce))
+            asyncio.run(_run(server, listener, app.state.stopping, engine, control, upkeep, announce))
         finally:
             if not engine.stop():
                 log.warning("The camera loop did not end in time and is abandoned.")
@@ -220,6 +220,7 @@ async def _run(
     server: _Server,
     listener: socket.socket,
     stopping: asyncio.Event,
+    engine: Engine,
     control: Control,
     upkeep: Upkeep,
     announce: Callable[[str], None],
@@ -232,6 +233,7 @@ async def _run(
     def stop(number: signal.Signals) -> None:
         server.stopped_by = number
         notifier.stopping("Stopping.")
+        engine.wind_down()  # the loop waits for its threads, and one of them may wait for a camera that hangs
         stopping.set()
         server.should_exit = True
 

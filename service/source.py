@@ -128,6 +128,9 @@ class Source:
         began = time.monotonic()
         try:
             self._camera = self._make_camera(self._settings.source, options_of(self._settings))
+            if self._interrupted:  # before there was anything to cut short: what it was for comes first
+                self._start_over()
+                return
             self._camera.open(Deadline.after(self._supervisor.open_within_s))
             info = self._camera.info
         except EndOfSource:
@@ -200,12 +203,11 @@ class Source:
         self._become("ended", time.monotonic())
 
     def _lose(self, error: Exception) -> None:
+        if self._interrupted:  # its complaint about being closed is of our making
+            self._start_over()
+            return
         self.close()
         now = time.monotonic()
-        if self._interrupted:  # its complaint about being closed is of our making
-            self._interrupted = False
-            self._supervisor.closed(now)
-            return
         opened = self._supervisor.due(now) == "read"
         self._supervisor.failed(now)
         self._rate.clear()
@@ -216,6 +218,12 @@ class Source:
         if (status, fault) != (self._state.status, self._state.fault):
             log.warning("Camera %s: %s", self._state.source, error)
         self._become(status, now, fault)
+
+    def _start_over(self) -> None:
+        """It was cut short by us: that is no trouble of the camera's, and the next `step` opens it again."""
+        self.close()
+        self._interrupted = False
+        self._supervisor.closed(time.monotonic())
 
     def _release(self, status: CameraStatus) -> None:
         self.close()

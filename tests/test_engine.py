@@ -423,6 +423,28 @@ def test_another_camera_is_taken_at_once_and_the_old_one_closed(bench: Bench) ->
     assert engine.settings == changed
 
 
+def test_another_camera_does_not_wait_for_one_that_hangs_while_it_opens(bench: Bench) -> None:
+    cameras: list[FakeCamera] = []
+    inside = threading.Event()
+
+    def make(_: str, __: CameraOptions) -> FakeCamera:
+        cameras.append(camera := FakeCamera())
+
+        def hang() -> None:
+            inside.set()
+            if camera.cut.wait(20.0):
+                raise CameraError("The camera was closed.", "Open it.")
+
+        if len(cameras) == 1:
+            camera.on_open = hang
+        return camera
+
+    engine = bench.running(make)
+    assert inside.wait(5.0)
+    engine.apply(settings_of(camera={"source": "scripted:fake:green"})).result(2)
+    assert eventually(engine, is_ok).camera.source == "scripted:fake:green"
+
+
 def test_another_camera_during_a_pause_stays_closed(bench: Bench) -> None:
     engine = bench.running(FakeCamera(), paused=True)
     engine.apply(settings_of(camera={"rotate": 90})).result(2)
@@ -679,6 +701,24 @@ def test_it_stops_at_once_though_the_camera_hangs(bench: Bench, where: str) -> N
     assert engine.stop()
     assert time.monotonic() - started < 2.0
     assert not camera.is_open
+
+
+def test_once_all_ends_nobody_waits_for_a_camera_that_hangs(bench: Bench) -> None:
+    camera, inside = FakeCamera(), threading.Event()
+
+    def hang() -> None:
+        inside.set()
+        camera.cut.wait(20.0)
+
+    camera.on_open = hang
+    engine = bench.running(camera)
+    assert inside.wait(5.0)
+    waiting = engine.apply(settings_of(answer={"max_rate": 3}))
+    engine.wind_down()
+    with pytest.raises(TooBusy, match="stopping"):
+        waiting.result(0.5)
+    with pytest.raises(TooBusy, match="stopping"):
+        engine.pause(True)
 
 
 def test_it_abandons_a_camera_that_hangs_for_good(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

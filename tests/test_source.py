@@ -517,6 +517,24 @@ def test_a_camera_cut_short_by_us_is_no_trouble_of_its_own(world: World, where: 
     assert state(source, world).status == "stalled", "the next trouble is one"
 
 
+def test_an_interruption_while_the_camera_is_made_opens_it_no_more(world: World) -> None:
+    """Making it imports its libraries, which takes a while: a pause that comes meanwhile does not wait for more."""
+    make = world.make
+
+    def slowly(address: str, options: CameraOptions) -> Any:
+        source.interrupt()
+        world.make = make  # type: ignore[method-assign]
+        return make(address, options)
+
+    world.make = slowly  # type: ignore[method-assign]
+    source = Source(CameraSettings(source="scripted:fake:fake"), lambda *args: world.make(*args), world.now)
+    source.step(world.idle)
+    assert not world.made[-1].is_open
+    assert state(source, world).fault is None
+    source.step(world.idle)
+    assert world.made[-1].is_open, "once what it was for is done"
+
+
 def test_an_interruption_that_came_too_late_hides_no_later_trouble(world: World) -> None:
     source = source_of(world)
     source.interrupt()

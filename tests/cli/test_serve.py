@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.cli.conftest import Run, Running
@@ -56,6 +57,26 @@ def test_ctrl_c_stops_in_order_with_exit_status_130(serving: Start) -> None:
     assert running.stop(signal.SIGINT) == 130
     assert "Stopped." in running.words[-1]
     assert not any("Traceback" in line for line in running.words)
+
+
+def test_it_stops_in_time_though_settings_wait_for_a_camera_that_hangs(serving: Start, tmp_path: Path) -> None:
+    (tmp_path / "hanging.py").write_text("from service.camera.scripted import Hang\n\nstuck = [Hang()]\n")
+    config = tmp_path / "my.toml"
+    config.write_text('[camera]\nsource = "scripted:hanging:stuck"\n')
+    running = serving("serve", "--config", str(config), "--port", "0", PYTHONPATH=f"{tmp_path}:{Path.cwd()}")
+    until = time.monotonic() + 20
+    while not _has_child(running.process.pid) and time.monotonic() < until:
+        time.sleep(0.02)
+    config.write_text(config.read_text() + "[answer]\nmax_rate = 3\n")
+    running.process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)  # for the thread that reads them again to wait for the worker
+    begun = time.monotonic()
+    assert running.stop(signal.SIGTERM) == 0
+    assert time.monotonic() - begun < 5
+
+
+def _has_child(pid: int) -> bool:
+    return bool(psutil.Process(pid).children())
 
 
 def test_a_busy_port_is_exit_status_5(command: Run) -> None:
