@@ -20,7 +20,7 @@ from models.training import data as photographs
 from models.training import digits as digit_example
 from models.training import evaluate as evaluation
 from models.training import plots
-from models.training.archs import ARCHS, build
+from models.training.archs import ARCHS, Classifier, build
 from models.training.augment import CameraPolicy, CropPolicy
 from models.training.batches import BatchSource
 from models.training.calibrate import probabilities
@@ -44,6 +44,10 @@ DataFolder = Annotated[Path, typer.Option("--data", help="Folder with train-*.ta
 CacheFolder = Annotated[Path | None, typer.Option("--cache", help="Keep decoded pictures here for the next run.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same run.")]
 Threads = Annotated[int, typer.Option(help="Processor threads; 0 leaves it to PyTorch.")]
+
+
+# Most epochs on small pictures, the last at full size; networks that are made for one size have all of them at that.
+STAGES, EPOCHS = "64:17,80:3,96:4", 24
 
 
 class _Bar:
@@ -78,6 +82,14 @@ def parse_stages(text: str) -> tuple[tuple[float, int], ...]:
         return tuple((float(epochs), int(size)) for size, epochs in pairs)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not of the form 64:20,96:5 (pixels a side : epochs)") from None
+
+
+def _stages_of(text: str | None, arch: str, network: Classifier, size: int) -> tuple[tuple[float, int], ...]:
+    """The stages asked for, or the usual ones. Raises typer.BadParameter for a size that the network cannot look at."""
+    stages = parse_stages(text or (STAGES if network.pooled else f"{size}:{EPOCHS}"))
+    if not network.pooled and {side for _, side in stages} != {size}:
+        raise typer.BadParameter(f"{arch} is made for one size of picture: all --stages must be at --size, {size}")
+    return stages
 
 
 @app.command()
@@ -125,7 +137,12 @@ def train(
         "runs/student"
     ),
     arch: Annotated[str, typer.Option(help=f"One of {', '.join(ARCHS)}.")] = "resnet18",
-    stages: Annotated[str, typer.Option(help="Pixels a side and epochs, in order.")] = "64:17,80:3,96:4",
+    stages: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Pixels a side and epochs, in order. Default: {STAGES}; alexnet, lenet5: {EPOCHS} epochs at --size."
+        ),
+    ] = None,
     size: Annotated[int, typer.Option(help="Pixels a side of the finished model.")] = 96,
     start: Annotated[Path | None, typer.Option(help="Weights to start from (safetensors).")] = None,
     taught_by: Annotated[Path | None, typer.Option("--teacher", help="A tuned teacher.pt.")] = None,
@@ -148,6 +165,8 @@ def train(
     """Train a classifier; leaves weights.safetensors and curves.png in the run folder."""
     if arch not in ARCHS:
         raise typer.BadParameter(f"{arch} is none of {', '.join(ARCHS)}")
+    if stages:
+        parse_stages(stages)  # before minutes of decoding
     _use_threads(threads)
     pictures, validation = photographs.load(folder, "train", cache), photographs.load(folder, "val", cache)
     kept = Run(run)
@@ -167,7 +186,7 @@ def train(
         load_by_name(network, read_safetensors(start)[0])
     answers = Answers(run / "answers", *load_teacher(taught_by), source) if taught_by else None
     config = TrainConfig(
-        parse_stages(stages),
+        _stages_of(stages, arch, network, size),
         learning_rate,
         evaluate_size=size,
         bf16=has_bf16() if bf16 is None else bf16,

@@ -22,6 +22,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from service.errors import LookoutError
+
 Split = Literal["train", "val"]
 Pixels = NDArray[np.uint8]
 
@@ -32,8 +34,11 @@ HELD_OUT = 10  # one in so many, where a folder has no validation part of its ow
 CHUNK = 512  # pictures decoded at once: bounds what is in memory twice
 
 
-class DataError(Exception):
+class DataError(LookoutError):
     """The data folder cannot be used; the message says what was looked for."""
+
+    code = "training_data_unusable"
+    title = "These pictures cannot be trained on"
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,8 @@ def _decoded(entries: list[tuple[str, bytes]], folder: Path, split: Split) -> Pi
     if not entries:
         raise DataError(
             f"{folder} has no pictures for {split}: "
-            f"expected {split}-*.tar, {split}/LABEL/* or LABEL/* with pictures in it"
+            f"expected {split}-*.tar, {split}/LABEL/* or LABEL/* with pictures in it.",
+            f"Of LABEL/*, one picture in {HELD_OUT} is for val: a few dozen of each label are the least.",
         )
     names: list[str] = []
     flat: list[Pixels] = []
@@ -169,7 +175,7 @@ def _decoded(entries: list[tuple[str, bytes]], folder: Path, split: Split) -> Pi
             for (name, _), picture in zip(chunk, pool.map(decode, (data for _, data in chunk)), strict=True):
                 if picture is None:
                     if split == "val":
-                        raise DataError(f"{name} in {folder} cannot be read as a picture")
+                        raise DataError(f"{name} in {folder} cannot be read as a picture.", "Remove it.")
                     continue
                 names.append(name)
                 sizes.append((picture.shape[0], picture.shape[1]))

@@ -22,7 +22,7 @@ from models.training.calibrate import (
 )
 from models.training.card import Measured
 from models.training.corruptions import CORRUPTIONS
-from models.training.data import Pictures, Pixels
+from models.training.data import DataError, Pictures, Pixels
 from service.pipeline.card import Card, InputSpec
 from service.pipeline.preprocess import new_tensor, preprocess
 
@@ -65,11 +65,12 @@ def run_graph(graph: onnx.ModelProto, pixels: Pixels, output: str, input_name: s
 def evaluate(card: Card, pictures: Pictures, corruptions: bool = True) -> Evaluation:
     """Measure every precision of a model. Temperatures and thresholds are chosen here, on these pictures.
 
-    Raises ValueError when the pictures' labels are not the model's.
+    Raises DataError when the pictures' labels are not the model's.
     """
     if pictures.labels != card.label_names:
-        raise ValueError(
-            f"the pictures show {', '.join(pictures.labels)}; the model tells {', '.join(card.label_names)}"
+        raise DataError(
+            f"The pictures show {', '.join(pictures.labels)}; the model tells {', '.join(card.label_names)}.",
+            "Give --data the folders of this model's labels.",
         )
     graphs = {precision: onnx.load(card.path(precision)) for precision in card.precisions}
     reject = next((i for i, label in enumerate(card.labels) if label.reject), None)

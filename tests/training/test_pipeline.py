@@ -106,6 +106,16 @@ def test_the_shipped_digits_model_is_sound() -> None:
         assert card.label_names[int(np.argmax(p))] == "7"
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_network_for_one_size_of_picture_trains_with_the_usual_stages(photographs: Path, tmp_path: Path) -> None:
+    words = ("train", "--data", photographs, "--arch", "lenet5", "--size", "32")
+    refused = CliRunner().invoke(app, [str(word) for word in (*words, "--run", tmp_path / "no", "--stages", "64:1")])
+    assert refused.exit_code == 2
+    assert "one size" in refused.output
+    run(*words, "--run", tmp_path / "run", "--batch-size", "16", "--refresh", "2", "--no-bf16")
+    assert (tmp_path / "run" / "weights.safetensors").exists()
+
+
 def test_stages_that_make_no_sense_are_refused() -> None:
     result = CliRunner().invoke(app, ["train", "--data", ".", "--stages", "64x20"])
-    assert result.exit_code != 0
+    assert result.exit_code == 2
