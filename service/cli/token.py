@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from service.storage import Storage
 
 app = typer.Typer(
-    help="Let somebody in: make a token, list them, end one.",
+    help=(
+        "Let somebody in: make a token, list them, end one.\n\nBy itself it makes one, and prints the address that logs a "
+        "browser in. The token is shown once; anybody who has the address gets in."
+    ),
     invoke_without_command=True,
     rich_markup_mode="rich",
     no_args_is_help=False,
@@ -48,7 +51,7 @@ def token(
     qr: Annotated[bool, typer.Option("--qr/--no-qr", help="Show a QR code for phones as well.")] = True,
     config: _Config = None,
 ) -> None:
-    """Make a token and print the address that logs a browser in, as text and as a QR code.
+    """Make a token and print the address that logs a browser in; where others can reach it, as a QR code too.
 
     The token is shown once and cannot be had again. Anybody who has the address gets in.
     """
@@ -66,11 +69,23 @@ def token(
     typer.echo(address)
     say(f"Token {made.id} ({made.name}). Open the address in a browser; programs send: Authorization: Bearer {text}")
     if loaded.settings.server.host in ("127.0.0.1", "::1", "localhost"):
-        say("The service listens on this machine alone. For others: lookout serve --host 0.0.0.0")
-    if qr and sys.stderr.isatty():
+        # No phone could follow this address, so none is shown a QR code.
+        say(
+            f"The service listens on this machine alone: the address is for a browser here. For others: {_opening(loaded)}"
+        )
+    elif qr and sys.stderr.isatty():
         import segno
 
         segno.make(address, error="l").terminal(out=sys.stderr, compact=True)
+
+
+def _opening(loaded: LoadedSettings) -> str:
+    """How a service with these settings is opened to the network."""
+    if loaded.config is None:
+        return "For others: lookout serve --host 0.0.0.0"
+    return (
+        f'For others: set host = "0.0.0.0" under [server] in {loaded.config}, start the service again, then run this.'
+    )
 
 
 @app.command("list")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pty
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pytest
 
 from service.storage import within
 from service.tokens import TokenStore
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, environment
 from tests.faults import mounts
 from tests.requires import requires
 
@@ -66,6 +69,30 @@ def test_the_address_is_the_one_others_can_reach(lookout: Run) -> None:
     given = {"LOOKOUT_SERVER__HOST": "0.0.0.0", "LOOKOUT_SERVER__PORT": "9000", "LOOKOUT_SERVER__ROOT_PATH": "/cat"}
     address = lookout("token", **given).stdout.strip()
     assert f"{os.uname().nodename.partition('.')[0]}.local:9000/cat/#token=" in address
+
+
+def test_on_this_machine_alone_the_way_to_open_it_is_that_of_the_settings_in_force(
+    lookout: Run, tmp_path: Path
+) -> None:
+    assert "lookout serve --host 0.0.0.0" in lookout("token").stderr
+    file = tmp_path / "lookout.toml"
+    file.write_text("[server]\nport = 9000\n")
+    said = lookout("token", "--config", file).stderr
+    assert f'host = "0.0.0.0" under [server] in {file}' in said
+    assert "--host" not in said
+
+
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_a_qr_code_is_shown_where_a_phone_could_follow_it(tmp_path: Path, host: str, shown: bool) -> None:
+    terminal, end = pty.openpty()
+    command = [sys.executable, "-m", "service", "token"]
+    given = environment(tmp_path, LOOKOUT_SERVER__HOST=host)
+    try:
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=end, env=given, timeout=60, check=True)
+        assert ("▀▀▀" in os.read(terminal, 65536).decode()) == shown
+    finally:
+        os.close(terminal)
+        os.close(end)
 
 
 @requires("root")
