@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help=(
-        "Let somebody in: make a token, list them, end one.\n\nBy itself it makes one, and prints the address that logs a "
-        "browser in. The token is shown once; anybody who has the address gets in."
+        "Let somebody in: make a token, list them, end one.\n\n"
+        "By itself it makes one, and prints the address that logs a browser in. The token is shown once; anybody who has the address gets in."
     ),
     invoke_without_command=True,
     rich_markup_mode="rich",
@@ -70,9 +70,7 @@ def token(
     say(f"Token {made.id} ({made.name}). Open the address in a browser; programs send: Authorization: Bearer {text}")
     if loaded.settings.server.host in ("127.0.0.1", "::1", "localhost"):
         # No phone could follow this address, so none is shown a QR code.
-        say(
-            f"The service listens on this machine alone: the address is for a browser here. For others: {_opening(loaded)}"
-        )
+        say(f"The service listens on this machine alone, and the address is for a browser on it. {_opening(loaded)}")
     elif qr and sys.stderr.isatty():
         import segno
 
@@ -83,9 +81,7 @@ def _opening(loaded: LoadedSettings) -> str:
     """How a service with these settings is opened to the network."""
     if loaded.config is None:
         return "For others: lookout serve --host 0.0.0.0"
-    return (
-        f'For others: set host = "0.0.0.0" under [server] in {loaded.config}, start the service again, then run this.'
-    )
+    return f'For others: set host = "0.0.0.0" under [server] in {loaded.config} and start it again, then run this.'
 
 
 @app.command("list")
