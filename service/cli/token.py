@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help=(
         "Let somebody in: make a token, list them, end one.\n\n"
-        "By itself it makes one, and prints the address that logs a browser in. The token is shown once; anybody who has the address gets in."
+        "By itself it makes one, and prints the address that logs a browser in. The token is shown once; anybody who "
+        "has the address gets in."
     ),
     invoke_without_command=True,
     rich_markup_mode="rich",
