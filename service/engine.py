@@ -89,6 +89,7 @@ class Engine:
         self._due_at = now
         self._busy_s = 0.0
         self._publish_ms = 0.0
+        self._warned_of = ""
         self.progressed_at = now
 
     # --- verbs: any thread ------------------------------------------------------------------------------------
@@ -402,7 +403,10 @@ class Engine:
 
     def _describe(self, classifier: Classifier) -> None:
         answer = self._settings.answer
-        loading.warn_of_unknown_labels(classifier.card, answer)
+        warning = loading.unknown_labels(classifier.card, answer)
+        if warning and warning != self._warned_of:  # once, not at each change of something else
+            log.warning("%s", warning)
+        self._warned_of = warning
         self._state = replace(self._state, model=loading.model_state(classifier, answer), model_fault=None)
 
     def _change_source(self) -> None:

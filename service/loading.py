@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 # Served first under "auto": a quarter of the download and of the memory, and on most processors twice the speed.
 PREFERRED = "int8"
+# A sentence names no more labels than somebody reads.
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,14 @@ def thresholds_of(card: Card, settings: AnswerSettings) -> Mapping[str, Threshol
     return limits
 
 
-def warn_of_unknown_labels(card: Card, settings: AnswerSettings) -> None:
-    """A threshold for a label that the model lacks does nothing: say so once."""
-    for label in sorted((set(settings.enter) | set(settings.leave)) - set(card.label_names)):
-        log.warning('answer.enter and answer.leave: the model "%s" has no label "%s".', card.name, label)
+def unknown_labels(card: Card, settings: AnswerSettings) -> str:
+    """A sentence on thresholds for labels that the model lacks, which do nothing; empty where there are none."""
+    strange = sorted((set(settings.enter) | set(settings.leave)) - set(card.label_names))
+    if not strange:
+        return ""
+    named = ", ".join(f'"{label}"' for label in strange[:_MOST_NAMED])
+    more = f" and {len(strange) - _MOST_NAMED} more" if len(strange) > _MOST_NAMED else ""
+    return f'answer.enter and answer.leave: the model "{card.name}" has no label {named}{more}.'
 
 
 def model_state(classifier: Classifier, settings: AnswerSettings) -> ModelState:

@@ -493,6 +493,8 @@ def test_a_threshold_for_a_label_the_model_lacks_is_ignored_with_one_warning(
 ) -> None:
     engine = bench.running(settings=settings_of(answer={"enter": {"bird": 0.9}}))
     eventually(engine, is_ok)
+    for hold_s in (2.0, 3.0):  # other settings are no news of the labels
+        engine.apply(settings_of(answer={"enter": {"bird": 0.9}, "hold_s": hold_s})).result(2)
     assert [record.message for record in caplog.records if "bird" in record.message] == [
         'answer.enter and answer.leave: the model "colours" has no label "bird".'
     ]
