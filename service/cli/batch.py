@@ -42,11 +42,15 @@ Kind = Literal["picture", "video", "download", "camera"]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One thing to look at. every_s: seconds of the video's own time between two frames looked at."""
+    """One thing to look at. every_s: seconds of the video's own time between two frames looked at.
+
+    problem: why there is nothing to look at.
+    """
 
     kind: Kind
     source: str
     every_s: float = 1.0
+    problem: LookoutError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Result:
 
 
 def find(sources: Iterable[str], *, every_s: float) -> Iterator[Job]:
-    """What the arguments mean. Raises PictureUnsupported for a path that is not there or a folder without pictures."""
+    """What the arguments mean. A path that is not there, or a folder without pictures, is a job with its problem."""
     for source in sources:
         scheme = source.partition("://")[0].lower() if "://" in source else ""
         path = _path(source)
@@ -68,7 +72,10 @@ def find(sources: Iterable[str], *, every_s: float) -> Iterator[Job]:
         elif scheme or _is_camera(source, path):
             yield Job("camera", source)
         else:
-            yield from _on_disk(path, every_s)
+            try:
+                yield from _on_disk(path, every_s)
+            except PictureUnsupported as error:
+                yield Job("picture", source, problem=error)
 
 
 def _path(source: str) -> Path:
@@ -133,6 +140,8 @@ def run(job: Job, model: Classifier, settings: Settings) -> Iterator[Result]:
     shown = redact(job.source) if job.kind in ("download", "camera") else job.source  # a path may hold any sign
     region = Rect(**settings.answer.region.model_dump())
     try:
+        if job.problem is not None:
+            raise job.problem
         if job.kind in ("picture", "download"):
             data = _file(Path(job.source)) if job.kind == "picture" else _download(job.source)
             yield Result(shown, _looked_at(data, model, settings, region))

@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 
 from service.cli import batch
-from service.errors import PictureUnsupported
 from tests.cli.conftest import Run
 
 
@@ -128,8 +127,8 @@ def test_what_one_may_not_look_into_is_said(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(Path, "stat", refused)
     monkeypatch.setattr(Path, "is_file", refused)
-    with pytest.raises(PictureUnsupported, match="This user may not read"):
-        list(batch.find([str(tmp_path / "theirs" / "one.jpg")], every_s=1))
+    [job] = batch.find([str(tmp_path / "theirs" / "one.jpg")], every_s=1)
+    assert "This user may not read" in str(job.problem)
 
 
 def test_a_picture_may_come_through_a_pipe(lookout: Run, folder: Path, tmp_path: Path) -> None:
@@ -151,6 +150,14 @@ def test_a_name_that_is_no_utf_8_stops_nothing(command: Run, folder: Path, tmp_p
     assert "caf\\udce9.jpg" in done.stdout
     if form == "--json":
         assert os.fsencode(json.loads(done.stdout)["source"]).endswith(b"caf\xe9.jpg")
+
+
+def test_what_is_not_there_stops_no_other(lookout: Run, folder: Path) -> None:
+    done = lookout("classify", "--json", folder / "nowhere.jpg", folder / "one.jpg")
+    found = lines(done.stdout)
+    assert found["nowhere.jpg"]["error"]["code"] == "picture_unsupported"
+    assert found["one.jpg"]["top"]
+    assert done.returncode == 1
 
 
 def test_a_text_is_neither_picture_nor_video(lookout: Run, folder: Path) -> None:
