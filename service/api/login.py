@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from service.api.access import cookie_name, looked_again
 from service.api.context import Provided
-from service.api.problems import RequestTooLarge, errors
+from service.api.problems import RequestTimeout, RequestTooLarge, errors
 from service.api.schemas import LoggedIn, Login
 from service.errors import DiskBudgetSpent, NotAuthorised, RequestInvalid, StateFolderUnusable, TooBusy
 from service.tokens import SESSION_S
@@ -21,7 +21,7 @@ router = APIRouter(tags=["access"])
     operation_id="login",
     summary="Log in with a token",
     response_model=LoggedIn,
-    responses=errors(RequestInvalid, RequestTooLarge, StateFolderUnusable, DiskBudgetSpent, TooBusy),
+    responses=errors(RequestInvalid, RequestTooLarge, RequestTimeout, StateFolderUnusable, DiskBudgetSpent, TooBusy),
 )
 async def login(given: Login, request: Request, app: Provided) -> Response:
     """Sets a cookie that stands for the token for 90 days, over restarts, and until the token is revoked."""

@@ -9,7 +9,7 @@ from pydantic import StrictBool
 from starlette.responses import JSONResponse
 
 from service.api.context import Provided, Services
-from service.api.problems import RequestTooLarge, errors
+from service.api.problems import RequestTimeout, RequestTooLarge, errors
 from service.api.schemas import Paused, Setting, SettingsTold
 from service.errors import (
     DiskBudgetSpent,
@@ -64,6 +64,7 @@ async def get_settings(app: Provided) -> JSONResponse:
         TooBusy,
         RequestInvalid,
         RequestTooLarge,
+        RequestTimeout,
     ),
 )
 async def change_settings(patch: Patch, app: Provided) -> JSONResponse:
@@ -76,7 +77,7 @@ async def change_settings(patch: Patch, app: Provided) -> JSONResponse:
     operation_id="pause",
     summary="Close the camera, or open it again",
     response_model=Paused,
-    responses=errors(StateFolderUnusable, DiskBudgetSpent, TooBusy, RequestInvalid, RequestTooLarge),
+    responses=errors(StateFolderUnusable, DiskBudgetSpent, TooBusy, RequestInvalid, RequestTooLarge, RequestTimeout),
 )
 async def pause(paused: Annotated[StrictBool, Body(examples=[True])], app: Provided) -> JSONResponse:
     """The body is `true` or `false`. A paused camera is closed, its light goes out; this survives restarts."""

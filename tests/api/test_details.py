@@ -88,6 +88,13 @@ def test_a_body_that_does_not_come_is_given_up(shared: Service, monkeypatch: pyt
         assert connection.recv(4096).startswith(b"HTTP/1.1 408")
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("put", "/api/paused"), ("patch", "/api/settings"), ("post", "/api/login")]
+)
+def test_a_body_that_does_not_come_is_in_the_description(client: httpx.Client, method: str, path: str) -> None:
+    assert "408" in client.get("openapi.json").json()["paths"][path][method]["responses"]
+
+
 def test_a_sender_who_leaves_half_way_changes_nothing(shared: Service, client: httpx.Client) -> None:
     for path in (b"PUT /api/paused", b"POST /api/classify"):
         with socket.create_connection(("127.0.0.1", shared.port), 5) as connection:
