@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -176,9 +178,12 @@ def write_sound_and_broken_models(folder: Path) -> Path:
     write_explaining_model(folder, "misfit", labels=four)
     stale = write_explaining_model(folder, "stale-layers")
     (stale / "layers.json").write_text('{"graph": {"sha256": "other"}}')
+    odd = write_explaining_model(folder, "odd-layers")
+    (odd / "layers.json").write_text((odd / "layers.json").read_text().replace('"parameters": 12', '"parameters": NaN'))
     text = write_explaining_model(folder, "text")
     for graph in text.glob("*.onnx"):
         graph.write_text("this is no network")
     write_explaining_model(folder, "damaged")
     (folder / "damaged" / "card.json").write_text("{")
+    shutil.copytree(folder / "damaged", folder / os.fsdecode(b"caf\xe9"))
     return folder

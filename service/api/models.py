@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from service.api.context import Provided
-from service.api.problems import RequestTooLarge, errors
+from service.api.problems import RequestTooLarge, errors, writable
 from service.api.schemas import Broken, ModelChoice, Models
 from service.catalogue import Catalogue
 from service.errors import (
@@ -122,7 +122,7 @@ def _all(catalogue: Catalogue) -> Models:
         try:
             models.append(_told(catalogue.card(name)))
         except LookoutError as error:
-            broken.append(Broken(name=name, reason=str(error)))
+            broken.append(Broken(name=writable(name), reason=writable(str(error))))
     return Models(models=models, broken=broken)
 
 

@@ -91,13 +91,13 @@ def problem(error: LookoutError) -> dict[str, Any]:
         "type": f"urn:lookout:problem:{error.code}",
         "title": error.title,
         "status": error.status,
-        "detail": _writable(error.detail),
+        "detail": writable(error.detail),
         "code": error.code,
-        "remedy": _writable(error.remedy),
+        "remedy": writable(error.remedy),
     }
 
 
-def _writable(text: str) -> str:
+def writable(text: str) -> str:
     """What a request said may stand in the sentence, and JSON can say half a character (a lone surrogate)."""
     return text.encode("utf-8", "replace").decode()
 

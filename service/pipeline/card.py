@@ -8,9 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from service.errors import ModelRejected
+from service.pipeline.layers import check_tellable
 
 CARD_FILE = "card.json"
 # A card is a page of text; more than this is not one.
@@ -138,6 +139,12 @@ class Card(_Part):
     created: datetime
 
     _folder: Path = PrivateAttr(default_factory=Path)
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_can_be_told(cls, metrics: dict[str, Any]) -> dict[str, Any]:
+        check_tellable(metrics)
+        return metrics
 
     @model_validator(mode="after")
     def _labels_fit(self) -> Card:

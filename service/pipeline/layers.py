@@ -210,7 +210,13 @@ def read_table(folder: Path, graphs: Collection[str]) -> dict[str, Any] | None:
     path = folder / LAYERS_FILE
     try:
         table = json.loads(path.read_bytes()) if path.stat().st_size <= _MAX_BYTES else None
+        check_tellable(table)
     except (OSError, ValueError, RecursionError):
         return None
     graph = table.get("graph") if isinstance(table, dict) else None
     return table if isinstance(graph, dict) and graph.get("sha256") in graphs else None
+
+
+def check_tellable(document: object) -> None:
+    """Raises ValueError for what only Python takes for JSON, and no answer can hold: NaN, infinities, half signs."""
+    json.dumps(document, ensure_ascii=False, allow_nan=False).encode()

@@ -97,6 +97,18 @@ def test_a_misspelt_key_is_refused(tmp_path: Path) -> None:
     assert "threshold: " in refusal_of(tmp_path, threshold={})
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800"])
+def test_what_could_not_be_told_on_as_json_is_refused(tmp_path: Path, value: object) -> None:
+    """One such card would keep the list of all models from being told."""
+    assert "is not valid" in refusal_of(tmp_path, metrics={"fp32": {"accuracy": value}})
+
+
+def test_a_number_too_large_for_json_is_refused(tmp_path: Path) -> None:
+    home = write_model(tmp_path, metrics={"pictures": 123456789})
+    (home / "card.json").write_text((home / "card.json").read_text().replace("123456789", "1e999"))
+    assert "is not valid" in refusal(home)
+
+
 def test_a_schema_of_the_future_is_refused(tmp_path: Path) -> None:
     assert "schema: " in refusal_of(tmp_path, schema=2)
 
