@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from service.errors import LookoutError
+
 Writer = Callable[[bytes], Awaitable[None]]
 Body = Callable[[Writer], Awaitable[None]]
 
@@ -44,7 +46,8 @@ class EndlessResponse(Response):
         async def produce() -> None:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             with contextlib.suppress(TimeoutError):
-                await self._write_body(write)
+                with contextlib.suppress(LookoutError):  # the answer has begun; the next request is told
+                    await self._write_body(write)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         with self._admission:

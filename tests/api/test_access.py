@@ -216,6 +216,21 @@ def test_a_token_revoked_while_watching_ends_the_stream(guarded: tuple[Service, 
             pass
 
 
+@pytest.mark.parametrize("path", ["api/stream.mjpg", "api/live.sse"])
+def test_tokens_that_cannot_be_read_end_a_stream_in_order(
+    guarded: tuple[Service, str], caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    service, token = guarded
+    wait_until(lambda: service.hub.latest().frame is not None)
+    with service.client(headers=bearer(token)) as client, client.stream("GET", path) as response:
+        found = response.iter_raw()
+        next(found)
+        (service.folder / "tokens.json").write_text("{")
+        for _ in found:
+            pass
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 # --- WebSockets --------------------------------------------------------------------------------------------------
 
 
