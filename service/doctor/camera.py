@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from service.camera.address import parse
-from service.camera.discover import discover
+from service.camera.discover import Discovery, discover
 from service.camera.interpreters import INSTALL, candidates, probe
 from service.doctor.check import Check, Context, Finding, ok, skipped
 from service.errors import CameraUnsupported
@@ -41,16 +41,18 @@ _IMPORTS = (
 )
 
 
-def _wants_pi(context: Context) -> bool:
+def _kind(context: Context) -> str:
     try:
-        return parse(context.settings.camera.source).kind in ("auto", "pi")
+        return parse(context.settings.camera.source).kind
     except CameraUnsupported:
-        return False
+        return ""
 
 
 def _picamera2(context: Context) -> Finding:
-    if not _wants_pi(context):
+    if _kind(context) not in ("auto", "pi"):
         return skipped(f"The source is {_source(context)}: no Pi camera is needed.")
+    if not _may_have_pi_camera(context):
+        return skipped("This is no Raspberry Pi: no Pi camera is needed.")
     errors = []
     for python in candidates(context.settings.camera.python):
         found = probe(python, Deadline.after(DEADLINE_S))
@@ -73,12 +75,24 @@ def _found(context: Context) -> Finding:
     seen = discover(context.settings.camera.python, Deadline.after(DEADLINE_S))
     if seen.cameras:
         return ok("Found " + ", ".join(f"{camera.name} ({camera.address})" for camera in seen.cameras) + ".")
-    fix = (
-        "Switch off, push both ends of the ribbon in again; then see: rpicam-hello --list-cameras."
-        if context.is_pi
-        else "Plug in a USB camera, name a stream with --source rtsp://…, or try: lookout demo."
-    )
-    return Finding("fail", f"No camera is found: {'; '.join(seen.reasons)}.", fix)
+    return _not_found(seen, about_pi=_may_have_pi_camera(context))
+
+
+def _not_found(seen: Discovery, *, about_pi: bool) -> Finding:
+    """What each interpreter says of picamera2 is left to the check of that."""
+    if not about_pi:
+        fix = f"{seen.remedies[-1]} Or name a stream with --source rtsp://…, or try: lookout demo."
+        return Finding("fail", f"No camera is found: {seen.reasons[-1]}.", fix)
+    reasons = ["picamera2 is not usable" if "picamera2" in reason else reason for reason in seen.reasons]
+    if "picamera2" in seen.reasons[0]:
+        fix = seen.remedies[0]
+    else:
+        fix = "Switch off, push both ends of the ribbon in again; then see: rpicam-hello --list-cameras."
+    return Finding("fail", f"No camera is found: {'; '.join(reasons)}.", fix)
+
+
+def _may_have_pi_camera(context: Context) -> bool:
+    return context.is_pi or _kind(context) == "pi"
 
 
 def _source(context: Context) -> str:

@@ -148,6 +148,44 @@ def test_why_picamera2_does_not_load(pi: Context, monkeypatch: pytest.MonkeyPatc
     assert found("pi camera", demo).status == "skipped"
 
 
+UNUSABLE = "picamera2 is not usable (/usr/bin/python3: ModuleNotFoundError: No module named 'picamera2')"
+NO_USB = "no USB camera is plugged in"
+
+
+@pytest.mark.parametrize(
+    ("on_a_pi", "reason", "remedy", "said", "fix"),
+    [
+        (True, "libcamera finds no Pi camera", "Check.", f"libcamera finds no Pi camera; {NO_USB}.", "ribbon"),
+        (True, UNUSABLE, "sudo apt install it", f"picamera2 is not usable; {NO_USB}.", "sudo apt install it"),
+        (False, UNUSABLE, "sudo apt install it", f"{NO_USB}.", "Plug a camera in"),
+    ],
+)
+def test_no_camera_is_told_in_words_that_fit_the_machine(
+    pi: Context,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    on_a_pi: bool,
+    reason: str,
+    remedy: str,
+    said: str,
+    fix: str,
+) -> None:
+    from service.camera.discover import Discovery
+
+    seen = Discovery((), (reason, NO_USB), (remedy, "Plug a camera in."))
+    monkeypatch.setattr(camera, "discover", lambda *_: seen)
+    finding = found("camera", pi if on_a_pi else Context(root=tmp_path / "elsewhere"))
+    assert finding.sentence == f"No camera is found: {said}"
+    assert fix in finding.fix
+
+
+def test_on_another_machine_than_a_pi_nobody_misses_its_camera(tmp_path: Path) -> None:
+    elsewhere = Context(root=tmp_path)
+    assert found("pi camera", elsewhere).status == "skipped"
+    wanted = Context(root=tmp_path, settings=Settings.model_validate({"camera": {"source": "pi:0"}}))
+    assert found("pi camera", wanted).status in ("ok", "warn")
+
+
 @pytest.mark.parametrize("source", ["demo", "rtsp://user:secret@192.0.2.1/x", "nonsense"])
 def test_a_source_that_is_no_camera_here(source: str) -> None:
     finding = found("camera", Context(settings=Settings.model_validate({"camera": {"source": source}})))
