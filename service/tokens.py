@@ -165,7 +165,8 @@ class TokenStore:
         """A new token and its text, which cannot be had again. Raises StateFolderUnusable, DiskBudgetSpent."""
         text = secrets.token_urlsafe(_TOKEN_BYTES)
         created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        token = Token(secrets.token_hex(4), name, _digest(text), created)
+        # As it can be told in JSON: what comes from a command line may be no UTF-8.
+        token = Token(secrets.token_hex(4), name.encode("utf-8", "replace").decode(), _digest(text), created)
 
         def add(writer: Writer) -> None:
             with self._locked():

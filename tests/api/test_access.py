@@ -203,6 +203,13 @@ def test_the_token_is_never_repeated_nor_logged(guarded: tuple[Service, str], ca
     assert token not in "".join(record.getMessage() for record in caplog.records if record.name != "httpcore.http11")
 
 
+def test_a_token_whose_name_is_no_utf_8_opens_the_door_like_any_other(guarded: tuple[Service, str]) -> None:
+    service, _ = guarded
+    _, text = service.tokens.create("caf\udce9")
+    with service.client() as client:
+        assert client.post("api/login", json={"token": text}).json()["name"] == "caf?"
+
+
 def test_a_token_revoked_while_watching_ends_the_stream(guarded: tuple[Service, str]) -> None:
     service, token = guarded
     made = service.tokens.tokens()[0]
