@@ -80,7 +80,8 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -
     if chosen.server.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=chosen.server.allowed_origins,
+            # As browsers write them; the guard takes them in any spelling, too.
+            allow_origins=[origin.lower().rstrip("/") for origin in chosen.server.allowed_origins],
             allow_methods=["GET", "POST", "PUT", "PATCH"],
             allow_headers=["Authorization", "Content-Type"],
         )

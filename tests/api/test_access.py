@@ -365,9 +365,10 @@ def test_reading_needs_no_origin_of_ours_but_other_pages_cannot_see_the_answer(c
     assert "access-control-allow-origin" not in response.headers
 
 
-def test_a_listed_page_may_write_and_read(start: StartService) -> None:
+@pytest.mark.parametrize("listed", ["https://home.example", "https://Home.example/"])
+def test_a_listed_page_may_write_and_read(start: StartService, listed: str) -> None:
     page = "https://home.example"
-    service = start({"server.allowed_origins": page})
+    service = start({"server.allowed_origins": listed})
     with service.client(headers={"Origin": page}) as client:
         asked = client.options("api/paused", headers={"Access-Control-Request-Method": "PUT"})
         assert asked.headers["access-control-allow-origin"] == page
