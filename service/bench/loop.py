@@ -128,8 +128,7 @@ def _run(card: Card, precision: str, script: str, region: dict[str, float], seco
     try:
         classifier = engine.classifier
         assert classifier is not None, "the model was loaded before, to look at its card"
-        timed = _Timed(classifier._session)
-        classifier._session = timed
+        classifier.session = timed = _Timed(classifier.session)
         until = time.monotonic() + FIRST_S
         while not timed.runs and time.monotonic() < until:
             time.sleep(0.01)

@@ -17,6 +17,7 @@ from service.bench.peers import GOALS, Run, peers, plain_graph
 from service.pipeline.card import Card
 from service.pipeline.classifier import Classifier
 from service.pipeline.layers_onnx import layer_table
+from service.pipeline.preprocess import new_tensor
 from service.pipeline.session import session_options
 
 _PEAK = """
@@ -37,7 +38,8 @@ def measure_network(card: Card, seconds: float) -> list[Row]:
     """All on one thread and the same picture."""
     with tempfile.TemporaryDirectory() as folder:
         graph, name, answer = plain_graph(card, Path(folder) / "plain.onnx")
-        planes = np.random.default_rng(0).normal(size=(1, 3, card.input.height, card.input.width)).astype(np.float32)
+        shape = (1, card.input.channels, card.input.height, card.input.width)
+        planes = np.random.default_rng(0).normal(size=shape).astype(np.float32)
         session = onnxruntime.InferenceSession(str(graph), session_options(1), providers=["CPUExecutionProvider"])
         others, notes = peers(graph, planes)
         runs = {"same graph": lambda: session.run([answer], {name: planes}), **others, **_own(card)}
@@ -49,11 +51,11 @@ def measure_network(card: Card, seconds: float) -> list[Row]:
 
 
 def _own(card: Card) -> dict[str, Run]:
-    pixels = np.random.default_rng(0).integers(0, 256, card.input.shape, np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, card.input.shape).astype(new_tensor(card.input).dtype)
     runs: dict[str, Run] = {}
     for precision in ("fp32", "int8"):
         if precision in card.files:
-            session = Classifier.load(card, precision, 1)._session
+            session = Classifier.load(card, precision, 1).session
             runs[precision] = functools.partial(session.run, [card.outputs.answer], {card.input.name: pixels})
     return runs
 

@@ -12,23 +12,30 @@ from typing import Any
 import numpy as np
 import onnx
 
+from service.errors import ModelRejected
 from service.pipeline.card import Card
 from service.pipeline.onnx_graph import Graph, attribute, load_graph
+from service.pipeline.session import one_line
 
 Run = Callable[[], object]
 # What each must be beaten by, where that was measured: the goal.
 GOALS = {"OpenCV DNN": 1.2, "TorchScript": 1.4, "PyTorch eager": 2.5}
+_OTHERS = "Measure the others: --only loop,live."
 
 
 def plain_graph(card: Card, target: Path) -> tuple[Path, str, str]:
     """The card's fp32 graph as other runtimes take it: float32 pixels in planes, float32 weights, logits alone.
 
-    Returns the file and the names of its input and output.
+    Returns the file and the names of its input and output. Raises ModelRejected where there is no such graph in it.
     """
+    if "fp32" not in card.files:
+        raise ModelRejected(f'The model "{card.name}" has no fp32 graph to measure.', _OTHERS)
     model = load_graph(card.path("fp32"))
     graph = Graph.of(model, card.path("fp32"), None)
     kept = graph.needed_for(card.outputs.answer)
-    first = next(node for node in graph.nodes if node.op_type == "Conv" and node.output[0] in kept)
+    first = next((node for node in graph.nodes if node.op_type == "Conv" and node.output[0] in kept), None)
+    if first is None:
+        raise ModelRejected(f'The graph of "{card.name}" has no convolution.', _OTHERS)
     pixels = first.input[0]
     behind = graph.needed_for(pixels)
     nodes = [node for node in graph.nodes if node.output[0] in kept and node.output[0] not in behind]
@@ -61,16 +68,26 @@ def _numbers(graph: Graph, name: str) -> Any:
 
 def peers(graph: Path, pixels: Any) -> tuple[dict[str, Run], list[str]]:
     """What can run this graph here, on one thread, and sentences about what cannot."""
-    runs: dict[str, Run] = {"OpenCV DNN": _opencv(graph, pixels)}
+    runs: dict[str, Run] = {}
     notes = []
+    makers: dict[str, Callable[[Path, Any], dict[str, Run]]] = {"OpenCV DNN": _opencv}
     if importlib.util.find_spec("torch"):
-        runs |= _torch(graph, pixels)
+        makers["PyTorch"] = _torch
     else:
         notes.append("PyTorch and TorchScript are not installed here.")
+    for name, make in makers.items():
+        try:
+            made = make(graph, pixels)
+            for run in made.values():
+                run()
+        except Exception as error:  # an operator that it lacks, each in its own way
+            notes.append(f"{name} does not run this network: {one_line(error)}.")
+        else:
+            runs |= made
     return runs, notes
 
 
-def _opencv(graph: Path, pixels: Any) -> Run:
+def _opencv(graph: Path, pixels: Any) -> dict[str, Run]:
     import cv2
 
     cv2.setNumThreads(1)
@@ -80,7 +97,7 @@ def _opencv(graph: Path, pixels: Any) -> Run:
         net.setInput(pixels)
         return net.forward()
 
-    return run
+    return {"OpenCV DNN": run}
 
 
 def _torch(graph: Path, pixels: Any) -> dict[str, Run]:

@@ -54,20 +54,23 @@ class Prediction:
 
 
 class Classifier:
-    """A loaded network, ready to be used by any number of threads at once."""
+    """A loaded network, ready to be used by any number of threads at once.
+
+    session: runs the graph. Whoever measures may put one that notes the time in its place.
+    """
 
     def __init__(self, card: Card, precision: str, threads: int, session: ort.InferenceSession) -> None:
         self.card = card
         self.precision = precision
         self.threads = threads
-        self._session = session
+        self.session = session
         self._temperature = card.temperature(precision)
         self._blank = new_tensor(card.input)
 
     @property
     def output_names(self) -> set[str]:
         """What the graph puts out, by its own names."""
-        return {output.name for output in self._session.get_outputs()}
+        return {output.name for output in self.session.get_outputs()}
 
     @classmethod
     def load(cls, card: Card, precision: str, threads: int = 1, cache: GraphCache | None = None) -> Classifier:
@@ -100,7 +103,7 @@ class Classifier:
         seen = preprocess(pixels, self.card.input, tensor, region)
         prepared = time.perf_counter()
         wanted = self._outputs(embedding, activation_map, feature_map)
-        answer, *others = self._session.run(list(wanted.values()), {self.card.input.name: tensor})
+        answer, *others = self.session.run(list(wanted.values()), {self.card.input.name: tensor})
         inferred = time.perf_counter()
         probabilities = self._probabilities(answer)
         extra = {key: np.asarray(value[0]) for key, value in zip(list(wanted)[1:], others, strict=True)}
@@ -132,7 +135,7 @@ class Classifier:
 
     def _check_fits(self) -> None:
         """The graph's inputs and outputs are those of the card."""
-        inputs = self._session.get_inputs()
+        inputs = self.session.get_inputs()
         spec = self.card.input
         if len(inputs) != 1:
             raise self._misfit(f"the graph has {len(inputs)} inputs, a classifier has one")
@@ -143,7 +146,7 @@ class Classifier:
             raise self._misfit(f"its input is {graph_input.type}, the card says {spec.dtype}")
         if not _same_shape(graph_input.shape, spec.shape):
             raise self._misfit(f"its input is {_shape(graph_input.shape)}, the card says {_shape(spec.shape)}")
-        shapes = {output.name: output.shape for output in self._session.get_outputs()}
+        shapes = {output.name: output.shape for output in self.session.get_outputs()}
         for role, name in self.card.outputs.model_dump(exclude_none=True).items():
             if name not in shapes:
                 raise self._misfit(f'it has no output "{name}", which the card calls its {role}')

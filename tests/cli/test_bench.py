@@ -16,9 +16,13 @@ from service.bench.measure import Row, in_turns, percentile
 from service.bench.peers import plain_graph
 from service.camera.repeats import RepeatDetector
 from service.catalogue import Catalogue
+from service.errors import ModelRejected
 from service.frame import Frame
+from service.pipeline.card import load_card
 from service.settings import Settings
 from tests.cli.conftest import Run
+from tests.cli.graphs import tiny
+from tests.models import colour_graph, write_card
 
 
 def test_contestants_take_turns_and_are_told_apart() -> None:
@@ -52,12 +56,32 @@ def test_peers_get_the_same_network(tmp_path: Path) -> None:
     assert np.allclose(plain.run([answer], {name: planes})[0], expected, atol=1e-3)
 
 
-def test_the_network_is_measured_beside_its_goals() -> None:
-    rows = network.measure_network(Catalogue.of(Settings()).card("cat-dog-resnet18"), 0.05)
+@pytest.mark.parametrize("name", ["cat-dog-resnet18", "digits-lenet5"])
+def test_the_network_is_measured_beside_its_goals(name: str) -> None:
+    """The second is grey and has layers that not every other runtime here knows."""
+    rows = network.measure_network(Catalogue.of(Settings()).card(name), 0.05)
     names = [row.name for row in rows]
     assert {"session fp32", "session int8", "int8 against fp32", "arithmetic of fp32"} <= set(names)
     assert "fp32 against OpenCV DNN" in names
     assert all(row.measured for row in rows)
+
+
+def test_a_network_of_floats_is_measured_too(lookout: Run, tmp_path: Path) -> None:
+    """As most that one adds are: they take other numbers than the shipped ones, in another order."""
+    tiny().save(tmp_path / "mine.onnx")
+    (tmp_path / "labels.txt").write_text("cat\ndog\nneither\n")
+    added = lookout("models", "add", tmp_path / "mine.onnx", "--labels", tmp_path / "labels.txt", "--yes")
+    assert added.returncode == 0, added.stderr
+    card = load_card(tmp_path / ".local" / "state" / "lookout" / "models" / "mine")
+    names = [row.name for row in network.measure_network(card, 0.05)]
+    assert {"session fp32", "arithmetic of fp32"} <= set(names)
+
+
+@pytest.mark.parametrize(("precision", "said"), [("int8", "no fp32 graph"), ("fp32", "no convolution")])
+def test_what_cannot_be_compared_is_said(tmp_path: Path, precision: str, said: str) -> None:
+    card = write_card(tmp_path, graphs={precision: colour_graph()})
+    with pytest.raises(ModelRejected, match=said):
+        plain_graph(card, tmp_path / "plain.onnx")
 
 
 def test_the_report_names_machine_and_misses(
