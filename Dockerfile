@@ -3,9 +3,11 @@
 #   docker build -t lookout .
 #   docker run --rm -p 127.0.0.1:8642:8642 -e LOOKOUT_SERVER__AUTH=none lookout demo          # a look, on this machine only
 #
-# For good, with a camera, a read-only root and visitors who need the token in ./token (at least 32 random characters):
+# For good, with a camera, a read-only root and visitors who need the token in ./token, which user 10001 must be able to read.
+# It answers to the name of its host, or to those in LOOKOUT_SERVER__ALLOWED_HOSTS, and to addresses in figures:
 #
-#   docker run -d --name lookout --restart unless-stopped --read-only --tmpfs /tmp --cap-drop all \
+#   openssl rand -hex 32 > token
+#   docker run -d --name lookout --hostname "$(hostname)" --restart unless-stopped --read-only --tmpfs /tmp --cap-drop all \
 #     -p 8642:8642 -v lookout-state:/var/lib/lookout -v lookout-cache:/var/cache/lookout \
 #     -v ./token:/run/secrets/lookout_token:ro -e LOOKOUT_SERVER__TOKEN_FILE=/run/secrets/lookout_token \
 #     lookout serve --source rtsp://192.0.2.10/stream

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urljoin
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.requires import requires
@@ -32,6 +34,7 @@ error_log {folder}/error.log;
 events {{ }}
 http {{
     access_log off;
+    client_body_buffer_size 16m;  # its workers may not enter the folders of tests
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
@@ -53,7 +56,7 @@ def _free_port() -> int:
         return port
 
 
-def _get(address: str, timeout: float = 5) -> tuple[int, bytes]:
+def _get(address: str | urllib.request.Request, timeout: float = 5) -> tuple[int, bytes]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(address, timeout=timeout) as answer:
@@ -138,6 +141,15 @@ def test_the_websocket_comes_through_the_sub_path(proxied: str) -> None:
 
     sequences = asyncio.run(first_two())
     assert sequences[0] <= sequences[1]
+
+
+@requires("nginx")
+def test_a_photograph_of_several_megabytes_comes_through(proxied: str) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (1200, 1600, 3), np.uint8)
+    picture = cv2.imencode(".png", noise)[1].tobytes()
+    assert len(picture) > 5e6
+    status, body = _get(urllib.request.Request(f"{proxied}api/classify", picture))
+    assert (status, json.loads(body)["width"]) == (200, 1600)
 
 
 @requires("nginx")
