@@ -36,7 +36,8 @@ def show(made: LayerTable) -> None:
     say("")
     typer.echo(f"In all {made.parameters:,} parameters and {made.multiply_adds:,} multiply-adds.")
     say(f"{made.file}: input {made.input_name} {sides(made.input_shape)}, output {made.output_name}.")
-    say("Window: kernel /stride +padding. Field: input pixels that one unit sees /step to its neighbour's.")
+    step = ", /step to its neighbour's" if roomy else ""
+    say(f"Window: kernel /stride +padding. Field: input pixels that one unit sees (its receptive field){step}.")
     if not roomy:
         say("A terminal of 112 columns shows exact figures; --json always does.")
     if not all(layer.main for layer in made.layers):
