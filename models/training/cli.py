@@ -122,10 +122,11 @@ def teacher(
 ) -> None:
     """Teach an ImageNet network our labels, so that it can teach a small one."""
     _use_threads(threads)
-    source = BatchSource(photographs.load(folder, "train", cache), CropPolicy(), CameraPolicy(strength=0.7), seed=seed)
+    pictures, validation = photographs.load_both(folder, cache)
+    source = BatchSource(pictures, CropPolicy(), CameraPolicy(strength=0.7), seed=seed)
     with _Bar("teacher") as bar:
         tuned = tune(TeacherConfig(variant, size, epochs=epochs), source, Run(run), bar)
-    right = accuracy(tuned, size, photographs.load(folder, "val", cache))
+    right = accuracy(tuned, size, validation)
     Run(run).log(step=epochs * source.steps_per_epoch, validation_accuracy=right)
     console.print(f"{run / 'teacher.pt'}: {right:.2%} of the validation pictures right")
 
@@ -146,7 +147,7 @@ def train(
     size: Annotated[int, typer.Option(help="Pixels a side of the finished model.")] = 96,
     start: Annotated[Path | None, typer.Option(help="Weights to start from (safetensors).")] = None,
     taught_by: Annotated[Path | None, typer.Option("--teacher", help="A tuned teacher.pt.")] = None,
-    views: Annotated[int, typer.Option(help="Fixed crops of each picture whose answers the teacher's are kept.")] = 5,
+    views: Annotated[int, typer.Option(help="Fixed crops of each picture; what the teacher says of them is kept.")] = 5,
     learning_rate: float = 0.03,
     batch_size: int = 64,
     least_area: Annotated[float, typer.Option(help="Smallest crop, as a share of the picture.")] = 0.25,
@@ -168,7 +169,7 @@ def train(
     if stages:
         parse_stages(stages)  # before minutes of decoding
     _use_threads(threads)
-    pictures, validation = photographs.load(folder, "train", cache), photographs.load(folder, "val", cache)
+    pictures, validation = photographs.load_both(folder, cache)
     kept = Run(run)
     source = BatchSource(
         pictures,

@@ -94,7 +94,10 @@ class Pictures:
 
 def decode(data: bytes) -> Pixels | None:
     """One encoded picture -> upright RGB, its short side at most ``SHORT_SIDE``; None if it cannot be read."""
-    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # an empty file, or one that claims to be huge
+        return None
     if bgr is None:
         return None
     height, width = bgr.shape[:2]
@@ -120,6 +123,18 @@ def load(folder: Path, split: Split, cache: Path | None = None) -> Pictures:
     return pictures
 
 
+def load_both(folder: Path, cache: Path | None = None) -> tuple[Pictures, Pictures]:
+    """Pictures for training and for validation, of the same labels: what is learnt could not be measured otherwise.
+
+    Raises DataError, also where one side lacks a label.
+    """
+    train, val = load(folder, "train", cache), load(folder, "val", cache)
+    if odd := sorted(set(train.labels) ^ set(val.labels)):
+        lacking = "validation" if odd[0] in train.labels else "training"
+        raise DataError(f"{folder} has no pictures of {odd[0]} for {lacking}.", "Add some.")
+    return train, val
+
+
 def labels_of(names: Sequence[str]) -> tuple[str, ...]:
     """Labels by folder name, in alphabetical order, the reject label last."""
     found = sorted({name.split("/", 1)[0] for name in names})
@@ -133,7 +148,7 @@ def _identity(folder: Path) -> str:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     ]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+    return hashlib.sha256(_bytes("\n".join(lines))).hexdigest()[:12]
 
 
 def _entries(folder: Path, split: Split) -> Iterator[tuple[str, bytes]]:
@@ -149,14 +164,19 @@ def _entries(folder: Path, split: Split) -> Iterator[tuple[str, bytes]]:
     own_split = (folder / split).is_dir()
     root = folder / split if own_split else folder
     for path in sorted(root.glob("*/*")):
-        if path.suffix.lower() in SUFFIXES:
+        if path.suffix.lower() in SUFFIXES and path.is_file():
             name = path.relative_to(root).as_posix()
             if own_split or _held_out(name) == (split == "val"):
                 yield name, path.read_bytes()
 
 
 def _held_out(name: str) -> bool:
-    return hashlib.sha256(name.encode()).digest()[0] % HELD_OUT == 0
+    return hashlib.sha256(_bytes(name)).digest()[0] % HELD_OUT == 0
+
+
+def _bytes(name: str) -> bytes:
+    """As it lies on the disk, where it may be no UTF-8."""
+    return name.encode("utf-8", "surrogateescape")
 
 
 def _decoded(entries: list[tuple[str, bytes]], folder: Path, split: Split) -> Pictures:
@@ -180,6 +200,8 @@ def _decoded(entries: list[tuple[str, bytes]], folder: Path, split: Split) -> Pi
                 names.append(name)
                 sizes.append((picture.shape[0], picture.shape[1]))
                 flat.append(picture.reshape(-1))
+    if not names:
+        raise DataError(f"{folder} has no pictures for {split} that can be read.")
     labels = labels_of(names)
     targets = np.array([labels.index(name.split("/", 1)[0]) for name in names], np.int64)
     offsets = np.concatenate(([0], np.cumsum([len(picture) for picture in flat])))

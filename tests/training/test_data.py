@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from models.training.data import SHORT_SIDE, DataError, decode, labels_of, load
+from models.training.data import SHORT_SIDE, DataError, Split, decode, labels_of, load, load_both
 from tests.training.pictures import LABELS, encoded, scene, write_folders, write_tars
 
 
@@ -59,6 +61,46 @@ def test_a_file_that_is_no_picture_is_left_out_of_training_and_refused_in_valida
     (tmp_path / "val" / "cat" / "broken.jpg").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"broken\.jpg"):
         load(tmp_path, "val")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xff\xff\xff\xff\xff\xff\xff\x08\2\0\0\0"])
+def test_an_empty_or_boundless_picture_is_none(content: bytes) -> None:
+    assert decode(content) is None
+
+
+def test_names_that_are_no_utf_8_and_folders_named_like_pictures_stop_nothing(tmp_path: Path) -> None:
+    write_folders(tmp_path / "data", 2)
+    odd = tmp_path / "data" / "cat" / os.fsdecode(b"caf\xe9.jpg")
+    odd.write_bytes(encoded(scene("cat", 1, 90, 90)))
+    (tmp_path / "data" / "dog" / "folder.jpg").mkdir()
+    splits: tuple[Split, ...] = ("train", "val")
+    found = [name for split in splits for name in _names(tmp_path / "data", split, tmp_path / "cache")]
+    assert len(found) == 7
+
+
+def _names(folder: Path, split: Split, cache: Path) -> tuple[str, ...]:
+    try:
+        return load(folder, split, cache).names
+    except DataError:  # so few that none is held out
+        return ()
+
+
+def test_a_label_that_validation_lacks_is_named(tmp_path: Path) -> None:
+    """Its numbers would be those of other labels, and the accuracy that is told a lie."""
+    write_folders(tmp_path / "train", 2)
+    write_folders(tmp_path / "val", 2)
+    train, val = load_both(tmp_path)
+    assert train.labels == val.labels == LABELS
+    shutil.rmtree(tmp_path / "val" / "cat")
+    with pytest.raises(DataError, match="no pictures of cat for validation"):
+        load_both(tmp_path)
+    for picture in (tmp_path / "val").rglob("*.*"):
+        picture.unlink()
+    shutil.rmtree(tmp_path / "train")
+    (tmp_path / "train" / "cat").mkdir(parents=True)
+    (tmp_path / "train" / "cat" / "broken.jpg").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="that can be read"):
+        load(tmp_path, "train")
 
 
 def test_an_empty_folder_says_what_was_expected(tmp_path: Path) -> None:
