@@ -18,6 +18,8 @@ COOL_BY_C = 3.0
 FAR_ABOVE_C = 5.0
 # A share within this of its target stays as it is.
 SHARE_TOLERANCE = 0.1
+# What is told of a limit whose cause is gone.
+RISES = "Fewer classifications for a little longer: their rate rises again step by step."
 # What the firmware calls it when it holds the processor back, see system/thermal.py.
 HELD_BACK = {
     "throttled now": "the firmware throttles the processor",
@@ -50,28 +52,33 @@ class Governor:
     def __init__(self) -> None:
         self.limit: Limit | None = None
         self._temperature_c: float | None = None
+        self._targets = Targets(0.0, 0.0, 0.0)
 
     def step(self, reading: SystemReading, targets: Targets, *, running: float, wanted: float) -> Limit | None:
         """running: classifications a second now. wanted: at most without a limit, 0 for as many as frames come.
 
         What the machine does not tell limits nothing.
         """
+        freed, self._targets = _freed(self._targets, targets), targets
         falling = self._falls(reading.temperature_c)
         factor, reason = _judge(reading, targets, falling=falling)
         if self.limit is None and (factor >= 1.0 or running <= 0):
             return None
         now = self.limit.rate if self.limit else min(running, wanted or running)
         rate = max(targets.min_rate, now * factor)
-        # Back at what would run without a limit: there is nothing to limit any more.
-        if factor > 1.0 and rate >= (wanted or running * UP * UP):
-            self.limit = None
-        elif factor != 1.0 or self.limit is None:
-            self.limit = Limit(rate, reason or (self.limit.reason if self.limit else ""))
+        # Back at what would run without a limit, or told not to limit: there is nothing to limit any more.
+        over = factor > 1.0 and (freed or rate >= (wanted or running * UP * UP))
+        self.limit = None if over else Limit(rate, reason or RISES)
         return self.limit
 
     def _falls(self, temperature_c: float | None) -> bool:
         before, self._temperature_c = self._temperature_c, temperature_c
         return before is not None and temperature_c is not None and temperature_c < before
+
+
+def _freed(before: Targets, now: Targets) -> bool:
+    """Whether a target was taken away."""
+    return before.temperature_c > 0 >= now.temperature_c or before.cpu_percent > 0 >= now.cpu_percent
 
 
 def _judge(reading: SystemReading, targets: Targets, *, falling: bool) -> tuple[float, str]:

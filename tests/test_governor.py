@@ -73,6 +73,8 @@ def test_when_it_cools_the_rate_rises_and_the_limit_ends() -> None:
     assert low is not None
     assert higher is not None
     assert higher.rate > low.rate
+    assert "80 °C" in low.reason
+    assert "°C" not in higher.reason, "what is told is so now"
     assert _after(governor, *[COOL] * 40) is None
 
 
@@ -129,6 +131,18 @@ def test_targets_that_are_off_limit_nothing_and_end_what_was_limited() -> None:
     governor = Governor()
     assert _after(governor, HOT) is not None
     assert _after(governor, HOT, targets=off) is None
+
+
+def test_a_target_taken_away_ends_its_limit_at_once_and_leaves_the_others() -> None:
+    busy, both = replace(HOT, temperature_c=50.0), replace(TARGETS, cpu_percent=20.0)
+    governor = Governor()
+    assert "power.cpu_percent" in str(_after(governor, *[busy] * 5, targets=both))
+    assert _after(governor, busy) is None
+    governor = Governor()
+    _after(governor, *[HOT] * 5, targets=both)
+    limit = _after(governor, HOT)
+    assert limit is not None
+    assert "80 °C" in limit.reason
 
 
 def test_nothing_runs_so_nothing_is_limited() -> None:
