@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from service.api.context import Provided
-from service.api.problems import RequestTooLarge, errors, writable
+from service.api.problems import RequestTimeout, RequestTooLarge, errors, writable
 from service.api.schemas import Broken, ModelChoice, Models
 from service.catalogue import Catalogue
 from service.errors import (
@@ -103,6 +103,7 @@ async def get_filters(name: str, app: Provided) -> Response:
         TooBusy,
         RequestInvalid,
         RequestTooLarge,
+        RequestTimeout,
     ),
 )
 async def use_model(choice: ModelChoice, app: Provided) -> JSONResponse:

@@ -89,7 +89,8 @@ def test_a_body_that_does_not_come_is_given_up(shared: Service, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("put", "/api/paused"), ("patch", "/api/settings"), ("post", "/api/login")]
+    ("method", "path"),
+    [("put", "/api/paused"), ("put", "/api/model"), ("patch", "/api/settings"), ("post", "/api/login")],
 )
 def test_a_body_that_does_not_come_is_in_the_description(client: httpx.Client, method: str, path: str) -> None:
     assert "408" in client.get("openapi.json").json()["paths"][path][method]["responses"]
