@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.cli.conftest import Run, Running
+from tests.cli.conftest import Run, Running, environment
 from tests.requires import requires
 
 Start = Callable[..., Running]
@@ -77,6 +78,26 @@ def test_it_stops_in_time_though_settings_wait_for_a_camera_that_hangs(serving: 
 
 def _has_child(pid: int) -> bool:
     return bool(psutil.Process(pid).children())
+
+
+_WITHOUT_ANY = """
+import os, sys
+from service.__main__ import main
+sys.argv = ["lookout", "config"]
+try:
+    main()
+finally:
+    with open(os.environ["TOLD"], "w") as told:
+        print(*(os.readlink(f"/proc/self/fd/{number}") for number in (0, 1, 2)), file=told)
+"""
+
+
+def test_closed_standard_descriptors_are_taken_by_nothing_else(tmp_path: Path) -> None:
+    """What a library writes to 2 would otherwise go into a socket, as part of somebody's answer."""
+    told = environment(tmp_path, CODE=_WITHOUT_ANY, TOLD=str(tmp_path / "told"))
+    done = subprocess.run(["sh", "-c", f'exec "{sys.executable}" -c "$CODE" <&- >&- 2>&-'], env=told, check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "told").read_text().split() == ["/dev/null"] * 3
 
 
 def test_a_busy_port_is_exit_status_5(command: Run) -> None:
