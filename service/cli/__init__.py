@@ -8,14 +8,13 @@ import typer
 
 from service import __version__
 from service.cli import bench, cameras, classify, config, doctor, models, serve, token
+from service.cli.app import App
 
-app = typer.Typer(
+app = App(
     name="lookout",
     help="Watches a camera and says what it sees: cat, dog or neither.\n\nStart with: lookout demo",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

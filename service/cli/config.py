@@ -39,7 +39,11 @@ def config(
     console().print(rows)
     say(f"State folder: {loaded.state_folder}")
     if loaded.config is None:
-        say("There is no settings file. To make one: lookout config --template > ~/.config/lookout/lookout.toml")
+        folder = "~/.config/lookout"
+        say(
+            "There is no settings file. To make one: "
+            f"mkdir -p {folder} && lookout config --template > {folder}/lookout.toml"
+        )
 
 
 def value_of(loaded: LoadedSettings, name: str) -> Any:

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.app import App
 from service.cli.settings_flags import CONFIG_HELP
 from service.cli.words import console, say, size, table
 
 if TYPE_CHECKING:
     from service.catalogue import Catalogue
 
-app = typer.Typer(
-    help="List, inspect, check and add models.", no_args_is_help=True, rich_markup_mode="rich", add_completion=False
-)
+app = App(help="List, inspect, check and add models.", no_args_is_help=True)
 
 _Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -38,7 +37,7 @@ def list_models(as_json: _Json = False, config: _Config = None) -> None:
         if as_json:
             typer.echo(card.model_dump_json(by_alias=True, exclude_none=True))
             continue
-        labels = ", ".join(card.label_names[:4]) + (f" … {len(card.labels)}" if len(card.labels) > 4 else "")
+        labels = ", ".join(card.label_names[:4]) + (f" … ({len(card.labels)} in all)" if len(card.labels) > 4 else "")
         files = ", ".join(f"{precision} {size(file.bytes)}" for precision, file in card.files.items())
         rows.add_row(name, f"{card.title}, version {card.version}", labels, files)
     if not as_json:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.app import App
 from service.cli.settings_flags import CONFIG_HELP
 from service.cli.words import console, say, table
 from service.errors import LookoutError, StateFolderUnusable
@@ -23,14 +24,13 @@ from service.storage import within
 if TYPE_CHECKING:
     from service.storage import Storage
 
-app = typer.Typer(
+app = App(
     help=(
         "Let somebody in: make a token, list them, end one.\n\n"
         "By itself it makes one, and prints the address that logs a browser in. The token is shown once; anybody who "
         "has the address gets in."
     ),
     invoke_without_command=True,
-    rich_markup_mode="rich",
     no_args_is_help=False,
 )
 

@@ -87,7 +87,7 @@ KNOWN_LINES = (
         "sudo apt install gstreamer1.0-libcamera (Lookout itself does not need it).",
     ),
     _line(
-        r"VIDEOIO\(V4L2.*\): select\(\) timeout",
+        r"\bselect\(\) timeout",
         "The USB camera sends nothing: too little bandwidth or supply, or the wrong device.",
         "Another USB port without a hub, and a smaller camera.width and camera.height.",
     ),

@@ -138,6 +138,13 @@ def test_the_template_is_toml_and_nothing_but_the_file_goes_to_stdout(lookout: R
     assert lookout("config", "--markdown").stdout.startswith("| setting |")
 
 
+def test_the_command_that_makes_a_settings_file_works_as_it_is_shown(lookout: Run, tmp_path: Path) -> None:
+    shown = lookout("config").stderr.partition("To make one: ")[2].strip()
+    program = f'lookout() {{ "{sys.executable}" -m service "$@"; }}; {shown}'
+    assert subprocess.run(["bash", "-c", program], env=environment(tmp_path), timeout=60).returncode == 0
+    assert "There is no settings file" not in lookout("config").stderr
+
+
 def test_no_camera_is_exit_status_4_with_reasons_and_remedies(lookout: Run) -> None:
     done = lookout("cameras", LOOKOUT_CAMERA__PYTHON="/nonexistent/python")
     if done.returncode == 0:

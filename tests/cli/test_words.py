@@ -27,6 +27,7 @@ def test_every_verb_explains_itself_in_80_columns(command: Run, arguments: tuple
     assert done.stderr == ""
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "[dim]" not in done.stdout
+    assert "<bool>" not in done.stdout  # a flag takes no value
 
 
 @pytest.mark.parametrize("verb", ["serve", "demo"])
