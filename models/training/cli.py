@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import cv2
-import numpy as np
 import onnx
 import torch
 import typer
@@ -311,4 +310,4 @@ def _draw(folder: Path, found: evaluation.Evaluation, validation: Pictures) -> N
     plots.confusion(first, validation.targets, validation.labels, folder / "confusion.png")
     plots.reliability_diagram(answers, validation.targets, folder / "reliability.png")
     plots.worst_mistakes(first, validation, folder / "worst-mistakes.png")
-    np.savez(folder / "logits.npz", **cast("dict[str, Any]", found.logits))
+    evaluation.save_logits(folder, found)

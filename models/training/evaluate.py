@@ -130,7 +130,7 @@ def by_origin(p: NDArray[np.float64], pictures: Pictures) -> dict[str, float]:
 
 
 def save_logits(folder: Path, evaluation: Evaluation) -> None:
-    """Keep the raw answers of each precision in a run folder."""
+    """Keep the raw answers of each precision, as `logits.npz`."""
     np.savez(folder / "logits.npz", **evaluation.logits)  # type: ignore[arg-type]
 
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from service.frame import Deadline
 
 READ_SLICE_S = 0.25  # so long at most until the service's goodbye is noticed
-CLOSE_S = 2.0
 
 
 def bootstrap() -> None:

@@ -82,8 +82,3 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8", "replace")
     except OSError:
         return ""
-
-
-def fingerprint() -> str:
-    """This machine's key."""
-    return machine().key

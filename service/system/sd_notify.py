@@ -61,10 +61,6 @@ class Notifier:
         """Settings are being read again; `ready` ends it. `Type=notify-reload` needs the time stamp."""
         return self._send(["RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"])
 
-    def extend_timeout(self, seconds: float) -> bool:
-        """Starting or stopping takes this much longer from now on."""
-        return self._send([f"EXTEND_TIMEOUT_USEC={max(0, int(seconds * 1e6))}"])
-
     def _send(self, lines: list[str]) -> bool:
         """Send one datagram; True when it was handed over."""
         if self.address is None:

@@ -95,13 +95,6 @@ def test_reloading_carries_the_monotonic_time(notifier: Notifier, listener: List
     assert before <= int(second.removeprefix("MONOTONIC_USEC=")) <= after
 
 
-def test_extend_timeout_counts_in_microseconds(notifier: Notifier, listener: Listener) -> None:
-    notifier.extend_timeout(2.5)
-    notifier.extend_timeout(-1)
-    assert listener.lines() == ["EXTEND_TIMEOUT_USEC=2500000"]
-    assert listener.lines() == ["EXTEND_TIMEOUT_USEC=0"]
-
-
 def test_an_empty_status_still_sends_nothing_harmful(notifier: Notifier, listener: Listener) -> None:
     notifier.status("  \n ")
     assert listener.lines() == [""]
@@ -119,7 +112,6 @@ def test_without_a_listener_every_call_is_quiet(address: str) -> None:
             notifier.watchdog(),
             notifier.stopping(),
             notifier.reloading(),
-            notifier.extend_timeout(1),
         ]
     )
 
