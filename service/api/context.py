@@ -88,8 +88,8 @@ class Services:
             self._told = (state, now, text)
         return self._told[2]
 
-    async def pause(self, seconds: float) -> None:
-        """Sleep, but not longer than the service lives."""
+    async def sleep(self, seconds: float) -> None:
+        """For so many seconds, but not longer than the service lives."""
         if seconds > 0 and not self.stopping.is_set():
             try:
                 async with asyncio.timeout(seconds):

@@ -113,10 +113,10 @@ async def nowhere(socket: WebSocket) -> None:
 class Turns:
     """When one watcher is told: on each change, at most `rate` times a second, and before a second of silence."""
 
-    def __init__(self, hub: Hub, pause: Callable[[float], Awaitable[None]], rate: float) -> None:
-        """pause: sleeps for so many seconds, but not longer than the service lives."""
+    def __init__(self, hub: Hub, sleep: Callable[[float], Awaitable[None]], rate: float) -> None:
+        """sleep: for so many seconds, but not longer than the service lives."""
         self._hub = hub
-        self._pause = pause
+        self._sleep = sleep
         self._interval = 1.0 / rate
         self._sequence = -1
         self._told_at = float("-inf")
@@ -124,7 +124,7 @@ class Turns:
 
     async def next(self) -> State:
         """The newest state, once it is to be told."""
-        await self._pause(self._told_at + self._interval - time.monotonic())
+        await self._sleep(self._told_at + self._interval - time.monotonic())
         # What time changed while nobody waited for it (the frame grew stale) is no news that the hub would wake us for.
         turned = self._turns_at is not None and self._turns_at <= time.monotonic()
         wait_s = 0.0 if turned else max(0.0, HEARTBEAT_S - self._interval)
@@ -168,7 +168,7 @@ class _Watcher:
                 self._pace.acknowledged(time.monotonic())
 
     async def _speak(self) -> None:
-        turns = Turns(self._app.hub, self._app.pause, self._wish.rate)
+        turns = Turns(self._app.hub, self._app.sleep, self._wish.rate)
         while not self._app.stopping.is_set():
             state = await turns.next()
             if not still_admitted(self._socket):
@@ -258,7 +258,7 @@ async def events(
     """For curl and simple clients. `id` is instance and sequence; there is no history, a new connection starts now."""
 
     async def speak(write: Writer) -> None:
-        turns = Turns(app.hub, app.pause, rate)
+        turns = Turns(app.hub, app.sleep, rate)
         await write(b"retry: 1000\n\n")
         while not app.stopping.is_set() and still_admitted(request):
             state = await turns.next()

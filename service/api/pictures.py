@@ -130,12 +130,12 @@ async def stream(
                     return
                 shown = None
                 await write(_part(await _words(app, state, width), _now(), stale=True))
-                await app.pause(_PLACEHOLDER_S)
+                await app.sleep(_PLACEHOLDER_S)
                 continue
             # Never beyond the moment at which the frame grows stale: the words do not wait for the viewer's turn.
             rest_s = min(HEARTBEAT_S, frame.captured_at + state.stale_after_s - now)
             if now < turn_at:
-                await app.pause(min(rest_s, turn_at - now))
+                await app.sleep(min(rest_s, turn_at - now))
             elif frame is shown:
                 await app.hub.changed(state.sequence, rest_s)
             else:
