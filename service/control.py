@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 
 from service.engine import Engine
 from service.errors import DiskSlow, LookoutError, ModelBusy, StateFolderUnusable, TooBusy
-from service.frame import Rect
 from service.overrides import keep_overrides, patch_settings
 from service.region import carried
 from service.settings import CameraSettings, Settings
@@ -218,8 +217,9 @@ def _with_region_carried(before: LoadedSettings, after: LoadedSettings, patch: M
     old, new = before.settings, after.settings
     if _orientation(old.camera) == _orientation(new.camera) or new.answer.region != old.answer.region:
         return after
-    region = carried(_rect(old), before=_orientation(old.camera), after=_orientation(new.camera))
-    if region == _rect(old) or "region" in patch.get("answer", {}):
+    asked = old.answer.region.rect
+    region = carried(asked, before=_orientation(old.camera), after=_orientation(new.camera))
+    if region == asked or "region" in patch.get("answer", {}):
         return after
     if not after.changeable("answer.region")[0]:  # a flag's: nobody asked here to change it
         return after
@@ -230,8 +230,3 @@ def _with_region_carried(before: LoadedSettings, after: LoadedSettings, patch: M
 
 def _orientation(camera: CameraSettings) -> tuple[int, str]:
     return camera.rotate, camera.flip
-
-
-def _rect(settings: Settings) -> Rect:
-    region = settings.answer.region
-    return Rect(region.x, region.y, region.width, region.height)

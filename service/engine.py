@@ -13,7 +13,7 @@ from service import loading
 from service.catalogue import Catalogue
 from service.change_gate import ChangeGate
 from service.errors import LookoutError, ModelBusy, ModelRejected, UnknownModel
-from service.frame import Deadline, Frame, Rect
+from service.frame import Deadline, Frame
 from service.governor import Limit
 from service.hub import Hub
 from service.insight import Insight
@@ -49,7 +49,7 @@ def first_state(settings: Settings, now: float) -> State:
         answer=Answer(None, "no_data", now),
         stale_after_s=settings.camera.stale_after_s,
         interval_s=_interval(settings),
-        region_asked=_region(settings),
+        region_asked=settings.answer.region.rect,
     )
 
 
@@ -435,8 +435,8 @@ class Engine:
         self._publish(
             answer=Answer(None, "no_data", now),
             prediction=None,
-            region_asked=_region(self._settings),
-            region_seen=_region(self._settings),
+            region_asked=self._settings.answer.region.rect,
+            region_seen=self._settings.answer.region.rect,
             stale_after_s=self._settings.camera.stale_after_s,
             interval_s=self._interval_s(),
             rate=Rate(dropped_frames=self._source.dropped_frames),
@@ -476,8 +476,3 @@ def _differs(one: CameraState, other: CameraState) -> bool:
 def _interval(settings: Settings) -> float:
     """Seconds between classifications when all is well."""
     return 1.0 / (settings.answer.max_rate or settings.camera.fps)
-
-
-def _region(settings: Settings) -> Rect:
-    region = settings.answer.region
-    return Rect(region.x, region.y, region.width, region.height)

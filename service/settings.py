@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+from service.frame import Rect
+
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 # A region narrower than this many pixels of the camera's picture holds too little for the network to see.
@@ -29,6 +31,11 @@ class Region(Section):
     y: float = Field(0.0, ge=0.0, lt=1.0)
     width: float = Field(1.0, gt=0.0, le=1.0)
     height: float = Field(1.0, gt=0.0, le=1.0)
+
+    @property
+    def rect(self) -> Rect:
+        """The same as plain data."""
+        return Rect(self.x, self.y, self.width, self.height)
 
     @model_validator(mode="after")
     def _inside(self) -> Region:

@@ -138,7 +138,7 @@ def classifier(loaded: LoadedSettings) -> Classifier:
 def run(job: Job, model: Classifier, settings: Settings) -> Iterator[Result]:
     """Look at one thing. Its errors are results too: the others go on."""
     shown = redact(job.source) if job.kind in ("download", "camera") else job.source  # a path may hold any sign
-    region = Rect(**settings.answer.region.model_dump())
+    region = settings.answer.region.rect
     try:
         if job.problem is not None:
             raise job.problem
