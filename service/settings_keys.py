@@ -124,18 +124,26 @@ def _table(text: str, names: tuple[str, ...]) -> Any:
     return table
 
 
+# What the patterns of settings.py ask for, for people who read no patterns.
+_FORMS = {
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "of letters, digits, dots, dashes and underscores, a letter or digit first",
+    r"^[a-z0-9]+$": "of small letters and digits",
+    r"^(/[A-Za-z0-9._~-]+)*$": "that is empty or a path such as /lookout, with no / at its end",
+}
+
+
 def _limits(field: FieldInfo) -> str:
     limits: dict[str, Any] = {}
     for limit in field.metadata:
         for name in ("ge", "gt", "le", "lt", "min_length", "pattern"):
             value = getattr(limit, name, None)
             if value is not None:
-                limits[name] = value
+                limits[name] = _FORMS[value] if name == "pattern" else value
     if "ge" in limits and "le" in limits:
         return f"between {_number(limits['ge'])} and {_number(limits['le'])}"
     words = {
         "ge": "of at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}",
-        "min_length": "that is not empty", "pattern": "of the form {}",
+        "min_length": "that is not empty", "pattern": "{}",
     }  # fmt: skip
     return " and ".join(words[name].format(_number(value)) for name, value in limits.items())
 

@@ -136,6 +136,7 @@ def test_the_template_is_toml_and_nothing_but_the_file_goes_to_stdout(lookout: R
     assert done.stderr == ""
     assert set(tomllib.loads(done.stdout)) == {"camera", "model", "answer", "power", "server", "upload", "state"}
     assert lookout("config", "--markdown").stdout.startswith("| setting |")
+    assert "^" not in done.stdout  # what is allowed is said in words, not as a pattern
 
 
 def test_the_command_that_makes_a_settings_file_works_as_it_is_shown(lookout: Run, tmp_path: Path) -> None:
