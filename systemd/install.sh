@@ -96,5 +96,7 @@ fi
 if grep -qsi raspberry /proc/device-tree/model && ! $python -c 'import picamera2' 2> /dev/null; then
     say "For a ribbon-cable camera:  sudo apt install python3-picamera2 && sudo systemctl restart lookout"
 fi
-say "Next:  the address for your browser, with a token:  sudo -u lookout lookout token"
-say "       what is wrong, if anything is:              sudo -u lookout lookout doctor"
+say "Next:  to open it to your network:                  host = \"0.0.0.0\" in $config"
+say "       the address for your browser, with a token:  sudo -u lookout lookout token"
+say "       then, if you opened it:                      sudo systemctl restart lookout"
+say "       what is wrong, if anything is:               sudo -u lookout lookout doctor"

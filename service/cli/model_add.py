@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from service.cli.words import say
 from service.errors import ModelRejected
 from service.pipeline.card import CARD_FILE, Card, load_card, sha256_of
 from service.pipeline.classifier import Classifier
@@ -235,6 +236,7 @@ def _answered(question: str, usual: str) -> str:
         # Typer makes one thing of Ctrl+C and of an input that has ended; only the first has a status of its own.
         if isinstance(abort.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from abort
+        say("\nNobody answered. --yes takes the usual values; each question has an option of its own, too.")
         raise
 
 

@@ -115,6 +115,15 @@ def test_a_precision_that_a_model_lacks_is_named(lookout: Run) -> None:
     assert "int8" in done.stderr
 
 
+def test_where_nobody_answers_the_question_it_says_how_to_do_without(
+    lookout: Run, network: Path, labels: Path, tmp_path: Path
+) -> None:
+    done = lookout("models", "add", network, "--labels", labels, "--folder", tmp_path / "m")
+    assert done.returncode == 1
+    assert "--yes takes the usual values" in done.stderr
+    assert not (tmp_path / "m").exists()
+
+
 def test_add_asks_for_what_the_graph_cannot_tell(lookout: Run, network: Path, labels: Path, tmp_path: Path) -> None:
     answers = "logits\nMy animals\nbgr\nsquash\nzero-to-one\n"
     done = lookout(
