@@ -60,7 +60,8 @@ class Services:
     """One application's parts.
 
     changes: for what the worker has to do first, which may take seconds; several, so that a second swap of models
-    is told that one is under way. files: for what is read from disk. looks: for feature maps.
+    is told that one is under way. pauses: for pauses, which wait for no other change. files: for what is read from
+    disk. looks: for feature maps.
     """
 
     engine: Engine
@@ -72,6 +73,7 @@ class Services:
     viewers: Viewers = field(default_factory=Viewers)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     changes: Helpers = field(default_factory=lambda: Helpers(4, "changes"))
+    pauses: Helpers = field(default_factory=lambda: Helpers(2, "pauses"))
     files: Helpers = field(default_factory=lambda: Helpers(1, "files"))
     looks: Looks = field(default_factory=Looks)
     _told: tuple[State, float, str] | None = None
@@ -101,6 +103,7 @@ class Services:
         self.encoder.close()
         self.uploads.close()
         self.changes.close()
+        self.pauses.close()
         self.files.close()
         self.looks.close()
 

@@ -81,7 +81,7 @@ async def change_settings(patch: Patch, app: Provided) -> JSONResponse:
 )
 async def pause(paused: Annotated[StrictBool, Body(examples=[True])], app: Provided) -> JSONResponse:
     """The body is `true` or `false`. A paused camera is closed, its light goes out; this survives restarts."""
-    await app.changes.run(lambda: app.control.pause(paused))
+    await app.pauses.run(lambda: app.control.pause(paused))
     return JSONResponse({"paused": paused})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import httpx
 import pytest
 
 from service import loading
+from service.errors import CameraSilent
+from service.frame import Deadline
 from service.settings_keys import all_keys
-from tests.api.conftest import StartService, wait_until
+from tests.api.conftest import PATIENCE_S, HandCamera, StartService, wait_until
 
 
 def code(response: httpx.Response) -> tuple[int, str]:
@@ -184,6 +187,31 @@ def test_a_pause_closes_the_camera_and_outlives_a_restart(start: StartService) -
 def test_a_pause_is_true_or_false(client: httpx.Client, body: bytes) -> None:
     response = client.put("api/paused", content=body, headers={"Content-Type": "application/json"})
     assert code(response) == (422, "request_invalid")
+
+
+class HangingCamera(HandCamera):
+    """Opens for ever, until it is closed."""
+
+    inside = threading.Event()
+
+    def open(self, deadline: Deadline) -> None:
+        super().open(deadline)
+        self.inside.set()
+        self._closed.wait(PATIENCE_S)
+        raise CameraSilent("It was closed.", "Open it again.")
+
+
+def test_a_pause_waits_for_no_change_that_waits_for_a_camera_that_hangs(start: StartService) -> None:
+    camera = HangingCamera()
+    service = start(camera=camera)
+    assert camera.inside.wait(PATIENCE_S)
+    with service.client() as client, ThreadPoolExecutor() as pool:
+        changes = [pool.submit(client.patch, "api/settings", json={"answer": {"hold_s": n}}) for n in range(1, 6)]
+        wait_until(lambda: service.services.changes._pool._work_queue.qsize() > 0)  # all its threads are taken
+        begun = time.monotonic()
+        assert client.put("api/paused", json=True).status_code == 200
+        assert time.monotonic() - begun < 3.0
+        assert all(change.result().status_code == 200 for change in changes), "they were only waiting"
 
 
 # --- models --------------------------------------------------------------------------------------------------------
