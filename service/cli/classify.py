@@ -21,7 +21,7 @@ def classify(
     region: Annotated[
         str | None, typer.Option("--region", metavar="X,Y,W,H", help="The part to look at, in shares of the picture.")
     ] = None,
-    top: Annotated[int, typer.Option("--top", min=1, help="How many labels to show.")] = 3,
+    top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many labels to show.")] = 3,
     every: Annotated[
         float, typer.Option("--every", min=0.0, metavar="S", help="Seconds between a video's frames.")
     ] = 1.0,

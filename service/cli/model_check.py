@@ -20,7 +20,7 @@ def check_model(card: Card) -> Iterator[str]:
     for precision, file in card.files.items():
         classifier = Classifier.load(card, precision)  # hash, names, shapes, and a run on a grey picture
         runs = [classifier.classify(_grey(card)).timing.inference_ms for _ in range(5)]
-        yield f"{precision}: {file.file}, {size(file.bytes)}, fits its card, {min(runs):.1f} ms a picture on one thread"
+        yield f"{precision}: {file.file}, {size(file.bytes)}, fits its card, {min(runs):.2f} ms a picture on one thread"
     yield _layers(card)
 
 
