@@ -122,7 +122,7 @@ def _read(folder: Path) -> list[Change]:
         raise StateFolderUnusable(
             f"{path} cannot be read ({error.strerror or error}).", "Let the service's user own the folder."
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         log.warning("%s cannot be read and is left out: %s.", path, error)
         return []
 

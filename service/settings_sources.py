@@ -84,9 +84,14 @@ def _is_file(path: Path, *, unseen: bool) -> bool:
 
 
 def choose_state_folder(asked: Path | None, environ: Mapping[str, str]) -> Path:
-    """What state.folder says, else systemd's StateDirectory=, else the XDG state folder."""
+    """What state.folder says, else systemd's StateDirectory=, else the XDG state folder. Raises SettingInvalid."""
     if asked is not None:
-        return asked.expanduser().absolute()
+        try:
+            return asked.expanduser().absolute()
+        except RuntimeError as error:
+            raise SettingInvalid(
+                f"state.folder {asked} is in the home of nobody here.", "Name it in full, from / on."
+            ) from error
     given = environ.get("STATE_DIRECTORY", "").partition(":")[0]
     return Path(given) if given else _home_folder(environ, "XDG_STATE_HOME", ".local/state")
 
@@ -183,7 +188,7 @@ def _file_layer(path: Path) -> Layer:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise SettingInvalid(f"{path} is too large for a settings file.", "Name another one with --config.")
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")  # Windows' editors put a mark in front
         tree = tomllib.loads(text)
     except OSError as error:
         raise SettingInvalid(
@@ -192,7 +197,7 @@ def _file_layer(path: Path) -> Layer:
         ) from error
     except UnicodeDecodeError as error:
         raise SettingInvalid(f"The settings file {path} is not text in UTF-8.", "Save it as UTF-8.") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # the parser's own, and what it lets through of numbers and depth
         raise _not_toml(path, error) from error
     values, where = {}, {}
     for name, value in flat(tree):
@@ -207,7 +212,7 @@ def _file_layer(path: Path) -> Layer:
     return Layer(values, where)
 
 
-def _not_toml(path: Path, error: tomllib.TOMLDecodeError) -> SettingInvalid:
+def _not_toml(path: Path, error: Exception) -> SettingInvalid:
     message = str(error)
     line = re.search(r"\(at line (\d+), column \d+\)", message)
     reason = re.sub(r"\s*\(at .*\)$", "", message).rstrip(".")

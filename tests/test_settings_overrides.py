@@ -135,7 +135,9 @@ def test_the_file_is_replaced_in_one_step(place: Place) -> None:
     assert place.kept.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"[[change]", b"[[change]]\nkey = 1\n", b"change = 3\n"])
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"[[change]", b"[[change]]\nkey = 1\n", b"change = 3\n", b"change = " + b"[" * 3000]
+)
 def test_a_damaged_file_is_left_out_and_the_log_says_so(
     place: Place, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:

@@ -268,6 +268,22 @@ def test_folders_follow_the_setting_then_systemd_then_xdg() -> None:
     assert choose_state_folder(None, {}) == Path("/var/lib/lookout"), "a service user without a home"
 
 
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 3000 + "]" * 3000])
+def test_what_the_parser_itself_stumbles_over_is_a_sentence_too(home: dict[str, str], value: str) -> None:
+    assert "this is not TOML: " in mistake(home, f"[model]\nthreads = {value}")
+
+
+def test_the_mark_of_windows_editors_is_no_mistake(home: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "lookout.toml"
+    path.write_bytes(b"\xef\xbb\xbf[camera]\r\nfps = 9\r\n")
+    assert load({}, path, home).settings.camera.fps == 9
+
+
+def test_a_state_folder_in_the_home_of_nobody_is_said(home: dict[str, str]) -> None:
+    said = mistake(home, flags={"state.folder": "~nobody-is-called-so/state"})
+    assert said.startswith("state.folder ~nobody-is-called-so/state is in the home of nobody here.")
+
+
 def test_an_unwritable_state_folder_is_said(tmp_path: Path) -> None:
     prepare_state_folder(tmp_path / "new" / "state")
     assert list((tmp_path / "new" / "state").iterdir()) == []
