@@ -6,6 +6,7 @@ these bytes come from strangers.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from service.errors import PictureUnreadable, PictureUnsupported
 
 # A JPEG has a few dozen segments before its scan, a PNG or WebP of the size we accept some thousand chunks.
 _MAX_SEGMENTS = 1024
+# A progressive JPEG has about ten scans. Each is a pass of the decoder over all pixels, and may be a few bytes long.
+_MAX_SCANS = 100
 _MAX_CHUNKS = 65_536
 # The specification allows padding between JPEG segments; nobody writes more than a few bytes of it.
 _MAX_FILL = 64
@@ -77,6 +80,8 @@ def _guess(data: bytes) -> str:
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # tables and extensions share the range
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _START_OF_SCAN, _END_OF_IMAGE, _APP1 = 0xDA, 0xD9, 0xE1
+# Inside a scan 0xFF is always followed by a zero or a restart marker.
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 def _jpeg(data: bytes) -> PictureHeader:
@@ -87,10 +92,7 @@ def _jpeg(data: bytes) -> PictureHeader:
             continue
         (length,) = struct.unpack_from(">H", data, at)
         if marker == _START_OF_SCAN:
-            # Inside a scan 0xFF is always followed by a zero or a restart marker, so this is the true end. A decoder
-            # may fill what is missing with grey, and grey would be classified.
-            if data.rfind(b"\xff\xd9", at) < 0:
-                raise _cut_off()
+            _to_the_end(data, at)
             return PictureHeader("JPEG", *size, orientation)
         if marker in _START_OF_FRAME:
             height, width = struct.unpack_from(">HH", data, at + 3)
@@ -101,6 +103,27 @@ def _jpeg(data: bytes) -> PictureHeader:
             break
         at += max(2, length)
     raise _broken("it holds no image data")
+
+
+def _to_the_end(data: bytes, at: int) -> None:
+    """From the header of the first scan to the picture's true end, as decoders go; what follows it may be a video.
+
+    A decoder may fill what is missing with grey, and grey would be classified.
+    """
+    scans, marker = 0, _START_OF_SCAN
+    for _ in range(_MAX_SEGMENTS):
+        scans += marker == _START_OF_SCAN
+        if scans > _MAX_SCANS:
+            raise _broken("it has too many scans")
+        if marker not in _WITHOUT_LENGTH:
+            at += max(2, *struct.unpack_from(">H", data, at))
+        found = _MARKER.search(data, at)
+        if found is None:
+            raise _cut_off()
+        marker, at = data[found.end() - 1], found.end()
+        if marker == _END_OF_IMAGE:
+            return
+    raise _broken("it has too many segments")
 
 
 def _jpeg_marker(data: bytes, at: int) -> tuple[int, int]:
@@ -198,10 +221,15 @@ _WIDTH, _HEIGHT, _BITS, _ORIENTATION, _SAMPLES, _STRIP_ROWS, _TILE_WIDTH, _TILE_
     256, 257, 258, 274, 277, 278, 322, 323,
 )  # fmt: skip
 _SHORT, _LONG = 3, 4
+# What decides how much a decoder allocates. It reads them in more ways than the format knows.
+_MEASURES = (_WIDTH, _HEIGHT, _BITS, _SAMPLES, _STRIP_ROWS, _TILE_WIDTH, _TILE_HEIGHT)
+_ODD = -1
 
 
 def _tiff(data: bytes) -> PictureHeader:
     tags = _first_directory(data)
+    if any(tags.get(tag) == _ODD for tag in _MEASURES):
+        raise _broken("its header tells its size in a way the format does not know")
     width, height = tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0)
     # Decoders allocate whole tiles, so a small picture with one huge tile is a huge picture.
     stored = (max(width, tags.get(_TILE_WIDTH, 0)), max(height, tags.get(_TILE_HEIGHT, 0)))
@@ -224,7 +252,7 @@ def _exif_orientation(block: bytes) -> int:
         return 1
     try:
         return _valid_orientation(_first_directory(block).get(_ORIENTATION, 1))
-    except struct.error:
+    except (struct.error, PictureUnreadable):
         return 1
 
 
@@ -235,14 +263,20 @@ def _valid_orientation(value: int) -> int:
 def _first_directory(block: bytes) -> dict[int, int]:
     """Tags of the first directory that are one whole number, and the bits of the first of several samples.
 
-    Raises struct.error where it leaves the block.
+    Others are _ODD. Of a tag that comes twice the first counts, as for decoders: else a small picture would be judged
+    and a huge one decoded. Raises struct.error where it leaves the block.
     """
     order = "<" if block[:2] == b"II" else ">"
     (at,) = struct.unpack_from(order + "I", block, 4)
     (count,) = struct.unpack_from(order + "H", block, at)
+    if count > _MAX_TIFF_ENTRIES:
+        raise _broken("its header has too many entries")
     tags: dict[int, int] = {}
-    for entry in range(min(count, _MAX_TIFF_ENTRIES)):
+    for entry in range(count):
         tag, kind, values = struct.unpack_from(order + "HHI", block, at + 2 + 12 * entry)
+        if tag in tags:
+            continue
+        tags[tag] = _ODD
         if values == 1 and kind in (_SHORT, _LONG):
             form = order + ("H" if kind == _SHORT else "I")
             (tags[tag],) = struct.unpack_from(form, block, at + 10 + 12 * entry)

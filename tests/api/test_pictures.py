@@ -243,6 +243,55 @@ def test_a_small_tiff_with_one_huge_tile_is_refused() -> None:
         read_picture(b"II*\0\x08\0\0\0\x04\0" + packed + bytes(4))
 
 
+WIDTH, HEIGHT, TILE_WIDTH = 256, 257, 322
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [(WIDTH, 4, 1, 16_000), (WIDTH, 4, 1, 16), (HEIGHT, 4, 1, 16_000), (HEIGHT, 4, 1, 16)],
+        [(WIDTH, 9, 1, 16_000), (WIDTH, 4, 1, 16), (HEIGHT, 9, 1, 16_000), (HEIGHT, 4, 1, 16)],
+        [(WIDTH, 4, 1, 16), (HEIGHT, 4, 1, 16), (TILE_WIDTH, 9, 1, 60_000), (TILE_WIDTH, 4, 1, 16)],
+        [*((60_000 + number, 3, 1, 0) for number in range(2000)), (WIDTH, 4, 1, 16), (HEIGHT, 4, 1, 16)],
+    ],
+    ids=["twice", "signed", "tile", "late"],
+)
+def test_a_tiff_has_one_size_for_the_judge_and_the_decoder(entries: list[tuple[int, int, int, int]]) -> None:
+    """A decoder takes the first of two, in more types than the format knows, and reads on where we would not."""
+    packed = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    with pytest.raises((PictureTooLarge, PictureUnreadable), match=r"16,000 x 16,000|size in a way|too many entries"):
+        read_picture(b"II*\0" + struct.pack("<IH", 8, len(entries)) + packed + bytes(4))
+
+
+def _progressive(scans: int, between: bytes = b"") -> bytes:
+    """A grey JPEG of 64 x 64 pixels in which that many scans say nothing new, a few bytes each."""
+    frame = struct.pack(">HBHHB", 11, 8, 64, 64, 1) + bytes([1, 0x11, 0])
+    tables = b"\xff\xdb\0\x43\0" + bytes([16] * 64) + b"\xff\xc2" + frame
+    codes = b"".join(
+        b"\xff\xc4" + struct.pack(">HB", 20, kind) + bytes([1, *[0] * 15, value]) for kind, value in ((0, 0), (16, 0))
+    )
+    first = b"\xff\xda\0\x08\x01\x01\0\0\0\0" + bytes(8)
+    more = b"\xff\xda\0\x08\x01\x01\0\x01\x3f\0" + bytes(8)
+    return b"\xff\xd8" + tables + codes + first + between + more * (scans - 1) + b"\xff\xd9"
+
+
+def test_a_jpeg_of_endless_scans_is_refused_unread() -> None:
+    """Each is a pass over all pixels: some megabytes of them would keep a core busy for a quarter of an hour."""
+    assert read_picture(_progressive(20)).width == 64
+    end_in_a_comment = b"\xff\xfe\0\x04\xff\xd9"
+    for data in (_progressive(1000), _progressive(1000, end_in_a_comment)):
+        with pytest.raises(PictureUnreadable, match="too many scans"):
+            read_picture(data)
+
+
+def test_what_follows_a_jpeg_is_not_the_picture() -> None:
+    """A phone's moving picture has its video behind the picture: any bytes, those of markers among them."""
+    video = b"\xff\xda\xff\xe0" * 5000 + b"\xff\xd9"
+    assert read_picture(jpeg() + video).width == 640
+    with pytest.raises(PictureUnreadable, match="too early"):
+        read_picture(jpeg()[:-2] + b"\xff\xfe\x7f\xff" + video)
+
+
 def test_a_small_file_that_takes_a_gigabyte_to_decode_is_refused_unread() -> None:
     """Sixteen bits and transparency, 7,000 pixels a side: some hundred kilobytes as PNG."""
     deep = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 7000, 7000, 16, 6, 0, 0, 0)) + png_chunk(b"IEND", b"")
