@@ -265,7 +265,7 @@ class TokenStore:
             return ()
         except OSError as error:
             raise _unusable("read", self._path, error.strerror or str(error)) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise StateFolderUnusable(
                 f"{self._path} is damaged.", "Delete it and make new tokens with `lookout token`."
             ) from error

@@ -59,7 +59,7 @@ class Choices:
         try:
             kept = json.loads(within(self.folder, self._path(card).read_bytes, CACHE_DEADLINE_S))
             choice = Candidate(str(kept["precision"]), int(kept["threads"]))
-        except (OSError, DiskSlow, ValueError, KeyError, TypeError):
+        except (OSError, DiskSlow, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
         return choice if choice.precision in card.files and choice.threads > 0 else None
 

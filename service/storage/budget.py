@@ -147,7 +147,7 @@ class DayCount:
         try:
             kept = json.loads(self._path.read_bytes())
             return max(0, int(kept["bytes"])) if kept["day"] == self._day else 0
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return 0
 
 

@@ -117,7 +117,7 @@ def test_a_missing_token_file_lets_nobody_in_on_a_guess(tmp_path: Path) -> None:
             store.tokens()
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"tokens": [{"id": 1}]}', '{"tokens": 3}', "null"])
+@pytest.mark.parametrize("content", ["{", "[]", '{"tokens": [{"id": 1}]}', '{"tokens": 3}', "null", "[" * 100_000])
 def test_a_damaged_file_is_said_and_not_taken_for_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "tokens.json").write_text(content)
     with pytest.raises(StateFolderUnusable, match="damaged"):

@@ -89,7 +89,18 @@ def test_two_processes_share_one_budget(tmp_path: Path, days: Days) -> None:
         service.keep(tmp_path / "state" / "one", b"x" * 120 * KIB)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"day": "2026-05-01"}', '{"day": "2026-05-01", "bytes": "many"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"day": "2026-05-01"}',
+        '{"day": "2026-05-01", "bytes": "many"}',
+        '{"day": "2026-05-01", "bytes": 1e999}',
+        "[" * 100_000,
+    ],
+)
 def test_a_damaged_count_counts_as_none(tmp_path: Path, days: Days, content: str) -> None:
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / COUNT_FILE).write_text(content)

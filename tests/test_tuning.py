@@ -1,0 +1,77 @@
+"""Which precision and how many threads: measured apart, chosen, remembered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from service.storage import Storage
+from service.tuning import Candidate, Choices, candidates, choose, measure_apart
+from tests.models import write_card
+
+ONE, TWO = Candidate("fp32", 1), Candidate("fp32", 2)
+QUICK, QUICKER = Candidate("int8", 1), Candidate("int8", 2)
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "chosen"),
+    [
+        ({ONE: 10.0, QUICK: 5.0}, QUICK),
+        ({ONE: 5.0, QUICK: 10.0}, ONE),
+        ({ONE: 10.0, TWO: 7.5}, ONE),
+        ({ONE: 10.0, TWO: 7.0}, TWO),
+        ({ONE: 10.0, TWO: 5.0, QUICK: 6.0, QUICKER: 4.5}, QUICK),
+        ({ONE: 10.0, TWO: 9.0, QUICK: 6.0, QUICKER: 3.0}, QUICKER),
+    ],
+)
+def test_the_faster_precision_is_chosen_and_threads_have_to_earn_their_cores(
+    milliseconds: dict[Candidate, float], chosen: Candidate
+) -> None:
+    assert choose(milliseconds) == chosen
+
+
+def test_a_number_of_threads_that_is_set_is_the_only_one_tried(tmp_path: Path) -> None:
+    assert candidates(write_card(tmp_path), 3) == [Candidate("fp32", 3)]
+
+
+def test_a_choice_is_remembered_for_its_graph_and_its_kind_of_machine(tmp_path: Path) -> None:
+    storage, card = Storage(tmp_path / "state"), write_card(tmp_path)
+    choices = Choices(tmp_path / "cache", "this", storage)
+    assert choices.get(card) is None
+    choices.put(card, TWO, {ONE: 10.0, TWO: 5.0})
+    assert choices.get(card) == TWO
+    assert Choices(tmp_path / "cache", "another", storage).get(card) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"precision": "fp32", "threads": 0}',
+        b'{"precision": "fp32", "threads": 1e999}',
+        b'{"precision": "int8", "threads": 1}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_choice_that_is_damaged_or_does_not_fit_is_measured_anew(tmp_path: Path, content: bytes) -> None:
+    card = write_card(tmp_path)
+    choices = Choices(tmp_path / "cache", "this", Storage(tmp_path / "state"))
+    choices.put(card, ONE, {ONE: 10.0})
+    (kept,) = (tmp_path / "cache").glob("choice-*.json")
+    kept.write_bytes(content)
+    assert choices.get(card) is None
+
+
+async def test_each_candidate_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
+    measured = await measure_apart(write_card(tmp_path), 1)
+    assert set(measured) == {ONE}
+    assert measured[ONE] > 0
+
+
+async def test_a_measurement_that_fails_measures_nothing(tmp_path: Path) -> None:
+    card = write_card(tmp_path)
+    (card.folder / "card.json").unlink()
+    assert await measure_apart(card, 1) == {}
