@@ -156,10 +156,10 @@ class Engine:
         again = self._classifier is None and settings == self._settings
         if settings.model != self._settings.model or again:
             return self._load_beside(settings)
-        other_camera = settings.camera != self._settings.camera
+        goes = self._source if settings.camera != self._settings.camera else None
         future = self._mailbox.post(lambda: self._use(settings, None))
-        if other_camera:
-            self._source.interrupt()  # it goes, and one that hangs while it opens is not waited for
+        if goes is not None:
+            goes.interrupt()  # or one that hangs while it opens would be waited for
         return future
 
     def govern(self, limit: Limit | None) -> Future[None]:
