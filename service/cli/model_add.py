@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -82,13 +83,16 @@ def add_model(wishes: Wishes, folder: Path) -> Card:
             f'"{name}" cannot be the name of a model.', "Take letters, digits, dots, dashes and underscores for --name."
         )
     target = folder / name
-    if target.exists():
-        raise ModelRejected(
-            f"There is already a model {name} in {folder}.", "Choose another with --name, or remove it."
-        )
+    if os.path.lexists(target):  # before anything is asked
+        raise _taken(target)
     card = _card(wishes, facts, labels, name)
     try:
         target.mkdir(parents=True)
+    except FileExistsError as error:  # somebody else's, and not ours to remove
+        raise _taken(target) from error
+    except OSError as error:
+        raise _unstorable(target, error) from error
+    try:
         shutil.copyfile(wishes.graph, target / f"{name}.onnx")
         (target / CARD_FILE).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
         loaded = load_card(target)
@@ -96,11 +100,21 @@ def add_model(wishes: Wishes, folder: Path) -> Card:
         write_layers(target)
     except OSError as error:
         shutil.rmtree(target, ignore_errors=True)
-        raise ModelRejected(f"The model cannot be stored in {target}: {error.strerror}.", "Choose --folder.") from error
+        raise _unstorable(target, error) from error
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
     return loaded
+
+
+def _taken(target: Path) -> ModelRejected:
+    return ModelRejected(
+        f"There is already a model {target.name} in {target.parent}.", "Choose another with --name, or remove it."
+    )
+
+
+def _unstorable(target: Path, error: OSError) -> ModelRejected:
+    return ModelRejected(f"The model cannot be stored in {target}: {error.strerror}.", "Choose --folder.")
 
 
 def read_graph(path: Path, shape: tuple[int, ...] | None = None) -> GraphFacts:
@@ -145,7 +159,7 @@ def read_labels(path: Path) -> list[str]:
     try:
         if path.stat().st_size > MAX_LABEL_BYTES:
             raise ModelRejected(f"{path} is too large for a list of labels.", "Give one label a line.")
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()  # Windows' editors put a mark in front
     except OSError as error:
         raise ModelRejected(f"The labels in {path} cannot be read: {error.strerror}.", "Check the path.") from error
     except UnicodeDecodeError as error:

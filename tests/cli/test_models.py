@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from service.cli import model_add
 from service.resources import models_folder
 from tests.cli.conftest import Run, environment
 from tests.cli.graphs import Net, lenet5, resnet, tiny
@@ -85,6 +86,31 @@ def test_add_reads_the_graph_and_writes_card_and_layers(
     again = lookout("models", "add", network, "--labels", labels, "--yes", "--folder", tmp_path / "mine")
     assert again.returncode == 3
     assert "already a model" in again.stderr
+
+
+def test_a_model_that_somebody_else_adds_meanwhile_is_left_alone(
+    lookout: Run, network: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "mine" / "twice" / "card.json"
+    card = model_add._card
+
+    def slowly(*arguments: object) -> object:
+        theirs.parent.mkdir(parents=True)
+        theirs.write_text("theirs")
+        return card(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(model_add, "_card", slowly)
+    words = ("models", "add", network, "--labels", labels, "--yes", "--name", "twice", "--folder", tmp_path / "mine")
+    done = lookout(*words)
+    assert done.returncode == 3
+    assert "already a model" in done.stderr
+    assert theirs.read_text() == "theirs"
+
+
+def test_the_mark_of_windows_editors_is_no_part_of_a_label(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes(b"\xef\xbb\xbfcat\r\ndog\r\n")
+    assert model_add.read_labels(path) == ["cat", "dog"]
 
 
 def test_what_was_added_is_found_by_its_name(lookout: Run, network: Path, labels: Path, tmp_path: Path) -> None:
