@@ -128,11 +128,12 @@ class Control:
     def pause(self, paused: bool) -> None:
         """Close the camera or open it again, and remember it over restarts: people use it for privacy.
 
-        Raises StateFolderUnusable when it cannot be remembered; the camera is paused all the same.
+        Raises StateFolderUnusable when it cannot be remembered; the camera is paused all the same. Raises TooBusy when
+        the worker is stuck, or ends; it is remembered all the same, and holds after the restart.
         """
         with self._lock_of_pauses:
             self._pause_wanted = paused
-            done = self._engine.pause(paused)
+            done = _begun(lambda: self._engine.pause(paused))
         try:
             self._remember_pause()
         except StateFolderUnusable as error:
@@ -196,6 +197,16 @@ def was_paused(state_folder: Path) -> bool | None:
 def _is_marked(state_folder: Path) -> bool:
     """May wait for the disk. Raises OSError."""
     return (state_folder / PAUSED_FILE).exists()
+
+
+def _begun(command: Callable[[], Future[None]]) -> Future[None]:
+    """A command to the worker; that it takes none any more is told like all else, by the future."""
+    try:
+        return command()
+    except TooBusy as error:
+        refused: Future[None] = Future()
+        refused.set_exception(error)
+        return refused
 
 
 def _unread(folder: Path) -> StateFolderUnusable:

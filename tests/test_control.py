@@ -67,6 +67,16 @@ def test_a_pause_that_a_stuck_worker_never_takes_is_remembered_all_the_same(plac
     assert not was_paused(place.folder)
 
 
+def test_a_pause_that_comes_while_all_ends_is_remembered_all_the_same(place: Place) -> None:
+    def ends(_: object) -> Future[None]:
+        raise TooBusy("The service is stopping.", "Try again when it runs.")
+
+    place.engine._take = ends  # type: ignore[method-assign]
+    with pytest.raises(TooBusy, match="stopping"):
+        place.control.pause(True)
+    assert was_paused(place.folder)
+
+
 def test_the_log_says_when_the_camera_was_closed_and_opened(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     place.idle()
     caplog.set_level(logging.INFO)
