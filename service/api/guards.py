@@ -20,6 +20,22 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
 
 
+def proxies(trusted: Iterable[str]) -> list[str]:
+    """The trusted ones as listed, and as a socket of IPv6 sees those of IPv4 when it serves both (server.host "::")."""
+    listed = list(trusted)
+    return listed + [mapped for mapped in map(_mapped, listed) if mapped]
+
+
+def _mapped(proxy: str) -> str:
+    """::ffff:127.0.0.1 for 127.0.0.1, likewise for networks; empty for all else."""
+    try:
+        network = ipaddress.IPv4Network(proxy, strict=False)
+    except ValueError:
+        return ""
+    bits = "" if network.prefixlen == network.max_prefixlen else f"/{96 + network.prefixlen}"
+    return f"::ffff:{network.network_address}{bits}"
+
+
 def host_names(listed: Iterable[str]) -> frozenset[str]:
     """The names this machine answers to, beside IP literals: localhost, its own with and without .local, the listed."""
     own = socket.gethostname().lower().rstrip(".")

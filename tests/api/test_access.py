@@ -15,11 +15,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from service.api.guards import check_host, host_names, is_loopback
+from service.api.guards import check_host, host_names, is_loopback, proxies
 from service.errors import Forbidden
 from service.tokens import TokenStore
 from tests.api.conftest import RED, Service, StartService, plain, wait_until
 from tests.api.pictures_made import encoded
+from tests.requires import requires
 
 OPEN = ["healthz", "readyz", "login"]
 CLOSED = [
@@ -396,6 +397,22 @@ def test_a_trusted_proxy_says_by_which_name_it_was_called(start: StartService) -
         assert client.put("api/paused", json=False, headers=forwarded).status_code == 200
         unknown = {**forwarded, "X-Forwarded-Host": "other.example", "Origin": "https://other.example"}
         assert client.put("api/paused", json=False, headers=unknown).status_code == 403
+
+
+@requires("dual-stack")
+def test_a_proxy_is_known_where_one_socket_serves_both_kinds_of_address(start: StartService) -> None:
+    service = start({"server.host": "::", "server.allowed_hosts": "cam.example"})
+    _, token = service.tokens.create("test")
+    forwarded = {"X-Forwarded-Host": "cam.example", "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
+    with service.client(headers=forwarded | {"Origin": "https://cam.example"}) as client:
+        answer = client.post("api/login", json={"token": token})
+        assert answer.status_code == 200
+        assert "Secure" in answer.headers["set-cookie"]
+
+
+def test_proxies_are_listed_in_both_forms() -> None:
+    listed = ["127.0.0.1", "10.0.0.0/8", "::1", "proxy.example", "*"]
+    assert proxies(listed) == [*listed, "::ffff:127.0.0.1", "::ffff:10.0.0.0/104"]
 
 
 def test_a_stranger_is_no_proxy(start: StartService) -> None:
