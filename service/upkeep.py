@@ -154,7 +154,7 @@ class Upkeep:
         try:
             reading = await asyncio.to_thread(self._monitor.read)
             self._hub.set_system(replace(reading, disk=self._hub.system.disk))
-        except OSError as error:  # /proc or /sys hidden by a sandbox: the figures are optional
+        except OSError as error:  # /proc hidden by a sandbox, or too slow to answer: the figures are optional
             log.debug("The machine cannot be read: %s", error)
         self._govern()
 

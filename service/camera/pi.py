@@ -11,7 +11,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from service.camera.bounded import bounded
+from service.bounded import bounded
 from service.camera.protocol import CameraInfo, CameraOptions
 from service.camera.raw import RawFrame
 from service.errors import CameraAbsent, CameraBusy, CameraError, CameraSilent, CameraUnsupported

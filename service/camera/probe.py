@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-import threading
-from collections.abc import Callable
 from urllib.parse import SplitResult, urlsplit
 
+from service.bounded import bounded
 from service.camera.address import redact
 from service.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
 from service.frame import Deadline
@@ -139,27 +138,16 @@ def _unreachable(shown: str, parts: SplitResult, error: OSError) -> CameraError:
 
 def _resolved(host: str, port: int, deadline: Deadline) -> tuple[int, tuple[object, ...]]:
     """The first address of a host. Name look-up cannot be given a time-out, so a thread does it that may be left."""
-    found: list[tuple[int, tuple[object, ...]]] = []
-    failed: list[OSError] = []
 
-    def look_up() -> None:
-        try:
-            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            found.append((family, address))
-        except OSError as error:
-            failed.append(error)
-        except UnicodeError:
-            failed.append(socket.gaierror(socket.EAI_NONAME, "no valid host name"))
+    def look_up() -> tuple[int, tuple[object, ...]]:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return family, address
 
-    _run_by(look_up, deadline)
-    if failed:
-        raise failed[0]
-    if not found:
-        raise CameraSilent(f"The name server does not answer for {host}.", "Check the network, or use the IP address.")
-    return found[0]
-
-
-def _run_by(work: Callable[[], None], deadline: Deadline) -> None:
-    thread = threading.Thread(target=work, name="name look-up", daemon=True)
-    thread.start()
-    thread.join(deadline.remaining())
+    try:
+        return bounded(look_up, deadline, "name look-up")
+    except TimeoutError:
+        raise CameraSilent(
+            f"The name server does not answer for {host}.", "Check the network, or use the IP address."
+        ) from None
+    except ValueError:  # what no name server is asked, such as a part of more than 63 letters
+        raise socket.gaierror(socket.EAI_NONAME, "no valid host name") from None

@@ -3,27 +3,48 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 
 import psutil
 
+from service.bounded import bounded
+from service.frame import Deadline
 from service.state import SystemReading
 from service.system import clock
 from service.system.thermal import temperature_c, throttled
 
 # Often enough for people, seldom enough to cost nothing.
 INTERVAL_S = 3.0
+# The watchdog is fed by who asks for it, and starves before long.
+READ_S = 1.0
 
 
 class SystemMonitor:
     """Reads the machine. Processor share is that of this process and its children since the last reading."""
 
     def __init__(self) -> None:
+        self._reading = threading.Lock()
         self._process = psutil.Process()
         self._known: dict[int, psutil.Process] = {}
 
     def read(self) -> SystemReading:
-        """What the machine tells now; what it does not tell is None. Takes about a millisecond."""
+        """What the machine tells now; what it does not tell is None. Takes about a millisecond.
+
+        Raises TimeoutError, which is an OSError, where the kernel does not answer: it holds up who asks after a
+        process whose driver hangs. Then no other reading begins until that one has come back.
+        """
+        return bounded(self._read, Deadline.after(READ_S), "reading the machine")
+
+    def _read(self) -> SystemReading:
+        if not self._reading.acquire(blocking=False):
+            raise TimeoutError("the last reading has not come back")
+        try:
+            return self._read_now()
+        finally:
+            self._reading.release()
+
+    def _read_now(self) -> SystemReading:
         processes = list(self._processes())
         return SystemReading(
             temperature_c=temperature_c(),

@@ -119,7 +119,7 @@ def test_it_starts_with_the_standard_library_alone() -> None:
     """As a script, isolated, without site-packages: what the system's Python offers a child at the least."""
     code = (
         "import runpy, sys; module = runpy.run_path(sys.argv[1]); module['bootstrap'](); module['bootstrap']();"
-        "import service.camera, service.camera.wire, service.camera.pi, service.camera.raw, service.camera.bounded;"
+        "import service.camera, service.camera.wire, service.camera.pi, service.camera.raw, service.bounded;"
         "print(sorted(name for name in ('numpy', 'cv2', 'pydantic') if name in sys.modules), len(sys.path))"
     )
     done = subprocess.run(
