@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from service.cli.words import console, progress, say
 from service.doctor.bundle import write_bundle
@@ -16,6 +17,9 @@ from service.doctor.machine import MACHINE_CHECKS
 from service.doctor.program import PROGRAM_CHECKS
 from service.errors import SettingInvalid
 from service.settings_sources import load
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 ALL_CHECKS: tuple[Check, ...] = MACHINE_CHECKS + CAMERA_CHECKS + PROGRAM_CHECKS
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skipped": "dim"}
@@ -85,12 +89,10 @@ def _print_sightings(seen: Sequence[Sighting], context: Context, *, as_json: boo
         _print(out, status, f"{sighting.count} ×", f"{sighting.known.cause} ({line[-120:]})", sighting.known.fix)
 
 
-def _print(out: object, status: str, name: str, sentence: str, fix: str) -> None:
-    from rich.console import Console
+def _print(out: Console, status: str, name: str, sentence: str, fix: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    assert isinstance(out, Console)
     row = Table.grid(padding=(0, 2, 0, 0))
     row.add_column(width=7)
     row.add_column(width=_NAME_WIDTH)
