@@ -7,6 +7,8 @@ its headers would fill the memory. Cameras need descriptors too: those connectio
 from __future__ import annotations
 
 import asyncio
+import socket
+import weakref
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -19,6 +21,8 @@ from service.errors import TooBusy
 MOST_CONNECTIONS = 256
 # ... and above this, connections; far below the 1,024 descriptors a process has by default.
 MOST_REFUSED = 512
+# Those in the midst of a TLS handshake are none yet, but have descriptors as well: above this nobody gets that far.
+MOST_ACCEPTED = 832
 # Browsers send some kilobytes, cookies of other services on the same host included.
 MOST_HEAD_BYTES = 32 * 1024
 # What else is no body: chunk sizes and trailers. A picture in chunks of 4 KiB needs 24 KiB.
@@ -35,6 +39,24 @@ async def _crowded(scope: Scope, receive: Receive, send: Send) -> None:
     response = respond(TooBusy("Too many connections are open.", "Close some pages, or try again in a moment."))
     response.headers["Connection"] = "close"
     await response(scope, receive, send)
+
+
+class BoundedListener(socket.socket):
+    """A listening socket whose connections never take the last descriptors, whatever became of them."""
+
+    def __init__(self, family: int, kind: int, protocol: int) -> None:
+        super().__init__(family, kind, protocol)
+        self._accepted: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Raises BlockingIOError when nobody waits, or so many came at once that others should have a turn."""
+        for _ in range(MOST_ACCEPTED):
+            connection, address = super().accept()
+            if sum(one.fileno() >= 0 for one in self._accepted) < MOST_ACCEPTED:
+                self._accepted.add(connection)
+                return connection, address
+            connection.close()
+        raise BlockingIOError
 
 
 class BoundedConnection(HttpToolsProtocol):

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -18,7 +19,7 @@ import uvicorn
 from service.api.app import create_app
 from service.api.guards import is_loopback, proxies
 from service.catalogue import Catalogue
-from service.connections import BoundedConnection
+from service.connections import HEAD_S, BoundedConnection, BoundedListener
 from service.control import Control, was_paused
 from service.engine import Engine, first_state
 from service.errors import AddressInUse, DiskSlow, LookoutError, SettingInvalid, StateFolderUnusable
@@ -143,7 +144,7 @@ def listen(settings: ServerSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # Named TCP, or asyncio would leave Nagle's algorithm on: an answer on a kept connection then takes 40 ms.
     try:
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener = BoundedListener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:  # IPv6 is switched off
         raise _unusable(settings, error) from error
     try:
@@ -245,6 +246,8 @@ async def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
     loop.add_signal_handler(signal.SIGHUP, reload)
+    if control.loaded.settings.server.tls_certificate:  # a handshake gets as long as a head, not a minute
+        loop.create_server = partial(loop.create_server, ssl_handshake_timeout=HEAD_S)  # type: ignore[method-assign]
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)

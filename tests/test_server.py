@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from service import connections
 from service.errors import AddressInUse, SettingInvalid
 from service.server import (
     NOT_SENT_LOW_WATER_BYTES,
@@ -50,6 +51,21 @@ def test_what_is_accepted_has_short_queues() -> None:
             buffer = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
     assert low_water == NOT_SENT_LOW_WATER_BYTES == 16 * 1024
     assert buffer <= 2 * SEND_BUFFER_BYTES == 128 * 1024, "Linux reports twice what was asked for"
+
+
+def test_connections_that_are_none_yet_leave_descriptors_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those in a TLS handshake that never comes: no protocol knows them, so nothing else counts them."""
+    monkeypatch.setattr(connections, "MOST_ACCEPTED", 3)
+    with listening() as listener, contextlib.ExitStack() as open_ones:
+        clients = [open_ones.enter_context(socket.create_connection(listener.getsockname(), 1.0)) for _ in range(5)]
+        accepted = [open_ones.enter_context(listener.accept()[0]) for _ in range(3)]
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+        assert [client.recv(1) for client in clients[3:]] == [b"", b""], "closed, not left waiting"
+        accepted[0].close()
+        open_ones.enter_context(socket.create_connection(listener.getsockname(), 1.0))
+        with listener.accept()[0]:
+            pass
 
 
 def test_a_taken_port_is_told_with_who_to_ask() -> None:
