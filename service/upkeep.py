@@ -28,7 +28,7 @@ STATUS_EVERY_S = 1.0
 # A model's folder may lie on a disk that is mounted late, or be mended meanwhile.
 MODEL_RETRY_S = 30.0
 # What uploads and viewers freed lies scattered in the heap, which would grow by megabytes in a busy hour.
-TIDY_EVERY_S = 60.0
+TIDY_EVERY_S = 20.0
 # The first seconds belong to the first answer.
 TUNE_AFTER_S = 10.0
 

@@ -175,7 +175,7 @@ def test_a_model_that_was_missing_at_the_start_is_tried_again_by_itself(bench: B
     eventually(engine, is_ok)
 
 
-async def test_what_was_freed_is_handed_back_every_minute(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_was_freed_is_handed_back_again_and_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = bench.running()
     upkeep, done, now = Upkeep(engine, engine.hub), [], time.monotonic()  # type: ignore[attr-defined]
     monkeypatch.setattr("service.system.memory.hand_back", lambda: done.append(True))
