@@ -30,3 +30,5 @@ def set_up_logs(*, verbose: bool = False) -> None:
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
     for chatty in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "websockets"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # It writes a line of offsets for each form that cannot be read; whoever sent that is told in a sentence.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)

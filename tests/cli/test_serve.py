@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -167,6 +168,16 @@ def test_ctrl_c_before_it_runs_is_exit_status_130(tmp_path: Path) -> None:
     _, words = process.communicate(timeout=20)
     assert process.returncode == 130
     assert b"Traceback" not in words
+
+
+def test_a_form_that_cannot_be_read_leaves_no_line_of_offsets(serving: Start) -> None:
+    running = serving("demo", "--port", "0")
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    refused = httpx.post(f"{running.address}api/classify", content=b"--y\r\n\r\n", headers=kind, timeout=20)
+    assert refused.status_code == 422
+    assert refused.json()["remedy"]
+    running.stop()
+    assert not [line for line in running.words if "boundary" in line]
 
 
 def test_lines_for_the_journal_carry_their_severity(serving: Start) -> None:

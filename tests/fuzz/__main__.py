@@ -6,6 +6,7 @@ python -m tests.fuzz [--cases 10000] [--seed N] [--only WORD]
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import tempfile
 import time
@@ -24,6 +25,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="")
     chosen = parser.parse_args()
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # as in the service
     failed = 0
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), environment=NEVER_STALE) as service:
         for decoder in (*DECODERS, *served(service)):
