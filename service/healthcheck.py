@@ -6,6 +6,7 @@ settings file with another port needs a check of its own.
 
 from __future__ import annotations
 
+import http.client
 import os
 import ssl
 import sys
@@ -21,15 +22,20 @@ def address(environ: Mapping[str, str]) -> str:
     return f"{scheme}://127.0.0.1:{environ.get('LOOKOUT_SERVER__PORT', '8642')}/healthz"
 
 
-def check(url: str) -> None:
-    """Raises OSError when nobody answers in time, or with an error."""
+def check(url: str, wait_s: float = WAIT_S) -> bytes:
+    """What is answered, its first kilobyte. Raises OSError when nobody answers in time, or with an error."""
     # The certificate names the host that visitors know, and here nobody can stand in between.
     unverified = ssl.create_default_context()
     unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unverified)
     )
-    opener.open(url, timeout=WAIT_S).close()
+    try:
+        with opener.open(url, timeout=wait_s) as answer:
+            told: bytes = answer.read(1024)
+            return told
+    except http.client.HTTPException as error:
+        raise OSError(f"what answers does not speak HTTP ({error})") from error
 
 
 if __name__ == "__main__":

@@ -54,6 +54,8 @@ def _pi(python: str, deadline: Deadline) -> tuple[list[FoundCamera], str, str]:
         if cameras:
             return cameras, "", ""
         return [], "libcamera finds no Pi camera", "Check both ends of the ribbon cable and camera_auto_detect=1."
+    if all(error.endswith("No module named 'picamera2'") for error in errors):
+        return [], "picamera2 is not installed", INSTALL
     return [], f"picamera2 is not usable ({'; '.join(errors)})", INSTALL
 
 

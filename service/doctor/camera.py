@@ -83,7 +83,7 @@ def _not_found(seen: Discovery, *, about_pi: bool) -> Finding:
     if not about_pi:
         fix = f"{seen.remedies[-1]} Or name a stream with --source rtsp://…, or try: lookout demo."
         return Finding("fail", f"No camera is found: {seen.reasons[-1]}.", fix)
-    reasons = ["picamera2 is not usable" if "picamera2" in reason else reason for reason in seen.reasons]
+    reasons = [reason.partition(" (")[0] if "picamera2" in reason else reason for reason in seen.reasons]
     if "picamera2" in seen.reasons[0]:
         fix = seen.remedies[0]
     else:

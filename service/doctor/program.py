@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import errno
+import json
 import socket
 import sys
 
 from service.catalogue import Catalogue
 from service.doctor.check import Check, Context, Finding, ok, output_of, skipped
 from service.errors import LookoutError
+from service.healthcheck import check
+from service.settings import ServerSettings
 from service.settings_sources import prepare_state_folder
 from service.tls import check_tls
 
 # A killed child's status is minus the signal's number.
 SIGILL = -4
 RUNTIME_S = 60.0
+ANSWER_S = 2.0
 
 
 def _settings(context: Context) -> Finding:
@@ -46,9 +50,11 @@ def _port(context: Context) -> Finding:
             probe.bind((server.host, server.port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
+                if _looks_like_lookout(server):
+                    return ok(f"Port {server.port} on {server.host} is Lookout's, which runs and says that it is well.")
                 return Finding(
                     "warn",
-                    f"Port {server.port} on {server.host} is taken, perhaps by Lookout itself.",
+                    f"Port {server.port} on {server.host} is taken by another program or an ailing Lookout.",
                     f"See by whom: ss -ltnp 'sport = :{server.port}'. Another port: --server.port.",
                 )
             return Finding(
@@ -57,6 +63,16 @@ def _port(context: Context) -> Finding:
                 "Set server.host to 127.0.0.1, or to 0.0.0.0 for all, and server.port to 1024 or more.",
             )
     return ok(f"Port {server.port} on {server.host} is free.")
+
+
+def _looks_like_lookout(server: ServerSettings) -> bool:
+    scheme = "https" if server.tls_certificate else "http"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)
+    name = f"[{host}]" if ":" in host else host
+    try:
+        return bool(json.loads(check(f"{scheme}://{name}:{server.port}/healthz", ANSWER_S)) == {"status": "ok"})
+    except (OSError, ValueError):
+        return False
 
 
 def _runtime(_: Context) -> Finding:

@@ -9,6 +9,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -19,7 +20,7 @@ from service.doctor.report import ALL_CHECKS
 from service.settings import Settings
 from service.settings_sources import load
 from service.storage import within
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, Running
 from tests.faults import mounts
 from tests.requires import requires
 
@@ -217,6 +218,16 @@ def test_settings_state_folder_port_and_model(tmp_path: Path) -> None:
     broken = Context(problem="camera.fps is 900", fix="lower it")
     assert found("settings", broken) == Finding("fail", "camera.fps is 900", "lower it")
     assert found("state folder", broken).status == "skipped"
+
+
+def test_a_port_that_lookout_itself_has_is_no_trouble(
+    serving: Callable[..., Running], lookout: Run, tmp_path: Path
+) -> None:
+    running = serving("demo", "--port", "0")
+    port = urlsplit(running.address).port
+    (tmp_path / "settings.toml").write_text(f"[server]\nport = {port}\n")
+    told = lookout("doctor", "--config", tmp_path / "settings.toml").stdout
+    assert f"Port {port} on 127.0.0.1 is Lookout's" in " ".join(told.split())
 
 
 @requires("mount")
