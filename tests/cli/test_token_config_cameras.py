@@ -146,10 +146,9 @@ def test_the_command_that_makes_a_settings_file_works_as_it_is_shown(lookout: Ru
     assert "There is no settings file" not in lookout("config").stderr
 
 
-def test_no_camera_is_exit_status_4_with_reasons_and_remedies(lookout: Run) -> None:
+def test_no_camera_is_exit_status_4_with_reasons_and_remedies(lookout: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.camera.v4l2.cameras", lambda: ([], []))  # the machine that tests may have one
     done = lookout("cameras", LOOKOUT_CAMERA__PYTHON="/nonexistent/python")
-    if done.returncode == 0:
-        pytest.skip("needs a machine without a camera")  # on a Pi with one the others tell
     assert done.returncode == 4
     assert "lookout demo" in done.stderr
     assert done.stdout == ""
