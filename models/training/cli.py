@@ -25,9 +25,10 @@ from models.training.batches import BatchSource
 from models.training.calibrate import probabilities
 from models.training.card import Description, amend
 from models.training.data import Pictures, Split
-from models.training.export import Recipe, export, load_weights, save_weights
+from models.training.export import export
 from models.training.onnx_graph import InputFormat
 from models.training.quantize import METHODS
+from models.training.recipe import Recipe, load_weights, save_weights
 from models.training.run import Run
 from models.training.suspects import suspects as find_suspects
 from models.training.suspects import twice

@@ -16,8 +16,8 @@ from models.training.augment import CameraPolicy, CropPolicy
 from models.training.batches import BatchSource
 from models.training.card import Description
 from models.training.data import Pictures
-from models.training.export import Recipe
 from models.training.onnx_graph import InputFormat
+from models.training.recipe import Recipe
 from models.training.run import Run
 from models.training.train import Normalise, Report, TrainConfig, Trainer
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 DTYPES = {"F16": np.float16, "F32": np.float32, "I64": np.int64}
+LARGEST_F16 = float(np.finfo(np.float16).max)
 MAX_HEADER = 2**24  # bytes; a header names tensors, this would be a hundred thousand of them
 
 
@@ -33,14 +34,19 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def write_safetensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write tensors as float16; BatchNorm's step counters, which nothing needs, are left out."""
+    """Write tensors as float16, as float32 where a number is too large for that (a variance may be).
+
+    BatchNorm's step counters, which nothing needs, are left out.
+    """
     header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
     parts, at = [], 0
     for name, tensor in tensors.items():
         if name.endswith("num_batches_tracked"):
             continue
-        raw = tensor.detach().cpu().contiguous().numpy().astype(np.float16).tobytes()
-        header[name] = {"dtype": "F16", "shape": list(tensor.shape), "data_offsets": [at, at + len(raw)]}
+        values = tensor.detach().cpu().contiguous().numpy()
+        kind = "F16" if float(np.abs(values).max(initial=0)) <= LARGEST_F16 else "F32"
+        raw = values.astype(DTYPES[kind]).tobytes()
+        header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [at, at + len(raw)]}
         parts.append(raw)
         at += len(raw)
     text = json.dumps(header).encode()

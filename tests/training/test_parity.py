@@ -15,8 +15,9 @@ import torch
 from models.training.archs import build
 from models.training.augment import centre_square, cut
 from models.training.data import decode
-from models.training.export import PARITY, Recipe, load_weights, parity, save_weights
+from models.training.export import PARITY, parity
 from models.training.onnx_graph import InputFormat, folded, to_onnx
+from models.training.recipe import Recipe, load_weights, save_weights
 from models.training.train import IMAGENET_MEAN, IMAGENET_STD, Normalise
 from service.pipeline.card import InputSpec
 from service.pipeline.preprocess import new_tensor, preprocess
@@ -125,6 +126,13 @@ def test_a_graph_with_an_open_number_of_pictures_answers_each_as_if_alone() -> N
     together = many.run(["logits"], {"pixels": pixels})[0]
     alone = np.concatenate([one.run(["logits"], {"pixels": picture[None]})[0] for picture in pixels])
     assert np.allclose(together, alone, atol=1e-4)
+
+
+def test_a_stored_number_too_large_for_float16_is_kept(tmp_path: Path) -> None:
+    network = build("resnet18", 3)
+    network.state_dict()["bn1.running_var"][5] = 90_000.0
+    save_weights(tmp_path / "w.safetensors", network, Recipe("resnet18", ("a", "b", "c"), FORM))
+    assert float(load_weights(tmp_path / "w.safetensors")[0].state_dict()["bn1.running_var"][5]) == 90_000.0
 
 
 def test_stored_weights_bring_their_recipe_and_round_trip(tmp_path: Path) -> None:

@@ -1,0 +1,156 @@
+"""Teachers on the accelerator: ImageNet networks tuned for our labels, who answer together about crops.
+
+What they say of a crop is kept as a *view*. New views are added as training goes on, so that the student neither waits
+for its teachers at every step nor learns a fixed set of crops by heart.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.training.archs.efficientnet_lite import FEATURES, MEAN, STD, pretrained
+from models.training.augment import CameraPolicy, CropPolicy
+from models.training.averages import Average, cosine_with_warmup
+from models.training.on_device.defects import Camera
+from models.training.on_device.store import Boxes, Store
+from models.training.teacher import Teacher
+
+CHUNK = 1024  # crops asked about at once
+AVERAGED_EVERY = 4  # steps; averaging hundreds of small tensors at each would cost a tenth of the time
+WAIT_EVERY = 10  # steps; work is queued for the device, and without waiting for it the clock would not know of it
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How each teacher is tuned: for how long, on which pictures."""
+
+    seconds: float = 40.0
+    size: int = 192
+    batch_size: int = 256
+    frozen: int = 2
+    learning_rate: float = 4e-4
+    weight_decay: float = 0.02
+
+
+def normalised(x: Tensor) -> Tensor:
+    """Pixels 0 to 255 on the scale of the ImageNet weights, channels last."""
+    return ((x - MEAN[0]) / STD[0]).contiguous(memory_format=torch.channels_last)
+
+
+def tune(variant: str, labels: int, store: Store, tuning: Tuning, seed: int, say: Say) -> Teacher:
+    """Tune one teacher until its time is up; gives its averaged weights."""
+    device = store.device
+    random = torch.Generator(device).manual_seed(seed)
+    camera = Camera(replace(CameraPolicy(), strength=0.7), random, seed)
+    teacher = Teacher(variant, labels, tuning.frozen, pretrained(variant))
+    teacher.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    head = list(teacher.network._fc.parameters())
+    body = [p for p in teacher.parameters() if not any(p is h for h in head)]
+    groups = [{"params": body, "scale": 1.0}, {"params": head, "scale": 4.0}]
+    optimiser = torch.optim.AdamW(groups, lr=tuning.learning_rate, weight_decay=tuning.weight_decay)
+    average = Average(teacher, 0.99)
+    began, step, done = time.monotonic(), 0, 0.0
+    loss = torch.zeros((), device=device)
+    while done < 1:
+        indices = torch.randint(len(store), (tuning.batch_size,), generator=random, device=device)
+        crops = camera(store.render(indices, store.draw(indices, CropPolicy(), random), tuning.size))
+        for group in optimiser.param_groups:
+            group["lr"] = tuning.learning_rate * group["scale"] * cosine_with_warmup(round(done * 1000), 1000, 50)
+        with half_width(device):
+            logits = teacher(normalised(crops))
+        loss = functional.cross_entropy(logits.float(), store.targets[indices])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(teacher.parameters(), 5.0)
+        optimiser.step()
+        if step % AVERAGED_EVERY == 0:
+            average.update(teacher, step // AVERAGED_EVERY)
+        step += 1
+        if step % WAIT_EVERY == 0:
+            ready(device)
+        done = (time.monotonic() - began) / tuning.seconds
+    epochs = step * tuning.batch_size / len(store)
+    say(f"{variant}: {epochs:.1f} epochs at {tuning.size} px, last loss {float(loss.detach()):.3f}")
+    average.copy_to(teacher)
+    return teacher.requires_grad_(False)
+
+
+class Council:
+    """Several teachers as one: the mean of their log-probabilities, and all their features side by side."""
+
+    def __init__(self, teachers: Sequence[Teacher], size: int) -> None:
+        self.teachers, self.size = teachers, size
+        self.features = FEATURES * len(teachers)
+
+    @torch.no_grad()
+    def answer(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Crops [n, 3, size, size], 0 to 255 -> log-probabilities [n, labels] and features [n, 1280 * teachers]."""
+        x = normalised(crops)
+        with half_width(x.device):
+            features = [teacher.features(x).float() for teacher in self.teachers]
+        told = [
+            functional.log_softmax(teacher.network._fc(f), 1)
+            for teacher, f in zip(self.teachers, features, strict=True)
+        ]
+        return torch.stack(told).mean(0), torch.cat(features, 1)
+
+
+@dataclass(frozen=True)
+class View:
+    """One crop of every picture, and what the teachers say of it: ``told`` [n, labels], ``features`` [n, f]."""
+
+    boxes: Boxes
+    told: Tensor
+    features: Tensor
+
+
+def ask(council: Council, store: Store, crops: CropPolicy, random: torch.Generator) -> View:
+    """A new view of all pictures."""
+    everything = torch.arange(len(store), device=store.device)
+    boxes = store.draw(everything, crops, random)
+    told, features = [], []
+    for chosen in everything.split(CHUNK):
+        answer = council.answer(store.render(chosen, boxes[chosen], council.size))
+        told.append(answer[0])
+        features.append(answer[1].half())
+    return View(boxes, torch.cat(told), torch.cat(features))
+
+
+class Views:
+    """The newest views, at most ``room`` of them; each picture of a batch is taken from any."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self._views: list[View] = []
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def add(self, view: View) -> None:
+        self._views = [*self._views[-self.room + 1 :], view]
+
+    def clear(self) -> None:
+        self._views = []
+
+    def take(self, indices: Tensor, which: int) -> tuple[Boxes, Tensor, Tensor]:
+        """Boxes, log-probabilities and features of pictures in view number ``which``."""
+        view = self._views[which % len(self._views)]
+        return view.boxes[indices], view.told[indices].float(), view.features[indices].float()
+
+
+def half_width(device: torch.device) -> torch.autocast:
+    """Arithmetic in bfloat16 on the device; on a processor, which would only imitate it, in float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type != "cpu")
+
+
+def ready(device: torch.device) -> None:
+    """Wait until the device has done all that was asked of it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
