@@ -11,8 +11,12 @@ from service.frame import Deadline
 T = TypeVar("T")
 
 
+class Late(TimeoutError):
+    """The call has not come back by its deadline, and still runs."""
+
+
 def bounded(call: Callable[[], T], deadline: Deadline, name: str) -> T:
-    """The call's result or its exception; TimeoutError at the deadline, and then the call still runs."""
+    """The call's result or its exception. Raises Late at the deadline. name: the thread's."""
     results: list[T] = []
     failures: list[BaseException] = []
 
@@ -28,5 +32,5 @@ def bounded(call: Callable[[], T], deadline: Deadline, name: str) -> T:
     if failures:
         raise failures[0]
     if not results:
-        raise TimeoutError(f"{name} took too long")
+        raise Late(f"{name} took too long")
     return results[0]

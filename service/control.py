@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from service.engine import Engine
 from service.errors import DiskSlow, LookoutError, ModelBusy, StateFolderUnusable, TooBusy
-from service.overrides import keep_overrides, patch_settings
+from service.overrides import forget_overruled, keep_overrides, patch_settings
 from service.region import carried
 from service.settings import CameraSettings, Settings
 from service.settings_layers import LoadedSettings
@@ -110,6 +110,21 @@ class Control:
         # Tokens and the mark of the pause lie where they lay.
         self._put_in_force(replace(kept, state_folder=self._loaded.state_folder))
         self._restart_required = waiting
+        if fresh.state_folder == self._loaded.state_folder:
+            self._forget_overruled()
+
+    def forget_overruled(self) -> None:
+        """Strike out kept changes over which the settings file has won; on a disk that is in trouble, the next time."""
+        with self._lock:
+            self._forget_overruled()
+
+    def _forget_overruled(self) -> None:
+        if self._loaded.unread:
+            return
+        try:
+            forget_overruled(self._loaded, self._storage)
+        except LookoutError as error:
+            log.info("Changes that no longer hold are kept until the next start: %s", error.detail)
 
     def catch_up(self) -> None:
         """Once the disk that was silent at the start answers, what is kept there counts. Blocks until then."""

@@ -77,6 +77,15 @@ def keep_overrides(loaded: LoadedSettings, storage: Storage) -> None:
     storage.keep(loaded.state_folder / OVERRIDES_FILE, _written(_current(loaded)))
 
 
+def forget_overruled(loaded: LoadedSettings, storage: Storage) -> None:
+    """Strike out kept changes that no longer hold, or one would come back with the file's old value.
+
+    Raises StateFolderUnusable, DiskBudgetSpent.
+    """
+    if len(_read(loaded.state_folder)) != len(_current(loaded)):
+        keep_overrides(loaded, storage)
+
+
 def read_overrides(folder: Path, file: Layer) -> Layer:
     """The kept changes that still hold. A damaged file counts as none, and the log says so.
 

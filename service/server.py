@@ -84,6 +84,7 @@ def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], annou
         server = _Server(_config(app, settings.server))
         upkeep = Upkeep(engine, hub, learnt=learnt, storage=storage)
         storage.start()
+        control.forget_overruled()
         tokens.watch(folder_answers=answers)
         try:
             engine.start()

@@ -38,6 +38,7 @@ class BusyEngine:
 class Place:
     def __init__(self, folder: Path) -> None:
         self.folder, self.flags = folder, {"state.folder": str(folder)}
+        self.file: Path | None = None
         self.engine = BusyEngine()
         self.control = Control(self.load(), cast("Engine", self.engine), self.load)
 
@@ -48,7 +49,7 @@ class Place:
         self.engine._take = lambda what: self.engine.asked.append((what, done)) or done  # type: ignore[method-assign]
 
     def load(self) -> Any:
-        return load(self.flags, None, {"HOME": str(self.folder)})
+        return load(self.flags, self.file, {"HOME": str(self.folder)})
 
 
 @pytest.fixture
@@ -124,6 +125,18 @@ def test_a_change_while_the_earlier_ones_cannot_be_read_is_refused_and_loses_non
     answer = again.patch({"answer": {"window_s": 2.0}}).settings.answer
     assert (answer.hold_s, answer.window_s) == (3, 2)
     assert place.load().settings.answer == answer
+
+
+def test_a_kept_change_that_the_settings_file_overruled_is_forgotten_when_it_is_read(place: Place) -> None:
+    place.idle()
+    place.file = place.folder / "lookout.toml"
+    place.file.write_text("[answer]\nhold_s = 1.0\n")
+    place.control.reload()
+    place.control.patch({"answer": {"hold_s": 3.0}})
+    for said, holds in ((2.0, 2), (1.0, 1)):
+        place.file.write_text(f"[answer]\nhold_s = {said}\n")
+        place.control.reload()
+        assert place.control.loaded.settings.answer.hold_s == holds
 
 
 def _fails(*_: object) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import SettingFixed, SettingInvalid, StateFolderUnusable
-from service.overrides import OVERRIDES_FILE, keep_overrides, patch_settings
+from service.overrides import OVERRIDES_FILE, forget_overruled, keep_overrides, patch_settings
 from service.settings_layers import LoadedSettings
 from service.settings_sources import load
 from service.storage import Storage
@@ -67,6 +67,23 @@ def test_the_file_wins_once_it_says_something_else_and_the_log_says_so(
     expected = {"[camera]\nfps = 12\n": (12, 5), "": (15, 5)}.get(now, (20, 3))
     assert (settings.camera.fps, settings.answer.max_rate) == expected
     assert "changed in the settings file" in caplog.text
+
+
+def test_what_the_file_has_won_over_does_not_come_back_with_the_files_old_value(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.change({"camera": {"fps": 20.0}, "answer": {"max_rate": 5}})
+    place.file.write_text("[camera]\nfps = 12\n")
+    overruled = place.load()
+    forget_overruled(overruled, Storage(overruled.state_folder))
+    place.file.write_text("[camera]\nfps = 11\n")
+    caplog.clear()
+    again = place.load()
+    assert (again.settings.camera.fps, again.settings.answer.max_rate) == (11, 5)
+    assert not caplog.records, "it is told once"
+    before = place.kept.stat().st_mtime_ns
+    forget_overruled(again, Storage(again.state_folder))
+    assert place.kept.stat().st_mtime_ns == before, "nothing to strike out, nothing written"
 
 
 def test_what_the_file_wins_over_is_told_without_its_password(place: Place, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
+from service.bounded import Late, bounded
+from service.frame import Deadline
 from service.storage.watch import slow
 
 T = TypeVar("T")
@@ -23,18 +23,7 @@ def within(folder: Path, look: Callable[[], T], seconds: float = DEADLINE_S) -> 
 
     The thread that waits for the disk is then left behind: nothing else ends a call that the kernel does not answer.
     """
-    done: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(look())
-        except BaseException as error:
-            done.set_exception(error)
-
-    threading.Thread(target=run, name="disk", daemon=True).start()
     try:
-        return done.result(seconds)
-    except TimeoutError as error:
-        if done.done():  # the look's own
-            raise
+        return bounded(look, Deadline.after(seconds), "disk")
+    except Late as error:
         raise slow(folder) from error
