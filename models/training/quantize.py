@@ -42,7 +42,7 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 def quantize(
     model: onnx.ModelProto,
     pictures: Pixels,
-    method: Method = "percentile",
+    method: Method = "minmax",
     *,
     percentile: float = 99.99,
     reduce_range: bool = False,

@@ -171,9 +171,11 @@ class Answers:
                     f"{path} holds answers of shape {kept.shape}, not {shape}: remove it or choose another run"
                 )
             return kept
-        made: NDArray[np.float16] = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+        new = path.with_suffix(".new")  # a file of zeros that a stop left behind would pass for answers
+        made: NDArray[np.float16] = np.lib.format.open_memmap(new, mode="w+", dtype=np.float16, shape=shape)
         if empty != 0:  # a new file reads as zeros and takes no room until it is written
             made[:] = empty
+        new.replace(path)
         return made
 
     def feature_scale(self, pictures: int = 512) -> tuple[Tensor, Tensor]:

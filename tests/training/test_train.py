@@ -86,6 +86,22 @@ def test_stages_change_the_size_of_the_pictures(train_pictures: Pictures, tmp_pa
     assert trainer.total == steps + steps // 2
 
 
+def test_a_stop_while_the_files_for_answers_are_made_leaves_none_that_pass_for_answers(
+    train_pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as stopped:
+        stopped.setattr(Path, "replace", _stopped)
+        with pytest.raises(KeyboardInterrupt):
+            make_trainer(train_pictures, tmp_path, views=2)
+    answers = make_trainer(train_pictures, tmp_path, views=2).answers
+    assert answers
+    assert np.isnan(answers.logits).all()
+
+
+def _stopped(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_the_teacher_is_asked_once_for_each_fixed_crop(train_pictures: Pictures, tmp_path: Path) -> None:
     trainer = make_trainer(train_pictures, tmp_path, views=2)
     answers = trainer.answers
