@@ -202,7 +202,7 @@ def _noise(rng: Generator, picture: Pixels, strength: float) -> Pixels:
 
 
 def _hide_part(rng: Generator, picture: Pixels) -> Pixels:
-    """Cover a rectangle of up to a fifth of the area with one colour of the picture, as furniture would."""
+    """Cover a rectangle of up to a quarter of the area with one colour of the picture, as furniture would."""
     size = picture.shape[0]
     h, w = (int(rng.integers(size // 8, size // 2 + 1)) for _ in range(2))
     y, x = int(rng.integers(0, size - h + 1)), int(rng.integers(0, size - w + 1))

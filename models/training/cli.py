@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -158,7 +159,7 @@ def train(
     bf16: Annotated[
         bool | None, typer.Option(help="bfloat16 arithmetic; by default where the processor has it.")
     ] = None,
-    refresh: Annotated[int, typer.Option(help="Batches for BatchNorm's final statistics.")] = 100,
+    refresh: Annotated[int, typer.Option(min=1, help="Batches for BatchNorm's final statistics.")] = 100,
     cache: CacheFolder = None,
     seed: Seed = 3,
     threads: Threads = 0,
@@ -220,7 +221,7 @@ def export_(
     description = Description(
         out.name, **{name: str(said.get(name, "1" if name == "version" else "")) for name in names}
     )
-    description = description if description.title else Description(out.name, out.name, "", "", "")
+    description = description if description.title else replace(description, title=out.name)
     if calibration not in METHODS:
         raise typer.BadParameter(f"{calibration} is none of {', '.join(METHODS)}")
     export(network, recipe, photographs.load(folder, "train", cache), out, description, method=calibration)
@@ -261,7 +262,7 @@ def suspects(
     card, pictures = load_card(model), photographs.load(folder, split, cache)
     precision = card.precisions[0]
     shown = evaluation.seen(pictures, card.input)
-    logits = evaluation.run_graph(onnx.load(card.path(precision)), shown, card.outputs.answer, card.input.name)
+    logits = evaluation.logits_of(card, onnx.load(card.path(precision)), shown)
     for suspect in find_suspects(probabilities(logits, card.temperature(precision)), pictures, at_most):
         typer.echo(f"{suspect.name}\t{suspect.said}\t{suspect.probability_of_label:.4f}")
 

@@ -24,9 +24,10 @@ from models.training.card import Measured
 from models.training.corruptions import CORRUPTIONS
 from models.training.data import DataError, Pictures, Pixels
 from service.pipeline.card import Card, InputSpec
-from service.pipeline.preprocess import new_tensor, preprocess
+from service.pipeline.preprocess import Tensor, new_tensor, preprocess
 
 BATCH = 32
+SMALLEST = np.float32(1e-12)  # a probability, before its logarithm is taken
 Logits = NDArray[np.float32]
 
 
@@ -38,18 +39,24 @@ class Evaluation:
     logits: dict[str, Logits]
 
 
-def seen(pictures: Pictures, spec: InputSpec, change: Callable[[Pixels], Pixels] | None = None) -> Pixels:
-    """What the network is shown of every picture, [n, h, w, channels] uint8, by the service's preprocessing."""
+def seen(pictures: Pictures, spec: InputSpec, change: Callable[[Pixels], Pixels] | None = None) -> Tensor:
+    """What the network is shown of every picture, [n, ...] in the spec's shape and type, by the service's own way."""
     shown = []
     for index in range(len(pictures)):
         picture = pictures[index]
         tensor = new_tensor(spec)
         preprocess(np.ascontiguousarray((change(picture) if change else picture)[:, :, ::-1]), spec, tensor)
         shown.append(tensor[0])
-    return np.stack(shown).astype(np.uint8)
+    return np.stack(shown)
 
 
-def run_graph(graph: onnx.ModelProto, pixels: Pixels, output: str, input_name: str) -> Logits:
+def logits_of(card: Card, graph: onnx.ModelProto, shown: Tensor) -> Logits:
+    """What a graph says of pictures as logits: of one that ends in a softmax, the logarithms of its probabilities."""
+    told = run_graph(graph, shown, card.outputs.answer, card.input.name)
+    return told if card.outputs.logits else np.log(np.maximum(told, SMALLEST))
+
+
+def run_graph(graph: onnx.ModelProto, pixels: Tensor, output: str, input_name: str) -> Logits:
     """One output for many pictures; the graph's batch of one is opened, which changes no arithmetic."""
     opened = onnx.ModelProto()
     opened.CopyFrom(graph)
@@ -76,11 +83,12 @@ def evaluate(card: Card, pictures: Pictures, corruptions: bool = True) -> Evalua
     reject = next((i for i, label in enumerate(card.labels) if label.reject), None)
     targets, plain = pictures.targets, seen(pictures, card.input)
 
-    def answers(shown: Pixels) -> dict[str, Logits]:
-        return {name: run_graph(graph, shown, card.outputs.answer, card.input.name) for name, graph in graphs.items()}
+    def answers(shown: Tensor) -> dict[str, Logits]:
+        return {name: logits_of(card, graph, shown) for name, graph in graphs.items()}
 
     logits = answers(plain)
-    temperatures = {name: best_temperature(values, targets) for name, values in logits.items()}
+    # The service takes probabilities as they are.
+    temperatures = {name: best_temperature(v, targets) if card.outputs.logits else 1.0 for name, v in logits.items()}
     calibrated = {name: probabilities(values, temperatures[name]) for name, values in logits.items()}
     enter = 0.0
     if reject is not None:  # one set of thresholds serves every precision: the most careful one

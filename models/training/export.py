@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,14 +26,18 @@ CALIBRATION_PICTURES = 300
 
 
 def parity(network: Classifier, graph: onnx.ModelProto, form: InputFormat, pixels: Pixels) -> float:
-    """Largest difference of any logit between the graph and PyTorch carrying the same folded, rounded weights."""
+    """Largest difference of any logit between the graph and PyTorch carrying the same folded, rounded weights.
+
+    Infinite where either of them tells what is no number.
+    """
     module, normalise = folded(network), Normalise(form.mean, form.std)
     session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     worst = 0.0
     for picture in pixels:
         with torch.inference_mode():
             expected = module(normalise(picture[None]))[0].numpy()
-        worst = max(worst, float(np.abs(session.run([LOGITS], {INPUT: picture[None]})[0] - expected).max()))
+        difference = float(np.abs(session.run([LOGITS], {INPUT: picture[None]})[0] - expected).max())
+        worst = max(worst, difference if math.isfinite(difference) else math.inf)
     return worst
 
 

@@ -23,6 +23,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from models.training.archs import Classifier
 from models.training.archs.resnet import GlobalMean
+from models.training.weights import fits_float16
 
 OPSET = 17
 IR_VERSION = 9  # what onnxruntime 1.16 and newer read; newer than it needs to be shuts out older installations
@@ -81,10 +82,15 @@ def folded(network: Classifier) -> fx.GraphModule:
     with torch.no_grad():
         for layer in layers.values():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
-                layer.weight.copy_(layer.weight.half().float())
+                layer.weight.copy_(_rounded(layer.weight))
     module.delete_all_unused_submodules()
     module.recompile()
     return module
+
+
+def _rounded(weight: Tensor) -> Tensor:
+    """To the nearest float16, but for weights too large for one."""
+    return weight.half().float() if fits_float16(weight.detach().numpy()) else weight
 
 
 def _absorb(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
@@ -114,9 +120,9 @@ class _Graph:
         return name
 
     def weight(self, name: str, values: Tensor) -> str:
-        """A weight: kept as float16 with a Cast, which is computed once when the graph is loaded."""
+        """A weight: kept as float16 with a Cast, which is computed once when the graph is loaded, if it fits."""
         array = values.detach().contiguous().numpy()
-        if not self.half:
+        if not self.half or not fits_float16(array):
             return self.constant(name, array)
         return self.add("Cast", [self.constant(f"{name}.half", array.astype(np.float16))], name, to=TensorProto.FLOAT)
 

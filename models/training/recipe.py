@@ -44,7 +44,7 @@ class Recipe:
 
 
 def save_weights(path: Path, network: Classifier, recipe: Recipe) -> None:
-    """Weights as float16 with the recipe beside them."""
+    """Weights, see `write_safetensors`, with the recipe beside them."""
     write_safetensors(path, network.state_dict(), recipe.metadata())
 
 

@@ -9,11 +9,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 DTYPES = {"F16": np.float16, "F32": np.float32, "I64": np.int64}
 LARGEST_F16 = float(np.finfo(np.float16).max)
 MAX_HEADER = 2**24  # bytes; a header names tensors, this would be a hundred thousand of them
+
+
+def fits_float16(values: NDArray[Any]) -> bool:
+    """Whether no number is too large for float16."""
+    return float(np.abs(values).max(initial=0)) <= LARGEST_F16
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -28,6 +34,8 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     tensors = {}
     for name, entry in header.items():
         start, end = entry["data_offsets"]
+        if entry["dtype"] not in DTYPES:
+            raise ValueError(f"{path} holds {name} as {entry['dtype']}, which is none of {', '.join(DTYPES)}")
         array = np.frombuffer(body[start:end], DTYPES[entry["dtype"]]).reshape(entry["shape"])
         tensors[name] = torch.from_numpy(array.astype(np.int64 if entry["dtype"] == "I64" else np.float32))
     return tensors, metadata
@@ -44,7 +52,7 @@ def write_safetensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str
         if name.endswith("num_batches_tracked"):
             continue
         values = tensor.detach().cpu().contiguous().numpy()
-        kind = "F16" if float(np.abs(values).max(initial=0)) <= LARGEST_F16 else "F32"
+        kind = "F16" if fits_float16(values) else "F32"
         raw = values.astype(DTYPES[kind]).tobytes()
         header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [at, at + len(raw)]}
         parts.append(raw)

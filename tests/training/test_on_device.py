@@ -174,6 +174,10 @@ def test_a_council_is_the_mean_of_its_teachers_and_its_views_belong_to_the_pictu
     for _ in range(3):
         views.add(view)
     assert len(views) == 2
+    only = Views(1)
+    only.add(view)
+    only.add(view)
+    assert len(only) == 1
     boxes, kept, known = views.take(some, 7)
     assert torch.equal(boxes.rows, view.boxes.rows[some])
     # bfloat16, and another batch is summed in another order

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import struct
+import warnings
 from pathlib import Path
 
 import cv2
@@ -19,6 +22,7 @@ from models.training.export import PARITY, parity
 from models.training.onnx_graph import InputFormat, folded, to_onnx
 from models.training.recipe import Recipe, load_weights, save_weights
 from models.training.train import IMAGENET_MEAN, IMAGENET_STD, Normalise
+from models.training.weights import read_safetensors
 from service.pipeline.card import InputSpec
 from service.pipeline.preprocess import new_tensor, preprocess
 from tests.training.pictures import encoded, scene
@@ -126,6 +130,25 @@ def test_a_graph_with_an_open_number_of_pictures_answers_each_as_if_alone() -> N
     together = many.run(["logits"], {"pixels": pixels})[0]
     alone = np.concatenate([one.run(["logits"], {"pixels": picture[None]})[0] for picture in pixels])
     assert np.allclose(together, alone, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e5])
+def test_a_network_that_tells_no_numbers_is_not_exported_and_one_with_large_weights_is(value: float) -> None:
+    network = lively("resnet18", 3, 96)
+    with torch.no_grad():
+        network.head.weight[0, 0] = value
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        difference = parity(network, to_onnx(network, FORM), FORM, pixels)
+    assert difference < 1 if value == 1e5 else difference == float("inf")
+
+
+def test_weights_of_another_kind_are_refused(tmp_path: Path) -> None:
+    header = json.dumps({"a": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}).encode()
+    (tmp_path / "w.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + b"\0\0")
+    with pytest.raises(ValueError, match="BF16"):
+        read_safetensors(tmp_path / "w.safetensors")
 
 
 def test_a_stored_number_too_large_for_float16_is_kept(tmp_path: Path) -> None:

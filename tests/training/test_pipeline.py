@@ -63,6 +63,16 @@ def test_every_network_goes_from_pictures_to_answers(arch: str, photographs: Pat
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_words_without_a_title_are_kept_and_the_folder_lends_its_name(photographs: Path, tmp_path: Path) -> None:
+    folder, out, words = tmp_path / "run", tmp_path / "my-animals", tmp_path / "words.json"
+    run("train", "--data", photographs, "--run", folder, "--arch", "lenet5", "--size", "32", "--stages", "32:0.2")
+    words.write_text(json.dumps({"description": "My own cats.", "version": "7"}))
+    run("export", folder / "weights.safetensors", "--data", photographs, "--out", out, "--words", words)
+    card = load_card(out)
+    assert (card.title, card.description, card.version) == ("my-animals", "My own cats.", "7")
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_evaluating_draws_and_suspects_are_listed(photographs: Path, tmp_path: Path) -> None:
     folder, out = tmp_path / "run", tmp_path / "model"
     run("train", "--data", photographs, "--run", folder, "--arch", "lenet5", "--size", "32", "--stages", "32:1")

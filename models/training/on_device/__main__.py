@@ -46,6 +46,8 @@ def main() -> None:
     parser.add_argument("--device", default=found, help="what PyTorch calls the accelerator")
     parser.add_argument("--seed", type=int, default=5, help="where all that is drawn begins")
     given = parser.parse_args()
+    if given.minutes <= 0:
+        parser.error(f"--minutes {given.minutes:g}: training takes time, a few minutes at the least")
     seconds = given.minutes * 60
     tuning, schooling = Tuning(seconds=seconds / 12), Schooling(seconds=seconds, seed=given.seed)
     try:

@@ -199,9 +199,10 @@ class Student:
         """Put the averaged weights into the network, and take BatchNorm's statistics anew."""
         self.average.copy_to(self.network)
         camera = Camera(stage.camera, self.random, self.schooling.seed)
-        batches = (self.normalised(self.batch(stage, camera)[0]) for _ in range(self.schooling.refresh_batches))
+        # As in training, pictures are made in full width: the network alone computes in half.
+        pixels = [self.batch(stage, camera)[0] for _ in range(self.schooling.refresh_batches)]
         with half_width(self.store.device):
-            refresh_statistics(self.network, batches)
+            refresh_statistics(self.network, (self.normalised(batch) for batch in pixels))
         self.network.eval()
 
 

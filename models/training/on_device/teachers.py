@@ -134,7 +134,7 @@ class Views:
         return len(self._views)
 
     def add(self, view: View) -> None:
-        self._views = [*self._views[-self.room + 1 :], view]
+        self._views = [*self._views, view][-self.room :]
 
     def clear(self) -> None:
         self._views = []

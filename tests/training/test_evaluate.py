@@ -1,0 +1,95 @@
+"""What is measured of a model is what the service makes of it, whatever its graph takes and tells."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training")
+
+import onnx
+from onnx import helper, numpy_helper
+
+from models.training.data import Pictures
+from models.training.evaluate import evaluate
+from service.pipeline.card import Card, load_card, sha256_of
+from service.pipeline.classifier import Classifier
+
+LEVELS = 60.0  # how many levels of brightness make one of a logit
+SIZE = 8
+
+
+def bright_or_dark(folder: Path, dtype: str, tells: str) -> Card:
+    """A model that calls bright pictures cat: logit +-(mean - 127) / LEVELS."""
+    folder.mkdir()
+    values = SIZE * SIZE * 3
+    weights = np.repeat(np.array([[1.0, -1.0]], np.float32) / values / LEVELS, values, axis=0)
+    nodes = [
+        helper.make_node("Cast", ["x"], ["levels"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Flatten", ["levels"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weights", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    kind = onnx.TensorProto.UINT8 if dtype == "uint8" else onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "bright or dark",
+        [helper.make_tensor_value_info("x", kind, [1, SIZE, SIZE, 3])],
+        [helper.make_tensor_value_info(tells, onnx.TensorProto.FLOAT, [1, 2])],
+        [
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(np.array([-127 / LEVELS, 127 / LEVELS], np.float32), "bias"),
+        ],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), folder / "m.onnx")
+    entry = {"file": "m.onnx", "sha256": sha256_of(folder / "m.onnx"), "bytes": (folder / "m.onnx").stat().st_size}
+    card = {
+        "schema": 1,
+        "name": folder.name,
+        "version": "1",
+        "title": "Bright or dark",
+        "labels": [{"name": "cat", "title": "Cat"}, {"name": "neither", "title": "Nobody", "reject": True}],
+        "input": {"name": "x", "layout": "NHWC", "dtype": dtype, "width": SIZE, "height": SIZE},
+        "outputs": {tells: tells},
+        "files": {"fp32": entry},
+        "created": "2026-01-01T00:00:00Z",
+    }
+    (folder / "card.json").write_text(json.dumps(card))
+    return load_card(folder)
+
+
+@pytest.fixture
+def evenly_lit() -> Pictures:
+    """Four hundred pictures, each of one level; the two labels overlap."""
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 2, 400)
+    levels = np.clip(np.where(targets == 0, 160, 95) + rng.normal(0, 35, 400), 0, 255).astype(np.uint8)
+    each, labels = SIZE * SIZE * 3, ("cat", "neither")
+    names = tuple(f"{labels[t]}/made-{i:03}.png" for i, t in enumerate(targets.tolist()))
+    sizes = np.full((400, 2), SIZE, np.int32)
+    return Pictures(np.repeat(levels, each), np.arange(401) * each, sizes, targets, names, labels)
+
+
+def served(card: Card, pictures: Pictures) -> np.ndarray:
+    classifier = Classifier.load(card, "fp32")
+    return np.array([classifier.classify(pictures[i]).probabilities for i in range(len(pictures))])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_logits_are_calibrated(dtype: str, evenly_lit: Pictures, tmp_path: Path) -> None:
+    found = evaluate(bright_or_dark(tmp_path / "m", dtype, "logits"), evenly_lit, corruptions=False).measured
+    assert 0.3 < found.temperatures["fp32"] < 0.9
+    assert found.metrics["fp32"]["accuracy"] > 0.75
+
+
+def test_probabilities_are_measured_as_they_are_served(evenly_lit: Pictures, tmp_path: Path) -> None:
+    card = bright_or_dark(tmp_path / "m", "uint8", "probabilities")
+    found = evaluate(card, evenly_lit, corruptions=False).measured
+    p = served(card, evenly_lit)
+    loss = -np.log(p[np.arange(len(p)), evenly_lit.targets]).mean()
+    assert found.metrics["fp32"]["log_loss"] == pytest.approx(loss, abs=1e-3)
+    assert found.temperatures["fp32"] == 1.0
+    assert (p[evenly_lit.targets == 1, 0] >= found.thresholds["cat"]["enter"]).mean() <= 0.01
