@@ -65,7 +65,7 @@ class Governor:
         if self.limit is None and (factor >= 1.0 or running <= 0):
             return None
         now = self.limit.rate if self.limit else min(running, wanted or running)
-        rate = max(targets.min_rate, now * factor)
+        rate = max(min(targets.min_rate, now), now * factor)  # where less is wanted than the least, that is the least
         # Back at what would run without a limit, or told not to limit: there is nothing to limit any more.
         over = factor > 1.0 and (freed or rate >= (wanted or running * UP * UP))
         self.limit = None if over else Limit(rate, reason or RISES)

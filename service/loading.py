@@ -43,7 +43,7 @@ class Learnt:
 def load(catalogue: Catalogue, settings: ModelSettings, learnt: Learnt | None = None) -> Classifier:
     """Raises UnknownModel or ModelRejected."""
     card = catalogue.card(settings.name)
-    choice = decide(card, settings, learnt.choices.get(card) if learnt else None)
+    choice = decide(card, settings, learnt.choices.get(card, settings.threads) if learnt else None)
     return Classifier.load(card, choice.precision, choice.threads, learnt.graphs if learnt else None)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo, field_validator, model_validator
 
 from service.frame import Rect
 
@@ -22,6 +22,14 @@ class Section(BaseModel):
     """A table of the TOML file. Unknown keys are errors: a misspelt setting must not be silently ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _names_a_place(cls, value: object, info: ValidationInfo) -> object:
+        """An empty path would mean the folder that the service happens to run in."""
+        if value == "" and info.field_name and cls.model_fields[info.field_name].annotation == Path | None:
+            raise ValueError("the path is empty")
+        return value
 
 
 class Region(Section):
@@ -172,7 +180,7 @@ class UploadSettings(Section):
     """Limits on pictures handed in, judged before anything is decoded."""
 
     max_bytes: int = Field(12 * 2**20, ge=1024, le=2**30, description="Bytes of one request at most.")
-    max_pixels: int = Field(50_000_000, ge=1024, le=2**30, description="Pixels of one picture at most.")
+    max_pixels: int = Field(50_000_000, ge=1024, le=2**28, description="Pixels of one picture at most.")
     max_concurrent: int = Field(2, ge=1, le=64, description="Pictures decoded and classified at once.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import json
@@ -109,6 +110,10 @@ def _table(text: str, names: tuple[str, ...]) -> Any:
     found = _json(text, None)
     if found is not None:
         return found
+    with contextlib.suppress(tomllib.TOMLDecodeError):
+        written = tomllib.loads(f"value = {text}")["value"]
+        if isinstance(written, dict):
+            return written
     parts = [part.strip() for part in text.strip().strip("{}").split(",") if part.strip()]
     if names and all("=" not in part for part in parts) and len(parts) == len(names):
         parts = [f"{name}={part}" for name, part in zip(names, parts, strict=True)]

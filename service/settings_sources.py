@@ -131,7 +131,7 @@ def _home_folder(environ: Mapping[str, str], variable: str, below_home: str) -> 
 def _state_folder_asked(layers: Mapping[Kind, Layer]) -> Path | None:
     for kind in PRECEDENCE:
         value = layers[kind].values.get("state.folder") if kind in layers else None
-        if isinstance(value, str):
+        if isinstance(value, str) and value:
             return Path(value)
     return None
 
@@ -174,7 +174,8 @@ def _table_entry(variable: str, by_variable: Mapping[str, Key]) -> tuple[Key, st
     key = by_variable.get(head) if separator else None
     if key is None or not key.is_table:
         raise unknown_key(variable.removeprefix(PREFIX).lower().replace("__", "."), variable, environment=True)
-    return key, entry.lower()
+    # Variables are written in capitals, labels in small letters; libcamera's controls, ExposureTime, in both.
+    return key, entry.lower() if entry.isupper() else entry
 
 
 def _plain(text: str) -> Any:

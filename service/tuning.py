@@ -48,35 +48,40 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """Remembers a choice for each model on this kind of machine, in the cache folder."""
+    """What was chosen for a model and a number of threads asked for, on this kind of machine; in the cache folder."""
 
     folder: Path
     machine: str
     storage: Storage
 
-    def get(self, card: Card) -> Candidate | None:
-        """What was chosen; None when nothing was, or what is remembered does not fit any more."""
+    def get(self, card: Card, threads: int) -> Candidate | None:
+        """What was chosen; None when nothing was, or what is remembered does not fit any more.
+
+        threads: those asked for, 0 to choose them too. What was measured with some tells nothing of others.
+        """
         try:
-            kept = json.loads(within(self.folder, self._path(card).read_bytes, CACHE_DEADLINE_S))
+            kept = json.loads(within(self.folder, self._path(card, threads).read_bytes, CACHE_DEADLINE_S))
             choice = Candidate(str(kept["precision"]), int(kept["threads"]))
         except (OSError, DiskSlow, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
         return choice if choice.precision in card.files and choice.threads > 0 else None
 
-    def put(self, card: Card, choice: Candidate, milliseconds: Mapping[Candidate, float]) -> None:
+    def put(self, card: Card, threads: int, choice: Candidate, milliseconds: Mapping[Candidate, float]) -> None:
         """Remember, soon; a disk that does not allow it only means measuring again next time."""
         measured = [asdict(candidate) | {"ms": round(ms, 3)} for candidate, ms in milliseconds.items()]
         content = json.dumps(asdict(choice) | {"measured": measured}, indent=1).encode()
 
         def keep(writer: Writer) -> None:
-            writer.replace(self._path(card), content)
-            writer.trim(self.folder, "choice-*.json", _KEPT_CHOICES)
+            # Before it comes itself: a clock that went back would make it the oldest.
+            writer.trim(self.folder, "choice-*.json", _KEPT_CHOICES - 1)
+            writer.replace(self._path(card, threads), content)
 
         self.storage.later(keep, "What was measured")
 
-    def _path(self, card: Card) -> Path:
+    def _path(self, card: Card, threads: int) -> Path:
         hashes = [file.sha256 for file in card.files.values()]
-        key = hashlib.sha256("|".join((*hashes, ort.__version__, self.machine)).encode()).hexdigest()[:32]
+        asked = "|".join((*hashes, ort.__version__, self.machine, str(threads)))
+        key = hashlib.sha256(asked.encode()).hexdigest()[:32]
         return self.folder / f"choice-{key}.json"
 
 

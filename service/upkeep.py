@@ -87,13 +87,13 @@ class Upkeep:
             return
         card, running = classifier.card, Candidate(classifier.precision, classifier.threads)
         del classifier  # should another replace it meanwhile, its memory is wanted back
-        if await asyncio.to_thread(learnt.choices.get, card) is not None:
+        if await asyncio.to_thread(learnt.choices.get, card, wanted.threads) is not None:
             return
         measured = await measure_apart(card, wanted.threads)
         if not measured:
             return
         choice = choose(measured)
-        learnt.choices.put(card, choice, measured)
+        learnt.choices.put(card, wanted.threads, choice, measured)
         log.info("Measured: %s. Chosen: %s.", _in_words(measured), _in_words({choice: measured[choice]}))
         if choice != running:
             try:

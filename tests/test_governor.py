@@ -50,6 +50,12 @@ def test_however_hot_the_least_rate_is_kept() -> None:
     assert limit.rate == 1.0
 
 
+def test_a_limit_never_asks_for_more_than_was_wanted() -> None:
+    limit = _after(Governor(), *[HOT] * 5, wanted=0.5)
+    assert limit is not None
+    assert limit.rate == 0.5
+
+
 def test_a_source_slower_than_the_ceiling_is_slowed_from_where_it_is() -> None:
     limit = Governor().step(HOT, TARGETS, running=4.0, wanted=10.0)
     assert limit is not None

@@ -156,6 +156,14 @@ def test_a_mistake_in_the_environment_names_the_variable(
     assert said in mistake(home, **{variable: value})
 
 
+@pytest.mark.parametrize(
+    "variable",
+    ["LOOKOUT_STATE__FOLDER", "LOOKOUT_MODEL__FOLDER", "LOOKOUT_SERVER__TOKEN_FILE", "LOOKOUT_SERVER__TLS_KEY"],
+)
+def test_an_empty_path_is_not_the_folder_that_somebody_is_in(home: dict[str, str], variable: str) -> None:
+    assert "the path is empty" in mistake(home, **{variable: ""})
+
+
 def test_variables_of_others_that_look_like_ours_are_left_alone(home: dict[str, str]) -> None:
     others = {"LOOKOUT_PORT": "tcp://10.0.0.1:8642", "LOOKOUT_SERVICE_HOST": "10.0.0.1", "LOOKOUT_TESTS_STRICT": "1"}
     assert load({}, None, {**home, **others}).settings == Settings()
@@ -181,6 +189,13 @@ def test_texts_of_flags_and_variables_become_lists_tables_and_regions(home: dict
     assert settings.server.allowed_hosts == ["a.example", "b.example"]
     assert settings.server.allowed_origins == ["http://x"]
     assert settings.model.folder == Path("/srv/models")
+
+
+def test_a_cameras_control_is_named_in_its_own_letters_and_a_table_may_hold_lists(home: dict[str, str]) -> None:
+    environ = {"LOOKOUT_CAMERA__CONTROLS__ExposureTime": "10000"}
+    assert load({}, None, {**home, **environ}).settings.camera.controls == {"ExposureTime": 10000}
+    flags = {"camera.controls": "{ AfWindows = [1, 2], AfMode = 2 }"}
+    assert load(flags, None, home).settings.camera.controls == {"AfWindows": [1, 2], "AfMode": 2}
 
 
 def test_a_named_file_must_exist_and_be_text(home: dict[str, str], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,10 +39,29 @@ def test_a_number_of_threads_that_is_set_is_the_only_one_tried(tmp_path: Path) -
 def test_a_choice_is_remembered_for_its_graph_and_its_kind_of_machine(tmp_path: Path) -> None:
     storage, card = Storage(tmp_path / "state"), write_card(tmp_path)
     choices = Choices(tmp_path / "cache", "this", storage)
-    assert choices.get(card) is None
-    choices.put(card, TWO, {ONE: 10.0, TWO: 5.0})
-    assert choices.get(card) == TWO
-    assert Choices(tmp_path / "cache", "another", storage).get(card) is None
+    assert choices.get(card, 0) is None
+    choices.put(card, 0, TWO, {ONE: 10.0, TWO: 5.0})
+    assert choices.get(card, 0) == TWO
+    assert Choices(tmp_path / "cache", "another", storage).get(card, 0) is None
+
+
+def test_what_was_measured_with_a_number_of_threads_says_nothing_of_others(tmp_path: Path) -> None:
+    choices, card = Choices(tmp_path / "cache", "this", Storage(tmp_path / "state")), write_card(tmp_path)
+    choices.put(card, 2, TWO, {TWO: 5.0})
+    assert choices.get(card, 2) == TWO
+    assert choices.get(card, 0) is None
+
+
+def test_a_choice_is_kept_though_the_clock_went_back(tmp_path: Path) -> None:
+    choices, card = Choices(tmp_path / "cache", "this", Storage(tmp_path / "state")), write_card(tmp_path)
+    for number in range(20):
+        later = tmp_path / "cache" / f"choice-{number:032}.json"
+        later.parent.mkdir(exist_ok=True)
+        later.write_text("{}")
+        os.utime(later, (2**32, 2**32))
+    choices.put(card, 0, ONE, {ONE: 10.0})
+    assert choices.get(card, 0) == ONE
+    assert len(list((tmp_path / "cache").glob("choice-*.json"))) == 16
 
 
 @pytest.mark.parametrize(
@@ -59,10 +79,10 @@ def test_a_choice_is_remembered_for_its_graph_and_its_kind_of_machine(tmp_path: 
 def test_a_choice_that_is_damaged_or_does_not_fit_is_measured_anew(tmp_path: Path, content: bytes) -> None:
     card = write_card(tmp_path)
     choices = Choices(tmp_path / "cache", "this", Storage(tmp_path / "state"))
-    choices.put(card, ONE, {ONE: 10.0})
+    choices.put(card, 0, ONE, {ONE: 10.0})
     (kept,) = (tmp_path / "cache").glob("choice-*.json")
     kept.write_bytes(content)
-    assert choices.get(card) is None
+    assert choices.get(card, 0) is None
 
 
 async def test_each_candidate_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from service.bench.measure import Row, milliseconds, percentile
+from service.errors import LookoutError
 from service.pipeline.card import Card
 
 START_S = 30.0
@@ -39,6 +40,9 @@ class Service:
         self._log = (folder / "log").open("w+b")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LOOKOUT_")}
         environment |= {"XDG_STATE_HOME": str(folder), "XDG_CACHE_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+        own = folder / "lookout/lookout.toml"  # an empty one of our own, or the machine's would be read
+        own.parent.mkdir(exist_ok=True)
+        own.touch()
         command = [sys.executable, "-m", "service", "demo", "--port", "0", *flags]
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, env=environment
@@ -56,7 +60,7 @@ class Service:
                 if state.get("status") == "ok" and state.get("prediction"):
                     return time.monotonic() - self._begun
             time.sleep(0.01)
-        raise TimeoutError(f"The service did not start: {self._text()[-500:]}")
+        raise LookoutError(f"The demo did not start: {self._text()[-500:].strip()}", "Run `lookout demo` to see why.")
 
     def _text(self) -> str:
         return Path(self._log.name).read_text("utf-8", "replace")

@@ -36,6 +36,7 @@ from service.settings_layers import LoadedSettings
 MAX_FILE_BYTES = 512 * 2**20
 HEADER_BYTES = 64
 OPEN_S, READ_S = 20.0, 10.0
+DOWNLOAD_S = 120.0  # a picture's way, however fast its pieces come
 PICTURES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 Kind = Literal["picture", "video", "download", "camera"]
 
@@ -193,8 +194,7 @@ def _download(address: str) -> bytes:
         with urllib.request.urlopen(_request(address), timeout=READ_S) as answer:
             if not str(answer.headers.get_content_type()).startswith("image/"):
                 raise _IsStream
-            data: bytes = answer.read(MAX_FILE_BYTES + 1)
-            return data
+            return _read(answer, Deadline.after(DOWNLOAD_S))
     except urllib.error.HTTPError as error:
         with error:
             raise PictureUnreadable(
@@ -204,6 +204,16 @@ def _download(address: str) -> bytes:
         reason = getattr(error, "reason", error)
         reason = getattr(reason, "strerror", None) or str(reason).strip().rstrip(".") or type(reason).__name__
         raise PictureUnreadable(f"The address does not deliver a picture: {reason}.", "Check the address.") from error
+
+
+def _read(answer: http.client.HTTPResponse, deadline: Deadline) -> bytes:
+    """The body, one byte more than allowed at most. Raises TimeoutError: a server may drip for ever."""
+    data = bytearray()
+    while len(data) <= MAX_FILE_BYTES and (part := answer.read1(1 << 16)):
+        if deadline.passed:
+            raise TimeoutError("it is too slow")
+        data += part
+    return bytes(data)
 
 
 def _frames(job: Job, shown: str) -> Iterator[tuple[str, Pixels]]:

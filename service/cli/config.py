@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,11 +72,16 @@ def toml_value(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, dict):
-        inner = ", ".join(f"{name} = {toml_value(entry)}" for name, entry in value.items())
+        inner = ", ".join(f"{_toml_key(name)} = {toml_value(entry)}" for name, entry in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list):
         return "[" + ", ".join(toml_value(entry) for entry in value) + "]"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _toml_key(name: str) -> str:
+    """Bare where TOML allows it."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def template_text() -> str:

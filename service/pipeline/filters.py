@@ -79,5 +79,8 @@ def _numbers(name: str, stored: dict[str, Any], makers: dict[str, Any]) -> NDArr
     if values is None or node.op_type != "DequantizeLinear":
         return values
     scale = _numbers(node.input[1], stored, makers)
-    # Signed weights have the zero point 0; scales are one a filter.
-    return None if scale is None else values * scale.reshape(-1, *(1,) * (values.ndim - 1))
+    zero = _numbers(node.input[2], stored, makers) if len(node.input) > 2 and node.input[2] else np.zeros(1, np.float32)
+    if scale is None or zero is None:
+        return None
+    a_filter = (-1, *(1,) * (values.ndim - 1))  # one number for each, or one for all
+    return (values - zero.reshape(a_filter)) * scale.reshape(a_filter)

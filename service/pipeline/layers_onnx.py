@@ -123,7 +123,7 @@ class _Reader:
 
     def _row(self, node: Any) -> Layer:
         shapes = self.graph.shapes
-        source = next(name for name in node.input if name and name not in self.graph.constants)
+        source = next((name for name in node.input if name and name not in self.graph.constants), "")
         before = shapes.get(source)
         window = self._window(node, before)
         if shapes.get(node.output[0]) is None and window is not None and before is not None:

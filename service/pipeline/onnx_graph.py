@@ -15,6 +15,7 @@ from service.errors import ModelRejected
 from service.pipeline.layers import Sides
 
 MAX_BYTES = 2**31  # a protobuf cannot be larger
+MAX_SIDE = 2**31 - 1
 # What may stand between a stored weight and its use without changing how many numbers it holds.
 REARRANGING = {"Cast", "DequantizeLinear", "QuantizeLinear", "Identity", "Transpose", "Reshape", "Unsqueeze", "Squeeze"}
 # A shape is fixed once the input's is, so what is computed from one does not depend on the picture.
@@ -27,7 +28,7 @@ def load_graph(path: Path) -> Any:
     try:
         if path.stat().st_size >= MAX_BYTES:
             raise ModelRejected(f"{path} is larger than 2 GiB, which no ONNX file with its weights inside can be.")
-        model = onnx.load(str(path), load_external_data=False)
+        model = onnx.load(str(path), format="protobuf", load_external_data=False)
     except OSError as error:
         raise ModelRejected(f"{path} cannot be read: {error.strerror or error}.", remedy) from error
     except DecodeError as error:
@@ -132,6 +133,8 @@ def _fix_input_shape(model: Any, path: Path, shape: Sides | None) -> None:
     dims = inputs[0].type.tensor_type.shape.dim
     if shape is not None and len(shape) != len(dims):
         raise ModelRejected(f"{path} takes {len(dims)} dimensions, but {len(shape)} sizes were given.")
+    if shape is not None and not all(1 <= size <= MAX_SIDE for size in shape):
+        raise ModelRejected(f"--shape {','.join(map(str, shape))} is no size: each number is between 1 and {MAX_SIDE}.")
     for index, dim in enumerate(dims):
         if shape is not None:
             dim.dim_value = shape[index]

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-# OpenCV's own limit is a second lock behind ours. It is read once, when the library loads, so this stands before the
-# import; a process that accepts larger pictures than this sets the variable itself.
+# OpenCV's own limit is a second lock behind ours, and the most that `upload.max_pixels` allows. It is read once, when
+# the library loads, so this stands before the import.
 MOST_PIXELS = 2**28
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
 

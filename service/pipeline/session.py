@@ -108,18 +108,27 @@ def _checked_sha256(card: Card, precision: str) -> str:
             f"The model file {path} cannot be read ({error.strerror}).", "Restore the file, or choose another model."
         ) from error
     if found != expected:
-        raise ModelRejected(
-            f"The model file {path} is not the one its card describes (its SHA-256 differs).",
-            "Restore the file, or make a new card with `lookout models add`.",
-        )
+        raise _another(path)
     return found
+
+
+def _another(path: Path) -> ModelRejected:
+    return ModelRejected(
+        f"The model file {path} is not the one its card describes (its SHA-256 differs).",
+        "Restore the file, or make a new card with `lookout models add`.",
+    )
 
 
 def _from_graph(card: Card, precision: str, options: ort.SessionOptions) -> ort.InferenceSession:
     """From bytes and with nowhere to look for more, so that weights outside the file are refused."""
     path = card.path(precision)
     try:
-        return ort.InferenceSession(path.read_bytes(), options, providers=_PROVIDERS)
+        graph = path.read_bytes()
+        if hashlib.sha256(graph).hexdigest() != card.files[precision].sha256:
+            raise _another(path)  # it was replaced since it was looked at, and would be kept under the other's name
+        return ort.InferenceSession(graph, options, providers=_PROVIDERS)
+    except ModelRejected:
+        raise
     except Exception as error:  # onnxruntime's errors have no common base class
         raise ModelRejected(
             f"The model file {path} is no ONNX graph that can run here: {one_line(error)}.",

@@ -173,7 +173,9 @@ class Storage:
         since = self._busy_since
         stuck = since is not None and time.monotonic() - since > SLOW_AFTER_S
         with self._changed:
-            if stuck or len(queue) >= _MAX_WAITING or self._closed:
+            if self._closed:
+                raise StateFolderUnusable("The service is stopping and keeps no more.", "Try again when it runs.")
+            if stuck or len(queue) >= _MAX_WAITING:
                 raise _refused(slow(self._folder))
             queue.append(job)
             self._changed.notify_all()

@@ -26,7 +26,7 @@ _LOWEST_C, _HIGHEST_C = -40.0, 150.0
 
 def temperature_c(root: Path = ROOT) -> float | None:
     """Degrees Celsius of the processor; where it is not named, of the warmest zone. root: where /sys is."""
-    zones: dict[str, float] = {}
+    zones: list[tuple[str, float]] = []  # several may be of one type, as on machines with two processors
     for zone in sorted((root / "class/thermal").glob("thermal_zone*")):
         text = _text(zone / "temp")
         try:
@@ -34,9 +34,9 @@ def temperature_c(root: Path = ROOT) -> float | None:
         except ValueError:
             continue
         if _LOWEST_C < celsius < _HIGHEST_C:
-            zones[_text(zone / "type") or zone.name] = celsius
-    processor = [value for name, value in zones.items() if "cpu" in name.lower() or "pkg" in name.lower()]
-    readings = processor or list(zones.values())
+            zones.append((_text(zone / "type"), celsius))
+    processor = [value for name, value in zones if "cpu" in name.lower() or "pkg" in name.lower()]
+    readings = processor or [value for _, value in zones]
     return round(max(readings), 1) if readings else None
 
 

@@ -16,7 +16,7 @@ from service.bench.measure import Row, in_turns, percentile
 from service.bench.peers import plain_graph
 from service.camera.repeats import RepeatDetector
 from service.catalogue import Catalogue
-from service.errors import ModelRejected
+from service.errors import LookoutError, ModelRejected
 from service.frame import Frame
 from service.pipeline.card import load_card
 from service.settings import Settings
@@ -165,7 +165,7 @@ def test_age_is_measured_at_a_client(tmp_path: Path) -> None:
 
 
 def test_what_does_not_start_is_said(tmp_path: Path) -> None:
-    with pytest.raises(TimeoutError, match="did not start"), live.running(tmp_path, "--camera.fps", "900"):
+    with pytest.raises(LookoutError, match="did not start"), live.running(tmp_path, "--camera.fps", "900"):
         pass
 
 

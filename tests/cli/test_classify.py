@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import errno
 import http.server
@@ -11,6 +12,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,7 +48,19 @@ def address(folder: Path) -> Iterator[str]:
                 self.path = self.path.removeprefix("/locked")
                 if self.headers["Authorization"] != "Basic " + base64.b64encode(b"ann:s:cr@t").decode():
                     return self.send_error(401)
+            if self.path == "/dripping.jpg":
+                return self.drip()
             return super().do_GET()
+
+        def drip(self) -> None:
+            """A picture whose pieces come for ever."""
+            self.send_response(200)
+            self.send_header("Content-Type", "image/jpeg")
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for _ in range(600):
+                    self.wfile.write(b"-")
+                    time.sleep(0.1)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -220,6 +234,14 @@ def test_a_server_that_speaks_nonsense_is_said_and_the_others_go_on(lookout: Run
     found = lines(done.stdout)
     assert found["bad.jpg"]["error"]["code"] == found["a name.jpg"]["error"]["code"] == "picture_unreadable"
     assert found["one.jpg"]["width"] == 160
+
+
+def test_a_server_that_drips_is_left_after_a_while(lookout: Run, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "DOWNLOAD_S", 0.5)
+    began = time.monotonic()
+    done = lookout("classify", "--json", f"{address}/dripping.jpg")
+    assert time.monotonic() - began < 20
+    assert "too slow" in lines(done.stdout)["dripping.jpg"]["error"]["detail"]
 
 
 def test_an_address_may_hold_a_user_and_password(lookout: Run, address: str) -> None:

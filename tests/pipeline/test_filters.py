@@ -1,8 +1,10 @@
 """The picture of the first layer's filters."""
 
 import numpy as np
+import onnx
+from onnx import helper
 
-from service.pipeline.filters import filter_picture
+from service.pipeline.filters import _first_filters, filter_picture
 
 
 def test_a_red_filter_is_shown_red_and_zero_is_middle_grey():
@@ -19,3 +21,24 @@ def test_a_filter_over_many_channels_is_shown_grey():
     picture = filter_picture(np.ones((5, 16, 3, 3), np.float32))
     assert (picture[..., 0] == picture[..., 1]).all()
     assert (picture[..., 1] == picture[..., 2]).all()
+
+
+def test_filters_stored_with_a_zero_point_are_what_they_stand_for(tmp_path):
+    kept = np.array([0, 128, 255, 64], np.uint8).reshape(4, 1, 1, 1)
+    numbers = {
+        "kept": kept,
+        "scale": np.array(0.1, np.float32),
+        "zero": np.array(128, np.uint8),
+    }
+    nodes = [
+        helper.make_node("DequantizeLinear", list(numbers), ["weights"]),
+        helper.make_node("Conv", ["x", "weights"], ["y"]),
+    ]
+    sides = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, n, 2, 2]) for name, n in (("x", 1), ("y", 4))
+    ]
+    stored = [onnx.numpy_helper.from_array(value, name) for name, value in numbers.items()]
+    graph = helper.make_graph(nodes, "one", sides[:1], sides[1:], stored)
+    onnx.save(helper.make_model(graph), str(tmp_path / "one.onnx"))
+    found = _first_filters(tmp_path / "one.onnx")
+    assert np.allclose(found.ravel(), [-12.8, 0, 12.7, -6.4])

@@ -259,6 +259,9 @@ def test_an_open_number_of_pictures_counts_as_one_and_an_open_size_must_be_said(
     assert layer_table(path, (1, 3, 64, 48)).layers[0].output == (1, 8, 32, 24)
     with pytest.raises(ModelRejected, match="takes 4 dimensions, but 2 sizes"):
         layer_table(path, (64, 48))
+    for size in (0, -5, 2**31, 10**20):
+        with pytest.raises(ModelRejected, match="each number is between 1 and"):
+            layer_table(path, (1, 3, size, 48))
 
 
 @pytest.mark.parametrize("content", [b"these are not weights\n", b"", b"\x00" * 64, b"PK\x03\x04zip"])
@@ -269,6 +272,26 @@ def test_what_is_no_graph_gets_one_sentence(tmp_path: Path, content: bytes) -> N
         layer_table(path)
     assert "is not an ONNX model" in caught.value.detail
     assert caught.value.remedy
+
+
+def test_a_card_is_no_graph_whatever_its_name_says(tmp_path: Path) -> None:
+    path = tmp_path / "card.json"
+    path.write_text('{"schema": 1}')
+    with pytest.raises(ModelRejected, match="is not an ONNX model"):
+        layer_table(path)
+
+
+def test_a_node_that_takes_nothing_has_its_row(tmp_path: Path) -> None:
+    net = Net(3, 8, 8)
+    net.conv(4, 3)
+    picture = net.at
+    noise = helper.make_node("RandomNormal", [], ["noise"], shape=[1, 4, 6, 6])
+    net.node("Add", [picture, "noise"])
+    model = net.model()
+    model.graph.node.insert(0, noise)
+    onnx.save(model, str(tmp_path / "noisy.onnx"))
+    rows = layer_table(tmp_path / "noisy.onnx").layers
+    assert [row.operator for row in rows] == ["RandomNormal", "Conv", "Add"]
 
 
 def test_a_missing_file_and_layers_that_do_not_fit_are_said(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.errors import ModelRejected
 from service.pipeline import session
 from service.pipeline.card import Card
 from service.pipeline.session import GraphCache, open_session
@@ -61,6 +62,25 @@ def test_the_second_start_takes_the_kept_graph_and_it_answers_the_same(
     assert np.array_equal(answer(card, cache(folder)), plain)
     assert optimised == ["anew"]
     assert names(folder) == [".ort", ".sha256"], "the mark of the load is gone"
+
+
+def test_a_graph_that_is_replaced_while_it_is_loaded_is_refused_and_not_kept_as_the_other(
+    card: Card, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, sound = answer(card, None), card.path("fp32").read_bytes()
+    checked = session._checked_sha256
+
+    def then_replaced(*arguments: object) -> str:
+        found = checked(*arguments)  # type: ignore[arg-type]
+        card.path("fp32").write_bytes(colour_graph(gain=GAIN * 3).SerializeToString())
+        return found
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(session, "_checked_sha256", then_replaced)
+        with pytest.raises(ModelRejected, match="SHA-256"):
+            open_session(card, "fp32", 1, cache(folder))
+    card.path("fp32").write_bytes(sound)
+    assert np.array_equal(answer(card, cache(folder)), plain)
 
 
 def test_a_graph_that_changed_on_disk_is_made_anew(card: Card, folder: Path, optimised: list[str]) -> None:

@@ -73,7 +73,7 @@ def _resume(folder: Path) -> None:
 def _choice(precision: str) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         choice = Candidate(precision, 1)
-        Choices(folder / "cache", MACHINE, storage(folder)).put(card(), choice, {choice: 1.0})
+        Choices(folder / "cache", MACHINE, storage(folder)).put(card(), 0, choice, {choice: 1.0})
 
     return change
 
@@ -132,7 +132,7 @@ def check_it_opens(folder: Path) -> None:
     was_paused(folder)
     for file in (folder / "cache").glob("choice-*.json"):
         json.loads(file.read_bytes())
-    assert Choices(folder / "cache", MACHINE, storage(folder)).get(card()) in (
+    assert Choices(folder / "cache", MACHINE, storage(folder)).get(card(), 0) in (
         None,
         Candidate("fp32", 1),
         Candidate("int8", 1),

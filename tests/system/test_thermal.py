@@ -31,6 +31,12 @@ def test_the_processors_zone_goes_before_warmer_ones(tmp_path: Path) -> None:
     assert temperature_c(tmp_path) == 51.2
 
 
+def test_of_two_processors_the_warmer_counts(tmp_path: Path) -> None:
+    zone(tmp_path, 0, "x86_pkg_temp", "88000")
+    zone(tmp_path, 1, "x86_pkg_temp", "45000")
+    assert temperature_c(tmp_path) == 88.0
+
+
 @pytest.mark.parametrize("reading", ["", "x", "-273000", "999000"])
 def test_a_broken_sensor_is_left_out(tmp_path: Path, reading: str) -> None:
     zone(tmp_path, 0, "cpu-thermal", reading)
