@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
+from typing import NoReturn
 
 from service.errors import LookoutError
 
+# A disk, not a program of ours, is what says so of standard output.
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG})
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
@@ -31,15 +35,23 @@ def main() -> None:
 
         app(prog_name="lookout")
     except LookoutError as error:
-        from service.cli.words import tell
-
-        tell(error)
-        sys.exit(error.exit_code)
+        _fail(error)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # the reader, such as `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(0)
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        from service.cli.app import leave_output
+
+        leave_output()
+        _fail(LookoutError(f"The output cannot be written: {error.strerror}.", "Write it somewhere else."))
+
+
+def _fail(error: LookoutError) -> NoReturn:
+    from service.cli.words import tell
+
+    tell(error)
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ class Control:
         self._engine = engine
         self._reload = reload
         self._lock = threading.Lock()
+        self._swapping = False  # whether who holds the lock, or held it last, changes the model
         # Two, so that a disk that does not answer holds up no other pause of the camera itself.
         self._lock_of_pauses, self._lock_of_mark = threading.Lock(), threading.Lock()
         self._pause_wanted: bool | None = None
@@ -74,7 +75,9 @@ class Control:
 
         Raises SettingInvalid, SettingFixed, UnknownModel, ModelRejected, ModelBusy or StateFolderUnusable.
         """
-        with self._held(0.0 if "model" in patch else WORKER_DEADLINE_S):
+        swaps = "model" in patch
+        with self._held(0.0 if swaps and self._swapping else WORKER_DEADLINE_S):
+            self._swapping = swaps
             if self._loaded.unread:
                 self._read_again()  # or what was kept before would be lost with the first change
             before = self._loaded

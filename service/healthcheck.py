@@ -19,7 +19,10 @@ WAIT_S = 4.0
 def address(environ: Mapping[str, str]) -> str:
     """Of /healthz, on this machine."""
     scheme = "https" if environ.get("LOOKOUT_SERVER__TLS_CERTIFICATE") else "http"
-    return f"{scheme}://127.0.0.1:{environ.get('LOOKOUT_SERVER__PORT', '8642')}/healthz"
+    host = environ.get("LOOKOUT_SERVER__HOST", "")
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}:{environ.get('LOOKOUT_SERVER__PORT') or '8642'}/healthz"
 
 
 def check(url: str, wait_s: float = WAIT_S) -> bytes:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.camera import redact
+from service.camera import is_masked, masked, redact
 from service.errors import DiskSlow, SettingFixed, SettingInvalid, StateFolderUnusable
 from service.settings import Settings
 from service.settings_keys import all_keys
@@ -53,6 +53,13 @@ def patch_settings(loaded: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSe
             raise SettingFixed(reason, _WHERE_SET)
         if key == "camera.source" and str(value).strip().lower().startswith("scripted:"):
             raise SettingFixed("camera.source cannot name a script from here: it is a program that is run.", _WHERE_SET)
+        if key == "camera.source" and isinstance(value, str) and is_masked(value):
+            if value == source_as_told(loaded.settings):
+                continue  # told, and sent back as it was told: nobody means to change it
+            raise SettingInvalid(
+                "The patch: camera.source holds … or *** in the place of a password.",
+                "Send the whole address, or leave camera.source out to keep the one in force.",
+            )
         if value is None:
             changes.pop(key, None)
         else:
@@ -60,6 +67,11 @@ def patch_settings(loaded: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSe
     # What does not fit was asked for just now: the sentence is about the setting, not the file that it is kept in.
     loaded.with_layer("override", _layer(list(changes.values()), place=""))
     return loaded.with_layer("override", _layer(list(changes.values()), str(loaded.state_folder / OVERRIDES_FILE)))
+
+
+def source_as_told(settings: Settings) -> str:
+    """The camera's address as it is told to whoever asks for the settings: passwords are for the camera alone."""
+    return masked(settings.camera.source)
 
 
 def _no_setting(key: str) -> SettingInvalid:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +15,8 @@ from service.frame import Rect
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
+# As browsers send it; with the slash that people add. An application's page may have a scheme of its own.
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*://[^/\s]+/?|null)", re.IGNORECASE)
 # A region narrower than this many pixels of the camera's picture holds too little for the network to see.
 MIN_REGION_PIXELS = 32
 
@@ -170,10 +173,26 @@ class ServerSettings(Section):
     allowed_origins: list[str] = Field(default_factory=list, description="Pages of other sites that may write.")
     allowed_frames: list[str] = Field(default_factory=list, description="Sites that may embed the dashboard.")
     trusted_proxies: list[str] = Field(
-        default_factory=lambda: ["127.0.0.1"], description="Proxies whose X-Forwarded-* headers count."
+        default_factory=lambda: ["127.0.0.1", "::1"], description="Proxies whose X-Forwarded-* headers count."
     )
     tls_certificate: Path | None = Field(None, description="PEM file; with tls_key the service speaks HTTPS.")
     tls_key: Path | None = Field(None, description="PEM file with the certificate's private key.")
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            if not _ORIGIN.fullmatch(entry):
+                raise ValueError(f'"{entry}" is no origin: write it as https://home.example or http://10.0.0.2:8123')
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_names(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            if ":" in entry or "/" in entry:
+                raise ValueError(f'"{entry}" is no name alone: write it without scheme, port and path')
+        return value
 
 
 class UploadSettings(Section):

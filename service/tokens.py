@@ -33,6 +33,7 @@ SESSION_S = 90 * 24 * 3600
 _MAX_TOKENS = 1000
 # A token file holds one line; anything longer is some other file.
 _MAX_TOKEN_FILE_BYTES = 4096
+_LEAST_IN_FILE = 16  # signs of a token that somebody made up: what is shorter can be guessed
 # A token made or revoked by another process counts after so long at most.
 LOOK_EVERY_S = 0.25
 
@@ -282,8 +283,11 @@ class TokenStore:
                 f"The token file {self._token_file} cannot be read ({reason}).",
                 "Set server.token_file to a readable file with one token in it.",
             ) from error
-        if not text:
-            return ()
+        if len(text) < _LEAST_IN_FILE or len(text.split()) != 1:
+            raise StateFolderUnusable(
+                f"The token file {self._token_file} holds no token: one is a word of {_LEAST_IN_FILE} signs or more.",
+                f"For example: openssl rand -hex 16 > {self._token_file}",
+            )
         digest = _digest(text)
         return (Token(f"file-{digest[:8]}", "token file", digest, ""),)
 

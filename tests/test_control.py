@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import logging
+import threading
+import time
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +15,7 @@ import pytest
 from service import control as control_module
 from service.control import Control, was_paused
 from service.engine import Engine
-from service.errors import StateFolderUnusable, TooBusy
+from service.errors import ModelBusy, StateFolderUnusable, TooBusy
 from service.settings import Settings
 from service.settings_sources import load
 
@@ -125,6 +127,33 @@ def test_a_change_while_the_earlier_ones_cannot_be_read_is_refused_and_loses_non
     answer = again.patch({"answer": {"window_s": 2.0}}).settings.answer
     assert (answer.hold_s, answer.window_s) == (3, 2)
     assert place.load().settings.answer == answer
+
+
+def test_a_new_model_waits_for_a_small_change_and_not_for_another_model(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_module, "WORKER_DEADLINE_S", 5.0)
+
+    def begin(patch: dict[str, Any]) -> threading.Thread:
+        thread = threading.Thread(target=lambda: place.control.patch(patch))
+        before = len(place.engine.asked)
+        thread.start()
+        while len(place.engine.asked) == before:
+            time.sleep(0.001)
+        return thread
+
+    small = begin({"answer": {"hold_s": 3.0}})
+    waits = threading.Thread(target=lambda: place.control.patch({"model": {"precision": "int8"}}))
+    waits.start()
+    place.engine.asked[0][1].set_result(None)
+    small.join(5)
+    while len(place.engine.asked) < 2:
+        time.sleep(0.001)
+    with pytest.raises(ModelBusy):
+        place.control.patch({"model": {"precision": "fp32"}})
+    place.engine.asked[1][1].set_result(None)
+    waits.join(5)
+    assert place.control.loaded.settings.model.precision == "int8"
 
 
 def test_a_kept_change_that_the_settings_file_overruled_is_forgotten_when_it_is_read(place: Place) -> None:

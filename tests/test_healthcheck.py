@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import pytest
+
+from service import healthcheck
 from tests.requires import requires
 
 
@@ -60,6 +63,19 @@ def check(port: int, **more: str) -> tuple[int, str]:
 def test_who_is_well_passes() -> None:
     with serving(200) as port:
         assert check(port) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("environ", "asked"),
+    [
+        ({}, "http://127.0.0.1:8642/healthz"),
+        ({"LOOKOUT_SERVER__HOST": "0.0.0.0", "LOOKOUT_SERVER__PORT": ""}, "http://127.0.0.1:8642/healthz"),
+        ({"LOOKOUT_SERVER__HOST": "192.0.2.2", "LOOKOUT_SERVER__PORT": "9"}, "http://192.0.2.2:9/healthz"),
+        ({"LOOKOUT_SERVER__HOST": "::"}, "http://[::1]:8642/healthz"),
+    ],
+)
+def test_it_asks_where_the_service_listens(environ: dict[str, str], asked: str) -> None:
+    assert healthcheck.address(environ) == asked
 
 
 def test_who_is_not_well_or_not_there_fails_with_a_sentence() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from service.camera import masked
 from service.errors import SettingFixed, SettingInvalid, StateFolderUnusable
 from service.overrides import OVERRIDES_FILE, forget_overruled, keep_overrides, patch_settings
 from service.settings_layers import LoadedSettings
@@ -93,6 +94,17 @@ def test_what_the_file_wins_over_is_told_without_its_password(place: Place, capl
         assert place.load().settings.camera.source == "demo"
     assert "rtsp://cam/live" in caplog.text
     assert "hunter22" not in caplog.text
+
+
+@pytest.mark.parametrize("source", ["rtsp://admin:hunter22@cam/live", "http://cam/x?pwd=hunter22"])
+def test_what_was_told_without_its_password_may_be_sent_back_and_changes_nothing(place: Place, source: str) -> None:
+    place.file.write_text(f'[camera]\nsource = "{source}"\n')
+    patched = place.change({"camera": {"source": masked(source), "fps": 12.0}})
+    assert patched.settings.camera.source == source
+    assert place.load().settings.camera.source == source
+    assert place.load().settings.camera.fps == 12
+    with pytest.raises(SettingInvalid, match="in the place of a password"):
+        place.change({"camera": {"source": "rtsp://…@another/live"}})
 
 
 def test_a_second_change_of_the_same_key_still_remembers_the_file(place: Place) -> None:

@@ -164,6 +164,19 @@ def test_an_empty_path_is_not_the_folder_that_somebody_is_in(home: dict[str, str
     assert "the path is empty" in mistake(home, **{variable: ""})
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"server.allowed_origins": "home.example"}, "is no origin"),
+        ({"server.allowed_origins": "https://home.example/path"}, "is no origin"),
+        ({"server.allowed_hosts": "home.example:8642"}, "is no name alone"),
+        ({"server.allowed_hosts": "https://home.example"}, "is no name alone"),
+    ],
+)
+def test_what_could_never_match_is_refused(home: dict[str, str], flags: dict[str, str], said: str) -> None:
+    assert said in mistake(home, flags=flags)
+
+
 def test_variables_of_others_that_look_like_ours_are_left_alone(home: dict[str, str]) -> None:
     others = {"LOOKOUT_PORT": "tcp://10.0.0.1:8642", "LOOKOUT_SERVICE_HOST": "10.0.0.1", "LOOKOUT_TESTS_STRICT": "1"}
     assert load({}, None, {**home, **others}).settings == Settings()

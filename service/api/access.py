@@ -24,6 +24,8 @@ SUBPROTOCOL = "lookout.v1"
 # A token that was made a moment ago is known after this; whoever shows a wrong one waits as long.
 _JUST_MADE_S = 0.5
 # Reading these needs no token: health checks have none, and one must be able to log in.
+# What a proxy says of whom it speaks for.
+_FORWARDED = frozenset({"x-forwarded-for", "forwarded", "x-real-ip"})
 _OPEN = frozenset({"/healthz", "/readyz", "/login", "/api/login"})
 
 
@@ -77,6 +79,8 @@ class Access:
             await self._app(scope, receive, send)
             return
         path = route_path(scope)
+        if path == "" and scope["type"] == "websocket":
+            path = "/"  # which is no address of one: refused in the way that its client understands
         if path == "":
             await RedirectResponse(scope["root_path"] + "/", 307)(scope, receive, send)
             return
@@ -96,7 +100,11 @@ class Access:
             check_host(host, self._names)
         method = str(connection.scope.get("method", "WEBSOCKET"))
         check_origin(method, connection.headers, hosts, self._settings.allowed_origins)
-        if path in self._open or not self._needs_token(connection):
+        if path in self._open:
+            return
+        if not self._needs_token(connection):
+            # Until somebody makes the first token.
+            connection.scope["lookout.admitted"] = lambda: not self._needs_token(connection)
             return
         token = self._token_of(connection) or await self._just_made(connection)
         if token is None:
@@ -121,8 +129,15 @@ class Access:
         if self._settings.auth == "none":
             return False
         client = connection.client
-        from_here = client is not None and is_loopback(client.host)
+        from_here = client is not None and is_loopback(client.host) and not self._is_passed_on(connection)
         return not (from_here and is_loopback(self._settings.host)) or bool(self._tokens.tokens())
+
+    def _is_passed_on(self, connection: HTTPConnection) -> bool:
+        """Whether a program on this machine, that is no proxy we trust, says that it speaks for somebody else."""
+        client = connection.client
+        if client is None or client.port == 0 or client.host in self._proxies:
+            return False  # what a trusted one says is in its place already
+        return not _FORWARDED.isdisjoint(connection.headers.keys())
 
     async def _just_made(self, connection: HTTPConnection) -> Token | None:
         if "authorization" not in connection.headers:

@@ -125,11 +125,10 @@ def request_invalid(error: RequestValidationError, content_type: str | None = No
     """The first complaint about a request, in a sentence. content_type: what the body is said to be."""
     first = error.errors()[0]
     place, *path = (str(part) for part in first["loc"])
-    if place == "body" and content_type is not None and not _is_json(content_type):
+    if place == "body" and not _is_json(content_type or ""):
         # What `curl -d` says unless told otherwise. Read all the same it would let pages of other sites write.
-        return RequestInvalid(
-            f"The body must be JSON, but came as {content_type[:100]}.", "Send it with Content-Type: application/json."
-        )
+        came = f"came as {content_type[:100]}" if content_type else "came without a Content-Type"
+        return RequestInvalid(f"The body must be JSON, but {came}.", "Send it with Content-Type: application/json.")
     if first["type"] == "json_invalid":
         reason = str(first.get("ctx", {}).get("error", "it cannot be read")).rstrip(".")
         return RequestInvalid(

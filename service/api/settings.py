@@ -22,6 +22,7 @@ from service.errors import (
     TooBusy,
     UnknownModel,
 )
+from service.overrides import source_as_told
 from service.settings_keys import all_keys
 from service.settings_layers import LoadedSettings
 
@@ -87,7 +88,7 @@ async def pause(paused: Annotated[StrictBool, Body(examples=[True])], app: Provi
 
 def _answer(app: Services, loaded: LoadedSettings) -> JSONResponse:
     settings = loaded.settings.model_dump(mode="json")
-    settings["camera"]["source"] = _shown(settings["camera"]["source"], app.hub.latest().camera.source)
+    settings["camera"]["source"] = source_as_told(loaded.settings)
     keys = {}
     for name, key in all_keys().items():
         changeable, reason = loaded.changeable(name)
@@ -104,16 +105,3 @@ def _answer(app: Services, loaded: LoadedSettings) -> JSONResponse:
     waiting = list(app.control.restart_required)
     told = SettingsTold(settings=settings, keys=keys, restart_required=waiting)
     return JSONResponse(told.model_dump(mode="json"))
-
-
-def _shown(source: str, redacted: str) -> str:
-    """Passwords in a stream's address are for the camera alone; "…@" says that there are some.
-
-    redacted: the address as the state tells it, which holds none, neither before the host nor in the query.
-    """
-    scheme, separator, rest = redacted.partition("://")
-    if not separator:  # no stream's address
-        return redacted
-    host = rest.partition("/")[0].partition("?")[0]
-    plain = source.lower().startswith(f"{scheme}{separator}{host}".lower())
-    return redacted if plain else f"{scheme}://…@{rest}"

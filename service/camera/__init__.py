@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.camera.address import Address, is_live, parse, redact, redact_text
+from service.camera.address import Address, is_live, is_masked, masked, parse, redact, redact_text
 
 if TYPE_CHECKING:
     from service.camera.protocol import Camera, CameraOptions
 
-__all__ = ["create", "is_live", "redact", "redact_text"]
+__all__ = ["create", "is_live", "is_masked", "masked", "redact", "redact_text"]
 
 
 def create(address: str, options: CameraOptions, *, isolated: bool) -> Camera:

@@ -94,6 +94,9 @@ def redact(address: str) -> str:
     Those of files and devices are unchanged. What is none, such as "rtsp:/user:password@host", may hold a password all
     the same; "…@" stands for what is left out of it.
     """
+    prefix, _, nested = address.partition(":")
+    if prefix.strip().lower() in _PREFIXED and "://" in nested:
+        return f"{prefix}:{redact(nested)}"  # "file:rtsp://…" is a mistake, and holds a password all the same
     if "://" not in address:
         return address if _is_local(address) else _mistyped(address)
     scheme, _, rest = address.partition("://")
@@ -108,6 +111,22 @@ def redact(address: str) -> str:
     host = parts.netloc.rpartition("@")[2]
     path = _without_pairs(parts.path)
     return parts._replace(netloc=host, path=path, query=_redacted_query(parts), fragment="").geturl()
+
+
+def masked(address: str) -> str:
+    """The address as `redact` leaves it, with "…@" in front of a host that is told more than people are."""
+    redacted = redact(address)
+    scheme, separator, rest = redacted.partition("://")
+    if not separator:  # no stream's address
+        return redacted
+    host = rest.partition("/")[0].partition("?")[0]
+    plain = address.lower().startswith(f"{scheme}{separator}{host}".lower())
+    return redacted if plain else f"{scheme}://…@{rest}"
+
+
+def is_masked(address: str) -> bool:
+    """Whether it holds what stands for a secret, which no camera would take for one."""
+    return "…@" in address or "=***" in address
 
 
 def _is_local(address: str) -> bool:
@@ -135,6 +154,9 @@ def redact_text(text: str, address: str = "") -> str:
 
 def secrets_of(address: str) -> tuple[str, ...]:
     """Password and secret query values of an address, as written and decoded; only those long enough to search for."""
+    prefix, _, nested = address.partition(":")
+    if prefix.strip().lower() in _PREFIXED and "://" in nested:
+        return secrets_of(nested)
     try:
         parts = urlsplit(address)
         found = [parts.password or ""]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -22,8 +24,33 @@ class _Command(TyperCommand):
 
 
 class _Group(TyperGroup):
+    """Ends with status 0 where the reader of the output, such as `head`, has had enough; Typer calls that a failure."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().make_context(*arguments, **options)  # prints the help
+        except BrokenPipeError:
+            self._end()
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self._end()
+        return result
+
+    def _end(self) -> NoReturn:
+        leave_output()
+        sys.exit(0)
+
     def get_params(self, ctx: Any) -> list[Any]:
         return _bare(super().get_params(ctx))
+
+
+def leave_output() -> None:
+    """What is still to be written goes nowhere, or Python would try once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 class App(typer.Typer):

@@ -23,7 +23,7 @@ from service.camera.protocol import CameraOptions, EndOfSource
 from service.catalogue import Catalogue
 from service.cli.words import console, say, table
 from service.errors import CameraError, LookoutError, PictureUnreadable, PictureUnsupported
-from service.frame import Deadline, Rect
+from service.frame import WHOLE, Deadline, Rect
 from service.loading import load as load_model
 from service.pipeline.card import Card
 from service.pipeline.classifier import Classifier
@@ -136,10 +136,11 @@ def classifier(loaded: LoadedSettings) -> Classifier:
     return load_model(Catalogue.of(loaded.settings, loaded.state_folder), loaded.settings.model)
 
 
-def run(job: Job, model: Classifier, settings: Settings) -> Iterator[Result]:
-    """Look at one thing. Its errors are results too: the others go on."""
+def run(job: Job, model: Classifier, settings: Settings, region: Rect | None = None) -> Iterator[Result]:
+    """Look at one thing. Its errors are results too: the others go on. region: what was asked for with this call."""
     shown = redact(job.source) if job.kind in ("download", "camera") else job.source  # a path may hold any sign
-    region = settings.answer.region.rect
+    if region is None:  # the setting is about the camera's place; of a picture from elsewhere it says nothing
+        region = settings.answer.region.rect if job.kind == "camera" else WHOLE
     try:
         if job.problem is not None:
             raise job.problem
@@ -150,7 +151,7 @@ def run(job: Job, model: Classifier, settings: Settings) -> Iterator[Result]:
             for source, pixels in _frames(job, shown):
                 yield Result(source, describe(model, pixels, region, (pixels.shape[1], pixels.shape[0]), 0.0))
     except _IsStream:
-        yield from run(Job("camera", job.source), model, settings)
+        yield from run(Job("camera", job.source), model, settings, region)
     except LookoutError as error:
         yield Result(shown, error=error)
 

@@ -41,13 +41,14 @@ def classify(
 
     given = {"model.name": model, "model.precision": precision, "answer.region": region}
     loaded = load({key: text for key, text in given.items() if text is not None}, config)
+    asked = loaded.settings.answer.region.rect if region is not None else None
     jobs = list(batch.find(sources, every_s=every))
     classifier = batch.classifier(loaded)
     printer = batch.printer("json" if as_json else "csv" if as_csv else "table", classifier.card, top)
     failed: set[int] = set()
     with progress(jobs, "Looking at pictures", len(jobs)) as watched:
         for job in watched:
-            for result in batch.run(job, classifier, loaded.settings):
+            for result in batch.run(job, classifier, loaded.settings, asked):
                 if result.error is not None:
                     failed.add(result.error.exit_code)
                 printer.add(result)

@@ -67,7 +67,11 @@ def token(
         # Whoever sees the first token may rely on it: by then a service that runs has seen it too and lets in no other.
         time.sleep(2 * LOOK_EVERY_S)
     address = login_address(loaded.settings, text)
-    typer.echo(address)
+    try:
+        typer.echo(address)
+    except OSError:  # one that nobody has seen must not stay
+        store.revoke(made.id)
+        raise
     say(f"Token {made.id} ({made.name}). Open the address in a browser; programs send: Authorization: Bearer {text}")
     if loaded.settings.server.host in ("127.0.0.1", "::1", "localhost"):
         # No phone could follow this address, so none is shown a QR code.
@@ -117,7 +121,13 @@ def revoke(
     loaded = _loaded(config)
     from service.tokens import TokenStore
 
-    if not TokenStore(loaded.state_folder, storage=_storage(loaded)).revoke(token_id):
+    store = TokenStore(loaded.state_folder, loaded.settings.server.token_file, _storage(loaded))
+    if not store.revoke(token_id):
+        if any(token.id == token_id for token in store.tokens()):
+            raise UnknownToken(
+                f'The token "{token_id}" is the one in {loaded.settings.server.token_file} (server.token_file).',
+                "To end it, change that file.",
+            )
         raise UnknownToken(f'There is no token "{token_id}".', "`lookout token list` shows them.")
     say(f"Token {token_id} has ended, and every login made with it.")
 

@@ -54,15 +54,15 @@ def run_and_print(*, bundle: Path | None, log: Path | None, as_json: bool, confi
         say(f"Wrote {bundle}. Have a look before you hand it on: tar -xzf {bundle}")
     failed = sum(finding.status == "fail" for _, finding in findings)
     warned = sum(finding.status == "warn" for _, finding in findings)
-    say(_summary(failed, warned))
+    say(_summary(failed, warned, arrows=not as_json))
     return not failed
 
 
-def _summary(failed: int, warned: int) -> str:
+def _summary(failed: int, warned: int, *, arrows: bool) -> str:
     if not failed and not warned:
         return "Nothing is wrong."
     parts = [f"{failed} failed"] * bool(failed) + [f"{warned} to look at"] * bool(warned)
-    return f"{' and '.join(parts)}: see the arrows."
+    return f"{' and '.join(parts)}{': see the arrows' if arrows else ''}."
 
 
 def _print_findings(findings: Sequence[tuple[str, Finding]], *, as_json: bool) -> None:

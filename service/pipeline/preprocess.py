@@ -96,10 +96,18 @@ def _halvings(box: _Box, width: int, height: int, interpolation: str) -> int:
 
 
 def _region_box(width: int, height: int, region: Rect) -> _Box:
-    left, top = round(region.x * width), round(region.y * height)
-    right, bottom = round((region.x + region.width) * width), round((region.y + region.height) * height)
-    left, top = min(left, width - 1), min(top, height - 1)
-    return _Box(left, top, max(1, min(right, width) - left), max(1, min(bottom, height) - top))
+    left, right = _span(region.x, region.width, width)
+    top, bottom = _span(region.y, region.height, height)
+    return _Box(left, top, right - left, bottom - top)
+
+
+def _span(start: float, length: float, pixels: int) -> tuple[int, int]:
+    """A part of a side in whole pixels, from and to; of less than one, the pixel that holds its middle."""
+    first, end = round(start * pixels), min(round((start + length) * pixels), pixels)
+    if first >= end:
+        first = min(int((start + length / 2) * pixels), pixels - 1)
+        end = first + 1
+    return first, end
 
 
 def _centre_crop(box: _Box, aspect: float) -> _Box:

@@ -390,6 +390,32 @@ def test_through_a_proxy_nobody_from_elsewhere_gets_in_without_a_token(start: St
         assert client.get("api/state", headers=told).status_code == 200
 
 
+def test_a_proxy_that_is_not_listed_opens_the_machine_to_nobody(start: StartService) -> None:
+    service = start({"server.trusted_proxies": "192.0.2.1"})
+    with service.client() as client:
+        for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):
+            assert client.get("api/state", headers={header: "203.0.113.9"}).status_code == 401
+            assert client.put("api/paused", json=False, headers={header: "203.0.113.9"}).status_code == 401
+        assert client.get("api/state").status_code == 200
+
+
+@requires("dual-stack")
+def test_a_proxy_at_the_other_loopback_address_is_known(start: StartService) -> None:
+    service = start({"server.host": "::1"})
+    with httpx.Client(base_url=service.url.replace("127.0.0.1", "[::1]")) as client:
+        assert client.get("api/state", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 401
+        assert client.get("api/state", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 200
+
+
+def test_who_watched_before_the_first_token_was_made_is_not_let_watch_on(start: StartService) -> None:
+    service = start()
+    with service.client() as client, client.stream("GET", "api/live.sse") as stream:
+        lines = stream.iter_lines()
+        assert any(line.startswith("data:") for line in lines)
+        service.tokens.create("test")
+        list(lines)  # it ends
+
+
 def test_a_trusted_proxy_says_by_which_name_it_was_called(start: StartService) -> None:
     service = start({"server.allowed_hosts": "cam.example", "server.auth": "none"})
     forwarded = {"X-Forwarded-Host": "cam.example", "X-Forwarded-For": "203.0.113.9", "Origin": "https://cam.example"}

@@ -78,6 +78,13 @@ def test_a_body_that_is_not_called_json_is_told_how_to_be(client: httpx.Client) 
     assert problem["remedy"] == "Send it with Content-Type: application/json."
 
 
+def test_a_body_that_says_nothing_of_itself_is_told_how_to(client: httpx.Client) -> None:
+    response = client.put("api/paused", content=b"false")
+    assert response.status_code == 422
+    assert response.json()["detail"] == "The body must be JSON, but came without a Content-Type."
+    assert response.json()["remedy"] == "Send it with Content-Type: application/json."
+
+
 def test_broken_json_is_told_with_its_place(client: httpx.Client) -> None:
     headers = {"Content-Type": "application/json"}
     problem = client.patch("api/settings", content=b'{"answer": {', headers=headers).json()

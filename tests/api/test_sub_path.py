@@ -40,6 +40,15 @@ async def test_the_socket_works_stripped_and_whole(below: Service, prefix: str) 
         assert json.loads(await connection.recv())["type"] == "state"
 
 
+async def test_a_socket_at_the_bare_sub_path_is_refused_in_words_and_not_in_the_log(
+    below: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connect(f"ws://127.0.0.1:{below.port}/lookout") as connection:
+        problem = json.loads(await connection.recv())
+    assert problem["status"] == 404
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_the_sub_path_without_its_slash_leads_to_the_page(below: Service) -> None:
     with below.client() as client:
         response = client.get("lookout")

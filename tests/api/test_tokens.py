@@ -97,17 +97,35 @@ def test_a_forged_login_is_none(store: TokenStore) -> None:
 
 def test_a_token_file_counts_and_its_new_content_ends_old_logins(tmp_path: Path) -> None:
     file = tmp_path / "token"
-    file.write_text("  from the container\n")
+    file.write_text("  from-the-container\n")
     store = TokenStore(tmp_path / "state", file)
-    token = store.verify("from the container")
+    token = store.verify("from-the-container")
     assert token is not None
     cookie = store.open_session(token)
     assert store.session(cookie) == token
-    file.write_text("another one, longer")
-    assert store.verify("from the container") is None
+    file.write_text("another-one-that-is-longer")
+    assert store.verify("from-the-container") is None
     assert store.session(cookie) is None
-    file.write_text("")
-    assert store.tokens() == ()
+
+
+@pytest.mark.parametrize(
+    "content", ["", "\n", "short", "# a comment\nand-then-a-token-of-some-length", "two words-of-sixteen"]
+)
+def test_a_token_file_without_a_token_is_said(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "token"
+    path.write_text(content)
+    with pytest.raises(StateFolderUnusable, match="holds no token"):
+        TokenStore(tmp_path, path).tokens()
+
+
+def test_a_token_file_that_is_emptied_opens_no_door(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("a-token-of-some-length\n")
+    store = TokenStore(tmp_path, path)
+    assert store.verify("a-token-of-some-length")
+    path.write_text("")
+    with pytest.raises(StateFolderUnusable):
+        store.tokens()
 
 
 def test_a_missing_token_file_lets_nobody_in_on_a_guess(tmp_path: Path) -> None:

@@ -7,12 +7,27 @@ import sys
 
 import pytest
 
-from service.camera import create, is_live, redact, redact_text
+from service.camera import create, is_live, is_masked, masked, redact, redact_text
 from service.camera.address import parse
 from service.camera.protocol import CameraOptions
 from service.errors import CameraUnsupported
 
 OPTIONS = CameraOptions()
+
+
+@pytest.mark.parametrize("address", ["file:rtsp://user:secretpw@h/x", "folder: http://h/x?pwd=secretpw"])
+def test_an_address_behind_another_kind_hides_its_password_too(address: str) -> None:
+    assert "secretpw" not in redact(address)
+    assert "secretpw" not in masked(address)
+    assert "secretpw" not in redact_text("There is no file rtsp:/user:secretpw@h/x, h/x?pwd=secretpw", address)
+
+
+def test_what_is_masked_is_known_as_such() -> None:
+    assert masked("rtsp://user:pw@cam/live") == "rtsp://…@cam/live"
+    assert is_masked(masked("rtsp://user:pw@cam/live"))
+    assert is_masked(masked("http://cam/x?pwd=word"))
+    assert not is_masked("rtsp://user:pw@cam/live")
+    assert masked("demo") == "demo"
 
 
 @pytest.mark.parametrize(

@@ -268,6 +268,14 @@ def test_without_an_answer_of_the_camera_it_is_exit_status_4(lookout: Run, folde
     assert lookout("classify", broken, "usb:/dev/video99").returncode == 1, "not only the camera"
 
 
+def test_the_cameras_region_says_nothing_of_pictures_from_elsewhere(lookout: Run, folder: Path) -> None:
+    setting = {"LOOKOUT_ANSWER__REGION": "0,0,0.5,0.5"}
+    seen = lines(lookout("classify", "--json", folder / "one.jpg", **setting).stdout)["one.jpg"]["seen"]
+    assert seen == {"x": 0.125, "y": 0.0, "width": 0.75, "height": 1.0}
+    asked = lookout("classify", "--json", folder / "one.jpg", "--region", "0,0,0.5,0.5", **setting)
+    assert lines(asked.stdout)["one.jpg"]["seen"]["height"] == 0.5
+
+
 def test_an_unknown_model_or_region_is_exit_status_3(lookout: Run, folder: Path) -> None:
     done = lookout("classify", folder, "--model", "horse")
     assert done.returncode == 3

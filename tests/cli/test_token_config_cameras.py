@@ -39,6 +39,24 @@ def test_a_token_is_made_listed_and_ended(lookout: Run, tmp_path: Path) -> None:
     assert "There is no token" in again.stderr
 
 
+def test_the_token_of_a_file_is_ended_by_changing_the_file(lookout: Run, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("a-token-for-a-container\n")
+    setting = {"LOOKOUT_SERVER__TOKEN_FILE": str(file)}
+    (entry,) = [json.loads(line) for line in lookout("token", "list", "--json", **setting).stdout.splitlines()]
+    ended = lookout("token", "revoke", entry["id"], **setting)
+    assert ended.returncode == 1
+    assert "change that file" in ended.stderr
+
+
+def test_a_token_that_cannot_be_shown_is_not_kept(lookout: Run, tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "service", "token"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60, env=environment(tmp_path))
+    assert done.returncode == 1
+    assert lookout("token", "list").stdout == ""
+
+
 @requires("silent-disk")
 def test_on_a_disk_that_does_not_answer_it_says_so_and_ends(
     lookout: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

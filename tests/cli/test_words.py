@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +62,28 @@ def test_a_reader_that_stops_reading_is_no_error() -> None:
     assert done.stdout.startswith("# Lookout's settings")
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("words", ["models list --json", "models inspect cat-dog-resnet18"])
+def test_a_reader_that_stops_after_the_first_of_many_lines_is_no_error(words: str) -> None:
+    import subprocess
+
+    command = f"{sys.executable} -m service {words} | head -n 1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in done.stderr
+    assert "rror" not in done.stderr
+    assert done.returncode == 0
+
+
+def test_output_that_cannot_be_written_is_one_sentence() -> None:
+    import subprocess
+
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "service", "config", "--json"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert "The output cannot be written: No space left on device." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1
 
 
 def test_a_table_that_nobody_reads_to_its_end_is_no_error_either(monkeypatch: pytest.MonkeyPatch) -> None:
