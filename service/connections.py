@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 import weakref
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.api.problems import respond
 from service.errors import TooBusy
@@ -30,6 +31,9 @@ MOST_EXTRA_BYTES = 1024 * 1024
 # From the connection, or the last answer, to a whole head; for what is still sent after an answer was given, too.
 HEAD_S = 6.0
 
+# No answer is said to be so long: what is longer is without an end.
+_MOST_LENGTH = sys.maxsize // 2
+
 _TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -39,6 +43,24 @@ async def _crowded(scope: Scope, receive: Receive, send: Send) -> None:
     response = respond(TooBusy("Too many connections are open.", "Close some pages, or try again in a moment."))
     response.headers["Connection"] = "close"
     await response(scope, receive, send)
+
+
+def _answer_to_the_end(cycle: RequestResponseCycle) -> None:
+    """Have an answer of unknown length end with its connection, and come in no chunks.
+
+    RFC 9112, 6.1: who asks in HTTP/1.0 may not know chunks. uvicorn sends them all the same.
+    """
+    send = cycle.send
+
+    async def plainly(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            if not any(name.lower() == b"content-length" for name, _ in message["headers"]):
+                cycle.chunked_encoding, cycle.expected_content_length = False, sys.maxsize
+        elif cycle.expected_content_length > _MOST_LENGTH and not message.get("more_body", False):
+            cycle.expected_content_length = len(message.get("body", b""))
+        await send(message)
+
+    cycle.send = plainly  # type: ignore[method-assign]
 
 
 class BoundedListener(socket.socket):
@@ -96,7 +118,10 @@ class BoundedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head, self._extra = False, 0
         self._disarm()
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before and self.scope.get("http_version") == "1.0":
+            _answer_to_the_end(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         self._extra -= len(body)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from service.cli.settings_flags import CONFIG_HELP
+from service.errors import SettingInvalid
 
 
 def classify(
@@ -40,7 +41,10 @@ def classify(
     from service.settings_sources import load
 
     given = {"model.name": model, "model.precision": precision, "answer.region": region}
-    loaded = load({key: text for key, text in given.items() if text is not None}, config)
+    try:
+        loaded = load({key: text for key, text in given.items() if text is not None}, config)
+    except SettingInvalid as error:
+        raise SettingInvalid(_as_given(error.detail), _as_given(error.remedy)) from error
     asked = loaded.settings.answer.region.rect if region is not None else None
     jobs = list(batch.find(sources, every_s=every))
     classifier = batch.classifier(loaded)
@@ -56,3 +60,10 @@ def classify(
     sys.stdout.flush()
     if failed:
         raise typer.Exit(failed.pop() if len(failed) == 1 else 1)
+
+
+def _as_given(text: str) -> str:
+    """The flags by the names that they have here."""
+    for setting, flag in (("model.name", "model"), ("model.precision", "precision"), ("answer.region", "region")):
+        text = text.replace(f"--{setting}", f"--{flag}")
+    return text

@@ -103,6 +103,29 @@ def test_a_sender_who_leaves_half_way_changes_nothing(shared: Service, client: h
     assert client.get("api/state").json()["status"] == "ok"
 
 
+@pytest.mark.parametrize(
+    ("path", "begins"),
+    [
+        ("api/live.sse", b"retry: 1000"),
+        ("api/stream.mjpg?width=64", b"--lookoutframe\r\n"),
+        ("api/models", b'{"models":['),
+        ("static/main.js", b"// "),
+    ],
+)
+def test_who_asks_in_http_1_0_gets_no_chunks(shared: Service, path: str, begins: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", shared.port), 5) as connection:
+        connection.sendall(f"GET /{path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        data = b""
+        while len(data) < 2000 and (more := connection.recv(4096)):
+            data += more
+            if begins in data and b"live" in path.encode():
+                break
+    head, _, body = data.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert b"transfer-encoding" not in head.lower()
+    assert body.startswith(begins)
+
+
 def test_numbers_between_the_whole_ones_are_no_picture_for_us() -> None:
     with pytest.raises(PictureUnreadable):
         read_picture(encoded(np.zeros((8, 8), np.float32), ".tiff"))

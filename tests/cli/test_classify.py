@@ -282,3 +282,5 @@ def test_an_unknown_model_or_region_is_exit_status_3(lookout: Run, folder: Path)
     assert 'There is no model "horse"' in done.stderr
     assert "cat-dog-resnet18" in done.stderr
     assert lookout("classify", folder, "--region", "0.9,0,0.5,1").returncode == 3
+    assert "--region is" in lookout("classify", folder, "--region", "a").stderr
+    assert "--model is" in lookout("classify", folder, "--model", "a b").stderr
