@@ -25,7 +25,7 @@ SUBPROTOCOL = "lookout.v1"
 _JUST_MADE_S = 0.5
 # Reading these needs no token: health checks have none, and one must be able to log in.
 # What a proxy says of whom it speaks for.
-_FORWARDED = frozenset({"x-forwarded-for", "forwarded", "x-real-ip"})
+_FORWARDED = frozenset({"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded"})
 _OPEN = frozenset({"/healthz", "/readyz", "/login", "/api/login"})
 
 
@@ -132,12 +132,14 @@ class Access:
         from_here = client is not None and is_loopback(client.host) and not self._is_passed_on(connection)
         return not (from_here and is_loopback(self._settings.host)) or bool(self._tokens.tokens())
 
-    def _is_passed_on(self, connection: HTTPConnection) -> bool:
-        """Whether a program on this machine, that is no proxy we trust, says that it speaks for somebody else."""
-        client = connection.client
-        if client is None or client.port == 0 or client.host in self._proxies:
-            return False  # what a trusted one says is in its place already
-        return not _FORWARDED.isdisjoint(connection.headers.keys())
+    @staticmethod
+    def _is_passed_on(connection: HTTPConnection) -> bool:
+        """Whether a program on this machine speaks for somebody whom it does not name, or is no proxy we trust.
+
+        In the place of a trusted one that names the viewer the server has put the viewer, without a port.
+        """
+        replaced = connection.client is not None and connection.client.port == 0
+        return not replaced and not _FORWARDED.isdisjoint(connection.headers.keys())
 
     async def _just_made(self, connection: HTTPConnection) -> Token | None:
         if "authorization" not in connection.headers:

@@ -399,6 +399,18 @@ def test_a_proxy_that_is_not_listed_opens_the_machine_to_nobody(start: StartServ
         assert client.get("api/state").status_code == 200
 
 
+def test_a_listed_proxy_that_does_not_say_who_comes_opens_nothing(start: StartService) -> None:
+    service = start()
+    with service.client() as client:
+        for header, value in (
+            ("X-Real-IP", "203.0.113.9"),
+            ("Forwarded", "for=203.0.113.9"),
+            ("X-Forwarded-Proto", "https"),
+        ):
+            assert client.get("api/state", headers={header: value}).status_code == 401
+        assert client.get("api/state").status_code == 200
+
+
 @requires("dual-stack")
 def test_a_proxy_at_the_other_loopback_address_is_known(start: StartService) -> None:
     service = start({"server.host": "::1"})
