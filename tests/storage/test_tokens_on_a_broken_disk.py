@@ -112,12 +112,12 @@ def test_a_disk_that_is_pulled_out_revokes_nothing_and_may_come_back_changed(tmp
 def test_while_the_disk_is_silent_from_the_start_the_token_file_alone_counts(folder: Path, tmp_path: Path) -> None:
     token, text = TokenStore(folder).create("phone")
     elsewhere = tmp_path / "token"
-    elsewhere.write_text("from a file")
+    elsewhere.write_text("from-a-file-elsewhere")
     with_file, without = TokenStore(folder, elsewhere), TokenStore(folder)
     with mounts.silent(folder):
         for store in (with_file, without):
             store.watch(folder_answers=False)
-        assert with_file.verify("from a file") is not None
+        assert with_file.verify("from-a-file-elsewhere") is not None
         assert with_file.verify(text) is None
         with pytest.raises(StateFolderUnusable):
             without.tokens()
