@@ -114,7 +114,7 @@ def redact(address: str) -> str:
 
 
 def masked(address: str) -> str:
-    """The address as `redact` leaves it, with "…@" in front of a host that is told more than people are."""
+    """The address as `redact` leaves it, and "…@" in front of the host where something secret was left out there."""
     redacted = redact(address)
     scheme, separator, rest = redacted.partition("://")
     if not separator:  # no stream's address

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -159,6 +159,14 @@ class Student:
             self.average.update(self.network, self.step // AVERAGED_EVERY)
         self.step += 1
 
+    def _last_pictures(self, stage: Stage) -> Iterator[Tensor]:
+        """Normalised batches; as in training made in full width, though the network that asks computes in half."""
+        camera = Camera(stage.camera, self.random, self.schooling.seed)
+        for _ in range(self.schooling.refresh_batches):
+            with torch.autocast(self.store.device.type, enabled=False):
+                pixels = self.normalised(self.batch(stage, camera)[0])
+            yield pixels
+
     def batch(self, stage: Stage, camera: Camera) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Pictures [n, 3, s, s], labels as shares [n, labels], the teachers' log-probabilities and features."""
         store, random = self.store, self.random
@@ -198,11 +206,8 @@ class Student:
     def finish(self, stage: Stage) -> None:
         """Put the averaged weights into the network, and take BatchNorm's statistics anew."""
         self.average.copy_to(self.network)
-        camera = Camera(stage.camera, self.random, self.schooling.seed)
-        # As in training, pictures are made in full width: the network alone computes in half.
-        pixels = [self.batch(stage, camera)[0] for _ in range(self.schooling.refresh_batches)]
         with half_width(self.store.device):
-            refresh_statistics(self.network, (self.normalised(batch) for batch in pixels))
+            refresh_statistics(self.network, self._last_pictures(stage))
         self.network.eval()
 
 
