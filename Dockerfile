@@ -51,7 +51,7 @@ USER 10001:10001
 EXPOSE 8642
 # Healthy means that the event loop and the worker make progress. A camera that is away is a state, not ill health.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-m", "service.healthcheck"]
+    CMD ["python", "-m", "lookout.healthcheck"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["lookout"]
 CMD ["serve"]

@@ -20,7 +20,7 @@ from tests.requires import NEEDS
 @pytest.fixture(autouse=True)
 def _logging_is_left_as_it_was() -> Iterator[None]:
     """What a test does to the loggers must not make the next one deaf."""
-    loggers = [logging.getLogger(name) for name in (None, "service", "uvicorn", "asyncio")]
+    loggers = [logging.getLogger(name) for name in (None, "lookout", "uvicorn", "asyncio")]
     levels = [logger.level for logger in loggers]
     yield
     for logger, level in zip(loggers, levels, strict=True):

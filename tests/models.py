@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 import onnx
+from lookout.pipeline.card import Card, load_card
 from onnx import TensorProto, helper, numpy_helper
-
-from service.pipeline.card import Card, load_card
 
 LABELS = ("cat", "dog", "neither")
 GAIN = 0.05

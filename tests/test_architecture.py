@@ -13,16 +13,16 @@ import pytest
 
 @pytest.fixture(scope="module")
 def graph() -> grimp.ImportGraph:
-    return grimp.build_graph("service", include_external_packages=True, cache_dir=None)
+    return grimp.build_graph("lookout", include_external_packages=True, cache_dir=None)
 
 
 def _modules(graph: grimp.ImportGraph, package: str) -> set[str]:
     return {module for module in graph.modules if module == package or module.startswith(f"{package}.")}
 
 
-@pytest.mark.parametrize("upstream", ["service.camera", "service.pipeline"])
+@pytest.mark.parametrize("upstream", ["lookout.camera", "lookout.pipeline"])
 @pytest.mark.parametrize(
-    "downstream", ["service.api", "service.integrations", "service.events", "service.engine", "service.hub"]
+    "downstream", ["lookout.api", "lookout.integrations", "lookout.events", "lookout.engine", "lookout.state.hub"]
 )
 def test_cameras_and_the_pipeline_know_nothing_of_who_watches(
     graph: grimp.ImportGraph, upstream: str, downstream: str
@@ -33,27 +33,27 @@ def test_cameras_and_the_pipeline_know_nothing_of_who_watches(
 
 
 def test_the_api_opens_no_camera_and_no_session(graph: grimp.ImportGraph) -> None:
-    for module in _modules(graph, "service.api"):
+    for module in _modules(graph, "lookout.api"):
         direct = graph.find_modules_directly_imported_by(module)
-        assert not {name for name in direct if name.startswith("service.camera")}, module
+        assert not {name for name in direct if name.startswith("lookout.camera")}, module
         assert "onnxruntime" not in direct, module
-        assert "service.pipeline.classifier" not in direct or _only_types(graph, module), module
+        assert "lookout.pipeline.classifier" not in direct or _only_types(graph, module), module
 
 
 def _only_types(graph: grimp.ImportGraph, module: str) -> bool:
     """Whether `module` takes nothing but the result type from the classifier."""
-    details = graph.get_import_details(importer=module, imported="service.pipeline.classifier")
+    details = graph.get_import_details(importer=module, imported="lookout.pipeline.classifier")
     return all("Prediction" in detail["line_contents"] for detail in details)
 
 
 def test_nothing_but_the_training_side_and_the_model_verbs_parses_graphs(graph: grimp.ImportGraph) -> None:
-    service = _modules(graph, "service.engine") | _modules(graph, "service.server") | _modules(graph, "service.api")
+    service = _modules(graph, "lookout.engine") | _modules(graph, "lookout.server") | _modules(graph, "lookout.api")
     for module in service:
         assert "onnx" not in graph.find_modules_directly_imported_by(module), module
 
 
 def test_no_module_leads_back_to_itself(graph: grimp.ImportGraph) -> None:
-    for module in _modules(graph, "service"):
+    for module in _modules(graph, "lookout"):
         for imported in graph.find_modules_directly_imported_by(module):
             chain = graph.find_shortest_chain(importer=imported, imported=module)
             assert chain is None, " -> ".join((module, *(chain or ())))
@@ -62,12 +62,12 @@ def test_no_module_leads_back_to_itself(graph: grimp.ImportGraph) -> None:
 def test_importing_the_package_imports_nothing_heavy() -> None:
     import subprocess
 
-    code = "import service, sys; print([m for m in ('cv2', 'numpy', 'onnxruntime', 'fastapi') if m in sys.modules])"
+    code = "import lookout, sys; print([m for m in ('cv2', 'numpy', 'onnxruntime', 'fastapi') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
 
 
-SERVICE = Path(__file__).parents[1] / "service"
+SERVICE = Path(__file__).parents[1] / "service" / "lookout"
 
 
 @pytest.mark.parametrize("path", sorted(SERVICE.rglob("*.py")), ids=lambda path: str(path.relative_to(SERVICE)))

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from lookout.errors import ModelRejected, UnknownModel
+from lookout.registry.catalogue import Catalogue
+from lookout.resources import models_folder
+from lookout.settings.schema import Settings
+from lookout.storage import within
 
-from service.catalogue import Catalogue
-from service.errors import ModelRejected, UnknownModel
-from service.resources import models_folder
-from service.settings import Settings
-from service.storage import within
 from tests.faults import mounts
 from tests.models import write_model
 from tests.requires import requires

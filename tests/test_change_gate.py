@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from lookout.frame import WHOLE, Rect
+from lookout.pipeline.change_gate import SETTLE_S, SIDE, ChangeGate, reduced
 from numpy.typing import NDArray
-
-from service.change_gate import SETTLE_S, SIDE, ChangeGate, reduced
-from service.frame import WHOLE, Rect
 
 Pixels = NDArray[np.uint8]
 HEIGHT, WIDTH = 240, 320

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-
-from service import control as control_module
-from service.control import Control, was_paused
-from service.engine import Engine
-from service.errors import ModelBusy, StateFolderUnusable, TooBusy
-from service.settings import Settings
-from service.settings_sources import load
+from lookout.engine import control as control_module
+from lookout.engine.control import Control, was_paused
+from lookout.engine.worker import Engine
+from lookout.errors import ModelBusy, StateFolderUnusable, TooBusy
+from lookout.settings.schema import Settings
+from lookout.settings.sources import load
 
 
 class BusyEngine:

@@ -15,20 +15,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lookout.camera.interface import CameraInfo, CameraOptions
+from lookout.camera.sources.scripted import Repeat, ScriptedCamera, Show
+from lookout.engine import source as source_module
+from lookout.engine import worker as engine_module
+from lookout.engine.worker import Engine, first_state
+from lookout.errors import CameraAbsent, CameraError, CameraSilent, ModelBusy, ModelRejected, TooBusy, UnknownModel
+from lookout.frame import Deadline, Frame
+from lookout.pipeline.classifier import Classifier
+from lookout.registry import loader
+from lookout.registry.catalogue import Catalogue
+from lookout.settings.schema import Settings
+from lookout.state.hub import Hub
+from lookout.state.state import State, is_current, status
 
-from service import engine as engine_module
-from service import loading
-from service import source as source_module
-from service.camera.protocol import CameraInfo, CameraOptions
-from service.camera.scripted import Repeat, ScriptedCamera, Show
-from service.catalogue import Catalogue
-from service.engine import Engine, first_state
-from service.errors import CameraAbsent, CameraError, CameraSilent, ModelBusy, ModelRejected, TooBusy, UnknownModel
-from service.frame import Deadline, Frame
-from service.hub import Hub
-from service.pipeline.classifier import Classifier
-from service.settings import Settings
-from service.state import State, is_current, status
 from tests.models import BLUE, GREEN, RED, colour_graph, picture, write_model
 
 
@@ -549,7 +549,7 @@ def test_during_a_swap_another_one_is_refused_and_everything_else_goes_on(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_model(bench.models, "other")
-    gate, load = threading.Event(), loading.load
+    gate, load = threading.Event(), loader.load
     engine = bench.running()
     eventually(engine, is_ok)
 
@@ -557,7 +557,7 @@ def test_during_a_swap_another_one_is_refused_and_everything_else_goes_on(
         gate.wait(5.0)
         return load(*args)
 
-    monkeypatch.setattr(loading, "load", slow)
+    monkeypatch.setattr(loader, "load", slow)
     swap = engine.apply(swap_to("other"))
     with pytest.raises(ModelBusy):
         engine.apply(swap_to("colours", threads=2))
@@ -572,14 +572,14 @@ def test_during_a_swap_another_one_is_refused_and_everything_else_goes_on(
 
 def test_a_swap_called_off_while_the_model_loads_never_comes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     write_model(bench.models, "other")
-    gate, load = threading.Event(), loading.load
+    gate, load = threading.Event(), loader.load
     engine = bench.running()
 
     def slow(*args: Any) -> Classifier:
         gate.wait(5.0)
         return load(*args)
 
-    monkeypatch.setattr(loading, "load", slow)
+    monkeypatch.setattr(loader, "load", slow)
     swap = engine.apply(swap_to("other"))
     assert swap.cancel()
     gate.set()
@@ -595,9 +595,9 @@ def test_a_swap_called_off_while_the_model_loads_never_comes(bench: Bench, monke
 
 
 def test_reloading_keeps_settings_that_changed_meanwhile(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate, load = threading.Event(), loading.load
+    gate, load = threading.Event(), loader.load
     engine = bench.running()
-    monkeypatch.setattr(loading, "load", lambda *args: gate.wait(5.0) and load(*args))
+    monkeypatch.setattr(loader, "load", lambda *args: gate.wait(5.0) and load(*args))
     reloading = engine.reload_model()
     changed = settings_of(answer={"max_rate": 7})
     engine.apply(changed).result(2)
@@ -767,9 +767,9 @@ def test_after_the_end_verbs_say_so(bench: Bench) -> None:
 
 def test_a_load_under_way_at_the_end_waits_for_nobody(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     write_model(bench.models, "other")
-    gate, load = threading.Event(), loading.load
+    gate, load = threading.Event(), loader.load
     engine = bench.running()
-    monkeypatch.setattr(loading, "load", lambda *args: gate.wait(5.0) and load(*args))
+    monkeypatch.setattr(loader, "load", lambda *args: gate.wait(5.0) and load(*args))
     swap = engine.apply(swap_to("other"))
     assert engine.stop()
     gate.set()

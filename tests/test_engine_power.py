@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lookout.engine.governor import Limit
+from lookout.engine.housekeeping import MODEL_RETRY_S, TIDY_EVERY_S, Upkeep
+from lookout.state.state import State, SystemReading, is_current, status, view
+from lookout.system.sd_notify import Notifier
 
-from service.governor import Limit
-from service.state import State, SystemReading, is_current, status, view
-from service.system.sd_notify import Notifier
-from service.upkeep import MODEL_RETRY_S, TIDY_EVERY_S, Upkeep
 from tests.models import BLUE, GREEN, picture, write_model
 from tests.test_engine import Bench, FakeCamera, eventually, is_ok, latest, settings_of
 
@@ -178,7 +178,7 @@ def test_a_model_that_was_missing_at_the_start_is_tried_again_by_itself(bench: B
 async def test_what_was_freed_is_handed_back_again_and_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = bench.running()
     upkeep, done, now = Upkeep(engine, engine.hub), [], time.monotonic()  # type: ignore[attr-defined]
-    monkeypatch.setattr("service.system.memory.hand_back", lambda: done.append(True))
+    monkeypatch.setattr("lookout.system.memory.hand_back", lambda: done.append(True))
     for passed, times in ((1.0, 0), (TIDY_EVERY_S + 1, 1), (TIDY_EVERY_S + 2, 1), (2 * TIDY_EVERY_S + 2, 2)):
         await upkeep._turn(now + passed)
         assert len(done) == times

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
-from service.governor import COOL_BY_C, Governor, Limit, Targets
-from service.state import SystemReading
+from lookout.engine.governor import COOL_BY_C, Governor, Limit, Targets
+from lookout.state.state import SystemReading
 
 TARGETS = Targets(temperature_c=75.0, cpu_percent=0.0, min_rate=1.0)
 COOL = SystemReading(temperature_c=50.0, cpu_percent=80.0)

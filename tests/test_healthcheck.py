@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from lookout import healthcheck
 
-from service import healthcheck
 from tests.requires import requires
 
 
@@ -49,7 +49,7 @@ def serving(status: int, certificate: Path | None = None) -> Iterator[int]:
 def check(port: int, **more: str) -> tuple[int, str]:
     """Exit status and words, in the environment of a container."""
     done = subprocess.run(
-        [sys.executable, "-m", "service.healthcheck"],
+        [sys.executable, "-m", "lookout.healthcheck"],
         env={"LOOKOUT_SERVER__PORT": str(port), "http_proxy": "http://127.0.0.1:9/", **more},
         cwd=Path(__file__).parents[1],
         capture_output=True,

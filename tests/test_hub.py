@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from service.frame import Frame
-from service.hub import RING, Hub
-from service.pipeline.smoothing import Answer
-from service.state import CameraState, Predicted, Rate, StageTimes, State, SystemReading, status
+from lookout.frame import Frame
+from lookout.pipeline.smoothing import Answer
+from lookout.state.hub import RING, Hub
+from lookout.state.state import CameraState, Predicted, Rate, StageTimes, State, SystemReading, status
 
 SHORT_S = 0.2
 

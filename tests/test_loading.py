@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lookout.errors import UnknownModel
+from lookout.pipeline.card import Card
+from lookout.pipeline.smoothing import Threshold
+from lookout.registry.loader import decide, thresholds_of
+from lookout.registry.tuning import Candidate
+from lookout.settings.schema import AnswerSettings, ModelSettings
 
-from service.errors import UnknownModel
-from service.loading import decide, thresholds_of
-from service.pipeline.card import Card
-from service.pipeline.smoothing import Threshold
-from service.settings import AnswerSettings, ModelSettings
-from service.tuning import Candidate
 from tests.models import colour_graph, write_card
 
 

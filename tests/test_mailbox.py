@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-
-from service.errors import TooBusy
-from service.mailbox import CAPACITY, Mailbox
+from lookout.engine.mailbox import CAPACITY, Mailbox
+from lookout.errors import TooBusy
 
 
 def test_commands_run_on_the_worker_in_their_order_and_answer() -> None:

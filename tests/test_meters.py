@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from service.meters import WINDOW_S, RateMeter, smoothed
+from lookout.engine.meters import WINDOW_S, RateMeter, smoothed
 
 
 def meter_with(*times: float) -> RateMeter:

@@ -8,12 +8,11 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
-
-from service.catalogue import Catalogue
-from service.loading import PREFERRED
-from service.pipeline.classifier import Classifier
-from service.pipeline.preprocess import Pixels
-from service.settings import Settings
+from lookout.pipeline.classifier import Classifier
+from lookout.pipeline.preprocess import Pixels
+from lookout.registry.catalogue import Catalogue
+from lookout.registry.loader import PREFERRED
+from lookout.settings.schema import Settings
 
 CARD = Catalogue.of(Settings()).card(Settings().model.name)
 

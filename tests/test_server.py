@@ -10,10 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-from service import connections
-from service.errors import AddressInUse, SettingInvalid
-from service.server import (
+from lookout.errors import AddressInUse, SettingInvalid
+from lookout.server import http_protocol
+from lookout.server.serve import (
     NOT_SENT_LOW_WATER_BYTES,
     SEND_BUFFER_BYTES,
     address_of,
@@ -21,7 +20,7 @@ from service.server import (
     listen,
     refuse_open_door,
 )
-from service.settings import ServerSettings, Settings
+from lookout.settings.schema import ServerSettings, Settings
 
 
 def settings_of(**changes: Any) -> ServerSettings:
@@ -55,7 +54,7 @@ def test_what_is_accepted_has_short_queues() -> None:
 
 def test_connections_that_are_none_yet_leave_descriptors_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """As those in a TLS handshake that never comes: no protocol knows them, so nothing else counts them."""
-    monkeypatch.setattr(connections, "MOST_ACCEPTED", 3)
+    monkeypatch.setattr(http_protocol, "MOST_ACCEPTED", 3)
     with listening() as listener, contextlib.ExitStack() as open_ones:
         clients = [open_ones.enter_context(socket.create_connection(listener.getsockname(), 1.0)) for _ in range(5)]
         accepted = [open_ones.enter_context(listener.accept()[0]) for _ in range(3)]

@@ -6,14 +6,13 @@ import logging
 from pathlib import Path
 
 import pytest
-
-from service.camera import masked
-from service.errors import SettingFixed, SettingInvalid, StateFolderUnusable
-from service.overrides import OVERRIDES_FILE, forget_overruled, keep_overrides, patch_settings
-from service.settings_layers import LoadedSettings
-from service.settings_sources import load
-from service.storage import Storage
-from service.storage.budget import COUNT_FILE
+from lookout.camera import masked
+from lookout.errors import SettingFixed, SettingInvalid, StateFolderUnusable
+from lookout.settings.layers import LoadedSettings
+from lookout.settings.overrides import OVERRIDES_FILE, forget_overruled, keep_overrides, patch_settings
+from lookout.settings.sources import load
+from lookout.storage import Storage
+from lookout.storage.budget import COUNT_FILE
 
 
 class Place:

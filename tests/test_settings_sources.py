@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from service import settings_sources
-from service.cli.config import markdown_text, template_text
-from service.errors import SettingInvalid, StateFolderUnusable
-from service.settings import Settings
-from service.settings_keys import all_keys, key_meant
-from service.settings_layers import LoadedSettings
-from service.settings_sources import (
+from lookout.cli.config import markdown_text, template_text
+from lookout.errors import SettingInvalid, StateFolderUnusable
+from lookout.settings import sources
+from lookout.settings.keys import all_keys, key_meant
+from lookout.settings.layers import LoadedSettings
+from lookout.settings.schema import Settings
+from lookout.settings.sources import (
     choose_cache_folder,
     choose_state_folder,
     default_config,
@@ -241,7 +240,7 @@ def test_somebody_elses_home_is_passed_over_and_a_service_shut_out_of_its_own_se
         folder = Path(name) / "shut"
         folder.mkdir(mode=0o700 if os.geteuid() == 0 else 0)
         environ = {"HOME": str(folder)}
-        monkeypatch.setattr(settings_sources, "MACHINE_CONFIG", folder / "lookout.toml")
+        monkeypatch.setattr(sources, "MACHINE_CONFIG", folder / "lookout.toml")
         with somebody_else():
             assert default_config(environ) is None
             with pytest.raises(SettingInvalid, match="Permission denied"):
@@ -262,7 +261,7 @@ def test_the_machines_file_is_passed_over_by_those_it_is_not_for(monkeypatch: py
         folder.chmod(0o755)
         path = written(folder, "[camera]\nfps = 9\n")
         path.chmod(0o600 if os.geteuid() == 0 else 0)
-        monkeypatch.setattr(settings_sources, "MACHINE_CONFIG", path)
+        monkeypatch.setattr(sources, "MACHINE_CONFIG", path)
         with somebody_else():
             assert default_config({"HOME": "/nonexistent"}) is None
             # Under systemd it is the service that may not, which must be said.

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from service import source as source_module
-from service.camera.protocol import CameraInfo, CameraOptions, EndOfSource
-from service.errors import CameraAbsent, CameraBusy, CameraError, CameraSilent, CameraUnsupported
-from service.frame import Deadline, Frame
-from service.settings import CameraSettings
-from service.source import FIRST_FRAME_S, READ_SLICE_S, Source, options_of
-from service.state import CameraState
+from lookout.camera.interface import CameraInfo, CameraOptions, EndOfSource
+from lookout.engine import source as source_module
+from lookout.engine.source import FIRST_FRAME_S, READ_SLICE_S, Source, options_of
+from lookout.errors import CameraAbsent, CameraBusy, CameraError, CameraSilent, CameraUnsupported
+from lookout.frame import Deadline, Frame
+from lookout.settings.schema import CameraSettings
+from lookout.state.state import CameraState
 
 STALE_S = 2.0
 SILENT = CameraSilent("The camera sends nothing.", "Wait.")

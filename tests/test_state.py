@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from service.errors import CameraBusy
-from service.frame import Frame, Rect
-from service.pipeline.smoothing import Answer, Threshold
-from service.state import (
+from lookout.errors import CameraBusy
+from lookout.frame import Frame, Rect
+from lookout.pipeline.smoothing import Answer, Threshold
+from lookout.state.state import (
     CameraState,
     Fault,
     ModelState,

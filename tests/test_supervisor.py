@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import pytest
-
-from service.supervisor import HEALTHY_S, LEAST_OPEN_S, MOST_OPEN_S, OPEN_DEADLINE_S, OPEN_MARGIN, PAUSES_S, Supervisor
+from lookout.engine.supervisor import (
+    HEALTHY_S,
+    LEAST_OPEN_S,
+    MOST_OPEN_S,
+    OPEN_DEADLINE_S,
+    OPEN_MARGIN,
+    PAUSES_S,
+    Supervisor,
+)
 
 OVERDUE_S = 2.0
 

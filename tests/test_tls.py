@@ -6,10 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from lookout.errors import SettingInvalid
+from lookout.server.tls import check_tls
+from lookout.settings.schema import ServerSettings
 
-from service.errors import SettingInvalid
-from service.settings import ServerSettings
-from service.tls import check_tls
 from tests.requires import requires
 
 

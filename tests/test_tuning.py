@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from lookout.registry.tuning import Candidate, Choices, candidates, choose, measure_apart
+from lookout.storage import Storage
 
-from service.storage import Storage
-from service.tuning import Candidate, Choices, candidates, choose, measure_apart
 from tests.models import write_card
 
 ONE, TWO = Candidate("fp32", 1), Candidate("fp32", 2)

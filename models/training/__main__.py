@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from service.errors import LookoutError
+from lookout.errors import LookoutError
 
 
 def main() -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+from lookout.inspection.layers_onnx import write_layers
+from lookout.pipeline.card import Card, load_card, sha256_of
 
 from models.training.data import REJECT
 from models.training.onnx_graph import ACTIVATION_MAP, EMBEDDING, FEATURE_MAP, INPUT, LOGITS, InputFormat
-from service.pipeline.card import Card, load_card, sha256_of
-from service.pipeline.layers_onnx import write_layers
 
 REJECT_TITLE = "Nobody here"
 

@@ -12,6 +12,7 @@ import cv2
 import onnx
 import torch
 import typer
+from lookout.pipeline.card import load_card
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -36,7 +37,6 @@ from models.training.suspects import twice
 from models.training.teacher import Answers, TeacherConfig, accuracy, load_teacher, tune
 from models.training.train import IMAGENET_MEAN, IMAGENET_STD, TrainConfig, Trainer, has_bf16
 from models.training.weights import load_by_name, read_safetensors
-from service.pipeline.card import load_card
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
 console = Console(stderr=True)

@@ -20,9 +20,8 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from lookout.errors import LookoutError
 from numpy.typing import NDArray
-
-from service.errors import LookoutError
 
 Split = Literal["train", "val"]
 Pixels = NDArray[np.uint8]

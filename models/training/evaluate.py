@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime as ort
+from lookout.pipeline.card import Card, InputSpec
+from lookout.pipeline.preprocess import Tensor, new_tensor, preprocess
 from numpy.typing import NDArray
 
 from models.training.calibrate import (
@@ -23,8 +25,6 @@ from models.training.calibrate import (
 from models.training.card import Measured
 from models.training.corruptions import CORRUPTIONS
 from models.training.data import DataError, Pictures, Pixels
-from service.pipeline.card import Card, InputSpec
-from service.pipeline.preprocess import Tensor, new_tensor, preprocess
 
 BATCH = 32
 SMALLEST = np.float32(1e-12)  # a probability, before its logarithm is taken

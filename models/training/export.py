@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
+from lookout.pipeline.card import Card
 
 from models.training.archs import Classifier
 from models.training.batches import centre_crops
@@ -19,7 +20,6 @@ from models.training.onnx_graph import INPUT, LOGITS, InputFormat, folded, to_on
 from models.training.quantize import Method, quantize
 from models.training.recipe import Recipe
 from models.training.train import Normalise
-from service.pipeline.card import Card
 
 PARITY = 1e-4  # largest difference of a logit between the exported graph and PyTorch with the same rounded weights
 CALIBRATION_PICTURES = 300

@@ -14,20 +14,20 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
+from lookout.api.app import create_app
+from lookout.auth.tokens import TokenStore
+from lookout.camera.interface import CameraInfo, CameraOptions
+from lookout.engine.control import Control
+from lookout.engine.worker import Engine, first_state
+from lookout.errors import CameraAbsent, CameraSilent
+from lookout.frame import Deadline, Frame
+from lookout.registry.catalogue import Catalogue
+from lookout.server import serve as server_module
+from lookout.settings.sources import load
+from lookout.state.hub import Hub
+from lookout.storage import Storage
 from numpy.typing import NDArray
 
-from service import server as server_module
-from service.api.app import create_app
-from service.camera.protocol import CameraInfo, CameraOptions
-from service.catalogue import Catalogue
-from service.control import Control
-from service.engine import Engine, first_state
-from service.errors import CameraAbsent, CameraSilent
-from service.frame import Deadline, Frame
-from service.hub import Hub
-from service.settings_sources import load
-from service.storage import Storage
-from service.tokens import TokenStore
 from tests.models import write_sound_and_broken_models
 
 RED, GREEN, GREY = (0, 0, 255), (0, 255, 0), (128, 128, 128)

@@ -11,13 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
+from lookout.auth.origins import check_host, host_names, is_loopback, proxies
+from lookout.auth.tokens import TokenStore
+from lookout.errors import Forbidden
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from service.api.guards import check_host, host_names, is_loopback, proxies
-from service.errors import Forbidden
-from service.tokens import TokenStore
 from tests.api.conftest import RED, Service, StartService, plain, wait_until
 from tests.api.pictures_made import encoded
 from tests.requires import requires

@@ -12,9 +12,9 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from lookout.api import uploads
+from lookout.api.schemas import Classified
 
-from service.api import uploads
-from service.api.schemas import Classified
 from tests.api.conftest import GREEN, GREY, RED, Service, StartService, plain, wait_until
 from tests.api.pictures_made import encoded, jpeg, png_claiming, quarters, with_exif, zip_archive
 

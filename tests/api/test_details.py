@@ -9,14 +9,15 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from lookout.api.middleware import body_limit
+from lookout.api.routes import health
+from lookout.api.streaming.encoder import Encoder, cropped, shrunk
+from lookout.api.streaming.freshness import stale_lines
+from lookout.api.streaming.overlay import placeholder
+from lookout.errors import PictureUnreadable
+from lookout.frame import Frame, Rect
+from lookout.pictures.decode import read_picture
 
-from service.api import bodies, health
-from service.api.drawing import placeholder
-from service.api.freshness import stale_lines
-from service.api.jpeg import Encoder, cropped, shrunk
-from service.errors import PictureUnreadable
-from service.frame import Frame, Rect
-from service.pipeline.pictures import read_picture
 from tests.api.conftest import RED, Service, plain
 from tests.api.pictures_made import encoded
 
@@ -82,7 +83,7 @@ def test_a_stuck_worker_is_not_healthy(client: httpx.Client, monkeypatch: pytest
 
 
 def test_a_body_that_does_not_come_is_given_up(shared: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "BODY_S", 0.2)
+    monkeypatch.setattr(body_limit, "BODY_S", 0.2)
     with socket.create_connection(("127.0.0.1", shared.port), 5) as connection:
         connection.sendall(b"PUT /api/paused HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\ntr")
         assert connection.recv(4096).startswith(b"HTTP/1.1 408")

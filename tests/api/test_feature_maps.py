@@ -12,13 +12,13 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from lookout.api.feature_map_requests import MOST_WAITING, SHARED_S, Look, Looks
+from lookout.errors import ModelRejected, TooBusy
+from lookout.frame import WHOLE
+from lookout.inspection.feature_maps import MapLayer
+from lookout.inspection.map_network_cache import KEPT_S, Insight
 from numpy.typing import NDArray
 
-from service.api.looks import MOST_WAITING, SHARED_S, Look, Looks
-from service.errors import ModelRejected, TooBusy
-from service.frame import WHOLE
-from service.insight import KEPT_S, Insight
-from service.pipeline.feature_maps import MapLayer
 from tests.api.conftest import RED, HandCamera, Service, StartService, wait_until
 from tests.models import SMALL_SIDE as SIDE
 

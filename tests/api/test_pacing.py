@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.api.pacing import FIRST_BYTES, LEAST_BYTES, MOST_SHRINK, PICTURE_S, PicturePace
+from lookout.api.streaming.pacing import FIRST_BYTES, LEAST_BYTES, MOST_SHRINK, PICTURE_S, PicturePace
 
 
 def test_the_first_picture_has_a_limit() -> None:

@@ -11,11 +11,11 @@ import tracemalloc
 import cv2
 import numpy as np
 import pytest
+from lookout.errors import PictureTooLarge, PictureUnreadable, PictureUnsupported
+from lookout.pictures.decode import read_picture
+from lookout.pictures.headers import read_header
 from numpy.typing import NDArray
 
-from service.errors import PictureTooLarge, PictureUnreadable, PictureUnsupported
-from service.pipeline.picture_headers import read_header
-from service.pipeline.pictures import read_picture
 from tests.api.pictures_made import (
     encoded,
     exif_block,
@@ -325,7 +325,7 @@ def test_random_damage_never_ends_in_anything_but_a_picture_or_a_sentence() -> N
 def test_opencv_itself_would_refuse_what_got_past_us() -> None:
     """The second lock: read when the library loads, so it is tried in a process of its own."""
     code = (
-        "import service.pipeline.pictures, cv2, numpy as np, sys\n"
+        "import lookout.pictures.decode, cv2, numpy as np, sys\n"
         "try: sys.exit(cv2.imdecode(np.frombuffer(sys.stdin.buffer.read(), np.uint8), 1) is not None)\n"
         "except cv2.error as error: sys.exit(0 if 'MAX_IMAGE_PIXELS' in str(error) else 3)"
     )

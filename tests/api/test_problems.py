@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+from lookout.api.problems import Problem
 
-from service.api.problems import Problem
 from tests.api.conftest import Service, StartService, wait_until
 
 CODES = {

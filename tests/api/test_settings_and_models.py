@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+from lookout.errors import CameraSilent
+from lookout.frame import Deadline
+from lookout.registry import loader
+from lookout.settings.keys import all_keys
 
-from service import loading
-from service.errors import CameraSilent
-from service.frame import Deadline
-from service.settings_keys import all_keys
 from tests.api.conftest import PATIENCE_S, HandCamera, StartService, wait_until
 
 
@@ -305,14 +305,14 @@ def test_a_model_named_by_a_flag_stays(start: StartService) -> None:
 
 def test_one_swap_at_a_time(start: StartService, monkeypatch: pytest.MonkeyPatch) -> None:
     service = start()
-    loads, go, original = threading.Event(), threading.Event(), loading.load
+    loads, go, original = threading.Event(), threading.Event(), loader.load
 
     def slow(*args: Any) -> Any:
         loads.set()
         assert go.wait(10)
         return original(*args)
 
-    monkeypatch.setattr(loading, "load", slow)
+    monkeypatch.setattr(loader, "load", slow)
 
     def swap(name: str) -> httpx.Response:
         with service.client() as client:
@@ -328,13 +328,13 @@ def test_one_swap_at_a_time(start: StartService, monkeypatch: pytest.MonkeyPatch
 
 def test_pages_and_health_answer_while_a_model_loads(start: StartService, monkeypatch: pytest.MonkeyPatch) -> None:
     service = start()
-    go, original = threading.Event(), loading.load
+    go, original = threading.Event(), loader.load
 
     def slow(*args: Any) -> Any:
         assert go.wait(10)
         return original(*args)
 
-    monkeypatch.setattr(loading, "load", slow)
+    monkeypatch.setattr(loader, "load", slow)
     with ThreadPoolExecutor(1) as pool, service.client() as client:
         swap = pool.submit(lambda: httpx.put(f"{service.url}api/model", json={"name": "others"}, timeout=15))
         for path in ("", "healthz", "api/state", "static/main.js", "api/models", "api/about"):

@@ -10,10 +10,10 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from lookout.api.streaming import viewers
+from lookout.frame import Rect
 from numpy.typing import NDArray
 
-from service.api import viewers
-from service.frame import Rect
 from tests.api.conftest import RED, HandCamera, Service, StartService, wait_until
 
 

@@ -18,17 +18,17 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from lookout.api.routes import live as live_module
+from lookout.api.streaming import viewers
+from lookout.engine.worker import first_state
+from lookout.frame import Frame
+from lookout.settings.schema import Settings
+from lookout.state.hub import Hub
+from lookout.state.state import CameraState, ModelState, StateView, status
 from pydantic import TypeAdapter
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from service.api import live as live_module
-from service.api import viewers
-from service.engine import first_state
-from service.frame import Frame
-from service.hub import Hub
-from service.settings import Settings
-from service.state import CameraState, ModelState, StateView, status
 from tests.api.conftest import GREEN, RED, Service, StartService, plain, wait_until
 
 STATE = TypeAdapter(StateView)

@@ -7,9 +7,8 @@ import stat
 from pathlib import Path
 
 import pytest
-
-from service.errors import StateFolderUnusable
-from service.tokens import SESSION_S, Token, TokenStore
+from lookout.auth.tokens import SESSION_S, Token, TokenStore
+from lookout.errors import StateFolderUnusable
 
 
 @pytest.fixture
@@ -155,7 +154,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("service.tokens.os.fsync", full)
+    monkeypatch.setattr("lookout.auth.tokens.os.fsync", full)
     with pytest.raises(StateFolderUnusable, match="No space left"):
         store.create("tablet")
     monkeypatch.undo()

@@ -155,7 +155,7 @@ def _wait_until_ready(program: Program, ready: str, seconds: float) -> None:
 def lookout(verb: str, *flags: str) -> tuple[list[str | Path], int]:
     """The command line of our service on a free port."""
     port = free_port()
-    return [sys.executable, "-m", "service", verb, "--server.port", str(port), *flags], port
+    return [sys.executable, "-m", "lookout", verb, "--server.port", str(port), *flags], port
 
 
 def table(title: str, rows: Sequence[Sequence[str]]) -> None:

@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from service.camera.files import VideoCamera
-from service.camera.protocol import CameraOptions
-from service.catalogue import Catalogue
-from service.engine import Engine, first_state
-from service.frame import Deadline, Frame
-from service.hub import Hub
-from service.settings import Settings
-from service.state import State
+from lookout.camera.interface import CameraOptions
+from lookout.camera.sources.files import VideoCamera
+from lookout.engine.worker import Engine, first_state
+from lookout.frame import Deadline, Frame
+from lookout.registry.catalogue import Catalogue
+from lookout.settings.schema import Settings
+from lookout.state.hub import Hub
+from lookout.state.state import State
+
 from tests.benchmarks.common import table
 from tests.benchmarks.gate_scenes import FPS, REST_S, Scene, scenes
 
@@ -99,7 +100,7 @@ def play(video: Path, precision: str, unchanged_rate: float) -> Recorder:
         }
     )
     tape = Tape(video)
-    with mock.patch("service.engine.time", tape), mock.patch("service.source.time", tape):
+    with mock.patch("lookout.engine.worker.time", tape), mock.patch("lookout.engine.source.time", tape):
         hub = Recorder(first_state(settings, tape.monotonic()), tape)
         engine = Engine(settings, Catalogue.of(settings), hub, make_camera=lambda *_: tape)
         engine.start()
@@ -129,7 +130,7 @@ def delays(before: Sequence[Change], after: Sequence[Change]) -> list[float | No
 
 def run(*, quick: bool) -> None:
     """Run the comparison and print its tables."""
-    logging.getLogger("service").setLevel(logging.ERROR)
+    logging.getLogger("lookout").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         recorded = [(scene, scene.record(Path(folder))) for scene in scenes()[:: 3 if quick else 1]]
         for precision in ("fp32", "int8"):

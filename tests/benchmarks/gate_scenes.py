@@ -22,7 +22,7 @@ Place = tuple[float, float, float]  # x and y of the centre, and the width: shar
 WIDTH, HEIGHT, FPS = 640, 480, 15.0
 REST_S, EVENT_S = 12.0, 8.0
 SECONDS = REST_S + EVENT_S + 6.0
-PICTURES = Path(__file__).resolve().parents[2] / "service" / "camera" / "pictures"
+PICTURES = Path(__file__).resolve().parents[2] / "service" / "lookout" / "camera" / "sources" / "pictures"
 # Grey levels of noise at middle grey, of a small sensor by day and at night.
 DAY, NIGHT = 3.0, 9.0
 # Different fields of noise; each is used in its four reflections.

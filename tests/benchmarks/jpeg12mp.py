@@ -8,12 +8,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from lookout.pictures.decode import read_picture
+from lookout.pipeline.classifier import Classifier
+from lookout.registry.catalogue import Catalogue
+from lookout.settings.schema import Settings
 from skimage import data
 
-from service.catalogue import Catalogue
-from service.pipeline.classifier import Classifier
-from service.pipeline.pictures import read_picture
-from service.settings import Settings
 from tests.benchmarks.common import median, spread, table
 
 GOAL = 3.0

@@ -46,10 +46,10 @@ _BARE = """
 import sys, time
 import cv2
 cv2.setNumThreads(1)
-from service.catalogue import Catalogue
-from service.pipeline.classifier import Classifier
-from service.pipeline.pictures import read_picture
-from service.settings import Settings
+from lookout.registry.catalogue import Catalogue
+from lookout.pipeline.classifier import Classifier
+from lookout.pictures.decode import read_picture
+from lookout.settings.schema import Settings
 
 data = open(sys.argv[1], "rb").read()
 card = Catalogue.of(Settings()).card("cat-dog-resnet18")

@@ -61,7 +61,7 @@ class RunningService:
         flags = ["--server.port", str(self.port), *self.flags]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "service", "serve", *flags],
+                [sys.executable, "-m", "lookout", "serve", *flags],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=log,

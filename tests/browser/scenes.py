@@ -9,9 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import skimage.data
-
-from service.camera.scripted import End, Fail, Show, Step, Wait
-from service.errors import CameraAbsent, CameraBusy
+from lookout.camera.sources.scripted import End, Fail, Show, Step, Wait
+from lookout.errors import CameraAbsent, CameraBusy
 
 # The file holds one word of these.
 ORDER_FILE = "CAMERA_ORDER_FILE"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from service.camera.scripted import Repeat, Show, Step
+from lookout.camera.sources.scripted import Repeat, Show, Step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

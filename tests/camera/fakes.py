@@ -15,9 +15,8 @@ from typing import ClassVar
 import cv2
 import numpy as np
 import pytest
+from lookout.camera.sources import usb, v4l2
 from numpy.typing import NDArray
-
-from service.camera import usb, v4l2
 
 Pixels = NDArray[np.uint8]
 

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 
 import numpy as np
+from lookout.camera.sources.scripted import Call, End, Fail, Hang, Repeat, Show, Step, Wait
+from lookout.errors import CameraBusy, CameraDenied
 
-from service.camera.scripted import Call, End, Fail, Hang, Repeat, Show, Step, Wait
-from service.errors import CameraBusy, CameraDenied
 from tests.camera.cards import card, corner
 
 still: list[Step] = [Repeat([Show(card("red"))])]

@@ -11,14 +11,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from lookout.camera import create
+from lookout.camera.interface import CameraOptions
+from lookout.frame import Deadline, Frame
+from lookout.pipeline.card import load_card
+from lookout.pipeline.preprocess import Pixels, new_tensor, preprocess
+from lookout.resources import models_folder
+from lookout.settings.schema import Settings
 
-from service.camera import create
-from service.camera.protocol import CameraOptions
-from service.frame import Deadline, Frame
-from service.pipeline.card import load_card
-from service.pipeline.preprocess import Pixels, new_tensor, preprocess
-from service.resources import models_folder
-from service.settings import Settings
 from tests.camera import servers
 from tests.camera.cards import COLOURS, card, colour_of
 from tests.camera.fakes import FakeCapture, fake_usb

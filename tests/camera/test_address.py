@@ -6,11 +6,10 @@ import subprocess
 import sys
 
 import pytest
-
-from service.camera import create, is_live, is_masked, masked, redact, redact_text
-from service.camera.address import parse
-from service.camera.protocol import CameraOptions
-from service.errors import CameraUnsupported
+from lookout.camera import create, is_live, is_masked, masked, redact, redact_text
+from lookout.camera.address import parse
+from lookout.camera.interface import CameraOptions
+from lookout.errors import CameraUnsupported
 
 OPTIONS = CameraOptions()
 
@@ -148,6 +147,6 @@ def test_lines_of_log_lose_addresses_and_the_words_themselves() -> None:
 
 
 def test_importing_cameras_loads_nothing_heavy() -> None:
-    code = "import service.camera, sys; print([m for m in ('cv2', 'numpy', 'picamera2') if m in sys.modules])"
+    code = "import lookout.camera, sys; print([m for m in ('cv2', 'numpy', 'picamera2') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lookout.camera.interface import CameraOptions
+from lookout.camera.isolation import child, protocol
+from lookout.camera.isolation.child import Slots, Worker
+from lookout.errors import CameraError
 
-from service.camera import child, wire
-from service.camera.child import Slots, Worker
-from service.camera.protocol import CameraOptions
-from service.errors import CameraError
 from tests.camera.cards import card
 
 OPTIONS = CameraOptions(fps=100)
@@ -29,7 +29,7 @@ def running(script: str) -> Iterator[tuple[socket.socket, threading.Thread]]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(5)
     memory = os.memfd_create("test")
-    ours.send(wire.Hello(f"scripted:tests.camera.{script}", OPTIONS, 5.0).pack())
+    ours.send(protocol.Hello(f"scripted:tests.camera.{script}", OPTIONS, 5.0).pack())
 
     def run() -> None:
         with theirs:
@@ -46,27 +46,27 @@ def running(script: str) -> Iterator[tuple[socket.socket, threading.Thread]]:
         assert not thread.is_alive()
 
 
-def received(line: socket.socket) -> wire.Picture:
-    return wire.Picture.unpack(line.recv(wire.MAX_MESSAGE))
+def received(line: socket.socket) -> protocol.Picture:
+    return protocol.Picture.unpack(line.recv(protocol.MAX_MESSAGE))
 
 
 def test_ready_comes_first_and_then_no_more_pictures_than_slots() -> None:
     with running("scripts:still") as (line, _):
-        info = wire.unpack_ready(line.recv(wire.MAX_MESSAGE))
+        info = protocol.unpack_ready(line.recv(protocol.MAX_MESSAGE))
         assert (info.width, info.height) == (160, 120)
-        slots = {received(line).slot for _ in range(wire.SLOTS)}
-        assert slots == set(range(wire.SLOTS))
+        slots = {received(line).slot for _ in range(protocol.SLOTS)}
+        assert slots == set(range(protocol.SLOTS))
         assert not select.select([line], [], [], 0.2)[0]  # all slots are out: frames are dropped, not queued
         line.send(bytes([2]))
         picture = received(line)
         assert picture.slot == 2
-        assert picture.sequence > wire.SLOTS + 3
+        assert picture.sequence > protocol.SLOTS + 3
 
 
 def test_a_slot_given_back_twice_is_not_used_twice() -> None:
     with running("scripts:still") as (line, _):
-        line.recv(wire.MAX_MESSAGE)
-        for _ in range(wire.SLOTS):
+        line.recv(protocol.MAX_MESSAGE)
+        for _ in range(protocol.SLOTS):
             received(line)
         line.send(bytes([1, 1]))
         assert received(line).slot == 1
@@ -75,7 +75,7 @@ def test_a_slot_given_back_twice_is_not_used_twice() -> None:
 
 def test_it_ends_when_the_service_hangs_up() -> None:
     with running("scripts:still") as (line, thread):
-        line.recv(wire.MAX_MESSAGE)
+        line.recv(protocol.MAX_MESSAGE)
         line.close()
         thread.join(2)
         assert not thread.is_alive()
@@ -83,7 +83,7 @@ def test_it_ends_when_the_service_hangs_up() -> None:
 
 def test_it_ends_when_the_service_hangs_up_while_nothing_comes() -> None:
     with running("scripts:one_then_quiet") as (line, thread):
-        line.recv(wire.MAX_MESSAGE)
+        line.recv(protocol.MAX_MESSAGE)
         line.close()
         thread.join(2)
         assert not thread.is_alive()
@@ -94,22 +94,22 @@ def test_it_ends_when_the_service_hangs_up_while_nothing_comes() -> None:
 )
 def test_an_error_on_opening_is_the_only_message(script: str, code: str) -> None:
     with running(script) as (line, _):
-        assert wire.unpack_error(line.recv(wire.MAX_MESSAGE)).code == code
-        assert line.recv(wire.MAX_MESSAGE) == b""
+        assert protocol.unpack_error(line.recv(protocol.MAX_MESSAGE)).code == code
+        assert line.recv(protocol.MAX_MESSAGE) == b""
 
 
 def test_the_end_is_told() -> None:
     with running("scripts:three_then_end") as (line, _):
-        line.recv(wire.MAX_MESSAGE)
-        messages = [line.recv(wire.MAX_MESSAGE) for _ in range(4)]
-        assert [message[:1] for message in messages] == [b"P", b"P", b"P", wire.END]
+        line.recv(protocol.MAX_MESSAGE)
+        messages = [line.recv(protocol.MAX_MESSAGE) for _ in range(4)]
+        assert [message[:1] for message in messages] == [b"P", b"P", b"P", protocol.END]
 
 
 def test_pictures_must_not_outgrow_their_slots() -> None:
     memory = os.memfd_create("test")
     slots = Slots(memory, 2)
     slots.write(1, card("red", 64, 48))
-    assert os.fstat(memory).st_size == 2 * wire.room_for(64 * 48 * 3)
+    assert os.fstat(memory).st_size == 2 * protocol.room_for(64 * 48 * 3)
     with pytest.raises(CameraError, match="became larger"):
         slots.write(0, card("red", 640, 480))
     os.close(memory)
@@ -119,7 +119,8 @@ def test_it_starts_with_the_standard_library_alone() -> None:
     """As a script, isolated, without site-packages: what the system's Python offers a child at the least."""
     code = (
         "import runpy, sys; module = runpy.run_path(sys.argv[1]); module['bootstrap'](); module['bootstrap']();"
-        "import service.camera, service.camera.wire, service.camera.pi, service.camera.raw, service.bounded;"
+        "import lookout.camera, lookout.camera.isolation.protocol, lookout.camera.sources.pi, lookout.camera.raw;"
+        "import lookout.deadline;"
         "print(sorted(name for name in ('numpy', 'cv2', 'pydantic') if name in sys.modules), len(sys.path))"
     )
     done = subprocess.run(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from lookout.camera.convert import FORMATS, finished, to_bgr, turned_size, upright
+from lookout.errors import CameraUnsupported
 from numpy.typing import NDArray
 
-from service.camera.convert import FORMATS, finished, to_bgr, turned_size, upright
-from service.errors import CameraUnsupported
 from tests.camera.cards import COLOURS, card, colour_of, corner, white_corner
 
 Pixels = NDArray[np.uint8]

@@ -9,12 +9,12 @@ import time
 import cv2
 import numpy as np
 import pytest
-
-from service.camera import create, demo
-from service.camera.protocol import CameraOptions
-from service.camera.repeats import RepeatDetector
-from service.errors import CameraError, CameraSilent
-from service.frame import Deadline, Frame
+from lookout.camera import create
+from lookout.camera.interface import CameraOptions
+from lookout.camera.repeats import RepeatDetector
+from lookout.camera.sources import demo
+from lookout.errors import CameraError, CameraSilent
+from lookout.frame import Deadline, Frame
 
 OPTIONS = CameraOptions(width=320, height=240, fps=50)
 

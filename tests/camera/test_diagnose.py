@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from service.camera.diagnose import diagnose
-from service.errors import CameraAbsent, CameraBusy, CameraDenied, CameraError, CameraSilent, CameraUnsupported
+from lookout.camera.symptoms import diagnose
+from lookout.errors import CameraAbsent, CameraBusy, CameraDenied, CameraError, CameraSilent, CameraUnsupported
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
+from lookout.camera import auto, create, discover, interpreters
+from lookout.camera.discover import Discovery, FoundCamera
+from lookout.camera.interface import CameraOptions
+from lookout.camera.interpreters import Probe, choose, probe
+from lookout.camera.sources import v4l2
+from lookout.errors import CameraAbsent, CameraBusy, CameraDenied, CameraError, CameraUnsupported
+from lookout.frame import Deadline
 
-from service.camera import auto, create, discover, interpreters, v4l2
-from service.camera.discover import Discovery, FoundCamera
-from service.camera.interpreters import Probe, choose, probe
-from service.camera.protocol import CameraOptions
-from service.errors import CameraAbsent, CameraBusy, CameraDenied, CameraError, CameraUnsupported
-from service.frame import Deadline
 from tests.camera.cards import card, colour_of
 from tests.camera.fakes import FakeCapture, fake_usb
 

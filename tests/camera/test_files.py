@@ -10,13 +10,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from lookout.camera import create
+from lookout.camera.interface import Camera, CameraOptions, EndOfSource
+from lookout.camera.sources import files
+from lookout.camera.sources.files import SLIDE_S, FolderCamera, natural
+from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
+from lookout.frame import Deadline, Frame
 from PIL import Image
 
-from service.camera import create, files
-from service.camera.files import SLIDE_S, FolderCamera, natural
-from service.camera.protocol import Camera, CameraOptions, EndOfSource
-from service.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
-from service.frame import Deadline, Frame
 from tests.camera.cards import COLOURS, card, colour_of, corner, white_corner
 from tests.requires import requires
 

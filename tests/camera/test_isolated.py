@@ -21,20 +21,21 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from lookout.camera import create
+from lookout.camera.interface import CameraOptions, EndOfSource
+from lookout.camera.isolation import protocol
+from lookout.camera.isolation.camera import IsolatedCamera, _messages
+from lookout.camera.isolation.shared_memory import MOST_LENT
+from lookout.camera.repeats import mark_of
+from lookout.errors import CameraBusy, CameraDenied, CameraError, CameraSilent, CameraUnsupported
+from lookout.frame import Deadline, Frame
 
-from service.camera import create, wire
-from service.camera.isolated import IsolatedCamera, _messages
-from service.camera.protocol import CameraOptions, EndOfSource
-from service.camera.repeats import mark_of
-from service.camera.shared import MOST_LENT
-from service.errors import CameraBusy, CameraDenied, CameraError, CameraSilent, CameraUnsupported
-from service.frame import Deadline, Frame
 from tests.camera.cards import colour_of, white_corner
 from tests.requires import requires
 
 OPTIONS = CameraOptions(width=160, height=120, fps=100)
-LAYOUT = wire.Layout((120, 160, 3), "BGR", 160, 120, 0, "none", 61440)
-PICTURE = wire.Picture(0, 1.0, 1, 0, LAYOUT)
+LAYOUT = protocol.Layout((120, 160, 3), "BGR", 160, 120, 0, "none", 61440)
+PICTURE = protocol.Picture(0, 1.0, 1, 0, LAYOUT)
 Opener = Callable[..., IsolatedCamera]
 
 
@@ -112,7 +113,7 @@ def test_a_frame_is_not_changed_by_later_ones(opened: Opener) -> None:
 
 def test_a_frame_is_shown_where_it_lies_and_copied_only_where_too_many_are_looked_at(opened: Opener) -> None:
     camera = opened("counting", CameraOptions(fps=200))
-    kept = [camera.read(Deadline.after(5)) for _ in range(2 * wire.SLOTS)]
+    kept = [camera.read(Deadline.after(5)) for _ in range(2 * protocol.SLOTS)]
     own = [frame.pixels.flags.owndata for frame in kept]
     assert own == [False] * MOST_LENT + [True] * (len(kept) - MOST_LENT)
     corner = kept[0].pixels[4:8, 4:8, 0]  # a view of a view: its slot is still looked at
@@ -162,7 +163,7 @@ def test_a_frame_outlives_its_camera_and_its_successor(opened: Opener) -> None:
     assert camera.pid is not None
     os.kill(camera.pid, signal.SIGKILL)
     camera.open(Deadline.after(20))
-    for _ in range(3 * wire.SLOTS):
+    for _ in range(3 * protocol.SLOTS):
         newer = camera.read(Deadline.after(5))
     camera.close()
     assert np.all(old.pixels == old.sequence % 251)
@@ -182,7 +183,9 @@ def test_a_slow_reader_finds_a_recent_frame_after_the_one_that_lay_about(opened:
     assert fresh.sequence > 20
     time.sleep(0.2)
     assert camera._process is not None
-    assert len(_messages(camera._process, at_most=2 * wire.SLOTS)) == wire.SLOTS - 2, "all but this and the one before"
+    assert len(_messages(camera._process, at_most=2 * protocol.SLOTS)) == protocol.SLOTS - 2, (
+        "all but this and the one before"
+    )
 
 
 def test_a_killed_process_is_told_at_once_and_opens_again(opened: Opener) -> None:
@@ -254,14 +257,14 @@ def test_close_from_another_thread_ends_a_read_and_an_open(opened: Opener) -> No
 
 
 def test_close_counts_while_an_interpreter_is_being_searched(monkeypatch: pytest.MonkeyPatch) -> None:
-    from service.camera import isolated
+    from lookout.camera.isolation import camera as isolated_camera
 
     def choose(asked: str, deadline: Deadline) -> str:
         del asked, deadline
         camera.close()  # somebody pressed pause
         return sys.executable
 
-    monkeypatch.setattr(isolated, "choose", choose)
+    monkeypatch.setattr(isolated_camera, "choose", choose)
     camera = create("pi:0", OPTIONS, isolated=True)
     with pytest.raises(CameraError, match="closed while it opened"):
         camera.open(Deadline.after(15))
@@ -363,7 +366,7 @@ def test_a_picture_in_a_slot_that_is_looked_at_is_nonsense(opened: Opener, behin
     camera = opened("one_then_quiet")
     frame = camera.read(Deadline.after(5))
     assert camera._pictures is not None
-    slot = next(slot for slot in range(wire.SLOTS) if camera._pictures.is_any_lent([slot]))
+    slot = next(slot for slot in range(protocol.SLOTS) if camera._pictures.is_any_lent([slot]))
     liar = Liar(camera)
     liar.line.send(dataclasses.replace(PICTURE, slot=slot).pack())
     if behind:
@@ -403,7 +406,7 @@ def test_an_error_is_heard_even_when_the_process_left_without_reading(opened: Op
     liar = Liar(camera)
     liar.line.send(PICTURE.pack())
     camera.read(Deadline.after(2))  # gives the slot back, which nobody reads
-    liar.line.send(wire.pack_error(CameraDenied("Not you.", "Ask the owner.")))
+    liar.line.send(protocol.pack_error(CameraDenied("Not you.", "Ask the owner.")))
     liar.line.close()
     with pytest.raises(CameraDenied, match="Not you"):
         camera.read(Deadline.after(2))
@@ -455,11 +458,11 @@ def test_the_source_turns_pictures_the_same_way_isolated_or_not() -> None:
 @requires("system-python")
 def test_the_child_runs_under_an_interpreter_without_our_dependencies(monkeypatch: pytest.MonkeyPatch) -> None:
     """The Pi camera's arrangement, with a scripted source that needs NumPy alone."""
-    from service.camera import isolated
+    from lookout.camera.isolation import camera
 
-    monkeypatch.setattr(isolated.sys, "executable", "/usr/bin/python3")
+    monkeypatch.setattr(camera.sys, "executable", "/usr/bin/python3")
     root = str(Path(__file__).parents[2])
-    monkeypatch.setattr(isolated.sys, "path", [root])
+    monkeypatch.setattr(camera.sys, "path", [root])
     camera = create("scripted:tests.camera.scripts:still", OPTIONS, isolated=True)
     assert isinstance(camera, IsolatedCamera)
     camera.open(Deadline.after(20))
@@ -473,9 +476,9 @@ def test_the_child_runs_under_an_interpreter_without_our_dependencies(monkeypatc
 
 
 def test_an_interpreter_that_cannot_be_started_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    from service.camera import isolated
+    from lookout.camera.isolation import camera
 
-    monkeypatch.setattr(isolated.sys, "executable", "/no/such/python")
+    monkeypatch.setattr(camera.sys, "executable", "/no/such/python")
     before = descriptors()
     with pytest.raises(CameraUnsupported, match="/no/such/python"):
         create("demo", OPTIONS, isolated=True).open(Deadline.after(5))
@@ -485,7 +488,7 @@ def test_an_interpreter_that_cannot_be_started_is_a_sentence(monkeypatch: pytest
 def test_a_start_that_runs_out_of_descriptors_leaves_no_process_and_no_descriptor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from service.camera import process
+    from lookout.camera.isolation import process
 
     def used_up(pid: int) -> int:
         started.append(pid)
@@ -503,9 +506,9 @@ def test_a_start_that_runs_out_of_descriptors_leaves_no_process_and_no_descripto
 
 PARENT = """
 import sys, time
-from service.camera import create, wire
-from service.camera.protocol import CameraOptions
-from service.frame import Deadline, Frame
+from lookout.camera import create, wire
+from lookout.camera.interface import CameraOptions
+from lookout.frame import Deadline, Frame
 camera = create(f"scripted:tests.camera.scripts:{sys.argv[1]}", CameraOptions(fps=50), isolated=True)
 camera.open(Deadline.after(20))
 camera.read(Deadline.after(5))

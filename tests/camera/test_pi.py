@@ -12,12 +12,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from lookout.camera.interface import CameraOptions
+from lookout.camera.sources import pi
+from lookout.camera.sources.pi import PiCamera, monotonic, sensor_flips
+from lookout.errors import CameraAbsent, CameraBusy, CameraError, CameraSilent, CameraUnsupported
+from lookout.frame import Deadline
 
-from service.camera import pi
-from service.camera.pi import PiCamera, monotonic, sensor_flips
-from service.camera.protocol import CameraOptions
-from service.errors import CameraAbsent, CameraBusy, CameraError, CameraSilent, CameraUnsupported
-from service.frame import Deadline
 from tests.camera.cards import card, colour_of
 from tests.camera.fakes import FakePicamera2, FakeTransform, fake_picamera2
 

@@ -7,11 +7,11 @@ import threading
 import time
 
 import pytest
+from lookout.camera.sources import probe
+from lookout.camera.sources.probe import reason
+from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
+from lookout.frame import Deadline
 
-from service.camera import probe
-from service.camera.probe import reason
-from service.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
-from service.frame import Deadline
 from tests.camera import servers
 
 

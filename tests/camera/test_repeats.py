@@ -6,9 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-
-from service.camera.repeats import LEAST, MEMORY, RepeatDetector
-from service.frame import Frame
+from lookout.camera.repeats import LEAST, MEMORY, RepeatDetector
+from lookout.frame import Frame
 
 STALE_S = 2.0
 

@@ -7,12 +7,12 @@ import time
 
 import numpy as np
 import pytest
+from lookout.camera import create
+from lookout.camera.interface import CameraOptions, EndOfSource
+from lookout.camera.sources.scripted import Call, End, Fail, Hang, Repeat, ScriptedCamera, Show, Step, Wait
+from lookout.errors import CameraBusy, CameraError, CameraSilent, CameraUnsupported
+from lookout.frame import Deadline
 
-from service.camera import create
-from service.camera.protocol import CameraOptions, EndOfSource
-from service.camera.scripted import Call, End, Fail, Hang, Repeat, ScriptedCamera, Show, Step, Wait
-from service.errors import CameraBusy, CameraError, CameraSilent, CameraUnsupported
-from service.frame import Deadline
 from tests.camera.cards import card, colour_of
 
 FAST = CameraOptions(fps=0)

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 
 import cv2
 import pytest
+from lookout.camera import create
+from lookout.camera.interface import Camera, CameraOptions
+from lookout.camera.sources import ffmpeg
+from lookout.camera.sources.stream import ArrivalClock
+from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
+from lookout.frame import Deadline
 
-from service.camera import create, ffmpeg
-from service.camera.protocol import Camera, CameraOptions
-from service.camera.streams import ArrivalClock
-from service.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
-from service.frame import Deadline
 from tests.camera import servers
 from tests.camera.cards import card, colour_of, corner, white_corner
 from tests.requires import requires

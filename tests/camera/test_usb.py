@@ -7,11 +7,11 @@ from pathlib import Path
 
 import cv2
 import pytest
+from lookout.camera.interface import CameraOptions
+from lookout.camera.sources.usb import UsbCamera
+from lookout.errors import CameraAbsent, CameraBusy, CameraError, CameraSilent, CameraUnsupported
+from lookout.frame import Deadline
 
-from service.camera.protocol import CameraOptions
-from service.camera.usb import UsbCamera
-from service.errors import CameraAbsent, CameraBusy, CameraError, CameraSilent, CameraUnsupported
-from service.frame import Deadline
 from tests.camera.cards import card, colour_of, corner, white_corner
 from tests.camera.fakes import FakeCapture, fake_usb
 

@@ -7,9 +7,8 @@ import struct
 from pathlib import Path
 
 import pytest
-
-from service.camera import v4l2
-from service.errors import CameraAbsent, CameraBusy, CameraDenied, CameraError, CameraUnsupported
+from lookout.camera.sources import v4l2
+from lookout.errors import CameraAbsent, CameraBusy, CameraDenied, CameraError, CameraUnsupported
 
 CAPTURE, OUTPUT, M2M, META, STREAMING = 0x1, 0x2, 0x8000, 0x800000, 0x04000000
 NODES = {

@@ -35,7 +35,7 @@ def lookout(tmp_path: Path) -> Run:
     """
 
     def run(*arguments: object, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
-        from service.__main__ import main
+        from lookout.__main__ import main
 
         out, err = io.StringIO(), io.StringIO()
         words = ["lookout", *map(str, arguments)]
@@ -61,7 +61,7 @@ def command(tmp_path: Path) -> Run:
 
     def run(*arguments: object, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "service", *map(str, arguments)],
+            [sys.executable, "-m", "lookout", *map(str, arguments)],
             capture_output=True, text=True, timeout=TIMEOUT_S, env=environment(tmp_path, **more), input=stdin,
         )  # fmt: skip
 
@@ -91,7 +91,7 @@ def serving(tmp_path: Path) -> Iterator[Callable[..., Running]]:
 
     def start(*arguments: str, **more: str) -> Running:
         process = subprocess.Popen(
-            [sys.executable, "-m", "service", *arguments],
+            [sys.executable, "-m", "lookout", *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(tmp_path, **more),
         )  # fmt: skip
         running = Running(process)

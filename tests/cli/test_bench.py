@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lookout.bench import live, loop, network, report, script
+from lookout.bench.measure import Row, in_turns, percentile
+from lookout.bench.peers import plain_graph
+from lookout.camera.repeats import RepeatDetector
+from lookout.errors import LookoutError, ModelRejected
+from lookout.frame import Frame
+from lookout.pipeline.card import load_card
+from lookout.registry.catalogue import Catalogue
+from lookout.settings.schema import Settings
 
-from service.bench import live, loop, network, report, script
-from service.bench.measure import Row, in_turns, percentile
-from service.bench.peers import plain_graph
-from service.camera.repeats import RepeatDetector
-from service.catalogue import Catalogue
-from service.errors import LookoutError, ModelRejected
-from service.frame import Frame
-from service.pipeline.card import load_card
-from service.settings import Settings
 from tests.cli.conftest import Run
 from tests.cli.graphs import tiny
 from tests.models import colour_graph, write_card
@@ -185,7 +185,7 @@ def test_an_unknown_measurement_is_named(lookout: Run) -> None:
 
 
 def test_the_service_is_measured_alive(tmp_path: Path) -> None:
-    from service.bench.live import running
+    from lookout.bench.live import running
 
     with running(tmp_path, "--model.precision", "int8", "--model.threads", "1") as (service, took):
         assert 0 < took < 30

@@ -19,8 +19,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from lookout.cli import batch
 
-from service.cli import batch
 from tests.cli.conftest import Run
 
 

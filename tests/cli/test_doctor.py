@@ -12,14 +12,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from lookout.doctor import bundle, camera, machine, program
+from lookout.doctor.check import Check, Context, Finding, output_of
+from lookout.doctor.known_lines import KNOWN_LINES, explain
+from lookout.doctor.report import ALL_CHECKS
+from lookout.settings.schema import Settings
+from lookout.settings.sources import load
+from lookout.storage import within
 
-from service.doctor import bundle, camera, machine, program
-from service.doctor.check import Check, Context, Finding, output_of
-from service.doctor.known_lines import KNOWN_LINES, explain
-from service.doctor.report import ALL_CHECKS
-from service.settings import Settings
-from service.settings_sources import load
-from service.storage import within
 from tests.cli.conftest import Run, Running
 from tests.faults import mounts
 from tests.requires import requires
@@ -138,7 +138,7 @@ def test_devices_this_user_may_not_use(pi: Context, put: Put, monkeypatch: pytes
     ],
 )
 def test_why_picamera2_does_not_load(pi: Context, monkeypatch: pytest.MonkeyPatch, error: str, said: str) -> None:
-    from service.camera.interpreters import Probe
+    from lookout.camera.interpreters import Probe
 
     monkeypatch.setattr(camera, "probe", lambda *_: Probe(error))
     finding = found("pi camera", pi)
@@ -172,7 +172,7 @@ def test_no_camera_is_told_in_words_that_fit_the_machine(
     said: str,
     fix: str,
 ) -> None:
-    from service.camera.discover import Discovery
+    from lookout.camera.discover import Discovery
 
     seen = Discovery((), (reason, NO_USB), (remedy, "Plug a camera in."))
     monkeypatch.setattr(camera, "discover", lambda *_: seen)

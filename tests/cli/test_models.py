@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from lookout.cli import model_add
+from lookout.resources import models_folder
 
-from service.cli import model_add
-from service.resources import models_folder
 from tests.cli.conftest import Run, environment
 from tests.cli.graphs import Net, lenet5, resnet, tiny
 
@@ -169,7 +169,7 @@ def test_a_question_may_be_left_without_an_answer(
     command = ["models", "add", network, "--labels", labels, "--folder", tmp_path / "m"]
     process = subprocess.Popen(
         # A shell's background job, as a test run may be, has Ctrl+C ignored: env gives it back.
-        ["env", "--default-signal=INT", sys.executable, "-m", "service", *command],
+        ["env", "--default-signal=INT", sys.executable, "-m", "lookout", *command],
         stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(tmp_path), bufsize=0,
     )  # fmt: skip
     assert process.stderr is not None
@@ -264,10 +264,9 @@ def test_layers_of_another_graph_are_found(lookout: Run, network: Path, labels: 
 
 
 def test_a_wide_network_fits_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lookout.cli import layer_view
+    from lookout.inspection.layers_onnx import layer_table
     from rich.console import Console
-
-    from service.cli import layer_view
-    from service.pipeline.layers_onnx import layer_table
 
     out = Console(width=80, highlight=False, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     monkeypatch.setattr(layer_view, "console", lambda: out)

@@ -62,7 +62,7 @@ def test_ctrl_c_stops_in_order_with_exit_status_130(serving: Start) -> None:
 
 
 def test_it_stops_in_time_though_settings_wait_for_a_camera_that_hangs(serving: Start, tmp_path: Path) -> None:
-    (tmp_path / "hanging.py").write_text("from service.camera.scripted import Hang\n\nstuck = [Hang()]\n")
+    (tmp_path / "hanging.py").write_text("from lookout.camera.sources.scripted import Hang\n\nstuck = [Hang()]\n")
     config = tmp_path / "my.toml"
     config.write_text('[camera]\nsource = "scripted:hanging:stuck"\n')
     running = serving("serve", "--config", str(config), "--port", "0", PYTHONPATH=f"{tmp_path}:{Path.cwd()}")
@@ -83,7 +83,7 @@ def _has_child(pid: int) -> bool:
 
 _WITHOUT_ANY = """
 import os, sys
-from service.__main__ import main
+from lookout.__main__ import main
 sys.argv = ["lookout", "config"]
 try:
     main()
@@ -160,7 +160,7 @@ def test_ctrl_c_before_it_runs_is_exit_status_130(tmp_path: Path) -> None:
 
     process = subprocess.Popen(
         # A shell's background job, as a test run may be, has Ctrl+C ignored: env gives it back.
-        ["env", "--default-signal=INT", sys.executable, "-m", "service", "doctor", "--log", "-"],
+        ["env", "--default-signal=INT", sys.executable, "-m", "lookout", "doctor", "--log", "-"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(tmp_path),
     )  # fmt: skip
     time.sleep(5.0)  # by then it waits for the log on stdin, on a busy machine too

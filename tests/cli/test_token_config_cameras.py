@@ -12,9 +12,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from lookout.auth.tokens import TokenStore
+from lookout.storage import within
 
-from service.storage import within
-from service.tokens import TokenStore
 from tests.cli.conftest import Run, environment
 from tests.faults import mounts
 from tests.requires import requires
@@ -51,7 +51,7 @@ def test_the_token_of_a_file_is_ended_by_changing_the_file(lookout: Run, tmp_pat
 
 def test_a_token_that_cannot_be_shown_is_not_kept(lookout: Run, tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
-        command = [sys.executable, "-m", "service", "token"]
+        command = [sys.executable, "-m", "lookout", "token"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60, env=environment(tmp_path))
     assert done.returncode == 1
     assert lookout("token", "list").stdout == ""
@@ -103,7 +103,7 @@ def test_on_this_machine_alone_the_way_to_open_it_is_that_of_the_settings_in_for
 @pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", False), ("0.0.0.0", True)])
 def test_a_qr_code_is_shown_where_a_phone_could_follow_it(tmp_path: Path, host: str, shown: bool) -> None:
     terminal, end = pty.openpty()
-    command = [sys.executable, "-m", "service", "token"]
+    command = [sys.executable, "-m", "lookout", "token"]
     given = environment(tmp_path, LOOKOUT_SERVER__HOST=host)
     try:
         subprocess.run(command, stdout=subprocess.DEVNULL, stderr=end, env=given, timeout=60, check=True)
@@ -159,13 +159,13 @@ def test_the_template_is_toml_and_nothing_but_the_file_goes_to_stdout(lookout: R
 
 def test_the_command_that_makes_a_settings_file_works_as_it_is_shown(lookout: Run, tmp_path: Path) -> None:
     shown = lookout("config").stderr.partition("To make one: ")[2].strip()
-    program = f'lookout() {{ "{sys.executable}" -m service "$@"; }}; {shown}'
+    program = f'lookout() {{ "{sys.executable}" -m lookout "$@"; }}; {shown}'
     assert subprocess.run(["bash", "-c", program], env=environment(tmp_path), timeout=60).returncode == 0
     assert "There is no settings file" not in lookout("config").stderr
 
 
 def test_no_camera_is_exit_status_4_with_reasons_and_remedies(lookout: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.camera.v4l2.cameras", lambda: ([], []))  # the machine that tests may have one
+    monkeypatch.setattr("lookout.camera.sources.v4l2.cameras", lambda: ([], []))  # the machine that tests may have one
     done = lookout("cameras", LOOKOUT_CAMERA__PYTHON="/nonexistent/python")
     assert done.returncode == 4
     assert "lookout demo" in done.stderr

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from lookout import terminal
+from lookout.settings.keys import all_keys
 
-from service.cli import words
-from service.settings_keys import all_keys
 from tests.cli.conftest import Run
 
 VERBS = ("serve", "demo", "classify", "bench", "cameras", "doctor", "models", "config", "token")
@@ -41,7 +41,7 @@ def test_every_setting_is_a_flag(command: Run, verb: str) -> None:
 
 
 def test_the_version_is_told(command: Run) -> None:
-    from service import __version__
+    from lookout import __version__
 
     assert command("--version").stdout == f"lookout {__version__}\n"
 
@@ -57,7 +57,7 @@ def test_wrong_usage_is_exit_status_2_and_says_so_on_stderr(command: Run, argume
 def test_a_reader_that_stops_reading_is_no_error() -> None:
     import subprocess
 
-    command = f"{sys.executable} -m service config --template | head -n 1"
+    command = f"{sys.executable} -m lookout config --template | head -n 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("# Lookout's settings")
     assert done.stderr == ""
@@ -68,7 +68,7 @@ def test_a_reader_that_stops_reading_is_no_error() -> None:
 def test_a_reader_that_stops_after_the_first_of_many_lines_is_no_error(words: str) -> None:
     import subprocess
 
-    command = f"{sys.executable} -m service {words} | head -n 1"
+    command = f"{sys.executable} -m lookout {words} | head -n 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
     assert "Traceback" not in done.stderr
     assert "rror" not in done.stderr
@@ -79,7 +79,7 @@ def test_output_that_cannot_be_written_is_one_sentence() -> None:
     import subprocess
 
     with Path("/dev/full").open("w") as full:
-        command = [sys.executable, "-m", "service", "config", "--json"]
+        command = [sys.executable, "-m", "lookout", "config", "--json"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
     assert "The output cannot be written: No space left on device." in done.stderr
     assert "Traceback" not in done.stderr
@@ -96,14 +96,14 @@ def test_a_table_that_nobody_reads_to_its_end_is_no_error_either(monkeypatch: py
 
     monkeypatch.setattr(sys, "stdout", Gone())
     with pytest.raises(BrokenPipeError):
-        words.console().print("a table")
+        terminal.console().print("a table")
 
 
 def test_help_imports_nothing_heavy() -> None:
     import subprocess
 
     code = (
-        "import sys, service.cli\n"
+        "import sys, lookout.cli\n"
         "print([m for m in ('cv2', 'numpy', 'onnxruntime', 'onnx', 'fastapi', 'uvicorn', 'segno') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
@@ -113,6 +113,6 @@ def test_help_imports_nothing_heavy() -> None:
 def test_what_serves_never_imports_onnx() -> None:
     import subprocess
 
-    code = "import sys, service.cli, service.server; print('onnx' in sys.modules)"
+    code = "import sys, lookout.cli, lookout.server.serve; print('onnx' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "False"

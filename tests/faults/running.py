@@ -163,7 +163,7 @@ def running(
     cache = Path(tempfile.gettempdir()) / f"lookout-faults-{os.getpid()}"
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "service", "serve", *flags],
+            [sys.executable, "-m", "lookout", "serve", *flags],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=out,

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-
-from service.camera.scripted import Call, Fail, Hang, Show, Step, Wait
-from service.errors import CameraAbsent
+from lookout.camera.sources.scripted import Call, Fail, Hang, Show, Step, Wait
+from lookout.errors import CameraAbsent
 
 HEIGHT, WIDTH = 240, 320
 

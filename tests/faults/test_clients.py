@@ -20,9 +20,9 @@ import psutil
 import pytest
 import websockets.exceptions
 import websockets.sync.client
+from lookout.server.http_protocol import HEAD_S, MOST_CONNECTIONS, MOST_REFUSED
+from lookout.server.serve import BACKLOG
 
-from service.connections import HEAD_S, MOST_CONNECTIONS, MOST_REFUSED
-from service.server import BACKLOG
 from tests.faults import table
 from tests.faults.running import NEVER_STALE, SCRIPT, Service, running, until
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from lookout.resources import models_folder
 
-from service.resources import models_folder
 from tests.faults import mounts, table
 from tests.faults.eyes import Eyes
 from tests.faults.running import NEVER_STALE, SCRIPT, Service, running, until

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis.strategies import SearchStrategy
+from lookout.api.routes.live import Wish, _acknowledged
+from lookout.api.uploads import _parts
+from lookout.errors import LookoutError
+from lookout.pictures.decode import read_picture
+from lookout.pipeline.card import CARD_FILE, load_card
+from lookout.settings.layers import LoadedSettings
+from lookout.settings.overrides import keep_overrides, patch_settings
+from lookout.settings.sources import load
+from lookout.storage import Storage
 from starlette.datastructures import Headers
 
-from service.api.live import Wish, _acknowledged
-from service.api.uploads import _parts
-from service.errors import LookoutError
-from service.overrides import keep_overrides, patch_settings
-from service.pipeline.card import CARD_FILE, load_card
-from service.pipeline.pictures import read_picture
-from service.settings_layers import LoadedSettings
-from service.settings_sources import load
-from service.storage import Storage
 from tests.fuzz import inputs
 
 

@@ -9,9 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 from hypothesis import strategies as st
-
-from service.resources import models_folder
-from service.settings_keys import all_keys
+from lookout.resources import models_folder
+from lookout.settings.keys import all_keys
 
 FORMATS = (".jpg", ".png", ".webp", ".bmp", ".tiff", ".gif")
 # Numbers at which counters, sizes and floats break.

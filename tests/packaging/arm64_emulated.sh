@@ -58,7 +58,7 @@ lookout() { inside python3 -m service "$@"; }
 say "machine: $(inside uname -m), $(inside python3 -V)"
 say "classifying photographs"
 for precision in fp32 int8; do
-    lookout classify --precision "$precision" /opt/lookout/service/camera/pictures
+    lookout classify --precision "$precision" /opt/lookout/lookout/camera/sources/pictures
 done
 
 port=$(python3 -c "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])")
@@ -79,9 +79,9 @@ case $state in
 esac
 page=$(curl -sf -m 60 "http://127.0.0.1:$port/")
 [[ $page == *"<title"* ]] || { say "no dashboard"; exit 1; }
-uploaded=$(curl -sf -m 120 --data-binary @service/camera/pictures/cat.jpg "http://127.0.0.1:$port/api/classify")
+uploaded=$(curl -sf -m 120 --data-binary @service/lookout/camera/sources/pictures/cat.jpg "http://127.0.0.1:$port/api/classify")
 say "an upload: ${uploaded:0:200} ..."
-program=$(pgrep -f "service demo --server.port $port" | head -1)
+program=$(pgrep -f "lookout demo --server.port $port" | head -1)
 began=$SECONDS code=0
 kill -TERM "$program"
 wait "$server" || code=$?

@@ -120,7 +120,7 @@ def test_hadolint_finds_nothing() -> None:
 def test_the_image_is_unprivileged_and_says_when_it_is_well() -> None:
     text = (ROOT / "Dockerfile").read_text()
     assert "\nUSER 10001:10001\n" in text
-    assert '["python", "-m", "service.healthcheck"]' in text[text.index("HEALTHCHECK") :]
+    assert '["python", "-m", "lookout.healthcheck"]' in text[text.index("HEALTHCHECK") :]
 
 
 def test_every_folder_the_dockerfile_copies_gets_past_the_ignore_file() -> None:

@@ -93,7 +93,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     flags = ["--server.port", str(port), "--server.root_path", "/lookout"]
     with (folder / "log").open("wb") as log:
         service = subprocess.Popen(
-            [sys.executable, "-m", "service", "demo", *flags], cwd=folder, env=environment, stdout=log, stderr=log
+            [sys.executable, "-m", "lookout", "demo", *flags], cwd=folder, env=environment, stdout=log, stderr=log
         )
         nginx = subprocess.Popen(
             [shutil.which("nginx") or "/usr/sbin/nginx", "-p", folder, "-c", folder / "nginx.conf"],

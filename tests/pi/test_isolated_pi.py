@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from service.camera import create
-from service.camera.discover import discover
-from service.camera.isolated import IsolatedCamera
-from service.camera.protocol import CameraOptions
-from service.errors import CameraError, CameraSilent, CameraUnsupported
-from service.frame import Deadline, Frame
+from lookout.camera import create
+from lookout.camera.discover import discover
+from lookout.camera.interface import CameraOptions
+from lookout.camera.isolation.camera import IsolatedCamera
+from lookout.errors import CameraError, CameraSilent, CameraUnsupported
+from lookout.frame import Deadline, Frame
 
 STALL = Path("/tmp/pi-stall")
 OPTIONS = CameraOptions(fps=30, python="/opt/camera/bin/python")

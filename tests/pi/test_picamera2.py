@@ -10,11 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from service.camera.pi import PiCamera
-from service.camera.protocol import CameraOptions
-from service.errors import CameraAbsent, CameraError, CameraSilent
-from service.frame import Deadline
+from lookout.camera.interface import CameraOptions
+from lookout.camera.sources.pi import PiCamera
+from lookout.errors import CameraAbsent, CameraError, CameraSilent
+from lookout.frame import Deadline
 
 STALL = Path("/tmp/pi-stall")
 OPTIONS = CameraOptions(fps=30)

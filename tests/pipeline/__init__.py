@@ -1,1 +1,1 @@
-"""Tests of service/pipeline."""
+"""Tests of lookout.pipeline."""

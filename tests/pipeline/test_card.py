@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lookout.errors import ModelRejected
+from lookout.pipeline.card import MAX_CARD_BYTES, Card, load_card, sha256_of
 
-from service.errors import ModelRejected
-from service.pipeline.card import MAX_CARD_BYTES, Card, load_card, sha256_of
 from tests.models import LABELS, write_card, write_model
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from lookout.errors import ModelRejected, UnknownModel
+from lookout.frame import Rect
+from lookout.pipeline.card import Card
+from lookout.pipeline.classifier import Classifier, softmax
+from lookout.pipeline.preprocess import new_tensor, preprocess
 from onnx import TensorProto, helper, numpy_helper
 
-from service.errors import ModelRejected, UnknownModel
-from service.frame import Rect
-from service.pipeline.card import Card
-from service.pipeline.classifier import Classifier, softmax
-from service.pipeline.preprocess import new_tensor, preprocess
 from tests.cli.graphs import Net, lenet5
 from tests.models import BLUE, GAIN, GREEN, RED, card_of, colour_graph, model_of, picture, save_with_weights_outside
 from tests.models import write_card as written

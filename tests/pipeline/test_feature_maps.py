@@ -9,17 +9,17 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from lookout.errors import ModelRejected, RequestInvalid, UnknownModel
+from lookout.frame import WHOLE
+from lookout.inspection.extra_outputs import more_outputs, open_telling_session
+from lookout.inspection.feature_maps import MapNetwork, map_layers, shades, strongest
+from lookout.inspection.layers_onnx import layer_table, write_layers
+from lookout.inspection.mosaic import mosaic
+from lookout.pipeline.card import load_card
+from lookout.pipeline.classifier import Classifier
+from lookout.pipeline.preprocess import new_tensor, preprocess
+from lookout.resources import models_folder
 
-from service.errors import ModelRejected, RequestInvalid, UnknownModel
-from service.frame import WHOLE
-from service.pipeline.card import load_card
-from service.pipeline.classifier import Classifier
-from service.pipeline.feature_maps import MapNetwork, map_layers, shades, strongest
-from service.pipeline.layers_onnx import layer_table, write_layers
-from service.pipeline.mosaic import mosaic
-from service.pipeline.preprocess import new_tensor, preprocess
-from service.pipeline.telling import more_outputs, open_telling_session
-from service.resources import models_folder
 from tests.cli.graphs import Net, alexnet, lenet5, resnet
 from tests.models import write_model
 

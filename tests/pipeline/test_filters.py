@@ -2,9 +2,8 @@
 
 import numpy as np
 import onnx
+from lookout.inspection.filters import _first_filters, filter_picture
 from onnx import helper
-
-from service.pipeline.filters import _first_filters, filter_picture
 
 
 def test_a_red_filter_is_shown_red_and_zero_is_middle_grey():

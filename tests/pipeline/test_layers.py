@@ -9,12 +9,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from lookout.errors import ModelRejected
+from lookout.inspection.layers import LayerTable, Window, same_padding, window_positions
+from lookout.inspection.layers_onnx import layer_table, write_layers
+from lookout.pipeline.card import sha256_of
 from onnx import TensorProto, helper, numpy_helper
 
-from service.errors import ModelRejected
-from service.pipeline.card import sha256_of
-from service.pipeline.layers import LayerTable, Window, same_padding, window_positions
-from service.pipeline.layers_onnx import layer_table, write_layers
 from tests.cli.graphs import Net, alexnet, lenet5, resnet, tiny
 
 

@@ -12,11 +12,11 @@ import pytest
 import skimage.data
 from hypothesis import given
 from hypothesis import strategies as st
+from lookout.frame import WHOLE, Rect
+from lookout.pipeline.card import InputSpec
+from lookout.pipeline.preprocess import new_tensor, preprocess
 from PIL import Image
 
-from service.frame import WHOLE, Rect
-from service.pipeline.card import InputSpec
-from service.pipeline.preprocess import new_tensor, preprocess
 from tests.models import BLUE, GREEN, RED, picture
 
 CARDS = {"red": RED, "green": GREEN, "blue": BLUE}

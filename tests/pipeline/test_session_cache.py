@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lookout.errors import ModelRejected
+from lookout.pipeline import session
+from lookout.pipeline.card import Card
+from lookout.pipeline.session import GraphCache, open_session
+from lookout.storage import Limits, Storage
 
-from service.errors import ModelRejected
-from service.pipeline import session
-from service.pipeline.card import Card
-from service.pipeline.session import GraphCache, open_session
-from service.storage import Limits, Storage
 from tests.models import GAIN, SIDE, colour_graph, write_card
 
 

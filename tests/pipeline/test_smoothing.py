@@ -7,8 +7,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from service.pipeline.smoothing import Answer, Smoother, Threshold
+from lookout.pipeline.smoothing import Answer, Smoother, Threshold
 
 LABELS = ("cat", "dog", "neither")
 CAT, DOG, NOBODY = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)

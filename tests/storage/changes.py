@@ -8,16 +8,17 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from service.control import PAUSED_FILE, was_paused
-from service.overrides import OVERRIDES_FILE, keep_overrides, patch_settings
-from service.pipeline.card import Card, load_card
-from service.pipeline.session import GraphCache
-from service.resources import models_folder
-from service.settings_layers import LoadedSettings
-from service.settings_sources import load, prepare_state_folder
-from service.storage import Storage
-from service.tokens import TOKENS_FILE, TokenStore
-from service.tuning import Candidate, Choices
+from lookout.auth.tokens import TOKENS_FILE, TokenStore
+from lookout.engine.control import PAUSED_FILE, was_paused
+from lookout.pipeline.card import Card, load_card
+from lookout.pipeline.session import GraphCache
+from lookout.registry.tuning import Candidate, Choices
+from lookout.resources import models_folder
+from lookout.settings.layers import LoadedSettings
+from lookout.settings.overrides import OVERRIDES_FILE, keep_overrides, patch_settings
+from lookout.settings.sources import load, prepare_state_folder
+from lookout.storage import Storage
+
 from tests.storage.power import content_of
 
 MACHINE = "a machine"

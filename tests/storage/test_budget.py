@@ -7,10 +7,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-
-from service.errors import DiskBudgetSpent
-from service.storage import Limits, Storage, Writer
-from service.storage.budget import COUNT_FILE
+from lookout.errors import DiskBudgetSpent
+from lookout.storage import Limits, Storage, Writer
+from lookout.storage.budget import COUNT_FILE
 
 KIB, MIB = 2**10, 2**20
 

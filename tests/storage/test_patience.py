@@ -6,9 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
-
-from service.errors import DiskSlow
-from service.storage import within
+from lookout.errors import DiskSlow
+from lookout.storage import within
 
 
 def test_what_a_look_finds_or_raises_reaches_whoever_looks(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from lookout.errors import DiskBudgetSpent, StateFolderUnusable
+from lookout.storage import Limits, Storage, Writer, storage
+from lookout.storage.job import GivenUp
+from lookout.storage.watch import DiskWatch
 
-from service.errors import DiskBudgetSpent, StateFolderUnusable
-from service.storage import Limits, Storage, Writer, storage
-from service.storage.job import GivenUp
-from service.storage.watch import DiskWatch
 from tests.faults import mounts
 from tests.requires import requires
 
@@ -246,7 +246,7 @@ def test_a_disk_that_is_exchanged_is_gone_until_what_it_held_is_back(
     Storage(folder).keep(folder / "file", b"x")
     watch = DiskWatch(folder)
     device = [1]
-    monkeypatch.setattr("service.storage.watch._device", lambda _: device[0])
+    monkeypatch.setattr("lookout.storage.watch._device", lambda _: device[0])
     assert watch.look() is None
     count = folder / "written.json"
     kept = count.read_bytes()

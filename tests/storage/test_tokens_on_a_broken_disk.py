@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from lookout.auth.tokens import TOKENS_FILE, TokenStore
+from lookout.errors import StateFolderUnusable
 
-from service.errors import StateFolderUnusable
-from service.tokens import TOKENS_FILE, TokenStore
 from tests.faults import mounts
 from tests.requires import requires
 

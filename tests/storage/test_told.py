@@ -8,17 +8,16 @@ import time
 from pathlib import Path
 
 import pytest
-
-from service.catalogue import Catalogue
-from service.engine import Engine, first_state
-from service.errors import DiskFull
-from service.hub import Hub
-from service.settings import Settings
-from service.state import Fault, SystemReading, view
-from service.storage import Storage
-from service.storage.watch import trouble_of
-from service.upkeep import Upkeep
-from service.words import sentence
+from lookout.engine.housekeeping import Upkeep
+from lookout.engine.worker import Engine, first_state
+from lookout.errors import DiskFull
+from lookout.registry.catalogue import Catalogue
+from lookout.settings.schema import Settings
+from lookout.state.hub import Hub
+from lookout.state.state import Fault, SystemReading, view
+from lookout.state.summary import sentence
+from lookout.storage import Storage
+from lookout.storage.watch import trouble_of
 
 SETTINGS = Settings.model_validate({})
 FULL = DiskFull("The disk is full: answers go on, but changes are not kept.", "Free some space.")
@@ -50,7 +49,7 @@ async def test_upkeep_tells_and_takes_it_back(
     caplog.set_level("INFO")
     told: list[DiskFull | None] = [FULL]
     monkeypatch.setattr(storage, "trouble", lambda: told[0])
-    monkeypatch.setattr("service.upkeep.STATUS_EVERY_S", 0.01)
+    monkeypatch.setattr("lookout.engine.housekeeping.STATUS_EVERY_S", 0.01)
     upkeep = Upkeep(Engine(SETTINGS, Catalogue.of(SETTINGS), hub), hub, storage=storage)
     running = asyncio.create_task(upkeep.run())
     try:
@@ -62,7 +61,7 @@ async def test_upkeep_tells_and_takes_it_back(
             told[0] = None
             while hub.system.disk is not None:
                 await asyncio.sleep(0.01)
-        lines = [record.message for record in caplog.records if record.name == "service.upkeep"]
+        lines = [record.message for record in caplog.records if record.name == "lookout.engine.housekeeping"]
         assert lines == [str(FULL), "Changes are kept on disk again."]
     finally:
         running.cancel()

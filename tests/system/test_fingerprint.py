@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from service.system.fingerprint import Machine, machine
+from lookout.system.fingerprint import Machine, machine
 
 ARM = """processor : 0
 Features : fp asimd asimddp

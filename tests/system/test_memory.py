@@ -19,7 +19,7 @@ thread.join()
 _CODE = """
 import ctypes, platform, threading
 import psutil
-from service.system.memory import hand_back, keep_little
+from lookout.system.memory import hand_back, keep_little
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]

@@ -6,9 +6,8 @@ import threading
 import time
 
 import pytest
-
-from service.system import monitor
-from service.system.monitor import SystemMonitor
+from lookout.system import monitor
+from lookout.system.monitor import SystemMonitor
 
 
 def test_it_tells_memory_and_share() -> None:

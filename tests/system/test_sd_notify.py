@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from service.system.sd_notify import MAX_STATUS_CHARACTERS, Notifier
+from lookout.system.sd_notify import MAX_STATUS_CHARACTERS, Notifier
 
 
 class Listener:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from service.system.thermal import temperature_c, throttled, under_voltage
+from lookout.system.thermal import temperature_c, throttled, under_voltage
 
 
 def put(root: Path, path: str, text: str) -> None:

@@ -11,12 +11,12 @@ import pytest
 pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training")
 
 import onnx
+from lookout.pipeline.card import Card, load_card, sha256_of
+from lookout.pipeline.classifier import Classifier
 from onnx import helper, numpy_helper
 
 from models.training.data import Pictures
 from models.training.evaluate import evaluate
-from service.pipeline.card import Card, load_card, sha256_of
-from service.pipeline.classifier import Classifier
 
 LEVELS = 60.0  # how many levels of brightness make one of a logit
 SIZE = 8

@@ -14,6 +14,8 @@ import pytest
 pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training")
 
 import torch
+from lookout.pipeline.card import InputSpec
+from lookout.pipeline.preprocess import new_tensor, preprocess
 
 from models.training.archs import build
 from models.training.augment import centre_square, cut
@@ -23,8 +25,6 @@ from models.training.onnx_graph import InputFormat, folded, to_onnx
 from models.training.recipe import Recipe, load_weights, save_weights
 from models.training.train import IMAGENET_MEAN, IMAGENET_STD, Normalise
 from models.training.weights import read_safetensors
-from service.pipeline.card import InputSpec
-from service.pipeline.preprocess import new_tensor, preprocess
 from tests.training.pictures import encoded, scene
 
 FORM = InputFormat(96, 3, IMAGENET_MEAN, IMAGENET_STD)

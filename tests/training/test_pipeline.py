@@ -11,6 +11,9 @@ import pytest
 
 pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training")
 
+from lookout.inspection.layers_onnx import layer_table
+from lookout.pipeline.card import load_card
+from lookout.pipeline.classifier import Classifier
 from typer.testing import CliRunner
 
 from models.training import digits
@@ -18,9 +21,6 @@ from models.training.archs import ARCHS
 from models.training.cli import app
 from models.training.data import Pictures
 from models.training.suspects import suspects
-from service.pipeline.card import load_card
-from service.pipeline.classifier import Classifier
-from service.pipeline.layers_onnx import layer_table
 from tests.training.pictures import scene
 
 SIZES = {"resnet18": 64, "resnet50": 32, "alexnet": 64, "lenet5": 32}

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from lookout.errors import LookoutError
 from torch.nn import functional
 
 from models.training import data as photographs
@@ -25,7 +26,6 @@ from models.training.onnx_graph import InputFormat
 from models.training.recipe import Recipe, save_weights
 from models.training.run import Run
 from models.training.train import IMAGENET_MEAN, IMAGENET_STD
-from service.errors import LookoutError
 
 SIZE = 96  # pixels a side of the finished model
 # Kinds of picture that are few and hard; each is shown so often an epoch.

@@ -1,0 +1,58 @@
+"""`python -m lookout` and the command `lookout`."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from typing import NoReturn
+
+from lookout.errors import LookoutError
+
+# A disk, not a program of ours, is what says so of standard output.
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG})
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+def _fill_standard_descriptors() -> None:
+    """Who starts us may have closed 0, 1 or 2: a socket would take that number, and libraries' words go into it."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
+def main() -> None:
+    """Run the command line. Ends the process: 0 done, 1 failed, 2 usage, 3 settings or model, 4 no camera, 5 port."""
+    _fill_standard_descriptors()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name may be no UTF-8, and is then told as Python and JSON spell such signs: caf\udce9.jpg.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        from lookout.cli import app
+
+        app(prog_name="lookout")
+    except LookoutError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        from lookout.cli.app import leave_output
+
+        leave_output()
+        _fail(LookoutError(f"The output cannot be written: {error.strerror}.", "Write it somewhere else."))
+
+
+def _fail(error: LookoutError) -> NoReturn:
+    from lookout.terminal import tell
+
+    tell(error)
+    sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""The web application: a factory that wires the resources together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio.to_thread
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.middleware.cors import CORSMiddleware
+
+from lookout import __version__
+from lookout.api import problems
+from lookout.api.context import Services
+from lookout.api.middleware.access import Access
+from lookout.api.middleware.body_limit import BodyLimit
+from lookout.api.middleware.head import Heads
+from lookout.api.routes import classify, feature_maps, frames, health, live, login, models, pages, settings, state
+from lookout.api.streaming.encoder import Encoder
+from lookout.api.uploads import Uploads
+from lookout.auth.tokens import TokenStore
+from lookout.engine.control import Control
+from lookout.engine.worker import Engine
+from lookout.resources import static_folder
+from lookout.state.hub import Hub
+
+# The web framework reads files on threads of its own; a household needs few.
+_FILE_THREADS = 4
+_TAGS = [
+    {"name": "live", "description": "What the camera sees, now and as it changes."},
+    {"name": "pictures", "description": "The newest frame, and frames without end."},
+    {"name": "classify", "description": "Pictures of your own."},
+    {"name": "models", "description": "What is installed and which model looks."},
+    {"name": "settings", "description": "What can be changed while the service runs."},
+    {"name": "access", "description": "Logging in and out."},
+    {"name": "health", "description": "For supervisors and the curious."},
+]
+
+
+def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -> FastAPI:
+    """The application over one engine and its hub. Setting `app.state.stopping` ends every endless answer."""
+    chosen = control.loaded.settings
+    services = Services(engine, hub, control, tokens, Encoder(), Uploads(chosen.upload))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        hub.attach(asyncio.get_running_loop())
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _FILE_THREADS
+        try:
+            yield
+        finally:
+            services.stopping.set()
+            hub.detach()
+            services.close()
+
+    app = FastAPI(
+        title="Lookout",
+        version=__version__,
+        summary="Says, truthfully and at once, what a camera sees.",
+        description="Errors are problem details (RFC 9457) with a stable `code`. HEAD is answered wherever GET is.",
+        openapi_tags=_TAGS,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    app.state.stopping = services.stopping
+    for resource in (state, live, frames, classify, models, feature_maps, settings, login, health):
+        app.include_router(resource.router)
+    folder = static_folder()
+    pages.install(app, folder)
+    app.router.add_websocket_route("/{path:path}", live.nowhere)
+    problems.install(app)
+    app.add_middleware(Heads)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Access, settings=chosen.server, tokens=tokens, open_files=pages.login_files(folder))
+    if chosen.server.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            # As browsers write them; the guard takes them in any spelling, too.
+            allow_origins=[origin.lower().rstrip("/") for origin in chosen.server.allowed_origins],
+            allow_methods=["GET", "POST", "PUT", "PATCH"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def openapi(app: FastAPI) -> dict[str, Any]:
+    """The description of the API, with the one form of all errors and the ways to show a token."""
+    if app.openapi_schema is None:
+        described = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            description=app.description,
+            routes=app.routes,
+            tags=app.openapi_tags,
+        )
+        components = described.setdefault("components", {})
+        components.setdefault("schemas", {})["Problem"] = problems.Problem.model_json_schema()
+        components["securitySchemes"] = {
+            "token": {"type": "http", "scheme": "bearer", "description": "As printed by `lookout token`."},
+            "password": {"type": "http", "scheme": "basic", "description": "Any user; the token is the password."},
+        }
+        described["security"] = [{"token": []}, {"password": []}]
+        for path in ("/healthz", "/readyz", "/api/login"):
+            for operation in described["paths"][path].values():
+                operation["security"] = []
+        app.openapi_schema = described
+    return app.openapi_schema

@@ -1,0 +1,118 @@
+"""What the resources share, wired once by the factory and handed to every endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Annotated, TypeVar
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from lookout.api.feature_map_requests import Looks
+from lookout.api.streaming.encoder import Encoder
+from lookout.api.streaming.viewers import Viewers
+from lookout.api.uploads import Uploads
+from lookout.auth.tokens import TokenStore
+from lookout.engine.control import Control
+from lookout.engine.worker import Engine
+from lookout.errors import TooBusy
+from lookout.state.hub import Hub
+from lookout.state.state import State, StateView, view
+
+T = TypeVar("T")
+
+# Within this many seconds all watchers of one state get the same text: fifty of them ask at the same moment.
+_SAME_TEXT_S = 0.01
+# People press buttons; more than this waiting at once is no person.
+_WAITING = 16
+
+
+class Helpers:
+    """Threads for what blocks, with a bound on what waits for them."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._pool = ThreadPoolExecutor(threads, name)
+        self._room = threads + _WAITING
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Raises TooBusy. Work that has begun ends, even if whoever asked for it leaves."""
+        if self._room <= 0:
+            raise TooBusy("Too much is asked for at once.", "Try again in a moment.")
+        self._room -= 1
+        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        future.add_done_callback(self._done)
+        return await asyncio.shield(future)
+
+    def _done(self, _: object) -> None:
+        self._room += 1
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(slots=True)
+class Services:
+    """One application's parts.
+
+    changes: for what the worker has to do first, which may take seconds; several, so that a second swap of models
+    is told that one is under way. pauses: for pauses, which wait for no other change. files: for what is read from
+    disk. looks: for feature maps.
+    """
+
+    engine: Engine
+    hub: Hub
+    control: Control
+    tokens: TokenStore
+    encoder: Encoder
+    uploads: Uploads
+    viewers: Viewers = field(default_factory=Viewers)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    changes: Helpers = field(default_factory=lambda: Helpers(4, "changes"))
+    pauses: Helpers = field(default_factory=lambda: Helpers(2, "pauses"))
+    files: Helpers = field(default_factory=lambda: Helpers(1, "files"))
+    looks: Looks = field(default_factory=Looks)
+    _told: tuple[State, float, str] | None = None
+
+    def view(self, state: State | None = None) -> StateView:
+        """What is told of a state (the newest, if none is given) at this moment."""
+        return view(state or self.hub.latest(), time.monotonic(), time.time(), self.hub.system)
+
+    def text(self, state: State) -> str:
+        """The same as JSON."""
+        now = time.monotonic()
+        if self._told is None or self._told[0] is not state or now - self._told[1] > _SAME_TEXT_S:
+            text = json.dumps(self.view(state), ensure_ascii=False, separators=(",", ":"))
+            self._told = (state, now, text)
+        return self._told[2]
+
+    async def sleep(self, seconds: float) -> None:
+        """For so many seconds, but not longer than the service lives."""
+        if seconds > 0 and not self.stopping.is_set():
+            try:
+                async with asyncio.timeout(seconds):
+                    await self.stopping.wait()
+            except TimeoutError:
+                pass
+
+    def close(self) -> None:
+        self.encoder.close()
+        self.uploads.close()
+        self.changes.close()
+        self.pauses.close()
+        self.files.close()
+        self.looks.close()
+
+
+async def services(connection: HTTPConnection) -> Services:
+    """Not an ordinary function: the framework would call that on another thread, for every request."""
+    found = connection.app.state.services
+    assert isinstance(found, Services)
+    return found
+
+
+Provided = Annotated[Services, Depends(services)]

@@ -1,0 +1,68 @@
+"""A limit on every body but the pictures', which `uploads.py` measures: commands and settings are small."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lookout.api.middleware.access import route_path
+from lookout.api.problems import RequestTimeout, RequestTooLarge, respond
+from lookout.errors import LookoutError
+
+# The largest real body is a patch of all settings, some kilobytes.
+MAX_BODY_BYTES = 64 * 1024
+# Seconds in which a body of that size arrives over any network worth the name.
+BODY_S = 10.0
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
+_MEASURED_ELSEWHERE = frozenset({"/api/classify"})
+
+
+class BodyLimit:
+    """ASGI middleware; counts what arrives, whether or not it was announced."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in _WITHOUT_BODY or route_path(scope) in _MEASURED_ELSEWHERE:
+            await self._app(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(BODY_S):
+                body = await _whole(receive)
+        except LookoutError as error:
+            await respond(error)(scope, receive, send)
+        except TimeoutError:
+            late = RequestTimeout("The body did not arrive in time.", "Look at the network.")
+            await respond(late)(scope, receive, send)
+        else:
+            if body is not None:
+                await self._app(scope, _replaying(body, receive), send)
+
+
+async def _whole(receive: Receive) -> bytes | None:
+    """The body; None when the client has gone. Raises RequestTooLarge."""
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestTooLarge(f"The body has more than {MAX_BODY_BYTES:,} bytes.", "Send only what changes.")
+    return bytes(body)
+
+
+def _replaying(body: bytes, receive: Receive) -> Receive:
+    told = False
+
+    async def replay() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

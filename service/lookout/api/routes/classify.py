@@ -1,0 +1,195 @@
+"""Pictures handed in: classified by the network in use, with what speaks for the answer."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+import cv2
+import numpy as np
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from lookout.api.context import Provided, Services
+from lookout.api.problems import Problem, RequestTimeout, errors, problem
+from lookout.api.schemas import Classified, Explanation, Refused, Scored
+from lookout.api.uploads import Upload, read_uploads
+from lookout.errors import (
+    LookoutError,
+    ModelRejected,
+    PictureTooLarge,
+    PictureUnreadable,
+    PictureUnsupported,
+    RequestInvalid,
+    TooBusy,
+    UnknownModel,
+)
+from lookout.pictures.decode import LEAST_SIDE, read_picture
+from lookout.pipeline.card import Card
+from lookout.pipeline.classifier import Prediction
+
+router = APIRouter(tags=["classify"])
+
+DEFAULT_TOP, MOST_TOP = 5, 100
+# What is wrong with one picture and says nothing of the next.
+_ONE_PICTURES_OWN = (PictureTooLarge, PictureUnreadable, PictureUnsupported)
+_BINARY = {"type": "string", "format": "binary"}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "One JPEG, PNG, WebP, BMP, TIFF or GIF picture; or several as files of a multipart form.",
+        "content": {
+            "image/*": {"schema": _BINARY},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["pictures"],
+                    "properties": {"pictures": {"type": "array", "minItems": 1, "items": _BINARY}},
+                }
+            },
+        },
+    }
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the answer is to hold."""
+
+    top: int
+    model: str | None
+    embedding: bool
+    explain: bool
+
+
+async def asked_for(
+    top: Annotated[int, Query(ge=1, le=MOST_TOP, description="How many labels to list, best first.")] = DEFAULT_TOP,
+    model: Annotated[str | None, Query(max_length=100, description="The model in use; another is refused.")] = None,
+    embedding: Annotated[bool, Query(description="With the network's embedding of the picture.")] = False,
+    explain: Annotated[bool, Query(description="With the class activation map of the best label.")] = False,
+) -> Asked:
+    """The query. A class would be called on another thread."""
+    return Asked(top, model, embedding, explain)
+
+
+@router.post(
+    "/api/classify",
+    operation_id="classify",
+    summary="Classify one picture, or several",
+    response_model=Classified | list[Classified | Refused],
+    responses=errors(
+        PictureTooLarge,
+        PictureUnsupported,
+        PictureUnreadable,
+        ModelRejected,
+        RequestInvalid,
+        RequestTimeout,
+        TooBusy,
+        UnknownModel,
+    ),
+    openapi_extra=_BODY,
+)
+async def classify(request: Request, app: Provided, asked: Annotated[Asked, Depends(asked_for)]) -> Response:
+    """The answer for one picture is an object, for a multipart form a list in its order.
+
+    A picture of a form that cannot be read has its problem in its place; where none can, the first problem is told.
+    """
+    try:
+        async with app.uploads.room():
+            uploads, several = await read_uploads(request, app.uploads.limits.max_bytes)
+            answers = [await app.uploads.run(functools.partial(_classify, app, one, asked)) for one in uploads]
+            if refusal := _refusal(answers):
+                raise refusal
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody is there to read it
+    contents = [_content(upload, answer) for upload, answer in zip(uploads, answers, strict=True)]
+    return JSONResponse(contents if several else contents[0])
+
+
+def _classify(app: Services, upload: Upload, asked: Asked) -> Classified | LookoutError:
+    """In the pool: decode, look, tell; or what is wrong with this picture."""
+    try:
+        return _told(app, upload.data, asked)
+    except LookoutError as error:
+        if upload.name:
+            error.detail = f"{upload.name[:100]}: {error.detail}"
+        if isinstance(error, _ONE_PICTURES_OWN):
+            return error
+        raise
+
+
+def _refusal(answers: list[Classified | LookoutError]) -> LookoutError | None:
+    """The first problem, if no picture could be classified."""
+    problems = [answer for answer in answers if isinstance(answer, LookoutError)]
+    return problems[0] if len(problems) == len(answers) else None
+
+
+def _content(upload: Upload, answer: Classified | LookoutError) -> dict[str, object]:
+    told: Classified | Refused = (
+        Refused(name=upload.name, error=Problem(**problem(answer))) if isinstance(answer, LookoutError) else answer
+    )
+    return told.model_dump(mode="json", exclude_unset=True)
+
+
+def _told(app: Services, data: bytes, asked: Asked) -> Classified:
+    limits, classifier = app.uploads.limits, app.engine.classifier
+    least = LEAST_SIDE if classifier is None else 2 * min(classifier.card.input.width, classifier.card.input.height)
+    started = time.perf_counter()
+    picture = read_picture(data, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels, least_side=least)
+    decode_ms = (time.perf_counter() - started) * 1e3
+    used, prediction = app.engine.classify(
+        picture.pixels, model=asked.model, embedding=asked.embedding, activation_map=asked.explain
+    )
+    card, timing, seen = used.card, prediction.timing, prediction.seen
+    scored = _scored(card, prediction)
+    more: dict[str, object] = {}
+    if asked.embedding:
+        values = prediction.embedding
+        more["embedding"] = None if values is None else [round(float(value), 6) for value in values.ravel()]
+    if asked.explain:
+        more["explanation"] = _explanation(card, prediction, scored[0].label)
+    return Classified.model_validate(
+        {
+            "top": scored[: asked.top],
+            "probabilities": {
+                name: round(p, 4) for name, p in zip(card.label_names, prediction.probabilities, strict=True)
+            },
+            "width": picture.width,
+            "height": picture.height,
+            "seen": {"x": seen.x, "y": seen.y, "width": seen.width, "height": seen.height},
+            "timing_ms": {
+                "decode": round(decode_ms, 2),
+                "preprocess": round(timing.preprocess_ms, 2),
+                "inference": round(timing.inference_ms, 2),
+                "postprocess": round(timing.postprocess_ms, 2),
+            },
+            "model": {"name": card.name, "version": card.version, "precision": used.precision},
+            **more,
+        }
+    )
+
+
+def _scored(card: Card, prediction: Prediction) -> list[Scored]:
+    """All labels, best first."""
+    pairs = zip(card.labels, prediction.probabilities, strict=True)
+    ranked = sorted(pairs, key=lambda pair: -pair[1])
+    return [Scored(label=label.name, title=label.title, probability=round(p, 4)) for label, p in ranked]
+
+
+def _explanation(card: Card, prediction: Prediction, label: str) -> Explanation | None:
+    """How much each cell of the picture speaks for the label, as a small grey picture. None where no map is had.
+
+    Zhou et al. 2016, "Learning Deep Features for Discriminative Localization": what speaks against it is left out.
+    """
+    if prediction.activation_map is None:
+        return None
+    cells = np.maximum(prediction.activation_map[card.label_names.index(label)], 0.0)
+    peak = float(cells.max())
+    grey = np.zeros(cells.shape, np.uint8) if peak <= 0 else np.rint(cells * (255 / peak)).astype(np.uint8)
+    _, png = cv2.imencode(".png", grey)
+    uri = "data:image/png;base64," + base64.b64encode(png.tobytes()).decode()
+    return Explanation(png=uri, cells=int(cells.size), label=label)

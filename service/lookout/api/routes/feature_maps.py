@@ -1,0 +1,183 @@
+"""The feature maps of the frame on show: what the channels of a layer answer to what the camera sees now."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import cv2
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import JSONResponse, Response
+
+from lookout.api.context import Provided, Services
+from lookout.api.feature_map_requests import Channel, Look
+from lookout.api.problems import Responses, errors
+from lookout.api.schemas import FeatureMapsTold
+from lookout.api.streaming.freshness import current_frame
+from lookout.errors import ModelRejected, NoFrame, RequestInvalid, TooBusy, UnknownModel
+from lookout.inspection.feature_maps import MapLayer, shades, strongest
+from lookout.inspection.mosaic import columns_of, mosaic
+from lookout.pipeline.preprocess import picture_seen
+from lookout.state.state import rfc3339
+
+router = APIRouter(tags=["models"])
+
+DEFAULT_CHANNELS, MOST_CHANNELS = 64, 256
+# In the picture for people a tile is about so many pixels wide and high, with a gap around it.
+_TILE, _GAP = 96, 2
+
+
+class PngResponse(Response):
+    """Names the media type."""
+
+    media_type = "image/png"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which maps, and how many."""
+
+    layer: str | None
+    channels: int
+
+
+async def asked_for(
+    layer: Annotated[
+        str | None, Query(max_length=200, description="A name from `layers`; by default the first.")
+    ] = None,
+    channels: Annotated[
+        int, Query(ge=1, le=MOST_CHANNELS, description="So many of the strongest, in their own order.")
+    ] = DEFAULT_CHANNELS,
+) -> Asked:
+    """The query. A class would be called on another thread."""
+    return Asked(layer, channels)
+
+
+_ERRORS = (NoFrame, UnknownModel, ModelRejected, RequestInvalid, TooBusy)
+_PNG: Responses = {
+    200: {"description": "The maps.", "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
+}
+
+
+@router.get(
+    "/api/feature-maps",
+    operation_id="get_feature_maps",
+    summary="What a layer answers to the frame of now",
+    response_model=FeatureMapsTold,
+    responses=errors(*_ERRORS),
+)
+async def feature_maps(app: Provided, asked: Annotated[Asked, Depends(asked_for)]) -> Response:
+    """The strongest channels of a layer as grey tiles, one pixel a value, and the layers there are to choose from.
+
+    Always of a frame of now: there is none while the camera is stale, paused or absent. The first look takes up to
+    seconds, until the network is loaded a second time; a minute after the last one that memory is given back.
+    """
+    look = await _look(app, asked, enlarged=False)
+    now = time.monotonic()
+    return JSONResponse(_told(look, now, time.time()), headers={"Cache-Control": "no-store"})
+
+
+@router.get(
+    "/api/feature-maps.png",
+    operation_id="get_feature_maps_picture",
+    summary="The same as a picture for people",
+    response_class=PngResponse,
+    responses=errors(*_ERRORS, also=_PNG),
+)
+async def feature_maps_picture(app: Provided, asked: Annotated[Asked, Depends(asked_for)]) -> Response:
+    """One contact sheet, its tiles enlarged: bright is strong, black is zero (middle grey where a layer has signs)."""
+    look = await _look(app, asked, enlarged=True)
+    taken = time.time() - (time.monotonic() - look.captured_at)
+    return PngResponse(look.png, headers={"Cache-Control": "no-store", "X-Timestamp": f"{taken:.3f}"})
+
+
+async def _look(app: Services, asked: Asked, *, enlarged: bool) -> Look:
+    now = time.monotonic()
+    state = app.hub.latest()
+    frame = current_frame(state, app.view(state), now)  # before anything is loaded for nothing
+    model = state.model and (state.model.name, state.model.version, state.model.precision)
+    key = (asked.layer, asked.channels, enlarged, model, state.region_asked, frame.source)
+    return await app.looks.shared(key, _looker(app, asked, enlarged), now)
+
+
+def _looker(app: Services, asked: Asked, enlarged: bool) -> Callable[[], Look]:
+    def look() -> Look:
+        """On the thread: load the network if need be, and only then take the frame, so that it is of now."""
+        network = app.engine.map_network()
+        layer = network.layer(asked.layer)
+        state = app.hub.latest()
+        frame = current_frame(state, app.view(state), time.monotonic())
+        maps = network.look(frame.pixels, state.region_asked, layer)
+        chosen = strongest(maps.values, asked.channels)
+        values = maps.values[chosen]
+        tiles, zero = shades(values)
+        height, width = tiles.shape[1:]
+        scale = max(1, _TILE // max(height, width)) if enlarged else 1
+        given, _ = picture_seen(frame.pixels, network.card.input, state.region_asked)
+        _, jpeg = cv2.imencode(".jpg", given, (cv2.IMWRITE_JPEG_QUALITY, 90))
+        _, png = cv2.imencode(".png", mosaic(tiles, scale=scale, gap=_GAP if enlarged else 0))
+        return Look(
+            layers=network.layers,
+            layer=layer,
+            model=network.card.name,
+            version=network.card.version,
+            precision=network.precision,
+            frame_id=frame.sequence,
+            captured_at=frame.captured_at,
+            seen=maps.seen,
+            input=jpeg.tobytes(),
+            channels=tuple(
+                Channel(number, float(one.mean()), float(one.max())) for number, one in zip(chosen, values, strict=True)
+            ),
+            columns=columns_of(len(chosen)),
+            width=width,
+            height=height,
+            zero=zero,
+            png=png.tobytes(),
+        )
+
+    return look
+
+
+def _told(look: Look, now: float, wall: float) -> dict[str, object]:
+    """The JSON, at this moment (monotonic and Unix seconds)."""
+    age_s, seen = now - look.captured_at, look.seen
+    told = FeatureMapsTold.model_validate(
+        {
+            "layers": [_layer(layer) for layer in look.layers],
+            "layer": _layer(look.layer),
+            "model": {"name": look.model, "version": look.version, "precision": look.precision},
+            "frame_id": look.frame_id,
+            "captured_at": rfc3339(wall - age_s),
+            "age_ms": round(age_s * 1e3),
+            "seen": {"x": seen.x, "y": seen.y, "width": seen.width, "height": seen.height},
+            "input": _uri("jpeg", look.input),
+            "channels": [
+                {"channel": one.number, "mean": round(one.mean, 4), "highest": round(one.highest, 4)}
+                for one in look.channels
+            ],
+            "columns": look.columns,
+            "width": look.width,
+            "height": look.height,
+            "zero": look.zero,
+            "png": _uri("png", look.png),
+        }
+    )
+    return told.model_dump(mode="json")
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _layer(layer: MapLayer) -> dict[str, object]:
+    return {
+        "name": layer.name,
+        "operator": layer.operator,
+        "channels": layer.channels,
+        "height": layer.height,
+        "width": layer.width,
+    }

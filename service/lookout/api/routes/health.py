@@ -1,0 +1,119 @@
+"""For whoever supervises: does it run, can it answer, what is it."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import sys
+import time
+from importlib import metadata
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse
+
+from lookout import __version__
+from lookout.api.context import Provided
+from lookout.api.problems import NotReady, errors
+from lookout.api.schemas import About, Healthy, Licence, Ready
+from lookout.errors import TooBusy
+
+router = APIRouter(tags=["health"])
+
+# Beyond the patience that the watchdog has with the worker: where there is one, it is to act first.
+_MARGIN_S = 3.0
+_PARTS = (
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "websockets",
+    "httptools",
+    "onnxruntime",
+    "opencv-python-headless",
+    "numpy",
+    "pydantic",
+    "python-multipart",
+    "typer",
+    "rich",
+    "psutil",
+    "segno",
+    "tomli-w",
+)
+
+
+@router.get(
+    "/healthz",
+    operation_id="get_health",
+    summary="Whether the service makes progress",
+    response_model=Healthy,
+    responses=errors(NotReady),
+)
+async def healthz(app: Provided) -> JSONResponse:
+    """200 while the event loop and the camera loop turn, whatever the camera does. Needs no token."""
+    silent_s = time.monotonic() - app.engine.progressed_at
+    if silent_s > app.engine.patience_s + _MARGIN_S:
+        raise NotReady(f"The camera loop has made no progress for {silent_s:.0f} s.", "Restart the service.")
+    return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+@router.get(
+    "/readyz",
+    operation_id="get_readiness",
+    summary="Whether a model answers",
+    response_model=Ready,
+    responses=errors(NotReady),
+)
+async def readyz(app: Provided) -> JSONResponse:
+    """200 once a model answers. A missing camera is said and does not count. Needs no token."""
+    classifier = app.engine.classifier
+    if classifier is None:
+        raise NotReady("No model runs.", "GET /api/state tells why.")
+    answer = {"status": "ready", "model": classifier.card.name, "camera": app.hub.latest().camera.status}
+    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+@router.get(
+    "/api/about",
+    operation_id="get_about",
+    summary="What runs here",
+    response_model=About,
+    responses=errors(TooBusy),
+)
+async def about(app: Provided) -> JSONResponse:
+    """Versions, the platform, who is watching, and whose work this builds on."""
+    licences = await app.files.run(_licences)
+    told = About(
+        version=__version__,
+        python=platform.python_version(),
+        onnxruntime=_version("onnxruntime"),
+        platform=f"{platform.system()} {platform.machine()}, {sys.implementation.name}",
+        viewers={str(kind): count for kind, count in app.viewers.counts().items()},
+        licences=list(licences),
+    )
+    return JSONResponse(told.model_dump(mode="json"))
+
+
+@functools.cache
+def _licences() -> tuple[Licence, ...]:
+    return tuple(Licence(name=name, version=_version(name), licence=_licence(name)) for name in _PARTS)
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # installed by other means, such as Debian's packages
+        return "unknown"
+
+
+def _licence(name: str) -> str:
+    """As the package states it: an SPDX expression, a classifier, or the first line of a text."""
+    try:
+        told = metadata.metadata(name)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+    for line in told.get_all("License-Expression") or []:
+        return str(line)
+    for line in told.get_all("Classifier") or []:
+        if str(line).startswith("License :: OSI Approved :: "):
+            return str(line).rpartition(" :: ")[2]
+    texts = [str(text).strip() for text in told.get_all("License") or []]
+    return next((text.splitlines()[0][:80] for text in texts if text), "unknown")

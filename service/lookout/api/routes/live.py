@@ -1,0 +1,268 @@
+"""The state as it changes, to whoever watches: over a WebSocket with pictures, or as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import struct
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Query, WebSocket
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocketDisconnect
+
+from lookout.api.context import Provided, Services
+from lookout.api.middleware.access import NO_TOKEN, still_admitted, subprotocol
+from lookout.api.problems import NotFound, WebSocketNeeded, errors, problem
+from lookout.api.streaming.encoder import Jpeg
+from lookout.api.streaming.freshness import fresh_frame
+from lookout.api.streaming.pacing import PicturePace
+from lookout.api.streaming.response import EndlessResponse, Writer
+from lookout.errors import LookoutError, NotAuthorised, RequestInvalid, TooBusy
+from lookout.frame import Frame
+from lookout.state.hub import Hub
+from lookout.state.state import State, next_change, rfc3339
+
+log = logging.getLogger(__name__)
+router = APIRouter(tags=["live"])
+
+# A client may take 2.5 s of silence for a lost connection, so the service speaks well before a second is over.
+HEARTBEAT_S = 0.9
+# Who does not take what was sent for this long is gone, or will never see anything of now.
+SEND_S = 5.0
+DEFAULT_RATE, LEAST_RATE, MOST_RATE = 10.0, 1.0, 60.0
+LEAST_WIDTH, MOST_WIDTH = 16, 4096
+_INVALID, _TOO_MANY = 1008, 1013
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a watcher asked for. rate: states a second at most; picture: width in pixels, None for no pictures."""
+
+    rate: float = DEFAULT_RATE
+    picture: int | None = None
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> Wish:
+        """Raises RequestInvalid."""
+        rate = _number(query, "rate", LEAST_RATE, MOST_RATE)
+        picture = _number(query, "picture", LEAST_WIDTH, MOST_WIDTH)
+        return cls(DEFAULT_RATE if rate is None else rate, None if picture is None else round(picture))
+
+
+def _number(query: Mapping[str, str], name: str, least: float, most: float) -> float | None:
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not least <= number <= most:
+        raise RequestInvalid(
+            f'The parameter "{name}" must be a number between {least:g} and {most:g}.', "Correct it, or leave it out."
+        )
+    return number
+
+
+@router.websocket("/api/live")
+async def live(socket: WebSocket, app: Provided) -> None:
+    """States (text) and pictures (binary). The client acknowledges each picture before it gets the next."""
+    await socket.accept(subprotocol(socket.scope))
+    # A client that leaves, or takes nothing more, is nothing to report.
+    with contextlib.suppress(WebSocketDisconnect, TimeoutError):
+        try:
+            wish = Wish.of(socket.query_params)
+            with app.viewers.admit("live"):
+                await _Watcher(socket, app, wish).run()
+        except LookoutError as error:
+            await _refuse(socket, error)
+
+
+async def _refuse(socket: WebSocket, error: LookoutError) -> None:
+    codes = {TooBusy.code: _TOO_MANY, NotAuthorised.code: NO_TOKEN}
+    async with asyncio.timeout(SEND_S):
+        await socket.send_text(json.dumps(problem(error)))
+        await socket.close(codes.get(error.code, _INVALID), error.code)
+
+
+@router.get("/api/live", include_in_schema=False)
+async def live_without_upgrade() -> Response:
+    """For who asks with the wrong client, or through a proxy that loses the upgrade."""
+    raise WebSocketNeeded(
+        "This address speaks WebSocket alone, and the request did not ask for one.",
+        "GET /api/live.sse sends the same states over plain HTTP; a proxy in between must pass Upgrade on.",
+    )
+
+
+async def nowhere(socket: WebSocket) -> None:
+    """A WebSocket at an address where there is none: the framework would refuse it as if a right were missing."""
+    await socket.accept(subprotocol(socket.scope))
+    with contextlib.suppress(WebSocketDisconnect, TimeoutError):
+        await _refuse(
+            socket, NotFound(f"There is no WebSocket at {socket.url.path}.", "GET /openapi.json lists what is.")
+        )
+
+
+class Turns:
+    """When one watcher is told: on each change, at most `rate` times a second, and before a second of silence."""
+
+    def __init__(self, hub: Hub, sleep: Callable[[float], Awaitable[None]], rate: float) -> None:
+        """sleep: for so many seconds, but not longer than the service lives."""
+        self._hub = hub
+        self._sleep = sleep
+        self._interval = 1.0 / rate
+        self._sequence = -1
+        self._told_at = float("-inf")
+        self._turns_at: float | None = None
+
+    async def next(self) -> State:
+        """The newest state, once it is to be told."""
+        await self._sleep(self._told_at + self._interval - time.monotonic())
+        # What time changed while nobody waited for it (the frame grew stale) is no news that the hub would wake us for.
+        turned = self._turns_at is not None and self._turns_at <= time.monotonic()
+        wait_s = 0.0 if turned else max(0.0, HEARTBEAT_S - self._interval)
+        state = await self._hub.changed(self._sequence, wait_s)
+        self._sequence, self._told_at = state.sequence, time.monotonic()
+        self._turns_at = next_change(state, self._told_at)
+        return state
+
+
+class _Watcher:
+    """One WebSocket. Newest wins: nothing is queued, a slow reader gets fewer states, not older ones."""
+
+    def __init__(self, socket: WebSocket, app: Services, wish: Wish) -> None:
+        self._socket = socket
+        self._app = app
+        self._wish = wish
+        self._shown: Frame | None = None
+        self._unacknowledged: int | None = None
+        self._pace = PicturePace()
+
+    async def run(self) -> None:
+        """Until the client leaves or the service stops. Raises what ends it."""
+        tasks = {asyncio.create_task(self._listen()), asyncio.create_task(self._speak())}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        """Take acknowledgements; whatever else clients of other versions say is not understood and does no harm."""
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            if self._unacknowledged is not None and _acknowledged(message.get("text")) == self._unacknowledged:
+                self._unacknowledged = None
+                self._pace.acknowledged(time.monotonic())
+
+    async def _speak(self) -> None:
+        turns = Turns(self._app.hub, self._app.sleep, self._wish.rate)
+        while not self._app.stopping.is_set():
+            state = await turns.next()
+            if not still_admitted(self._socket):
+                raise NotAuthorised("The token was revoked.", "Log in with another one.")
+            await self._send(text=self._app.text(state))
+            await self._show(state)
+
+    async def _show(self, state: State) -> None:
+        """The state's own picture, unless the client still draws the last one or there is nothing new to draw."""
+        frame = fresh_frame(state, time.monotonic())
+        if self._wish.picture is None or self._unacknowledged is not None or frame in (None, self._shown):
+            return
+        assert frame is not None
+        jpeg = await self._fitting(frame, self._wish.picture)
+        self._shown, self._unacknowledged = frame, state.sequence
+        header = {
+            "frame_id": frame.sequence,
+            "sequence": state.sequence,
+            "captured_at": rfc3339(time.time() - (time.monotonic() - frame.captured_at)),
+            "width": jpeg.width,
+            "height": jpeg.height,
+        }
+        packed = json.dumps(header).encode()
+        self._pace.sent(len(jpeg.data), time.monotonic())
+        await self._send(data=struct.pack(">I", len(packed)) + packed + jpeg.data)
+
+    async def _fitting(self, frame: Frame, width: int) -> Jpeg:
+        """As large as the client asked for and its network takes."""
+        width = min(width, frame.width)
+        while True:
+            jpeg = await self._app.encoder.frame(frame, max(1, width // self._pace.shrink))
+            if self._pace.fits(len(jpeg.data)):
+                return jpeg
+            self._pace.smaller()
+
+    async def _send(self, *, text: str | None = None, data: bytes | None = None) -> None:
+        """Raises TimeoutError when the client has not taken what came before."""
+        async with asyncio.timeout(SEND_S):
+            if text is not None:
+                await self._socket.send_text(text)
+            if data is not None:
+                await self._socket.send_bytes(data)
+
+
+def _acknowledged(text: str | None) -> int | None:
+    """The sequence of {"type": "ack", "sequence": n}; None for anything else."""
+    try:
+        message = json.loads(text or "null")
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(message, dict) or message.get("type") != "ack":
+        return None
+    sequence = message.get("sequence")
+    return sequence if isinstance(sequence, int) else None
+
+
+# --- server-sent events -----------------------------------------------------------------------------------------
+
+
+class _EventStream(Response):
+    """Only here to name the media type in the description of the API."""
+
+    media_type = "text/event-stream"
+
+
+@router.get(
+    "/api/live.sse",
+    operation_id="watch_state",
+    summary="The states as server-sent events",
+    response_class=_EventStream,
+    responses=errors(
+        RequestInvalid,
+        TooBusy,
+        also={
+            200: {
+                "description": "An endless stream; the data of each event is a state.",
+                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            }
+        },
+    ),
+)
+async def events(
+    request: Request,
+    app: Provided,
+    rate: Annotated[float, Query(ge=LEAST_RATE, le=MOST_RATE, description="States a second at most.")] = DEFAULT_RATE,
+) -> Response:
+    """For curl and simple clients. `id` is instance and sequence; there is no history, a new connection starts now."""
+
+    async def speak(write: Writer) -> None:
+        turns = Turns(app.hub, app.sleep, rate)
+        await write(b"retry: 1000\n\n")
+        while not app.stopping.is_set() and still_admitted(request):
+            state = await turns.next()
+            await write(f"id: {state.instance}-{state.sequence}\ndata: {app.text(state)}\n\n".encode())
+
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return EndlessResponse(speak, app.viewers.admit("events"), SEND_S, "text/event-stream; charset=utf-8", headers)

@@ -1,0 +1,155 @@
+"""The installed models, their layers, and which of them looks at the frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from lookout.api.context import Provided
+from lookout.api.problems import RequestTimeout, RequestTooLarge, errors, writable
+from lookout.api.schemas import Broken, ModelChoice, Models
+from lookout.errors import (
+    DiskBudgetSpent,
+    LookoutError,
+    ModelBusy,
+    ModelRejected,
+    RequestInvalid,
+    SettingFixed,
+    SettingInvalid,
+    StateFolderUnusable,
+    TooBusy,
+    UnknownModel,
+)
+from lookout.inspection.filters import FILTERS_FILE
+from lookout.inspection.layers import read_table
+from lookout.pipeline.card import Card
+from lookout.registry.catalogue import Catalogue
+from lookout.state.state import ModelView
+
+router = APIRouter(tags=["models"])
+
+
+class _Png(Response):
+    media_type = "image/png"
+
+
+_MAX_FILTERS_BYTES = 2**20
+
+
+@router.get(
+    "/api/models",
+    operation_id="list_models",
+    summary="The installed models",
+    response_model=Models,
+    responses=errors(TooBusy),
+)
+async def list_models(app: Provided) -> JSONResponse:
+    """The cards of all models that can be used, and the names of those that cannot, with the reason."""
+    found = await app.files.run(lambda: _all(app.engine.catalogue))
+    return JSONResponse(found.model_dump(mode="json"))
+
+
+@router.get(
+    "/api/models/{name}",
+    operation_id="get_model",
+    summary="A model's card",
+    response_model=dict[str, Any],
+    responses=errors(UnknownModel, ModelRejected, RequestInvalid, TooBusy),
+)
+async def get_model(name: str, app: Provided) -> JSONResponse:
+    """What is known of a model: labels, input, thresholds, files, metrics, licence."""
+    return JSONResponse(_told(await app.files.run(lambda: app.engine.catalogue.card(name))))
+
+
+@router.get(
+    "/api/models/{name}/layers",
+    operation_id="get_layers",
+    summary="A model's layer table",
+    response_model=dict[str, Any],
+    responses=errors(UnknownModel, ModelRejected, RequestInvalid, TooBusy),
+)
+async def get_layers(name: str, app: Provided) -> JSONResponse:
+    """Each layer's sizes, receptive field, parameters and multiply-adds, with the numbers of the size formula."""
+    return JSONResponse(await app.files.run(lambda: _layers(app.engine.catalogue.card(name))))
+
+
+@router.get(
+    "/api/models/{name}/filters.png",
+    operation_id="get_filters",
+    summary="A model's first filters",
+    response_class=_Png,
+    responses=errors(UnknownModel, ModelRejected, RequestInvalid, TooBusy),
+)
+async def get_filters(name: str, app: Provided) -> Response:
+    """The first layer's filters as one picture: middle grey is zero, red-green-blue as the network takes them."""
+    return _Png(await app.files.run(lambda: _filters(app.engine.catalogue.card(name))))
+
+
+@router.put(
+    "/api/model",
+    operation_id="use_model",
+    summary="Use another model",
+    response_model=ModelView,
+    responses=errors(
+        UnknownModel,
+        ModelRejected,
+        ModelBusy,
+        SettingFixed,
+        SettingInvalid,
+        StateFolderUnusable,
+        DiskBudgetSpent,
+        TooBusy,
+        RequestInvalid,
+        RequestTooLarge,
+        RequestTimeout,
+    ),
+)
+async def use_model(choice: ModelChoice, app: Provided) -> JSONResponse:
+    """Loaded beside the one in use, checked, swapped between two frames, and kept. A bad model changes nothing."""
+    patch = choice.model_dump(exclude_none=True)
+    if not patch:
+        raise RequestInvalid("The body names neither a model nor a precision.", 'Send {"name": "…"}.')
+    if "name" in patch:
+        patch.setdefault("precision", "auto")
+    await app.changes.run(lambda: app.control.patch({"model": patch}))
+    return JSONResponse(app.view()["model"])
+
+
+def _all(catalogue: Catalogue) -> Models:
+    models, broken = [], []
+    for name in catalogue.names():
+        try:
+            models.append(_told(catalogue.card(name)))
+        except LookoutError as error:
+            broken.append(Broken(name=writable(name), reason=writable(str(error))))
+    return Models(models=models, broken=broken)
+
+
+def _told(card: Card) -> dict[str, Any]:
+    return card.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _layers(card: Card) -> dict[str, Any]:
+    """The kept table, if it belongs to the card's graph. Raises UnknownModel."""
+    table = read_table(card.folder, {file.sha256 for file in card.files.values()})
+    if table is not None:
+        return table
+    raise UnknownModel(
+        f'The model "{card.name}" has no layer table that belongs to its graph.',
+        "`lookout models add` writes one with the card.",
+    )
+
+
+def _filters(card: Card) -> bytes:
+    """Raises UnknownModel where nothing was drawn."""
+    path = card.folder / FILTERS_FILE
+    try:
+        if path.stat().st_size <= _MAX_FILTERS_BYTES:
+            return path.read_bytes()
+    except OSError:
+        pass
+    raise UnknownModel(
+        f'The model "{card.name}" has no picture of its filters.', "`lookout models add` draws one with the card."
+    )

@@ -1,0 +1,107 @@
+"""The settings in force, changes to them, and the pause."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+from pydantic import StrictBool
+from starlette.responses import JSONResponse
+
+from lookout.api.context import Provided, Services
+from lookout.api.problems import RequestTimeout, RequestTooLarge, errors
+from lookout.api.schemas import Paused, Setting, SettingsTold
+from lookout.errors import (
+    DiskBudgetSpent,
+    ModelBusy,
+    ModelRejected,
+    RequestInvalid,
+    SettingFixed,
+    SettingInvalid,
+    StateFolderUnusable,
+    TooBusy,
+    UnknownModel,
+)
+from lookout.settings.keys import all_keys
+from lookout.settings.layers import LoadedSettings
+from lookout.settings.overrides import source_as_told
+
+router = APIRouter(tags=["settings"])
+
+Patch = Annotated[
+    dict[str, Any],
+    Body(
+        description="Sections and keys as in the TOML file; null takes a change back.",
+        examples=[{"answer": {"max_rate": 5}}],
+    ),
+]
+
+
+@router.get(
+    "/api/settings",
+    operation_id="get_settings",
+    summary="The settings in force",
+    response_model=SettingsTold,
+    responses=errors(),
+)
+async def get_settings(app: Provided) -> JSONResponse:
+    """Every setting with its value, who set it, and whether it can be changed here; and what waits for a restart."""
+    return _answer(app, app.control.loaded)
+
+
+@router.patch(
+    "/api/settings",
+    operation_id="change_settings",
+    summary="Change settings",
+    response_model=SettingsTold,
+    responses=errors(
+        SettingInvalid,
+        SettingFixed,
+        UnknownModel,
+        ModelRejected,
+        ModelBusy,
+        StateFolderUnusable,
+        DiskBudgetSpent,
+        TooBusy,
+        RequestInvalid,
+        RequestTooLarge,
+        RequestTimeout,
+    ),
+)
+async def change_settings(patch: Patch, app: Provided) -> JSONResponse:
+    """Checked whole, applied whole, and kept over restarts. On any error nothing has changed."""
+    return _answer(app, await app.changes.run(lambda: app.control.patch(patch)))
+
+
+@router.put(
+    "/api/paused",
+    operation_id="pause",
+    summary="Close the camera, or open it again",
+    response_model=Paused,
+    responses=errors(StateFolderUnusable, DiskBudgetSpent, TooBusy, RequestInvalid, RequestTooLarge, RequestTimeout),
+)
+async def pause(paused: Annotated[StrictBool, Body(examples=[True])], app: Provided) -> JSONResponse:
+    """The body is `true` or `false`. A paused camera is closed, its light goes out; this survives restarts."""
+    await app.pauses.run(lambda: app.control.pause(paused))
+    return JSONResponse({"paused": paused})
+
+
+def _answer(app: Services, loaded: LoadedSettings) -> JSONResponse:
+    settings = loaded.settings.model_dump(mode="json")
+    settings["camera"]["source"] = source_as_told(loaded.settings)
+    keys = {}
+    for name, key in all_keys().items():
+        changeable, reason = loaded.changeable(name)
+        section, _, leaf = name.partition(".")
+        keys[name] = Setting(
+            value=settings[section][leaf],
+            default=key.value,
+            changeable=changeable,
+            reason=reason,
+            source=loaded.origins[name].kind,
+            allowed=key.allowed,
+            help=key.help,
+        )
+    waiting = list(app.control.restart_required)
+    told = SettingsTold(settings=settings, keys=keys, restart_required=waiting)
+    return JSONResponse(told.model_dump(mode="json"))

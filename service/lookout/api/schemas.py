@@ -1,0 +1,273 @@
+"""The forms of answers and bodies, for the description of the API; the state's own is in `state.state`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
+
+from lookout.api.problems import Problem
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Scored(_Answer):
+    label: str
+    title: str = Field(description="The label for people.")
+    probability: float = Field(ge=0, le=1)
+
+
+class Part(_Answer):
+    """A part of a picture, normalised to 0..1: upper left corner, width and height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class UploadTiming(_Answer):
+    """Milliseconds in each stage."""
+
+    decode: float
+    preprocess: float
+    inference: float
+    postprocess: float
+
+
+class ModelUsed(_Answer):
+    name: str
+    version: str
+    precision: str
+
+
+class Explanation(_Answer):
+    """Which parts of what was seen speak for the label. Each cell looks at the whole picture, so this is coarse."""
+
+    png: str = Field(description="A grey PNG as data URI, one pixel a cell, over `seen`.")
+    cells: int
+    label: str
+
+
+class Classified(_Answer):
+    """What the network says of one picture."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "top": [
+                    {"label": "cat", "title": "Cat", "probability": 0.981},
+                    {"label": "neither", "title": "Neither", "probability": 0.013},
+                    {"label": "dog", "title": "Dog", "probability": 0.006},
+                ],
+                "probabilities": {"cat": 0.981, "dog": 0.006, "neither": 0.013},
+                "width": 4032,
+                "height": 3024,
+                "seen": {"x": 0.125, "y": 0.0, "width": 0.75, "height": 1.0},
+                "timing_ms": {"decode": 21.4, "preprocess": 0.3, "inference": 4.8, "postprocess": 0.1},
+                "model": {"name": "cat-dog-resnet18", "version": "1", "precision": "int8"},
+            }
+        }
+    )
+
+    top: list[Scored] = Field(description="The best labels, best first.")
+    probabilities: dict[str, float]
+    width: int = Field(description="Pixels of the upright original.")
+    height: int
+    seen: Part = Field(description="The part that the network saw.")
+    timing_ms: UploadTiming
+    model: ModelUsed
+    embedding: list[float] | None = Field(None, description="With ?embedding=true; null where the model has none.")
+    explanation: Explanation | None = Field(None, description="With ?explain=true; null where the model has none.")
+
+
+class Refused(_Answer):
+    """A picture of a form that could not be classified, in its place of the list."""
+
+    name: str = Field(description="What the client calls the file; may be empty.")
+    error: Problem
+
+
+class MapLayerTold(_Answer):
+    """A layer whose feature maps can be shown: so many channels of so many values."""
+
+    name: str
+    operator: str
+    channels: int
+    height: int
+    width: int
+
+
+class ChannelTold(_Answer):
+    """One feature map."""
+
+    channel: int = Field(description="Its number in the layer, from 0.")
+    mean: float
+    highest: float
+
+
+class FeatureMapsTold(_Answer):
+    """What the strongest channels of a layer answer to one frame."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "layers": [{"name": "relu", "operator": "Relu", "channels": 64, "height": 48, "width": 48}],
+                "layer": {"name": "relu", "operator": "Relu", "channels": 64, "height": 48, "width": 48},
+                "model": {"name": "cat-dog-resnet18", "version": "1", "precision": "int8"},
+                "frame_id": 99120,
+                "captured_at": "2026-05-01T07:14:10.979Z",
+                "age_ms": 41,
+                "seen": {"x": 0.125, "y": 0.0, "width": 0.75, "height": 1.0},
+                "input": "data:image/jpeg;base64,/9j/4AAQSkZJ…",
+                "channels": [{"channel": 17, "mean": 0.8312, "highest": 4.1077}],
+                "columns": 1,
+                "width": 48,
+                "height": 48,
+                "zero": 0,
+                "png": "data:image/png;base64,iVBORw0KGgo…",
+            }
+        }
+    )
+
+    layers: list[MapLayerTold] = Field(description="All to choose from, in the network's order.")
+    layer: MapLayerTold = Field(description="The one shown.")
+    model: ModelUsed
+    frame_id: int
+    captured_at: str
+    age_ms: int
+    seen: Part = Field(description="The part of the frame that the network saw.")
+    input: str = Field(description="That part in the network's own size, as a JPEG in a data URI.")
+    channels: list[ChannelTold] = Field(description="Those shown, in the order of the tiles.")
+    columns: int = Field(description="Tiles in a row of the picture.")
+    width: int = Field(description="Pixels of a tile; large maps are shrunk.")
+    height: int
+    zero: int = Field(description="The grey that stands for zero: 0, or 128 where the layer has both signs.")
+    png: str = Field(
+        description="The tiles as a grey PNG without gaps, as data URI; each stretched to its own highest."
+    )
+
+
+class Broken(_Answer):
+    """A model that is installed but cannot be used."""
+
+    name: str
+    reason: str
+
+
+class Models(_Answer):
+    """What is installed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"models": [{"name": "cat-dog-resnet18", "title": "Cat or dog"}], "broken": []}}
+    )
+
+    models: list[dict[str, Any]] = Field(description="The cards of all usable models.")
+    broken: list[Broken]
+
+
+class ModelChoice(BaseModel):
+    """Which model to use. What is left out stays, but a new name without a precision means "auto"."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"name": "cat-dog-resnet18", "precision": "int8"}}
+    )
+
+    name: StrictStr | None = Field(None, max_length=100)
+    precision: StrictStr | None = Field(None, max_length=20)
+
+
+class Setting(_Answer):
+    """One setting. value: what is in force."""
+
+    value: Any
+    default: Any
+    changeable: bool
+    reason: str = Field(description="Why it cannot be changed here; empty if it can.")
+    source: Literal["flag", "environment", "override", "file", "default"] = Field(description="Who set it.")
+    allowed: str = Field(description="What it may be, in words.")
+    help: str
+
+
+class SettingsTold(_Answer):
+    """The settings in force."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "settings": {"answer": {"max_rate": 10.0}},
+                "keys": {
+                    "answer.max_rate": {
+                        "value": 10.0,
+                        "default": 10.0,
+                        "changeable": True,
+                        "reason": "",
+                        "source": "default",
+                        "allowed": "a number of at least 0 and at most 1000",
+                        "help": "Classifications a second at most; 0: as fast as frames come.",
+                    }
+                },
+                "restart_required": ["server.port"],
+            }
+        }
+    )
+
+    settings: dict[str, dict[str, Any]] = Field(description="As in the TOML file.")
+    keys: dict[str, Setting] = Field(description="The same, each with what is known of it.")
+    restart_required: list[str] = Field(
+        description="Settings that were changed where they are set, and take effect at the next start."
+    )
+
+
+class Paused(_Answer):
+    paused: bool
+
+
+class Login(BaseModel):
+    """The token as `lookout token` prints it."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"token": "pY3…"}})
+
+    token: StrictStr = Field(min_length=1, max_length=200)
+
+
+class LoggedIn(_Answer):
+    """Whose token it was. The cookie does the rest."""
+
+    name: str
+    expires_in_s: int
+
+
+class Healthy(_Answer):
+    """The loop and the worker make progress."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(_Answer):
+    """A model answers. camera: how the camera is; one that is absent does not make the service less ready."""
+
+    status: Literal["ready"] = "ready"
+    model: str
+    camera: str
+
+
+class Licence(_Answer):
+    """A part of the program that others wrote."""
+
+    name: str
+    version: str
+    licence: str
+
+
+class About(_Answer):
+    """What runs here, on what."""
+
+    version: str
+    python: str
+    onnxruntime: str
+    platform: str
+    viewers: dict[str, int] = Field(description="How many are watching, by kind.")
+    licences: list[Licence]

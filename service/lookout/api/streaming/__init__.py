@@ -1,0 +1,1 @@
+"""Endless responses: their pace, their viewers, their pictures."""

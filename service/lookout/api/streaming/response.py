@@ -1,0 +1,68 @@
+"""A response without end: it stops when the viewer leaves, stops reading, or the service stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from lookout.errors import LookoutError
+
+Writer = Callable[[bytes], Awaitable[None]]
+Body = Callable[[Writer], Awaitable[None]]
+
+
+class EndlessResponse(Response):
+    """Runs `body(write)` and watches the connection beside it."""
+
+    def __init__(
+        self,
+        body: Body,
+        admission: contextlib.AbstractContextManager[None],
+        send_s: float,
+        media_type: str,
+        headers: Mapping[str, str],
+    ) -> None:
+        """admission: held while the response runs; it may refuse before anything is sent.
+
+        send_s: seconds after which a viewer that takes nothing more is given up.
+        """
+        super().__init__(media_type=media_type, headers=dict(headers))
+        del self.headers["content-length"]
+        self._write_body = body
+        self._send_s = send_s
+        self._admission = admission
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del scope  # the connection alone decides
+
+        async def write(data: bytes) -> None:
+            async with asyncio.timeout(self._send_s):
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+
+        async def produce() -> None:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            with contextlib.suppress(TimeoutError):
+                with contextlib.suppress(LookoutError):  # the answer has begun; the next request is told
+                    await self._write_body(write)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        with self._admission:
+            tasks = {asyncio.create_task(produce()), asyncio.create_task(_left(receive))}
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _left(receive: Receive) -> None:
+    """Returns when the viewer has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

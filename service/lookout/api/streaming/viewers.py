@@ -1,0 +1,36 @@
+"""How many are watching: counted so that a crowd is refused politely and a leak would be seen."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal
+
+from lookout.errors import TooBusy
+
+Kind = Literal["live", "events", "stream"]
+
+# Far above a household; each costs memory for its buffers, and a Pi has little.
+LIMITS: dict[Kind, int] = {"live": 100, "events": 40, "stream": 40}
+
+
+class Viewers:
+    """Only used on the event loop."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[Kind] = Counter()
+
+    def counts(self) -> dict[Kind, int]:
+        return {kind: self._counts[kind] for kind in LIMITS}
+
+    @contextlib.contextmanager
+    def admit(self, kind: Kind) -> Iterator[None]:
+        """Count one viewer for as long as it watches. Raises TooBusy."""
+        if self._counts[kind] >= LIMITS[kind]:
+            raise TooBusy(f"{LIMITS[kind]} viewers are watching already.", "Close a page, or try again later.")
+        self._counts[kind] += 1
+        try:
+            yield
+        finally:
+            self._counts[kind] -= 1

@@ -1,0 +1,103 @@
+"""Which requests may come in at all: by the name they call this machine, and by the page they come from."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import socket
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers
+
+from lookout.errors import Forbidden
+
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@functools.lru_cache(maxsize=64)  # asked several times for each request
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a listening address."""
+    return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def proxies(trusted: Iterable[str]) -> list[str]:
+    """The trusted ones as listed, and as a socket of IPv6 sees those of IPv4 when it serves both (server.host "::")."""
+    listed = list(trusted)
+    return listed + [mapped for mapped in map(_mapped, listed) if mapped]
+
+
+def _mapped(proxy: str) -> str:
+    """::ffff:127.0.0.1 for 127.0.0.1, likewise for networks; empty for all else."""
+    try:
+        network = ipaddress.IPv4Network(proxy, strict=False)
+    except ValueError:
+        return ""
+    bits = "" if network.prefixlen == network.max_prefixlen else f"/{96 + network.prefixlen}"
+    return f"::ffff:{network.network_address}{bits}"
+
+
+def host_names(listed: Iterable[str]) -> frozenset[str]:
+    """The names this machine answers to, beside IP literals: localhost, its own with and without .local, the listed."""
+    own = socket.gethostname().lower().rstrip(".")
+    short = own.partition(".")[0]
+    return frozenset({"localhost", own, short, f"{short}.local", *(name.lower().rstrip(".") for name in listed)})
+
+
+def check_host(host: str, names: frozenset[str]) -> None:
+    """Raises Forbidden for a Host that is none of ours.
+
+    A page of a stranger can point its own name at this machine's address (DNS rebinding) and would then be of our
+    own origin; but it cannot make the browser say another name. An IP literal has no name to point elsewhere.
+    """
+    name = _name(host)
+    if name in names or "*" in names or _is_ip(name):
+        return
+    raise Forbidden(
+        f'This service is not called "{name}".' if name else "The request does not say whom it is for.",
+        "Use the machine's name or address, or list the name in server.allowed_hosts.",
+    )
+
+
+def check_origin(method: str, headers: Headers, hosts: Iterable[str], allowed: Iterable[str]) -> None:
+    """Raises Forbidden for a write, or a WebSocket (method "WEBSOCKET"), that another site's page makes.
+
+    hosts: what this service was called in the request. Programs send no Origin and pass.
+    """
+    if method not in _WRITES and method != "WEBSOCKET":
+        return
+    origin = headers.get("origin")
+    if origin is None:
+        if headers.get("sec-fetch-site") == "cross-site":
+            raise _foreign("another site")
+        return
+    site = origin.partition("://")[2].lower()
+    if site and site in {host.lower() for host in hosts}:
+        return
+    if origin.lower().rstrip("/") in {entry.lower().rstrip("/") for entry in allowed}:
+        return
+    raise _foreign(origin)
+
+
+def _foreign(origin: str) -> Forbidden:
+    return Forbidden(
+        f"The request comes from a page of {origin}, which may not make it.",
+        "Open the dashboard at its own address, or list the page's origin in server.allowed_origins.",
+    )
+
+
+def _name(host: str) -> str:
+    """A Host header without its port, lower case."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdigit() else host).rstrip(".")
+
+
+@functools.lru_cache(maxsize=64)
+def _is_ip(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,336 @@
+"""Who may use the service: tokens, of which only hashes are kept, and the cookie sessions that stand for them."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import hashlib
+import hmac
+import json
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lookout.errors import StateFolderUnusable
+from lookout.storage import Storage, Writer
+from lookout.storage.atomic_files import make_folder
+
+log = logging.getLogger(__name__)
+
+TOKENS_FILE = "tokens.json"
+_KEY_FILE = "session.key"
+_LOCK_FILE = "tokens.lock"
+_TOKEN_BYTES = 32
+SESSION_S = 90 * 24 * 3600
+# Nobody needs more; more means that something creates tokens in a loop.
+_MAX_TOKENS = 1000
+# A token file holds one line; anything longer is some other file.
+_MAX_TOKEN_FILE_BYTES = 4096
+_LEAST_IN_FILE = 16  # signs of a token that somebody made up: what is shorter can be guessed
+# A token made or revoked by another process counts after so long at most.
+LOOK_EVERY_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What is known of a token. The token itself is shown once, when it is made, and never kept.
+
+    sha256: of the token's text, hexadecimal. created: RFC 3339.
+    """
+
+    id: str
+    name: str
+    sha256: str
+    created: str
+
+
+class TokenStore:
+    """The tokens of one state folder, and the token file beside it if one is set.
+
+    Another process may add or revoke tokens (`lookout token`): the file is read again whenever it has changed. A disk
+    that breaks revokes nothing: whoever had access keeps it, and the door of a machine that had tokens stays closed.
+    """
+
+    def __init__(self, folder: Path, token_file: Path | None = None, storage: Storage | None = None) -> None:
+        self._folder = folder
+        self._path = folder / TOKENS_FILE
+        self._token_file = token_file
+        self._storage = storage or Storage(folder)
+        self._seen: tuple[object, object] | None = None
+        self._kept: tuple[Token, ...] | None = None
+        self._tokens: tuple[Token, ...] = ()
+        # Until the first look is done nothing is known, and nobody is let in on a guess.
+        self._problem: StateFolderUnusable | None = StateFolderUnusable(
+            f"The tokens in {folder} could not be read yet: its disk does not answer.",
+            "Lookout reads them when it does; server.token_file can name one that is kept elsewhere.",
+        )
+        self._key: bytes | None = None
+        self._watch: threading.Thread | None = None
+        self._look_soon = threading.Event()
+        self._looking = threading.Lock()
+        self._closed = False
+        self.looks = 0
+
+    # --- looking at the files ---------------------------------------------------------------------------------
+
+    def watch(self, *, folder_answers: bool = True) -> None:
+        """From now on a thread looks at the files: `tokens`, `verify` and `session` never wait for the disk.
+
+        folder_answers: False where the folder's disk is known to be silent. Then the token file alone counts until it
+        answers, and without one all are refused. Raises StateFolderUnusable for a token file that cannot be read.
+        """
+        if folder_answers:
+            self._look()
+        elif from_file := self._read_token_file():
+            self._tokens, self._problem = from_file, None
+        self._watch = threading.Thread(target=self._look_again, name="tokens", daemon=True)
+        self._watch.start()
+
+    def close(self) -> None:
+        """End the watch."""
+        self._closed = True
+        self._look_soon.set()
+
+    @property
+    def watched(self) -> bool:
+        return self._watch is not None
+
+    def look_soon(self) -> int:
+        """Have the thread look at once; what it finds is there when `looks` has reached the number returned."""
+        self._look_soon.set()
+        return self.looks + 2  # the look that is under way may have read the file already
+
+    def _look_again(self) -> None:
+        while not self._closed:
+            self._look_soon.wait(LOOK_EVERY_S)
+            self._look_soon.clear()
+            self._look()
+
+    def _look(self) -> None:
+        """Read what has changed."""
+        with self._looking:
+            stamps = (_stamp(self._path), _stamp(self._token_file))
+            if stamps != self._seen or self._problem is not None:
+                try:
+                    self._kept = kept = self._read_kept()
+                    self._tokens = kept + self._read_token_file()
+                    self._problem = None
+                except StateFolderUnusable as error:
+                    self._problem = error
+                self._seen = stamps
+            if self._key is None:
+                with contextlib.suppress(OSError):
+                    self._key = self._read_key()
+            self.looks += 1
+
+    def _read_kept(self) -> tuple[Token, ...]:
+        """The tokens of the state folder; those known before, while the disk that holds it fails or is not there.
+
+        Raises StateFolderUnusable when they are damaged, or nothing is known yet.
+        """
+        try:
+            tokens = self._read()
+            if tokens or not self._kept or not self._is_gone():
+                return tokens
+        except StateFolderUnusable as error:
+            if self._kept is None or not isinstance(error.__cause__, OSError):
+                raise
+        log.warning("%s cannot be read now; what was known of it counts until it can.", self._path)
+        return self._kept
+
+    def _is_gone(self) -> bool:
+        """Whether not the file alone is missing, which would revoke all, but what it lies on."""
+        try:
+            return not self._folder.exists() or self._storage.is_gone()
+        except OSError:
+            return True
+
+    # --- tokens -----------------------------------------------------------------------------------------------
+
+    def tokens(self) -> tuple[Token, ...]:
+        """All valid tokens. Raises StateFolderUnusable when they cannot be read: nobody is let in on a guess."""
+        if not self.watched:
+            self._look()
+        if self._problem is not None:
+            raise self._problem
+        return self._tokens
+
+    def create(self, name: str) -> tuple[Token, str]:
+        """A new token and its text, which cannot be had again. Raises StateFolderUnusable, DiskBudgetSpent."""
+        text = secrets.token_urlsafe(_TOKEN_BYTES)
+        created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        # As it can be told in JSON: what comes from a command line may be no UTF-8.
+        token = Token(secrets.token_hex(4), name.encode("utf-8", "replace").decode(), _digest(text), created)
+
+        def add(writer: Writer) -> None:
+            with self._locked():
+                tokens = self._read()
+                if len(tokens) >= _MAX_TOKENS:
+                    raise StateFolderUnusable(f"There are {len(tokens)} tokens already.", "Revoke some first.")
+                self._write(writer, (*tokens, token))
+
+        self._storage.run(add)
+        self._look()
+        return token, text
+
+    def revoke(self, token_id: str) -> bool:
+        """End a token and every login made with it. False when there is none of that id in the state folder."""
+
+        def remove(writer: Writer) -> bool:
+            with self._locked():
+                tokens = self._read()
+                kept = tuple(token for token in tokens if token.id != token_id)
+                if len(kept) == len(tokens):
+                    return False
+                self._write(writer, kept)
+                return True
+
+        removed = self._storage.run(remove)
+        self._look()
+        return removed
+
+    def verify(self, text: str) -> Token | None:
+        """The token of that text. Every stored hash is compared, each in constant time."""
+        digest, found = _digest(text), None
+        for token in self.tokens():
+            if hmac.compare_digest(token.sha256.encode(), digest.encode()):
+                found = token
+        return found
+
+    # --- cookie sessions ----------------------------------------------------------------------------------------
+
+    def open_session(self, token: Token, now: float | None = None) -> str:
+        """A cookie value that stands for the token until `SESSION_S` seconds after `now` (Unix seconds).
+
+        The first one makes the key, and waits for the disk. Raises StateFolderUnusable, DiskBudgetSpent.
+        """
+        expiry = int((time.time() if now is None else now) + SESSION_S)
+        return f"{token.id}.{expiry}.{_sign(self._session_key(), token, expiry)}"
+
+    def session(self, cookie: str, now: float | None = None) -> Token | None:
+        """The token a cookie stands for, None when it is expired, forged, or its token is revoked."""
+        token_id, _, rest = cookie.partition(".")
+        expiry, _, signature = rest.partition(".")
+        if not (expiry.isascii() and expiry.isdigit() and len(expiry) <= 12):
+            return None
+        if int(expiry) <= (time.time() if now is None else now):
+            return None
+        tokens, key = self.tokens(), self._key
+        if key is None:  # then nobody has ever logged in
+            return None
+        for token in tokens:
+            # As bytes: texts must be ASCII to be compared, and a cookie holds whatever its sender likes.
+            signed = _sign(key, token, int(expiry)).encode()
+            if token.id == token_id and hmac.compare_digest(signed, signature.encode("utf-8", "replace")):
+                return token
+        return None
+
+    def _session_key(self) -> bytes:
+        """Kept in the state folder, so that a restart does not end logins. Made when first needed."""
+        if self._key is None:
+            self._key = self._storage.run(self._make_key)
+        return self._key
+
+    def _make_key(self, writer: Writer) -> bytes:
+        with self._locked():
+            key = self._read_key()
+            if key is None:
+                key = secrets.token_bytes(_TOKEN_BYTES)
+                writer.replace(self._folder / _KEY_FILE, key)
+            return key
+
+    def _read_key(self) -> bytes | None:
+        """None where there is none yet. Raises OSError."""
+        try:
+            key = (self._folder / _KEY_FILE).read_bytes()
+        except FileNotFoundError:
+            return None
+        return key if len(key) == _TOKEN_BYTES else None
+
+    # --- files --------------------------------------------------------------------------------------------------
+
+    def _read(self) -> tuple[Token, ...]:
+        try:
+            entries = json.loads(self._path.read_bytes())["tokens"]
+            return tuple(
+                Token(str(e["id"]), str(e["name"]), str(e["sha256"]), str(e["created"])) for e in entries[:_MAX_TOKENS]
+            )
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise _unusable("read", self._path, error.strerror or str(error)) from error
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise StateFolderUnusable(
+                f"{self._path} is damaged.", "Delete it and make new tokens with `lookout token`."
+            ) from error
+
+    def _read_token_file(self) -> tuple[Token, ...]:
+        if self._token_file is None:
+            return ()
+        try:
+            with self._token_file.open("rb") as file:
+                text = file.read(_MAX_TOKEN_FILE_BYTES).decode().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise StateFolderUnusable(
+                f"The token file {self._token_file} cannot be read ({reason}).",
+                "Set server.token_file to a readable file with one token in it.",
+            ) from error
+        if len(text) < _LEAST_IN_FILE or len(text.split()) != 1:
+            raise StateFolderUnusable(
+                f"The token file {self._token_file} holds no token: one is a word of {_LEAST_IN_FILE} signs or more.",
+                f"For example: openssl rand -hex 16 > {self._token_file}",
+            )
+        digest = _digest(text)
+        return (Token(f"file-{digest[:8]}", "token file", digest, ""),)
+
+    def _write(self, writer: Writer, tokens: tuple[Token, ...]) -> None:
+        document = {"tokens": [asdict(token) for token in tokens]}
+        writer.replace(self._path, json.dumps(document, indent=1).encode())
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One writer at a time, whichever process it is in. Raises OSError."""
+        make_folder(self._folder)
+        descriptor = os.open(self._folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _sign(key: bytes, token: Token, expiry: int) -> str:
+    """The token's hash is signed with its id: a token file with new content ends the logins of the old one."""
+    message = f"lookout-session.{token.id}.{token.sha256}.{expiry}".encode()
+    return base64.urlsafe_b64encode(hmac.digest(key, message, "sha256")).decode().rstrip("=")
+
+
+def _digest(text: str) -> str:
+    """Plain SHA-256: a token has 256 random bits, so there is nothing to guess and nothing to slow down."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _stamp(path: Path | None) -> object:
+    """Changes whenever the file does. A failing look is a change too, so that the next read tells why."""
+    if path is None:
+        return None
+    try:
+        status = path.stat()
+    except OSError as error:
+        return error.errno
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _unusable(verb: str, path: object, reason: str) -> StateFolderUnusable:
+    return StateFolderUnusable(
+        f"{path} cannot be {verb} ({reason}).",
+        "Let the service's user own the folder, or set state.folder to one it owns.",
+    )

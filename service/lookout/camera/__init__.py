@@ -1,0 +1,64 @@
+"""Cameras: from an address to a source of frames. Importing this loads neither OpenCV nor NumPy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lookout.camera.address import Address, is_live, is_masked, masked, parse, redact, redact_text
+
+if TYPE_CHECKING:
+    from lookout.camera.interface import Camera, CameraOptions
+
+__all__ = ["create", "is_live", "is_masked", "masked", "redact", "redact_text"]
+
+
+def create(address: str, options: CameraOptions, *, isolated: bool) -> Camera:
+    """The camera behind an address, not yet open.
+
+    isolated: live sources run in a process of their own, so that a driver that hangs or dies takes nothing with it.
+    Files and folders always run in this process.
+    Raises CameraUnsupported, with one sentence and a remedy, when the address is not understood.
+    """
+    parsed = parse(address)
+    if parsed.kind == "auto":
+        from lookout.camera.auto import AutoCamera
+
+        return AutoCamera(options, lambda found: create(found, options, isolated=isolated))
+    if isolated and parsed.live:
+        from lookout.camera.isolation.camera import IsolatedCamera
+
+        return IsolatedCamera(address, options)
+    return _in_process(parsed, options)
+
+
+def _in_process(address: Address, options: CameraOptions) -> Camera:
+    # Each source is imported when asked for: the Pi camera's process must not load OpenCV.
+    match address.kind:
+        case "pi":
+            from lookout.camera.sources.pi import PiCamera
+
+            return PiCamera(address.rest, options)
+        case "usb":
+            from lookout.camera.sources.usb import UsbCamera
+
+            return UsbCamera(address.rest, options)
+        case "rtsp" | "http":
+            from lookout.camera.sources.stream import StreamCamera
+
+            return StreamCamera(address.rest, options)
+        case "file":
+            from lookout.camera.sources.files import open_file
+
+            return open_file(address.rest, options)
+        case "folder":
+            from lookout.camera.sources.files import FolderCamera
+
+            return FolderCamera(address.rest, options)
+        case "scripted":
+            from lookout.camera.sources.scripted import ScriptedCamera
+
+            return ScriptedCamera(address.rest, options)
+        case _:
+            from lookout.camera.sources.demo import DemoCamera
+
+            return DemoCamera(options)

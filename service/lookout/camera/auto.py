@@ -1,0 +1,97 @@
+"""The address `auto`: the first camera that works, a Pi camera before a USB camera. Never the demo."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from lookout.camera.discover import FoundCamera, discover
+from lookout.camera.interface import Camera, CameraInfo, CameraOptions
+from lookout.errors import CameraAbsent, CameraError
+from lookout.frame import Deadline, Frame
+
+
+class AutoCamera:
+    """Looks for cameras each time it is opened, and stands for the one it found. `address` names that one."""
+
+    def __init__(self, options: CameraOptions, make: Callable[[str], Camera]) -> None:
+        """make: the camera behind an address, not yet open."""
+        self._options, self._make = options, make
+        self._camera: Camera | None = None
+        self._info: CameraInfo | None = None
+        self._closing = threading.Event()
+        self.address = "auto"
+
+    @property
+    def info(self) -> CameraInfo:
+        if self._info is None:
+            raise CameraError("No camera is open.", "Open it first.")
+        return self._info
+
+    @property
+    def log(self) -> tuple[str, ...]:
+        """The last lines the source's software printed, where it runs isolated."""
+        return tuple(getattr(self._camera, "log", ()))
+
+    def open(self, deadline: Deadline) -> None:
+        """Open the first camera that works. CameraAbsent says what was looked for; one camera's own error is kept."""
+        self.close()
+        self._closing.clear()
+        found = discover(self._options.python, deadline)
+        failures: list[CameraError] = []
+        for candidate in found.cameras:
+            try:
+                self._try(candidate, deadline)
+            except CameraError as error:
+                self._let_go()
+                if self._closing.is_set():
+                    raise
+                failures.append(error)
+                continue
+            self.address = candidate.address
+            return
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            raise type(failures[0])(" ".join(failure.detail for failure in failures), failures[0].remedy)
+        raise CameraAbsent(
+            f"No camera was found: {' and '.join(found.reasons)}.",
+            " ".join((*found.remedies[-1:], "Without a camera, 'lookout demo' shows what it does.")),
+        )
+
+    def read(self, deadline: Deadline) -> Frame:
+        return self._open_camera().read(deadline)
+
+    def wake(self) -> None:
+        """Make a waiting `read` return early, where the camera can."""
+        wake = getattr(self._camera, "wake", None)
+        if wake is not None:
+            wake()
+
+    def close(self) -> None:
+        """Also while it is being opened: then no other camera is tried."""
+        self._closing.set()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        camera, self._camera = self._camera, None
+        if camera is not None:
+            camera.close()
+
+    def _open_camera(self) -> Camera:
+        camera = self._camera
+        if camera is None:
+            raise CameraError("No camera is open.", "Open it first.")
+        return camera
+
+    def _try(self, candidate: FoundCamera, deadline: Deadline) -> None:
+        """Open the candidate. It is ours before it is open, so that `close` reaches one that hangs."""
+        self._camera = camera = self._make(candidate.address)
+        self._stop_if_closed()
+        camera.open(deadline)
+        self._info = camera.info
+        self._stop_if_closed()
+
+    def _stop_if_closed(self) -> None:
+        if self._closing.is_set():
+            raise CameraError("The camera was closed while it opened.", "Open it again.")

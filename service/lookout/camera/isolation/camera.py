@@ -1,0 +1,300 @@
+"""A source in its own process, behind the same protocol: a driver that hangs or dies takes nothing with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+import threading
+import time
+
+from lookout.camera.address import parse, redact, redact_text
+from lookout.camera.convert import finished, is_finished
+from lookout.camera.interface import CameraInfo, CameraOptions, EndOfSource
+from lookout.camera.interpreters import choose
+from lookout.camera.isolation import protocol
+from lookout.camera.isolation.process import CameraProcess
+from lookout.camera.isolation.shared_memory import SharedPictures
+from lookout.camera.symptoms import diagnose
+from lookout.errors import CameraError, CameraSilent
+from lookout.frame import Deadline, Frame
+
+GRACE_S = 0.6  # for a source that works to close its device in order; one that was silent is killed at once
+LIVELY_S = 1.0  # a source whose last frame is younger works
+OPEN_MARGIN_S = 0.2  # the source gives up so much before us, so that its own reason arrives
+LAST_WORDS_S = 0.5
+
+
+class _Wake:
+    """A flag that a poll sees; its descriptor lives as long as the object, so that no other can take its number."""
+
+    def __init__(self) -> None:
+        self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):
+            os.close(self.descriptor)
+
+    def set(self) -> None:
+        with contextlib.suppress(OSError):
+            os.eventfd_write(self.descriptor, 1)
+
+    def clear(self) -> None:
+        with contextlib.suppress(OSError):
+            os.eventfd_read(self.descriptor)
+
+
+class IsolatedCamera:
+    """Any live source, run by `child.py`.
+
+    Frames cross through one anonymous memory file. Pictures that are as frames are to be are shown where they lie, the
+    others converted into arrays of their own. `wake` ends a waiting `read` early.
+    """
+
+    def __init__(self, address: str, options: CameraOptions) -> None:
+        self._address, self._options = address, options
+        self._parsed = parse(address)
+        self._shown = redact(address)
+        self._lock = threading.Lock()  # held by whoever uses the process; close() waits for it
+        self._closing = threading.Event()
+        self._wake = _Wake()
+        self._process: CameraProcess | None = None
+        self._pictures: SharedPictures | None = None
+        self._info: CameraInfo | None = None
+        self._log: tuple[str, ...] = ()
+        self._frame_at = 0.0
+        self._farewell = b""  # a message other than a picture, to be told when the last picture has been
+
+    def __del__(self) -> None:
+        if getattr(self, "_process", None) is not None:
+            self.close()
+
+    @property
+    def info(self) -> CameraInfo:
+        if self._info is None:
+            raise CameraError(f"The camera {self._shown} is not open.", "Open it first.")
+        return self._info
+
+    @property
+    def log(self) -> tuple[str, ...]:
+        """The last lines the source's software printed, oldest first, without credentials."""
+        process = self._process
+        lines = tuple(process.log) if process else self._log
+        return tuple(redact_text(line, self._address) for line in lines)
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number while there is one."""
+        process = self._process
+        return process.pid if process else None
+
+    def open(self, deadline: Deadline) -> None:
+        """Start the process and have it open the source. The source's own error is raised here as it was there."""
+        self.close()
+        self._closing.clear()  # before the search for an interpreter, which takes seconds: a close() meanwhile counts
+        same = self._parsed.kind != "pi"
+        python = sys.executable if same else choose(self._options.python, deadline)
+        path = tuple(entry or str(os.getcwd()) for entry in sys.path) if same else ()  # noqa: PTH109
+        with self._lock:
+            if self._closing.is_set():
+                raise self._closed_meanwhile()
+            self._process, self._farewell = CameraProcess(python), b""
+            try:
+                seconds = max(0.1, deadline.remaining() - OPEN_MARGIN_S)
+                self._process.line.send(protocol.Hello(self._address, self._options, seconds, path).pack())
+                self._info = self._ready(self._process, deadline)
+            except OSError:
+                failure: CameraError = self._died(self._process)
+                self._end()
+                raise failure from None
+            except BaseException:
+                self._end()
+                raise
+            self._frame_at = time.monotonic()
+
+    def read(self, deadline: Deadline) -> Frame:
+        """The newest frame not handed out before. CameraSilent by the deadline, or at once after `wake`."""
+        with self._lock:
+            while True:
+                process = self._process
+                if process is None or self._closing.is_set():
+                    raise CameraError(f"The camera {self._shown} was closed.", "Open it again.")
+                newest = self._newest(process)
+                if newest is not None:
+                    return self._taken(process, *newest)
+                if not self._wait(process, deadline):
+                    raise self._silent(process)
+
+    def wake(self) -> None:
+        """Make a waiting `read` raise CameraSilent now. Safe from any thread."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the process within GRACE_S and a second, with everything it holds."""
+        self._closing.set()
+        self.wake()
+        with self._lock:
+            self._wake.clear()
+            self._end()
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        pictures, self._pictures = self._pictures, None
+        if process is not None:
+            lively = time.monotonic() - self._frame_at < LIVELY_S
+            process.end(GRACE_S if lively else 0.0)
+            self._log = tuple(process.log)
+        if pictures is not None:
+            pictures.close()
+
+    def _ready(self, process: CameraProcess, deadline: Deadline) -> CameraInfo:
+        while True:
+            for message in _messages(process, at_most=1):
+                if message[:1] == b"R":
+                    return protocol.unpack_ready(message)
+                raise self._meant(process, message)
+            if self._closing.is_set():
+                raise self._closed_meanwhile()
+            if not self._wait(process, deadline):
+                known = diagnose(process.log)
+                raise known or CameraSilent(
+                    f"The camera {self._shown} did not open in time.", "Check that it is connected and switched on."
+                )
+
+    def _newest(self, process: CameraProcess) -> tuple[protocol.Picture, bytes] | None:
+        """Drain the line: the newest picture, and the slots to give back with its own, those of overtaken ones."""
+        if self._farewell:
+            raise self._meant(process, self._farewell)
+        pictures = _messages(process, at_most=2 * protocol.SLOTS)
+        if pictures and pictures[-1][:1] != b"P":
+            self._farewell = pictures.pop() or b"-"
+            if not pictures:
+                raise self._meant(process, self._farewell)
+        if not pictures:
+            return None
+        try:
+            return protocol.Picture.unpack(pictures[-1]), bytes([message[1] for message in pictures])
+        except (ValueError, IndexError):
+            raise _nonsense() from None
+
+    def _taken(self, process: CameraProcess, picture: protocol.Picture, slots: bytes) -> Frame:
+        layout = picture.layout
+        still_to_do = (layout.format, layout.width, layout.height, layout.rotate, layout.flip)
+        shared = self._shared(process, layout)
+        if shared.is_any_lent(slots):
+            raise _nonsense()
+        free = shared.returned()  # before this one is lent, which may have waited for it
+        flat = shared.view(picture.slot, layout)
+        pixels = flat.reshape(layout.shape)
+        try:
+            if is_finished(layout.shape, *still_to_do) and shared.lend(picture.slot, flat):
+                slots = slots[:-1]
+            else:
+                pixels = finished(pixels, *still_to_do)
+        finally:
+            _give_back(process, slots + free)
+        self._frame_at = time.monotonic()
+        return Frame(pixels, picture.captured_at, picture.sequence, self._shown, picture.mark)
+
+    def _shared(self, process: CameraProcess, layout: protocol.Layout) -> SharedPictures:
+        size = layout.bytes_per_slot * protocol.SLOTS
+        if self._pictures is None:
+            if process.seal() < size:
+                raise _nonsense()
+            self._pictures = SharedPictures(process.memory, size)
+        if self._pictures.size != size:
+            raise _nonsense()
+        return self._pictures
+
+    def _wait(self, process: CameraProcess, deadline: Deadline) -> bool:
+        """Wait for a message, taking in what the source prints meanwhile; False at the deadline or when woken."""
+        poll = select.poll()
+        poll.register(process.line, select.POLLIN)
+        poll.register(self._wake.descriptor, select.POLLIN)
+        if process.stderr >= 0:
+            poll.register(process.stderr, select.POLLIN)
+        while True:
+            before = process.stderr
+            ready = {descriptor for descriptor, _ in poll.poll(deadline.remaining() * 1000)}
+            if before in ready:
+                process.listen()
+                if process.stderr < 0:
+                    poll.unregister(before)
+            if process.line.fileno() in ready:
+                return True
+            if self._wake.descriptor in ready:
+                self._wake.clear()
+                return self._closing.is_set()
+            if deadline.passed:
+                return False
+
+    def _meant(self, process: CameraProcess, message: bytes) -> Exception:
+        """What a message other than a picture means: the end of the file, an error of the source, the line's end."""
+        if message[:1] == protocol.END:
+            return EndOfSource()
+        if message[:1] != b"E":
+            return self._died(process)
+        error = protocol.unpack_error(message)
+        _hear_out(process)
+        known = diagnose(process.log) if type(error) is CameraError else None
+        return known or error
+
+    def _died(self, process: CameraProcess) -> CameraError:
+        words = process.exit_words(LAST_WORDS_S)
+        _hear_out(process)
+        known = diagnose(process.log)
+        if known is not None:
+            return known
+        last = f" Its last words: {redact_text(process.log[-1], self._address)}" if process.log else ""
+        return CameraError(f"The process of the camera {self._shown} {words}.{last}", "It is started again.")
+
+    def _closed_meanwhile(self) -> CameraError:
+        return CameraError(f"The camera {self._shown} was closed while it opened.", "Open it again.")
+
+    def _silent(self, process: CameraProcess) -> CameraSilent:
+        known = diagnose(process.log)
+        if isinstance(known, CameraSilent):
+            return known
+        since = time.monotonic() - self._frame_at
+        return CameraSilent(
+            f"The camera {self._shown} has sent nothing for {since:.1f} s.", "Check its cable, network and power."
+        )
+
+
+def _nonsense() -> CameraError:
+    return CameraError("The camera's process sent nonsense.", "It is started again.")
+
+
+def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
+    """The messages that stand ready, oldest first, up to one that is no picture: empty when the process hung up."""
+    found: list[bytes] = []
+    while len(found) < at_most:
+        try:
+            message = process.receive()
+        except ConnectionResetError:
+            continue  # told once, before the messages that still lie there, when it left our slots unread
+        except OSError:
+            message = b""
+        if message is None:
+            break
+        found.append(message)
+        if message[:1] != b"P":
+            break
+    return found
+
+
+def _give_back(process: CameraProcess, slots: bytes) -> None:
+    if not slots:
+        return
+    # A process that is gone needs no slot; that it is gone is told by the next read.
+    with contextlib.suppress(OSError):
+        process.line.send(slots)
+
+
+def _hear_out(process: CameraProcess) -> None:
+    while process.stderr >= 0 and process.listen():
+        poll = select.poll()
+        poll.register(process.stderr, select.POLLIN)
+        if not poll.poll(0):
+            return

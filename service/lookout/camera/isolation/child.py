@@ -1,0 +1,216 @@
+"""A camera in its own process: run as a script by `isolated.py`, never imported by the service itself.
+
+    PYTHON -I child.py SOCKET MEMORY LIFE
+
+Needs the standard library and NumPy, and whatever its source needs. The interpreter may be another one than the
+service's (the Pi camera's library belongs to the system's Python), so nothing of the service's environment may reach
+it: it runs isolated (-I) and finds the package `lookout` by its place alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import mmap
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lookout.camera.interface import Camera
+    from lookout.camera.raw import RawFrame
+    from lookout.frame import Deadline
+
+READ_SLICE_S = 0.25  # so long at most until the service's goodbye is noticed
+
+
+def bootstrap() -> None:
+    """Make `lookout` importable from the folder this file lies in, without adding to the import path."""
+    if "lookout" in sys.modules:
+        return
+    root = Path(__file__).resolve().parents[2]
+    spec = importlib.util.spec_from_file_location(
+        "lookout", root / "__init__.py", submodule_search_locations=[str(root)]
+    )
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"The package in {root} cannot be loaded.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["lookout"] = module
+    spec.loader.exec_module(module)
+
+
+def die_with(life: int) -> None:
+    """Have the kernel kill this process when the service's end of the pipe `life` closes, however it comes to that.
+
+    A signal on the pipe rather than PR_SET_PDEATHSIG, which follows the *thread* that started us; and rather than a
+    thread of ours, which could not run while a driver holds the interpreter.
+    """
+    fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
+    waiting = select.poll()
+    waiting.register(life, select.POLLIN)
+    if waiting.poll(0):  # it closed before the signal was armed
+        os._exit(1)
+
+
+class Slots:
+    """The shared memory file as seen from the side that writes."""
+
+    def __init__(self, memory: int, count: int) -> None:
+        self._memory, self._count = memory, count
+        self._map: mmap.mmap | None = None
+        self.room = 0
+        self.free = list(range(count))
+
+    def write(self, slot: int, pixels: NDArray[np.uint8]) -> None:
+        """Copy the array into the slot: the one copy on this side."""
+        import numpy as np
+
+        target = np.frombuffer(self._mapped(pixels.nbytes), np.uint8, pixels.nbytes, slot * self.room)
+        np.copyto(target.reshape(pixels.shape), pixels)
+
+    def _mapped(self, size: int) -> mmap.mmap:
+        from lookout.camera.isolation.protocol import room_for
+        from lookout.errors import CameraError
+
+        if self._map is None:
+            self.room = room_for(size)
+            os.ftruncate(self._memory, self.room * self._count)
+            self._map = mmap.mmap(self._memory, self.room * self._count)
+        if size > self.room:
+            raise CameraError(
+                "The camera's pictures became larger while it ran.", "It is opened again at the new size."
+            )
+        return self._map
+
+
+class Worker:
+    """Opens the source, then carries its frames into free slots until the service hangs up."""
+
+    def __init__(self, line: socket.socket, memory: int) -> None:
+        from lookout.camera.isolation.protocol import SLOTS
+
+        self._line = line
+        self._slots = Slots(memory, SLOTS)
+
+    def run(self) -> None:
+        from lookout.camera.interface import EndOfSource
+        from lookout.camera.isolation.protocol import END, pack_error
+        from lookout.errors import CameraError, LookoutError
+
+        camera = None
+        try:
+            camera = self._opened()
+            while self._take_back():
+                self._carry(camera)
+        except EndOfSource:
+            self._say(END)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the service is gone, and so are we
+        except LookoutError as error:
+            self._say(pack_error(error))
+        except Exception as error:
+            traceback.print_exc()
+            detail = f"The camera's program failed: {type(error).__name__}: {error}."
+            self._say(pack_error(CameraError(detail, "If it happens again, please report it with the log.")))
+        finally:
+            if camera is not None:
+                camera.close()
+
+    def _opened(self) -> Camera:
+        from lookout.camera import create
+        from lookout.camera.isolation.protocol import MAX_MESSAGE, Hello, pack_ready
+        from lookout.frame import Deadline
+
+        hello = Hello.unpack(self._line.recv(MAX_MESSAGE))
+        sys.path += [entry for entry in hello.path if entry not in sys.path]
+        camera = create(hello.address, hello.options, isolated=False)
+        _one_thread()
+        try:
+            camera.open(Deadline.after(hello.seconds))
+            self._line.send(pack_ready(camera.info))
+        except BaseException:
+            camera.close()
+            raise
+        return camera
+
+    def _take_back(self) -> bool:
+        """Collect the slots given back so far; False when the service has hung up."""
+        while True:
+            try:
+                message = self._line.recv(64, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return True
+            if not message:
+                return False
+            self._slots.free += sorted(set(message) - set(self._slots.free))
+
+    def _carry(self, camera: Camera) -> None:
+        from lookout.camera.isolation.protocol import Layout, Picture
+        from lookout.camera.repeats import mark_of
+        from lookout.errors import CameraSilent
+        from lookout.frame import Deadline
+
+        try:
+            raw = read_raw(camera, Deadline.after(READ_SLICE_S))
+        except CameraSilent:
+            return
+        if not self._take_back():
+            raise BrokenPipeError
+        if not self._slots.free:
+            return  # nobody reads so fast: this frame is dropped, the next one finds a slot
+        slot = self._slots.free.pop()
+        self._slots.write(slot, raw.pixels)
+        layout = Layout(raw.pixels.shape, raw.format, raw.width, raw.height, raw.rotate, raw.flip, self._slots.room)
+        picture = Picture(slot, raw.captured_at, raw.sequence, mark_of(raw.pixels), layout)
+        self._line.send(picture.pack())
+
+    def _say(self, message: bytes) -> None:
+        try:
+            self._line.send(message)
+        except OSError:
+            traceback.print_exc()
+
+
+def read_raw(camera: Camera, deadline: Deadline) -> RawFrame:
+    """The camera's next frame, unconverted where the camera can leave that to the service."""
+    from lookout.camera.raw import RawFrame, RawSource
+
+    if isinstance(camera, RawSource):
+        return camera.read_raw(deadline)
+    frame = camera.read(deadline)
+    return RawFrame(frame.pixels, "BGR", frame.width, frame.height, frame.captured_at, frame.sequence)
+
+
+def _one_thread() -> None:
+    """OpenCV, where a source has loaded it, is not to keep a pool of threads for a few conversions a second."""
+    if "cv2" in sys.modules:
+        import cv2
+
+        cv2.setNumThreads(1)
+
+
+def main(arguments: list[str]) -> int:
+    """The script. Ends without the interpreter's clean-up, which may wait for a driver's threads for ever."""
+    line, memory, life = (int(argument) for argument in arguments)
+    die_with(life)
+    bootstrap()
+    try:
+        Worker(socket.socket(fileno=line), memory).run()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    os._exit(main(sys.argv[1:]))

@@ -1,0 +1,41 @@
+"""A picture as the camera's library delivered it, before anything is converted. NumPy alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lookout.frame import Deadline
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawFrame:
+    """Pixels in the format really delivered, and what is still to be done to make a `Frame` of them.
+
+    pixels: uint8, one to three dimensions, as `convert.to_bgr` takes them. format: a name it knows.
+    width, height: of the picture inside, in pixels, before rotating.
+    captured_at, sequence: as in `Frame`.
+    rotate, flip: what the camera has not done itself, as in `CameraOptions`.
+    """
+
+    pixels: NDArray[np.uint8]
+    format: str
+    width: int
+    height: int
+    captured_at: float
+    sequence: int
+    rotate: int = 0
+    flip: str = "none"
+
+
+@runtime_checkable
+class RawSource(Protocol):
+    """A source that can leave the conversion to another process."""
+
+    def read_raw(self, deadline: Deadline) -> RawFrame:
+        """As `Camera.read`, without the conversion."""
+        ...

@@ -1,0 +1,352 @@
+"""Classifying many things one after the other: finding them, reading them, printing what came out."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import http.client
+import json
+import os
+import stat
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from lookout.camera import redact
+from lookout.camera.interface import CameraOptions, EndOfSource
+from lookout.errors import CameraError, LookoutError, PictureUnreadable, PictureUnsupported
+from lookout.frame import WHOLE, Deadline, Rect
+from lookout.pictures.decode import Pixels, read_picture
+from lookout.pictures.headers import read_header
+from lookout.pipeline.card import Card
+from lookout.pipeline.classifier import Classifier
+from lookout.registry.catalogue import Catalogue
+from lookout.registry.loader import load as load_model
+from lookout.settings.layers import LoadedSettings
+from lookout.settings.schema import Settings
+from lookout.terminal import console, say, table
+
+# A file of one's own may be larger than an upload; this only keeps a wrong argument from filling the memory.
+MAX_FILE_BYTES = 512 * 2**20
+HEADER_BYTES = 64
+OPEN_S, READ_S = 20.0, 10.0
+DOWNLOAD_S = 120.0  # a picture's way, however fast its pieces come
+PICTURES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+Kind = Literal["picture", "video", "download", "camera"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One thing to look at. every_s: seconds of the video's own time between two frames looked at.
+
+    problem: why there is nothing to look at.
+    """
+
+    kind: Kind
+    source: str
+    every_s: float = 1.0
+    problem: LookoutError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came out for one picture or frame: an answer in the form of the API's, or an error."""
+
+    source: str
+    answer: dict[str, Any] | None = None
+    error: LookoutError | None = None
+
+
+def find(sources: Iterable[str], *, every_s: float) -> Iterator[Job]:
+    """What the arguments mean. A path that is not there, or a folder without pictures, is a job with its problem."""
+    for source in sources:
+        scheme = source.partition("://")[0].lower() if "://" in source else ""
+        path = _path(source)
+        if scheme in ("http", "https"):
+            yield Job("download", source)
+        elif scheme or _is_camera(source, path):
+            yield Job("camera", source)
+        else:
+            try:
+                yield from _on_disk(path, every_s)
+            except PictureUnsupported as error:
+                yield Job("picture", source, problem=error)
+
+
+def _path(source: str) -> Path:
+    path = Path(source.removeprefix("file:"))
+    try:
+        return path.expanduser()
+    except RuntimeError:  # "~" and the name of no user: a file may be called so
+        return path
+
+
+def _is_camera(source: str, path: Path) -> bool:
+    named = source in ("auto", "demo") or source.startswith(("pi:", "usb:", "scripted:", "/dev/video", "/dev/v4l"))
+    return named and not os.path.isfile(path)  # noqa: PTH113 - Path's raises where one may not look
+
+
+def _on_disk(path: Path, every_s: float) -> Iterator[Job]:
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        if isinstance(error, PermissionError):
+            raise PictureUnsupported(f"This user may not read {path}.", "Check who may read it.") from error
+        raise PictureUnsupported(f"There is no file or folder {path}.", "Check the path.") from error
+    if stat.S_ISDIR(mode):
+        yield from _in_folder(path)
+    elif stat.S_ISREG(mode):
+        yield Job(_kind_of(path), str(path), every_s)
+    elif stat.S_ISFIFO(mode):  # what is read of one to find out is gone
+        yield Job("picture", str(path))
+    else:
+        raise PictureUnsupported(f"{path} is neither a file nor a folder.", "Check the path.")
+
+
+def _in_folder(folder: Path) -> Iterator[Job]:
+    found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURES)
+    pictures = [path for path in found if os.path.isfile(path)]  # noqa: PTH113 - see above
+    if not pictures:
+        raise PictureUnsupported(f"There are no pictures in {folder}.", f"Looked for {', '.join(sorted(PICTURES))}.")
+    yield from (Job("picture", str(path)) for path in pictures)
+
+
+def _kind_of(path: Path) -> Kind:
+    """By content: what has a picture's header is one, whatever it is called."""
+    if path.suffix.lower() in PICTURES:
+        return "picture"
+    try:
+        with path.open("rb") as file:
+            read_header(file.read(HEADER_BYTES))
+    except PictureUnsupported:
+        return "video"
+    except (PictureUnreadable, OSError):
+        pass  # a picture cut short by reading so little of it, or one that cannot be read: said when its turn comes
+    return "picture"
+
+
+def classifier(loaded: LoadedSettings) -> Classifier:
+    """The network that the settings name. Raises UnknownModel or ModelRejected."""
+    return load_model(Catalogue.of(loaded.settings, loaded.state_folder), loaded.settings.model)
+
+
+def run(job: Job, model: Classifier, settings: Settings, region: Rect | None = None) -> Iterator[Result]:
+    """Look at one thing. Its errors are results too: the others go on. region: what was asked for with this call."""
+    shown = redact(job.source) if job.kind in ("download", "camera") else job.source  # a path may hold any sign
+    if region is None:  # the setting is about the camera's place; of a picture from elsewhere it says nothing
+        region = settings.answer.region.rect if job.kind == "camera" else WHOLE
+    try:
+        if job.problem is not None:
+            raise job.problem
+        if job.kind in ("picture", "download"):
+            data = _file(Path(job.source)) if job.kind == "picture" else _download(job.source)
+            yield Result(shown, _looked_at(data, model, settings, region))
+        else:
+            for source, pixels in _frames(job, shown):
+                yield Result(source, describe(model, pixels, region, (pixels.shape[1], pixels.shape[0]), 0.0))
+    except _IsStream:
+        yield from run(Job("camera", job.source), model, settings, region)
+    except LookoutError as error:
+        yield Result(shown, error=error)
+
+
+def _looked_at(data: bytes, model: Classifier, settings: Settings, region: Rect) -> dict[str, Any]:
+    started = time.perf_counter()
+    least = 2 * min(model.card.input.width, model.card.input.height)
+    pixels = settings.upload.max_pixels
+    picture = read_picture(data, max_bytes=MAX_FILE_BYTES, max_pixels=pixels, least_side=least)
+    decode_ms = (time.perf_counter() - started) * 1e3
+    return describe(model, picture.pixels, region, (picture.width, picture.height), decode_ms)
+
+
+def _file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise PictureUnreadable(f"The file cannot be read: {error.strerror}.", "Check who may read it.") from error
+
+
+class _IsStream(Exception):
+    """An address that goes on for ever: a camera, not a picture."""
+
+
+def _request(address: str) -> urllib.request.Request:
+    """A user and password before the host, as cameras' addresses have them, go into a header. Raises ValueError."""
+    parts = urllib.parse.urlsplit(address)
+    if parts.username is None:
+        return urllib.request.Request(address)
+    host = parts.netloc.rpartition("@")[2]
+    request = urllib.request.Request(urllib.parse.urlunsplit(parts._replace(netloc=host)))
+    pair = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
+    # Not on to where the address may send us.
+    request.add_unredirected_header("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
+    return request
+
+
+def _download(address: str) -> bytes:
+    try:
+        with urllib.request.urlopen(_request(address), timeout=READ_S) as answer:
+            if not str(answer.headers.get_content_type()).startswith("image/"):
+                raise _IsStream
+            return _read(answer, Deadline.after(DOWNLOAD_S))
+    except urllib.error.HTTPError as error:
+        with error:
+            raise PictureUnreadable(
+                f"The address answers {error.code} ({error.reason}).", "Open it in a browser to see."
+            ) from error
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        reason = getattr(reason, "strerror", None) or str(reason).strip().rstrip(".") or type(reason).__name__
+        raise PictureUnreadable(f"The address does not deliver a picture: {reason}.", "Check the address.") from error
+
+
+def _read(answer: http.client.HTTPResponse, deadline: Deadline) -> bytes:
+    """The body, one byte more than allowed at most. Raises TimeoutError: a server may drip for ever."""
+    data = bytearray()
+    while len(data) <= MAX_FILE_BYTES and (part := answer.read1(1 << 16)):
+        if deadline.passed:
+            raise TimeoutError("it is too slow")
+        data += part
+    return bytes(data)
+
+
+def _frames(job: Job, shown: str) -> Iterator[tuple[str, Pixels]]:
+    from lookout.camera import create
+
+    video = job.kind == "video"
+    address = f"file:{Path(job.source).absolute()}" if video else job.source
+    try:
+        camera = create(address, CameraOptions(pace=not video), isolated=not video)
+        camera.open(Deadline.after(OPEN_S))
+    except CameraError as error:
+        if video:
+            raise PictureUnsupported("This is neither a picture nor a video.", error.remedy) from error
+        raise
+    try:
+        begun, due = None, 0.0
+        while True:
+            frame = camera.read(Deadline.after(READ_S))
+            begun = frame.captured_at if begun is None else begun
+            position = frame.captured_at - begun
+            if not video:
+                yield shown, frame.pixels
+                return
+            if position + 1e-6 >= due:
+                due = position + job.every_s
+                yield f"{shown}#t={position:.3f}", frame.pixels
+    except EndOfSource:
+        return
+    finally:
+        camera.close()
+
+
+def describe(
+    model: Classifier, pixels: Pixels, region: Rect, size: tuple[int, int], decode_ms: float
+) -> dict[str, Any]:
+    """The object that POST /api/classify answers with. size: width and height of the original."""
+    prediction = model.classify(pixels, region)
+    pairs = list(zip(model.card.labels, prediction.probabilities, strict=True))
+    timing, seen = prediction.timing, prediction.seen
+    return {
+        "top": [
+            {"label": label.name, "title": label.title, "probability": round(p, 4)}
+            for label, p in sorted(pairs, key=lambda pair: -pair[1])
+        ],
+        "probabilities": {label.name: round(p, 4) for label, p in pairs},
+        "width": size[0],
+        "height": size[1],
+        "seen": {"x": seen.x, "y": seen.y, "width": seen.width, "height": seen.height},
+        "timing_ms": {
+            "decode": round(decode_ms, 2),
+            "preprocess": round(timing.preprocess_ms, 2),
+            "inference": round(timing.inference_ms, 2),
+            "postprocess": round(timing.postprocess_ms, 2),
+        },
+        "model": {"name": model.card.name, "version": model.card.version, "precision": model.precision},
+    }
+
+
+# --- printing -----------------------------------------------------------------------------------------------------
+
+
+class Printer(Protocol):
+    def add(self, result: Result) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+def printer(form: Literal["json", "csv", "table"], card: Card, top: int) -> Printer:
+    """How results are shown. json and csv come at once, a table at the end."""
+    if form == "table":
+        return _Table(min(top, len(card.labels)))
+    return _JsonLines(top) if form == "json" else _Csv(card.label_names)
+
+
+class _JsonLines:
+    def __init__(self, top: int) -> None:
+        self._top = top
+
+    def add(self, result: Result) -> None:
+        line: dict[str, Any] = {"source": result.source}
+        if result.error is not None:
+            line["error"] = {
+                "code": result.error.code,
+                "title": result.error.title,
+                "detail": result.error.detail,
+                "remedy": result.error.remedy,
+            }
+        elif result.answer is not None:
+            line |= {**result.answer, "top": result.answer["top"][: self._top]}
+        print(json.dumps(line, ensure_ascii=False), flush=True)
+
+    def finish(self) -> None:
+        pass
+
+
+class _Csv:
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        self._writer.writerow(["source", "label", "probability", *self._names, "error"])
+
+    def add(self, result: Result) -> None:
+        if result.answer is None:
+            code = result.error.code if result.error else ""
+            self._writer.writerow([result.source, "", "", *("" for _ in self._names), code])
+            return
+        best, shares = result.answer["top"][0], result.answer["probabilities"]
+        values = [shares[name] for name in self._names]
+        self._writer.writerow([result.source, best["label"], best["probability"], *values, ""])
+
+    def finish(self) -> None:
+        pass
+
+
+class _Table:
+    def __init__(self, top: int) -> None:
+        self._top = top
+        others = ["Then"] if self._top > 1 else []
+        self._rows = table("Picture", "Most likely", "Share", *others, right=("Share",), folding=("Picture", "Then"))
+        self._filled = False
+
+    def add(self, result: Result) -> None:
+        if result.answer is None:
+            if result.error is not None:
+                say(f"{result.source}: {result.error}")
+            return
+        self._filled = True
+        best, *others = result.answer["top"][: self._top]
+        then = ", ".join(f"{other['title']} {other['probability']:.1%}" for other in others)
+        cells = [result.source, str(best["title"]), f"{best['probability']:.1%}"]
+        self._rows.add_row(*cells, *([then] if self._top > 1 else []))
+
+    def finish(self) -> None:
+        if self._filled:
+            console().print(self._rows)

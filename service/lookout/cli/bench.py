@@ -1,0 +1,33 @@
+"""`lookout bench`: how fast this machine is, beside the stated goals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lookout.cli.settings_flags import CONFIG_HELP
+
+
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the time, less certain figures.")] = False,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="NAME,…", help="Only some of: network, loop, live.")
+    ] = None,
+    model: Annotated[str, typer.Option("--model", metavar="NAME", help="Name of the model.")] = "cat-dog-resnet18",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write the figures as JSON too.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)] = None,
+) -> None:
+    """Measure speed, memory and start on this machine, and compare them with the stated goals.
+
+    Takes some minutes, most of them with one busy core. A missed goal is reported; it is no failure.
+    """
+    from lookout.bench.report import run_and_print
+    from lookout.registry.catalogue import Catalogue
+    from lookout.settings.sources import load
+
+    loaded = load({}, config)
+    card = Catalogue.of(loaded.settings, loaded.state_folder).card(model)
+    run_and_print(card, quick=quick, only=only, as_json=as_json, save=save)

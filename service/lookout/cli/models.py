@@ -1,0 +1,169 @@
+"""`lookout models`: which networks are installed, what they are made of, and how to add one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lookout.cli.app import App
+from lookout.cli.settings_flags import CONFIG_HELP
+from lookout.terminal import console, say, size, table
+
+if TYPE_CHECKING:
+    from lookout.registry.catalogue import Catalogue
+
+app = App(help="List, inspect, check and add models.", no_args_is_help=True)
+
+_Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_models(as_json: _Json = False, config: _Config = None) -> None:
+    """List the installed models."""
+    from lookout.errors import ModelError
+
+    catalogue = _catalogue(config)
+    rows = table("Name", "What", "Labels", "Precisions", folding=("What", "Labels", "Precisions"))
+    for name in catalogue.names():
+        try:
+            card = catalogue.card(name)
+        except ModelError as error:
+            say(f"{name}: {error}")
+            continue
+        if as_json:
+            typer.echo(card.model_dump_json(by_alias=True, exclude_none=True))
+            continue
+        labels = ", ".join(card.label_names[:4]) + (f" … ({len(card.labels)} in all)" if len(card.labels) > 4 else "")
+        files = ", ".join(f"{precision} {size(file.bytes)}" for precision, file in card.files.items())
+        rows.add_row(name, f"{card.title}, version {card.version}", labels, files)
+    if not as_json:
+        console().print(rows)
+
+
+@app.command("inspect")
+def inspect(
+    model: Annotated[str, typer.Argument(metavar="NAME|FILE.onnx", help="An installed model, or any ONNX file.")],
+    precision: Annotated[str | None, typer.Option("--precision", help="Which of a model's files.")] = None,
+    shape: Annotated[
+        str | None, typer.Option("--shape", metavar="N,C,H,W", help="The input's shape, where the file leaves it open.")
+    ] = None,
+    output: Annotated[str | None, typer.Option("--output", help="The output whose layers make the totals.")] = None,
+    as_json: _Json = False,
+    config: _Config = None,
+) -> None:
+    """Print the layer table of any ONNX network: sizes, kernels, parameters, multiply-adds, receptive fields.
+
+    The size of each output is floor((n + 2p − f) / s) + 1 for a picture of n, padding p, kernel f and stride s.
+    """
+    from lookout.cli.layer_view import show
+    from lookout.errors import UnknownModel
+    from lookout.inspection.layers_onnx import layer_table
+
+    path = Path(model)
+    if path.suffix != ".onnx" and not path.is_file():
+        card = _catalogue(config).card(model)
+        if precision is not None and precision not in card.files:
+            raise UnknownModel(
+                f'The model "{model}" has no precision "{precision}".', f"It has: {', '.join(card.precisions)}."
+            )
+        path = card.path(precision or ("fp32" if "fp32" in card.files else card.precisions[0]))
+    made = layer_table(path, _shape(shape), output)
+    if as_json:
+        typer.echo(json.dumps(made.to_json(), ensure_ascii=False, indent=1))
+    else:
+        show(made)
+
+
+@app.command("check")
+def check(
+    models: Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="Default: all installed ones.")] = None,
+    config: _Config = None,
+) -> None:
+    """Check models: files against their card, and one run on a grey picture."""
+    from lookout.cli.model_check import check_model
+    from lookout.errors import LookoutError
+    from lookout.terminal import tell
+
+    catalogue = _catalogue(config)
+    status = 0
+    for name in models or catalogue.names():
+        try:
+            for line in check_model(catalogue.card(name)):
+                typer.echo(f"{name}: {line}")
+        except LookoutError as error:
+            tell(error)
+            status = error.exit_code
+    if status:
+        raise typer.Exit(status)
+
+
+@app.command("add")
+def add(
+    graph: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="The network.")],
+    labels: Annotated[Path, typer.Option("--labels", metavar="FILE", help="One label a line, in the network's order.")],
+    name: Annotated[str | None, typer.Option("--name", help="Default: the file's name.")] = None,
+    title: Annotated[str | None, typer.Option("--title", help="For people. Default: the name.")] = None,
+    color: Annotated[str | None, typer.Option("--color", metavar="rgb|bgr|gray", help="Order of the channels.")] = None,
+    resize: Annotated[
+        str | None, typer.Option("--resize", metavar="crop|squash|letterbox", help="How a picture is made to fit.")
+    ] = None,
+    scale: Annotated[float | None, typer.Option("--scale", help="Pixels 0..255 are multiplied by it first.")] = None,
+    mean: Annotated[str | None, typer.Option("--mean", metavar="R,G,B", help="Then this is taken away.")] = None,
+    std: Annotated[str | None, typer.Option("--std", metavar="R,G,B", help="Then it is divided by this.")] = None,
+    reject: Annotated[
+        str | None, typer.Option("--reject", metavar="LABEL", help='The label for "none of these".')
+    ] = None,
+    ends_in: Annotated[
+        str | None, typer.Option("--ends-in", metavar="logits|probabilities", help="What the network's output is.")
+    ] = None,
+    shape: Annotated[
+        str | None, typer.Option("--shape", metavar="N,C,H,W", help="The input's shape, where the file leaves it open.")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Folder of models to add it to. Default: model.folder, else the state folder's."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; take the usual value.")] = False,
+    config: _Config = None,
+) -> None:
+    """Install an ONNX classifier: read what the graph tells, ask for the rest, write a card, try it once."""
+    from lookout.cli.model_add import Wishes, add_model
+    from lookout.registry.catalogue import Catalogue, added_models
+    from lookout.settings.sources import load
+
+    loaded = load({}, config)
+    wishes = Wishes(
+        graph=graph, labels=labels, name=name, title=title, color=color, resize=resize, scale=scale,
+        mean=_numbers(mean), std=_numbers(std), reject=reject, ends_in=ends_in, shape=_shape(shape), ask=not yes,
+    )  # fmt: skip
+    into = folder or loaded.settings.model.folder or added_models(loaded.state_folder)
+    card = add_model(wishes, into)
+    say(f"Added {card.name} with {len(card.labels)} labels to {into}.")
+    found = Catalogue.of(loaded.settings, loaded.state_folder).finds(card.name) == into / card.name
+    say(f"Use it with: lookout serve --model {card.name}" + ("" if found else f" --model.folder {into}"))
+
+
+def _catalogue(config: Path | None) -> Catalogue:
+    from lookout.registry.catalogue import Catalogue
+    from lookout.settings.sources import load
+
+    loaded = load({}, config)
+    return Catalogue.of(loaded.settings, loaded.state_folder)
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else None
+    except ValueError:
+        raise typer.BadParameter(f"--shape {text} is no list of whole numbers such as 1,3,96,96") from None
+
+
+def _numbers(text: str | None) -> list[float] | None:
+    try:
+        return [float(part) for part in text.split(",")] if text else None
+    except ValueError:
+        raise typer.BadParameter(f"{text} is no list of numbers such as 123.7,116.3,103.5") from None

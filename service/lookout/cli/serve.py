@@ -1,0 +1,48 @@
+"""`lookout serve` and `lookout demo`: run the service until it is stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lookout.cli.settings_flags import with_setting_flags
+from lookout.settings.sources import load
+from lookout.system import memory
+from lookout.terminal import say
+
+
+def _serve(flags: dict[str, str], config: Path | None) -> None:
+    """Watch the camera and answer in the browser, over WebSocket and over REST, until stopped with Ctrl+C.
+
+    Each setting is a flag; `lookout config --template` shows the same as a file.
+    """
+    run(flags, config, "Lookout watches. Open {address} in a browser. Ctrl+C stops it.")
+
+
+def _demo(flags: dict[str, str], config: Path | None) -> None:
+    """Try it without a camera: the same service, looking at pictures it brings along.
+
+    It takes the flags of `lookout serve`.
+    """
+    flags.setdefault("camera.source", "demo")
+    run(flags, config, "The demo runs. Open {address} in a browser. Ctrl+C stops it.")
+
+
+def run(flags: dict[str, str], config: Path | None, sentence: str) -> None:
+    """Read the settings and serve. Raises LookoutError before anything has started."""
+    from lookout.cli.logs import set_up_logs
+
+    set_up_logs()
+    memory.keep_little()
+    loaded = load(flags, config)
+
+    from lookout.server.serve import serve as serve_settings
+
+    serve_settings(
+        loaded,
+        reload=lambda: load(flags, config),
+        announce=lambda address: say(sentence.format(address=address)),
+    )
+
+
+serve = with_setting_flags(_serve)
+demo = with_setting_flags(_demo)

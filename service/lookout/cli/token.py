@@ -1,0 +1,196 @@
+"""`lookout token`: let somebody in. Makes a token, lists them, ends one."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lookout.cli.app import App
+from lookout.cli.settings_flags import CONFIG_HELP
+from lookout.errors import LookoutError, StateFolderUnusable
+from lookout.settings.layers import LoadedSettings
+from lookout.settings.schema import Settings
+from lookout.settings.sources import load
+from lookout.storage import within
+from lookout.terminal import console, say, table
+
+if TYPE_CHECKING:
+    from lookout.storage import Storage
+
+app = App(
+    help=(
+        "Let somebody in: make a token, list them, end one.\n\n"
+        "By itself it makes one, and prints the address that logs a browser in. The token is shown once; anybody who "
+        "has the address gets in."
+    ),
+    invoke_without_command=True,
+    no_args_is_help=False,
+)
+
+_Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)]
+
+
+class UnknownToken(LookoutError):
+    """There is no token of that id."""
+
+    code = "unknown_token"
+    title = "There is no such token"
+    status = 404
+
+
+@app.callback()
+def token(
+    context: typer.Context,
+    name: Annotated[str, typer.Option("--name", "-n", help="What the token is for, such as: phone")] = "command line",
+    qr: Annotated[bool, typer.Option("--qr/--no-qr", help="Show a QR code for phones as well.")] = True,
+    config: _Config = None,
+) -> None:
+    """Make a token and print the address that logs a browser in; where others can reach it, as a QR code too.
+
+    The token is shown once and cannot be had again. Anybody who has the address gets in.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    loaded = _loaded(config)
+    from lookout.auth.tokens import LOOK_EVERY_S, TokenStore
+
+    store = TokenStore(loaded.state_folder, storage=_storage(loaded))
+    made, text = store.create(name)
+    if len(store.tokens()) == 1:
+        # Whoever sees the first token may rely on it: by then a service that runs has seen it too and lets in no other.
+        time.sleep(2 * LOOK_EVERY_S)
+    address = login_address(loaded.settings, text)
+    try:
+        typer.echo(address)
+    except OSError:  # one that nobody has seen must not stay
+        store.revoke(made.id)
+        raise
+    say(f"Token {made.id} ({made.name}). Open the address in a browser; programs send: Authorization: Bearer {text}")
+    if loaded.settings.server.host in ("127.0.0.1", "::1", "localhost"):
+        # No phone could follow this address, so none is shown a QR code.
+        say(f"The service listens on this machine alone, and the address is for a browser on it. {_opening(loaded)}")
+    elif qr and sys.stderr.isatty():
+        import segno
+
+        segno.make(address, error="l").terminal(out=sys.stderr, compact=True)
+
+
+def _opening(loaded: LoadedSettings) -> str:
+    """How a service with these settings is opened to the network."""
+    if loaded.config is None:
+        return "For others: lookout serve --host 0.0.0.0"
+    return f'For others: set host = "0.0.0.0" under [server] in {loaded.config} and start it again, then run this.'
+
+
+@app.command("list")
+def list_tokens(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a token and line.")] = False,
+    config: _Config = None,
+) -> None:
+    """List the tokens. The tokens themselves are not kept, only what they are for."""
+    loaded = _loaded(config)
+    from lookout.auth.tokens import TokenStore
+
+    tokens = TokenStore(loaded.state_folder, loaded.settings.server.token_file).tokens()
+    if as_json:
+        for entry in tokens:
+            typer.echo(json.dumps({"id": entry.id, "name": entry.name, "created": entry.created}))
+        return
+    if not tokens:
+        say("There is no token yet. Make one with: lookout token")
+        return
+    rows = table("Id", "Name", "Made", folding=("Name",))
+    for entry in tokens:
+        rows.add_row(entry.id, entry.name, entry.created)
+    console().print(rows)
+
+
+@app.command("revoke")
+def revoke(
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="As `lookout token list` shows it.")],
+    config: _Config = None,
+) -> None:
+    """End a token, and every login made with it."""
+    loaded = _loaded(config)
+    from lookout.auth.tokens import TokenStore
+
+    store = TokenStore(loaded.state_folder, loaded.settings.server.token_file, _storage(loaded))
+    if not store.revoke(token_id):
+        if any(token.id == token_id for token in store.tokens()):
+            raise UnknownToken(
+                f'The token "{token_id}" is the one in {loaded.settings.server.token_file} (server.token_file).',
+                "To end it, change that file.",
+            )
+        raise UnknownToken(f'There is no token "{token_id}".', "`lookout token list` shows them.")
+    say(f"Token {token_id} has ended, and every login made with it.")
+
+
+def _storage(loaded: LoadedSettings) -> Storage:
+    from lookout.storage import Limits, Storage
+
+    state = loaded.settings.state
+    return Storage(loaded.state_folder, loaded.cache_folder, Limits(state.max_bytes_per_day, state.max_bytes))
+
+
+def login_address(settings: Settings, text: str) -> str:
+    """The address that logs a browser in: what follows # stays in the browser and in no log."""
+    server = settings.server
+    scheme = "https" if server.tls_certificate else "http"
+    host = server.host
+    if host in ("0.0.0.0", "::"):
+        host = f"{socket.gethostname().partition('.')[0]}.local"
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}:{server.port}{server.root_path}/#token={text}"
+
+
+def _loaded(config: Path | None) -> LoadedSettings:
+    """The settings. Tokens go where the service looks for them, so another user's folder is a mistake to name."""
+    loaded = load({}, config)
+    service_folder = Path("/var/lib/lookout")
+    if loaded.state_folder != service_folder and "STATE_DIRECTORY" not in os.environ and _is_service(service_folder):
+        say(
+            f"This uses {loaded.state_folder}. For the system service: "
+            "sudo -u lookout STATE_DIRECTORY=/var/lib/lookout lookout token"
+        )
+    try:
+        folder, owner = within(loaded.state_folder, lambda: _owned(loaded.state_folder))
+    except OSError as error:
+        raise StateFolderUnusable(
+            f"The state folder {loaded.state_folder} cannot be looked at: {error.strerror}.",
+            "Run this as the service's user, or name another folder with state.folder.",
+        ) from error
+    if folder == loaded.state_folder and owner != os.geteuid():
+        raise StateFolderUnusable(
+            f"The state folder {folder} belongs to {_user(owner)}, and this is {_user(os.geteuid())}.",
+            f"Run: sudo -u {_user(owner)} STATE_DIRECTORY={folder} lookout token",
+        )
+    return loaded
+
+
+def _owned(folder: Path) -> tuple[Path, int]:
+    """The folder, or what there is above it, and whose it is."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return there, there.stat().st_uid
+
+
+def _is_service(folder: Path) -> bool:
+    try:
+        return folder.is_dir()
+    except OSError:
+        return True
+
+
+def _user(number: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)

@@ -1,0 +1,75 @@
+"""The support file: what somebody who helps needs to see, and nothing that would let them in."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+import sys
+import tarfile
+import time
+from collections.abc import Sequence
+from importlib.metadata import distributions
+from pathlib import Path
+
+from lookout import __version__
+from lookout.doctor.check import Context, Finding
+from lookout.doctor.logs import journal, without_secrets
+from lookout.errors import LookoutError
+from lookout.system.fingerprint import machine
+
+
+class BundleUnwritable(LookoutError):
+    """The support file cannot be written."""
+
+    code = "bundle_unwritable"
+    title = "The support file cannot be written"
+
+
+def write_bundle(path: Path, context: Context, findings: Sequence[tuple[str, Finding]]) -> None:
+    """Write a .tar.gz of text files. Raises BundleUnwritable."""
+    source = context.settings.camera.source
+    files = {
+        "findings.txt": "\n".join(f"{finding.status:8}{name}: {finding.sentence}" for name, finding in findings),
+        "settings.json": json.dumps(_settings(context), indent=1, ensure_ascii=False),
+        "versions.json": json.dumps(_versions(), indent=1),
+        "machine.txt": "\n".join(_machine(context)),
+        "log.txt": "\n".join(journal()),
+    }
+    try:
+        with tarfile.open(path, "w:gz") as archive:
+            for name, text in files.items():
+                clean = "\n".join(without_secrets(line, source) for line in text.splitlines()) + "\n"
+                _add(archive, f"lookout-support/{name}", clean.encode("utf-8", "replace"))
+    except OSError as error:
+        raise BundleUnwritable(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mtime, entry.mode = len(data), int(time.time()), 0o644
+    archive.addfile(entry, io.BytesIO(data))
+
+
+def _settings(context: Context) -> dict[str, object]:
+    from lookout.cli.config import value_of
+
+    if context.loaded is None:
+        return {"problem": context.problem}
+    loaded = context.loaded
+    return {key: {"value": value_of(loaded, key), "from": str(origin)} for key, origin in loaded.origins.items()}
+
+
+def _versions() -> dict[str, str]:
+    installed = {str(dist.metadata["Name"]): dist.version for dist in distributions() if dist.metadata["Name"]}
+    return {"lookout": __version__, "python": sys.version, **dict(sorted(installed.items()))}
+
+
+def _machine(context: Context) -> list[str]:
+    return [
+        str(machine(context.root)),
+        platform.platform(),
+        context.text("etc/os-release"),
+        context.text("proc/meminfo"),
+        context.text("boot/firmware/config.txt"),
+    ]

@@ -1,0 +1,193 @@
+"""Checks of what lies between a camera and its pictures: libraries, devices, permissions, other programs."""
+
+from __future__ import annotations
+
+import grp
+import os
+import re
+from pathlib import Path
+
+from lookout.camera.address import parse
+from lookout.camera.discover import Discovery, discover
+from lookout.camera.interpreters import INSTALL, candidates, probe
+from lookout.doctor.check import Check, Context, Finding, ok, skipped
+from lookout.errors import CameraUnsupported
+from lookout.frame import Deadline
+
+DEADLINE_S = 40.0
+_GROUPS = ("video", "render")
+# What import errors mean. Left: as Python words them.
+_IMPORTS = (
+    (
+        r"No module named 'picamera2'",
+        "picamera2 is not installed",
+        INSTALL,
+    ),
+    (
+        r"No module named 'libcamera'",
+        "picamera2 is there, but Python's libcamera binding is not",
+        "sudo apt install python3-libcamera python3-picamera2, and leave camera.python at auto.",
+    ),
+    (
+        r"cannot import name .* from 'libcamera'",
+        "a folder called libcamera, or another build, hides the real binding",
+        "Remove that folder, then: sudo apt install --reinstall python3-libcamera.",
+    ),
+    (
+        r"numpy\.dtype size changed|compiled using NumPy 1|numpy\.core\.multiarray failed",
+        "picamera2's parts were built for another NumPy than this environment has",
+        "Leave camera.python at auto: the Pi camera then runs with the system's own Python and NumPy.",
+    ),
+)
+
+
+def _kind(context: Context) -> str:
+    try:
+        return parse(context.settings.camera.source).kind
+    except CameraUnsupported:
+        return ""
+
+
+def _picamera2(context: Context) -> Finding:
+    if _kind(context) not in ("auto", "pi"):
+        return skipped(f"The source is {_source(context)}: no Pi camera is needed.")
+    if not _may_have_pi_camera(context):
+        return skipped("This is no Raspberry Pi: no Pi camera is needed.")
+    errors = []
+    for python in candidates(context.settings.camera.python):
+        found = probe(python, Deadline.after(DEADLINE_S))
+        if not found.error:
+            return ok(f"picamera2 works with {python}.")
+        errors.append(found.error)
+    for pattern, cause, fix in _IMPORTS[1:] + _IMPORTS[:1]:  # the more telling ones first
+        if any(re.search(pattern, error) for error in errors):
+            return Finding("fail" if context.is_pi else "warn", f"The Pi camera cannot be used: {cause}.", fix)
+    return Finding("fail" if context.is_pi else "warn", f"picamera2 cannot be used: {'; '.join(errors)}.", INSTALL)
+
+
+def _found(context: Context) -> Finding:
+    try:
+        kind = parse(context.settings.camera.source).kind
+    except CameraUnsupported as error:
+        return Finding("fail", error.detail, error.remedy)
+    if kind not in ("auto", "pi", "usb"):
+        return skipped(f"The source is {_source(context)}: no camera is plugged in for it.")
+    seen = discover(context.settings.camera.python, Deadline.after(DEADLINE_S))
+    if seen.cameras:
+        return ok("Found " + ", ".join(f"{camera.name} ({camera.address})" for camera in seen.cameras) + ".")
+    return _not_found(seen, about_pi=_may_have_pi_camera(context))
+
+
+def _not_found(seen: Discovery, *, about_pi: bool) -> Finding:
+    """What each interpreter says of picamera2 is left to the check of that."""
+    if not about_pi:
+        fix = f"{seen.remedies[-1]} Or name a stream with --source rtsp://…, or try: lookout demo."
+        return Finding("fail", f"No camera is found: {seen.reasons[-1]}.", fix)
+    reasons = [reason.partition(" (")[0] if "picamera2" in reason else reason for reason in seen.reasons]
+    if "picamera2" in seen.reasons[0]:
+        fix = seen.remedies[0]
+    else:
+        fix = "Switch off, push both ends of the ribbon in again; then see: rpicam-hello --list-cameras."
+    return Finding("fail", f"No camera is found: {'; '.join(reasons)}.", fix)
+
+
+def _may_have_pi_camera(context: Context) -> bool:
+    return context.is_pi or _kind(context) == "pi"
+
+
+def _source(context: Context) -> str:
+    from lookout.camera import redact
+
+    return redact(context.settings.camera.source)
+
+
+def _devices(context: Context) -> Finding:
+    nodes = [
+        path for pattern in ("video*", "media*", "dma_heap/*") for path in sorted((context.root / "dev").glob(pattern))
+    ]
+    if not nodes:
+        return skipped("There are no camera devices (/dev/video*, /dev/media*).")
+    closed = [path for path in nodes if not os.access(path, os.R_OK | os.W_OK)]
+    if not closed:
+        return ok(f"This user may use all {len(nodes)} camera devices.")
+    groups = {_group_of(path) for path in closed} & set(_GROUPS) or {"video"}
+    return Finding(
+        "fail",
+        f"This user may not use {_listed(closed)}.",
+        f"sudo usermod -aG {','.join(sorted(groups))} {_user()}, then log in again. In a container: "
+        f"--device {closed[0]}.",
+    )
+
+
+def _listed(paths: list[Path]) -> str:
+    names = [str(path) for path in paths[:3]]
+    return ", ".join(names) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+
+
+def _group_of(path: Path) -> str:
+    try:
+        return grp.getgrgid(path.stat().st_gid).gr_name
+    except (OSError, KeyError):
+        return ""
+
+
+def _user() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _holders(context: Context) -> Finding:
+    """Programs that have a camera device open: reading /proc/*/fd tells it without fuser."""
+    seen: dict[str, set[str]] = {}
+    own = {os.getpid(), os.getppid()}
+    for process in (context.root / "proc").glob("[0-9]*"):
+        if int(process.name) in own:
+            continue
+        try:
+            targets = {str(link.readlink()) for link in (process / "fd").iterdir()}
+        except OSError:
+            continue
+        held = {target for target in targets if re.match(r"/dev/(video|media)\d+$", target)}
+        if held:
+            name = context.text(f"proc/{process.name}/comm") or "a program"
+            seen.setdefault(f"{name} (process {process.name})", set()).update(held)
+    if not seen:
+        hidden = "" if os.geteuid() == 0 else " that this user can see; sudo shows all"
+        return ok(f"No other program holds a camera{hidden}.")
+    who = "; ".join(f"{name} holds {', '.join(sorted(held))}" for name, held in sorted(seen.items()))
+    return Finding("warn", f"{who}.", "If that is not Lookout itself, stop it: only one program can use a camera.")
+
+
+def _legacy(context: Context) -> Finding:
+    for path in ("boot/firmware/config.txt", "boot/config.txt"):
+        text = context.text(path)
+        if not text:
+            continue
+        lines = [line.strip() for line in text.splitlines() if not line.lstrip().startswith("#")]
+        if any(re.match(r"start_x\s*=\s*1", line) for line in lines):
+            return Finding(
+                "fail",
+                f"/{path} turns the old camera system on (start_x=1).",
+                f"Remove that line from /{path} and restart.",
+            )
+        if not any(re.match(r"(camera_auto_detect\s*=\s*1|dtoverlay\s*=\s*(imx|ov))", line) for line in lines):
+            return Finding(
+                "warn",
+                f"/{path} neither detects cameras nor names one.",
+                "Add camera_auto_detect=1 (for a camera of another maker: its dtoverlay=…) and restart.",
+            )
+        return ok(f"/{path} lets cameras be found.")
+    return skipped("There is no config.txt: this is no Raspberry Pi.")
+
+
+CAMERA_CHECKS = (
+    Check("pi camera", _picamera2),
+    Check("config.txt", _legacy),
+    Check("camera", _found),
+    Check("permissions", _devices),
+    Check("camera in use", _holders),
+)

@@ -1,0 +1,83 @@
+"""What a check is: a name, a look, and one finding with one fix."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from lookout.settings.layers import LoadedSettings
+from lookout.settings.schema import Settings
+
+Status = Literal["ok", "warn", "fail", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check saw, in one sentence; fix: the one thing that helps, empty where nothing is wrong."""
+
+    status: Status
+    sentence: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What checks look at. root: where /proc, /sys, /dev and /etc lie below, so that tests can make a machine up.
+
+    loaded: None when the settings are invalid; `settings` then are the defaults.
+    """
+
+    root: Path = Path("/")
+    loaded: LoadedSettings | None = None
+    problem: str = ""
+    fix: str = ""
+    settings: Settings = field(default_factory=Settings)
+
+    def text(self, path: str) -> str:
+        """The content of a file below root, empty where it cannot be read."""
+        try:
+            return (self.root / path).read_text("utf-8", "replace").strip("\0 \n")
+        except OSError:
+            return ""
+
+    @property
+    def is_pi(self) -> bool:
+        return "Raspberry Pi" in self.text("proc/device-tree/model")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    look: Callable[[Context], Finding]
+
+    def run(self, context: Context) -> Finding:
+        """Never raises: a check that fails itself is skipped, and says so."""
+        try:
+            return self.look(context)
+        except Exception as error:  # whatever a broken machine throws at it, the other checks go on
+            return Finding("skipped", f"This check failed itself: {type(error).__name__}: {error}")
+
+
+def ok(sentence: str) -> Finding:
+    return Finding("ok", sentence)
+
+
+def skipped(sentence: str) -> Finding:
+    return Finding("skipped", sentence)
+
+
+def output_of(command: Sequence[str], timeout_s: float = 10.0) -> tuple[int, str]:
+    """Exit status and all output of a command; 127 when it is not there, 124 when it takes too long."""
+    try:
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=timeout_s,
+            check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return 124, ""
+    except OSError:
+        return 127, ""
+    return done.returncode, done.stdout.decode("utf-8", "replace")

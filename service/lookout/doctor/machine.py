@@ -1,0 +1,176 @@
+"""Checks of the machine: system, supply, temperature, memory, disk, clock."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import struct
+from pathlib import Path
+
+from lookout.doctor.check import Check, Context, Finding, ok, skipped
+from lookout.errors import DiskSlow
+from lookout.storage import within
+from lookout.system import clock, thermal
+
+WARM_C = 80.0  # the firmware begins to slow the processor there
+LEAST_FREE_BYTES = 200 * 2**20
+LEAST_MEMORY_BYTES = 150 * 2**20
+LEAST_CMA_KB = 16 * 1024  # four buffers of a small stream
+
+
+def _bits(_: Context) -> Finding:
+    bits = struct.calcsize("P") * 8
+    if bits == 64:
+        return ok(f"64-bit system ({platform.machine()}).")
+    return Finding(
+        "fail",
+        f"This Python is {bits}-bit, and onnxruntime exists for 64-bit systems alone.",
+        "Write the 64-bit Raspberry Pi OS to the card with Raspberry Pi Imager.",
+    )
+
+
+def _python(_: Context) -> Finding:
+    version = platform.python_version()
+    return ok(f"{platform.python_implementation()} {version}.")
+
+
+def _page_size(context: Context) -> Finding:
+    size = os.sysconf("SC_PAGE_SIZE")
+    if size > 4096 and context.is_pi:
+        return ok(
+            f"Memory pages of {size // 1024} KiB, as a Pi 5 has by default. Lookout and its parts work with them."
+        )
+    return ok(f"Memory pages of {size // 1024} KiB.")
+
+
+def _supply(context: Context) -> Finding:
+    words = thermal.throttled(context.root / "sys")
+    known = (
+        thermal.throttle_bits(context.root / "sys") is not None
+        or thermal.under_voltage(context.root / "sys") is not None
+    )
+    if not known:
+        return skipped("This machine does not measure its supply.")
+    volts = [word for word in words if "under-voltage" in word]
+    if not volts:
+        return ok("The supply holds its voltage.")
+    now = "under-voltage now" in volts
+    return Finding(
+        "fail" if now else "warn",
+        f"The supply drops below 4.63 V ({', '.join(volts)}).",
+        "Use the official supply (Pi 5: 5 V 5 A; Pi 4: 5 V 3 A) with its own cable.",
+    )
+
+
+def _throttling(context: Context) -> Finding:
+    celsius = thermal.temperature_c(context.root / "sys")
+    words = [word for word in thermal.throttled(context.root / "sys") if "under-voltage" not in word]
+    said = f"{celsius:g} °C" if celsius is not None else "temperature unknown"
+    if any(word.endswith("now") for word in words) or (celsius or 0) >= WARM_C:
+        return Finding(
+            "warn",
+            f"The processor is held back: {', '.join([said, *words])}.",
+            "Give it a heat sink or fan, or set answer.max_rate lower.",
+        )
+    if celsius is None and not words:
+        return skipped("This machine does not tell its temperature.")
+    since = f"; before that: {', '.join(words)}" if words else ""
+    return ok(f"{said}{since}.")
+
+
+def _memory(context: Context) -> Finding:
+    available = _kilobytes(context.text("proc/meminfo"), "MemAvailable")
+    if available is None:
+        return skipped("The kernel does not tell how much memory is free.")
+    if available * 1024 < LEAST_MEMORY_BYTES:
+        return Finding(
+            "warn",
+            f"Only {available // 1024} MiB of memory are available; Lookout needs about {LEAST_MEMORY_BYTES >> 20}.",
+            "Close other programs, a browser above all, or boot to the console (raspi-config, System Options, Boot).",
+        )
+    return ok(f"{available // 1024} MiB of memory available.")
+
+
+def _cma(context: Context) -> Finding:
+    total, free = (_kilobytes(context.text("proc/meminfo"), name) for name in ("CmaTotal", "CmaFree"))
+    if not total:
+        return skipped("No memory is set aside for cameras (CMA) on this machine.")
+    if (free or 0) < LEAST_CMA_KB:
+        return Finding(
+            "warn",
+            f"Only {(free or 0) // 1024} of {total // 1024} MiB of contiguous memory (CMA) are free for the camera.",
+            "Set dtoverlay=vc4-kms-v3d,cma-256 in /boot/firmware/config.txt and restart.",
+        )
+    return ok(f"{(free or 0) // 1024} of {total // 1024} MiB of contiguous memory (CMA) free for camera pictures.")
+
+
+def _kilobytes(text: str, name: str) -> int | None:
+    found = re.search(rf"^{name}:\s*(\d+) kB", text, re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def _disk(context: Context) -> Finding:
+    folder = context.loaded.state_folder if context.loaded else context.root
+    try:
+        return within(folder, lambda: _disk_under(folder))
+    except DiskSlow as error:
+        return Finding("fail", f"The disk that holds {folder} does not answer.", error.remedy)
+
+
+def _disk_under(folder: Path) -> Finding:
+    while not folder.exists():
+        folder = folder.parent
+    flags = os.statvfs(folder).f_flag
+    if flags & os.ST_RDONLY:
+        return Finding(
+            "fail",
+            f"The disk under {folder} is mounted read-only.",
+            "A card that is dying does that: save what matters, write the system to a new card.",
+        )
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        return Finding(
+            "warn",
+            f"Only {free >> 20} MiB are free under {folder}.",
+            "Free some space: sudo apt clean; sudo journalctl --vacuum-size=50M.",
+        )
+    return ok(f"{free / 2**30:.1f} GiB free under {folder}.")
+
+
+def _clock(_: Context) -> Finding:
+    synchronised = clock.synchronised()
+    if synchronised is None:
+        return skipped("The kernel does not tell whether a time server has set the clock.")
+    if synchronised:
+        return ok("The clock is set by a time server.")
+    return Finding(
+        "warn",
+        "No time server has set the clock yet, so times may be wrong. Lookout measures without it.",
+        "Connect the network; then: timedatectl status. A Pi 5 keeps the time with a battery on its J5 connector.",
+    )
+
+
+def _sys_mounted(context: Context) -> Finding:
+    if (context.root / "sys/devices/system/cpu/possible").exists():
+        return ok("/sys shows the processors.")
+    return Finding(
+        "warn",
+        "/sys/devices/system/cpu is hidden, so onnxruntime cannot see which instructions the processor has.",
+        "Mount /sys read-only into the container, or remove ProtectKernelTunables-like options that hide it.",
+    )
+
+
+MACHINE_CHECKS = (
+    Check("system", _bits),
+    Check("python", _python),
+    Check("pages", _page_size),
+    Check("processors", _sys_mounted),
+    Check("supply", _supply),
+    Check("temperature", _throttling),
+    Check("memory", _memory),
+    Check("camera memory", _cma),
+    Check("disk", _disk),
+    Check("clock", _clock),
+)

@@ -1,0 +1,116 @@
+"""Checks of Lookout itself: settings, folders, port, runtime, model."""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+import sys
+
+from lookout.doctor.check import Check, Context, Finding, ok, output_of, skipped
+from lookout.errors import LookoutError
+from lookout.healthcheck import check
+from lookout.registry.catalogue import Catalogue
+from lookout.server.tls import check_tls
+from lookout.settings.schema import ServerSettings
+from lookout.settings.sources import prepare_state_folder
+
+# A killed child's status is minus the signal's number.
+SIGILL = -4
+RUNTIME_S = 60.0
+ANSWER_S = 2.0
+
+
+def _settings(context: Context) -> Finding:
+    if context.loaded is None:
+        return Finding("fail", context.problem, context.fix)
+    try:
+        check_tls(context.settings.server)
+    except LookoutError as error:
+        return Finding("fail", error.detail, error.remedy)
+    return ok(f"The settings are valid ({context.loaded.config or 'no settings file'}).")
+
+
+def _state(context: Context) -> Finding:
+    if context.loaded is None:
+        return skipped("The settings are not valid.")
+    try:
+        prepare_state_folder(context.loaded.state_folder)
+    except LookoutError as error:
+        return Finding("fail", error.detail, error.remedy)
+    return ok(f"The state folder {context.loaded.state_folder} can be written.")
+
+
+def _port(context: Context) -> Finding:
+    server = context.settings.server
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((server.host, server.port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                if _looks_like_lookout(server):
+                    return ok(f"Port {server.port} on {server.host} is Lookout's, which runs and says that it is well.")
+                return Finding(
+                    "warn",
+                    f"Port {server.port} on {server.host} is taken by another program or an ailing Lookout.",
+                    f"See by whom: ss -ltnp 'sport = :{server.port}'. Another port: --server.port.",
+                )
+            return Finding(
+                "fail",
+                f"Lookout cannot listen on {server.host}, port {server.port}: {error.strerror or error}.",
+                "Set server.host to 127.0.0.1, or to 0.0.0.0 for all, and server.port to 1024 or more.",
+            )
+    return ok(f"Port {server.port} on {server.host} is free.")
+
+
+def _looks_like_lookout(server: ServerSettings) -> bool:
+    scheme = "https" if server.tls_certificate else "http"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)
+    name = f"[{host}]" if ":" in host else host
+    try:
+        return bool(json.loads(check(f"{scheme}://{name}:{server.port}/healthz", ANSWER_S)) == {"status": "ok"})
+    except (OSError, ValueError):
+        return False
+
+
+def _runtime(_: Context) -> Finding:
+    """In a process of its own: a wheel built for a newer processor ends it without a word."""
+    code = "import onnxruntime, cv2, numpy; print(onnxruntime.__version__, cv2.__version__, numpy.__version__)"
+    status, text = output_of([sys.executable, "-c", code], RUNTIME_S)
+    lines = text.strip().splitlines() or [""]
+    if status == 0:
+        runtime, vision, arrays = lines[-1].split()
+        return ok(f"onnxruntime {runtime}, OpenCV {vision} and NumPy {arrays} can be loaded.")
+    if status == SIGILL:
+        return Finding(
+            "fail",
+            "onnxruntime or OpenCV uses instructions that this processor lacks (illegal instruction).",
+            "Install another release: pip install 'onnxruntime!=1.21.0' in Lookout's environment.",
+        )
+    return Finding(
+        "fail",
+        f"onnxruntime or OpenCV cannot be loaded: {lines[-1] or f'exit status {status}'}.",
+        "Install Lookout again in a fresh environment.",
+    )
+
+
+def _model(context: Context) -> Finding:
+    from lookout.registry.loader import load
+
+    state_folder = context.loaded.state_folder if context.loaded else None
+    try:
+        classifier = load(Catalogue.of(context.settings, state_folder), context.settings.model)
+    except LookoutError as error:
+        return Finding("fail", error.detail, error.remedy)
+    return ok(f"The model {classifier.card.name} ({classifier.precision}) loads and runs.")
+
+
+PROGRAM_CHECKS = (
+    Check("settings", _settings),
+    Check("state folder", _state),
+    Check("port", _port),
+    Check("runtime", _runtime),
+    Check("model", _model),
+)

@@ -1,0 +1,103 @@
+"""Runs all checks and prints what they found; explains a log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lookout.doctor.bundle import write_bundle
+from lookout.doctor.camera import CAMERA_CHECKS
+from lookout.doctor.check import Check, Context, Finding
+from lookout.doctor.known_lines import Sighting, explain
+from lookout.doctor.logs import from_file, journal, without_secrets
+from lookout.doctor.machine import MACHINE_CHECKS
+from lookout.doctor.program import PROGRAM_CHECKS
+from lookout.errors import SettingInvalid
+from lookout.settings.sources import load
+from lookout.terminal import console, progress, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ALL_CHECKS: tuple[Check, ...] = MACHINE_CHECKS + CAMERA_CHECKS + PROGRAM_CHECKS
+_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skipped": "dim"}
+_NAME_WIDTH = max(len(check.name) for check in ALL_CHECKS)
+
+
+def context_of(config: Path | None) -> Context:
+    """Settings that are invalid are a finding, not the end."""
+    try:
+        loaded = load({}, config)
+    except SettingInvalid as error:
+        return Context(problem=error.detail, fix=error.remedy)
+    return Context(loaded=loaded, settings=loaded.settings)
+
+
+def run_and_print(*, bundle: Path | None, log: Path | None, as_json: bool, config: Path | None) -> bool:
+    """Returns whether nothing fails. Raises LogUnreadable or BundleUnwritable."""
+    context = context_of(config)
+    if log is not None:
+        _print_sightings(explain(from_file(log)), context, as_json=as_json)
+        return True
+    with progress(ALL_CHECKS, "Looking", len(ALL_CHECKS)) as checks:
+        findings = [(check.name, check.run(context)) for check in checks]
+    _print_findings(findings, as_json=as_json)
+    seen = explain(journal())
+    if seen:
+        if not as_json:
+            print("\nIn the log:")
+        _print_sightings(seen, context, as_json=as_json)
+    if bundle is not None:
+        write_bundle(bundle, context, findings)
+        say(f"Wrote {bundle}. Have a look before you hand it on: tar -xzf {bundle}")
+    failed = sum(finding.status == "fail" for _, finding in findings)
+    warned = sum(finding.status == "warn" for _, finding in findings)
+    say(_summary(failed, warned, arrows=not as_json))
+    return not failed
+
+
+def _summary(failed: int, warned: int, *, arrows: bool) -> str:
+    if not failed and not warned:
+        return "Nothing is wrong."
+    parts = [f"{failed} failed"] * bool(failed) + [f"{warned} to look at"] * bool(warned)
+    return f"{' and '.join(parts)}{': see the arrows' if arrows else ''}."
+
+
+def _print_findings(findings: Sequence[tuple[str, Finding]], *, as_json: bool) -> None:
+    out = console()
+    for name, finding in findings:
+        if as_json:
+            entry = {"name": name, "status": finding.status, "sentence": finding.sentence, "fix": finding.fix}
+            print(json.dumps(entry, ensure_ascii=False))
+            continue
+        _print(out, finding.status, name, finding.sentence, finding.fix)
+
+
+def _print_sightings(seen: Sequence[Sighting], context: Context, *, as_json: bool) -> None:
+    out = console()
+    if not seen and not as_json:
+        say("No line of this log is known to mean trouble.")
+    for sighting in seen:
+        line = without_secrets(sighting.last, context.settings.camera.source)
+        if as_json:
+            entry = {"count": sighting.count, "line": line, "cause": sighting.known.cause, "fix": sighting.known.fix}
+            print(json.dumps(entry | {"harmless": sighting.known.harmless}, ensure_ascii=False))
+            continue
+        status = "ok" if sighting.known.harmless else "warn"
+        _print(out, status, f"{sighting.count} ×", f"{sighting.known.cause} ({line[-120:]})", sighting.known.fix)
+
+
+def _print(out: Console, status: str, name: str, sentence: str, fix: str) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    row = Table.grid(padding=(0, 2, 0, 0))
+    row.add_column(width=7)
+    row.add_column(width=_NAME_WIDTH)
+    row.add_column(overflow="fold")
+    row.add_row(Text(status, _STYLES[status]), Text(name), Text(sentence))
+    if fix:
+        row.add_row("", "", Text(f"→ {fix}", "bold"))
+    out.print(row)

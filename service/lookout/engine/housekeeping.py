@@ -1,0 +1,191 @@
+"""What goes on beside the requests: feeding the watchdog, systemd's status line, reading the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from lookout.engine.governor import Governor, Limit, Targets
+from lookout.engine.worker import Engine
+from lookout.errors import LookoutError, TooBusy
+from lookout.registry.loader import Learnt
+from lookout.registry.tuning import Candidate, choose, measure_apart
+from lookout.state.hub import Hub
+from lookout.state.state import Fault, view
+from lookout.state.summary import sentence
+from lookout.storage import Storage
+from lookout.system import memory
+from lookout.system.monitor import INTERVAL_S, SystemMonitor
+from lookout.system.sd_notify import Notifier
+
+log = logging.getLogger(__name__)
+
+STATUS_EVERY_S = 1.0
+# A model's folder may lie on a disk that is mounted late, or be mended meanwhile.
+MODEL_RETRY_S = 30.0
+# What uploads and viewers freed lies scattered in the heap, which would grow by megabytes in a busy hour.
+TIDY_EVERY_S = 20.0
+# The first seconds belong to the first answer.
+TUNE_AFTER_S = 10.0
+
+
+class Upkeep:
+    """Runs on the event loop, so that the watchdog starves when the loop is stuck, and asks after the worker."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        hub: Hub,
+        notifier: Notifier | None = None,
+        learnt: Learnt | None = None,
+        storage: Storage | None = None,
+    ) -> None:
+        """learnt: where the first run's measurement is remembered; None measures nothing. storage: told of."""
+        self._engine = engine
+        self._hub = hub
+        self._learnt = learnt
+        self._storage = storage
+        self.notifier = notifier or Notifier.from_environment()
+        self._monitor = SystemMonitor()
+        self._governor = Governor()
+        self._governed: Limit | None = None
+        self._told = ""
+        self._model_due = time.monotonic() + MODEL_RETRY_S
+        self._tidy_due = time.monotonic() + TIDY_EVERY_S
+        self._reading_due = 0.0
+        self._stumbled_over = ""
+
+    def sentence(self) -> str:
+        """The state in one sentence."""
+        return sentence(view(self._hub.latest(), time.monotonic(), time.time(), self._hub.system))
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        tuning = asyncio.create_task(self._tune())
+        try:
+            await self._keep()
+        finally:
+            tuning.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await tuning
+
+    async def _tune(self) -> None:
+        """On the first run with a model: measure what is fastest here, remember it, and use it."""
+        await asyncio.sleep(TUNE_AFTER_S)
+        try:
+            await self._use_the_fastest()
+        except Exception:  # a figure of ours is no reason to leave the service without its upkeep
+            log.exception("Precision and threads could not be measured; they stay as they are.")
+
+    async def _use_the_fastest(self) -> None:
+        classifier, learnt, wanted = self._engine.classifier, self._learnt, self._engine.settings.model
+        if classifier is None or learnt is None or (wanted.precision != "auto" and wanted.threads):
+            return
+        card, running = classifier.card, Candidate(classifier.precision, classifier.threads)
+        del classifier  # should another replace it meanwhile, its memory is wanted back
+        if await asyncio.to_thread(learnt.choices.get, card, wanted.threads) is not None:
+            return
+        measured = await measure_apart(card, wanted.threads)
+        if not measured:
+            return
+        choice = choose(measured)
+        learnt.choices.put(card, wanted.threads, choice, measured)
+        log.info("Measured: %s. Chosen: %s.", _in_words(measured), _in_words({choice: measured[choice]}))
+        if choice != running:
+            try:
+                await asyncio.wrap_future(self._engine.reload_model())
+            except LookoutError as error:  # somebody changes the model at this moment; the next start uses the choice
+                log.info("%s", error)
+
+    async def _keep(self) -> None:
+        interval = min(STATUS_EVERY_S, self.notifier.watchdog_interval_s or STATUS_EVERY_S)
+        while True:
+            if worker_is_alive(self._engine, time.monotonic()):
+                self.notifier.watchdog()
+            try:
+                await self._turn(time.monotonic())
+            except Exception as error:  # a sensor that says something odd must not starve the watchdog
+                if repr(error) != self._stumbled_over:  # once a second the same would fill the journal
+                    self._stumbled_over = repr(error)
+                    log.exception("The upkeep stumbled and goes on.")
+            await asyncio.sleep(interval)
+
+    async def _turn(self, now: float) -> None:
+        self._tell_disk()
+        self._tell_status()
+        self._retry_model(now)
+        self._engine.insight.rest(now)
+        if now >= self._tidy_due:
+            self._tidy_due = now + TIDY_EVERY_S
+            await asyncio.to_thread(memory.hand_back)
+        if now >= self._reading_due:
+            self._reading_due = now + INTERVAL_S
+            await self._read_machine()
+
+    def _retry_model(self, now: float) -> None:
+        """While no model runs, try again to load the one that is set. What is told meanwhile stays as it is."""
+        if now < self._model_due:
+            return
+        self._model_due = now + MODEL_RETRY_S
+        if self._engine.classifier is None:
+            with contextlib.suppress(LookoutError):  # another change is being made
+                self._engine.reload_model()
+
+    def _tell_disk(self) -> None:
+        trouble = self._storage.trouble() if self._storage else None
+        fault = Fault.of(trouble) if trouble else None
+        if fault != self._hub.system.disk:
+            self._hub.set_system(replace(self._hub.system, disk=fault))
+            if trouble:
+                log.warning("%s", trouble)
+            else:
+                log.info("Changes are kept on disk again.")
+
+    def _tell_status(self) -> None:
+        if self.notifier.active and (text := self.sentence()) != self._told:
+            self._told = text
+            self.notifier.status(text)
+
+    async def _read_machine(self) -> None:
+        try:
+            reading = await asyncio.to_thread(self._monitor.read)
+            self._hub.set_system(replace(reading, disk=self._hub.system.disk))
+        except OSError as error:  # /proc hidden by a sandbox, or too slow to answer: the figures are optional
+            log.debug("The machine cannot be read: %s", error)
+        self._govern()
+
+    def _govern(self) -> None:
+        """Have the worker go slower where the machine is too warm or too busy, and faster again."""
+        settings, before = self._engine.settings, self._governed
+        power = settings.power
+        limit = self._governor.step(
+            self._hub.system,
+            Targets(power.temperature_c, power.cpu_percent, power.min_rate),
+            running=self._hub.latest().rate.classifications_per_s,
+            wanted=settings.answer.max_rate,
+        )
+        if limit == before:
+            return
+        try:
+            self._engine.govern(limit)
+        except TooBusy:  # the next reading comes in seconds
+            return
+        self._governed = limit
+        if (limit is None) != (before is None):
+            log.info("%s", limit.reason if limit else "Classification is as fast again as the settings allow.")
+
+
+def worker_is_alive(engine: Engine, now: float) -> bool:
+    """Whether the camera loop has made progress lately; trying to open a camera that is not there is progress."""
+    return now - engine.progressed_at < engine.patience_s
+
+
+def _in_words(milliseconds: Mapping[Candidate, float]) -> str:
+    return ", ".join(
+        f"{one.precision} with {one.threads} {'thread' if one.threads == 1 else 'threads'} {ms:.1f} ms"
+        for one, ms in milliseconds.items()
+    )

@@ -1,0 +1,478 @@
+"""The one worker: newest frame -> network -> answer -> hub; and the few verbs by which others steer it."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+
+from lookout.engine.governor import Limit
+from lookout.engine.mailbox import Mailbox
+from lookout.engine.meters import RateMeter, smoothed
+from lookout.engine.source import MakeCamera, Source, isolated_camera
+from lookout.engine.supervisor import OPEN_DEADLINE_S
+from lookout.errors import LookoutError, ModelBusy, ModelRejected, UnknownModel
+from lookout.frame import Deadline, Frame
+from lookout.inspection.feature_maps import MapNetwork
+from lookout.inspection.map_network_cache import Insight
+from lookout.pipeline.change_gate import ChangeGate
+from lookout.pipeline.classifier import Classifier, Prediction
+from lookout.pipeline.preprocess import Pixels
+from lookout.pipeline.smoothing import Answer, Smoother
+from lookout.registry import loader
+from lookout.registry.catalogue import Catalogue
+from lookout.settings.schema import Settings
+from lookout.state.hub import Hub
+from lookout.state.state import CameraState, Fault, LimitedBy, Predicted, Rate, StageTimes, State
+from lookout.system import memory
+
+log = logging.getLogger(__name__)
+
+# A camera's process is killed within a second; a worker that takes longer is stuck in a library and is abandoned.
+STOP_DEADLINE_S = 3.0
+# What the worker may take beyond the time that opening a camera is allowed.
+PATIENCE_S = 2.0
+# At a rate within this share of the ceiling it is the ceiling that limits.
+_NEARLY = 0.9
+
+
+def first_state(settings: Settings, now: float) -> State:
+    """What is known before anything ran."""
+    return State(
+        instance=secrets.token_hex(4),
+        sequence=1,
+        started_at=now,
+        camera=CameraState("opening", "", now),
+        answer=Answer(None, "no_data", now),
+        stale_after_s=settings.camera.stale_after_s,
+        interval_s=_interval(settings),
+        region_asked=settings.answer.region.rect,
+    )
+
+
+class Engine:
+    """Runs the worker thread. Every verb may be called from any thread and answers through a future."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        hub: Hub,
+        *,
+        make_camera: MakeCamera = isolated_camera,
+        learnt: loader.Learnt | None = None,
+        paused: bool = False,
+    ) -> None:
+        """learnt: what earlier runs found out about this machine; None begins afresh and remembers nothing."""
+        now = time.monotonic()
+        self._settings = settings
+        self._catalogue = catalogue
+        self._hub = hub
+        self._make_camera = make_camera
+        self._learnt = learnt
+        self._state = replace(hub.latest(), paused=paused)
+        self._classifier: Classifier | None = None
+        self._smoother: Smoother | None = None
+        self._source = Source(settings.camera, make_camera, now)
+        self._mailbox = Mailbox()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
+        self._loading = threading.Lock()
+        self._classified = RateMeter()
+        self._gate = ChangeGate()
+        self._limit: Limit | None = None
+        self.insight = Insight()
+        self._due_at = now
+        self._busy_s = 0.0
+        self._publish_ms = 0.0
+        self._warned_of = ""
+        self.progressed_at = now
+
+    # --- verbs: any thread ------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self._catalogue
+
+    @property
+    def classifier(self) -> Classifier | None:
+        """The network in use; None when none could be loaded."""
+        return self._classifier
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds since `progressed_at` after which the worker is stuck; opening a camera is its longest silence."""
+        return max(OPEN_DEADLINE_S, self._source.open_within_s) + PATIENCE_S
+
+    def start(self) -> None:
+        """Load the model, then let the worker run. A model that cannot be loaded is a state, not a crash."""
+        try:
+            self._adopt(loader.load(self._catalogue, self._settings.model, self._learnt))
+            memory.hand_back()
+        except LookoutError as error:
+            log.error("%s", error)
+            self._state = replace(self._state, model_fault=Fault.of(error))
+        if self._state.paused:
+            self._source.pause()
+        self._restart_answer(camera=self._source.state(time.monotonic()))
+        self._thread.start()
+
+    def wind_down(self) -> None:
+        """Take no command any more and refuse those that wait, so that nobody waits while all ends. Never blocks."""
+        self._mailbox.close()
+
+    def stop(self) -> bool:
+        """End the worker and let go of the camera. Returns whether it ended in time. Safe twice."""
+        self._stopping.set()
+        self.wind_down()
+        self._loader.shutdown(wait=False, cancel_futures=True)
+        deadline = Deadline.after(STOP_DEADLINE_S)
+        while self._thread.is_alive() and not deadline.passed:
+            self._source.interrupt()  # more than once: the worker may be about to open the next camera
+            self._thread.join(0.1)
+        return not self._thread.is_alive()
+
+    def pause(self, paused: bool) -> Future[None]:
+        """Close the camera, its light goes out; or open it again."""
+        future = self._mailbox.post(lambda: self._set_paused(paused))
+        if paused:
+            self._source.interrupt()
+        return future
+
+    def apply(self, settings: Settings) -> Future[None]:
+        """Put new settings into force, all or none. A new model is loaded beside the old one first.
+
+        While no model runs, the settings in force applied again are another try to load theirs. Raises ModelBusy.
+        """
+        again = self._classifier is None and settings == self._settings
+        if settings.model != self._settings.model or again:
+            return self._load_beside(settings)
+        goes = self._source if settings.camera != self._settings.camera else None
+        future = self._mailbox.post(lambda: self._use(settings, None))
+        if goes is not None:
+            goes.interrupt()  # or one that hangs while it opens would be waited for
+        return future
+
+    def govern(self, limit: Limit | None) -> Future[None]:
+        """Classify no faster than the limit says; None: as fast as the settings allow."""
+        return self._mailbox.post(lambda: self._govern(limit))
+
+    def reload_model(self) -> Future[None]:
+        """Load the model again: its files or what is known of the machine have changed. Raises ModelBusy."""
+        return self._load_beside(None)
+
+    def classify(
+        self, pixels: Pixels, *, model: str | None = None, embedding: bool = False, activation_map: bool = False
+    ) -> tuple[Classifier, Prediction]:
+        """What the network in use says of a picture handed in (uint8, height x width x 3, BGR), on this thread.
+
+        Raises UnknownModel when another model is asked for than the loaded one, ModelRejected when none runs.
+        """
+        classifier = self._loaded()
+        if model is not None and model != classifier.card.name:
+            self._catalogue.folder(model)
+            raise UnknownModel(
+                f'The model "{model}" is not loaded.', f'Loaded is "{classifier.card.name}"; PUT /api/model changes it.'
+            )
+        return classifier, classifier.classify(pixels, embedding=embedding, activation_map=activation_map)
+
+    def map_network(self) -> MapNetwork:
+        """The network in use, loaded once more so that it tells what its layers answer, on this thread.
+
+        Raises ModelRejected when none runs, UnknownModel when this one cannot be looked into.
+        """
+        return self.insight.network(self._loaded(), time.monotonic())
+
+    def _loaded(self) -> Classifier:
+        classifier = self._classifier
+        if classifier is None:
+            fault = self._state.model_fault
+            raise ModelRejected(fault.reason if fault else "No model is loaded.", fault.remedy if fault else "")
+        return classifier
+
+    # --- the worker -------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._mailbox.run_all()
+            self.progressed_at = time.monotonic()
+            try:
+                self._step()
+            except Exception:  # a bug of ours must not leave a dead camera behind a living service
+                log.exception("The camera loop stumbled and goes on.")
+                self._source.resume()
+                self._stopping.wait(1.0)
+        self._source.close()
+
+    def _step(self) -> None:
+        if self._state.paused:
+            self._mailbox.arrived.wait(1.0)
+            return
+        frame = self._source.step(self._mailbox.arrived.wait)
+        camera = self._source.state(time.monotonic())
+        if frame is not None:
+            self._take(frame, camera)
+        elif _differs(camera, self._state.camera):
+            if camera.status != "streaming":
+                self._classified.clear()
+            self._publish(camera=camera, rate=self._rate(camera, time.monotonic()))
+
+    def _take(self, frame: Frame, camera: CameraState) -> None:
+        """Classify the frame if a classification is due, and publish either way."""
+        now = time.monotonic()
+        if self._classifier is None or not self._is_due(now):
+            self._publish(camera=camera, frame=frame)
+            return
+        if self._may_rest(frame, now):
+            self._carry_on(frame, camera, now)
+            return
+        try:
+            prediction = self._classifier.classify(frame.pixels, self._state.region_asked)
+        except Exception as error:  # onnxruntime's errors have no common base class
+            self._give_up_model(error)
+            return
+        self._classified.tick(time.monotonic())
+        self._conclude(frame, camera, prediction, capture_ms=(now - frame.captured_at) * 1e3)
+        self._busy_s = smoothed(self._busy_s, time.monotonic() - now)
+
+    def _is_due(self, now: float) -> bool:
+        """Whether the ceiling allows a classification now. Credit for a late one is one interval at most."""
+        interval = self._ceiling_s()
+        if now < self._due_at:
+            return False
+        self._due_at = max(self._due_at + interval, now - interval)
+        return True
+
+    def _ceiling_s(self) -> float:
+        rate = self._ceiling()
+        return 1.0 / rate if rate > 0 else 0.0
+
+    def _ceiling(self) -> float:
+        """Classifications a second at most; 0: as fast as frames come."""
+        wanted = self._settings.answer.max_rate
+        if self._limit is None:
+            return wanted
+        # Slower than this the answer would look old between two classifications.
+        limited = max(self._limit.rate, 2.0 / self._settings.camera.stale_after_s)
+        return min(wanted, limited) if wanted > 0 else limited
+
+    def _may_rest(self, frame: Frame, now: float) -> bool:
+        """Whether the picture is still the one last classified."""
+        keep_alive = self._settings.answer.unchanged_rate
+        if keep_alive <= 0 or self._state.prediction is None:
+            self._gate.resting = False
+            return False
+        return self._gate.rests(frame.pixels, self._state.region_seen, now, keep_alive)
+
+    def _carry_on(self, frame: Frame, camera: CameraState, now: float) -> None:
+        """What was said of the same picture holds for this one: the smoother sees no gap, the answer no old window."""
+        assert self._smoother is not None
+        assert self._state.prediction is not None
+        answer = self._smoother.add(self._state.prediction.probabilities, frame.captured_at)
+        self._publish(camera=camera, frame=frame, answer=answer, rate=self._rate(camera, now))
+
+    def _conclude(self, frame: Frame, camera: CameraState, prediction: Prediction, capture_ms: float) -> None:
+        assert self._smoother is not None
+        answer = self._smoother.add(prediction.probabilities, frame.captured_at)
+        before, timing, now = self._state.timing, prediction.timing, time.monotonic()
+        self._publish(
+            camera=camera,
+            frame=frame,
+            answer=answer,
+            prediction=Predicted(prediction.probabilities, frame.sequence, frame.captured_at),
+            region_seen=prediction.seen,
+            rate=self._rate(camera, now),
+            timing=StageTimes(
+                capture=smoothed(before.capture, capture_ms),
+                preprocess=smoothed(before.preprocess, timing.preprocess_ms),
+                inference=smoothed(before.inference, timing.inference_ms),
+                postprocess=smoothed(before.postprocess, timing.postprocess_ms),
+                publish=self._publish_ms,
+            ),
+        )
+        self._publish_ms = smoothed(self._publish_ms, (time.monotonic() - now) * 1e3)
+
+    def _rate(self, camera: CameraState, now: float) -> Rate:
+        classified_per_s = self._classified.per_s(now)
+        limited_by = self._limited_by(camera, classified_per_s)
+        reason = self._limit.reason if self._limit and limited_by == "governor" else None
+        return Rate(classified_per_s, limited_by, self._source.dropped_frames, reason)
+
+    def _limited_by(self, camera: CameraState, classified_per_s: float) -> LimitedBy:
+        """What keeps the rate from being higher."""
+        if self._gate.resting:
+            return "unchanged_picture"
+        ceiling = self._ceiling()
+        if ceiling > 0 and classified_per_s >= _NEARLY * ceiling:
+            return "max_rate" if ceiling == self._settings.answer.max_rate else "governor"
+        return "inference" if self._busy_s * camera.frames_per_s >= _NEARLY else "camera"
+
+    def _publish(self, **changes: object) -> None:
+        self._state = self._state.but(sequence=self._state.sequence + 1, **changes)
+        self._hub.publish(self._state)
+
+    # --- what the verbs do, on the worker -----------------------------------------------------------------------
+
+    def _set_paused(self, paused: bool) -> None:
+        if paused == self._state.paused:
+            return
+        if paused:
+            self._source.pause()
+        else:
+            self._source.resume()
+        # A picture taken before the pause is nobody's business during it, and not of now after it.
+        self._restart_answer(paused=paused, frame=None, camera=self._source.state(time.monotonic()))
+
+    def _govern(self, limit: Limit | None) -> None:
+        self._limit = limit
+        self._publish(interval_s=self._interval_s())
+
+    def _interval_s(self) -> float:
+        return self._ceiling_s() or _interval(self._settings)
+
+    def _load_beside(self, settings: Settings | None) -> Future[None]:
+        """Load the model of the new settings, or, for None, that of the ones in force."""
+        if not self._loading.acquire(blocking=False):
+            raise ModelBusy("Another model is being loaded.", "Try again when it is done.")
+        done: Future[None] = Future()
+        try:
+            self._loader.submit(self._load_and_use, settings, done)
+        except RuntimeError as error:  # the loader was shut down
+            self._loading.release()
+            raise ModelBusy("The service is stopping.", "Start it again first.") from error
+        return done
+
+    def _load_and_use(self, settings: Settings | None, done: Future[None]) -> None:
+        """On the loader's thread: the worker goes on with the old model. Until the swap `done` may be cancelled."""
+        failure: Exception | None = None
+        try:
+            wanted = (settings or self._settings).model
+            catalogue = self._catalogue
+            if wanted.folder != self._settings.model.folder:
+                catalogue = catalogue.with_folder_of(settings or self._settings)
+            classifier = loader.load(catalogue, wanted, self._learnt)
+            self._mailbox.post(lambda: self._swap(settings, catalogue, classifier, done)).result()
+            memory.hand_back()  # the old network's, and what loading the new one took
+        except Exception as error:  # whoever asked gets it
+            failure = error
+        finally:
+            self._loading.release()
+        if done.running() or (not done.cancelled() and done.set_running_or_notify_cancel()):
+            done.set_result(None) if failure is None else done.set_exception(failure)
+
+    def _swap(
+        self, settings: Settings | None, catalogue: Catalogue, classifier: Classifier, done: Future[None]
+    ) -> None:
+        if done.set_running_or_notify_cancel():
+            self._catalogue = catalogue
+            self._use(settings or self._settings, classifier)
+
+    def _use(self, settings: Settings, classifier: Classifier | None) -> None:
+        """Swap between two frames."""
+        before, self._settings = self._settings, settings
+        if classifier is not None:
+            self._adopt(classifier)
+        elif self._classifier is not None and settings.answer != before.answer:
+            self._describe(self._classifier)
+        if settings.camera != before.camera:
+            self._change_source()
+        elif classifier is not None or settings.answer.region != before.answer.region:
+            self._restart_answer()
+        else:
+            self._tune()
+
+    def _adopt(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+        self._describe(classifier)
+        log.info(
+            "Model %s answers (%s, %d thread%s).",
+            classifier.card.name,
+            classifier.precision,
+            classifier.threads,
+            "" if classifier.threads == 1 else "s",
+        )
+
+    def _describe(self, classifier: Classifier) -> None:
+        answer = self._settings.answer
+        warning = loader.unknown_labels(classifier.card, answer)
+        if warning and warning != self._warned_of:  # once, not at each change of something else
+            log.warning("%s", warning)
+        self._warned_of = warning
+        self._state = replace(self._state, model=loader.model_state(classifier, answer), model_fault=None)
+
+    def _change_source(self) -> None:
+        self._source.close()
+        now = time.monotonic()
+        self._source = Source(self._settings.camera, self._make_camera, now, self._source.next_sequence)
+        if self._state.paused:
+            self._source.pause()
+        self._restart_answer(frame=None, camera=self._source.state(now))
+
+    def _tune(self) -> None:
+        """Other thresholds and times: what was concluded so far stands until the next prediction."""
+        if self._smoother is not None and self._classifier is not None:
+            answer = self._settings.answer
+            limits = loader.thresholds_of(self._classifier.card, answer)
+            self._smoother.tune(limits, window_s=answer.window_s, hold_s=answer.hold_s)
+        self._publish(interval_s=self._interval_s())
+
+    def _restart_answer(self, **changes: object) -> None:
+        """What was concluded from other pictures, another model or another region says nothing of now."""
+        now = time.monotonic()
+        self._smoother = self._new_smoother(now)
+        self._classified.clear()
+        self._gate.reset()
+        self._due_at = now
+        self._publish(
+            answer=Answer(None, "no_data", now),
+            prediction=None,
+            region_asked=self._settings.answer.region.rect,
+            region_seen=self._settings.answer.region.rect,
+            stale_after_s=self._settings.camera.stale_after_s,
+            interval_s=self._interval_s(),
+            rate=Rate(dropped_frames=self._source.dropped_frames),
+            **changes,
+        )
+
+    def _new_smoother(self, now: float) -> Smoother | None:
+        if self._classifier is None:
+            return None
+        card, answer = self._classifier.card, self._settings.answer
+        return Smoother(
+            card.label_names,
+            [label.name for label in card.labels if label.reject],
+            loader.thresholds_of(card, answer),
+            window_s=answer.window_s,
+            hold_s=answer.hold_s,
+            gap_s=self._settings.camera.stale_after_s,
+            now=now,
+        )
+
+    def _give_up_model(self, error: Exception) -> None:
+        log.error("The model failed on a frame: %s", error)
+        self._classifier = None
+        fault = Fault(
+            ModelRejected.code,
+            "The model failed while looking at a picture.",
+            "Choose another model, or restore its files and choose it again.",
+        )
+        self._restart_answer(model=None, model_fault=fault)
+
+
+def _differs(one: CameraState, other: CameraState) -> bool:
+    """Whether people should hear of it; rates alone are told with the next frame."""
+    return replace(one, frames_per_s=0.0) != replace(other, frames_per_s=0.0)
+
+
+def _interval(settings: Settings) -> float:
+    """Seconds between classifications when all is well."""
+    return 1.0 / (settings.answer.max_rate or settings.camera.fps)

@@ -1,0 +1,1 @@
+"""Looking inside a network: layers with their arithmetic, first filters, feature maps."""

@@ -1,0 +1,55 @@
+"""A session that also tells what inner layers compute: the same file, with some of its tensors among the outputs.
+
+Messages of protobuf that are concatenated are merged: inner messages too, and lists in them grow. So a few bytes behind
+the file add outputs to its graph, and no library has to parse, change and write megabytes.
+https://protobuf.dev/programming-guides/encoding/#last-one-wins
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import onnxruntime as ort
+
+from lookout.errors import ModelRejected
+from lookout.pipeline.session import one_line, session_options
+
+# From onnx.proto.
+_MODEL_GRAPH, _GRAPH_OUTPUT, _VALUE_NAME = 7, 12, 1
+_LENGTH_DELIMITED = 2
+_PROVIDERS = ["CPUExecutionProvider"]
+
+
+def open_telling_session(path: Path, sha256: str, tensors: Iterable[str]) -> ort.InferenceSession:
+    """Open an ONNX file with these tensors as further outputs, to run on one thread.
+
+    sha256: of the file. tensors: names in its graph, none of them an output already.
+    Raises ModelRejected where the file is another or cannot be read, or a tensor is not in it.
+    """
+    try:
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise ModelRejected(f"The model file {path} is not the one its card describes.", "Restore the file.")
+        return ort.InferenceSession(data + more_outputs(tensors), session_options(threads=1), providers=_PROVIDERS)
+    except ModelRejected:
+        raise
+    except Exception as error:  # onnxruntime's errors have no common base class
+        raise ModelRejected(f"The layers of {path} cannot be looked into: {one_line(error)}.") from error
+
+
+def more_outputs(tensors: Iterable[str]) -> bytes:
+    """What makes them outputs when it stands behind an ONNX file. onnxruntime works out their types and shapes."""
+    outputs = (_field(_GRAPH_OUTPUT, _field(_VALUE_NAME, name.encode())) for name in tensors)
+    return _field(_MODEL_GRAPH, b"".join(outputs))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    """Seven bits a byte, the lowest first; the eighth bit says that more follow."""
+    *more, last = [value >> shift & 0x7F for shift in range(0, max(1, value.bit_length()), 7)]
+    return bytes([*(bits | 0x80 for bits in more), last])

@@ -1,0 +1,159 @@
+"""The feature maps of a picture: what each channel of a layer answers to it, for whoever wants to look inside.
+
+A graph only tells what is among its outputs. So that looking costs the live picture nothing, a second session of the
+same graph, with the inner tensors among its outputs, is made for it; the layer table says which tensors there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from lookout.errors import ModelRejected, RequestInvalid, UnknownModel
+from lookout.frame import Rect
+from lookout.inspection.extra_outputs import open_telling_session
+from lookout.inspection.layers import read_table
+from lookout.pipeline.card import Card
+from lookout.pipeline.classifier import Classifier
+from lookout.pipeline.preprocess import Pixels, new_tensor, preprocess
+
+Floats = NDArray[np.float32]
+
+# What a layer answers is what leaves its activation; pooling shows how it becomes smaller.
+_ACTIVATIONS = {"Relu", "LeakyRelu", "PRelu", "Elu", "Clip", "Tanh", "Sigmoid", "HardSigmoid", "HardSwish", "Gelu"}
+_SHOWN = {*_ACTIVATIONS, "MaxPool", "AveragePool"}
+# The deepest networks have some hundred; every one of them is kept in memory while somebody looks.
+_MOST_LAYERS = 200
+# Sides of a map beyond this are shrunk: nobody sees more in a tile.
+_MOST_SIDE = 112
+# Grey for zero where a layer's values have both signs, as in the picture of the filters.
+MIDDLE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class MapLayer:
+    """A layer whose maps can be shown. name, operator: as in the layer table; tensor: the graph's name of its maps."""
+
+    name: str
+    operator: str
+    tensor: str
+    channels: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureMaps:
+    """What the channels of one layer answer to one picture.
+
+    values: float32, channels x height x width. seen: the part of the picture that the network looked at.
+    """
+
+    layer: MapLayer
+    values: Floats
+    seen: Rect
+
+
+class MapNetwork:
+    """A network that tells what its layers answer. Takes tens of megabytes more than the one that classifies."""
+
+    def __init__(self, card: Card, precision: str, layers: tuple[MapLayer, ...], session: ort.InferenceSession) -> None:
+        self.card = card
+        self.precision = precision
+        self.layers = layers
+        self._session = session
+
+    @classmethod
+    def load(cls, classifier: Classifier) -> MapNetwork:
+        """A second session of the network in use. Raises UnknownModel where its layers cannot be shown."""
+        card, precision = classifier.card, classifier.precision
+        table = read_table(card.folder, {file.sha256 for file in card.files.values()})
+        layers = map_layers(table) if table is not None else ()
+        if not layers:
+            raise _nothing_to_show(card)
+        inner = {layer.tensor for layer in layers} - classifier.output_names
+        try:
+            return cls(
+                card, precision, layers, open_telling_session(card.path(precision), card.files[precision].sha256, inner)
+            )
+        except ModelRejected as error:
+            raise _nothing_to_show(card) from error
+
+    def layer(self, name: str | None) -> MapLayer:
+        """The layer of this name; the first for None. Raises RequestInvalid."""
+        if name is None:
+            return self.layers[0]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise RequestInvalid(
+            f'The model "{self.card.name}" has no feature maps of a layer "{name}".',
+            "GET /api/feature-maps without one lists those it has.",
+        )
+
+    def look(self, pixels: Pixels, region: Rect, layer: MapLayer) -> FeatureMaps:
+        """What this layer answers to a picture (uint8, height x width x 3, BGR, upright)."""
+        tensor = new_tensor(self.card.input)
+        seen = preprocess(pixels, self.card.input, tensor, region)
+        (values,) = self._session.run([layer.tensor], {self.card.input.name: tensor})
+        maps = np.asarray(values[0], np.float32)
+        # Quantised graphs have no ReLU left: it is part of the rounding, behind the tensor of this name.
+        return FeatureMaps(layer, np.maximum(maps, 0.0) if layer.operator == "Relu" else maps, seen)
+
+
+def map_layers(table: Mapping[str, Any]) -> tuple[MapLayer, ...]:
+    """The layers of a layer table (`layers.json`) whose answers are maps: activations and pools, else convolutions."""
+    maps = [layer for row in table.get("layers", []) if row.get("main") and (layer := _map_layer(row))]
+    shown = [layer for layer in maps if layer.operator in _SHOWN]
+    return tuple((shown or [layer for layer in maps if layer.operator == "Conv"])[:_MOST_LAYERS])
+
+
+def _map_layer(row: Mapping[str, Any]) -> MapLayer | None:
+    """None where what comes out is not channels of one picture, or has no place in it any more."""
+    shape, tensor = row.get("output"), row.get("tensor")
+    if not tensor or not shape or len(shape) != 4 or shape[0] != 1 or shape[2] * shape[3] <= 1:
+        return None
+    return MapLayer(str(row["name"]), str(row["operator"]), str(tensor), *shape[1:])
+
+
+def strongest(values: Floats, count: int) -> list[int]:
+    """The channels with the largest mean magnitude, at most so many, in their own order.
+
+    In their own order, so that a channel keeps its place from one picture to the next.
+    """
+    strength = np.abs(values).mean(axis=(1, 2))
+    return sorted(int(channel) for channel in np.argsort(-strength, kind="stable")[:count])
+
+
+def shades(values: Floats) -> tuple[NDArray[np.uint8], int]:
+    """Maps (channels x height x width) as grey tiles of their size, and which grey is zero.
+
+    Each is stretched to its own extremes: from black at zero, or, where a layer has both signs, around middle grey.
+    """
+    small = _at_most(values, _MOST_SIDE)
+    reach = np.maximum(np.abs(small).max(axis=(1, 2), keepdims=True), 1e-12)
+    zero = MIDDLE if small.min() < 0 else 0
+    return np.rint(small / reach * (255 - zero) + zero).clip(0, 255).astype(np.uint8), zero
+
+
+def _at_most(values: Floats, side: int) -> Floats:
+    """Maps with no side longer than this."""
+    height, width = values.shape[1:]
+    if max(height, width) <= side:
+        return values
+    ratio = side / max(height, width)
+    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+    return np.stack([cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in values])
+
+
+def _nothing_to_show(card: Card) -> UnknownModel:
+    return UnknownModel(
+        f'The model "{card.name}" has no layers whose feature maps can be shown.',
+        "`lookout models add` notes with the card which there are.",
+    )

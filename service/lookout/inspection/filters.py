@@ -1,0 +1,86 @@
+"""The first layer's filters as one picture: what the network looks for in the raw pixels."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookout.inspection.mosaic import mosaic
+
+FILTERS_FILE = "filters.png"
+# Each weight becomes a square of so many pixels, so that a 7 x 7 filter can be seen.
+_SCALE = 4
+_GAP = 2
+# AlexNet has 96 filters in its first layer, most networks 64; beyond this nobody looks.
+_MOST = 256
+
+
+def write_filters(graph: Path) -> None:
+    """Draw the first convolution of an ONNX file into `filters.png` beside it; nothing where there is none.
+
+    Raises ModelRejected when the file is no ONNX graph.
+    """
+    weights = _first_filters(graph)
+    if weights is None:
+        return
+    import cv2
+
+    written, png = cv2.imencode(".png", filter_picture(weights), (cv2.IMWRITE_PNG_COMPRESSION, 9))
+    if written:
+        fresh = graph.with_name(f".{FILTERS_FILE}.{os.getpid()}")
+        fresh.write_bytes(png.tobytes())
+        fresh.replace(graph.with_name(FILTERS_FILE))
+
+
+def filter_picture(weights: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A mosaic (uint8, height x width x 3, BGR) of filters given as out x in x height x width.
+
+    Filters over three channels, red-green-blue, are shown in colour, others by their first channel in grey. Each is
+    stretched to its own extremes around middle grey: that is zero.
+    """
+    return mosaic(np.stack([_tile(one) for one in weights[:_MOST]]), scale=_SCALE, gap=_GAP)
+
+
+def _tile(one: NDArray[np.float32]) -> NDArray[np.uint8]:
+    shown = one[::-1] if one.shape[0] == 3 else np.repeat(one[:1], 3, axis=0)
+    stretched = shown / max(float(np.abs(shown).max()), 1e-12) * 127.0 + 128.0
+    return np.asarray(np.clip(stretched.transpose(1, 2, 0), 0, 255), np.uint8)
+
+
+def _first_filters(path: Path) -> NDArray[np.float32] | None:
+    """out x in x height x width of the first convolution over a picture."""
+    from lookout.inspection.onnx_graph import load_graph
+
+    graph = load_graph(path).graph
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    makers = {name: node for node in graph.node for name in node.output}
+    for node in graph.node:
+        if node.op_type == "Conv":
+            weights = _numbers(node.input[1], stored, makers)
+            if weights is not None and weights.ndim == 4:
+                return weights
+    return None
+
+
+def _numbers(name: str, stored: dict[str, Any], makers: dict[str, Any]) -> NDArray[np.float32] | None:
+    """A weight as float32, also where it is kept as float16 or int8 and unpacked in the graph."""
+    import onnx
+
+    if name in stored:
+        return np.asarray(onnx.numpy_helper.to_array(stored[name])).astype(np.float32)
+    node = makers.get(name)
+    if node is None or node.op_type not in ("Cast", "Identity", "DequantizeLinear"):
+        return None
+    values = _numbers(node.input[0], stored, makers)
+    if values is None or node.op_type != "DequantizeLinear":
+        return values
+    scale = _numbers(node.input[1], stored, makers)
+    zero = _numbers(node.input[2], stored, makers) if len(node.input) > 2 and node.input[2] else np.zeros(1, np.float32)
+    if scale is None or zero is None:
+        return None
+    a_filter = (-1, *(1,) * (values.ndim - 1))  # one number for each, or one for all
+    return (values - zero.reshape(a_filter)) * scale.reshape(a_filter)

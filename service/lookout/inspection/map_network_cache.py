@@ -1,0 +1,48 @@
+"""The network that shows its layers: loaded when somebody looks inside, let go of when nobody has for a while."""
+
+from __future__ import annotations
+
+import threading
+
+from lookout.inspection.feature_maps import MapNetwork
+from lookout.pipeline.classifier import Classifier
+from lookout.system import memory
+
+# Forty megabytes in int8, seventy in fp32: too much to keep for nobody, too slow to load for every look.
+KEPT_S = 60.0
+
+
+class Insight:
+    """Keeps at most one such network. Its methods may be called from any thread; `now` is in monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._network: MapNetwork | None = None
+        self._used_at = 0.0
+
+    @property
+    def loaded(self) -> bool:
+        return self._network is not None
+
+    def network(self, classifier: Classifier, now: float) -> MapNetwork:
+        """The one that belongs to the network in use; loads it, which takes up to seconds. Raises UnknownModel."""
+        with self._lock:
+            self._used_at = now
+            kept = self._network
+            if kept is None or kept.card is not classifier.card or kept.precision != classifier.precision:
+                self._network = None
+                self._network = MapNetwork.load(classifier)
+            assert self._network is not None
+            return self._network
+
+    def rest(self, now: float) -> None:
+        """Let go of a network that nobody has looked into for `KEPT_S`. Never waits."""
+        if not self.loaded or not self._lock.acquire(blocking=False):
+            return
+        try:
+            if now - self._used_at < KEPT_S:
+                return
+            self._network = None
+        finally:
+            self._lock.release()
+        memory.hand_back()

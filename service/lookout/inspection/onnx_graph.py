@@ -1,0 +1,163 @@
+"""An ONNX graph, opened for reading: inputs, shapes, stored numbers. Alone imports onnx, never in the service."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+from lookout.errors import ModelRejected
+from lookout.inspection.layers import Sides
+
+MAX_BYTES = 2**31  # a protobuf cannot be larger
+MAX_SIDE = 2**31 - 1
+# What may stand between a stored weight and its use without changing how many numbers it holds.
+REARRANGING = {"Cast", "DequantizeLinear", "QuantizeLinear", "Identity", "Transpose", "Reshape", "Unsqueeze", "Squeeze"}
+# A shape is fixed once the input's is, so what is computed from one does not depend on the picture.
+ALWAYS_CONSTANT = {"Constant", "Shape", "Size"}
+
+
+def load_graph(path: Path) -> Any:
+    """The ModelProto of an ONNX file, external data left alone. Raises ModelRejected in one sentence."""
+    remedy = "Give the path of an .onnx file, or a name that `lookout models list` shows."
+    try:
+        if path.stat().st_size >= MAX_BYTES:
+            raise ModelRejected(f"{path} is larger than 2 GiB, which no ONNX file with its weights inside can be.")
+        model = onnx.load(str(path), format="protobuf", load_external_data=False)
+    except OSError as error:
+        raise ModelRejected(f"{path} cannot be read: {error.strerror or error}.", remedy) from error
+    except DecodeError as error:
+        raise ModelRejected(f"{path} is not an ONNX model.", remedy) from error
+    if not model.graph.node or not model.graph.output:
+        raise ModelRejected(f"{path} is not an ONNX model: there is no graph in it.", remedy)
+    return model
+
+
+def attribute(node: Any, name: str, default: Any) -> Any:
+    """A node's attribute as a Python value."""
+    for item in node.attribute:
+        if item.name == name:
+            return onnx.helper.get_attribute_value(item)
+    return default
+
+
+def graph_inputs(model: Any) -> list[Any]:
+    """Inputs that must be fed: ONNX may list stored weights among the inputs as well."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in stored]
+
+
+def dimensions(value: Any) -> Sides | None:
+    """The shape of a graph's value, None where a size is open."""
+    tensor = value.type.tensor_type
+    if not tensor.HasField("shape") or not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
+        return None
+    return tuple(dim.dim_value for dim in tensor.shape.dim)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph for one size of picture. shapes: of every tensor, None where unknown; constants: those that are the
+    same for every picture."""
+
+    nodes: list[Any]
+    input: str
+    outputs: list[str]
+    shapes: dict[str, Sides | None]
+    constants: set[str]
+    makers: dict[str, Any]
+    stored: dict[str, Any]
+
+    @classmethod
+    def of(cls, model: Any, path: Path, shape: Sides | None) -> Graph:
+        """Work out every shape for an input of this shape. Raises ModelRejected when it is open or does not fit."""
+        _fix_input_shape(model, path, shape)
+        graph = _with_shapes(model, path).graph
+        stored = {tensor.name: tensor for tensor in graph.initializer}
+        shapes: dict[str, Sides | None] = {name: tuple(tensor.dims) for name, tensor in stored.items()}
+        for value in (*graph.input, *graph.value_info, *graph.output):
+            shapes.setdefault(value.name, dimensions(value))
+        return cls(
+            nodes=list(graph.node),
+            input=graph_inputs(model)[0].name,
+            outputs=[value.name for value in graph.output],
+            shapes=shapes,
+            constants=_constants(graph.node, stored),
+            makers={name: node for node in graph.node for name in node.output},
+            stored=stored,
+        )
+
+    def needed_for(self, output: str) -> set[str]:
+        """Names of all tensors that this output depends on."""
+        needed: set[str] = set()
+        waiting = [output]
+        while waiting:
+            name = waiting.pop()
+            if name and name not in needed:
+                needed.add(name)
+                waiting.extend(self.makers[name].input if name in self.makers else ())
+        return needed
+
+    def stored_numbers(self, name: str) -> tuple[str, int]:
+        """The stored tensor behind a constant, and how many numbers it holds."""
+        while name not in self.stored and name in self.makers and self.makers[name].op_type in REARRANGING:
+            name = self.makers[name].input[0]
+        return name, math.prod(self.shapes.get(name) or (0,))
+
+    def integers(self, name: str) -> list[int]:
+        """The whole numbers of a stored constant, such as axes; empty where they are computed."""
+        tensor = self.stored.get(name)
+        if tensor is None and name in self.makers:
+            tensor = attribute(self.makers[name], "value", None)
+        return [] if tensor is None else [int(number) for number in onnx.numpy_helper.to_array(tensor).ravel()]
+
+
+def _constants(nodes: Iterable[Any], stored: Iterable[str]) -> set[str]:
+    known = set(stored)
+    for node in nodes:  # ONNX orders nodes by dependence
+        inputs = [name for name in node.input if name]
+        if node.op_type in ALWAYS_CONSTANT or (inputs and all(name in known for name in inputs)):
+            known.update(node.output)
+    return known
+
+
+def _fix_input_shape(model: Any, path: Path, shape: Sides | None) -> None:
+    inputs = graph_inputs(model)
+    if not inputs or not inputs[0].type.HasField("tensor_type"):
+        raise ModelRejected(f"{path} takes no tensor as its input, so it is no network for pictures.")
+    dims = inputs[0].type.tensor_type.shape.dim
+    if shape is not None and len(shape) != len(dims):
+        raise ModelRejected(f"{path} takes {len(dims)} dimensions, but {len(shape)} sizes were given.")
+    if shape is not None and not all(1 <= size <= MAX_SIDE for size in shape):
+        raise ModelRejected(f"--shape {','.join(map(str, shape))} is no size: each number is between 1 and {MAX_SIDE}.")
+    for index, dim in enumerate(dims):
+        if shape is not None:
+            dim.dim_value = shape[index]
+        elif not dim.HasField("dim_value") or dim.dim_value < 1:
+            if index:
+                raise ModelRejected(
+                    f"{path} leaves the size of its input “{inputs[0].name}” open.",
+                    "Say which size to work it out for, for example --shape 1,3,96,96.",
+                )
+            dim.dim_value = 1
+
+
+def _with_shapes(model: Any, path: Path) -> Any:
+    # Shapes noted in the file may still hold the open sizes: they are worked out anew.
+    del model.graph.value_info[:]
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    try:
+        return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    except Exception as error:
+        raise ModelRejected(f"The layers of {path} do not fit each other: {_last_line(error)}.") from error
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[-1].rstrip(".")

@@ -1,0 +1,1 @@
+"""Still pictures: what their headers say, and decoding them to upright BGR pixels."""

@@ -1,0 +1,218 @@
+"""The model card: what a graph cannot say of itself. `card.json` lies beside the ONNX files it describes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+
+from lookout.errors import ModelRejected
+from lookout.inspection.layers import check_tellable
+
+CARD_FILE = "card.json"
+# A card is a page of text; more than this is not one.
+MAX_CARD_BYTES = 2**20
+# Used for labels the card gives no thresholds: cautious enough for an uncalibrated network.
+DEFAULT_ENTER, DEFAULT_LEAVE = 0.8, 0.6
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Label(_Part):
+    """One class of the network's last layer, in its order. A reject label means "none of these"."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    title: Annotated[str, Field(min_length=1, max_length=200)]
+    reject: bool = False
+
+
+class InputSpec(_Part):
+    """How a picture becomes the network's input tensor.
+
+    The tensor holds (pixel * scale - mean) / std per channel, pixels on 0..255, when dtype is float32; a uint8
+    graph takes the pixels as they are and does this itself.
+    """
+
+    name: str
+    layout: Literal["NHWC", "NCHW"]
+    dtype: Literal["uint8", "float32"]
+    width: Annotated[int, Field(ge=4, le=4096)]
+    height: Annotated[int, Field(ge=4, le=4096)]
+    color: Literal["rgb", "bgr", "gray"] = "rgb"
+    resize: Literal["crop", "squash", "letterbox"] = "crop"
+    interpolation: Literal["area", "linear"] = "area"
+    scale: float = 1.0
+    mean: list[float] = Field(default_factory=lambda: [0.0], min_length=1, max_length=3)
+    std: list[Annotated[float, Field(gt=0.0)]] = Field(default_factory=lambda: [1.0], min_length=1, max_length=3)
+
+    @property
+    def channels(self) -> int:
+        return 1 if self.color == "gray" else 3
+
+    @model_validator(mode="after")
+    def _one_value_a_channel(self) -> InputSpec:
+        for what, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in (1, self.channels):
+                raise ValueError(f"{what} has {len(values)} values for {self.channels} channels")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of a batch of one."""
+        h, w, c = self.height, self.width, self.channels
+        return (1, h, w, c) if self.layout == "NHWC" else (1, c, h, w)
+
+
+class Outputs(_Part):
+    """Names of the graph's outputs. Either logits, or probabilities where the graph ends in a softmax."""
+
+    logits: str | None = None
+    probabilities: str | None = None
+    embedding: str | None = None
+    feature_map: str | None = None
+    activation_map: str | None = None
+
+    @model_validator(mode="after")
+    def _one_answer(self) -> Outputs:
+        if (self.logits is None) == (self.probabilities is None):
+            raise ValueError("name either logits or probabilities")
+        return self
+
+    @property
+    def answer(self) -> str:
+        return self.logits or self.probabilities or ""
+
+
+class Calibration(_Part):
+    """Guo et al. 2017: probabilities are softmax(logits / temperature)."""
+
+    temperature: Annotated[float, Field(gt=0.0, le=100.0)] = 1.0
+
+
+class Thresholds(_Part):
+    """The smoothed probability that makes a label the answer, and the one below which it is given up."""
+
+    enter: Probability = DEFAULT_ENTER
+    leave: Probability = DEFAULT_LEAVE
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Thresholds:
+        if self.leave > self.enter:
+            raise ValueError(f"leave ({self.leave:g}) is above enter ({self.enter:g})")
+        return self
+
+
+class GraphFile(_Part):
+    """One ONNX file and what it must hash to."""
+
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$", max_length=200)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(gt=0)]
+
+
+class Card(_Part):
+    """Everything known of a model. Order of `labels` is the order of the network's outputs."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: Name
+    version: str
+    title: str
+    description: str = ""
+    labels: list[Label] = Field(min_length=2, max_length=10_000)
+    input: InputSpec
+    outputs: Outputs
+    calibration: dict[str, Calibration] = Field(default_factory=dict)
+    thresholds: dict[str, Thresholds] = Field(default_factory=dict)
+    files: dict[Annotated[str, Field(pattern=r"^[a-z0-9]+$")], GraphFile] = Field(min_length=1)
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    data: str = ""
+    licence: str = ""
+    created: datetime
+
+    _folder: Path = PrivateAttr(default_factory=Path)
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_can_be_told(cls, metrics: dict[str, Any]) -> dict[str, Any]:
+        check_tellable(metrics)
+        return metrics
+
+    @model_validator(mode="after")
+    def _labels_fit(self) -> Card:
+        names = self.label_names
+        if len(set(names)) != len(names):
+            raise ValueError("two labels have the same name")
+        unknown = sorted(set(self.thresholds) - set(names))
+        if unknown:
+            raise ValueError(f'thresholds name "{unknown[0]}", which is none of the labels')
+        unknown = sorted(set(self.calibration) - set(self.files))
+        if unknown:
+            raise ValueError(f'calibration names the precision "{unknown[0]}", for which there is no file')
+        return self
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return tuple(label.name for label in self.labels)
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        return tuple(self.files)
+
+    def path(self, precision: str) -> Path:
+        return self._folder / self.files[precision].file
+
+    def temperature(self, precision: str) -> float:
+        return self.calibration.get(precision, Calibration()).temperature
+
+    def thresholds_of(self, label: str) -> Thresholds:
+        return self.thresholds.get(label, Thresholds())
+
+
+def load_card(folder: Path) -> Card:
+    """Read and check `folder/card.json`. Raises ModelRejected naming the first thing that is wrong."""
+    path = folder / CARD_FILE
+    try:
+        if path.stat().st_size > MAX_CARD_BYTES:
+            raise ModelRejected(f"{path} is larger than a card can be ({MAX_CARD_BYTES} bytes).", _REMEDY)
+        card = Card.model_validate(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise ModelRejected(
+            f"The model's card {path} cannot be read ({error.strerror}).",
+            "Run `lookout models add FILE.onnx --labels FILE` to make one.",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ModelRejected(f"The model's card {path} is not valid: {_first(error)}.", _REMEDY) from error
+    card._folder = folder
+    return card
+
+
+_REMEDY = "Mend the card, or make a new one with `lookout models add`."
+
+
+def _first(error: Exception) -> str:
+    """The first complaint, with where it is."""
+    if not isinstance(error, ValidationError):
+        return str(error).rstrip(".")
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

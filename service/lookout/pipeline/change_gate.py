@@ -1,0 +1,109 @@
+"""Whether the picture has changed enough to be looked at again: a still scene need not be classified all the time.
+
+Compares a reduction of the part that the network sees with the one of the last change. Light that comes and goes
+brightens or dims all cells by the same share; that share is taken out first. Sensor noise moves all cells a little,
+something that enters moves few of them much: so the cells that differ most are held against a threshold that follows
+the noise of the middle cell. In doubt the picture counts as changed.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lookout.frame import Rect
+
+Pixels = NDArray[np.uint8]
+Cells = NDArray[np.float32]
+
+SIDE = 24
+# Of each cell so many pixels a side are averaged: all of them would take longer than the rest of the loop.
+_PIXELS_A_CELL = 6
+_COLOURS = np.full(3, 1.0 / 3.0, np.float32)
+# The cells that differ most; a cat of a twelfth of the picture's width and height covers four.
+_MOST_CHANGED = 16
+_MIDDLE = SIDE * SIDE // 2
+# Grey levels of 255. A video holds the noise of each key frame until the next one, so that the middle cell sees none:
+# by day the most changed cells then differ by 2 to 3. What a network would notice makes a difference of 7 and more.
+FLOOR = 4.0
+# For normal noise the most changed cells differ 2.5 times as much as the middle one, 5 times where bright cells are
+# noisier than dark ones.
+NOISE_FACTOR = 6.0
+# A night so noisy that more would be needed is never called unchanged.
+MOST_NOISE = 2.0
+# Noise is believed slowly when it rises, since that may be something moving, and at once when it falls.
+_RISE, _FALL = 0.02, 0.2
+# A cloud dims a scene so much within seconds; more light or less than that is looked at.
+MOST_GAIN = 1.5
+# After a change the picture is looked at as often as ever, until the smoothed answer has followed.
+SETTLE_S = 2.0
+# Frames do not come at the very moment they are due.
+_EARLY_S = 0.02
+
+
+class ChangeGate:
+    """Asked about every picture that is due for classification. Times are monotonic seconds, passed in."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Another source, model or region: what was seen says nothing."""
+        self._reference: Cells | None = None
+        self._previous: Cells | None = None
+        self._noise = 0.0
+        self._busy_until = float("-inf")
+        self._looked_at = float("-inf")
+        self.resting = False
+
+    def rests(self, pixels: Pixels, part: Rect, now: float, keep_alive: float) -> bool:
+        """Whether this picture may be left out. keep_alive: classifications a second while nothing changes.
+
+        pixels: uint8, height x width x 3. part: what of it the network sees.
+        """
+        cells = reduced(pixels, part)
+        if self._has_changed(cells):
+            self._reference = cells
+            self._busy_until = now + SETTLE_S
+        self.resting = now >= self._busy_until
+        if self.resting and now < self._looked_at + 1.0 / keep_alive - _EARLY_S:
+            return True
+        self._looked_at = now
+        return False
+
+    def _has_changed(self, cells: Cells) -> bool:
+        previous, self._previous = self._previous, cells
+        if self._reference is None or previous is None:
+            return True
+        middle = float(np.partition(_difference(cells, previous), _MIDDLE)[_MIDDLE])
+        self._noise += (_RISE if middle > self._noise else _FALL) * (middle - self._noise)
+        gain = _gain(cells, self._reference)
+        if not 1.0 / MOST_GAIN < gain < MOST_GAIN:
+            return True
+        most = np.partition(_difference(cells, gain * self._reference), -_MOST_CHANGED)[-_MOST_CHANGED:]
+        return float(most.mean()) > max(FLOOR, NOISE_FACTOR * min(self._noise, MOST_NOISE))
+
+
+def reduced(pixels: Pixels, part: Rect) -> Cells:
+    """SIDE x SIDE x 3 means of the part, 0..255."""
+    height, width = pixels.shape[:2]
+    top, left = int(part.y * height), int(part.x * width)
+    bottom, right = (
+        max(top + 1, round((part.y + part.height) * height)),
+        max(left + 1, round((part.x + part.width) * width)),
+    )
+    side = SIDE * _PIXELS_A_CELL
+    sampled = cv2.resize(pixels[top:bottom, left:right], (side, side), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(cv2.resize(sampled, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _gain(cells: Cells, reference: Cells) -> float:
+    """How much brighter the cells are as a whole, by least squares. About 1 where there is no light to compare."""
+    dark = float(reference.size)  # as much as one grey level everywhere
+    return float((np.vdot(cells, reference) + dark) / (np.vdot(reference, reference) + dark))
+
+
+def _difference(one: Cells, other: Cells) -> Cells:
+    """Of each cell, over its colours: SIDE * SIDE values."""
+    return np.asarray(np.abs(one - other).reshape(-1, 3) @ _COLOURS, np.float32)

@@ -1,0 +1,194 @@
+"""One network: its session and what it says of a picture."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from lookout.errors import ModelRejected, UnknownModel
+from lookout.frame import WHOLE, Rect
+from lookout.pipeline.card import Card
+from lookout.pipeline.preprocess import Pixels, new_tensor, preprocess
+from lookout.pipeline.session import GraphCache, one_line, open_session
+
+Floats = NDArray[np.float32]
+
+# Probabilities that a graph computes itself, perhaps in float16, sum to 1 this nearly.
+_SUM_TOLERANCE = 1e-2
+_ONNX_TYPE = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Milliseconds spent on one picture, stage by stage."""
+
+    preprocess_ms: float
+    inference_ms: float
+    postprocess_ms: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What the network says of one picture.
+
+    probabilities: one a label, in the card's order, calibrated, summing to 1.
+    seen: the part of the picture it looked at.
+    embedding: float32, one dimension, only when asked for and the graph offers it.
+    activation_map: float32, labels x height x width (3 x 3 cells at 96 pixels), likewise.
+    feature_map: float32, channels x height x width, likewise.
+    """
+
+    probabilities: tuple[float, ...]
+    seen: Rect
+    timing: Timing
+    embedding: Floats | None = None
+    activation_map: Floats | None = None
+    feature_map: Floats | None = None
+
+
+class Classifier:
+    """A loaded network, ready to be used by any number of threads at once.
+
+    session: runs the graph. Whoever measures may put one that notes the time in its place.
+    """
+
+    def __init__(self, card: Card, precision: str, threads: int, session: ort.InferenceSession) -> None:
+        self.card = card
+        self.precision = precision
+        self.threads = threads
+        self.session = session
+        self._temperature = card.temperature(precision)
+        self._blank = new_tensor(card.input)
+
+    @property
+    def output_names(self) -> set[str]:
+        """What the graph puts out, by its own names."""
+        return {output.name for output in self.session.get_outputs()}
+
+    @classmethod
+    def load(cls, card: Card, precision: str, threads: int = 1, cache: GraphCache | None = None) -> Classifier:
+        """Read the file the card names, check that it fits the card, and try it on a grey picture.
+
+        Raises UnknownModel for a precision the card lacks, ModelRejected with the first difference otherwise.
+        """
+        if precision not in card.files:
+            raise UnknownModel(
+                f'The model "{card.name}" has no precision "{precision}".',
+                f"It has {', '.join(card.precisions)}.",
+            )
+        classifier = cls(card, precision, threads, open_session(card, precision, threads, cache))
+        classifier._check_fits()
+        classifier._check_runs()
+        return classifier
+
+    def classify(
+        self,
+        pixels: Pixels,
+        region: Rect = WHOLE,
+        *,
+        embedding: bool = False,
+        activation_map: bool = False,
+        feature_map: bool = False,
+    ) -> Prediction:
+        """Look at one upright blue-green-red picture (uint8, height x width x 3)."""
+        started = time.perf_counter()
+        tensor = np.empty_like(self._blank)  # each thread its own; the card would have to work out its shape again
+        seen = preprocess(pixels, self.card.input, tensor, region)
+        prepared = time.perf_counter()
+        wanted = self._outputs(embedding, activation_map, feature_map)
+        answer, *others = self.session.run(list(wanted.values()), {self.card.input.name: tensor})
+        inferred = time.perf_counter()
+        probabilities = self._probabilities(answer)
+        extra = {key: np.asarray(value[0]) for key, value in zip(list(wanted)[1:], others, strict=True)}
+        timing = Timing(
+            preprocess_ms=(prepared - started) * 1e3,
+            inference_ms=(inferred - prepared) * 1e3,
+            postprocess_ms=(time.perf_counter() - inferred) * 1e3,
+        )
+        return Prediction(probabilities, seen, timing, **extra)
+
+    def _outputs(self, embedding: bool, activation_map: bool, feature_map: bool) -> dict[str, str]:
+        """Which outputs to compute, by our word and the graph's name. What the graph lacks is left out."""
+        names = self.card.outputs
+        wanted = {"answer": names.answer}
+        if embedding and names.embedding:
+            wanted["embedding"] = names.embedding
+        if activation_map and names.activation_map:
+            wanted["activation_map"] = names.activation_map
+        if feature_map and names.feature_map:
+            wanted["feature_map"] = names.feature_map
+        return wanted
+
+    def _probabilities(self, answer: Floats) -> tuple[float, ...]:
+        values = answer.ravel().tolist()
+        probabilities = softmax(values, self._temperature) if self.card.outputs.logits else tuple(values)
+        if not math.isfinite(sum(probabilities)):  # one such value would poison the smoothing for good
+            raise self._misfit("what it tells are no numbers")
+        return probabilities
+
+    def _check_fits(self) -> None:
+        """The graph's inputs and outputs are those of the card."""
+        inputs = self.session.get_inputs()
+        spec = self.card.input
+        if len(inputs) != 1:
+            raise self._misfit(f"the graph has {len(inputs)} inputs, a classifier has one")
+        graph_input = inputs[0]
+        if graph_input.name != spec.name:
+            raise self._misfit(f'its input is called "{graph_input.name}", the card says "{spec.name}"')
+        if graph_input.type != _ONNX_TYPE[spec.dtype]:
+            raise self._misfit(f"its input is {graph_input.type}, the card says {spec.dtype}")
+        if not _same_shape(graph_input.shape, spec.shape):
+            raise self._misfit(f"its input is {_shape(graph_input.shape)}, the card says {_shape(spec.shape)}")
+        shapes = {output.name: output.shape for output in self.session.get_outputs()}
+        for role, name in self.card.outputs.model_dump(exclude_none=True).items():
+            if name not in shapes:
+                raise self._misfit(f'it has no output "{name}", which the card calls its {role}')
+        found = shapes[self.card.outputs.answer]
+        if not _same_shape(found, (1, len(self.card.labels))):
+            raise self._misfit(f"it tells {_shape(found)} values, the card names {len(self.card.labels)} labels")
+
+    def _check_runs(self) -> None:
+        """A graph may load and still not run; better found out here than on the first frame."""
+        grey = np.full((self.card.input.height, self.card.input.width, 3), 128, np.uint8)
+        try:
+            probabilities = self.classify(grey).probabilities
+        except ModelRejected:
+            raise
+        except Exception as error:  # onnxruntime's errors have no common base class
+            raise self._misfit(f"it fails on a grey picture: {one_line(error)}") from error
+        if len(probabilities) != len(self.card.labels):
+            raise self._misfit(f"it tells {len(probabilities)} values, the card names {len(self.card.labels)} labels")
+        if min(probabilities) < 0.0 or abs(sum(probabilities) - 1.0) > _SUM_TOLERANCE:
+            raise self._misfit("what it says of a grey picture are no probabilities")
+
+    def _misfit(self, difference: str) -> ModelRejected:
+        return ModelRejected(
+            f'The {self.precision} graph of "{self.card.name}" does not fit its card: {difference}.',
+            "Make a new card with `lookout models add`, or restore the file.",
+        )
+
+
+def softmax(logits: Sequence[float], temperature: float = 1.0) -> tuple[float, ...]:
+    """exp(l / T) / sum exp(l / T), shifted by the largest so that nothing overflows. Plain: there are few labels."""
+    largest = max(logits)
+    powers = [math.exp((logit - largest) / temperature) for logit in logits]
+    total = sum(powers)
+    return tuple([power / total for power in powers])
+
+
+def _same_shape(found: Sequence[Any], wanted: Sequence[int]) -> bool:
+    """Named dimensions (a batch of any size) fit every number."""
+    return len(found) == len(wanted) and all(
+        not isinstance(a, int) or a == b for a, b in zip(found, wanted, strict=True)
+    )
+
+
+def _shape(dimensions: Sequence[Any]) -> str:
+    return " x ".join(str(d) for d in dimensions)

@@ -1,0 +1,195 @@
+"""Opening an onnxruntime session, from the shipped graph or from one optimised for this machine before.
+
+Optimising at load keeps the weights twice. Loading a graph that was saved already optimised does not, and is valid
+only for the same graph, onnxruntime, options and processor: all of that is in its name. Deleting the folder is safe.
+onnxruntime saves into memory, and the one writer takes it from there: a slow disk keeps no answer waiting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import mmap
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime as ort
+
+from lookout.errors import ModelRejected, StateFolderUnusable
+from lookout.pipeline.card import Card, sha256_of
+from lookout.storage import CACHE_DEADLINE_S, Storage, Writer, within
+
+log = logging.getLogger(__name__)
+
+# Only errors: from 1.23 on onnxruntime warns about the graphics card that a Pi does not have.
+_LOG_ERRORS_ONLY = 3
+# Weights outside the graph's file are looked for here. Without it, loading from bytes looks in the working folder.
+_NOWHERE = os.devnull
+_PROVIDERS = ["CPUExecutionProvider"]
+# A key of the cache: enough of a digest that no two are alike.
+_KEY_CHARACTERS = 32
+# Both precisions of the model in use and of the one before; up to 45 MB each.
+_KEPT_GRAPHS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class GraphCache:
+    """Where optimised graphs are kept. machine: a word for this kind of processor, see system/fingerprint.py."""
+
+    folder: Path
+    machine: str
+    storage: Storage
+
+    def entry(self, sha256: str, threads: int) -> _Entry:
+        """The place of one graph. Threads count: onnxruntime lays weights out by them."""
+        parts = (sha256, ort.__version__, str(threads), self.machine)
+        key = hashlib.sha256("|".join(parts).encode()).hexdigest()[:_KEY_CHARACTERS]
+        return _Entry(self.folder / f"{key}.ort", self.folder / f"{key}.sha256", self.folder / f"{key}.loading")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    graph: Path
+    digest: Path
+    loading: Path
+
+    def is_whole(self) -> bool:
+        """Whether it is there as it was written. May wait for the disk. Raises OSError."""
+        return self.graph.exists() and sha256_of(self.graph) == self.digest.read_text("ascii")
+
+    def discard(self, writer: Writer) -> None:
+        for path in (self.graph, self.digest, self.loading):
+            writer.remove(path)
+
+    def keep(self, writer: Writer, graph: mmap.mmap) -> None:
+        """After a power cut the entry is whole, not there, or seen to be damaged. Old entries make room."""
+        writer.trim(self.graph.parent, "*.ort", _KEPT_GRAPHS - 1)
+        for path in self.graph.parent.glob("*.sha256"):
+            if not path.with_suffix(".ort").exists():
+                writer.remove(path)
+        writer.replace(self.digest, hashlib.sha256(graph).hexdigest().encode("ascii"))
+        writer.replace(self.graph, graph)
+
+
+def session_options(threads: int) -> ort.SessionOptions:
+    """How every session is set up. Threads do not spin: between two frames that would burn the processor."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = _LOG_ERRORS_ONLY
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NOWHERE)
+    return options
+
+
+def open_session(card: Card, precision: str, threads: int, cache: GraphCache | None = None) -> ort.InferenceSession:
+    """The session of one of the card's files. Raises ModelRejected when the file is not the one the card describes."""
+    sha256 = _checked_sha256(card, precision)
+    if cache is None:
+        return _from_graph(card, precision, session_options(threads))
+    entry = cache.entry(sha256, threads)
+    return (
+        _from_cache(cache.storage, entry, threads)
+        or _optimised(cache.storage, card, precision, threads, entry)
+        or _from_graph(card, precision, session_options(threads))
+    )
+
+
+def _checked_sha256(card: Card, precision: str) -> str:
+    path, expected = card.path(precision), card.files[precision].sha256
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise ModelRejected(
+            f"The model file {path} cannot be read ({error.strerror}).", "Restore the file, or choose another model."
+        ) from error
+    if found != expected:
+        raise _another(path)
+    return found
+
+
+def _another(path: Path) -> ModelRejected:
+    return ModelRejected(
+        f"The model file {path} is not the one its card describes (its SHA-256 differs).",
+        "Restore the file, or make a new card with `lookout models add`.",
+    )
+
+
+def _from_graph(card: Card, precision: str, options: ort.SessionOptions) -> ort.InferenceSession:
+    """From bytes and with nowhere to look for more, so that weights outside the file are refused."""
+    path = card.path(precision)
+    try:
+        graph = path.read_bytes()
+        if hashlib.sha256(graph).hexdigest() != card.files[precision].sha256:
+            raise _another(path)  # it was replaced since it was looked at, and would be kept under the other's name
+        return ort.InferenceSession(graph, options, providers=_PROVIDERS)
+    except ModelRejected:
+        raise
+    except Exception as error:  # onnxruntime's errors have no common base class
+        raise ModelRejected(
+            f"The model file {path} is no ONNX graph that can run here: {one_line(error)}.",
+            "Export it again with opset 17 or newer and the weights inside the file.",
+        ) from error
+
+
+def _from_cache(storage: Storage, entry: _Entry, threads: int) -> ort.InferenceSession | None:
+    """None when there is none, it is damaged, or the process died while loading it last time."""
+    try:
+        if within(entry.graph.parent, entry.loading.exists, CACHE_DEADLINE_S):
+            log.warning("The last start ended while loading %s; it is made anew.", entry.graph.name)
+            storage.run(entry.discard)
+        if not within(entry.graph.parent, entry.is_whole, CACHE_DEADLINE_S):
+            return None
+        with _marked(storage, entry.loading):
+            return ort.InferenceSession(str(entry.graph), session_options(threads), providers=_PROVIDERS)
+    except (OSError, StateFolderUnusable) as error:
+        log.info("The optimised graph %s cannot be used now: %s", entry.graph.name, one_line(error))
+    except Exception as error:  # a cache that fails is no reason to fail
+        log.warning("The optimised graph %s cannot be used and is made anew: %s.", entry.graph.name, one_line(error))
+        storage.later(entry.discard, "The removal of the optimised graph")
+    return None
+
+
+@contextlib.contextmanager
+def _marked(storage: Storage, mark: Path) -> Iterator[None]:
+    """The mark stays where the process dies meanwhile. Raises StateFolderUnusable."""
+    storage.run(lambda writer: writer.mark(mark))
+    try:
+        yield
+    finally:
+        storage.run(lambda writer: writer.remove(mark))
+
+
+def _optimised(
+    storage: Storage, card: Card, precision: str, threads: int, entry: _Entry
+) -> ort.InferenceSession | None:
+    """From a graph optimised now, which is kept when the writer gets round to it. None when that fails.
+
+    The session that optimised it goes: it has the weights twice.
+    """
+    saving, loading = session_options(threads), session_options(threads)
+    saving.add_session_config_entry("session.save_model_format", "ORT")
+    loading.add_session_config_entry("session.load_model_format", "ORT")
+    memory = os.memfd_create("optimised graph", os.MFD_CLOEXEC)
+    try:
+        saving.optimized_model_filepath = f"/proc/self/fd/{memory}"
+        _from_graph(card, precision, saving)
+        session = ort.InferenceSession(f"/proc/self/fd/{memory}", loading, providers=_PROVIDERS)
+        graph = mmap.mmap(memory, 0, prot=mmap.PROT_READ)
+    except Exception as error:  # perhaps memory is short, and the graph itself is sound
+        log.info("The graph is used as it is: %s.", one_line(error))
+        return None
+    finally:
+        os.close(memory)
+    storage.later(lambda writer: entry.keep(writer, graph), "The optimised graph")
+    return session
+
+
+def one_line(error: Exception) -> str:
+    """The first line of an error, short enough for a sentence."""
+    text = str(error).strip().splitlines()
+    return text[0][:200].rstrip(".") if text else type(error).__name__

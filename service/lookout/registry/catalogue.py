@@ -1,0 +1,101 @@
+"""Which models are installed: one folder each, with a card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from lookout.errors import DiskSlow, ModelRejected, UnknownModel
+from lookout.pipeline.card import CARD_FILE, Card, load_card
+from lookout.resources import models_folder
+from lookout.settings.schema import Settings
+from lookout.storage import within
+
+T = TypeVar("T")
+
+
+class Catalogue:
+    """Looks models up by name. Earlier folders win over later ones. Nothing is cached: a dropped-in folder counts."""
+
+    def __init__(self, folders: Sequence[Path], added: Path | None = None) -> None:
+        """added: looked into last. It may lie on a disk that does not answer, and is then as good as empty."""
+        self._added = added
+        self._folders: tuple[Path, ...] = (*folders, *((added,) if added else ()))
+
+    @classmethod
+    def of(cls, settings: Settings, state_folder: Path | None = None) -> Catalogue:
+        """The user's own folder first, then the shipped one, then what `lookout models add` put beside the state."""
+        return cls(_given(settings), added_models(state_folder) if state_folder else None)
+
+    def with_folder_of(self, settings: Settings) -> Catalogue:
+        """The same with another `model.folder`."""
+        return Catalogue(_given(settings), self._added)
+
+    def names(self) -> list[str]:
+        """Names of all models that have a card, sound or not."""
+        nothing: list[str] = []
+        return sorted({name for folder in self._folders for name in self._look(folder, _names, nothing)})
+
+    def finds(self, name: str) -> Path | None:
+        """The folder of the model of that name, if there is one."""
+        try:
+            return self.folder(name)
+        except UnknownModel:
+            return None
+
+    def folder(self, name: str) -> Path:
+        """Raises UnknownModel."""
+        if Path(name).name == name and name not in ("", ".", ".."):
+            for folder in self._folders:
+                if self._look(folder, lambda at: _has_card(at / name), otherwise=False):
+                    return folder / name
+        known = ", ".join(self.names()) or "none"
+        raise UnknownModel(f'There is no model "{name}".', f"Installed: {known}. `lookout models add` adds one.")
+
+    def card(self, name: str) -> Card:
+        """Raises UnknownModel, or ModelRejected when the card is not valid or that of another model."""
+        folder = self.folder(name)
+        card = load_card(folder)
+        if card.name != name:
+            raise ModelRejected(
+                f'The card in {folder} is that of a model named "{card.name}".', "Give the folder the model's name."
+            )
+        return card
+
+    def _look(self, folder: Path, look: Callable[[Path], T], otherwise: T) -> T:
+        if folder != self._added:
+            return look(folder)
+        try:
+            return within(folder, lambda: look(folder))
+        except DiskSlow:
+            return otherwise
+
+
+def added_models(state_folder: Path) -> Path:
+    """Where `lookout models add` puts models, unless told otherwise."""
+    return state_folder / "models"
+
+
+def _given(settings: Settings) -> tuple[Path, ...]:
+    own = settings.model.folder
+    return (*((own,) if own else ()), models_folder())
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in _inside(folder) if _has_card(path)]
+
+
+def _inside(folder: Path) -> list[Path]:
+    """What lies in it; nothing where we may not look."""
+    try:
+        return list(folder.glob("*"))
+    except OSError:
+        return []
+
+
+def _has_card(folder: Path) -> bool:
+    try:
+        return (folder / CARD_FILE).is_file()
+    except OSError:
+        return False

@@ -1,0 +1,99 @@
+"""Which model, in which precision, with how many threads; and what is told of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lookout.errors import UnknownModel
+from lookout.pipeline.card import Card
+from lookout.pipeline.classifier import Classifier
+from lookout.pipeline.session import GraphCache
+from lookout.pipeline.smoothing import Threshold
+from lookout.registry.catalogue import Catalogue
+from lookout.registry.tuning import Candidate, Choices
+from lookout.settings.schema import AnswerSettings, ModelSettings
+from lookout.state.state import ModelState
+from lookout.storage import Storage
+from lookout.system.fingerprint import machine
+
+log = logging.getLogger(__name__)
+
+# Served first under "auto": a quarter of the download and of the memory, and on most processors twice the speed.
+PREFERRED = "int8"
+# A sentence names no more labels than somebody reads.
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What this machine was found to do best, and the graphs optimised for it: all in the cache folder."""
+
+    graphs: GraphCache
+    choices: Choices
+
+    @classmethod
+    def at(cls, cache_folder: Path, storage: Storage) -> Learnt:
+        kind = machine().key
+        return cls(GraphCache(cache_folder / "graphs", kind, storage), Choices(cache_folder, kind, storage))
+
+
+def load(catalogue: Catalogue, settings: ModelSettings, learnt: Learnt | None = None) -> Classifier:
+    """Raises UnknownModel or ModelRejected."""
+    card = catalogue.card(settings.name)
+    choice = decide(card, settings, learnt.choices.get(card, settings.threads) if learnt else None)
+    return Classifier.load(card, choice.precision, choice.threads, learnt.graphs if learnt else None)
+
+
+def decide(card: Card, settings: ModelSettings, measured: Candidate | None) -> Candidate:
+    """What the settings say, else what was measured, else a good beginning. Raises UnknownModel."""
+    precision, threads = settings.precision, settings.threads
+    if precision != "auto" and precision not in card.files:
+        raise UnknownModel(
+            f'The model "{card.name}" has no precision "{precision}".',
+            f"Set model.precision to auto or one of: {', '.join(card.precisions)}.",
+        )
+    beginning = PREFERRED if PREFERRED in card.files else card.precisions[0]
+    return Candidate(
+        precision if precision != "auto" else measured.precision if measured else beginning,
+        threads or (measured.threads if measured else 1),
+    )
+
+
+def thresholds_of(card: Card, settings: AnswerSettings) -> Mapping[str, Threshold]:
+    """Of every label that can become an answer: the card's, unless a setting overrides them."""
+    limits = {}
+    for label in card.labels:
+        if label.reject:
+            continue
+        own = card.thresholds_of(label.name)
+        enter = settings.enter.get(label.name, own.enter)
+        leave = settings.leave.get(label.name, min(own.leave, enter))
+        limits[label.name] = Threshold(enter, min(leave, enter))
+    return limits
+
+
+def unknown_labels(card: Card, settings: AnswerSettings) -> str:
+    """A sentence on thresholds for labels that the model lacks, which do nothing; empty where there are none."""
+    strange = sorted((set(settings.enter) | set(settings.leave)) - set(card.label_names))
+    if not strange:
+        return ""
+    named = ", ".join(f'"{label}"' for label in strange[:_MOST_NAMED])
+    more = f" and {len(strange) - _MOST_NAMED} more" if len(strange) > _MOST_NAMED else ""
+    return f'answer.enter and answer.leave: the model "{card.name}" has no label {named}{more}.'
+
+
+def model_state(classifier: Classifier, settings: AnswerSettings) -> ModelState:
+    """What is told of the network in use."""
+    card = classifier.card
+    return ModelState(
+        name=card.name,
+        version=card.version,
+        precision=classifier.precision,
+        threads=classifier.threads,
+        labels=card.label_names,
+        titles={label.name: label.title for label in card.labels},
+        thresholds=thresholds_of(card, settings),
+    )

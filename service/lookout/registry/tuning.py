@@ -1,0 +1,158 @@
+"""Which precision and how many threads: measured once on this machine in a process of its own, then remembered.
+
+int8 is slower than float32 on processors without the right instructions, so it is never assumed to pay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from lookout.errors import DiskSlow
+from lookout.pipeline.card import Card, load_card
+from lookout.pipeline.classifier import Classifier
+from lookout.storage import CACHE_DEADLINE_S, Storage, Writer, within
+
+log = logging.getLogger(__name__)
+
+# Rounds of one run each, interleaved, so that a busy moment hits all candidates alike.
+ROUNDS = 40
+# A second thread takes cores from the camera and the API: it has to earn them.
+THREADS_EARN = 1.4
+# Forty rounds of four candidates take seconds on the slowest Pi; a measurement that takes longer tells nothing.
+DEADLINE_S = 120.0
+_NICENESS = 10
+# One for each model and version of onnxruntime; old ones are of no use to anybody.
+_KEPT_CHOICES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    precision: str
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What was chosen for a model and a number of threads asked for, on this kind of machine; in the cache folder."""
+
+    folder: Path
+    machine: str
+    storage: Storage
+
+    def get(self, card: Card, threads: int) -> Candidate | None:
+        """What was chosen; None when nothing was, or what is remembered does not fit any more.
+
+        threads: those asked for, 0 to choose them too. What was measured with some tells nothing of others.
+        """
+        try:
+            kept = json.loads(within(self.folder, self._path(card, threads).read_bytes, CACHE_DEADLINE_S))
+            choice = Candidate(str(kept["precision"]), int(kept["threads"]))
+        except (OSError, DiskSlow, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            return None
+        return choice if choice.precision in card.files and choice.threads > 0 else None
+
+    def put(self, card: Card, threads: int, choice: Candidate, milliseconds: Mapping[Candidate, float]) -> None:
+        """Remember, soon; a disk that does not allow it only means measuring again next time."""
+        measured = [asdict(candidate) | {"ms": round(ms, 3)} for candidate, ms in milliseconds.items()]
+        content = json.dumps(asdict(choice) | {"measured": measured}, indent=1).encode()
+
+        def keep(writer: Writer) -> None:
+            # Before it comes itself: a clock that went back would make it the oldest.
+            writer.trim(self.folder, "choice-*.json", _KEPT_CHOICES - 1)
+            writer.replace(self._path(card, threads), content)
+
+        self.storage.later(keep, "What was measured")
+
+    def _path(self, card: Card, threads: int) -> Path:
+        hashes = [file.sha256 for file in card.files.values()]
+        asked = "|".join((*hashes, ort.__version__, self.machine, str(threads)))
+        key = hashlib.sha256(asked.encode()).hexdigest()[:32]
+        return self.folder / f"choice-{key}.json"
+
+
+def candidates(card: Card, threads: int = 0) -> list[Candidate]:
+    """All that is worth measuring: every precision, with one thread and with half the cores (at most four)."""
+    half = max(1, min(4, (os.cpu_count() or 1) // 2))
+    counts = (threads,) if threads else tuple(sorted({1, half}))
+    return [Candidate(precision, count) for precision, count in product(card.precisions, counts)]
+
+
+def measure(card: Card, which: Sequence[Candidate], rounds: int = ROUNDS) -> dict[Candidate, float]:
+    """The median milliseconds of one inference of each candidate, measured by turns."""
+    picture = np.random.default_rng(1).integers(0, 256, (card.input.height, card.input.width, 3), np.uint8)
+    loaded = {one: Classifier.load(card, one.precision, one.threads) for one in which}
+    times: dict[Candidate, list[float]] = {one: [] for one in which}
+    for _ in range(rounds):
+        for one, classifier in loaded.items():
+            times[one].append(classifier.classify(picture).timing.inference_ms)
+    return {one: statistics.median(values) for one, values in times.items()}
+
+
+def choose(milliseconds: Mapping[Candidate, float]) -> Candidate:
+    """The faster precision; more threads only where they earn it."""
+    by_threads = sorted({one.threads for one in milliseconds})
+
+    def fastest(threads: int) -> Candidate:
+        return min((one for one in milliseconds if one.threads == threads), key=milliseconds.__getitem__)
+
+    best = fastest(by_threads[0])
+    for threads in by_threads[1:]:
+        more = fastest(threads)
+        if milliseconds[best] >= THREADS_EARN * milliseconds[more]:
+            best = more
+    return best
+
+
+async def measure_apart(card: Card, threads: int) -> dict[Candidate, float]:
+    """`measure` in a process of its own, at low priority: a crash or a leak there costs nothing. {} when it failed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "lookout.registry.tuning",
+        str(card.folder),
+        str(threads),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), DEADLINE_S)
+        return {Candidate(p, t): ms for p, t, ms in json.loads(output)}
+    except (TimeoutError, ValueError, TypeError) as error:
+        log.warning("Precision and threads could not be measured (%s); they stay as they are.", type(error).__name__)
+        return {}
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+def main(folder: str, threads: str) -> None:
+    """The measuring process: prints [[precision, threads, milliseconds], ...] as JSON."""
+    with contextlib.suppress(OSError):
+        os.nice(_NICENESS)
+    card = load_card(Path(folder))
+    started = time.monotonic()
+    found = measure(card, candidates(card, int(threads)))
+    log.debug("Measured in %.1f s.", time.monotonic() - started)
+    print(json.dumps([[one.precision, one.threads, ms] for one, ms in found.items()]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,22 @@
+"""Where the shipped files lie: beside the package in a checkout, inside it in a wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def _folder(name: str) -> Path:
+    inside = _PACKAGE / name
+    return inside if inside.is_dir() else _PACKAGE.parents[1] / name
+
+
+def static_folder() -> Path:
+    """The dashboard's files."""
+    return _folder("static")
+
+
+def models_folder() -> Path:
+    """The shipped models, one folder each."""
+    return _folder("models")

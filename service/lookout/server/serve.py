@@ -1,0 +1,272 @@
+"""The process: socket, engine, event loop, signals. Everything that starts and ends together is here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import uvicorn
+
+from lookout.api.app import create_app
+from lookout.auth.origins import is_loopback, proxies
+from lookout.auth.tokens import TokenStore
+from lookout.engine.control import Control, was_paused
+from lookout.engine.housekeeping import Upkeep
+from lookout.engine.worker import Engine, first_state
+from lookout.errors import AddressInUse, DiskSlow, LookoutError, SettingInvalid, StateFolderUnusable
+from lookout.registry.catalogue import Catalogue
+from lookout.registry.loader import Learnt
+from lookout.server.http_protocol import HEAD_S, BoundedConnection, BoundedListener
+from lookout.server.tls import check_tls
+from lookout.settings.layers import LoadedSettings
+from lookout.settings.schema import ServerSettings, Settings, StateSettings
+from lookout.settings.sources import prepare_state_folder
+from lookout.state.hub import Hub
+from lookout.storage import Limits, Storage
+
+log = logging.getLogger(__name__)
+
+# Viewers' endless responses get this long to end; systemd allows ten seconds in all.
+GRACEFUL_S = 3
+# Newest wins below us too: what the kernel has queued for a slow reader is old by the time it arrives.
+SEND_BUFFER_BYTES = 64 * 1024
+NOT_SENT_LOW_WATER_BYTES = 16 * 1024
+BACKLOG = 128
+# What a card that is full says, or that protects what it holds: it can be read.
+_READABLE = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT})
+# What a card that is dying says, or a share whose server is not there.
+_UNREADABLE = frozenset({errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN})
+# A peer that acknowledges nothing of what was sent for so long is gone.
+GONE_AFTER_MS = 10_000
+
+
+class NotOurAddress(SettingInvalid):
+    """This machine has not got the address it is to listen on, or not yet: after a boot the network may still come.
+
+    So it is no setting for which a supervisor should give up.
+    """
+
+    exit_code = 1
+
+
+def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], announce: Callable[[str], None]) -> None:
+    """Run the service until SIGTERM or SIGINT. Blocks.
+
+    reload: reads the settings again, at SIGHUP. announce: told the address people open, once it answers.
+    Raises AddressInUse, SettingInvalid or StateFolderUnusable before anything has started, KeyboardInterrupt after an
+    orderly stop by SIGINT.
+    """
+    settings = loaded.settings
+    check_tls(settings.server)
+    answers = _prepare(loaded.state_folder)
+    storage = Storage(loaded.state_folder, loaded.cache_folder, limits_of(settings.state))
+    tokens = TokenStore(loaded.state_folder, settings.server.token_file, storage)
+    refuse_open_door(settings.server, has_token=not answers or bool(tokens.tokens()))
+    with contextlib.closing(listen(settings.server)) as listener:
+        hub = Hub(first_state(settings, time.monotonic()))
+        learnt = Learnt.at(loaded.cache_folder, storage)
+        paused = was_paused(loaded.state_folder) if answers else None
+        # Not known: closed, since a pause is to hold over a restart whatever the disk does.
+        closed = paused is not False
+        catalogue = Catalogue.of(settings, loaded.state_folder)
+        engine = Engine(settings, catalogue, hub, learnt=learnt, paused=closed)
+        control = Control(loaded, engine, reload, storage)
+        app = create_app(engine, hub, control, tokens)
+        server = _Server(_config(app, settings.server))
+        upkeep = Upkeep(engine, hub, learnt=learnt, storage=storage)
+        storage.start()
+        control.forget_overruled()
+        tokens.watch(folder_answers=answers)
+        try:
+            engine.start()
+            if paused is None:
+                log.warning("The camera stays closed until the disk tells whether it was paused, or somebody opens it.")
+            if paused is None or loaded.unread:
+                threading.Thread(target=control.catch_up, name="catch up", daemon=True).start()
+            asyncio.run(_run(server, listener, app.state.stopping, engine, control, upkeep, announce))
+        finally:
+            if not engine.stop():
+                log.warning("The camera loop did not end in time and is abandoned.")
+            tokens.close()
+            storage.close()
+        log.info("Stopped.")
+        if server.stopped_by == signal.SIGINT:
+            raise KeyboardInterrupt  # in order, but whoever pressed Ctrl+C is told so by the exit status
+
+
+def _prepare(folder: Path) -> bool:
+    """Whether the folder's disk can be read. Raises StateFolderUnusable for a mistaken folder.
+
+    A disk that broke is no reason to refuse: whoever restarts a Pi in the field wants answers.
+    """
+    try:
+        prepare_state_folder(folder)
+    except DiskSlow as error:
+        log.warning("%s %s", error.detail, error.remedy)
+        return False
+    except StateFolderUnusable as error:
+        number = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
+        if number not in _READABLE | _UNREADABLE:
+            raise
+        log.warning("%s Lookout runs all the same, but keeps no changes.", error.detail)
+        return number in _READABLE
+    return True
+
+
+def limits_of(settings: StateSettings) -> Limits:
+    """The budget for what is written to disk."""
+    return Limits(per_day=settings.max_bytes_per_day, total=settings.max_bytes)
+
+
+def refuse_open_door(settings: ServerSettings, *, has_token: bool) -> None:
+    """Nobody outside this machine gets in without a token, unless that was said aloud. Raises SettingInvalid."""
+    if is_loopback(settings.host) or has_token:
+        return
+    if settings.auth == "none":
+        log.warning("server.auth is none: everybody who can reach %s gets in.", settings.host)
+        return
+    raise SettingInvalid(
+        f"server.host {settings.host} can be reached from other machines, but there is no token.",
+        "Make one with `lookout token`, or set server.auth to none to let everybody in.",
+    )
+
+
+def listen(settings: ServerSettings) -> socket.socket:
+    """The listening socket. Raises AddressInUse for a taken port, SettingInvalid for a host that is none of ours."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # Named TCP, or asyncio would leave Nagle's algorithm on: an answer on a kept connection then takes 40 ms.
+    try:
+        listener = BoundedListener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    except OSError as error:  # IPv6 is switched off
+        raise _unusable(settings, error) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT_LOW_WATER_BYTES)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_AFTER_MS)
+        listener.bind((settings.host, settings.port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise _unusable(settings, error) from error
+    return listener
+
+
+def _unusable(settings: ServerSettings, error: OSError) -> LookoutError:
+    if error.errno == errno.EADDRINUSE:
+        return AddressInUse(
+            f"Port {settings.port} on {settings.host} is taken by another program.",
+            f"See which with `ss -ltnp 'sport = :{settings.port}'`, or choose another with --server.port.",
+        )
+    if error.errno == errno.EACCES:
+        return SettingInvalid(
+            f"This user may not listen on port {settings.port}.", "Choose a server.port of 1024 or more."
+        )
+    return NotOurAddress(
+        f'server.host "{settings.host}" is no address of this machine.', "Set it to 127.0.0.1, or 0.0.0.0 for all."
+    )
+
+
+def address_of(listener: socket.socket, settings: Settings) -> str:
+    """What people type into a browser on this machine."""
+    host, port = listener.getsockname()[:2]
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    scheme = "https" if settings.server.tls_certificate else "http"
+    return f"{scheme}://{f'[{shown}]' if ':' in shown else shown}:{port}{settings.server.root_path}/"
+
+
+def _config(app: object, settings: ServerSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        http=BoundedConnection,
+        backlog=BACKLOG,  # so many at most are accepted before the ones too many are closed
+        root_path=settings.root_path,
+        proxy_headers=True,
+        forwarded_allow_ips=proxies(settings.trusted_proxies),
+        timeout_graceful_shutdown=GRACEFUL_S,
+        ssl_certfile=_text(settings.tls_certificate),
+        ssl_keyfile=_text(settings.tls_key),
+        ws_max_size=64 * 1024,  # clients send acknowledgements, nothing larger
+        ws_per_message_deflate=False,  # pictures are compressed already, states are small
+    )
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path else None
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but signals are ours: it would raise them again after stopping, and the exit status would lie."""
+
+    stopped_by: signal.Signals | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _run(
+    server: _Server,
+    listener: socket.socket,
+    stopping: asyncio.Event,
+    engine: Engine,
+    control: Control,
+    upkeep: Upkeep,
+    announce: Callable[[str], None],
+) -> None:
+    """Serve until a signal says stop. systemd hears READY once requests are answered, camera or none."""
+    loop = asyncio.get_running_loop()
+    notifier = upkeep.notifier
+    reloads: set[asyncio.Task[None]] = set()
+
+    def stop(number: signal.Signals) -> None:
+        server.stopped_by = number
+        notifier.stopping("Stopping.")
+        engine.wind_down()  # the loop waits for its threads, and one of them may wait for a camera that hangs
+        stopping.set()
+        server.should_exit = True
+
+    def reload() -> None:
+        task = loop.create_task(_reload(control, upkeep))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    if control.loaded.settings.server.tls_certificate:  # a handshake gets as long as a head, not a minute
+        loop.create_server = partial(loop.create_server, ssl_handshake_timeout=HEAD_S)  # type: ignore[method-assign]
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+    keeping = asyncio.create_task(upkeep.run())
+    if server.started:
+        notifier.ready(upkeep.sentence())
+        announce(address_of(listener, control.loaded.settings))
+    try:
+        await serving
+    finally:
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
+
+
+async def _reload(control: Control, upkeep: Upkeep) -> None:
+    upkeep.notifier.reloading()
+    try:
+        await asyncio.to_thread(control.reload)
+    finally:
+        upkeep.notifier.ready(upkeep.sentence())

@@ -1,0 +1,45 @@
+"""The certificate for HTTPS: tried before anything starts, so that a mistake is a sentence."""
+
+from __future__ import annotations
+
+import ssl
+
+from lookout.errors import SettingInvalid
+from lookout.settings.schema import ServerSettings
+
+
+def check_tls(settings: ServerSettings) -> None:
+    """Raises SettingInvalid for a certificate or key that cannot be used, and for a key alone."""
+    certificate, key = settings.tls_certificate, settings.tls_key
+    if certificate is None:
+        if key is None:
+            return
+        raise SettingInvalid(
+            "server.tls_key is set, but server.tls_certificate is not: pictures and tokens would travel in the open.",
+            "Set both, or neither.",
+        )
+    for name, path in (("tls_certificate", certificate), ("tls_key", key)):
+        if path is None:  # the key may be in the certificate's file
+            continue
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise SettingInvalid(
+                f"server.{name} {path} cannot be read: {error.strerror}.",
+                "Correct the path, and let the service's user read the file.",
+            ) from error
+    try:
+        # Without a password one would be asked for on the terminal, which a service has none of.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (ssl.SSLError, ValueError) as error:
+        beside = f" with server.tls_key {key}" if key else ""
+        raise SettingInvalid(
+            f"server.tls_certificate {certificate} cannot be used{beside}: {_reason(error)}.",
+            "Both must be PEM files, and the key the certificate's own, without a password.",
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    words = {"KEY_VALUES_MISMATCH": "the key is that of another certificate", "NO_START_LINE": "it is no PEM file"}
+    code = getattr(error, "reason", None) or ""
+    return words.get(code, code.lower().replace("_", " ") or "it holds no certificate and key that can be read")

@@ -1,0 +1,212 @@
+"""The settings as layers, one a source, merged in order; and the sentence for what does not fit, with its place."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from lookout.camera import redact_text
+from lookout.errors import SettingInvalid
+from lookout.settings.keys import Key, all_keys, key_meant
+from lookout.settings.schema import Settings
+
+Kind = Literal["flag", "environment", "override", "file", "default"]
+PRECEDENCE: tuple[Kind, ...] = ("flag", "environment", "override", "file")
+PREFIX = "LOOKOUT_"
+# Sections and keys that a running service leaves as they are, and why.
+_FIXED = {
+    "server": "it decides how the service is reached",
+    "upload": "it protects the machine",
+    "state": "it says where things are kept",
+    "model.folder": "it says where models are found",
+    # Whoever may change settings must not be able to run any program on the disk with it.
+    "camera.python": "it names a program that is run",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who set a value. where: the flag, the variable, or the file with its line."""
+
+    kind: Kind
+    where: str = ""
+
+    def __str__(self) -> str:
+        return self.where or self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one source says: values by dotted key, and where each stands."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    where: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """The settings in force, and where each came from.
+
+    config: the TOML file that was read. state_folder, cache_folder: chosen, not yet made. unread: whether the changes
+    that are kept in the state folder could not be read, and are missing here.
+    """
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+    layers: Mapping[Kind, Layer]
+    config: Path | None
+    state_folder: Path
+    cache_folder: Path
+    unread: bool = False
+
+    def changeable(self, key: str) -> tuple[bool, str]:
+        """Whether a running service lets this setting be changed, and the reason if not."""
+        origin, why = self.origins[key], _FIXED.get(key) or _FIXED.get(key.partition(".")[0])
+        if why is not None:
+            return False, f"{key} cannot be changed from here: {why}."
+        if origin.kind in ("flag", "environment"):
+            return False, f"{key} is set by {origin.where}, which goes before anything set here."
+        return True, ""
+
+    def with_layer(self, kind: Kind, layer: Layer) -> LoadedSettings:
+        """The same with one source replaced, checked whole. Raises SettingInvalid."""
+        layers = {**self.layers, kind: layer}
+        settings, origins = merged(layers)
+        return replace(self, settings=settings, origins=origins, layers=layers)
+
+    def with_sections_of(self, other: LoadedSettings, sections: Collection[str]) -> LoadedSettings:
+        """The same with some sections as `other` has them, whichever source they come from. Raises SettingInvalid."""
+        layers = {
+            kind: _spliced(layer, other.layers.get(kind, Layer()), sections) for kind, layer in self.layers.items()
+        }
+        settings, origins = merged(layers)
+        return replace(self, settings=settings, origins=origins, layers=layers)
+
+
+def _spliced(layer: Layer, other: Layer, sections: Collection[str]) -> Layer:
+    def choose(own: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {key: value for key, value in own.items() if key.partition(".")[0] not in sections}
+        return kept | {key: value for key, value in theirs.items() if key.partition(".")[0] in sections}
+
+    return Layer(choose(layer.values, other.values), choose(layer.where, other.where))
+
+
+def flat(tree: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """A nested table as dotted keys; deeper tables stay values."""
+    pairs: list[tuple[str, Any]] = []
+    for section, content in tree.items():
+        if section in Settings.model_fields and isinstance(content, Mapping):
+            pairs.extend((f"{section}.{name}", value) for name, value in content.items())
+        else:
+            pairs.append((section, content))
+    return pairs
+
+
+def unknown_key(name: str, place: str, *, environment: bool = False) -> SettingInvalid:
+    """The error for a name that is no setting, with the one that is meant."""
+    meant = key_meant(name)
+    said = f"{place} is not a setting" if place.startswith(("--", PREFIX)) else f'{place}: "{name}" is not a setting'
+    if name in Settings.model_fields:
+        return SettingInvalid(f'{place}: "{name}" is a section, not a setting.', f"Write [{name}] above its settings.")
+    section = difflib.get_close_matches(name, Settings.model_fields, 1, 0.7) if "." not in name else []
+    if section and not environment:
+        return SettingInvalid(f"{said}.", f"Did you mean the section [{section[0]}]?")
+    if not meant:
+        return SettingInvalid(f"{said}.", "`lookout config --template` lists all of them.")
+    spelt = all_keys()[meant].environment if environment else f"--{meant}" if place.startswith("--") else meant
+    return SettingInvalid(f"{said}.", f"Did you mean {spelt}?")
+
+
+def merged(layers: Mapping[Kind, Layer]) -> tuple[Settings, dict[str, Origin]]:
+    tree: dict[str, dict[str, Any]] = {section: {} for section in Settings.model_fields}
+    origins: dict[str, Origin] = {}
+    for name, key in all_keys().items():
+        origins[name] = Origin("default")
+        for kind in PRECEDENCE:
+            layer = layers.get(kind, Layer())
+            if name in layer.values:
+                tree[key.section][name.partition(".")[2]] = layer.values[name]
+                origins[name] = Origin(kind, layer.where.get(name, kind))
+                break
+    try:
+        # As JSON and strictly: "8642" is no number and 1 is not true, but paths may be written as text.
+        return Settings.model_validate_json(json.dumps(tree, default=str), strict=True), origins
+    except ValidationError as error:
+        raise _invalid(error, origins, layers) from error
+
+
+def _invalid(error: ValidationError, origins: Mapping[str, Origin], layers: Mapping[Kind, Layer]) -> SettingInvalid:
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "json_invalid" and (odd := _no_text(origins, layers)) is not None:
+        return odd
+    location = [str(part) for part in first["loc"]]
+    name, message = ".".join(location[:2]), str(first["msg"]).removeprefix("Value error, ")
+    key = all_keys().get(name)
+    if key is None:
+        return _contradiction(message, origins)
+    origin, said, allowed = origins[name], name, key.allowed
+    place = origin.where
+    if key.is_table and len(location) > 2:
+        said, allowed = f"{name}.{location[2]}", _entry_allowed(key)
+        place = layers[origin.kind].where.get(said, origin.where) if origin.kind in layers else origin.where
+    if first["type"] == "value_error":
+        reason = f": {message}"
+    elif first["type"] == "extra_forbidden":
+        reason = f" does not exist; {name} takes {allowed}"
+    else:
+        reason = f" is {_shown(first['input'])}, but must be {allowed}"
+    subject = _subject(origin, place, said)
+    default = "" if key.is_table or key.value is None else f"The default is {_shown(key.value)}."
+    return SettingInvalid(f"{subject}{reason}.", f"{key.help} {default}".strip())
+
+
+def _subject(origin: Origin, place: str, said: str) -> str:
+    """A flag or variable names the setting by itself; a file needs the setting's name beside the line."""
+    return place if origin.kind in ("flag", "environment") else f"{place}: {said}" if place else said
+
+
+def _no_text(origins: Mapping[str, Origin], layers: Mapping[Kind, Layer]) -> SettingInvalid | None:
+    """The first setting that JSON cannot say: mostly a path whose name is in another encoding. None: there is none."""
+    for name, origin in origins.items():
+        try:
+            json.dumps(layers.get(origin.kind, Layer()).values.get(name), ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError:
+            return SettingInvalid(
+                f"{_subject(origin, origin.where, name)} is no text in UTF-8.",
+                "Rename what it names, or make a link to it that has a name in UTF-8.",
+            )
+    return None
+
+
+def _entry_allowed(key: Key) -> str:
+    if key.name in ("answer.enter", "answer.leave"):
+        return "a number between 0 and 1"
+    return key.allowed if key.name == "answer.region" else "true, false, a number, a text or a list of numbers"
+
+
+def _contradiction(message: str, origins: Mapping[str, Origin]) -> SettingInvalid:
+    """Two settings that are each right but do not fit together: name the places of those that were set.
+
+    message: what is wrong, a colon, and what helps.
+    """
+    involved = [name for name in origins if re.search(rf"\b{re.escape(name.partition('.')[2])}\b", message)]
+    places = [origins[name].where for name in involved if origins[name].where]
+    prefix = f"{' and '.join(dict.fromkeys(places))}: " if places else ""
+    detail, _, remedy = message.rpartition(": ")
+    return SettingInvalid(f"{prefix}{detail}.", f"{remedy[:1].upper()}{remedy[1:]}.")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = redact_text(json.dumps(value, ensure_ascii=False, default=str))
+    return text if len(text) <= 80 else text[:77] + "…"

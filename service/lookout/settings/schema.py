@@ -1,0 +1,262 @@
+"""Every setting once: its type, default, range and help. Where the values come from is `settings_sources.py`'s matter.
+
+`--help`, the TOML template, `GET /api/settings` and the documentation are all made from these classes.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo, field_validator, model_validator
+
+from lookout.frame import Rect
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+# As browsers send it; with the slash that people add. An application's page may have a scheme of its own.
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*://[^/\s]+/?|null)", re.IGNORECASE)
+# A region narrower than this many pixels of the camera's picture holds too little for the network to see.
+MIN_REGION_PIXELS = 32
+
+
+class Section(BaseModel):
+    """A table of the TOML file. Unknown keys are errors: a misspelt setting must not be silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _names_a_place(cls, value: object, info: ValidationInfo) -> object:
+        """An empty path would mean the folder that the service happens to run in."""
+        if value == "" and info.field_name and cls.model_fields[info.field_name].annotation == Path | None:
+            raise ValueError("the path is empty")
+        return value
+
+
+class Region(Section):
+    """A part of the upright picture, normalised: x and y of the upper left corner, width and height."""
+
+    x: float = Field(0.0, ge=0.0, lt=1.0)
+    y: float = Field(0.0, ge=0.0, lt=1.0)
+    width: float = Field(1.0, gt=0.0, le=1.0)
+    height: float = Field(1.0, gt=0.0, le=1.0)
+
+    @property
+    def rect(self) -> Rect:
+        """The same as plain data."""
+        return Rect(self.x, self.y, self.width, self.height)
+
+    @model_validator(mode="after")
+    def _inside(self) -> Region:
+        if self.x + self.width > 1.0 + 1e-6 or self.y + self.height > 1.0 + 1e-6:
+            raise ValueError("the region reaches over the edge: x + width and y + height must be at most 1")
+        return self
+
+
+class CameraSettings(Section):
+    """Where frames come from."""
+
+    source: str = Field(
+        "auto",
+        min_length=1,
+        description="auto, pi:0, usb:/dev/v4l/by-id/…, rtsp://…, http://…, file:clip.mp4, folder:photos/, demo. "
+        "auto takes the Pi camera, else a USB camera.",
+    )
+    width: int = Field(640, ge=32, le=4608, description="Width in pixels asked of the camera.")
+    height: int = Field(480, ge=32, le=4608, description="Height in pixels asked of the camera.")
+    fps: float = Field(15.0, gt=0.0, le=240.0, description="Frames a second asked of the camera.")
+    rotate: Literal[0, 90, 180, 270] = Field(0, description="Degrees clockwise, applied before flip.")
+    flip: Literal["none", "horizontal", "vertical", "both"] = Field("none", description="Mirror the picture.")
+    stale_after_s: float = Field(
+        2.0,
+        ge=0.2,
+        le=60.0,
+        description="Seconds without a new frame after which nothing is shown as current.",
+    )
+    controls: dict[str, bool | int | FiniteFloat | str | list[FiniteFloat]] = Field(
+        default_factory=dict, description="Exposure, focus, tuning file …: passed on to the camera."
+    )
+    repeats: Literal["stalled", "ignore"] = Field(
+        "stalled",
+        description='What identical frames of a live source mean: a stuck driver, or nothing ("ignore").',
+    )
+    python: str = Field("auto", description="Interpreter of the Pi camera's process; auto finds one with picamera2.")
+
+    @model_validator(mode="after")
+    def _frames_come_often_enough(self) -> CameraSettings:
+        if 1.0 / self.fps > self.stale_after_s / 2.0:
+            raise ValueError(
+                f"at {self.fps:g} frames a second one frame takes {1 / self.fps:.2f} s, more than half of "
+                f"stale_after_s ({self.stale_after_s:g} s): raise fps or stale_after_s"
+            )
+        return self
+
+
+class ModelSettings(Section):
+    """Which network looks at the frames."""
+
+    name: str = Field("cat-dog-resnet18", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the model.")
+    precision: str = Field(
+        "auto",
+        pattern=r"^[a-z0-9]+$",
+        description="auto, fp32 or int8; auto takes what is faster on this machine.",
+    )
+    threads: int = Field(0, ge=0, le=64, description="Threads of the network; 0 chooses.")
+    folder: Path | None = Field(None, description="A further folder of models.")
+
+
+class AnswerSettings(Section):
+    """How predictions become an answer."""
+
+    window_s: float = Field(0.5, ge=0.0, le=60.0, description="Smoothing time constant in seconds.")
+    hold_s: float = Field(1.0, ge=0.0, le=600.0, description="Least time in seconds that an answer stays.")
+    enter: dict[str, Probability] = Field(
+        default_factory=dict,
+        description="Per label: the probability that makes it the answer. Default: the card's.",
+    )
+    leave: dict[str, Probability] = Field(
+        default_factory=dict, description="Per label: below it the answer is given up. Default: the card's."
+    )
+    region: Region = Field(default_factory=lambda: Region.model_validate({}), description="The part looked at.")
+    max_rate: float = Field(
+        10.0, ge=0.0, le=1000.0, description="Classifications a second at most; 0: as fast as frames come."
+    )
+    unchanged_rate: float = Field(
+        0.0,
+        ge=0.0,
+        le=1000.0,
+        description="Classifications a second while the picture does not change; 0: as many as when it does.",
+    )
+
+    @model_validator(mode="after")
+    def _leave_below_enter(self) -> AnswerSettings:
+        for label, leave in self.leave.items():
+            enter = self.enter.get(label)
+            if enter is not None and leave > enter:
+                raise ValueError(
+                    f'for label "{label}" leave ({leave:g}) is above enter ({enter:g}): lower leave or raise enter'
+                )
+        return self
+
+
+class PowerSettings(Section):
+    """How warm and how busy the machine may become."""
+
+    temperature_c: float = Field(
+        75.0,
+        ge=0.0,
+        le=110.0,
+        description="Degrees Celsius above which classification slows down, before the firmware throttles; 0: never.",
+    )
+    cpu_percent: float = Field(
+        0.0,
+        ge=0.0,
+        le=6400.0,
+        description="Percent of one processor core that Lookout may use, by fewer classifications; 0: no limit.",
+    )
+    min_rate: float = Field(
+        1.0, gt=0.0, le=1000.0, description="Classifications a second that are kept, however warm it is."
+    )
+
+
+class ServerSettings(Section):
+    """Who may reach the service, and where."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; any but loopback needs a token.")
+    port: int = Field(8642, ge=0, le=65535, description="Port to listen on; 0: any free one.")
+    auth: Literal["token", "none"] = Field("token", description='"none" lets everybody in who can reach the port.')
+    token_file: Path | None = Field(None, description="A file holding a token, for containers.")
+    root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="Sub-path behind a proxy: /lookout")
+    allowed_hosts: list[str] = Field(default_factory=list, description="Further names this machine is called by.")
+    allowed_origins: list[str] = Field(default_factory=list, description="Pages of other sites that may write.")
+    allowed_frames: list[str] = Field(default_factory=list, description="Sites that may embed the dashboard.")
+    trusted_proxies: list[str] = Field(
+        default_factory=lambda: ["127.0.0.1", "::1"], description="Proxies whose X-Forwarded-* headers count."
+    )
+    tls_certificate: Path | None = Field(None, description="PEM file; with tls_key the service speaks HTTPS.")
+    tls_key: Path | None = Field(None, description="PEM file with the certificate's private key.")
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            if not _ORIGIN.fullmatch(entry):
+                raise ValueError(f'"{entry}" is no origin: write it as https://home.example or http://10.0.0.2:8123')
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_names(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            if ":" in entry or "/" in entry:
+                raise ValueError(f'"{entry}" is no name alone: write it without scheme, port and path')
+        return value
+
+
+class UploadSettings(Section):
+    """Limits on pictures handed in, judged before anything is decoded."""
+
+    max_bytes: int = Field(12 * 2**20, ge=1024, le=2**30, description="Bytes of one request at most.")
+    max_pixels: int = Field(50_000_000, ge=1024, le=2**28, description="Pixels of one picture at most.")
+    max_concurrent: int = Field(2, ge=1, le=64, description="Pictures decoded and classified at once.")
+
+
+class StateSettings(Section):
+    """What is kept on disk."""
+
+    folder: Path | None = Field(None, description="Default: systemd's StateDirectory, else the XDG state folder.")
+    max_bytes: int = Field(
+        2**30,
+        ge=2**20,
+        description="Bytes that Lookout keeps on disk at most, caches included, models that you added apart. "
+        "The last sixteenth is left to changes that you make.",
+    )
+    max_bytes_per_day: int = Field(
+        200 * 2**20,
+        ge=2**16,
+        description="Bytes that Lookout writes to disk a day (UTC) at most: cards wear out by what is written. "
+        "The last sixteenth is left to changes that you make.",
+    )
+
+
+class Settings(Section):
+    """All settings. Immutable: a change makes a new one, checked whole."""
+
+    camera: CameraSettings = Field(default_factory=lambda: CameraSettings.model_validate({}))
+    model: ModelSettings = Field(default_factory=lambda: ModelSettings.model_validate({}))
+    answer: AnswerSettings = Field(default_factory=lambda: AnswerSettings.model_validate({}))
+    power: PowerSettings = Field(default_factory=lambda: PowerSettings.model_validate({}))
+    server: ServerSettings = Field(default_factory=lambda: ServerSettings.model_validate({}))
+    upload: UploadSettings = Field(default_factory=lambda: UploadSettings.model_validate({}))
+    state: StateSettings = Field(default_factory=lambda: StateSettings.model_validate({}))
+
+    @model_validator(mode="after")
+    def _region_large_enough(self) -> Settings:
+        region, camera = self.answer.region, self.camera
+        turned = camera.rotate in (90, 270)
+        width, height = (camera.height, camera.width) if turned else (camera.width, camera.height)
+        if round(region.width * width) < MIN_REGION_PIXELS or round(region.height * height) < MIN_REGION_PIXELS:
+            raise ValueError(
+                f"answer.region is {region.width * width:.0f} x {region.height * height:.0f} pixels of the camera's "
+                f"picture, less than {MIN_REGION_PIXELS} a side: choose a larger region"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _classified_often_enough(self) -> Settings:
+        rate, stale = self.answer.max_rate, self.camera.stale_after_s
+        if rate > 0 and 1.0 / rate > stale / 2.0:
+            raise ValueError(
+                f"answer.max_rate of {rate:g} a second leaves {1 / rate:.2f} s between classifications, more than "
+                f"half of camera.stale_after_s ({stale:g} s): raise max_rate or stale_after_s"
+            )
+        unchanged = self.answer.unchanged_rate
+        if unchanged > 0 and 1.0 / unchanged > stale / 2.0:
+            raise ValueError(
+                f"answer.unchanged_rate of {unchanged:g} a second leaves {1 / unchanged:.2f} s between "
+                f"classifications, more than half of camera.stale_after_s ({stale:g} s): raise unchanged_rate or "
+                "stale_after_s"
+            )
+        return self

@@ -1,0 +1,166 @@
+"""The newest state and everybody who watches it: the only door between the worker and the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lookout.state.state import Rate, StageTimes, State, SystemReading, next_change
+
+# A thousand pictures would be a gigabyte, and figures that are old the next moment half a megabyte.
+_NOT_RECORDED: dict[str, Any] = {"frame": None, "rate": Rate(), "timing": StageTimes()}
+# A watcher that fell this many transitions behind is told how many it missed.
+RING = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """The state in which the answer or the camera's status changed, numbered from 1; less what no history records."""
+
+    number: int
+    state: State
+
+
+class Hub:
+    """Newest wins. The worker publishes; the event loop waits for changes; anybody reads.
+
+    Whatever the number of watchers, at most one wake-up of the loop is pending, and none when nobody watches.
+    """
+
+    def __init__(self, state: State, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._state = state
+        self._ring: deque[Transition] = deque(maxlen=RING)
+        self._transitions = 0
+        self._system = SystemReading()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake_pending = False
+        self._waiters: dict[asyncio.Future[None], int] = {}  # each with the sequence number its owner has seen
+        # Only touched on the event loop:
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+
+    # --- any thread -------------------------------------------------------------------------------------------
+
+    def latest(self) -> State:
+        with self._lock:
+            return self._state
+
+    def publish(self, state: State) -> None:
+        """Replace the newest state and wake the watchers once."""
+        with self._lock:
+            if _turned(self._state, state):
+                self._transitions += 1
+                self._ring.append(Transition(self._transitions, replace(state, **_NOT_RECORDED)))
+            self._state = state
+            loop = self._loop if self._waiters and not self._wake_pending else None
+            self._wake_pending = self._wake_pending or loop is not None
+        if loop is not None:
+            self._call_soon(loop)
+
+    def transitions(self, after: int) -> tuple[list[Transition], int]:
+        """Those numbered above `after`, oldest first, and how many more there were that the ring has forgotten."""
+        with self._lock:
+            news = [transition for transition in self._ring if transition.number > after]
+            return news, max(0, self._transitions - after - len(news))
+
+    @property
+    def system(self) -> SystemReading:
+        return self._system
+
+    def set_system(self, reading: SystemReading) -> None:
+        """The machine's newest reading; watchers see it with the next state."""
+        self._system = reading
+
+    # --- the event loop ---------------------------------------------------------------------------------------
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Watchers will wait on this loop."""
+        with self._lock:
+            self._loop, self._wake_pending = loop, False
+
+    def detach(self) -> None:
+        """The loop ends: no more wake-ups. Whoever still waits is let go."""
+        with self._lock:
+            self._loop = None
+        self._wake_all()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._timer_at = None
+
+    async def changed(self, after: int, timeout_s: float) -> State:
+        """The newest state: at once if its sequence is above `after`, else when it changes or time changes its view.
+
+        Returns the newest state at the latest after `timeout_s` seconds, changed or not.
+        """
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with self._lock:
+            self._waiters[waiter] = after
+            state = self._state
+        try:
+            if state.sequence <= after:
+                self._arm(state)
+                await asyncio.wait_for(waiter, timeout_s)
+        except TimeoutError:
+            pass
+        finally:
+            with self._lock:
+                self._waiters.pop(waiter, None)
+        return self.latest()
+
+    def _call_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:  # the loop closed while the worker was publishing its last state
+            with self._lock:
+                self._loop, self._wake_pending = None, False
+
+    def _wake(self) -> None:
+        """Something was published; whoever came since then has seen it already."""
+        with self._lock:
+            self._wake_pending = False
+            newest = self._state.sequence
+            waiters = [waiter for waiter, seen in self._waiters.items() if seen < newest]
+        _let_go(waiters)
+
+    def _wake_all(self) -> None:
+        with self._lock:
+            waiters = list(self._waiters)
+        _let_go(waiters)
+
+    def _arm(self, state: State) -> None:
+        """One timer for the moment at which time alone changes the view."""
+        now = self._clock()
+        at = next_change(state, now)
+        if at is None or (self._timer_at is not None and now < self._timer_at <= at):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = asyncio.get_running_loop().call_later(at - now, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = self._timer_at = None
+        self._wake_all()
+
+
+def _let_go(waiters: Iterable[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
+
+
+def _turned(before: State, after: State) -> bool:
+    """Whether something happened that a history would record."""
+    return (
+        (before.answer.label, before.answer.reason) != (after.answer.label, after.answer.reason)
+        or before.camera.status != after.camera.status
+        or before.paused != after.paused
+        or before.model != after.model
+    )

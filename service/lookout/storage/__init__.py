@@ -1,0 +1,14 @@
+"""Everything the service writes on disk goes through one writer here: `Storage`.
+
+It has a budget, a deadline for whoever waits, and a thread of its own, so that a disk that is full, read-only, slow or
+gone is told and costs no answer.
+"""
+
+from __future__ import annotations
+
+from lookout.storage.budget import Limits
+from lookout.storage.storage import Storage
+from lookout.storage.timeout import CACHE_DEADLINE_S, within
+from lookout.storage.writer import Writer
+
+__all__ = ["CACHE_DEADLINE_S", "Limits", "Storage", "Writer", "within"]

@@ -1,0 +1,181 @@
+"""How much may be written a day and kept in all: a card wears out by what is written, and fills by what is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lookout.errors import DiskBudgetSpent
+from lookout.storage.atomic_files import make_folder, replace_file
+
+COUNT_FILE = "written.json"
+# The count on disk runs ahead of the true one by at most so much: a write of its own for every 256 KiB, not for each.
+_STEP_BYTES = 256 * 1024
+_STEPS_A_DAY = 64
+# Of both budgets one sixteenth is left to people's own changes, whatever caches and histories have used up.
+_RESERVED = 16
+# Models that somebody added are theirs, not ours.
+_NOT_OURS = "models"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes. The defaults are those of the settings `state.max_bytes_per_day` and `state.max_bytes`."""
+
+    per_day: int = 200 * 2**20
+    total: int = 2**30
+
+
+def utc_day() -> str:
+    """A day of the budget: 2026-05-01, in UTC. A clock that jumps begins another day, nothing worse."""
+    return datetime.now(UTC).date().isoformat()
+
+
+class Budget:
+    """Admits writes and counts them. Used by one thread at a time."""
+
+    def __init__(
+        self, limits: Limits, state_folder: Path, folders: Iterable[Path], today: Callable[[], str] = utc_day
+    ) -> None:
+        """folders: all that are written to, the state folder among them."""
+        self._limits = limits
+        self._folders = tuple(dict.fromkeys(folders))
+        self._count = DayCount(state_folder / COUNT_FILE, min(_STEP_BYTES, limits.per_day // _STEPS_A_DAY), today)
+        self._kept: int | None = None
+
+    def admit(self, size: int, growth: int, *, reserved: bool) -> None:
+        """Before a write of `size` bytes by which the folders grow. reserved: whether it may use the last sixteenth.
+
+        Raises DiskBudgetSpent, and OSError where the count itself cannot be kept.
+        """
+        if refusal := self._refusal(size, growth, reserved):
+            raise refusal
+        self._count.run_ahead(size)
+
+    def charge(self, size: int, growth: int) -> None:
+        """After the write."""
+        self._count.add(size)
+        if self._kept is not None:
+            self._kept += growth
+
+    def spent(self) -> DiskBudgetSpent | None:
+        """What is told while nothing but people's own changes is written any more."""
+        refusal = self._refusal(1, 1, reserved=False)
+        return (
+            None
+            if refusal is None
+            else DiskBudgetSpent(
+                "The budget for writing to disk is spent: only changes that you make are kept.",
+                refusal.remedy,
+            )
+        )
+
+    def _refusal(self, size: int, growth: int, reserved: bool) -> DiskBudgetSpent | None:
+        written = self._count.written
+        if size and written + size > _share(self._limits.per_day, reserved):
+            allowed = _allowed("state.max_bytes_per_day", self._limits.per_day, reserved)
+            return DiskBudgetSpent(
+                f"Lookout has written {_words(written)} to disk today; with {_words(size)} more it would be over "
+                f"{allowed}.",
+                "Wait until midnight UTC, or raise state.max_bytes_per_day and restart.",
+            )
+        if growth > 0 and self._would_overflow(growth, reserved):
+            allowed = _allowed("state.max_bytes", self._limits.total, reserved)
+            return DiskBudgetSpent(
+                f"Lookout keeps {_words(self._kept or 0)} on disk; with {_words(growth)} more it would be over "
+                f"{allowed}.",
+                "Delete the cache folder, or raise state.max_bytes and restart.",
+            )
+        return None
+
+    def _would_overflow(self, growth: int, reserved: bool) -> bool:
+        limit = _share(self._limits.total, reserved)
+        if self._kept is not None and self._kept + growth <= limit:
+            return False
+        self._kept = _bytes_below(self._folders)  # counted anew before anything is refused: somebody may have cleared
+        return self._kept + growth > limit
+
+
+class DayCount:
+    """Bytes written today, over restarts.
+
+    The file says at least as much as was really written: it runs ahead in steps, so that counting costs one write a
+    step, and a process that is killed makes the next one count at most one step too much.
+    """
+
+    def __init__(self, path: Path, step: int, today: Callable[[], str]) -> None:
+        self._path, self._step, self._today = path, step, today
+        self._day = ""
+        self._bytes = 0
+        self._ahead = 0
+
+    @property
+    def written(self) -> int:
+        self._turn_page()
+        return self._bytes
+
+    def run_ahead(self, size: int) -> None:
+        """See that the file covers `size` more bytes. Raises OSError."""
+        self._turn_page()
+        if self._bytes + size <= self._ahead:
+            return
+        known = max(self._ahead, self._read())
+        self._bytes += known - self._ahead  # another process writes as well
+        self._ahead = known
+        ahead = self._bytes + size + self._step
+        content = json.dumps({"day": self._day, "bytes": ahead}).encode()
+        make_folder(self._path.parent)
+        replace_file(self._path, content)
+        self._ahead = ahead
+        self._bytes += len(content)
+
+    def add(self, size: int) -> None:
+        """They were written."""
+        self._bytes += size
+
+    def _turn_page(self) -> None:
+        if self._day != (day := self._today()):
+            self._day = day
+            self._bytes = self._ahead = self._read()
+
+    def _read(self) -> int:
+        """What the file says of today; 0 where it says nothing that can be understood."""
+        try:
+            kept = json.loads(self._path.read_bytes())
+            return max(0, int(kept["bytes"])) if kept["day"] == self._day else 0
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            return 0
+
+
+def _share(limit: int, reserved: bool) -> int:
+    return limit if reserved else limit - limit // _RESERVED
+
+
+def _allowed(setting: str, limit: int, reserved: bool) -> str:
+    return f"{setting} ({_words(limit)}{'' if reserved else ' less a reserve for changes that you make'})"
+
+
+def _bytes_below(folders: Iterable[Path]) -> int:
+    sizes: dict[tuple[int, int], int] = {}  # by file, should one folder lie inside the other
+    for top in folders:
+        for folder, inside, files in os.walk(top):
+            if Path(folder) == top and _NOT_OURS in inside:
+                inside.remove(_NOT_OURS)
+            for name in files:
+                try:
+                    status = (Path(folder) / name).lstat()
+                except OSError:  # removed meanwhile
+                    continue
+                sizes[status.st_dev, status.st_ino] = status.st_size
+    return sum(sizes.values())
+
+
+def _words(size: int) -> str:
+    """3 bytes, 47 KiB, 200 MiB."""
+    if size < 2**10:
+        return f"{size} byte{'' if size == 1 else 's'}"
+    return f"{size / 2**10:.0f} KiB" if size < 2**20 else f"{size / 2**20:.0f} MiB"

@@ -1,0 +1,238 @@
+"""The one writer. People's changes wait for it, but not for ever; caches are written when it gets round to them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from typing_extensions import Buffer
+
+from lookout.errors import DiskGone, LookoutError, StateFolderUnusable
+from lookout.storage.atomic_files import sweep_folder
+from lookout.storage.budget import Budget, Limits, utc_day
+from lookout.storage.job import GivenUp, Job
+from lookout.storage.timeout import DEADLINE_S
+from lookout.storage.watch import DiskWatch, slow
+from lookout.storage.writer import Writer
+
+log = logging.getLogger(__name__)
+
+# A disk that is silent for so long is called slow.
+SLOW_AFTER_S = 2.0
+# Looking costs microseconds and no write.
+LOOK_EVERY_S = 1.0
+# The service has five seconds to stop in all.
+_CLOSE_S = 1.0
+# People make one change at a time; more than this waiting means that the disk hangs.
+_MAX_WAITING = 32
+
+T = TypeVar("T")
+
+
+class Storage:
+    """Writes below a state folder and a cache folder. All methods may be called from any thread.
+
+    Until `start` there is no thread: whoever writes does it there and then, as the command line does.
+    """
+
+    def __init__(
+        self,
+        state_folder: Path,
+        cache_folder: Path | None = None,
+        limits: Limits | None = None,
+        *,
+        today: Callable[[], str] = utc_day,
+    ) -> None:
+        self._folder = state_folder
+        self._folders = [folder for folder in (state_folder, cache_folder) if folder is not None]
+        self._budget = Budget(limits or Limits(), state_folder, self._folders, today)
+        self._watch = DiskWatch(state_folder)
+        self._changed = threading.Condition()
+        self._waiting: deque[Job[Any]] = deque()
+        self._later: deque[Job[Any]] = deque()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._busy_since: float | None = None
+        self._seen: LookoutError | None = None
+        self._inline = threading.RLock()
+
+    def start(self) -> None:
+        """Write on a thread of its own from now on, and look after the disk."""
+        self._thread = threading.Thread(target=self._run, name="storage", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write the changes that wait, then end. Caches are made again, and a disk that hangs is not waited for."""
+        with self._changed:
+            self._closed = True
+            self._later.clear()
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(_CLOSE_S)
+
+    # --- people's changes: any thread but the event loop's ------------------------------------------------------------
+
+    def keep(self, path: Path, content: Buffer) -> None:
+        """Replace a file and return when it lasts. Raises StateFolderUnusable, DiskBudgetSpent; the old one stands."""
+        self.run(lambda writer: writer.replace(path, content))
+
+    def remove(self, path: Path) -> None:
+        """Remove a file and return when that lasts. Raises StateFolderUnusable."""
+        self.run(lambda writer: writer.remove(path))
+
+    def run(self, work: Callable[[Writer], T]) -> T:
+        """What the work returns or raises; OSError becomes StateFolderUnusable.
+
+        A disk that is slow ends the wait after `DEADLINE_S`. What was not kept by then will not be.
+        """
+        job = Job(work, reserved=True)
+        if not self._enqueue(self._waiting, job):
+            self._perform_now(job)
+        elif not job.done.wait(DEADLINE_S) and (job.give_up() or not job.done.wait(DEADLINE_S)):
+            raise _refused(slow(self._folder))
+        return self._outcome(job)
+
+    # --- what nobody waits for: any thread ----------------------------------------------------------------------------
+
+    def later(self, work: Callable[[Writer], object], what: str) -> None:
+        """Do it when there is time. A disk or a budget that does not allow it costs nothing but `what`."""
+
+        def gently(writer: Writer) -> None:
+            try:
+                work(writer)
+            except LookoutError as error:
+                log.info("%s is not kept: %s", what, error.detail)
+            except OSError as error:
+                log.info("%s is not kept: %s.", what, error.strerror or error)
+
+        job = Job(gently, reserved=False)
+        try:
+            if not self._enqueue(self._later, job):
+                self._perform_now(job)
+        except StateFolderUnusable as error:
+            log.info("%s is not kept: %s", what, error.detail)
+
+    def trouble(self) -> LookoutError | None:
+        """What is wrong with the disk now, None when nothing is. Never waits."""
+        since = self._busy_since
+        if since is not None and time.monotonic() - since > SLOW_AFTER_S:
+            return slow(self._folder)
+        return self._seen
+
+    def is_gone(self) -> bool:
+        """Whether the disk that held the state folder is not there. May wait for the disk; raises OSError."""
+        with self._inline:
+            return self._watch.is_gone()
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        self._busily(self._sweep)
+        while True:
+            self._busily(self._look)
+            with self._changed:
+                if not (self._waiting or self._later or self._closed):
+                    self._changed.wait(LOOK_EVERY_S)
+                if self._closed and not (self._waiting or self._later):
+                    return
+            while (job := self._next()) is not None:
+                self._busily(partial(self._perform, job))
+
+    def _busily(self, work: Callable[[], None]) -> None:
+        """With a note of since when, so that others can tell a disk that hangs."""
+        self._busy_since = time.monotonic()
+        try:
+            work()
+        finally:
+            self._busy_since = None
+
+    def _sweep(self) -> None:
+        """Once at the start: what a power cut left half written."""
+        for folder in self._folders:
+            sweep_folder(folder)
+            sweep_folder(folder / "graphs")
+
+    def _look(self) -> None:
+        with self._inline:
+            self._seen = self._watch.look() or self._budget.spent()
+
+    def _next(self) -> Job[Any] | None:
+        with self._changed:
+            return self._waiting.popleft() if self._waiting else self._later.popleft() if self._later else None
+
+    def _enqueue(self, queue: deque[Job[Any]], job: Job[Any]) -> bool:
+        """False where there is no thread to do it. Raises StateFolderUnusable when the disk hangs already."""
+        if self._thread is None:
+            return False
+        since = self._busy_since
+        stuck = since is not None and time.monotonic() - since > SLOW_AFTER_S
+        with self._changed:
+            if self._closed:
+                raise StateFolderUnusable("The service is stopping and keeps no more.", "Try again when it runs.")
+            if stuck or len(queue) >= _MAX_WAITING:
+                raise _refused(slow(self._folder))
+            queue.append(job)
+            self._changed.notify_all()
+        return True
+
+    # --- one job ------------------------------------------------------------------------------------------------------
+
+    def _perform_now(self, job: Job[Any]) -> None:
+        with self._inline:
+            self._perform(job)
+
+    def _perform(self, job: Job[Any]) -> None:
+        between = _nothing if job.reserved else self._make_way
+        writer = Writer(self._budget, reserved=job.reserved, between=between, commit=job.commit)
+        with self._inline:
+            try:
+                self._watch.refuse_if_gone()
+                job.succeed(job.work(writer))
+                if job.reserved:
+                    self._watch.wrote(None)
+            except GivenUp as error:
+                job.fail(error)
+            except Exception as error:
+                if isinstance(error, OSError):
+                    self._watch.wrote(error)
+                job.fail(error)
+
+    def _make_way(self) -> None:
+        """A large cache lets people's changes pass between two chunks, and shows that the disk is at work."""
+        if self._thread is None:
+            return
+        if self._closed:
+            raise GivenUp
+        self._busy_since = time.monotonic()
+        with self._changed:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+        for job in waiting:
+            self._perform(job)
+
+    def _outcome(self, job: Job[T]) -> T:
+        try:
+            return job.outcome()
+        except DiskGone as error:
+            raise _refused(error) from error
+        except OSError as error:
+            where = error.filename or self._folder
+            raise StateFolderUnusable(
+                f"{where} cannot be written ({error.strerror or error}).",
+                "Free some space, let the service's user own the folder, or set state.folder to one it owns.",
+            ) from error
+
+
+def _refused(trouble: StateFolderUnusable) -> StateFolderUnusable:
+    """A change that is refused has one code whatever the disk's trouble is; the sentence tells it."""
+    return StateFolderUnusable(trouble.detail, trouble.remedy)
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,111 @@
+"""What is wrong with the disk under the state folder, found by looking: gone, read-only, full or failing."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+
+from lookout.errors import DiskFailing, DiskFull, DiskGone, DiskReadOnly, DiskSlow, StateFolderUnusable
+from lookout.storage.atomic_files import probe_folder
+from lookout.storage.budget import COUNT_FILE
+
+# With less free than this not even a change of settings fits.
+_FULL_BYTES = 16 * 1024
+_GOES_ON = "answers go on, but changes are not kept"
+
+
+class DiskWatch:
+    """Knows which disk the folder was on, and whether the last write failed. Used by one thread at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._device: int | None = None
+        self._had_content = False
+        self._failure: OSError | None = None
+
+    def wrote(self, failure: OSError | None) -> None:
+        """How the last write ended."""
+        self._failure = failure
+        if failure is None:
+            self._had_content = True
+
+    def look(self) -> StateFolderUnusable | None:
+        """What is wrong now. Writes only to find out whether a disk that failed to write does so still."""
+        try:
+            if self.is_gone():
+                return self._gone()
+            with contextlib.suppress(FileNotFoundError):  # no state folder yet: nothing was ever kept
+                if trouble := self._trouble(os.statvfs(self._folder)):
+                    return trouble
+                self._retry()
+        except OSError as error:
+            return trouble_of(self._folder, error)
+        return None
+
+    def refuse_if_gone(self) -> None:
+        """What is written below the mount point of a disk that is gone lands on another. Raises DiskGone."""
+        if self.is_gone():
+            raise self._gone()
+
+    def is_gone(self) -> bool:
+        """Whether the folder lies on another disk than before and lacks what it held. Raises OSError."""
+        device = _device(self._folder)
+        has_content = (self._folder / COUNT_FILE).exists()
+        if self._device is not None and device != self._device and self._had_content and not has_content:
+            return True
+        self._device, self._had_content = device, has_content
+        return False
+
+    def _trouble(self, disk: os.statvfs_result) -> StateFolderUnusable | None:
+        if disk.f_flag & os.ST_RDONLY:
+            return trouble_of(self._folder, OSError(errno.EROFS, ""))
+        if disk.f_blocks and disk.f_bavail * disk.f_frsize < _FULL_BYTES:
+            return trouble_of(self._folder, OSError(errno.ENOSPC, ""))
+        return None
+
+    def _retry(self) -> None:
+        if self._failure is not None:
+            probe_folder(self._folder)
+            self._failure = None
+
+    def _gone(self) -> DiskGone:
+        return DiskGone(
+            f"The disk that holds {self._folder} is gone: {_GOES_ON}.",
+            "Plug it in and mount it again; Lookout finds it by itself.",
+        )
+
+
+def slow(folder: Path) -> DiskSlow:
+    """While an operation does not come back."""
+    return DiskSlow(
+        f"The disk that holds {folder} does not answer: {_GOES_ON}.",
+        "Look at its plug, card or network; `sudo dmesg` says more. Lookout goes on by itself when it answers.",
+    )
+
+
+def trouble_of(folder: Path, error: OSError) -> StateFolderUnusable:
+    """An error of the operating system in our words."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(
+            f"The disk that holds {folder} is full: {_GOES_ON}.",
+            "Free some space: sudo apt clean; sudo journalctl --vacuum-size=50M.",
+        )
+    if error.errno == errno.EROFS:
+        return DiskReadOnly(
+            f"The disk that holds {folder} is read-only: {_GOES_ON}.",
+            "A card that is dying does that: save what matters, write the system to a new card.",
+        )
+    return DiskFailing(
+        f"The disk that holds {folder} fails ({error.strerror or error}): {_GOES_ON}.",
+        "Look at its plug or card; `sudo dmesg` says more. Lookout goes on by itself when it works again.",
+    )
+
+
+def _device(folder: Path) -> int:
+    """The disk of the folder, or of what is left of the way to it. Raises OSError."""
+    for place in (folder, *folder.parents):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return place.stat().st_dev
+    return Path("/").stat().st_dev

@@ -1,0 +1,73 @@
+"""The hand that writes, for the length of one job: within the budget, in one step, synced."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from typing_extensions import Buffer
+
+from lookout.storage.atomic_files import make_folder, remove_file, replace_file
+from lookout.storage.budget import Budget
+
+
+class Writer:
+    """What a job may do on disk. Every method raises OSError, and DiskBudgetSpent where it writes."""
+
+    def __init__(
+        self, budget: Budget, *, reserved: bool, between: Callable[[], None], commit: Callable[[], None]
+    ) -> None:
+        """reserved: for people's own changes. between, commit: see `durable.replace_file`."""
+        self._budget = budget
+        self._reserved = reserved
+        self._between = between
+        self._commit = commit
+
+    def replace(self, path: Path, content: Buffer) -> None:
+        """The old file or the new, whatever happens meanwhile. Folders are made as needed, for the owner alone."""
+        size = memoryview(content).nbytes
+        growth = size - _size(path)
+        self.admit(size, growth)
+        make_folder(path.parent)
+        replace_file(path, content, between=self._between, commit=self._commit)
+        self._budget.charge(size, growth)
+
+    def remove(self, path: Path) -> None:
+        """Allowed whatever the budget says."""
+        size = _size(path)
+        remove_file(path, commit=self._commit)
+        self._budget.charge(0, -size)
+
+    def mark(self, path: Path) -> None:
+        """An empty file, not synced: it outlives this process, which is all it is for."""
+        path.touch(mode=0o600)
+
+    def trim(self, folder: Path, pattern: str, kept: int) -> None:
+        """Remove all but the newest of a folder's files that fit the pattern."""
+        files = sorted(folder.glob(pattern), key=_changed_at, reverse=True)
+        for path in files[kept:]:
+            self.remove(path)
+
+    def admit(self, size: int, growth: int) -> None:
+        """For who writes by other means, such as a database: ask before, then `commit`, write, and `charge`."""
+        self._budget.admit(size, growth, reserved=self._reserved)
+
+    def commit(self) -> None:
+        """Just before the step that counts. Raises GivenUp where nobody waits for it any more."""
+        self._commit()
+
+    def charge(self, size: int, growth: int) -> None:
+        self._budget.charge(size, growth)
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        return path.lstat().st_size
+    return 0
+
+
+def _changed_at(path: Path) -> float:
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0

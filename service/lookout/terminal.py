@@ -1,0 +1,87 @@
+"""How the command line speaks: data on stdout, words on stderr, an error as what happened and what helps."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from lookout.errors import LookoutError
+
+T = TypeVar("T")
+
+# Where stdout is no terminal, nothing is cut to fit one.
+_WIDE = 250
+
+
+def say(text: str) -> None:
+    """A line for people."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def tell(error: LookoutError) -> None:
+    """The error's title, what happened and what helps; never a traceback."""
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console.print(f"{error.title}.", style="bold red")
+    console.print(error.detail)
+    if error.remedy:
+        console.print(error.remedy, style="green")
+
+
+def console() -> Console:
+    """For data that is a table."""
+    from rich.console import Console
+
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            """The reader, such as `head`, has had enough: no failure, here as for every other output."""
+            raise BrokenPipeError
+
+    width = None if sys.stdout.isatty() else _WIDE
+    return Plain(highlight=False, markup=False, emoji=False, width=width)
+
+
+def table(*columns: str, right: Sequence[str] = (), folding: Sequence[str] = ()) -> Table:
+    """A plain table. right: columns of numbers. folding: columns that may take several lines."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    for name in columns:
+        made.add_column(
+            name,
+            justify="right" if name in right else "left",
+            overflow="fold",
+            no_wrap=name not in folding,
+        )
+    return made
+
+
+@contextmanager
+def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[Iterable[T]]:
+    """The items, with a bar on stderr while they are worked through, if people look there."""
+    if not sys.stderr.isatty() or (total is not None and total < 2):
+        yield items
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield bar.track(items, total=total, description=what)
+
+
+def size(count: float) -> str:
+    """Bytes for people: 44.7 MB."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
