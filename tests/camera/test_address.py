@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import pytest
 from lookout.camera import create, is_live, is_masked, masked, redact, redact_text
@@ -111,6 +113,19 @@ def test_everything_else_is_live(address: str) -> None:
         ("/dev/v4l/by-id/a@b", "/dev/v4l/by-id/a@b"),
         ("file:a@b.mp4", "file:a@b.mp4"),
         ("demo", "demo"),
+        ("rtsp://admin:12345/6@cam", "rtsp://cam"),
+        ("rtsp://admin:12?45@cam/live", "rtsp://cam/live"),
+        ("rtsp://admin:12#45@cam/live", "rtsp://cam/live"),
+        ("rtsp://admin:p@ss/w0rd@cam/live", "rtsp://cam/live"),
+        ("rtsp://admin:hun/ter22", "rtsp://admin:…"),
+        ("rtsp://admin:hun/t@cam/snap.cgi?pwd=hun@ter", "rtsp://…"),
+        ("http://cam:8080/snap.cgi?user=admin&pwd=hun@ter", "http://cam:8080/snap.cgi?user=***&pwd=***"),
+        ("usb:rtsp://admin:hunter22@cam/live", "usb:rtsp://cam/live"),
+        ("usb:rtsp:/admin:hunter22@cam/live", "usb:…@cam/live"),
+        ("usb:admin:hunter22@cam/live", "…@cam/live"),
+        ("usb:/dev/v4l/by-path/platform-fd500000.pcie-pci-0000:01:00.0-usb-0:1.1:1.0-video-index0",) * 2,
+        ("rtsp://cam/live\nERROR forged \x1b[2J", "rtsp://cam/liveERROR forged \\x1b[2J"),
+        ("file:a\nb\u2028\u202e.mp4", "file:a\\nb\\u2028\\u202e.mp4"),
     ],
 )
 def test_addresses_are_shown_without_credentials(address: str, shown: str) -> None:
@@ -122,6 +137,74 @@ def test_an_unreadable_stream_address_is_explained_without_its_password() -> Non
         create("rtsp://admin:hun/ter22@cam/live", OPTIONS, isolated=False)
     assert "ter22" not in str(raised.value)
     assert "%2F" in raised.value.remedy
+
+
+SIGNS = "/?#@:%&=_;+' \\\""
+
+
+def test_no_sign_in_a_password_lets_a_part_of_it_out() -> None:
+    """bluenviron/mediamtx#557: rtsp://admin:12345/6@host was taken for the host "admin" and shown whole."""
+    chance = random.Random(7)
+    words = ("hunter", "22", "5541", "topsecret")
+    for _ in range(3000):
+        password = "".join(chance.choice((*words, *SIGNS)) for _ in range(chance.randrange(1, 7)))
+        address = f"{chance.choice(('rtsp', 'http', 'usb:rtsp'))}://admin:{password}@cam.lan/live"
+        said = [redact(address), masked(address), redact_text(f"[{address}] did not open", address)]
+        try:
+            rest = parse(address).rest
+        except CameraUnsupported as error:
+            said.append(str(error))
+        else:
+            assert urlsplit(rest).hostname == "cam.lan", address
+        assert not [(address, text) for text in said if any(word in text for word in ("hunter", "5541", "topsecret"))]
+
+
+@pytest.mark.parametrize(
+    "address", ["rtsp://admin:12345/6@cam", "rtsp://admin:1/2@cam/x", "http://me:1?2@cam", "rtsp://me:a@b/c@cam"]
+)
+def test_a_bare_sign_in_a_password_is_refused_with_the_way_to_write_it(address: str) -> None:
+    with pytest.raises(CameraUnsupported) as raised:
+        parse(address)
+    assert "%2F %3F %23 %40 %3A %25" in raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://cam/@home/video",
+        "http://cam/snap?mail=a@b.org",
+        "http://cam:8080/snap.cgi?user=admin&pwd=p@ss",
+        "rtsp://[::1]/live@main",
+        "rtsp://me:p%2Fw@cam/live",
+    ],
+)
+def test_an_at_sign_that_ends_no_password_is_left_alone(address: str) -> None:
+    assert parse(address).rest == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["usb:rtsp://me:hunter22@cam/x", "pi:http://cam/x", "file:RTSP://me:hunter22@cam", "folder: http:/h/x"],
+)
+def test_a_stream_behind_the_name_of_another_kind_is_refused(address: str) -> None:
+    with pytest.raises(CameraUnsupported, match="an address in a network") as raised:
+        parse(address)
+    assert "hunter22" not in str(raised.value)
+
+
+@pytest.mark.parametrize("address", ["rtsp://cam/a\nERROR forged", "file:a\x1b[2J.mp4", "usb:\x07", "demo\n\nx"])
+def test_control_characters_are_refused_and_reach_no_line(address: str) -> None:
+    with pytest.raises(CameraUnsupported) as raised:
+        parse(address)
+    assert str(raised.value).isprintable()
+    assert redact(address).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("address", "rest"), [("RTSP://Cam/Live", "rtsp://Cam/Live"), ("Http://cam", "http://cam"), (" DEMO ", "")]
+)
+def test_capitals_in_the_kind_are_understood(address: str, rest: str) -> None:
+    assert parse(address).rest == rest
 
 
 @pytest.mark.parametrize("address", ["rtsp:/admin:hunter22@cam/live", "admin:hunter22@cam/live"])

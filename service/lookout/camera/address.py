@@ -19,7 +19,10 @@ _SCHEMES = {"rtsp": "rtsp", "rtsps": "rtsp", "http": "http", "https": "http"}
 # "rtsp://host/user=admin_password=1234_channel=1".
 _SECRET = re.compile(r"pass|pw|token|secret|auth|key|user|usr|login|sign", re.IGNORECASE)
 _SECRET_PAIR = re.compile(rf"([^/?&;_=]*(?:{_SECRET.pattern})[^/?&;_=]*)=((?:(?!_[^/?&;_=]+=)[^/?&;])*)", re.IGNORECASE)
-_URL_IN_TEXT = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
+# A password may hold quotes: up to its "@" they belong to the address.
+_URL_IN_TEXT = re.compile(r"\b[a-z][a-z0-9+.-]*://(?:[^\s<>]*@)?[^\s'\"<>]+", re.IGNORECASE)
+_NESTED_URL = re.compile(r"\s*[a-z][a-z0-9+.-]*://|\s*(?:rtsps?|https?):/", re.IGNORECASE)
+_PERCENT = "Write / ? # @ : % in a user name or password as %2F %3F %23 %40 %3A %25"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,19 @@ class Address:
 def parse(address: str) -> Address:
     """Take an address apart. Raises CameraUnsupported with examples when it is none."""
     text = address.strip()
-    if text in ("auto", "demo"):
-        return Address(text, "")
+    if not text.isprintable():
+        raise CameraUnsupported(
+            f"The camera address '{redact(text)}' holds a line break or another control character.",
+            f"Use {EXAMPLES}.",
+        )
+    if text.lower() in ("auto", "demo"):
+        return Address(text.lower(), "")
     if text.startswith("/dev/"):
         return Address("usb", text)
     head, colon, rest = text.partition(":")
     head = head.lower()
     if head in _SCHEMES and rest.startswith("//"):
-        return Address(_SCHEMES[head], _stream(text))
+        return Address(_SCHEMES[head], _stream(f"{head}:{rest}"))
     if head in _PREFIXED and (colon or head in ("pi", "usb")):
         return Address(head, _rest(head, rest))
     raise CameraUnsupported(
@@ -67,16 +75,42 @@ def _stream(text: str) -> str:
     except ValueError:
         # A "/" or "#" in a password ends the host too early; the port is then no number.
         raise CameraUnsupported(
-            f"The stream address '{redact(text)}' has a host or port that cannot be read.",
-            "Write signs such as / ? # @ : in a user name or password as %2F %3F %23 %40 %3A.",
+            f"The stream address '{redact(text)}' has a host or port that cannot be read.", f"{_PERCENT}."
         ) from None
+    if _hides_password(text):
+        raise CameraUnsupported(
+            f"The stream address '{redact(text)}' cannot be read: there is an @ behind its host.",
+            f"{_PERCENT}, and an @ behind the host as %40.",
+        )
+    if any(sign.isspace() for sign in text):
+        raise CameraUnsupported(f"The stream address '{redact(text)}' holds a space.", "Write it as %20.")
     if not host:
         raise CameraUnsupported(f"The stream address '{redact(text)}' names no host.", "Use rtsp://HOST/PATH.")
     return text
 
 
+def _hides_password(address: str) -> bool:
+    """Whether an "@" behind the host may end a password with a bare "/", "?" or "#" in it: "rtsp://me:12345/6@cam".
+
+    An "@" in a password of the query, or behind a host without port and user, is taken for what it seems.
+    """
+    rest = address.partition("://")[2]
+    end = re.search(r"[/?#]|$", rest)
+    at = rest.rfind("@")
+    if end is None or at < end.start() or ":" not in re.sub(r"^\[[^\]]*\]", "", rest[:at]):
+        return False
+    path, _, query = rest[end.start() :].partition("?")
+    pairs = [pair.partition("=") for pair in re.split("[&;]", query) if "@" in pair]
+    return len(path) < 2 or "@" in path or not all(_SECRET.search(name) and "@" not in name for name, _, _ in pairs)
+
+
 def _rest(kind: str, rest: str) -> str:
     rest = rest.strip()
+    if _NESTED_URL.match(rest):
+        raise CameraUnsupported(
+            f"'{kind}:' names something on this machine, and {redact(rest)} is an address in a network.",
+            f"Use that address without '{kind}:'.",
+        )
     if kind in ("pi", "usb"):
         return rest or "0"
     if kind == "scripted":
@@ -92,11 +126,21 @@ def redact(address: str) -> str:
     """The address without user name and password, in front of the host, in the path or in the query.
 
     Those of files and devices are unchanged. What is none, such as "rtsp:/user:password@host", may hold a password all
-    the same; "…@" stands for what is left out of it.
+    the same; "…@" stands for what is left out of it. Line breaks and control characters are shown as escapes.
     """
+    return _printable(_redacted(address))
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def _redacted(address: str) -> str:
     prefix, _, nested = address.partition(":")
-    if prefix.strip().lower() in _PREFIXED and "://" in nested:
-        return f"{prefix}:{redact(nested)}"  # "file:rtsp://…" is a mistake, and holds a password all the same
+    if prefix.strip().lower() in _PREFIXED and _NESTED_URL.match(nested):
+        return f"{prefix}:{_redacted(nested)}"  # "file:rtsp://…" is a mistake, and holds a password all the same
     if "://" not in address:
         return address if _is_local(address) else _mistyped(address)
     scheme, _, rest = address.partition("://")
@@ -105,12 +149,21 @@ def redact(address: str) -> str:
         odd = parts.port is None and ":" in parts.netloc.rpartition("@")[2].rpartition("]")[2]
     except ValueError:
         odd = True
-    if odd:
-        # The host is unreadable, mostly because of a bare "/" in the password: keep only what follows the last "@".
-        return f"{scheme}://{_without_query(rest.rpartition('@')[2])}"
+    if odd or _hides_password(address):
+        return f"{scheme}://{_behind_password(rest)}"
     host = parts.netloc.rpartition("@")[2]
     path = _without_pairs(parts.path)
     return parts._replace(netloc=host, path=path, query=_redacted_query(parts), fragment="").geturl()
+
+
+def _behind_password(rest: str) -> str:
+    """What may be shown where the host is unreadable, mostly because of a bare "/" in the password."""
+    before, at, behind = rest.rpartition("@")
+    if not at:  # "rtsp://user:pass/word": what is behind the colon was meant for a port, or is a password
+        return f"{rest.partition(':')[0]}:…"
+    if "=" in re.split("[?&;]", before)[-1]:  # the "@" may be part of a password in the query
+        return "…"
+    return _without_pairs(_without_query(behind))
 
 
 def masked(address: str) -> str:
@@ -126,13 +179,16 @@ def masked(address: str) -> str:
 
 def is_masked(address: str) -> bool:
     """Whether it holds what stands for a secret, which no camera would take for one."""
-    return "…@" in address or "=***" in address
+    return "…" in address or "=***" in address
 
 
 def _is_local(address: str) -> bool:
     """Whether it names a file, a device or a module, whose names may hold any sign."""
     text = address.strip()
-    return text.startswith("/") or text.partition(":")[0].lower() in _PREFIXED
+    prefix, _, rest = text.partition(":")
+    if prefix.lower() in ("pi", "usb") and re.match(r"[^/@]*:[^@]*@", rest):
+        return False  # "usb:user:password@host"; names of devices hold no "@" behind a colon
+    return text.startswith("/") or prefix.lower() in _PREFIXED
 
 
 def _mistyped(address: str) -> str:
@@ -146,24 +202,30 @@ def _without_pairs(path: str) -> str:
 
 def redact_text(text: str, address: str = "") -> str:
     """A line of log or message with every stream address in it redacted, and the words of `address` that are secret."""
-    text = _URL_IN_TEXT.sub(lambda match: redact(match.group()), text)
+    if "://" in address:  # before anything else: a password with a space in it ends what looks like an address
+        text = text.replace(address, redact(address))
     for secret in secrets_of(address):
         text = text.replace(secret, "***")
-    return text
+    return _URL_IN_TEXT.sub(lambda match: redact(match.group()), text)
 
 
 def secrets_of(address: str) -> tuple[str, ...]:
     """Password and secret query values of an address, as written and decoded; only those long enough to search for."""
     prefix, _, nested = address.partition(":")
-    if prefix.strip().lower() in _PREFIXED and "://" in nested:
+    if prefix.strip().lower() in _PREFIXED and _NESTED_URL.match(nested):
         return secrets_of(nested)
+    found = []
     try:
         parts = urlsplit(address)
-        found = [parts.password or ""]
+        found += [parts.password or ""]
+        found += [value for name, value in parse_qsl(parts.query) if _SECRET.search(name)]
+        found += [pair[2] for pair in _SECRET_PAIR.finditer(parts.path)]
+        readable = parts.port is None or parts.port >= 0  # asked for its ValueError
     except ValueError:
-        return ()
-    found += [value for name, value in parse_qsl(parts.query) if _SECRET.search(name)]
-    found += [pair[2] for pair in _SECRET_PAIR.finditer(parts.path)]
+        readable = False
+    if not readable or _hides_password(address):
+        whole = address.partition("://")[2].rpartition("@")[0].partition(":")[2]
+        found += [whole, *re.split("[/?#@:]", whole)]
     spelt = {form for word in found for form in (word, unquote(word), quote(word, safe=""))}
     return tuple(sorted((form for form in spelt if len(form) >= 4), key=len, reverse=True))
 

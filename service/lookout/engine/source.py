@@ -213,7 +213,7 @@ class Source:
         self._rate.clear()
         if not isinstance(error, CameraError):
             log.error("Camera %s: its software failed.", self._state.source, exc_info=error)
-            error = _software_failed(error)
+            error = _software_failed(error, self._settings.source)
         status, fault = _status_after(error, opened), Fault.of(error)
         if (status, fault) != (self._state.status, self._state.fault):
             log.warning("Camera %s: %s", self._state.source, error)
@@ -244,8 +244,8 @@ _REPEATS = CameraRepeats(
 )
 
 
-def _software_failed(error: Exception) -> CameraError:
-    what = redact_text(str(error)).strip() or type(error).__name__
+def _software_failed(error: Exception, source: str) -> CameraError:
+    what = redact_text(str(error), source).strip() or type(error).__name__
     return CameraError(f"The camera's software failed: {what.rstrip('.')}.", "The log has the details.")
 
 

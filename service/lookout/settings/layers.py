@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from lookout.camera import redact_text
+from lookout.camera import redact, redact_text
 from lookout.errors import SettingInvalid
 from lookout.settings.keys import Key, all_keys, key_meant
 from lookout.settings.schema import Settings
@@ -208,5 +208,7 @@ def _shown(value: Any) -> str:
         return "none"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
+    if isinstance(value, str):
+        value = redact(value) if "://" in value else value  # whole: a password may hold spaces
     text = redact_text(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= 80 else text[:77] + "…"
