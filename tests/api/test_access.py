@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import socket
+import subprocess
 from typing import Any
 
 import httpx
@@ -380,43 +381,77 @@ def test_a_listed_page_may_write_and_read(start: StartService, listed: str) -> N
         assert other.status_code == 403
 
 
-def test_through_a_proxy_nobody_from_elsewhere_gets_in_without_a_token(start: StartService) -> None:
-    service = start({"server.allowed_hosts": "cam.example"})
-    with service.client(headers={"Host": "cam.example"}) as client:
-        assert client.get("api/state", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 401
-        assert client.get("api/state", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 200
+FORWARDED = [
+    ("X-Forwarded-For", "203.0.113.9"),
+    ("X-Forwarded-For", "127.0.0.1"),
+    ("X-Forwarded-Proto", "https"),
+    ("X-Forwarded-Server", "home.example"),
+    ("X-Real-IP", "203.0.113.9"),
+    ("Forwarded", "for=203.0.113.9"),
+    ("Via", "1.1 home.example"),
+    ("CF-Connecting-IP", "203.0.113.9"),
+    ("Tailscale-User-Login", "somebody@example.org"),
+]
+
+
+@pytest.mark.parametrize("trusted", ["127.0.0.1", "192.0.2.1"])
+def test_before_the_first_token_nobody_gets_in_through_a_proxy(start: StartService, trusted: str) -> None:
+    service = start({"server.trusted_proxies": trusted})
+    with service.client() as client:
+        for header in FORWARDED:
+            assert client.get("api/state", headers=[header]).status_code == 401, header
+            assert client.put("api/paused", json=False, headers=[header]).status_code == 401, header
+        assert client.get("api/state").status_code == 200
         _, token = service.tokens.create("test")
-        told = {"X-Forwarded-For": "203.0.113.9", **bearer(token)}
-        assert client.get("api/state", headers=told).status_code == 200
+        assert client.get("api/state", headers=[FORWARDED[0], *bearer(token).items()]).status_code == 200
 
 
-def test_a_proxy_that_is_not_listed_opens_the_machine_to_nobody(start: StartService) -> None:
-    service = start({"server.trusted_proxies": "192.0.2.1"})
+def test_before_the_first_token_only_a_loopback_name_gets_in(start: StartService) -> None:
+    """A proxy that says nothing of itself passes the name on that its client called it by."""
+    service = start({"server.allowed_hosts": "cam.example"})
     with service.client() as client:
-        for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):
-            assert client.get("api/state", headers={header: "203.0.113.9"}).status_code == 401
-            assert client.put("api/paused", json=False, headers={header: "203.0.113.9"}).status_code == 401
-        assert client.get("api/state").status_code == 200
+        for name in ("localhost", "LOCALHOST:80", "127.0.0.1", f"127.0.0.1:{service.port}", "[::1]:8642"):
+            assert client.get("api/state", headers={"Host": name}).status_code == 200, name
+        for name in ("cam.example", "192.168.1.20", f"192.168.1.20:{service.port}", socket.gethostname()):
+            refused = client.get("api/state", headers={"Host": name})
+            assert (refused.status_code, refused.json()["code"]) == (401, "not_authorised"), name
+            assert "Make a token before any proxy" in refused.json()["remedy"]
+        service.tokens.create("test")
+        assert "No valid token" in client.get("api/state").json()["detail"]
 
 
-def test_a_listed_proxy_that_does_not_say_who_comes_opens_nothing(start: StartService) -> None:
+def test_before_the_first_token_what_an_unconfigured_nginx_asks_for_is_refused(start: StartService) -> None:
+    """Its `proxy_pass` writes the Host header anew and adds none of its own, but speaks HTTP/1.0."""
     service = start()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=5) as connection:
+        connection.sendall(b"GET /api/state HTTP/1.0\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        assert b" 401 " in connection.recv(4096).partition(b"\r\n")[0]
+
+
+@requires("root", "curl")
+def test_before_the_first_token_other_services_accounts_get_nothing(start: StartService) -> None:
+    """A web server's account, whatever it says: its clients choose the Host header (HAProxy passes it on as it is)."""
+    service = start()
+    command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--noproxy", "*", f"{service.url}api/state"]
+    for user, status in ((33, "401"), (65534, "401"), (1000, "200"), (0, "200")):
+        done = subprocess.run(command, user=user, capture_output=True, text=True, timeout=30, cwd="/", check=False)
+        assert done.stdout == status, (user, done.stderr)
+
+
+def test_a_token_can_be_asked_for_on_the_machine_itself_from_the_start(start: StartService) -> None:
+    service = start({"server.auth": "always"})
     with service.client() as client:
-        for header, value in (
-            ("X-Real-IP", "203.0.113.9"),
-            ("Forwarded", "for=203.0.113.9"),
-            ("X-Forwarded-Proto", "https"),
-        ):
-            assert client.get("api/state", headers={header: value}).status_code == 401
-        assert client.get("api/state").status_code == 200
+        assert client.get("api/state").status_code == 401
+        _, token = service.tokens.create("test")
+        assert client.get("api/state", headers=bearer(token)).status_code == 200
 
 
 @requires("dual-stack")
-def test_a_proxy_at_the_other_loopback_address_is_known(start: StartService) -> None:
+def test_the_other_loopback_address_is_this_machine_too(start: StartService) -> None:
     service = start({"server.host": "::1"})
     with httpx.Client(base_url=service.url.replace("127.0.0.1", "[::1]")) as client:
         assert client.get("api/state", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 401
-        assert client.get("api/state", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 200
+        assert client.get("api/state").status_code == 200
 
 
 def test_who_watched_before_the_first_token_was_made_is_not_let_watch_on(start: StartService) -> None:

@@ -12,12 +12,39 @@ from starlette.datastructures import Headers
 from lookout.errors import Forbidden
 
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# Headers that only a proxy adds, by their first letters; tunnels and content networks have their own.
+_PROXY_HEADERS = (
+    "x-forwarded-",
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-original-",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-proxy",
+    "x-envoy-",
+    "true-client-ip",
+    "cf-",
+    "cdn-loop",
+    "tailscale-",
+)
 
 
 @functools.lru_cache(maxsize=64)  # asked several times for each request
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a listening address."""
     return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def comes_directly(host: str, headers: Headers, http_version: str) -> bool:
+    """Whether nothing about a request from a loopback address says that a proxy or tunnel passed it on.
+
+    host: its Host header. Programs on this machine call it localhost or by a loopback address. nginx rewrites the Host
+    header to that unless configured otherwise, and adds nothing, but (before 1.29.7) speaks HTTP/1.0.
+    """
+    if http_version == "1.0" or not is_loopback(_name(host)):
+        return False
+    return not any(name.startswith(_PROXY_HEADERS) for name in headers.keys())
 
 
 def proxies(trusted: Iterable[str]) -> list[str]:

@@ -162,6 +162,13 @@ class TokenStore:
             raise self._problem
         return self._tokens
 
+    def is_known_empty(self) -> bool:
+        """Whether it is certain that nobody has made a token yet."""
+        try:
+            return not self.tokens()
+        except StateFolderUnusable:
+            return False
+
     def create(self, name: str) -> tuple[Token, str]:
         """A new token and its text, which cannot be had again. Raises StateFolderUnusable, DiskBudgetSpent."""
         text = secrets.token_urlsafe(_TOKEN_BYTES)

@@ -166,7 +166,11 @@ class ServerSettings(Section):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; any but loopback needs a token.")
     port: int = Field(8642, ge=0, le=65535, description="Port to listen on; 0: any free one.")
-    auth: Literal["token", "none"] = Field("token", description='"none" lets everybody in who can reach the port.')
+    auth: Literal["token", "always", "none"] = Field(
+        "token",
+        description='"token" asks for a token, except on this machine itself until the first one was made; '
+        '"always" asks there too; "none" lets everybody in who can reach the port.',
+    )
     token_file: Path | None = Field(None, description="A file holding a token, for containers.")
     root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="Sub-path behind a proxy: /lookout")
     allowed_hosts: list[str] = Field(default_factory=list, description="Further names this machine is called by.")

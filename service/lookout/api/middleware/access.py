@@ -14,18 +14,17 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lookout.api.problems import problem, respond
-from lookout.auth.origins import check_host, check_origin, host_names, is_loopback, proxies
+from lookout.auth.origins import check_host, check_origin, comes_directly, host_names, is_loopback, proxies
 from lookout.auth.tokens import Token, TokenStore
 from lookout.errors import Forbidden, LookoutError, NotAuthorised
 from lookout.settings.schema import ServerSettings
+from lookout.system.peer import is_another_service, uid_at
 
 NO_TOKEN, FOREIGN_ORIGIN = 4401, 4403
 SUBPROTOCOL = "lookout.v1"
 # A token that was made a moment ago is known after this; whoever shows a wrong one waits as long.
 _JUST_MADE_S = 0.5
 # Reading these needs no token: health checks have none, and one must be able to log in.
-# What a proxy says of whom it speaks for.
-_FORWARDED = frozenset({"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded"})
 _OPEN = frozenset({"/healthz", "/readyz", "/login", "/api/login"})
 
 
@@ -102,13 +101,16 @@ class Access:
         check_origin(method, connection.headers, hosts, self._settings.allowed_origins)
         if path in self._open:
             return
-        if not self._needs_token(connection):
+        if self._settings.auth == "none":
+            return
+        is_local = self._is_local(connection)
+        if is_local and not self._tokens.tokens():
             # Until somebody makes the first token.
-            connection.scope["lookout.admitted"] = lambda: not self._needs_token(connection)
+            connection.scope["lookout.admitted"] = lambda: not self._tokens.tokens()
             return
         token = self._token_of(connection) or await self._just_made(connection)
         if token is None:
-            raise NotAuthorised("No valid token came with the request.", "Log in, or send Authorization: Bearer TOKEN.")
+            raise self._not_authorised(is_local)
         token_id = token.id
         connection.scope["lookout.token"] = token
         connection.scope["lookout.admitted"] = lambda: any(one.id == token_id for one in self._tokens.tokens())
@@ -121,25 +123,29 @@ class Access:
         trusted = client is not None and (client.host in self._proxies or client.port == 0)
         return [name] if name and trusted else []
 
-    def _needs_token(self, connection: HTTPConnection) -> bool:
-        """On the machine itself one may go without, as long as nobody has made a token.
+    def _is_local(self, connection: HTTPConnection) -> bool:
+        """Whether the request was made on this machine, for this machine.
 
-        A proxy in front opens the machine to others: whoever comes through it from elsewhere needs one.
+        A proxy or tunnel in front opens the machine to others, whether or not it says so, and the Host header is what
+        its clients like. So the account that its connection belongs to is looked at as well.
         """
-        if self._settings.auth == "none":
+        client, server = connection.client, connection.scope.get("server")
+        if self._settings.auth != "token" or client is None or server is None:
             return False
-        client = connection.client
-        from_here = client is not None and is_loopback(client.host) and not self._is_passed_on(connection)
-        return not (from_here and is_loopback(self._settings.host)) or bool(self._tokens.tokens())
+        if not (is_loopback(self._settings.host) and is_loopback(client.host)):
+            return False
+        version = str(connection.scope.get("http_version", ""))
+        if not comes_directly(connection.headers.get("host", ""), connection.headers, version):
+            return False
+        return not is_another_service(uid_at((client.host, client.port), (server[0], server[1])))
 
-    @staticmethod
-    def _is_passed_on(connection: HTTPConnection) -> bool:
-        """Whether a program on this machine speaks for somebody whom it does not name, or is no proxy we trust.
-
-        In the place of a trusted one that names the viewer the server has put the viewer, without a port.
-        """
-        replaced = connection.client is not None and connection.client.port == 0
-        return not replaced and not _FORWARDED.isdisjoint(connection.headers.keys())
+    def _not_authorised(self, is_local: bool) -> NotAuthorised:
+        if is_local or not self._tokens.is_known_empty():
+            return NotAuthorised("No valid token came with the request.", "Log in, or send Authorization: Bearer TOKEN.")
+        return NotAuthorised(
+            "Nobody has made a token yet, and without one only this machine itself is let in.",
+            "Make a token before any proxy: lookout token.",
+        )
 
     async def _just_made(self, connection: HTTPConnection) -> Token | None:
         if "authorization" not in connection.headers:
