@@ -107,7 +107,7 @@ NEEDS: dict[str, Need] = {
     ),
     "chromium": Need("the browser Chromium", _command("chromium", "chromium-browser"), ("chromium",)),
     "nginx": Need(
-        "nginx, for the sub-path behind a proxy",
+        "nginx, as a reverse proxy in front",
         lambda: shutil.which("nginx", path=_WITH_SBIN) is not None,
         ("nginx-light",),
     ),

@@ -121,12 +121,14 @@ def _answers(url: str) -> bool:
 
 
 @requires("nginx")
-async def test_through_nginx_everything_arrives_and_nothing_is_held_back(proxied: str) -> None:
+async def test_through_nginx_everything_arrives_and_nothing_is_held_back(proxied: str, below: Service) -> None:
     own = proxied.removesuffix("/lookout/")
-    async with connect(proxied.replace("http", "ws") + "api/live?picture=64", origin=own) as connection:
+    token = {"Authorization": f"Bearer {below.tokens.create('test')[1]}"}
+    address = proxied.replace("http", "ws") + "api/live?picture=64"
+    async with connect(address, origin=own, additional_headers=token) as connection:
         kinds = {type(await connection.recv()) for _ in range(6)}
     assert kinds == {str, bytes}
-    async with httpx.AsyncClient(base_url=proxied, headers={"Origin": own}) as client:
+    async with httpx.AsyncClient(base_url=proxied, headers={"Origin": own, **token}) as client:
         assert (await client.put("api/paused", json=False)).status_code == 200
         async with client.stream("GET", "api/stream.mjpg?width=64") as response:
             chunks = response.aiter_raw()

@@ -44,7 +44,7 @@ def comes_directly(host: str, headers: Headers, http_version: str) -> bool:
     """
     if http_version == "1.0" or not is_loopback(_name(host)):
         return False
-    return not any(name.startswith(_PROXY_HEADERS) for name in headers.keys())
+    return not any(name.startswith(_PROXY_HEADERS) for name in headers)
 
 
 def proxies(trusted: Iterable[str]) -> list[str]:

@@ -141,7 +141,9 @@ class Access:
 
     def _not_authorised(self, is_local: bool) -> NotAuthorised:
         if is_local or not self._tokens.is_known_empty():
-            return NotAuthorised("No valid token came with the request.", "Log in, or send Authorization: Bearer TOKEN.")
+            return NotAuthorised(
+                "No valid token came with the request.", "Log in, or send Authorization: Bearer TOKEN."
+            )
         return NotAuthorised(
             "Nobody has made a token yet, and without one only this machine itself is let in.",
             "Make a token before any proxy: lookout token.",
