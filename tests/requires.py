@@ -12,6 +12,7 @@ the standard library alone, because `tests/run` calls it before anything is inst
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import shutil
@@ -43,6 +44,14 @@ def _command(*names: str) -> Callable[[], bool]:
 
 def _module(name: str) -> Callable[[], bool]:
     return lambda: importlib.util.find_spec(name) is not None
+
+
+def _library(name: str) -> bool:
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
 
 
 def _system_python(code: str) -> Callable[[], bool]:
@@ -106,6 +115,8 @@ NEEDS: dict[str, Need] = {
         ),
     ),
     "chromium": Need("the browser Chromium", _command("chromium", "chromium-browser"), ("chromium",)),
+    # Playwright brings a node of its own, which a minimal Debian cannot start.
+    "node": Need("libatomic, for Playwright's node", lambda: _library("libatomic.so.1"), ("libatomic1",)),
     "nginx": Need(
         "nginx, as a reverse proxy in front",
         lambda: shutil.which("nginx", path=_WITH_SBIN) is not None,
@@ -116,7 +127,6 @@ NEEDS: dict[str, Need] = {
         lambda: bool(list(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))),
         ("libfaketime",),
     ),
-    "npm": Need("npm, to fetch axe-core", _command("npm")),
     "curl": Need("curl", _command("curl"), ("curl",)),
     "shellcheck": Need("shellcheck", _command("shellcheck"), ("shellcheck",)),
     "systemd-analyze": Need("systemd-analyze", _command("systemd-analyze"), ("systemd",)),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.browser.running import RunningService
-from tests.requires import is_met
+from tests.requires import requires
 
 pytest.importorskip("playwright", reason="needs playwright (pip install playwright)")
 
@@ -29,7 +28,6 @@ FLAGS = [
 ]
 # The machine that runs the tests may be small and busy; what is promised in seconds the tests measure themselves.
 PATIENCE_MS = 10_000
-AXE = "axe-core@4"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 OpenPage = Callable[..., Page]
@@ -38,8 +36,8 @@ OpenPage = Callable[..., Page]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
-        if here in item.path.parents and not is_met("chromium"):
-            item.add_marker(pytest.mark.skip(reason="needs the browser Chromium"))  # tests/run installs it where it may
+        if here in item.path.parents:
+            item.add_marker(requires("chromium", "node"))
 
 
 # Not longer than this package: while Playwright is up, tests that run an event loop of their own could not.
@@ -118,18 +116,9 @@ def wait_for_situation(page: Page, *situations: str, timeout_ms: float = PATIENC
 
 
 @pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The source of axe-core, from npm."""
-    folder = tmp_path_factory.mktemp("axe")
-    if shutil.which("npm") is None:
-        pytest.skip("needs npm, to fetch axe-core")  # tests/run installs it where it may
-    packed = subprocess.run(
-        ["npm", "pack", "--silent", AXE], cwd=folder, capture_output=True, text=True, timeout=60, check=False
-    )
-    if packed.returncode != 0:
-        pytest.skip("needs axe-core from npm")  # the registry cannot be reached
-    shutil.unpack_archive(folder / packed.stdout.strip().splitlines()[-1], folder)
-    return (folder / "package" / "axe.min.js").read_text("utf-8")
+def axe() -> str:
+    """The source of axe-core."""
+    return (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 
 
 def findings(page: Page, axe: str) -> list[str]:

@@ -29,7 +29,7 @@ cleanup() {
 trap cleanup EXIT
 
 echo "base: $base from Debian $suite"
-sh tests/packaging/tree.sh "$suite" "$work/tree" python3,python3-venv || exit $?
+sh tests/packaging/tree.sh "$suite" "$work/tree" ca-certificates,python3,python3-venv || exit $?
 ln -sf /usr/bin/python3 "$work/tree/usr/local/bin/python"
 from=$(buildah from scratch)
 buildah add -q "$from" "$work/tree" / > /dev/null

@@ -63,7 +63,7 @@ said() {
     grep -m 3 -- "$1" "$work/journal"
 }
 
-sh tests/packaging/tree.sh "$suite" "$root" systemd,systemd-sysv,dbus,python3,python3-venv,curl,procps || exit $?
+sh tests/packaging/tree.sh "$suite" "$root" ca-certificates,systemd,systemd-sysv,dbus,python3,python3-venv,curl,procps || exit $?
 version=$(chroot "$root" python3 -c 'import sys; print(f"{sys.version_info[0]}.{sys.version_info[1]}")')
 mkdir "$root/wheels" "$root/src"
 python3 -m pip download -qq --disable-pip-version-check --only-binary=:all: --python-version "$version" --dest "$root/wheels" "$wheel" ||

@@ -8,9 +8,14 @@ command -v debootstrap > /dev/null || { echo "needs debootstrap" >&2; exit 77; }
 # shellcheck disable=SC2016 # apt's placeholder, not ours
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Created-By: Packages' | grep -v security | head -1)
 [ -n "$mirror" ] || { echo "no Debian mirror is configured" >&2; exit 77; }
-if ! debootstrap --variant=minbase --include="ca-certificates,$packages" "$suite" "$folder" "$mirror" > "$folder.log" 2>&1; then
+if ! debootstrap --variant=minbase --include="$packages" "$suite" "$folder" "$mirror" > "$folder.log" 2>&1; then
     tail -5 "$folder.log" >&2
     exit 77
 fi
-# The machine's own certificate authorities and pip settings: behind a proxy nothing could be downloaded without them.
-cp -L /etc/ssl/certs/ca-certificates.crt "$folder/etc/ssl/certs/ca-certificates.crt"
+# How this machine reaches its package servers, so that the tree reaches them too: certificate authorities, names, proxies.
+mkdir -p "$folder/etc/ssl/certs" "$folder/usr/local/share/ca-certificates"
+for file in /etc/ssl/certs/ca-certificates.crt /etc/resolv.conf /etc/hosts; do
+    [ ! -e "$file" ] || cp -L "$file" "$folder$file"
+done
+cp -rL /usr/local/share/ca-certificates/. "$folder/usr/local/share/ca-certificates/" 2> /dev/null || true
+apt-config dump | grep -iE '^Acquire::https?::' > "$folder/etc/apt/apt.conf.d/99-like-the-machine-around" || true
