@@ -86,7 +86,7 @@ def test_a_file_that_is_no_card_is_refused(tmp_path: Path, content: bytes) -> No
 def test_a_huge_card_is_refused_before_it_is_read(tmp_path: Path) -> None:
     with (tmp_path / "card.json").open("wb") as file:
         file.truncate(MAX_CARD_BYTES + 1)
-    assert "larger than a card can be" in refusal(tmp_path)
+    assert "it is larger than 1048576 bytes" in refusal(tmp_path)
 
 
 def test_the_first_wrong_field_is_named_with_its_place(tmp_path: Path) -> None:

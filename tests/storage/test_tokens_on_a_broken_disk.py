@@ -83,11 +83,11 @@ def test_a_file_that_cannot_be_read_now_counts_as_it_was(
     token, _ = store.create("phone")
     store.create("tablet")
 
-    def fails(_: Path) -> bytes:
+    def fails(*_: object) -> bytes:
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", fails)
+        patch.setattr("lookout.auth.tokens.read_regular", fails)
         (folder / TOKENS_FILE).touch()
         assert store.tokens()[0] == token
         assert "what was known of it counts" in caplog.text

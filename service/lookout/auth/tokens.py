@@ -21,6 +21,7 @@ from pathlib import Path
 from lookout.errors import StateFolderUnusable
 from lookout.storage import Storage, Writer
 from lookout.storage.atomic_files import make_folder
+from lookout.system.regular_files import read_regular
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ _TOKEN_BYTES = 32
 SESSION_S = 90 * 24 * 3600
 # Nobody needs more; more means that something creates tokens in a loop.
 _MAX_TOKENS = 1000
+_MAX_TOKENS_BYTES = 2**20
 # A token file holds one line; anything longer is some other file.
 _MAX_TOKEN_FILE_BYTES = 4096
 _LEAST_IN_FILE = 16  # signs of a token that somebody made up: what is shorter can be guessed
@@ -256,7 +258,7 @@ class TokenStore:
     def _read_key(self) -> bytes | None:
         """None where there is none yet. Raises OSError."""
         try:
-            key = (self._folder / _KEY_FILE).read_bytes()
+            key = read_regular(self._folder / _KEY_FILE, _MAX_TOKEN_FILE_BYTES)
         except FileNotFoundError:
             return None
         return key if len(key) == _TOKEN_BYTES else None
@@ -265,7 +267,7 @@ class TokenStore:
 
     def _read(self) -> tuple[Token, ...]:
         try:
-            entries = json.loads(self._path.read_bytes())["tokens"]
+            entries = json.loads(read_regular(self._path, _MAX_TOKENS_BYTES))["tokens"]
             return tuple(
                 Token(str(e["id"]), str(e["name"]), str(e["sha256"]), str(e["created"])) for e in entries[:_MAX_TOKENS]
             )
@@ -282,8 +284,7 @@ class TokenStore:
         if self._token_file is None:
             return ()
         try:
-            with self._token_file.open("rb") as file:
-                text = file.read(_MAX_TOKEN_FILE_BYTES).decode().strip()
+            text = read_regular(self._token_file, _MAX_TOKEN_FILE_BYTES, follow_links=True).decode().strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise StateFolderUnusable(

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from lookout.errors import ModelRejected
-from lookout.inspection.layers import LAYERS_FILE
+from lookout.inspection.layers import LAYERS_FILE, MAX_TABLE_BYTES
 from lookout.pipeline.card import Card
 from lookout.pipeline.classifier import Classifier
 from lookout.pipeline.preprocess import Pixels
+from lookout.system.regular_files import read_regular
 from lookout.terminal import size
 
 
@@ -32,7 +33,7 @@ def _grey(card: Card) -> Pixels:
 def _layers(card: Card) -> str:
     path = card.folder / LAYERS_FILE
     try:
-        graph = json.loads(path.read_text("utf-8"))["graph"]["sha256"]
+        graph = json.loads(read_regular(path, MAX_TABLE_BYTES))["graph"]["sha256"]
     except FileNotFoundError:
         return f"no {LAYERS_FILE}: the dashboard shows no layers"
     except (OSError, ValueError, KeyError, TypeError) as error:

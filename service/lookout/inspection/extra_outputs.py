@@ -14,7 +14,9 @@ from pathlib import Path
 import onnxruntime as ort
 
 from lookout.errors import ModelRejected
+from lookout.pipeline.card import MAX_GRAPH_BYTES
 from lookout.pipeline.session import one_line, session_options
+from lookout.system.regular_files import read_regular
 
 # From onnx.proto.
 _MODEL_GRAPH, _GRAPH_OUTPUT, _VALUE_NAME = 7, 12, 1
@@ -29,7 +31,7 @@ def open_telling_session(path: Path, sha256: str, tensors: Iterable[str]) -> ort
     Raises ModelRejected where the file is another or cannot be read, or a tensor is not in it.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path, MAX_GRAPH_BYTES)
         if hashlib.sha256(data).hexdigest() != sha256:
             raise ModelRejected(f"The model file {path} is not the one its card describes.", "Restore the file.")
         return ort.InferenceSession(data + more_outputs(tensors), session_options(threads=1), providers=_PROVIDERS)

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lookout.system.regular_files import read_regular
+
 SCHEMA = "lookout-layers-1"
 LAYERS_FILE = "layers.json"
 # The table of the deepest networks has some thousand rows of some hundred bytes.
-_MAX_BYTES = 16 * 2**20
+MAX_TABLE_BYTES = 16 * 2**20
 
 Sides = tuple[int, ...]
 
@@ -207,9 +209,8 @@ class LayerTable:
 
 def read_table(folder: Path, graphs: Collection[str]) -> dict[str, Any] | None:
     """The table kept in a model's folder; None where there is none that was made from one of these graphs (SHA-256)."""
-    path = folder / LAYERS_FILE
     try:
-        table = json.loads(path.read_bytes()) if path.stat().st_size <= _MAX_BYTES else None
+        table = json.loads(read_regular(folder / LAYERS_FILE, MAX_TABLE_BYTES))
         check_tellable(table)
     except (OSError, ValueError, RecursionError):
         return None

@@ -19,7 +19,8 @@ from lookout.errors import ModelRejected
 from lookout.inspection.filters import write_filters
 from lookout.inspection.layers import LAYERS_FILE, Layer, LayerTable, ReceptiveField, Sides, Window, same_padding
 from lookout.inspection.onnx_graph import Graph, attribute, load_graph
-from lookout.pipeline.card import CARD_FILE, sha256_of
+from lookout.pipeline.card import CARD_FILE, MAX_CARD_BYTES, sha256_of
+from lookout.system.regular_files import read_regular
 
 # Operators with weights: where the weights and the bias stand among the inputs.
 CONVOLUTIONS = {"Conv": (1, 2), "ConvTranspose": (1, 2), "ConvInteger": (1,), "QLinearConv": (3, 8)}
@@ -47,7 +48,7 @@ def layer_table(graph: Path | str, shape: Sequence[int] | None = None, output: s
     rows = tuple(reader.rows())
     return LayerTable(
         file=path.name,
-        sha256=sha256_of(path),
+        sha256=sha256_of(path, follow_links=True),
         input_name=reader.graph.input,
         input_shape=reader.graph.shapes[reader.graph.input] or (),
         output_name=reader.output,
@@ -64,7 +65,7 @@ def write_layers(folder: Path) -> LayerTable:
     Raises ModelRejected.
     """
     try:
-        files = json.loads((folder / CARD_FILE).read_text("utf-8"))["files"]
+        files = json.loads(read_regular(folder / CARD_FILE, MAX_CARD_BYTES))["files"]
         name = files["fp32" if "fp32" in files else next(iter(files))]["file"]
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         raise ModelRejected(

@@ -12,10 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from lookout.errors import ModelRejected
 from lookout.inspection.layers import check_tellable
+from lookout.system.regular_files import open_regular, read_regular
 
 CARD_FILE = "card.json"
 # A card is a page of text; more than this is not one.
 MAX_CARD_BYTES = 2**20
+# A protobuf cannot be larger.
+MAX_GRAPH_BYTES = 2**31 - 1
 # Used for labels the card gives no thresholds: cautious enough for an uncalibrated network.
 DEFAULT_ENTER, DEFAULT_LEAVE = 0.8, 0.6
 
@@ -185,12 +188,10 @@ def load_card(folder: Path) -> Card:
     """Read and check `folder/card.json`. Raises ModelRejected naming the first thing that is wrong."""
     path = folder / CARD_FILE
     try:
-        if path.stat().st_size > MAX_CARD_BYTES:
-            raise ModelRejected(f"{path} is larger than a card can be ({MAX_CARD_BYTES} bytes).", _REMEDY)
-        card = Card.model_validate(json.loads(path.read_bytes()))
+        card = Card.model_validate(json.loads(read_regular(path, MAX_CARD_BYTES)))
     except OSError as error:
         raise ModelRejected(
-            f"The model's card {path} cannot be read ({error.strerror}).",
+            f"The model's card {path} cannot be read ({error.strerror or error}).",
             "Run `lookout models add FILE.onnx --labels FILE` to make one.",
         ) from error
     except (ValueError, RecursionError) as error:
@@ -212,7 +213,7 @@ def _first(error: Exception) -> str:
     return f"{where}: {message}" if where else message
 
 
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file, read in pieces."""
-    with path.open("rb") as file:
+def sha256_of(path: Path, *, follow_links: bool = False) -> str:
+    """Hex digest of a regular file, read in pieces. Raises OSError."""
+    with open_regular(path, MAX_GRAPH_BYTES, follow_links=follow_links) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

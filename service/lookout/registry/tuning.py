@@ -26,6 +26,7 @@ from lookout.errors import DiskSlow
 from lookout.pipeline.card import Card, load_card
 from lookout.pipeline.classifier import Classifier
 from lookout.storage import CACHE_DEADLINE_S, Storage, Writer, within
+from lookout.system.regular_files import read_regular
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ DEADLINE_S = 120.0
 _NICENESS = 10
 # One for each model and version of onnxruntime; old ones are of no use to anybody.
 _KEPT_CHOICES = 16
+_MAX_CHOICE_BYTES = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ class Choices:
         threads: those asked for, 0 to choose them too. What was measured with some tells nothing of others.
         """
         try:
-            kept = json.loads(within(self.folder, self._path(card, threads).read_bytes, CACHE_DEADLINE_S))
+            path = self._path(card, threads)
+            kept = json.loads(within(self.folder, lambda: read_regular(path, _MAX_CHOICE_BYTES), CACHE_DEADLINE_S))
             choice = Candidate(str(kept["precision"]), int(kept["threads"]))
         except (OSError, DiskSlow, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None

@@ -19,6 +19,7 @@ from lookout.settings.keys import all_keys
 from lookout.settings.layers import Layer, LoadedSettings, flat, unknown_key
 from lookout.settings.schema import Settings
 from lookout.storage import Storage, within
+from lookout.system.regular_files import read_regular
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ _HEADER = (
     "# Changes made while the service ran, such as in the dashboard. They go before the settings file, until that\n"
     "# says something else than it did then (`replaced`). Delete a change to undo it, or the file to undo all.\n\n"
 )
+# Beyond this it is none of ours.
+_MAX_BYTES = 2**20
 _WHERE_SET = "Change it where it is set, and start the service again."
 
 
@@ -133,7 +136,7 @@ def _current(loaded: LoadedSettings) -> list[Change]:
 def _read(folder: Path) -> list[Change]:
     path = folder / OVERRIDES_FILE
     try:
-        entries = tomllib.loads(within(folder, lambda: path.read_text("utf-8"))).get("change", [])
+        entries = tomllib.loads(within(folder, lambda: read_regular(path, _MAX_BYTES)).decode()).get("change", [])
         return [Change(str(entry["key"]), entry["value"], entry.get("replaced")) for entry in entries]
     except FileNotFoundError:
         return []

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lookout.errors import DiskBudgetSpent
 from lookout.storage.atomic_files import make_folder, replace_file
+from lookout.system.regular_files import read_regular
 
 COUNT_FILE = "written.json"
 # The count on disk runs ahead of the true one by at most so much: a write of its own for every 256 KiB, not for each.
@@ -18,6 +19,7 @@ _STEP_BYTES = 256 * 1024
 _STEPS_A_DAY = 64
 # Of both budgets one sixteenth is left to people's own changes, whatever caches and histories have used up.
 _RESERVED = 16
+_MAX_COUNT_BYTES = 4096
 # Models that somebody added are theirs, not ours.
 _NOT_OURS = "models"
 
@@ -145,7 +147,7 @@ class DayCount:
     def _read(self) -> int:
         """What the file says of today; 0 where it says nothing that can be understood."""
         try:
-            kept = json.loads(self._path.read_bytes())
+            kept = json.loads(read_regular(self._path, _MAX_COUNT_BYTES))
             return max(0, int(kept["bytes"])) if kept["day"] == self._day else 0
         except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return 0

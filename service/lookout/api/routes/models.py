@@ -25,8 +25,8 @@ from lookout.errors import (
 from lookout.inspection.filters import FILTERS_FILE
 from lookout.inspection.layers import read_table
 from lookout.pipeline.card import Card
-from lookout.registry.catalogue import Catalogue
 from lookout.state.state import ModelView
+from lookout.system.regular_files import read_regular
 
 router = APIRouter(tags=["models"])
 
@@ -36,6 +36,7 @@ class _Png(Response):
 
 
 _MAX_FILTERS_BYTES = 2**20
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @router.get(
@@ -146,8 +147,9 @@ def _filters(card: Card) -> bytes:
     """Raises UnknownModel where nothing was drawn."""
     path = card.folder / FILTERS_FILE
     try:
-        if path.stat().st_size <= _MAX_FILTERS_BYTES:
-            return path.read_bytes()
+        content = read_regular(path, _MAX_FILTERS_BYTES)
+        if content.startswith(_PNG_SIGNATURE):  # whatever else it may be is not for a browser to see
+            return content
     except OSError:
         pass
     raise UnknownModel(
