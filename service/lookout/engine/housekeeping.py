@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 STATUS_EVERY_S = 1.0
 # A model's folder may lie on a disk that is mounted late, or be mended meanwhile.
 MODEL_RETRY_S = 30.0
+# Unless it loads and then fails on a frame, again and again: each time it is given up, twice as long passes.
+MAX_MODEL_RETRY_S = 3600.0
 # What uploads and viewers freed lies scattered in the heap, which would grow by megabytes in a busy hour.
 TIDY_EVERY_S = 20.0
 # The first seconds belong to the first answer.
@@ -130,7 +132,7 @@ class Upkeep:
         """While no model runs, try again to load the one that is set. What is told meanwhile stays as it is."""
         if now < self._model_due:
             return
-        self._model_due = now + MODEL_RETRY_S
+        self._model_due = now + min(MAX_MODEL_RETRY_S, MODEL_RETRY_S * 2.0 ** min(self._engine.gave_up_model, 10))
         if self._engine.classifier is None:
             with contextlib.suppress(LookoutError):  # another change is being made
                 self._engine.reload_model()

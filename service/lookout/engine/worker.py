@@ -91,6 +91,7 @@ class Engine:
         self._publish_ms = 0.0
         self._warned_of = ""
         self.progressed_at = now
+        self.gave_up_model = 0  # how often a model was given up because it failed on a frame
 
     # --- verbs: any thread ------------------------------------------------------------------------------------
 
@@ -135,6 +136,8 @@ class Engine:
         self._stopping.set()
         self.wind_down()
         self._loader.shutdown(wait=False, cancel_futures=True)
+        if self._learnt is not None:
+            self._learnt.trials.stop()  # the interpreter waits for the loader's thread
         deadline = Deadline.after(STOP_DEADLINE_S)
         while self._thread.is_alive() and not deadline.passed:
             self._source.interrupt()  # more than once: the worker may be about to open the next camera
@@ -379,6 +382,8 @@ class Engine:
     def _use(self, settings: Settings, classifier: Classifier | None) -> None:
         """Swap between two frames."""
         before, self._settings = self._settings, settings
+        if settings.model != before.model:
+            self.gave_up_model = 0
         if classifier is not None:
             self._adopt(classifier)
         elif self._classifier is not None and settings.answer != before.answer:
@@ -460,9 +465,10 @@ class Engine:
     def _give_up_model(self, error: Exception) -> None:
         log.error("The model failed on a frame: %s", error)
         self._classifier = None
+        self.gave_up_model += 1
         fault = Fault(
             ModelRejected.code,
-            "The model failed while looking at a picture.",
+            error.detail if isinstance(error, LookoutError) else "The model failed while looking at a picture.",
             "Choose another model, or restore its files and choose it again.",
         )
         self._restart_answer(model=None, model_fault=fault)

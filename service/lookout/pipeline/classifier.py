@@ -16,12 +16,16 @@ from lookout.errors import ModelRejected, UnknownModel
 from lookout.frame import WHOLE, Rect
 from lookout.pipeline.card import Card
 from lookout.pipeline.preprocess import Pixels, new_tensor, preprocess
+from lookout.pipeline.run_limit import run_limited
 from lookout.pipeline.session import GraphCache, one_line, open_session
 
 Floats = NDArray[np.float32]
 
 # Probabilities that a graph computes itself, perhaps in float16, sum to 1 this nearly.
 _SUM_TOLERANCE = 1e-2
+_FLOATS = {"tensor(float)", "tensor(float16)", "tensor(double)"}
+# Of the further outputs, the batch included.
+_AXES = {"embedding": 2, "feature_map": 4, "activation_map": 4}
 _ONNX_TYPE = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 
 
@@ -97,22 +101,34 @@ class Classifier:
         activation_map: bool = False,
         feature_map: bool = False,
     ) -> Prediction:
-        """Look at one upright blue-green-red picture (uint8, height x width x 3)."""
+        """Look at one upright blue-green-red picture (uint8, height x width x 3).
+
+        Raises ModelRejected where the network fails on it, takes longer than RUN_LIMIT_S, or answers with no numbers.
+        """
         started = time.perf_counter()
         tensor = np.empty_like(self._blank)  # each thread its own; the card would have to work out its shape again
         seen = preprocess(pixels, self.card.input, tensor, region)
         prepared = time.perf_counter()
         wanted = self._outputs(embedding, activation_map, feature_map)
-        answer, *others = self.session.run(list(wanted.values()), {self.card.input.name: tensor})
+        answer, *others = self._run(list(wanted.values()), tensor)
         inferred = time.perf_counter()
         probabilities = self._probabilities(answer)
-        extra = {key: np.asarray(value[0]) for key, value in zip(list(wanted)[1:], others, strict=True)}
+        extra = {key: self._further(key, value) for key, value in zip(list(wanted)[1:], others, strict=True)}
         timing = Timing(
             preprocess_ms=(prepared - started) * 1e3,
             inference_ms=(inferred - prepared) * 1e3,
             postprocess_ms=(time.perf_counter() - inferred) * 1e3,
         )
         return Prediction(probabilities, seen, timing, **extra)
+
+    def _run(self, outputs: list[str], tensor: NDArray[Any]) -> list[Any]:
+        try:
+            return run_limited(self.session, outputs, {self.card.input.name: tensor})
+        except Exception as error:  # onnxruntime's errors have no common base class
+            raise ModelRejected(
+                f'The model "{self.card.name}" fails on a picture: {one_line(error)}.',
+                "Choose another model, or one that is small enough for this machine.",
+            ) from error
 
     def _outputs(self, embedding: bool, activation_map: bool, feature_map: bool) -> dict[str, str]:
         """Which outputs to compute, by our word and the graph's name. What the graph lacks is left out."""
@@ -127,11 +143,23 @@ class Classifier:
         return wanted
 
     def _probabilities(self, answer: Floats) -> tuple[float, ...]:
-        values = answer.ravel().tolist()
+        values = np.asarray(answer).ravel().tolist()
+        if len(values) != len(self.card.labels):  # of some graphs that depends on the picture
+            raise self._misfit(f"it tells {len(values)} values, the card names {len(self.card.labels)} labels")
         probabilities = softmax(values, self._temperature) if self.card.outputs.logits else tuple(values)
         if not math.isfinite(sum(probabilities)):  # one such value would poison the smoothing for good
             raise self._misfit("what it tells are no numbers")
         return probabilities
+
+    def _further(self, role: str, value: Any) -> Floats:
+        """A further output without the axis of the batch. Raises ModelRejected where it is not what its role says."""
+        array = np.asarray(value)
+        labels = len(self.card.labels)
+        fits = array.ndim == _AXES[role] and array.shape[0] == 1 and array.dtype.kind == "f"
+        if not fits or (role == "activation_map" and array.shape[1] != labels):
+            wanted = {"embedding": "1 x N", "feature_map": "1 x C x H x W"}.get(role, f"1 x {labels} x H x W")
+            raise self._misfit(f"its {role} is {_shape(array.shape)}, not {wanted} of float")
+        return np.asarray(array[0], np.float32)
 
     def _check_fits(self) -> None:
         """The graph's inputs and outputs are those of the card."""
@@ -150,6 +178,9 @@ class Classifier:
         for role, name in self.card.outputs.model_dump(exclude_none=True).items():
             if name not in shapes:
                 raise self._misfit(f'it has no output "{name}", which the card calls its {role}')
+        kinds = {output.name: output.type for output in self.session.get_outputs()}
+        if kinds[self.card.outputs.answer] not in _FLOATS:
+            raise self._misfit(f"its answer is {kinds[self.card.outputs.answer]}, not numbers with a fraction")
         found = shapes[self.card.outputs.answer]
         if not _same_shape(found, (1, len(self.card.labels))):
             raise self._misfit(f"it tells {_shape(found)} values, the card names {len(self.card.labels)} labels")
@@ -157,14 +188,7 @@ class Classifier:
     def _check_runs(self) -> None:
         """A graph may load and still not run; better found out here than on the first frame."""
         grey = np.full((self.card.input.height, self.card.input.width, 3), 128, np.uint8)
-        try:
-            probabilities = self.classify(grey).probabilities
-        except ModelRejected:
-            raise
-        except Exception as error:  # onnxruntime's errors have no common base class
-            raise self._misfit(f"it fails on a grey picture: {one_line(error)}") from error
-        if len(probabilities) != len(self.card.labels):
-            raise self._misfit(f"it tells {len(probabilities)} values, the card names {len(self.card.labels)} labels")
+        probabilities = self.classify(grey, embedding=True, activation_map=True, feature_map=True).probabilities
         if min(probabilities) < 0.0 or abs(sum(probabilities) - 1.0) > _SUM_TOLERANCE:
             raise self._misfit("what it says of a grey picture are no probabilities")
 

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import mmap
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,9 @@ from pathlib import Path
 import onnxruntime as ort
 
 from lookout.errors import ModelRejected, StateFolderUnusable
-from lookout.pipeline.card import Card, sha256_of
+from lookout.pipeline.card import MAX_GRAPH_BYTES, Card, sha256_of
 from lookout.storage import CACHE_DEADLINE_S, Storage, Writer, within
+from lookout.system.regular_files import read_regular
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ _PROVIDERS = ["CPUExecutionProvider"]
 _KEY_CHARACTERS = 32
 # Both precisions of the model in use and of the one before; up to 45 MB each.
 _KEPT_GRAPHS = 4
+_DIGEST_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class _Entry:
 
     def is_whole(self) -> bool:
         """Whether it is there as it was written. May wait for the disk. Raises OSError."""
-        return self.graph.exists() and sha256_of(self.graph) == self.digest.read_text("ascii")
+        return self.graph.exists() and sha256_of(self.graph) == read_regular(self.digest, _DIGEST_BYTES).decode()
 
     def discard(self, writer: Writer) -> None:
         for path in (self.graph, self.digest, self.loading):
@@ -123,7 +126,7 @@ def _from_graph(card: Card, precision: str, options: ort.SessionOptions) -> ort.
     """From bytes and with nowhere to look for more, so that weights outside the file are refused."""
     path = card.path(precision)
     try:
-        graph = path.read_bytes()
+        graph = read_regular(path, MAX_GRAPH_BYTES)
         if hashlib.sha256(graph).hexdigest() != card.files[precision].sha256:
             raise _another(path)  # it was replaced since it was looked at, and would be kept under the other's name
         return ort.InferenceSession(graph, options, providers=_PROVIDERS)
@@ -189,7 +192,27 @@ def _optimised(
     return session
 
 
+_MAX_REASON = 200
+# What onnxruntime puts around a reason: its error class, the place in its source, the node.
+_ERROR_CLASS = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
+_SOURCE_PLACE = re.compile(r"\S*/onnxruntime/\S+\.(?:cc|h):\d+ .*?\) (?=[A-Z])")
+_IN_NODE = re.compile(r"^Non-zero status code returned while running (\w+) node\..*?Status Message: (.*)$")
+_NEWER_IR = re.compile(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)")
+_NEWER_OPSET = re.compile(r"Opset (\d+) is under development.*support for domain (\S+) is till opset (\d+)")
+
+
 def one_line(error: Exception) -> str:
-    """The first line of an error, short enough for a sentence."""
-    text = str(error).strip().splitlines()
-    return text[0][:200].rstrip(".") if text else type(error).__name__
+    """The reason of an error, short enough for a sentence and without what only onnxruntime's authors understand."""
+    text = " ".join(str(error).split())
+    text = _SOURCE_PLACE.sub("", _ERROR_CLASS.sub("", text)).removeprefix("This is an invalid model. ")
+    if found := _NEWER_IR.search(text):
+        return f"its ONNX IR version is {found[1]}, onnxruntime {ort.__version__} reads {found[2]} at most"
+    if found := _NEWER_OPSET.search(text):
+        return f"its opset of {found[2]} is {found[1]}, onnxruntime {ort.__version__} knows {found[3]} at most"
+    if "Failed to allocate memory" in text or "bad_alloc" in text:
+        return "it takes more memory than there is"
+    if found := _IN_NODE.match(text):
+        text = f"{found[1]}: {found[2]}" if found[2] else f"{found[1]} failed"
+    if len(text) > _MAX_REASON:
+        text = text[: _MAX_REASON - 1].rpartition(" ")[0] + "…"
+    return text.rstrip(".") or type(error).__name__

@@ -13,7 +13,9 @@ from lookout.pipeline.classifier import Classifier
 from lookout.pipeline.session import GraphCache
 from lookout.pipeline.smoothing import Threshold
 from lookout.registry.catalogue import Catalogue
+from lookout.registry.trial import Trials
 from lookout.registry.tuning import Candidate, Choices
+from lookout.resources import models_folder
 from lookout.settings.schema import AnswerSettings, ModelSettings
 from lookout.state.state import ModelState
 from lookout.storage import Storage
@@ -33,17 +35,21 @@ class Learnt:
 
     graphs: GraphCache
     choices: Choices
+    trials: Trials
 
     @classmethod
     def at(cls, cache_folder: Path, storage: Storage) -> Learnt:
         kind = machine().key
-        return cls(GraphCache(cache_folder / "graphs", kind, storage), Choices(cache_folder, kind, storage))
+        graphs = GraphCache(cache_folder / "graphs", kind, storage)
+        return cls(graphs, Choices(cache_folder, kind, storage), Trials(cache_folder, storage))
 
 
 def load(catalogue: Catalogue, settings: ModelSettings, learnt: Learnt | None = None) -> Classifier:
     """Raises UnknownModel or ModelRejected."""
     card = catalogue.card(settings.name)
     choice = decide(card, settings, learnt.choices.get(card, settings.threads) if learnt else None)
+    if learnt is not None and card.folder.parent != models_folder():  # the shipped ones are known to load
+        learnt.trials.check(card, choice.precision)
     return Classifier.load(card, choice.precision, choice.threads, learnt.graphs if learnt else None)
 
 

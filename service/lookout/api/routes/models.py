@@ -25,6 +25,7 @@ from lookout.errors import (
 from lookout.inspection.filters import FILTERS_FILE
 from lookout.inspection.layers import read_table
 from lookout.pipeline.card import Card
+from lookout.registry.catalogue import Catalogue
 from lookout.state.state import ModelView
 from lookout.system.regular_files import read_regular
 
