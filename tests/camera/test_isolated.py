@@ -506,7 +506,7 @@ def test_a_start_that_runs_out_of_descriptors_leaves_no_process_and_no_descripto
 
 PARENT = """
 import sys, time
-from lookout.camera import create, wire
+from lookout.camera import create
 from lookout.camera.interface import CameraOptions
 from lookout.frame import Deadline, Frame
 camera = create(f"scripted:tests.camera.scripts:{sys.argv[1]}", CameraOptions(fps=50), isolated=True)

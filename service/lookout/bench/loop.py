@@ -111,7 +111,7 @@ def _run(card: Card, precision: str, script: str, region: dict[str, float], seco
     logging.getLogger("lookout").setLevel(logging.ERROR)
     settings = Settings.model_validate(
         {
-            "camera": {"source": f"scripted:service.bench.script:{script}"},
+            "camera": {"source": f"scripted:lookout.bench.script:{script}"},
             "model": {"name": card.name, "folder": card.folder.parent, "precision": precision, "threads": 1},
             "answer": {"max_rate": 0.0, "region": region or {}},
         }

@@ -1,4 +1,4 @@
-"""A camera in its own process: run as a script by `isolated.py`, never imported by the service itself.
+"""A camera in its own process: run as a script by `camera.py`, never imported by the service itself.
 
     PYTHON -I child.py SOCKET MEMORY LIFE
 
