@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,13 +20,28 @@ T = TypeVar("T")
 _WIDE = 250
 
 
+@contextmanager
+def _where_words_go() -> Iterator[None]:
+    """Words that cannot be written (a full disk, a reader who has gone) are lost; the command goes on as it would."""
+    try:
+        yield
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # or Python would try once more at its end, and fail
+
+
 def say(text: str) -> None:
     """A line for people."""
-    print(text, file=sys.stderr, flush=True)
+    with _where_words_go():
+        print(text, file=sys.stderr, flush=True)
 
 
 def tell(error: LookoutError) -> None:
     """The error's title, what happened and what helps; never a traceback."""
+    with _where_words_go():
+        _tell(error)
+
+
+def _tell(error: LookoutError) -> None:
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)

@@ -7,7 +7,6 @@ from pathlib import Path
 from lookout.cli.settings_flags import with_setting_flags
 from lookout.settings.sources import load
 from lookout.system import memory
-from lookout.terminal import say
 
 
 def _serve(flags: dict[str, str], config: Path | None) -> None:
@@ -31,7 +30,7 @@ def run(flags: dict[str, str], config: Path | None, sentence: str) -> None:
     """Read the settings and serve. Raises LookoutError before anything has started."""
     from lookout.cli.logs import set_up_logs
 
-    set_up_logs()
+    log = set_up_logs()
     memory.keep_little()
     loaded = load(flags, config)
 
@@ -40,7 +39,7 @@ def run(flags: dict[str, str], config: Path | None, sentence: str) -> None:
     serve_settings(
         loaded,
         reload=lambda: load(flags, config),
-        announce=lambda address: say(sentence.format(address=address)),
+        announce=lambda address: log.write(sentence.format(address=address)),
     )
 
 
