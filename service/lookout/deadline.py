@@ -16,7 +16,10 @@ class Late(TimeoutError):
 
 
 def bounded(call: Callable[[], T], deadline: Deadline, name: str) -> T:
-    """The call's result or its exception. Raises Late at the deadline. name: the thread's."""
+    """The call's result or its exception. name: the thread's.
+
+    Raises Late at the deadline, and where no thread can be started.
+    """
     results: list[T] = []
     failures: list[BaseException] = []
 
@@ -27,7 +30,10 @@ def bounded(call: Callable[[], T], deadline: Deadline, name: str) -> T:
             failures.append(error)
 
     thread = threading.Thread(target=run, name=name, daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:  # the machine has no thread to give at this moment
+        raise Late(f"{name} could not be asked") from error
     thread.join(deadline.remaining())
     if failures:
         raise failures[0]

@@ -214,6 +214,24 @@ def test_a_pause_waits_for_no_change_that_waits_for_a_camera_that_hangs(start: S
         assert all(change.result().status_code == 200 for change in changes), "they were only waiting"
 
 
+def test_a_moment_without_threads_costs_neither_a_pause_nor_the_room_for_later_ones(
+    start: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    service = start()
+    with service.client() as client:
+        assert client.get("api/state").status_code == 200
+        with monkeypatch.context() as moment:
+            moment.setattr(threading.Thread, "start", no_thread)
+            for number in range(40):  # more than there is room for
+                assert client.put("api/paused", json=number % 2 == 0).status_code == 200
+                assert client.patch("api/settings", json={"answer": {"hold_s": number % 3 + 1}}).status_code == 200
+        assert client.put("api/paused", json=True).status_code == 200
+        assert service.state()["status"] == "paused"
+
+
 # --- models --------------------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
@@ -23,6 +22,7 @@ from lookout.engine.worker import Engine
 from lookout.errors import TooBusy
 from lookout.state.hub import Hub
 from lookout.state.state import State, StateView, view
+from lookout.system.threads import start_pool
 
 T = TypeVar("T")
 
@@ -36,15 +36,15 @@ class Helpers:
     """Threads for what blocks, with a bound on what waits for them."""
 
     def __init__(self, threads: int, name: str) -> None:
-        self._pool = ThreadPoolExecutor(threads, name)
+        self._pool = start_pool(threads, name)
         self._room = threads + _WAITING
 
     async def run(self, work: Callable[[], T]) -> T:
         """Raises TooBusy. Work that has begun ends, even if whoever asked for it leaves."""
         if self._room <= 0:
             raise TooBusy("Too much is asked for at once.", "Try again in a moment.")
-        self._room -= 1
         future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        self._room -= 1
         future.add_done_callback(self._done)
         return await asyncio.shield(future)
 

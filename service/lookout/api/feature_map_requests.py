@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from lookout.errors import TooBusy
 from lookout.frame import Rect
 from lookout.inspection.feature_maps import MapLayer
+from lookout.system.threads import start_pool
 
 # A class of thirty that looks at one layer costs the machine two looks a second.
 SHARED_S = 0.5
@@ -58,7 +58,7 @@ class Looks:
     """One thread that looks. Its methods are for the event loop."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "looks")
+        self._thread = start_pool(1, "looks")
         self._kept: OrderedDict[Hashable, asyncio.Future[Look]] = OrderedDict()
 
     async def shared(self, key: Hashable, look: Callable[[], Look], now: float) -> Look:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,6 +17,7 @@ from lookout.api.problems import RequestTimeout
 from lookout.errors import RequestInvalid, TooBusy
 from lookout.pictures.decode import too_many_bytes
 from lookout.settings.schema import UploadSettings
+from lookout.system.threads import start_pool
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class Uploads:
 
     def __init__(self, settings: UploadSettings) -> None:
         self._settings = settings
-        self._pool = ThreadPoolExecutor(settings.max_concurrent, "upload")
+        self._pool = start_pool(settings.max_concurrent, "upload")
         self._free = asyncio.Semaphore(settings.max_concurrent + AHEAD)
         self._waiting = 0
 

@@ -6,7 +6,7 @@ import logging
 import secrets
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 
 from lookout.engine.governor import Limit
@@ -28,6 +28,7 @@ from lookout.settings.schema import Settings
 from lookout.state.hub import Hub
 from lookout.state.state import CameraState, Fault, LimitedBy, Predicted, Rate, StageTimes, State
 from lookout.system import memory
+from lookout.system.threads import start_pool
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class Engine:
         self._mailbox = Mailbox()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
+        self._loader = start_pool(1, "loader")
         self._loading = threading.Lock()
         self._classified = RateMeter()
         self._gate = ChangeGate()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookout.frame import Frame, Rect
+from lookout.system.threads import start_pool
 
 Pixels = NDArray[np.uint8]
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Encoder:
     """One thread that scales, draws and encodes. Its methods are for the event loop."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "jpeg")
+        self._thread = start_pool(1, "jpeg")
         self._kept: OrderedDict[Hashable, asyncio.Future[Jpeg]] = OrderedDict()
         self.encoded = 0
 
