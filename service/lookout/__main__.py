@@ -25,7 +25,9 @@ def _fill_standard_descriptors() -> None:
 
 
 def main() -> None:
-    """Run the command line. Ends the process: 0 done, 1 failed, 2 usage, 3 settings or model, 4 no camera, 5 port."""
+    """Run the command line. Ends the process: 0 done, 1 failed, 2 usage, 3 settings or model, 4 no camera,
+    5 port or state folder in use.
+    """
     _fill_standard_descriptors()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file's name may be no UTF-8, and is then told as Python and JSON spell such signs: caf\udce9.jpg.

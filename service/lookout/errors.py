@@ -227,6 +227,14 @@ class StateFolderUnusable(LookoutError):
     exit_code = 3
 
 
+class StateFolderInUse(StateFolderUnusable):
+    """Another Lookout runs on the same state folder."""
+
+    code = "state_folder_in_use"
+    title = "The state folder is in use"
+    exit_code = 5
+
+
 class DiskBudgetSpent(StateFolderUnusable):
     """As much was written today, or is kept in all, as the settings allow."""
 

@@ -113,6 +113,14 @@ def test_a_busy_port_is_exit_status_5(command: Run) -> None:
     assert done.stdout == ""
 
 
+def test_a_second_service_on_the_same_state_folder_is_refused_by_name(serving: Start, command: Run) -> None:
+    running = serving("demo", "--port", "0")
+    done = command("demo", "--port", "0")
+    assert done.returncode == 5
+    assert f"process {running.process.pid} (lookout demo)" in done.stderr
+    assert running.stop() == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "variables", "said"),
     [

@@ -26,12 +26,13 @@ from lookout.errors import AddressInUse, DiskSlow, LookoutError, SettingInvalid,
 from lookout.registry.catalogue import Catalogue
 from lookout.registry.loader import Learnt
 from lookout.server.http_protocol import HEAD_S, BoundedConnection, BoundedListener
-from lookout.server.tls import check_tls
+from lookout.server.tls import check_tls, renew_certificate
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.schema import ServerSettings, Settings, StateSettings
 from lookout.settings.sources import prepare_state_folder
 from lookout.state.hub import Hub
-from lookout.storage import Limits, Storage
+from lookout.storage import Limits, Storage, sole_use
+from lookout.system.threads import start_pool
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,9 @@ GRACEFUL_S = 3
 SEND_BUFFER_BYTES = 64 * 1024
 NOT_SENT_LOW_WATER_BYTES = 16 * 1024
 BACKLOG = 128
+# Half of them for readings of the machine: what reads settings again may wait for a camera or a model.
+_MAX_RELOADS = 2
+_HELPERS = 2 * _MAX_RELOADS
 # What a card that is full says, or that protects what it holds: it can be read.
 _READABLE = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT})
 # What a card that is dying says, or a share whose server is not there.
@@ -62,12 +66,23 @@ def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], annou
     """Run the service until SIGTERM or SIGINT. Blocks.
 
     reload: reads the settings again, at SIGHUP. announce: told the address people open, once it answers.
-    Raises AddressInUse, SettingInvalid or StateFolderUnusable before anything has started, KeyboardInterrupt after an
-    orderly stop by SIGINT.
+    Raises AddressInUse, SettingInvalid, StateFolderInUse or StateFolderUnusable before anything has started,
+    KeyboardInterrupt after an orderly stop by SIGINT.
     """
-    settings = loaded.settings
-    check_tls(settings.server)
+    check_tls(loaded.settings.server)
     answers = _prepare(loaded.state_folder)
+    with sole_use(loaded.state_folder) if answers else contextlib.nullcontext():
+        _serve(loaded, answers, reload, announce)
+
+
+def _serve(
+    loaded: LoadedSettings,
+    answers: bool,
+    reload: Callable[[], LoadedSettings],
+    announce: Callable[[str], None],
+) -> None:
+    """answers: whether the disk under the state folder can be read."""
+    settings = loaded.settings
     storage = Storage(loaded.state_folder, loaded.cache_folder, limits_of(settings.state))
     tokens = TokenStore(loaded.state_folder, settings.server.token_file, storage)
     refuse_open_door(settings.server, has_token=not answers or bool(tokens.tokens()))
@@ -229,6 +244,7 @@ async def _run(
 ) -> None:
     """Serve until a signal says stop. systemd hears READY once requests are answered, camera or none."""
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(start_pool(_HELPERS, "helper"))
     notifier = upkeep.notifier
     reloads: set[asyncio.Task[None]] = set()
 
@@ -240,7 +256,9 @@ async def _run(
         server.should_exit = True
 
     def reload() -> None:
-        task = loop.create_task(_reload(control, upkeep))
+        if len(reloads) >= _MAX_RELOADS:  # the one that waits will read what is written now
+            return
+        task = loop.create_task(_reload(control, upkeep, server))
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
@@ -264,9 +282,11 @@ async def _run(
             await keeping
 
 
-async def _reload(control: Control, upkeep: Upkeep) -> None:
+async def _reload(control: Control, upkeep: Upkeep, server: _Server) -> None:
     upkeep.notifier.reloading()
     try:
         await asyncio.to_thread(control.reload)
+        if server.config.ssl is not None:
+            await renew_certificate(server.config.ssl, control.loaded.settings.server)
     finally:
         upkeep.notifier.ready(upkeep.sentence())

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import ssl
+from pathlib import Path
 
 from lookout.errors import SettingInvalid
 from lookout.settings.schema import ServerSettings
+from lookout.system.regular_files import open_regular
+
+log = logging.getLogger(__name__)
+
+# A certificate with its chain and key is some kilobytes.
+_MAX_BYTES = 2**20
 
 
 def check_tls(settings: ServerSettings) -> None:
@@ -22,21 +31,40 @@ def check_tls(settings: ServerSettings) -> None:
         if path is None:  # the key may be in the certificate's file
             continue
         try:
-            path.open("rb").close()
+            open_regular(path, _MAX_BYTES, follow_links=True).close()
         except OSError as error:
             raise SettingInvalid(
                 f"server.{name} {path} cannot be read: {error.strerror}.",
                 "Correct the path, and let the service's user read the file.",
             ) from error
     try:
-        # Without a password one would be asked for on the terminal, which a service has none of.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+        _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key)
     except (ssl.SSLError, ValueError) as error:
         beside = f" with server.tls_key {key}" if key else ""
         raise SettingInvalid(
             f"server.tls_certificate {certificate} cannot be used{beside}: {_reason(error)}.",
             "Both must be PEM files, and the key the certificate's own, without a password.",
         ) from error
+
+
+async def renew_certificate(context: ssl.SSLContext, settings: ServerSettings) -> None:
+    """Take the certificate as its files are now, for connections to come. One that cannot be used changes nothing."""
+    certificate = settings.tls_certificate
+    if certificate is None:
+        return
+    try:
+        await asyncio.to_thread(check_tls, settings)
+        # On the event loop, which does the handshakes: the context is not to change in the middle of one.
+        _load(context, certificate, settings.tls_key)
+    except (SettingInvalid, OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        log.error("The certificate in use stays as it was. %s", error)
+    else:
+        log.info("The certificate was read again.")
+
+
+def _load(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+    # Without a password one would be asked for on the terminal, which a service has none of.
+    context.load_cert_chain(certificate, key, password="")
 
 
 def _reason(error: Exception) -> str:
