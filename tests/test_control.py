@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import threading
 import time
 from concurrent.futures import Future
@@ -15,6 +16,7 @@ from lookout.engine import control as control_module
 from lookout.engine.control import Control, was_paused
 from lookout.engine.worker import Engine
 from lookout.errors import ModelBusy, StateFolderUnusable, TooBusy
+from lookout.settings.overrides import OVERRIDES_FILE
 from lookout.settings.schema import Settings
 from lookout.settings.sources import load
 
@@ -106,7 +108,7 @@ def test_settings_read_again_while_the_disk_does_not_tell_what_was_changed_stay_
     place.idle()
     place.control.patch({"answer": {"hold_s": 3.0}})
     with monkeypatch.context() as broken:
-        broken.setattr(Path, "read_text", _fails)
+        broken.setattr("lookout.settings.overrides.read_regular", _fails)
         place.control.reload()
     assert "stay as they were" in caplog.text
     assert place.control.loaded.settings.answer.hold_s == 3
@@ -118,7 +120,7 @@ def test_a_change_while_the_earlier_ones_cannot_be_read_is_refused_and_loses_non
     place.idle()
     place.control.patch({"answer": {"hold_s": 3.0}})
     with monkeypatch.context() as broken:
-        broken.setattr(Path, "read_text", _fails)
+        broken.setattr("lookout.settings.overrides.read_regular", _fails)
         again = Control(place.load(), cast("Engine", place.engine), place.load)
         assert again.loaded.settings.answer.hold_s == 1
         with pytest.raises(StateFolderUnusable):
@@ -165,6 +167,59 @@ def test_a_kept_change_that_the_settings_file_overruled_is_forgotten_when_it_is_
         place.file.write_text(f"[answer]\nhold_s = {said}\n")
         place.control.reload()
         assert place.control.loaded.settings.answer.hold_s == holds
+
+
+def test_settings_read_again_after_their_file_has_gone_stay_as_they_are(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its defaults would open another camera."""
+    config = tmp_path / ".config" / "lookout" / "lookout.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[camera]\nsource = "demo"\n[answer]\nhold_s = 3.0\n')
+    place = Place(tmp_path)
+    place.idle()
+    config.unlink()
+    place.control.reload()
+    assert f"The settings file {config} is gone" in caplog.text
+    assert "stay as they were" in caplog.text
+    assert place.control.loaded.settings.camera.source == "demo"
+    config.write_text("[answer]\nhold_s = 2.0\n")
+    place.control.reload()
+    assert place.control.loaded.settings.answer.hold_s == 2
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "huge"])
+def test_a_settings_file_that_cannot_be_one_is_said_and_changes_nothing(
+    place: Place, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    place.idle()
+    place.file = place.folder / "lookout.toml"
+    place.file.write_text("[answer]\nhold_s = 3.0\n")
+    place.control.reload()
+    _put(place.file, kind)
+    place.control.reload()
+    assert "cannot be read: it is " in caplog.text
+    assert place.control.loaded.settings.answer.hold_s == 3
+
+
+@pytest.mark.parametrize("kind", ["pipe", "huge"])
+def test_kept_changes_that_cannot_be_read_are_left_out_and_written_anew(place: Place, kind: str) -> None:
+    _put(place.folder / OVERRIDES_FILE, kind)
+    again = Control(place.load(), cast("Engine", place.engine), place.load)
+    place.idle()
+    again.patch({"answer": {"hold_s": 3.0}})
+    assert place.load().settings.answer.hold_s == 3
+
+
+def _put(path: Path, kind: str) -> None:
+    path.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        with path.open("wb") as file:
+            file.truncate(3 * 2**30)
 
 
 def _fails(*_: object) -> str:

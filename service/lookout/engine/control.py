@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lookout.engine.worker import Engine
-from lookout.errors import DiskSlow, LookoutError, ModelBusy, StateFolderUnusable, TooBusy
+from lookout.errors import DiskSlow, LookoutError, ModelBusy, SettingInvalid, StateFolderUnusable, TooBusy
 from lookout.geometry import carried
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.overrides import forget_overruled, keep_overrides, patch_settings
@@ -104,6 +104,7 @@ class Control:
 
     def _read_again(self) -> None:
         fresh = self._reload()
+        self._refuse_if_file_is_gone(fresh)
         if fresh.unread and not self._loaded.unread:
             raise _unread(self._loaded.state_folder)  # what is in force knows more than the disk tells now
         waiting = _waiting_for_a_start(self._loaded.settings, fresh.settings)
@@ -115,6 +116,20 @@ class Control:
         self._restart_required = waiting
         if fresh.state_folder == self._loaded.state_folder:
             self._forget_overruled()
+
+    def _refuse_if_file_is_gone(self, fresh: LoadedSettings) -> None:
+        """Without the file another camera would be opened, from its defaults: nobody means that by losing a file.
+
+        One that takes its place, because the user now has a file of their own, is meant. Raises SettingInvalid.
+        """
+        before = self._loaded.config
+        if before is None or fresh.config == before:
+            return
+        if fresh.config is None or not before.exists():
+            raise SettingInvalid(
+                f"The settings file {before} is gone or may not be read any more.",
+                "Put it back, or restart Lookout to do without it.",
+            )
 
     def forget_overruled(self) -> None:
         """Strike out kept changes over which the settings file has won; on a disk that is in trouble, the next time."""

@@ -19,7 +19,7 @@ from lookout.settings.keys import all_keys
 from lookout.settings.layers import Layer, LoadedSettings, flat, unknown_key
 from lookout.settings.schema import Settings
 from lookout.storage import Storage, within
-from lookout.system.regular_files import read_regular
+from lookout.system.regular_files import NotRegular, read_regular
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +142,9 @@ def _read(folder: Path) -> list[Change]:
         return []
     except DiskSlow as error:
         raise StateFolderUnusable(f"{path} cannot be read: its disk does not answer.", error.remedy) from error
+    except NotRegular as error:
+        log.warning("%s is left out: %s.", path, error.strerror)
+        return []
     except OSError as error:
         raise StateFolderUnusable(
             f"{path} cannot be read ({error.strerror or error}).", "Let the service's user own the folder."

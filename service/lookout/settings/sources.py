@@ -19,6 +19,7 @@ from lookout.settings.layers import PRECEDENCE, PREFIX, Kind, Layer, LoadedSetti
 from lookout.settings.overrides import read_overrides
 from lookout.storage import within
 from lookout.storage.atomic_files import make_folder, probe_folder
+from lookout.system.regular_files import read_regular
 
 log = logging.getLogger(__name__)
 
@@ -69,16 +70,16 @@ def default_config(environ: Mapping[str, str]) -> Path | None:
     is returned all the same, since a service that cannot read its own settings must say so.
     """
     own = _home_folder(environ, "XDG_CONFIG_HOME", ".config") / "lookout.toml"
-    if _is_file(own, unseen=False):  # a home that this user may not look into is somebody else's
+    if _exists(own, unseen=False):  # a home that this user may not look into is somebody else's
         return own
     theirs = os.access(MACHINE_CONFIG, os.R_OK, effective_ids=True) or "STATE_DIRECTORY" in environ
-    return MACHINE_CONFIG if theirs and _is_file(MACHINE_CONFIG, unseen=True) else None
+    return MACHINE_CONFIG if theirs and _exists(MACHINE_CONFIG, unseen=True) else None
 
 
-def _is_file(path: Path, *, unseen: bool) -> bool:
-    """unseen: what is taken for true where this user may not look."""
+def _exists(path: Path, *, unseen: bool) -> bool:
+    """Also of what is no file: reading it says so. unseen: what is taken for true where this user may not look."""
     try:
-        return path.is_file()
+        return path.exists()
     except PermissionError:
         return unseen
 
@@ -187,9 +188,8 @@ def _plain(text: str) -> Any:
 
 def _file_layer(path: Path) -> Layer:
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise SettingInvalid(f"{path} is too large for a settings file.", "Name another one with --config.")
-        text = path.read_text("utf-8-sig")  # Windows' editors put a mark in front
+        # Windows' editors put a mark in front.
+        text = read_regular(path, MAX_FILE_BYTES, follow_links=True).decode("utf-8-sig")
         tree = tomllib.loads(text)
     except OSError as error:
         raise SettingInvalid(
