@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from lookout.errors import AddressInUse, SettingInvalid
-from lookout.server import http_protocol
+from lookout.server.listener import Capacity
 from lookout.server.serve import (
     NOT_SENT_LOW_WATER_BYTES,
     SEND_BUFFER_BYTES,
@@ -52,10 +52,12 @@ def test_what_is_accepted_has_short_queues() -> None:
     assert buffer <= 2 * SEND_BUFFER_BYTES == 128 * 1024, "Linux reports twice what was asked for"
 
 
-def test_connections_that_are_none_yet_leave_descriptors_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_that_are_none_yet_leave_descriptors_too() -> None:
     """As those in a TLS handshake that never comes: no protocol knows them, so nothing else counts them."""
-    monkeypatch.setattr(http_protocol, "MOST_ACCEPTED", 3)
-    with listening() as listener, contextlib.ExitStack() as open_ones:
+    with (
+        contextlib.closing(listen(settings_of(), Capacity(accepted=3))) as listener,
+        contextlib.ExitStack() as open_ones,
+    ):
         clients = [open_ones.enter_context(socket.create_connection(listener.getsockname(), 1.0)) for _ in range(5)]
         accepted = [open_ones.enter_context(listener.accept()[0]) for _ in range(3)]
         with pytest.raises(BlockingIOError):

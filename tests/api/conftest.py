@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 from lookout.api.app import create_app
 from lookout.auth.tokens import TokenStore
 from lookout.camera.interface import CameraInfo, CameraOptions
@@ -23,6 +22,7 @@ from lookout.errors import CameraAbsent, CameraSilent
 from lookout.frame import Deadline, Frame
 from lookout.registry.catalogue import Catalogue
 from lookout.server import serve as server_module
+from lookout.server.listener import DEFAULT_CAPACITY, Capacity
 from lookout.settings.sources import load
 from lookout.state.hub import Hub
 from lookout.storage import Storage
@@ -90,7 +90,7 @@ class Service:
         self._load = lambda: load(self._flags, folder / "lookout.toml", {})
         self.start()
 
-    def start(self) -> None:
+    def start(self, capacity: Capacity = DEFAULT_CAPACITY) -> None:
         loaded = self._load()
         settings = loaded.settings
         storage = Storage(loaded.state_folder, limits=server_module.limits_of(settings.state))
@@ -109,7 +109,7 @@ class Service:
         control = Control(loaded, self.engine, self._load, storage)
         self.app = create_app(self.engine, self.hub, control, self.tokens)
         self.services = self.app.state.services
-        self._server = uvicorn.Server(server_module._config(self.app, settings.server))
+        self._server = server_module._Server(server_module._config(self.app, settings.server, capacity))
         self.engine.start()
         self._thread = threading.Thread(target=self._run, name="server")
         self._thread.start()

@@ -20,7 +20,8 @@ import psutil
 import pytest
 import websockets.exceptions
 import websockets.sync.client
-from lookout.server.http_protocol import HEAD_S, MOST_CONNECTIONS, MOST_REFUSED
+from lookout.server.http_protocol import HEAD_S
+from lookout.server.listener import DEFAULT_CAPACITY
 from lookout.server.serve import BACKLOG
 
 from tests.faults import table
@@ -204,8 +205,8 @@ def test_a_thousand_connections_leave_room_for_the_camera_and_each_gets_an_answe
         before = service.camera().pid
         service.camera().kill()
         until(lambda: [one.pid for one in service.cameras()] not in ([], [before]), 5, "the camera starts again")
-    assert descriptors < MOST_REFUSED + 3 * BACKLOG, "a process may open 1,024 files"
-    assert told[200] >= MOST_CONNECTIONS - 20, told
+    assert descriptors < DEFAULT_CAPACITY.refused + 3 * BACKLOG, "a process may open 1,024 files"
+    assert told[200] >= DEFAULT_CAPACITY.served - 20, told
     assert set(told) <= {0, 200, 429, 503}, told
     assert told[0] < 50, f"connections that ended without a word: {told}"
     until(lambda: service.request("GET", "/api/state")[0] == 200, 5, "room again once they are gone")

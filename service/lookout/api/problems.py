@@ -45,6 +45,30 @@ class RequestTooLarge(LookoutError):
     status = 413
 
 
+class RequestMalformed(LookoutError):
+    """What came is not valid HTTP."""
+
+    code = "request_malformed"
+    title = "The request is not valid HTTP"
+    status = 400
+
+
+class HeadTooLarge(LookoutError):
+    """The request's line and headers are larger than any real ones."""
+
+    code = "head_too_large"
+    title = "The request's headers are too large"
+    status = 431
+
+
+class Crowded(LookoutError):
+    """There are more connections than the service can serve."""
+
+    code = "too_many_connections"
+    title = "Too many connections"
+    status = 503
+
+
 class RequestTimeout(LookoutError):
     """The body did not arrive in time."""
 

@@ -1,48 +1,75 @@
-"""HTTP connections with limits that uvicorn lacks: how many, how large a head, how long a request may take to come.
+"""HTTP connections with the bounds that uvicorn lacks.
 
-A client that opens a connection and says little or nothing would otherwise keep it for ever, and one that never ends
-its headers would fill the memory. Cameras need descriptors too: those connections must not take the last one.
+A connection has one request at a time: what a client sends beyond it is not parsed, and soon not read, before the
+answer is complete. Heads have a size and a time; connections without a request give way to others.
+Cameras need descriptors too: connections must not take the last one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
+import http
 import sys
-import weakref
 from typing import Any
 
+import httptools
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from lookout.api.problems import respond
-from lookout.errors import TooBusy
+from lookout.api.problems import Crowded, HeadTooLarge, RequestMalformed, RequestTimeout, respond
+from lookout.errors import LookoutError
+from lookout.server.listener import DEFAULT_CAPACITY, Capacity
+from lookout.server.websocket_protocol import WriteWatch
 
-# All viewers there may be (180) and a household's requests beside them. Above it requests are refused in words ...
-MOST_CONNECTIONS = 256
-# ... and above this, connections; far below the 1,024 descriptors a process has by default.
-MOST_REFUSED = 512
-# Those in the midst of a TLS handshake are none yet, but have descriptors as well: above this nobody gets that far.
-MOST_ACCEPTED = 832
 # Browsers send some kilobytes, cookies of other services on the same host included.
-MOST_HEAD_BYTES = 32 * 1024
+MAX_HEAD_BYTES = 32 * 1024
+# What the WebSocket library takes of a handshake; longer cookies of other services are left out.
+MAX_UPGRADE_HEADERS, MAX_UPGRADE_LINE_BYTES = 128, 8 * 1024
 # What else is no body: chunk sizes and trailers. A picture in chunks of 4 KiB needs 24 KiB.
-MOST_EXTRA_BYTES = 1024 * 1024
+MAX_EXTRA_BYTES = 1024 * 1024
 # From the connection, or the last answer, to a whole head; for what is still sent after an answer was given, too.
 HEAD_S = 6.0
+# A client that takes nothing of what was written for so long is gone, or means harm.
+STALLED_S = 10.0
 
-# No answer is said to be so long: what is longer is without an end.
-_MOST_LENGTH = sys.maxsize // 2
+# The kernel keeps what is not read; what has been read and waits for its turn costs memory here.
+_READ_BYTES = 64 * 1024
+# Lines, or parts of a body, that one connection may have parsed before others get a turn of the event loop.
+_PIECES_A_TURN = 256
+# Sentinel above any real Content-Length: marks a response of unknown length.
+_MAX_LENGTH = sys.maxsize // 2
+# How long a client may take to read a refusal while it still sends.
+_LINGER_S, _LINGER_BYTES = 1.0, 1024 * 1024
+# Of a client that stopped reading a moment ago nothing is known; of one that did for longer, it is.
+_SLOW_S = 2.0
 
-_TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-_TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-_TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_TOO_MANY = Crowded("Too many connections are open.", "Close some pages, or try again in a moment.")
+_TOO_LONG = HeadTooLarge(
+    f"The request's head has more than {MAX_HEAD_BYTES // 1024} KiB.",
+    "Clear this host's cookies, or send fewer headers.",
+)
+_TOO_LATE = RequestTimeout(f"No whole request came within {HEAD_S:g} seconds.", "Check the network connection.")
+_MALFORMED = RequestMalformed("This is not a valid HTTP/1.1 request.", "Send it with an HTTP client, without changes.")
+_UPGRADE_WITH_BODY = RequestMalformed("A WebSocket handshake has no body.", "Send it as GET without a body.")
+_UPGRADE_TOO_LARGE = HeadTooLarge(
+    f"A WebSocket handshake may have {MAX_UPGRADE_HEADERS} headers of {MAX_UPGRADE_LINE_BYTES // 1024} KiB each.",
+    "Send fewer or shorter headers.",
+)
 
 
 async def _crowded(scope: Scope, receive: Receive, send: Send) -> None:
-    response = respond(TooBusy("Too many connections are open.", "Close some pages, or try again in a moment."))
+    response = respond(_TOO_MANY)
     response.headers["Connection"] = "close"
     await response(scope, receive, send)
+
+
+def _last_words(error: LookoutError) -> bytes:
+    """A whole answer to a request that no application sees, after which the connection ends."""
+    response = respond(error, {"Connection": "close", "X-Content-Type-Options": "nosniff"})
+    phrase = http.HTTPStatus(error.status).phrase.encode()
+    lines = [b"HTTP/1.1 %d %s" % (error.status, phrase), *(b": ".join(pair) for pair in response.raw_headers)]
+    return b"\r\n".join([*lines, b"", bytes(response.body)])
 
 
 def _answer_to_the_end(cycle: RequestResponseCycle) -> None:
@@ -56,76 +83,270 @@ def _answer_to_the_end(cycle: RequestResponseCycle) -> None:
         if message["type"] == "http.response.start":
             if not any(name.lower() == b"content-length" for name, _ in message["headers"]):
                 cycle.chunked_encoding, cycle.expected_content_length = False, sys.maxsize
-        elif cycle.expected_content_length > _MOST_LENGTH and not message.get("more_body", False):
+        elif cycle.expected_content_length > _MAX_LENGTH and not message.get("more_body", False):
             cycle.expected_content_length = len(message.get("body", b""))
         await send(message)
 
     cycle.send = plainly  # type: ignore[method-assign]
 
 
-class BoundedListener(socket.socket):
-    """A listening socket whose connections never take the last descriptors, whatever became of them."""
+class _Flow(FlowControl):
+    """uvicorn's flow control, which reads on whenever an application waits for something; not while `full`."""
 
-    def __init__(self, family: int, kind: int, protocol: int) -> None:
-        super().__init__(family, kind, protocol)
-        self._accepted: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+    full = False
 
-    def accept(self) -> tuple[socket.socket, Any]:
-        """Raises BlockingIOError when nobody waits, or so many came at once that others should have a turn."""
-        for _ in range(MOST_ACCEPTED):
-            connection, address = super().accept()
-            if sum(one.fileno() >= 0 for one in self._accepted) < MOST_ACCEPTED:
-                self._accepted.add(connection)
-                return connection, address
-            connection.close()
-        raise BlockingIOError
+    def resume_reading(self) -> None:
+        if not self.full:
+            super().resume_reading()
 
 
 class BoundedConnection(HttpToolsProtocol):
     """One connection, from accept to close."""
 
     _timer: asyncio.TimerHandle | None = None
+    _turn: asyncio.Handle | None = None
     _in_head = False
+    _whole = False  # the present request has come to its end
+    _other_upgrade = False  # its head asks for a protocol that we do not speak
+    _body_left = 0  # bytes of its body still to come, where the head said how many
     _extra = 0  # bytes of the present message that are not its body
+    _held, _at = b"", 0  # what was read, and how much of it is parsed
+    _lingering: int | None = None  # refused: bytes that came since, of no interest
+    _gave_way = False
+
+    def __init__(self, *args: Any, capacity: Capacity = DEFAULT_CAPACITY, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._capacity = capacity
+        self._since = self.loop.time()  # when it was made, or its last answer complete, or its request began
+
+    # --- asyncio's protocol -------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > MOST_REFUSED:
-            self._end(_TOO_MANY)
-            return
-        if len(self.connections) > MOST_CONNECTIONS:
+        self.flow: _Flow = _Flow(transport)
+        self.write_watch = WriteWatch(transport)
+        _read_little(transport)
+        if len(self.connections) > self._capacity.served and not self._make_room():
+            if len(self.connections) > self._capacity.refused:
+                self._end(_TOO_MANY, linger=False)
+                return
             self.app: Any = _crowded
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self._drop_held()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._extra += len(data)
-        super().data_received(data)
-        if self.transport.is_closing() or self.transport.get_protocol() is not self:  # it became a WebSocket
+        self._unset_keepalive_if_required()
+        if self._lingering is not None:
+            self._lingering += len(data)
+            if self._lingering > _LINGER_BYTES:
+                self.transport.abort()
             return
-        if self._extra > (MOST_HEAD_BYTES if self._in_head else MOST_EXTRA_BYTES):
+        self._held, self._at = self._held[self._at :] + data, 0
+        if self._turn is None:
+            self._go_on()
+
+    # --- parsing: one request at a time -------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        """Parse what is held, up to the end of a request and so much a turn; read on if there is nothing more."""
+        self._turn = None
+        for _ in range(_PIECES_A_TURN):
+            if self._at >= len(self._held) or self._is_answering() or not self._is_http():
+                break
+            self._unset_keepalive_if_required()
+            self._parse(self._piece())
+        if not self._is_http():
+            self._drop_held()
+            return
+        self.flow.full = self._at < len(self._held)
+        if self.flow.full:
+            self.flow.pause_reading()
+            if not self._is_answering():
+                self._turn = self.loop.call_soon(self._go_on)
+        else:
+            self._held, self._at = b"", 0
+            if self.cycle is None or len(self.cycle.body) <= HIGH_WATER_LIMIT:
+                self.flow.resume_reading()
+
+    def _piece(self) -> memoryview:
+        """The next bytes to parse. A request ends with a line, or with the last byte of its body: never within them."""
+        start = self._at
+        if self._body_left and not self._in_head:
+            self._at = min(len(self._held), start + self._body_left)
+        else:
+            self._at = self._held.find(b"\n", start) + 1 or len(self._held)
+        return memoryview(self._held)[start : self._at]
+
+    def _parse(self, piece: memoryview) -> None:
+        self._extra += len(piece)
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            if self._other_upgrade:
+                self._ask_without_upgrade()
+            else:
+                self.handle_websocket_upgrade()
+        except httptools.HttpParserError:
+            self._end(_MALFORMED)
+        if not self._is_http():
+            return
+        if self._extra > (MAX_HEAD_BYTES if self._in_head else MAX_EXTRA_BYTES):
             self._end(_TOO_LONG)
         elif self._timer is None and (self.cycle is None or self.cycle.response_complete):
             self._arm()  # another request begins, or a body goes on after its answer
 
+    def _is_answering(self) -> bool:
+        """Whether the present request is whole and its answer is not."""
+        return self._whole and self.cycle is not None and not self.cycle.response_complete
+
+    def _is_http(self) -> bool:
+        """False once the connection ends, or has become a WebSocket."""
+        return not (
+            self.transport.is_closing() or self._lingering is not None or self.transport.get_protocol() is not self
+        )
+
+    def _drop_held(self) -> None:
+        self._held, self._at = b"", 0
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+
+    # --- httptools' callbacks -----------------------------------------------------------------------------------
+
     def on_message_begin(self) -> None:
-        self._in_head, self._extra = True, 0
+        self._in_head, self._whole, self._other_upgrade, self._extra, self._body_left = True, False, False, 0, 0
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer: taken for a header it would say who asks after that was checked
+        super().on_header(name, value)
+        if name.lower() == b"content-length":
+            self._body_left = int(value)  # the parser has made sure of its form
+
     def on_headers_complete(self) -> None:
-        self._in_head, self._extra = False, 0
+        self._in_head, self._extra, self._since = False, 0, self.loop.time()
+        self._other_upgrade = self.parser.should_upgrade() and not self._should_upgrade()
+        if self._other_upgrade:
+            return
         self._disarm()
         before = self.cycle
         super().on_headers_complete()
-        if self.cycle is not before and self.scope.get("http_version") == "1.0":
+        if self.cycle is not before and self.scope.get("http_version") in ("1.0", "0.9"):
             _answer_to_the_end(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         self._extra -= len(body)
+        self._body_left = max(0, self._body_left - len(body))
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._other_upgrade:
+            return
+        self._whole = True
+        if self.cycle is not None:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._since = self.loop.time()
+        if self._at < len(self._held) and self._turn is None:
+            self._turn = self.loop.call_soon(self._go_on)
+
+    def _ask_without_upgrade(self) -> None:
+        """RFC 9110, 7.8: an offer of another protocol may be ignored. The parser would take the body for that one's."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        if method == b"CONNECT":
+            self._end(_MALFORMED)
+            return
+        lines = [b" ".join([method, self.url, b"HTTP/" + version])]
+        lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        try:
+            self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
+        except httptools.HttpParserError:
+            self._end(_MALFORMED)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over, or refuse what the WebSocket library would leave without an answer."""
+        names = [name for name, _ in self.headers]
+        if b"transfer-encoding" in names or self._body_left:
+            self._end(_UPGRADE_WITH_BODY)
+            return
+        self._leave_out_foreign_cookies()
+        longest = max(len(self.url), *(len(name) + len(value) for name, value in self.headers))
+        if len(names) > MAX_UPGRADE_HEADERS or longest > MAX_UPGRADE_LINE_BYTES - 32:
+            self._end(_UPGRADE_TOO_LARGE)
+            return
+        self._disarm()
+        rest = self._held[self._at :]
+        super().handle_websocket_upgrade()
+        socket: Any = self.transport.get_protocol()
+        if not socket.handshake_initiated:
+            self._end(_MALFORMED)
+            return
+        self.flow.full = False
+        self.flow.resume_reading()
+        if rest:
+            socket.data_received(rest)
+
+    def _leave_out_foreign_cookies(self) -> None:
+        """Browsers send the cookies of every service on this host: other ports' may make a line that is too long."""
+        for index, (name, value) in enumerate(self.headers):
+            if name == b"cookie":
+                own = [cookie.strip() for cookie in value.split(b";") if cookie.strip().startswith(b"lookout_")]
+                self.headers[index] = (name, b"; ".join(own))
+
+    # --- ends ---------------------------------------------------------------------------------------------------
+
+    def waiting_since(self, now: float) -> tuple[int, float] | None:
+        """Whether the connection could go for another one's sake: how soon (0 is first), and since when it waits.
+
+        None while it has a request that we work on, or whose answer moves. Times are the event loop's.
+        """
+        if self._gave_way:
+            return None
+        if self.transport.is_closing() or self._lingering is not None:
+            return 0, self._since
+        if self.cycle is None or self.cycle.response_complete:
+            return 1, self._since
+        if not self._whole:
+            return 2, self._since
+        if self.write_watch.stalled_s(now) > _SLOW_S:
+            return 3, self._since
+        return None
+
+    def give_way(self) -> None:
+        """End for another connection's sake."""
+        self._gave_way = True
+        if self.transport.is_closing() or self._lingering is not None:
+            self.transport.abort()
+        elif self.cycle is None or self._in_head:
+            self._end(_TOO_MANY, linger=False)
+        else:
+            self._end(None, linger=False)
+
+    def shutdown(self) -> None:
+        """The service stops: answers under way are given, to clients that take them."""
+        if self.write_watch.stalled_s(self.loop.time()) > 0:
+            self.transport.abort()
+        else:
+            super().shutdown()
+
+    def _make_room(self) -> bool:
+        """Whether a connection went that waits for its client: without a request first, then the oldest."""
+        now = self.loop.time()
+        others: list[Any] = [one for one in self.connections if one is not self]
+        waiting = [(since, id(one), one) for one in others if (since := one.waiting_since(now)) is not None]
+        if not waiting:
+            return False
+        min(waiting)[2].give_way()
+        return True
 
     def _arm(self) -> None:
         self._timer = self.loop.call_later(HEAD_S, self._late)
@@ -137,15 +358,40 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _late(self) -> None:
         self._timer = None
-        self._end(_TOO_LATE if self.cycle is None or self._in_head else b"")
+        self._end(_TOO_LATE if self.cycle is None or self._in_head else None)
 
-    def _end(self, last_words: bytes) -> None:
+    def _end(self, error: LookoutError | None, *, linger: bool = True) -> None:
         """A client that takes nothing any more gets no more time either: what lies in the buffer goes with it."""
-        if self.transport.is_closing():
+        self._drop_held()
+        if self.transport.is_closing() or self._lingering is not None:
             return
         if self.transport.get_write_buffer_size():
             self.transport.abort()
             return
-        if last_words:
-            self.transport.write(last_words)
-        self.transport.close()
+        if error is not None:
+            self.transport.write(_last_words(error))
+        if error is None or not linger or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        # Closed at once, with something unread, the kernel would take the words back.
+        self.transport.write_eof()
+        self._disarm()
+        self._lingering = 0
+        self.flow.full = False
+        self.flow.resume_reading()
+        self._timer = self.loop.call_later(_LINGER_S, self.transport.abort)
+
+
+def _read_little(transport: Any) -> None:
+    """asyncio reads 256 KiB at once, and keeps 512 KiB for each connection that it decrypts."""
+    if hasattr(transport, "set_read_buffer_limits"):
+        transport.set_read_buffer_limits(_READ_BYTES)
+    elif hasattr(transport, "max_size"):
+        transport.max_size = _READ_BYTES
+
+
+def sweep(connections: Any, now: float) -> None:
+    """End the connections that have taken nothing of what was written to them for STALLED_S. now: the loop's time."""
+    for one in list(connections):
+        if one.write_watch.stalled_s(now) > STALLED_S:
+            one.transport.abort()

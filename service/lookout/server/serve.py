@@ -25,8 +25,10 @@ from lookout.engine.worker import Engine, first_state
 from lookout.errors import AddressInUse, DiskSlow, LookoutError, SettingInvalid, StateFolderUnusable
 from lookout.registry.catalogue import Catalogue
 from lookout.registry.loader import Learnt
-from lookout.server.http_protocol import HEAD_S, BoundedConnection, BoundedListener
+from lookout.server.http_protocol import HEAD_S, BoundedConnection, sweep
+from lookout.server.listener import DEFAULT_CAPACITY, BoundedListener, Capacity
 from lookout.server.tls import check_tls, renew_certificate
+from lookout.server.websocket_protocol import BoundedWebSocket
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.schema import ServerSettings, Settings, StateSettings
 from lookout.settings.sources import prepare_state_folder
@@ -36,8 +38,8 @@ from lookout.system.threads import start_pool
 
 log = logging.getLogger(__name__)
 
-# Viewers' endless responses get this long to end; systemd allows ten seconds in all.
-GRACEFUL_S = 3
+# Answers under way get this long to end; the engine needs a second after that, and a stop takes five at most.
+GRACEFUL_S = 2
 # Newest wins below us too: what the kernel has queued for a slow reader is old by the time it arrives.
 SEND_BUFFER_BYTES = 64 * 1024
 NOT_SENT_LOW_WATER_BYTES = 16 * 1024
@@ -86,7 +88,7 @@ def _serve(
     storage = Storage(loaded.state_folder, loaded.cache_folder, limits_of(settings.state))
     tokens = TokenStore(loaded.state_folder, settings.server.token_file, storage)
     refuse_open_door(settings.server, has_token=not answers or bool(tokens.tokens()))
-    with contextlib.closing(listen(settings.server)) as listener:
+    with contextlib.closing(listen(settings.server, Capacity.here())) as listener:
         hub = Hub(first_state(settings, time.monotonic()))
         learnt = Learnt.at(loaded.cache_folder, storage)
         paused = was_paused(loaded.state_folder) if answers else None
@@ -96,7 +98,7 @@ def _serve(
         engine = Engine(settings, catalogue, hub, learnt=learnt, paused=closed)
         control = Control(loaded, engine, reload, storage)
         app = create_app(engine, hub, control, tokens)
-        server = _Server(_config(app, settings.server))
+        server = _Server(_config(app, settings.server, listener.capacity))
         upkeep = Upkeep(engine, hub, learnt=learnt, storage=storage)
         storage.start()
         control.forget_overruled()
@@ -155,12 +157,12 @@ def refuse_open_door(settings: ServerSettings, *, has_token: bool) -> None:
     )
 
 
-def listen(settings: ServerSettings) -> socket.socket:
+def listen(settings: ServerSettings, capacity: Capacity = DEFAULT_CAPACITY) -> BoundedListener:
     """The listening socket. Raises AddressInUse for a taken port, SettingInvalid for a host that is none of ours."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # Named TCP, or asyncio would leave Nagle's algorithm on: an answer on a kept connection then takes 40 ms.
     try:
-        listener = BoundedListener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener = BoundedListener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, capacity)
     except OSError as error:  # IPv6 is switched off
         raise _unusable(settings, error) from error
     try:
@@ -200,13 +202,14 @@ def address_of(listener: socket.socket, settings: Settings) -> str:
     return f"{scheme}://{f'[{shown}]' if ':' in shown else shown}:{port}{settings.server.root_path}/"
 
 
-def _config(app: object, settings: ServerSettings) -> uvicorn.Config:
+def _config(app: object, settings: ServerSettings, capacity: Capacity = DEFAULT_CAPACITY) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         log_config=None,
         access_log=False,
         server_header=False,
-        http=BoundedConnection,
+        http=partial(BoundedConnection, capacity=capacity),  # type: ignore[arg-type]
+        ws=BoundedWebSocket,
         backlog=BACKLOG,  # so many at most are accepted before the ones too many are closed
         root_path=settings.root_path,
         proxy_headers=True,
@@ -232,10 +235,16 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second."""
+        if counter % 10 == 0:
+            sweep(self.server_state.connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
 
 async def _run(
     server: _Server,
-    listener: socket.socket,
+    listener: BoundedListener,
     stopping: asyncio.Event,
     engine: Engine,
     control: Control,

@@ -11,6 +11,9 @@ from starlette.types import Receive, Scope, Send
 
 from lookout.errors import LookoutError
 
+# No viewer has anything to say; what some clients send all the same is small.
+MAX_BODY_BYTES = 64 * 1024
+
 Writer = Callable[[bytes], Awaitable[None]]
 Body = Callable[[Writer], Awaitable[None]]
 
@@ -63,6 +66,7 @@ class EndlessResponse(Response):
 
 
 async def _left(receive: Receive) -> None:
-    """Returns when the viewer has gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    """Returns when the viewer has gone, or sends a body that has no end either."""
+    size = 0
+    while size <= MAX_BODY_BYTES and (message := await receive())["type"] != "http.disconnect":
+        size += len(message.get("body", b""))

@@ -1,0 +1,122 @@
+"""The listening socket, and how many connections there may be for the file descriptors this process has."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import resource
+import socket
+import time
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+# What the camera's processes, models, settings and uploads may need beside the connections.
+RESERVED_DESCRIPTORS = 24
+_OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+_WARN_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How many connections are served, how many beyond those are refused in words, and how many are accepted at all.
+
+    served: all viewers there may be (180) and a household's requests beside them. accepted: TLS handshakes included;
+    below the 1,024 descriptors that a process has by default.
+    """
+
+    served: int = 256
+    refused: int = 512
+    accepted: int = 832
+
+    @classmethod
+    def within(cls, descriptors: int) -> Capacity:
+        """For so many descriptors that are left for connections and everything else; at least a handful."""
+        accepted = max(8, min(cls().accepted, descriptors - RESERVED_DESCRIPTORS))
+        return cls(min(cls().served, accepted * 5 // 8), min(cls().refused, accepted * 7 // 8), accepted)
+
+    @classmethod
+    def here(cls) -> Capacity:
+        """For this process. Its soft limit is raised where the hard one allows."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 1024 if hard == resource.RLIM_INFINITY else min(hard, 1024)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+        capacity = cls() if soft == resource.RLIM_INFINITY else cls.within(soft - _open_descriptors())
+        if capacity.served < cls().served:
+            log.warning(
+                "This process may open only %d files (ulimit -n): %d connections are served at once.",
+                soft,
+                capacity.served,
+            )
+        return capacity
+
+
+DEFAULT_CAPACITY = Capacity()
+
+
+def _open_descriptors() -> int:
+    try:
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
+    except OSError:
+        return 16
+
+
+class BoundedListener(socket.socket):
+    """A listening socket whose connections never take the last descriptors, and whose clients never wait unheard.
+
+    When there is no descriptor at all for a connection, one that is kept for this accepts it and closes it: left in
+    the queue, it would wake the event loop for ever.
+    """
+
+    def __init__(self, family: int, kind: int, protocol: int, capacity: Capacity) -> None:
+        super().__init__(family, kind, protocol)
+        self.capacity = capacity
+        self._accepted: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._spare = self._spare_one()
+        self._warned_at = float("-inf")
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Raises BlockingIOError when nobody waits, or so many came at once that others should have a turn."""
+        for _ in range(self.capacity.accepted):
+            try:
+                connection, address = super().accept()
+            except OSError as error:
+                if error.errno not in _OUT_OF_DESCRIPTORS or self._spare is None:
+                    raise
+                self._turn_away()
+                continue
+            if sum(one.fileno() >= 0 for one in self._accepted) < self.capacity.accepted:
+                self._accepted.add(connection)
+                return connection, address
+            connection.close()
+        raise BlockingIOError
+
+    def close(self) -> None:
+        if self._spare is not None:
+            self._spare.close()
+        super().close()
+
+    def _turn_away(self) -> None:
+        """Close one connection with the spare descriptor. Raises BlockingIOError when nobody waits."""
+        assert self._spare is not None
+        now = time.monotonic()
+        if now - self._warned_at > _WARN_EVERY_S:
+            self._warned_at = now
+            log.warning("No file descriptor is left: new connections are closed. Raise the limit (ulimit -n).")
+        self._spare.close()
+        try:
+            super().accept()[0].close()
+        finally:
+            self._spare = self._spare_one()
+
+    @staticmethod
+    def _spare_one() -> socket.socket | None:
+        try:
+            return socket.socket(socket.AF_UNIX)
+        except OSError:
+            return None

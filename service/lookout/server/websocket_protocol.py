@@ -1,0 +1,153 @@
+"""WebSockets with the bounds that uvicorn lacks: what clients send costs a small share of the event loop, in all.
+
+The dashboard sends an acknowledgement per picture. Frames beyond that wait for their turn, unread, and clients whose
+WebSocket has been closed have a moment to close it as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, Frame
+
+# All connections together parse for about TURN_S in every GAP_S, apart from what comes alone.
+_TURN_S, _GAP_S = 0.0005, 0.01
+# An acknowledgement has 30 bytes; in so few there are ten frames at most.
+_SLICE_BYTES = 64
+# The largest message has 64 KiB; no client has a reason to send it in more parts.
+MAX_FRAGMENTS = 64
+# For the client's half of the closing handshake.
+CLOSE_S, _CLOSE_BYTES = 2.0, 4096
+_SLOW_S = 2.0
+
+
+class WriteWatch:
+    """Whether a client takes what is written to it. Times are the event loop's, in seconds."""
+
+    def __init__(self, transport: asyncio.WriteTransport) -> None:
+        self._transport = transport
+        self._size, self._since = 0, 0.0
+
+    def stalled_s(self, now: float) -> float:
+        """For how long the same bytes have been waiting, as far as earlier calls have seen; 0 when none are."""
+        size = self._transport.get_write_buffer_size()
+        if size != self._size:
+            self._size, self._since = size, now
+        return now - self._since if size else 0.0
+
+
+class BoundedWebSocket(WebSocketsSansIOProtocol):
+    """One WebSocket, from the handshake to close."""
+
+    _parsing_late: ClassVar[set[BoundedWebSocket]] = set()  # those that have sent more than their turn takes
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.close_timeout = CLOSE_S
+        self._held, self._at = b"", 0
+        self._turn: asyncio.TimerHandle | None = None
+        self._not_before = 0.0  # the event loop's time of the next turn
+        self._since_close = 0
+        self._gave_way = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.write_watch = WriteWatch(self.transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._drop_held()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self.handshake_initiated:  # a whole head, of a size that has been checked
+            super().data_received(data)
+            return
+        if self.close_sent:
+            self._since_close += len(data)
+            if self._since_close > _CLOSE_BYTES:
+                self.transport.abort()
+                return
+        self._held, self._at = self._held[self._at :] + data, 0
+        if self._turn is None:
+            self._go_on()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._turn is None:
+            self._go_on()
+
+    async def receive(self) -> Any:
+        if self._turn is None:
+            self._go_on()
+        return await self.queue.get()
+
+    def _go_on(self) -> None:
+        """Parse what is held while the application and the client take what comes of it, but only for a moment."""
+        self._turn = None
+        now = self.loop.time()
+        if now >= self._not_before:
+            while self._may_parse() and self.loop.time() < now + _TURN_S:
+                piece = self._held[self._at : self._at + _SLICE_BYTES]
+                self._at += len(piece)
+                super().data_received(piece)
+            self._pace(now)
+        if self.transport.is_closing():
+            self._drop_held()
+            return
+        if self._may_parse():
+            self._turn = self.loop.call_at(self._not_before, self._go_on)
+        self._read(self._at >= len(self._held) and (self.queue.empty() or self.close_sent))
+
+    def _pace(self, now: float) -> None:
+        """The more connections send more than they may, the longer each of them waits for its next turn."""
+        if self._at < len(self._held):
+            self._parsing_late.add(self)
+            self._not_before = now + _GAP_S * len(self._parsing_late)
+        else:
+            self._parsing_late.discard(self)
+
+    def _may_parse(self) -> bool:
+        """Whether something is held, what came of the last is taken, and pongs do not pile up."""
+        return (
+            self._at < len(self._held)
+            and self.handshake_complete
+            and (self.queue.empty() or self.close_sent)
+            and self.writable.is_set()
+            and not self.transport.is_closing()
+        )
+
+    def _read(self, on: bool) -> None:
+        self.read_paused = not on
+        if on:
+            self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
+
+    def _drop_held(self) -> None:
+        self._held, self._at = b"", 0
+        self._parsing_late.discard(self)
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) >= MAX_FRAGMENTS:
+            self.conn.fail(CloseCode.POLICY_VIOLATION, "too many fragments")
+            self.handle_parser_exception()
+            return
+        super().handle_cont(event)
+
+    def waiting_since(self, now: float) -> tuple[int, float] | None:
+        """Whether the connection could go for another one's sake; see BoundedConnection."""
+        if self._gave_way:
+            return None
+        if self.close_sent or self.transport.is_closing():
+            return 0, 0.0
+        return (3, 0.0) if self.write_watch.stalled_s(now) > _SLOW_S else None
+
+    def give_way(self) -> None:
+        """End for another connection's sake."""
+        self._gave_way = True
+        self.transport.abort()
