@@ -127,6 +127,7 @@ NEEDS: dict[str, Need] = {
         lambda: bool(list(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))),
         ("libfaketime",),
     ),
+    "wget": Need("wget", _command("wget"), ("wget",)),
     "curl": Need("curl", _command("curl"), ("curl",)),
     "shellcheck": Need("shellcheck", _command("shellcheck"), ("shellcheck",)),
     "systemd-analyze": Need("systemd-analyze", _command("systemd-analyze"), ("systemd",)),

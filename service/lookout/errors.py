@@ -186,6 +186,14 @@ class TooBusy(LookoutError):
     status = 429
 
 
+class TooManyAttempts(LookoutError):
+    """More wrong tokens than a mistake explains: none is looked at for a moment."""
+
+    code = "too_many_attempts"
+    title = "Too many wrong tokens"
+    status = 429
+
+
 class NotAuthorised(LookoutError):
     """No valid token came with the request."""
 

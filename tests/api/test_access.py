@@ -72,7 +72,6 @@ def test_programs_that_know_only_user_and_password_give_the_token_as_password(gu
         for wrong in (("any", "wrong"), (token, ""), (token, token[:-1])):
             refused = client.get("api/state", auth=wrong)
             assert refused.status_code == 401
-            assert refused.headers["www-authenticate"].startswith("Bearer"), "no dialogue of the browser's own"
         for rubbish in ("Basic", "Basic %%%", "Basic /w==", f"Basic {token}"):
             assert client.get("api/state", headers={"Authorization": rubbish}).status_code == 401, rubbish
 
@@ -99,7 +98,7 @@ def test_without_a_token_only_the_door_and_the_pulse_answer(guarded: tuple[Servi
             response = client.request(method, path)
             assert response.status_code == 401, path
             assert response.json()["code"] == "not_authorised"
-            assert response.headers["www-authenticate"].startswith("Bearer")
+            assert 'Bearer realm="lookout"' in response.headers.get_list("www-authenticate")
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])

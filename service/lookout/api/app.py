@@ -21,6 +21,7 @@ from lookout.api.middleware.head import Heads
 from lookout.api.routes import classify, feature_maps, frames, health, live, login, models, pages, settings, state
 from lookout.api.streaming.encoder import Encoder
 from lookout.api.uploads import Uploads
+from lookout.auth.admission import Admission
 from lookout.auth.tokens import TokenStore
 from lookout.engine.control import Control
 from lookout.engine.worker import Engine
@@ -43,7 +44,7 @@ _TAGS = [
 def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -> FastAPI:
     """The application over one engine and its hub. Setting `app.state.stopping` ends every endless answer."""
     chosen = control.loaded.settings
-    services = Services(engine, hub, control, tokens, Encoder(), Uploads(chosen.upload))
+    services = Services(engine, hub, control, tokens, Admission(tokens), Encoder(), Uploads(chosen.upload))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -77,7 +78,13 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -
     problems.install(app)
     app.add_middleware(Heads)
     app.add_middleware(BodyLimit)
-    app.add_middleware(Access, settings=chosen.server, tokens=tokens, open_files=pages.login_files(folder))
+    app.add_middleware(
+        Access,
+        settings=chosen.server,
+        tokens=tokens,
+        admission=services.admission,
+        open_files=pages.login_files(folder),
+    )
     if chosen.server.allowed_origins:
         app.add_middleware(
             CORSMiddleware,

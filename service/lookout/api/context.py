@@ -16,6 +16,7 @@ from lookout.api.feature_map_requests import Looks
 from lookout.api.streaming.encoder import Encoder
 from lookout.api.streaming.viewers import Viewers
 from lookout.api.uploads import Uploads
+from lookout.auth.admission import Admission
 from lookout.auth.tokens import TokenStore
 from lookout.engine.control import Control
 from lookout.engine.worker import Engine
@@ -68,6 +69,7 @@ class Services:
     hub: Hub
     control: Control
     tokens: TokenStore
+    admission: Admission
     encoder: Encoder
     uploads: Uploads
     viewers: Viewers = field(default_factory=Viewers)

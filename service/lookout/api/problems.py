@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import compile_path
 
-from lookout.errors import Forbidden, LookoutError, NotAuthorised, RequestInvalid
+from lookout.errors import Forbidden, LookoutError, NotAuthorised, RequestInvalid, TooManyAttempts
 
 log = logging.getLogger(__name__)
 
@@ -252,6 +252,7 @@ _EXAMPLES = {
     "setting_invalid": "camera.fps is -1, but must be a number above 0 and at most 240.",
     "setting_fixed": "server.port cannot be changed from here: it decides how the service is reached.",
     "not_authorised": "No valid token came with the request.",
+    "too_many_attempts": "Too many wrong tokens came within a second; this one was not looked at.",
     "forbidden": "The request comes from a page that is not allowed to make it.",
     "state_folder_unusable": "The disk that holds /var/lib/lookout is full: answers go on, but changes are not kept.",
     "disk_budget_spent": "Lookout has written 200 MiB to disk today; with 312 bytes more it would be over "
@@ -266,7 +267,7 @@ def errors(*kinds: type[LookoutError], also: Responses | None = None) -> Respons
     also: its other answers.
     """
     responses: Responses = dict(also or {})
-    every: list[type[LookoutError]] = [*kinds, NotAuthorised, Forbidden]
+    every: list[type[LookoutError]] = [*kinds, NotAuthorised, Forbidden, TooManyAttempts]
     for kind in every:
         content = {MEDIA_TYPE: {"schema": _REFERENCE, "examples": {}}}
         entry = responses.setdefault(

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import json
-import time
 from collections.abc import Callable, Iterable
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lookout.api.middleware.credentials import challenges, shown_token
 from lookout.api.problems import problem, respond
+from lookout.auth.admission import Admission
 from lookout.auth.origins import check_host, check_origin, comes_directly, host_names, is_loopback, proxies
 from lookout.auth.tokens import Token, TokenStore
-from lookout.errors import Forbidden, LookoutError, NotAuthorised
+from lookout.errors import Forbidden, LookoutError, NotAuthorised, TooManyAttempts
 from lookout.settings.schema import ServerSettings
 from lookout.system.peer import is_another_service, uid_at
 
 NO_TOKEN, FOREIGN_ORIGIN = 4401, 4403
+_TRY_LATER = 1013
 SUBPROTOCOL = "lookout.v1"
-# A token that was made a moment ago is known after this; whoever shows a wrong one waits as long.
-_JUST_MADE_S = 0.5
 # Reading these needs no token: health checks have none, and one must be able to log in.
 _OPEN = frozenset({"/healthz", "/readyz", "/login", "/api/login"})
 
@@ -40,15 +38,6 @@ def still_admitted(connection: HTTPConnection) -> bool:
     return check is None or check()
 
 
-async def looked_again(tokens: TokenStore) -> None:
-    """Wait until the files have been looked at: another process may have made a token since they last were."""
-    if not tokens.watched:
-        return
-    wanted, deadline = tokens.look_soon(), time.monotonic() + _JUST_MADE_S
-    while tokens.looks < wanted and time.monotonic() < deadline:
-        await asyncio.sleep(0.02)
-
-
 def route_path(scope: Scope) -> str:
     """The path without the sub-path, whether or not the proxy strips it (the server has put it in front once)."""
     path, root = str(scope["path"]), str(scope.get("root_path", ""))
@@ -62,12 +51,18 @@ class Access:
     """ASGI middleware around the whole application."""
 
     def __init__(
-        self, app: ASGIApp, settings: ServerSettings, tokens: TokenStore, open_files: Iterable[str] = ()
+        self,
+        app: ASGIApp,
+        settings: ServerSettings,
+        tokens: TokenStore,
+        admission: Admission,
+        open_files: Iterable[str] = (),
     ) -> None:
         """open_files: paths of what the login page loads."""
         self._app = app
         self._settings = settings
         self._tokens = tokens
+        self._admission = admission
         self._names = host_names(settings.allowed_hosts)
         self._proxies = proxies(settings.trusted_proxies)
         self._open = _OPEN | frozenset(open_files)
@@ -103,14 +98,13 @@ class Access:
             return
         if self._settings.auth == "none":
             return
-        is_local = self._is_local(connection)
-        if is_local and not self._tokens.tokens():
+        if self._is_local(connection) and not self._tokens.tokens() and not self._is_of_another_service(connection):
             # Until somebody makes the first token.
             connection.scope["lookout.admitted"] = lambda: not self._tokens.tokens()
             return
-        token = self._token_of(connection) or await self._just_made(connection)
+        token = await self._token_of(connection)
         if token is None:
-            raise self._not_authorised(is_local)
+            raise self._not_authorised()
         token_id = token.id
         connection.scope["lookout.token"] = token
         connection.scope["lookout.admitted"] = lambda: any(one.id == token_id for one in self._tokens.tokens())
@@ -124,47 +118,48 @@ class Access:
         return [name] if name and trusted else []
 
     def _is_local(self, connection: HTTPConnection) -> bool:
-        """Whether the request was made on this machine, for this machine.
-
-        A proxy or tunnel in front opens the machine to others, whether or not it says so, and the Host header is what
-        its clients like. So the account that its connection belongs to is looked at as well.
-        """
-        client, server = connection.client, connection.scope.get("server")
-        if self._settings.auth != "token" or client is None or server is None:
+        """Whether the request seems to be made on this machine, for this machine: not through a proxy or tunnel."""
+        client = connection.client
+        if self._settings.auth != "token" or client is None:
             return False
         if not (is_loopback(self._settings.host) and is_loopback(client.host)):
             return False
         version = str(connection.scope.get("http_version", ""))
-        if not comes_directly(connection.headers.get("host", ""), connection.headers, version):
-            return False
-        return not is_another_service(uid_at((client.host, client.port), (server[0], server[1])))
+        return comes_directly(connection.headers.get("host", ""), connection.headers, version)
 
-    def _not_authorised(self, is_local: bool) -> NotAuthorised:
-        if is_local or not self._tokens.is_known_empty():
+    @staticmethod
+    def _is_of_another_service(connection: HTTPConnection) -> bool:
+        """A proxy need not say that it is one, and the Host header is what its clients like: its account is known."""
+        client, server = connection.client, connection.scope.get("server")
+        return bool(
+            client and server and is_another_service(uid_at((client.host, client.port), (server[0], server[1])))
+        )
+
+    def _not_authorised(self) -> NotAuthorised:
+        if not self._tokens.is_known_empty():
             return NotAuthorised(
                 "No valid token came with the request.", "Log in, or send Authorization: Bearer TOKEN."
             )
         return NotAuthorised(
-            "Nobody has made a token yet, and without one only this machine itself is let in.",
+            "Nobody has made a token yet, and this request does not come from this machine itself."
+            if self._settings.auth == "token"
+            else "Nobody has made a token yet, and server.auth asks everybody for one.",
             "Make a token before any proxy: lookout token.",
         )
 
-    async def _just_made(self, connection: HTTPConnection) -> Token | None:
-        if "authorization" not in connection.headers:
-            return None
-        await looked_again(self._tokens)
-        return self._token_of(connection)
-
-    def _token_of(self, connection: HTTPConnection) -> Token | None:
-        shown = _shown_token(connection.headers.get("authorization", ""))
-        if shown and (token := self._tokens.verify(shown)):
-            return token
+    async def _token_of(self, connection: HTTPConnection) -> Token | None:
+        """Of the cookie, else of the Authorization header. Raises TooManyAttempts."""
         cookie = connection.cookies.get(cookie_name(connection))
-        return self._tokens.session(cookie) if cookie else None
+        if cookie and (token := self._tokens.session(cookie)):
+            return token
+        shown = shown_token(connection.headers.get("authorization", ""))
+        if not shown:
+            return None
+        return await self._admission.token(shown, connection.client.host if connection.client else "")
 
     async def _refuse(self, error: LookoutError, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            code = FOREIGN_ORIGIN if isinstance(error, Forbidden) else NO_TOKEN
+            code = {Forbidden.code: FOREIGN_ORIGIN, TooManyAttempts.code: _TRY_LATER}.get(error.code, NO_TOKEN)
             await refuse_socket(error, code, scope, receive, send)
         elif path == "/" and isinstance(error, NotAuthorised) and scope["method"] in ("GET", "HEAD"):
             # A person: the door instead of a riddle. Browsers show the page of a 401 like any other.
@@ -172,7 +167,12 @@ class Access:
             scope["lookout.status"] = 401
             await self._app(scope, receive, send)
         else:
-            await respond(error)(scope, receive, send)
+            response = respond(error)
+            if error.status == 401:
+                del response.headers["WWW-Authenticate"]
+                for challenge in challenges(scope["method"], path, Headers(scope=scope)):
+                    response.headers.append("WWW-Authenticate", challenge)
+            await response(scope, receive, send)
 
     def _with_headers(self, send: Send) -> Send:
         async def sending(message: Message) -> None:
@@ -183,23 +183,6 @@ class Access:
             await send(message)
 
         return sending
-
-
-def _shown_token(authorization: str) -> str:
-    """The token of an Authorization header, empty where there is none.
-
-    Programs that know only user and password, as most that show streams do, have it as the password of any user. We
-    do not ask for that form: browsers would put up a dialogue of their own.
-    """
-    scheme, _, text = authorization.partition(" ")
-    if scheme.lower() == "bearer":
-        return text.strip()
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        return base64.b64decode(text.strip(), validate=True).decode().partition(":")[2]
-    except ValueError:
-        return ""
 
 
 def subprotocol(scope: Scope) -> str | None:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lookout.api.context import Provided
-from lookout.api.middleware.access import cookie_name, looked_again
+from lookout.api.middleware.access import cookie_name
 from lookout.api.problems import RequestTimeout, RequestTooLarge, errors
 from lookout.api.schemas import LoggedIn, Login
 from lookout.auth.tokens import SESSION_S
@@ -25,11 +25,7 @@ router = APIRouter(tags=["access"])
 )
 async def login(given: Login, request: Request, app: Provided) -> Response:
     """Sets a cookie that stands for the token for 90 days, over restarts, and until the token is revoked."""
-    text = given.token.strip()
-    token = app.tokens.verify(text)
-    if token is None:
-        await looked_again(app.tokens)
-        token = app.tokens.verify(text)
+    token = await app.admission.token(given.token.strip(), request.client.host if request.client else "")
     if token is None:
         raise NotAuthorised(
             "There is no such token.", "`lookout token` prints one, on the machine the service runs on."

@@ -1,0 +1,93 @@
+"""Whether a token that somebody shows is one of ours, and how many wrong ones are looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from lookout.auth.tokens import Token, TokenStore
+from lookout.errors import TooManyAttempts
+
+# A token that was made a moment ago is known after this; a wrong one is refused as late.
+_JUST_MADE_S = 0.5
+# Each wrong token keeps a place for so long, whether or not its sender waits for the answer ...
+HOLD_S = 1.0
+# ... and so many places there are for one address, and for all. Above it no token is looked at, right or wrong.
+MAX_OF_ONE = 10
+MAX_OF_ALL = 50
+# Clients in a household, several times over; who is forgotten needs a place once more.
+_MAX_KNOWN = 256
+
+
+class Admission:
+    """Looks at tokens, but not at arbitrarily many: nobody can try them out at the speed of the network.
+
+    A token that an address has shown before passes at once, so a flood of wrong ones from behind the same router or
+    proxy keeps nobody out who was in.
+    """
+
+    def __init__(self, tokens: TokenStore, now: Callable[[], float] = time.monotonic) -> None:
+        self._tokens = tokens
+        self._now = now
+        self._held: list[tuple[str, float]] = []  # network and end of each place taken
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    async def token(self, text: str, address: str) -> Token | None:
+        """The token of that text, None for a wrong one. address: the client's.
+
+        Raises TooManyAttempts, and StateFolderUnusable when tokens cannot be read.
+        """
+        network = _network(address)
+        token = self._tokens.verify(text)
+        if token is not None and (network, token.id) in self._known:
+            return token
+        place = self._take_place(network)
+        if token is None:
+            await self._wait_for_refresh()
+            token = self._tokens.verify(text)
+        if token is not None:
+            self._held = [held for held in self._held if held is not place]
+            self._remember(network, token)
+        return token
+
+    def _take_place(self, network: str) -> tuple[str, float]:
+        now = self._now()
+        self._held = [held for held in self._held if held[1] > now]
+        if len(self._held) >= MAX_OF_ALL or sum(held[0] == network for held in self._held) >= MAX_OF_ONE:
+            raise TooManyAttempts(
+                "Too many wrong tokens came within a second; this one was not looked at.",
+                "Try again in a few seconds. Some program may be sending a token that was revoked.",
+            )
+        place = (network, now + HOLD_S)
+        self._held.append(place)
+        return place
+
+    def _remember(self, network: str, token: Token) -> None:
+        self._known[network, token.id] = None
+        self._known.move_to_end((network, token.id))
+        if len(self._known) > _MAX_KNOWN:
+            self._known.popitem(last=False)
+
+    async def _wait_for_refresh(self) -> None:
+        """Until the files have been read again: another process may have made a token since they last were."""
+        if not self._tokens.watched:
+            return
+        wanted, deadline = self._tokens.look_soon(), time.monotonic() + _JUST_MADE_S
+        while self._tokens.looks < wanted and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
+
+def _network(address: str) -> str:
+    """What counts as one client: an IPv4 address, or the /64 of an IPv6 address, of which each has very many."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((int(found), 64), strict=False))
