@@ -5,6 +5,8 @@
 #   --no-start   install, but neither enable nor start the service
 #   --demo       where there is no configuration yet, write one with the built-in demo as the camera
 set -eu
+# What is installed is for the service's user to read, whatever root keeps from others by default.
+umask 022
 
 app=/opt/lookout
 config=/etc/lookout/lookout.toml
@@ -48,10 +50,18 @@ done
 
 say "installing the program into $app (Python packages; a few minutes the first time)"
 # Built beside and swapped in at the end: a failed download must leave the old version running.
-rm -rf $app/venv.new
-mkdir -p $app
-$python -m venv $app/venv.new
-$app/venv.new/bin/python -m pip install --quiet --disable-pip-version-check "$what"
+rm -rf $app/venv.new $app/tmp
+mkdir -p $app/tmp
+chmod 0755 $app
+trap 'rm -rf $app/venv.new $app/tmp' EXIT
+kept="nothing was changed"
+[ ! -d $app/venv ] || kept="the version that was installed before stays"
+# pip unpacks some 200 MB; /tmp may be half of a small memory.
+export TMPDIR=$app/tmp
+$python -m venv $app/venv.new || fail "the environment could not be made (see above); $kept"
+$app/venv.new/bin/python -m pip install --quiet --disable-pip-version-check "$what" ||
+    fail "the program could not be installed (see above); $kept"
+$app/venv.new/bin/python -m lookout --help > /dev/null || fail "the program does not run on this machine (see above); $kept"
 # Scripts of an environment name its path; the new one takes the old one's place.
 grep -rlI "$app/venv.new" $app/venv.new/bin $app/venv.new/pyvenv.cfg | xargs -r sed -i "s#$app/venv\.new#$app/venv#g"
 rm -rf $app/venv.old
@@ -61,8 +71,15 @@ rm -rf $app/venv.old
 ln -sfn $app/venv/bin/lookout /usr/local/bin/lookout
 
 mkdir -p "$(dirname $config)"
+chmod 0755 "$(dirname $config)"
 if [ -e $config ]; then
     say "keeping $config"
+    # Restored from a backup it may be root's alone.
+    if ! setpriv --reuid lookout --regid lookout --clear-groups test -r $config; then
+        chgrp lookout $config
+        chmod g+r $config
+        say "the service may read it again (group lookout)"
+    fi
 else
     # Only what differs from the defaults; `lookout config --template` prints all settings with their explanation.
     {

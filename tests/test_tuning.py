@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import weakref
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
-from lookout.registry.tuning import Candidate, Choices, candidates, choose, measure_apart
+from lookout.pipeline.classifier import Classifier
+from lookout.registry.tuning import Candidate, Choices, candidates, choose, measure, measure_apart, memory_needed
 from lookout.storage import Storage
 
 from tests.models import write_card
@@ -83,6 +87,32 @@ def test_a_choice_that_is_damaged_or_does_not_fit_is_measured_anew(tmp_path: Pat
     (kept,) = (tmp_path / "cache").glob("choice-*.json")
     kept.write_bytes(content)
     assert choices.get(card, 0) is None
+
+
+def test_one_network_is_loaded_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All at once took 370 MB, more than a Pi with 512 MB has to give."""
+    alive: weakref.WeakSet[Classifier] = weakref.WeakSet()
+    most = 0
+    load = Classifier.load
+
+    def counted(*arguments: object, **more: object) -> Classifier:
+        nonlocal most
+        alive.add(made := load(*arguments, **more))  # type: ignore[arg-type]
+        most = max(most, len(alive))
+        return made
+
+    monkeypatch.setattr(Classifier, "load", counted)
+    measured = measure(write_card(tmp_path), [ONE, TWO, Candidate("fp32", 3)], rounds=4)
+    assert len(measured) == 3
+    assert most == 1
+
+
+async def test_nothing_is_measured_where_that_would_take_memory_the_machine_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = write_card(tmp_path)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=memory_needed(card) - 1))
+    assert await measure_apart(card, 1) == {}
 
 
 async def test_each_candidate_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:

@@ -25,13 +25,19 @@ cleanup() {
         for _ in $(seq 40); do kill -0 "$leader" 2> /dev/null || break; sleep 0.5; done
         kill -KILL "$leader" 2> /dev/null || true
     fi
-    for hierarchy in systemd unified; do
+    for hierarchy in systemd unified memory; do
         find /sys/fs/cgroup/$hierarchy/$machine -depth -type d -exec rmdir {} + 2> /dev/null || true
     done
     rm -rf "$work"
 }
 trap cleanup EXIT
-inside() { nsenter -t "$leader" -a env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 "$@"; }
+# inside COMMAND...: in the container, and within its memory limit.
+inside() (
+    for hierarchy in memory unified; do
+        [ ! -d /sys/fs/cgroup/$hierarchy/$machine ] || echo $BASHPID > /sys/fs/cgroup/$hierarchy/$machine/cgroup.procs
+    done 2> /dev/null || true
+    exec nsenter -t "$leader" -a env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 "$@"
+)
 property() { inside systemctl show --property="$1" --value lookout.service; }
 fail() {
     echo "FAILED: $*"
@@ -73,12 +79,19 @@ printf '[global]\nno-index = true\nfind-links = /wheels\n' > "$root/etc/pip.conf
 name=/wheels/$(basename "$wheel")
 
 # A cgroup of its own, without which units fail to be killed; version 1 or hybrid hosts have it under systemd and unified.
-for hierarchy in systemd unified; do
+for hierarchy in systemd unified memory; do
     [ -d /sys/fs/cgroup/$hierarchy ] || continue
     mkdir -p /sys/fs/cgroup/$hierarchy/$machine || { echo "no cgroup can be made here"; exit 77; }
 done
+# The smallest Pi: 512 MB, of which /tmp may take less than half.
+budget=$((512 * 1024 * 1024))
+limited=no
+for limit in memory/$machine/memory.limit_in_bytes unified/$machine/memory.max; do
+    [ ! -w "/sys/fs/cgroup/$limit" ] || { echo $budget > "/sys/fs/cgroup/$limit" && limited=yes; }
+done
+[ $limited = yes ] || echo "NOT PROVED: that 512 MB are enough. No memory cgroup can be made here."
 (
-    for hierarchy in systemd unified; do
+    for hierarchy in systemd unified memory; do
         [ ! -d /sys/fs/cgroup/$hierarchy ] || echo $BASHPID > /sys/fs/cgroup/$hierarchy/$machine/cgroup.procs
     done
     exec setsid systemd-nspawn -q -b -D "$root" --machine=$machine --register=no --keep-unit --console=pipe \
@@ -96,8 +109,10 @@ booted() { case $(inside systemctl is-system-running 2> /dev/null) in running | 
 until_true 60 booted || { cat "$work/boot.log"; echo "systemd did not come up in the container"; exit 77; }
 inside systemctl --version | head -1
 
-echo "--- install"
-inside sh /src/systemd/install.sh --demo "$name" || fail "install.sh"
+echo "--- install, as a careful root with little memory"
+inside mount -t tmpfs -o size=200m tmpfs /tmp
+# shellcheck disable=SC2016 # the shell inside expands it
+inside sh -c 'umask 027; sh /src/systemd/install.sh --demo "$1"' - "$name" || fail "install.sh"
 until_true 20 is_ok || fail "no answer after the installation"
 [ "$(property ActiveState)/$(property SubState)" = active/running ] || fail "not active"
 [ "$(property Type)" = notify ] || fail "not of Type=notify"
@@ -114,9 +129,16 @@ until_true 5 is_ok || fail "the new token is not accepted"
 asked() { [ "$(inside curl -s -m 2 -o /dev/null -w '%{http_code}' http://127.0.0.1:8642/api/state)" = 401 ]; }
 until_true 3 asked || fail "once there is a token it must be asked for"
 
-echo "--- install again: settings stay, the service goes on"
-inside sh -c 'echo "# mine" >> /etc/lookout/lookout.toml'
-inside sh /src/systemd/install.sh "$name" > /dev/null || fail "install.sh the second time"
+echo "--- install something that is no Lookout: the old one stays"
+inside mkdir /nothing
+inside sh /src/systemd/install.sh /nothing > "$work/failed" 2>&1 && fail "an empty folder was installed"
+grep -q 'the version that was installed before stays' "$work/failed" || { cat "$work/failed"; fail "no sentence"; }
+is_ok || fail "no answer after an installation that failed"
+
+echo "--- install again: settings stay, the service goes on, and reads a file that a backup restored as root's alone"
+inside sh -c 'echo "# mine" >> /etc/lookout/lookout.toml; chown root:root /etc/lookout/lookout.toml; chmod 600 /etc/lookout/lookout.toml'
+# shellcheck disable=SC2016 # the shell inside expands it
+inside sh -c 'umask 077; sh /src/systemd/install.sh "$1"' - "$name" > /dev/null || fail "install.sh the second time"
 inside grep -q '^# mine' /etc/lookout/lookout.toml || fail "the configuration was overwritten"
 until_true 20 is_ok || fail "no answer after the second installation"
 

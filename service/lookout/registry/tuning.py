@@ -21,22 +21,28 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+import psutil
 
 from lookout.errors import DiskSlow
 from lookout.pipeline.card import Card, load_card
 from lookout.pipeline.classifier import Classifier
 from lookout.storage import CACHE_DEADLINE_S, Storage, Writer, within
+from lookout.system import memory
 from lookout.system.regular_files import read_regular
 
 log = logging.getLogger(__name__)
 
-# Rounds of one run each, interleaved, so that a busy moment hits all candidates alike.
+# Runs of each candidate in all. They come in turns, so that a busy moment hits more than one candidate.
 ROUNDS = 40
+TURNS = 2
 # A second thread takes cores from the camera and the API: it has to earn them.
 THREADS_EARN = 1.4
 # Forty rounds of four candidates take seconds on the slowest Pi; a measurement that takes longer tells nothing.
 DEADLINE_S = 120.0
 _NICENESS = 10
+# What the measuring process takes: Python with its libraries, and four times the largest graph while that is loaded.
+_PROCESS_BYTES = 100 * 2**20
+_TIMES_GRAPH = 4
 # One for each model and version of onnxruntime; old ones are of no use to anybody.
 _KEPT_CHOICES = 16
 _MAX_CHOICE_BYTES = 2**16
@@ -96,13 +102,19 @@ def candidates(card: Card, threads: int = 0) -> list[Candidate]:
 
 
 def measure(card: Card, which: Sequence[Candidate], rounds: int = ROUNDS) -> dict[Candidate, float]:
-    """The median milliseconds of one inference of each candidate, measured by turns."""
+    """The median milliseconds of one inference of each candidate, measured by turns.
+
+    One network is loaded at a time: four of them took 370 MB, which the smallest Pi does not have.
+    """
     picture = np.random.default_rng(1).integers(0, 256, (card.input.height, card.input.width, 3), np.uint8)
-    loaded = {one: Classifier.load(card, one.precision, one.threads) for one in which}
     times: dict[Candidate, list[float]] = {one: [] for one in which}
-    for _ in range(rounds):
-        for one, classifier in loaded.items():
-            times[one].append(classifier.classify(picture).timing.inference_ms)
+    for _ in range(TURNS):
+        for one in which:
+            classifier = Classifier.load(card, one.precision, one.threads)
+            runs = (classifier.classify(picture) for _ in range(rounds // TURNS))
+            times[one].extend(run.timing.inference_ms for run in runs)
+            del classifier, runs
+            memory.hand_back()
     return {one: statistics.median(values) for one, values in times.items()}
 
 
@@ -121,8 +133,25 @@ def choose(milliseconds: Mapping[Candidate, float]) -> Candidate:
     return best
 
 
+def memory_needed(card: Card) -> int:
+    """Bytes that measuring takes at its peak."""
+    sizes = [card.path(precision).stat().st_size for precision in card.files]
+    return _PROCESS_BYTES + _TIMES_GRAPH * max(sizes)
+
+
 async def measure_apart(card: Card, threads: int) -> dict[Candidate, float]:
-    """`measure` in a process of its own, at low priority: a crash or a leak there costs nothing. {} when it failed."""
+    """`measure` in a process of its own, at low priority: a crash or a leak there costs nothing.
+
+    {} when it failed, and where it would take memory that the machine needs.
+    """
+    free, needed = psutil.virtual_memory().available, memory_needed(card)
+    if free < needed:
+        log.info(
+            "Precision and threads are not measured: that takes %d MB of memory, and %d MB are free.",
+            needed // 10**6,
+            free // 10**6,
+        )
+        return {}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -150,6 +179,7 @@ def main(folder: str, threads: str) -> None:
     """The measuring process: prints [[precision, threads, milliseconds], ...] as JSON."""
     with contextlib.suppress(OSError):
         os.nice(_NICENESS)
+    memory.keep_little()
     card = load_card(Path(folder))
     started = time.monotonic()
     found = measure(card, candidates(card, int(threads)))
