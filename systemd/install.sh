@@ -116,4 +116,4 @@ fi
 say "Next:  to open it to your network:                  host = \"0.0.0.0\" in $config"
 say "       the address for your browser, with a token:  sudo -u lookout lookout token"
 say "       then, if you opened it:                      sudo systemctl restart lookout"
-say "       what is wrong, if anything is:               sudo -u lookout lookout doctor"
+say "       what is wrong, if anything is:               sudo lookout doctor"

@@ -25,8 +25,8 @@ def address(environ: Mapping[str, str]) -> str:
     return f"{scheme}://{shown}:{environ.get('LOOKOUT_SERVER__PORT') or '8642'}/healthz"
 
 
-def check(url: str, wait_s: float = WAIT_S) -> bytes:
-    """What is answered, its first kilobyte. Raises OSError when nobody answers in time, or with an error."""
+def check(url: str, wait_s: float = WAIT_S, max_bytes: int = 1024) -> bytes:
+    """What is answered, its first `max_bytes`. Raises OSError when nobody answers in time, or with an error."""
     # The certificate names the host that visitors know, and here nobody can stand in between.
     unverified = ssl.create_default_context()
     unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
@@ -35,7 +35,7 @@ def check(url: str, wait_s: float = WAIT_S) -> bytes:
     )
     try:
         with opener.open(url, timeout=wait_s) as answer:
-            told: bytes = answer.read(1024)
+            told: bytes = answer.read(max_bytes)
             return told
     except http.client.HTTPException as error:
         raise OSError(f"what answers does not speak HTTP ({error})") from error

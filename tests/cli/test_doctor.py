@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import pwd
 import re
 import subprocess
 import tarfile
@@ -11,8 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import cv2
+import numpy as np
 import pytest
-from lookout.doctor import bundle, camera, machine, program
+from lookout.doctor import bundle, camera, machine, program, service
 from lookout.doctor.check import Check, Context, Finding, output_of
 from lookout.doctor.known_lines import KNOWN_LINES, explain
 from lookout.doctor.report import ALL_CHECKS
@@ -20,6 +24,7 @@ from lookout.settings.schema import Settings
 from lookout.settings.sources import load
 from lookout.storage import within
 
+from tests.camera.servers import free_port
 from tests.cli.conftest import Run, Running
 from tests.faults import mounts
 from tests.requires import requires
@@ -188,11 +193,133 @@ def test_on_another_machine_than_a_pi_nobody_misses_its_camera(tmp_path: Path) -
     assert found("pi camera", wanted).status in ("ok", "warn")
 
 
-@pytest.mark.parametrize("source", ["demo", "rtsp://user:secret@192.0.2.1/x", "nonsense"])
-def test_a_source_that_is_no_camera_here(source: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "status"),
+    [
+        ("demo", "skipped"),
+        ("nonsense", "fail"),
+        ("rtsp://user:secret@127.0.0.1:9/x", "fail"),
+        ("file:/none.mp4", "fail"),
+    ],
+)
+def test_a_source_that_is_no_camera_here_is_tried(source: str, status: str) -> None:
     finding = found("camera", Context(settings=Settings.model_validate({"camera": {"source": source}})))
-    assert finding.status == ("fail" if source == "nonsense" else "skipped")
-    assert "secret" not in finding.sentence
+    assert finding.status == status
+    assert bool(finding.fix) == (status == "fail")
+    assert "secret" not in finding.sentence + finding.fix
+
+
+def test_a_source_that_delivers_is_said_with_its_size(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((48, 64, 3), np.uint8))
+    folder = {"camera": {"source": f"folder:{tmp_path}"}, "server": {"port": free_port()}}
+    finding = found("camera", Context(settings=Settings.model_validate(folder)))
+    assert (finding.status, "64×48" in finding.sentence) == ("ok", True)
+
+
+def _systemd(monkeypatch: pytest.MonkeyPatch, **properties: str) -> None:
+    shown = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", **properties}
+    text = "".join(f"{name}={value}\n" for name, value in shown.items())
+    monkeypatch.setattr(service, "output_of", lambda *_: (0, text))
+
+
+NOWHERE = {"server": {"port": 9}}
+
+
+@pytest.mark.parametrize(
+    ("properties", "status", "said"),
+    [
+        ({"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "3"}, "fail", "a setting, a model"),
+        (
+            {"ActiveState": "activating", "SubState": "auto-restart", "ExecMainStatus": "1", "NRestarts": "40"},
+            "fail",
+            "keeps ending (exit status 1) and was started again 40 times",
+        ),
+        ({"ActiveState": "inactive"}, "warn", "does not run"),
+        ({}, "fail", "runs, but does not answer"),
+        ({"LoadState": "not-found", "ActiveState": "inactive"}, "skipped", "No Lookout answers"),
+    ],
+)
+def test_what_systemd_says_of_the_service(
+    pi: Context, monkeypatch: pytest.MonkeyPatch, properties: dict[str, str], status: str, said: str
+) -> None:
+    _systemd(monkeypatch, **properties)
+    context = dataclasses.replace(pi, settings=Settings.model_validate(NOWHERE))
+    finding = found("service", context)
+    assert (finding.status, said in finding.sentence) == (status, True), finding
+    assert bool(finding.fix) == (status in ("warn", "fail"))
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "said", "fix"),
+    [
+        ({"/readyz": {"status": "ready", "camera": "streaming"}}, "ok", "gets pictures", ""),
+        ({"/readyz": {"status": "ready", "camera": "paused"}}, "warn", "paused", "Resume"),
+        (
+            {
+                "/readyz": {"status": "ready", "camera": "absent"},
+                "/api/state": {"camera": {"reason": "The camera was unplugged.", "remedy": "Plug it in."}},
+            },
+            "fail",
+            "absent. The camera was unplugged.",
+            "Plug it in.",
+        ),
+        (
+            {"/readyz": {"code": "not_ready", "detail": "No model runs.", "remedy": "Look."}},
+            "fail",
+            "No model",
+            "Look.",
+        ),
+        (
+            {"/readyz": {"status": "ready", "camera": "stalled"}, "/api/state": {"code": "x"}},
+            "fail",
+            "stalled",
+            "journal",
+        ),
+    ],
+)
+def test_what_the_running_service_says_of_itself(
+    pi: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    answers: dict[str, dict[str, object]],
+    status: str,
+    said: str,
+    fix: str,
+) -> None:
+    _systemd(monkeypatch)
+    monkeypatch.setattr(service, "ask", lambda _, path: answers.get(path))
+    finding = found("service", pi)
+    assert (finding.status, said in finding.sentence, fix in finding.fix) == (status, True, True), finding
+
+
+def test_what_this_user_may_not_read_is_said(pi: Context, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    put("etc/lookout/lookout.toml", "")
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    _systemd(monkeypatch, StatusText="Nobody here.")
+    loaded = load({"server.port": "9"}, None, {"HOME": str(pi.root)})
+    context = dataclasses.replace(pi, loaded=loaded, settings=loaded.settings, log=())
+    for name, status in (("settings", "warn"), ("log", "warn"), ("service", "ok")):
+        finding = found(name, context)
+        assert finding.status == status
+        assert "may not read" in finding.sentence
+        assert finding.fix == ("sudo lookout doctor" if status == "warn" else "")
+
+
+def test_root_looks_with_the_rights_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+    for name in ("setgroups", "setgid", "setuid"):
+        monkeypatch.setattr(os, name, lambda number, name=name: done.append((name, number)))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "environ", {"HOME": "/root", "XDG_STATE_HOME": "/root/x"})
+    monkeypatch.setattr(
+        pwd, "getpwnam", lambda _: pwd.struct_passwd(("lookout", "x", 71, 72, "", "/var/lib/lookout", ""))
+    )
+    _systemd(monkeypatch)
+    assert service.become_service_user()
+    assert done[-2:] == [("setgid", 72), ("setuid", 71)]
+    assert os.environ == {"HOME": "/var/lib/lookout"}
+    _systemd(monkeypatch, LoadState="not-found")
+    assert not service.become_service_user()
 
 
 def test_a_runtime_for_another_processor_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,6 +445,7 @@ OSError: [Errno 28] No space left on device
 sqlite3.OperationalError: database is locked
 systemd[1]: Time has been changed
 Out of memory: Killed process 4711 (python3)
+lookout.service: Main process exited, code=killed, status=9/KILL
 Waiting for connections to close. (CTRL+C to force quit)
 OSError: [Errno 98] error while attempting to bind on address ('127.0.0.1', 8642): address already in use
 """
@@ -360,7 +488,7 @@ def test_a_log_is_explained_from_a_file_or_stdin(lookout: Run, tmp_path: Path) -
 
 def test_the_whole_examination_and_its_support_file_without_secrets(lookout: Run, tmp_path: Path) -> None:
     file = tmp_path / "support.tar.gz"
-    source = "rtsp://admin:hunter22@192.0.2.1/live?token=abcdef99"
+    source = "rtsp://admin:hunter22@127.0.0.1:9/live?token=abcdef99"
     done = lookout("doctor", "--json", "--bundle", file, LOOKOUT_CAMERA__SOURCE=source)
     findings = [json.loads(line) for line in done.stdout.splitlines()]
     named = {finding["name"]: finding for finding in findings if "name" in finding}
@@ -383,17 +511,18 @@ def test_the_whole_examination_and_its_support_file_without_secrets(lookout: Run
     assert "cannot be written" in unwritable.stderr
 
 
-def test_the_log_in_the_support_file_lets_nobody_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_in_the_support_file_lets_nobody_in(tmp_path: Path) -> None:
     log = [
         "opened rtsp://admin:hunter22@192.0.2.1/live",
         "password hunter22 was refused",
         "GET / Authorization: Bearer s3cretbearer",
         "http://pi.local:8642/#token=s3crettoken",
     ]
-    monkeypatch.setattr(bundle, "journal", lambda: log)
     source = "rtsp://admin:hunter22@192.0.2.1/live"
-    context = Context(settings=Settings.model_validate({"camera": {"source": source}}), problem="x")
-    bundle.write_bundle(tmp_path / "b.tar.gz", context, [("camera", Finding("fail", f"{source} is silent"))])
+    context = Context(settings=Settings.model_validate({"camera": {"source": source}}), problem="x", log=tuple(log))
+    bundle.write_bundle(
+        bundle.open_bundle(tmp_path / "b.tar.gz"), context, [("camera", Finding("fail", f"{source} is silent"))]
+    )
     with tarfile.open(tmp_path / "b.tar.gz") as archive:
         texts = [archive.extractfile(member).read().decode() for member in archive.getmembers()]
     assert any("rtsp://192.0.2.1/live" in text for text in texts)

@@ -11,10 +11,11 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import BinaryIO
 
 from lookout import __version__
 from lookout.doctor.check import Context, Finding
-from lookout.doctor.logs import journal, without_secrets
+from lookout.doctor.logs import without_secrets
 from lookout.errors import LookoutError
 from lookout.system.fingerprint import machine
 
@@ -26,23 +27,31 @@ class BundleUnwritable(LookoutError):
     title = "The support file cannot be written"
 
 
-def write_bundle(path: Path, context: Context, findings: Sequence[tuple[str, Finding]]) -> None:
-    """Write a .tar.gz of text files. Raises BundleUnwritable."""
+def open_bundle(path: Path) -> BinaryIO:
+    """Raises BundleUnwritable."""
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise BundleUnwritable(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
+
+
+def write_bundle(file: BinaryIO, context: Context, findings: Sequence[tuple[str, Finding]]) -> None:
+    """Write a .tar.gz of text files, and close it. Raises BundleUnwritable."""
     source = context.settings.camera.source
     files = {
         "findings.txt": "\n".join(f"{finding.status:8}{name}: {finding.sentence}" for name, finding in findings),
         "settings.json": json.dumps(_settings(context), indent=1, ensure_ascii=False),
         "versions.json": json.dumps(_versions(), indent=1),
         "machine.txt": "\n".join(_machine(context)),
-        "log.txt": "\n".join(journal()),
+        "log.txt": "\n".join(context.log or ["The log was not read: see the finding `log`."]),
     }
     try:
-        with tarfile.open(path, "w:gz") as archive:
+        with file, tarfile.open(fileobj=file, mode="w:gz") as archive:
             for name, text in files.items():
                 clean = "\n".join(without_secrets(line, source) for line in text.splitlines()) + "\n"
                 _add(archive, f"lookout-support/{name}", clean.encode("utf-8", "replace"))
     except OSError as error:
-        raise BundleUnwritable(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
+        raise BundleUnwritable(f"{file.name} cannot be written: {error.strerror}.", "Choose another place.") from error
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import re
@@ -11,10 +12,13 @@ from lookout.camera.address import parse
 from lookout.camera.discover import Discovery, discover
 from lookout.camera.interpreters import INSTALL, candidates, probe
 from lookout.doctor.check import Check, Context, Finding, ok, skipped
-from lookout.errors import CameraUnsupported
+from lookout.doctor.service import ask
+from lookout.errors import CameraError, CameraUnsupported
 from lookout.frame import Deadline
 
 DEADLINE_S = 40.0
+# For opening a stream, and again for its first picture.
+TRY_S = 12.0
 _GROUPS = ("video", "render")
 # What import errors mean. Left: as Python words them.
 _IMPORTS = (
@@ -70,12 +74,33 @@ def _found(context: Context) -> Finding:
         kind = parse(context.settings.camera.source).kind
     except CameraUnsupported as error:
         return Finding("fail", error.detail, error.remedy)
+    if kind in ("demo", "scripted"):
+        return skipped(f"The source is {_source(context)}: no camera is needed.")
     if kind not in ("auto", "pi", "usb"):
-        return skipped(f"The source is {_source(context)}: no camera is plugged in for it.")
+        return _tried(context)
     seen = discover(context.settings.camera.python, Deadline.after(DEADLINE_S))
     if seen.cameras:
         return ok("Found " + ", ".join(f"{camera.name} ({camera.address})" for camera in seen.cameras) + ".")
     return _not_found(seen, about_pi=_may_have_pi_camera(context))
+
+
+def _tried(context: Context) -> Finding:
+    """A stream or file is opened and one picture is taken, unless the running service has its pictures already."""
+    ready = ask(context.settings.server, "/readyz")
+    if ready and ready.get("camera") == "streaming":
+        return ok("The running service gets the source's pictures.")
+    from lookout.camera import create
+    from lookout.camera.interface import CameraOptions
+
+    camera = context.settings.camera
+    try:
+        with contextlib.closing(create(camera.source, CameraOptions(pace=False), isolated=True)) as source:
+            source.open(Deadline.after(TRY_S))
+            frame = source.read(Deadline.after(TRY_S))
+    except CameraError as error:
+        return Finding("fail", f"{_source(context)}: {error.detail}", error.remedy or "Check the address.")
+    height, width = frame.pixels.shape[:2]
+    return ok(f"{_source(context)} delivers pictures of {width}×{height} pixels.")
 
 
 def _not_found(seen: Discovery, *, about_pi: bool) -> Finding:
@@ -189,5 +214,5 @@ CAMERA_CHECKS = (
     Check("config.txt", _legacy),
     Check("camera", _found),
     Check("permissions", _devices),
-    Check("camera in use", _holders),
+    Check("camera in use", _holders, as_root=True),
 )

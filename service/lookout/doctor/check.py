@@ -28,6 +28,7 @@ class Context:
     """What checks look at. root: where /proc, /sys, /dev and /etc lie below, so that tests can make a machine up.
 
     loaded: None when the settings are invalid; `settings` then are the defaults.
+    log: the service's last lines, None where nobody has looked. was_root: whether the log was read as root.
     """
 
     root: Path = Path("/")
@@ -35,6 +36,8 @@ class Context:
     problem: str = ""
     fix: str = ""
     settings: Settings = field(default_factory=Settings)
+    log: tuple[str, ...] | None = None
+    was_root: bool = False
 
     def text(self, path: str) -> str:
         """The content of a file below root, empty where it cannot be read."""
@@ -50,8 +53,11 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Check:
+    """as_root: whether root sees more; the others are made as the service's user, whose rights are in question."""
+
     name: str
     look: Callable[[Context], Finding]
+    as_root: bool = False
 
     def run(self, context: Context) -> Finding:
         """Never raises: a check that fails itself is skipped, and says so."""

@@ -184,9 +184,14 @@ KNOWN_LINES = (
         harmless=True,
     ),
     _line(
-        r"Out of memory: Killed process|status=9/KILL|oom-kill",
+        r"Out of memory: Killed process|oom-kill|OOM killer",
         "The machine ran out of memory.",
         "Close other programs, a browser above all, or choose model.precision int8.",
+    ),
+    _line(
+        r"status=9/KILL",
+        "Lookout was killed: by somebody's kill -9, or because memory ran out, which the kernel's log then says.",
+        "journalctl -k | grep -i oom shows whether it was memory. Lookout is started again by itself.",
     ),
     _line(
         r"Waiting for connections to close|timeout graceful shutdown exceeded",

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import errno
-import json
 import socket
 import sys
 
 from lookout.doctor.check import Check, Context, Finding, ok, output_of, skipped
+from lookout.doctor.service import ask, unread_config
 from lookout.errors import LookoutError
-from lookout.healthcheck import check
 from lookout.registry.catalogue import Catalogue
 from lookout.server.tls import check_tls
-from lookout.settings.schema import ServerSettings
 from lookout.settings.sources import prepare_state_folder
 
 # A killed child's status is minus the signal's number.
 SIGILL = -4
 RUNTIME_S = 60.0
-ANSWER_S = 2.0
 
 
 def _settings(context: Context) -> Finding:
@@ -28,6 +25,12 @@ def _settings(context: Context) -> Finding:
         check_tls(context.settings.server)
     except LookoutError as error:
         return Finding("fail", error.detail, error.remedy)
+    if hidden := unread_config(context):
+        return Finding(
+            "warn",
+            f"This user may not read the service's settings file {hidden}: these checks are about the defaults.",
+            "sudo lookout doctor",
+        )
     return ok(f"The settings are valid ({context.loaded.config or 'no settings file'}).")
 
 
@@ -50,7 +53,7 @@ def _port(context: Context) -> Finding:
             probe.bind((server.host, server.port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                if _looks_like_lookout(server):
+                if (ask(server, "/healthz") or {}).get("status") == "ok":
                     return ok(f"Port {server.port} on {server.host} is Lookout's, which runs and says that it is well.")
                 return Finding(
                     "warn",
@@ -63,16 +66,6 @@ def _port(context: Context) -> Finding:
                 "Set server.host to 127.0.0.1, or to 0.0.0.0 for all, and server.port to 1024 or more.",
             )
     return ok(f"Port {server.port} on {server.host} is free.")
-
-
-def _looks_like_lookout(server: ServerSettings) -> bool:
-    scheme = "https" if server.tls_certificate else "http"
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)
-    name = f"[{host}]" if ":" in host else host
-    try:
-        return bool(json.loads(check(f"{scheme}://{name}:{server.port}/healthz", ANSWER_S)) == {"status": "ok"})
-    except (OSError, ValueError):
-        return False
 
 
 def _runtime(_: Context) -> Finding:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookout.doctor.bundle import write_bundle
+from lookout.doctor.bundle import open_bundle, write_bundle
 from lookout.doctor.camera import CAMERA_CHECKS
 from lookout.doctor.check import Check, Context, Finding
 from lookout.doctor.known_lines import Sighting, explain
 from lookout.doctor.logs import from_file, journal, without_secrets
 from lookout.doctor.machine import MACHINE_CHECKS
 from lookout.doctor.program import PROGRAM_CHECKS
+from lookout.doctor.service import SERVICE_CHECKS, SERVICE_USER, become_service_user
 from lookout.errors import SettingInvalid
 from lookout.settings.sources import load
 from lookout.terminal import console, progress, say
@@ -21,36 +22,44 @@ from lookout.terminal import console, progress, say
 if TYPE_CHECKING:
     from rich.console import Console
 
-ALL_CHECKS: tuple[Check, ...] = MACHINE_CHECKS + CAMERA_CHECKS + PROGRAM_CHECKS
+ALL_CHECKS: tuple[Check, ...] = SERVICE_CHECKS + MACHINE_CHECKS + CAMERA_CHECKS + PROGRAM_CHECKS
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skipped": "dim"}
 _NAME_WIDTH = max(len(check.name) for check in ALL_CHECKS)
 
 
-def context_of(config: Path | None) -> Context:
+def context_of(config: Path | None, log: tuple[str, ...] | None = None, *, was_root: bool = False) -> Context:
     """Settings that are invalid are a finding, not the end."""
     try:
         loaded = load({}, config)
     except SettingInvalid as error:
-        return Context(problem=error.detail, fix=error.remedy)
-    return Context(loaded=loaded, settings=loaded.settings)
+        return Context(problem=error.detail, fix=error.remedy, log=log, was_root=was_root)
+    return Context(loaded=loaded, settings=loaded.settings, log=log, was_root=was_root)
 
 
 def run_and_print(*, bundle: Path | None, log: Path | None, as_json: bool, config: Path | None) -> bool:
     """Returns whether nothing fails. Raises LogUnreadable or BundleUnwritable."""
-    context = context_of(config)
-    if log is not None:
-        _print_sightings(explain(from_file(log)), context, as_json=as_json)
+    if log is not None and bundle is None:
+        _print_sightings(explain(from_file(log)), context_of(config), as_json=as_json)
         return True
+    # What only root may read or write comes first; the rest is looked at with the rights that the service has.
+    lines = tuple(from_file(log) if log is not None else journal())
+    archive = open_bundle(bundle) if bundle is not None else None
+    early = {check.name: check.run(Context()) for check in ALL_CHECKS if check.as_root}
+    config = config.absolute() if config else None
+    was_root = become_service_user()
+    if was_root:
+        say(f"Looking with the rights of the service's user, {SERVICE_USER}.")
+    context = context_of(config, lines, was_root=was_root)
     with progress(ALL_CHECKS, "Looking", len(ALL_CHECKS)) as checks:
-        findings = [(check.name, check.run(context)) for check in checks]
+        findings = [(check.name, early.get(check.name) or check.run(context)) for check in checks]
     _print_findings(findings, as_json=as_json)
-    seen = explain(journal())
+    seen = explain(lines)
     if seen:
         if not as_json:
             print("\nIn the log:")
         _print_sightings(seen, context, as_json=as_json)
-    if bundle is not None:
-        write_bundle(bundle, context, findings)
+    if archive is not None:
+        write_bundle(archive, context, findings)
         say(f"Wrote {bundle}. Have a look before you hand it on: tar -xzf {bundle}")
     failed = sum(finding.status == "fail" for _, finding in findings)
     warned = sum(finding.status == "warn" for _, finding in findings)
