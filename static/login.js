@@ -1,6 +1,6 @@
 // The door: takes a token from the address or the form, trades it for a cookie, and forgets it.
 
-import { address, call } from "./api.js";
+import { Problem, address, call } from "./api.js";
 import { byId, setText } from "./dom.js";
 import { explain } from "./problems.js";
 import { offerLanguage, switchLanguage, t, translatePage } from "./words.js";
@@ -10,6 +10,11 @@ const field = byId("token");
 const problem = byId("problem");
 const go = byId("go");
 const reveal = byId("reveal");
+
+const why = byId("why");
+
+// In a frame of another site's page browsers keep the login only over HTTPS, and only for sites that Lookout knows.
+const isFramed = window.top !== window.self;
 
 const given = new URLSearchParams(window.location.hash.slice(1)).get("token");
 // At once, before anything can fail: the token must not stay in the address, its history or a screenshot.
@@ -21,15 +26,25 @@ function words() {
   setText(reveal, t(field.type === "password" ? "login.show" : "login.hide"));
 }
 
+/** @returns {Promise<{logged_in: boolean, token_exists: boolean, command: string}>} */
+async function look() {
+  const door = await call("GET", "api/login");
+  setText(byId("command"), door.command);
+  why.dataset.t = door.token_exists ? "login.more" : "login.first";
+  setText(why, t(why.dataset.t));
+  return door;
+}
+
 async function enter(token) {
   go.disabled = true;
   setText(problem, "");
   setText(go, t("login.busy"));
   try {
     await call("POST", "api/login", { json: { token } });
+    if (!(await look()).logged_in) throw new Error(t(isFramed ? "login.framed" : "login.cookie"));
     window.location.replace(address(`./${window.location.search}`));
   } catch (error) {
-    setText(problem, error.status === 401 ? t("login.wrong") : explain(error));
+    setText(problem, error.status === 401 ? t("login.wrong") : error instanceof Problem ? explain(error) : error.message);
     setText(go, t("login.go"));
     go.disabled = false;
     field.select();
@@ -52,5 +67,6 @@ byId("language").addEventListener("click", () => {
 });
 
 words();
+look().catch(() => {}); // the page then shows the usual command
 if (given) enter(given);
 else field.focus();

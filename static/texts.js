@@ -224,6 +224,10 @@ const english = {
 
   "login.title": "Who is there?",
   "login.more": "This Lookout asks for a token. On the machine it runs on, this prints one, and a code to scan:",
+  "login.first": "Nobody has made a token for this Lookout yet. On the machine it runs on, this makes one:",
+  "login.cookie": "The token is right, but this browser keeps no login: it refuses this page's cookie.",
+  "login.framed":
+    "The token is right, but browsers keep no login for a page inside another site's, except over HTTPS and if server.allowed_frames lists that site. Open this page by itself, or set those.",
   "login.token": "Token",
   "login.show": "Show",
   "login.hide": "Hide",
@@ -456,6 +460,10 @@ const chinese = {
 
   "login.title": "是誰呢？",
   "login.more": "這台 Lookout 需要權杖。在執行它的機器上輸入下列指令，會印出權杖與可掃描的條碼：",
+  "login.first": "還沒有人為這台 Lookout 建立權杖。在執行它的機器上輸入下列指令即可建立：",
+  "login.cookie": "權杖正確，但這個瀏覽器沒有保留登入：它拒絕了此頁的 cookie。",
+  "login.framed":
+    "權杖正確，但嵌在其他網站裡的頁面只有在使用 HTTPS 且 server.allowed_frames 列有該網站時，瀏覽器才會保留登入。請單獨開啟此頁，或完成上述設定。",
   "login.token": "權杖",
   "login.show": "顯示",
   "login.hide": "隱藏",

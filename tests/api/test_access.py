@@ -12,7 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
-from lookout.auth.origins import check_host, host_names, is_loopback, proxies
+from lookout.auth.names import HostNames, is_loopback
+from lookout.auth.origins import proxies
 from lookout.auth.tokens import TokenStore
 from lookout.errors import Forbidden
 from websockets.asyncio.client import connect
@@ -295,20 +296,20 @@ async def test_a_socket_with_a_token_or_a_cookie_gets_states_until_it_is_revoked
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8642", "[::1]:80", "192.168.7.7", "LOCALHOST."])
 def test_addresses_and_own_names_are_answered(host: str) -> None:
-    check_host(host, host_names([]))
-    check_host(socket.gethostname(), host_names([]))
-    check_host(f"{socket.gethostname().partition('.')[0]}.local:1", host_names([]))
+    HostNames([]).check(host)
+    HostNames([]).check(socket.gethostname())
+    HostNames([]).check(f"{socket.gethostname().partition('.')[0]}.local:1")
 
 
 @pytest.mark.parametrize("host", ["evil.example", "", "localhost.evil.example", "127.0.0.1.evil.example", "[evil]"])
 def test_other_names_are_not(host: str) -> None:
     with pytest.raises(Forbidden):
-        check_host(host, host_names(["cam.example"]))
+        HostNames(["cam.example"]).check(host)
 
 
 def test_listed_names_are_answered() -> None:
-    check_host("Cam.Example:443", host_names(["cam.example"]))
-    check_host("anything", host_names(["*"]))
+    HostNames(["cam.example"]).check("Cam.Example:443")
+    HostNames(["*"]).check("anything")
 
 
 def test_what_only_this_machine_can_reach() -> None:

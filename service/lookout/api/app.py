@@ -26,6 +26,7 @@ from lookout.auth.tokens import TokenStore
 from lookout.engine.control import Control
 from lookout.engine.worker import Engine
 from lookout.resources import static_folder
+from lookout.settings.installation import command
 from lookout.state.hub import Hub
 
 # The web framework reads files on threads of its own; a household needs few.
@@ -45,6 +46,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -
     """The application over one engine and its hub. Setting `app.state.stopping` ends every endless answer."""
     chosen = control.loaded.settings
     services = Services(engine, hub, control, tokens, Admission(tokens), Encoder(), Uploads(chosen.upload))
+    token_command = command(control.loaded, "token")
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -70,6 +72,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -
     )
     app.state.services = services
     app.state.stopping = services.stopping
+    app.state.token_command = token_command
     for resource in (state, live, frames, classify, models, feature_maps, settings, login, health):
         app.include_router(resource.router)
     folder = static_folder()
@@ -83,6 +86,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -
         settings=chosen.server,
         tokens=tokens,
         admission=services.admission,
+        command=token_command,
         open_files=pages.login_files(folder),
     )
     if chosen.server.allowed_origins:
@@ -115,7 +119,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
             "password": {"type": "http", "scheme": "basic", "description": "Any user; the token is the password."},
         }
         described["security"] = [{"token": []}, {"password": []}]
-        for path in ("/healthz", "/readyz", "/api/login"):
+        for path in ("/healthz", "/healthz/camera", "/readyz", "/api/login"):
             for operation in described["paths"][path].values():
                 operation["security"] = []
         app.openapi_schema = described

@@ -233,6 +233,14 @@ class Login(BaseModel):
     token: StrictStr = Field(min_length=1, max_length=200)
 
 
+class Door(_Answer):
+    """What the login page needs to know. command: makes a token, typed on the machine that the service runs on."""
+
+    logged_in: bool
+    token_exists: bool
+    command: str
+
+
 class LoggedIn(_Answer):
     """Whose token it was. The cookie does the rest."""
 
@@ -244,6 +252,12 @@ class Healthy(_Answer):
     """The loop and the worker make progress."""
 
     status: Literal["ok"] = "ok"
+
+
+class CameraHealthy(_Answer):
+    """The camera delivers and the answer is of now, or somebody has paused it."""
+
+    status: Literal["ok", "paused"]
 
 
 class Ready(_Answer):

@@ -1,14 +1,13 @@
-"""Which requests may come in at all: by the name they call this machine, and by the page they come from."""
+"""Which requests may come in at all: by the page they come from, and by the way they take."""
 
 from __future__ import annotations
 
-import functools
 import ipaddress
-import socket
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers
 
+from lookout.auth.names import host_name, is_loopback
 from lookout.errors import Forbidden
 
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -30,19 +29,13 @@ _PROXY_HEADERS = (
 )
 
 
-@functools.lru_cache(maxsize=64)  # asked several times for each request
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a listening address."""
-    return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
-
-
 def comes_directly(host: str, headers: Headers, http_version: str) -> bool:
     """Whether nothing about a request from a loopback address says that a proxy or tunnel passed it on.
 
     host: its Host header. Programs on this machine call it localhost or by a loopback address. nginx rewrites the Host
     header to that unless configured otherwise, and adds nothing, but (before 1.29.7) speaks HTTP/1.0.
     """
-    if http_version == "1.0" or not is_loopback(_name(host)):
+    if http_version == "1.0" or not is_loopback(host_name(host)):
         return False
     return not any(name.startswith(_PROXY_HEADERS) for name in headers)
 
@@ -61,28 +54,6 @@ def _mapped(proxy: str) -> str:
         return ""
     bits = "" if network.prefixlen == network.max_prefixlen else f"/{96 + network.prefixlen}"
     return f"::ffff:{network.network_address}{bits}"
-
-
-def host_names(listed: Iterable[str]) -> frozenset[str]:
-    """The names this machine answers to, beside IP literals: localhost, its own with and without .local, the listed."""
-    own = socket.gethostname().lower().rstrip(".")
-    short = own.partition(".")[0]
-    return frozenset({"localhost", own, short, f"{short}.local", *(name.lower().rstrip(".") for name in listed)})
-
-
-def check_host(host: str, names: frozenset[str]) -> None:
-    """Raises Forbidden for a Host that is none of ours.
-
-    A page of a stranger can point its own name at this machine's address (DNS rebinding) and would then be of our
-    own origin; but it cannot make the browser say another name. An IP literal has no name to point elsewhere.
-    """
-    name = _name(host)
-    if name in names or "*" in names or _is_ip(name):
-        return
-    raise Forbidden(
-        f'This service is not called "{name}".' if name else "The request does not say whom it is for.",
-        "Use the machine's name or address, or list the name in server.allowed_hosts.",
-    )
 
 
 def check_origin(method: str, headers: Headers, hosts: Iterable[str], allowed: Iterable[str]) -> None:
@@ -110,21 +81,3 @@ def _foreign(origin: str) -> Forbidden:
         f"The request comes from a page of {origin}, which may not make it.",
         "Open the dashboard at its own address, or list the page's origin in server.allowed_origins.",
     )
-
-
-def _name(host: str) -> str:
-    """A Host header without its port, lower case."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    name, colon, port = host.rpartition(":")
-    return (name if colon and port.isdigit() else host).rstrip(".")
-
-
-@functools.lru_cache(maxsize=64)
-def _is_ip(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -17,7 +17,8 @@ from pathlib import Path
 import uvicorn
 
 from lookout.api.app import create_app
-from lookout.auth.origins import is_loopback, proxies
+from lookout.auth.names import is_loopback
+from lookout.auth.origins import proxies
 from lookout.auth.tokens import TokenStore
 from lookout.engine.control import Control, was_paused
 from lookout.engine.housekeeping import Upkeep

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +18,10 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 # As browsers send it; with the slash that people add. An application's page may have a scheme of its own.
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*://[^/\s]+/?|null)", re.IGNORECASE)
+# What may stand in a browser's list of sites that embed a page.
+_SITE = re.compile(r"\*|([a-z][a-z0-9+.-]*://)?(\*\.)?([\w.-]+|\[[0-9a-f:]+\])(:(\d+|\*))?/?", re.IGNORECASE | re.ASCII)
+# A name, in which a star stands for a part: cam.example, *.example, pi*.example, * for all.
+_HOST_PATTERN = re.compile(r"[\w*-]+(\.[\w*-]+)*\.?")
 # A region narrower than this many pixels of the camera's picture holds too little for the network to see.
 MIN_REGION_PIXELS = 32
 
@@ -173,9 +178,17 @@ class ServerSettings(Section):
     )
     token_file: Path | None = Field(None, description="A file holding a token, for containers.")
     root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="Sub-path behind a proxy: /lookout")
-    allowed_hosts: list[str] = Field(default_factory=list, description="Further names this machine is called by.")
+    allowed_hosts: list[str] = Field(
+        default_factory=list,
+        description="Further names this machine is called by; *.example.org stands for all below it.",
+    )
     allowed_origins: list[str] = Field(default_factory=list, description="Pages of other sites that may write.")
     allowed_frames: list[str] = Field(default_factory=list, description="Sites that may embed the dashboard.")
+    allowed_images: Literal["same-origin", "same-site", "cross-origin"] = Field(
+        "same-origin",
+        description="Whose pages may show snapshot and stream as an image: only ours, those of the same host or "
+        "domain, or all.",
+    )
     trusted_proxies: list[str] = Field(
         default_factory=lambda: ["127.0.0.1", "::1"], description="Proxies whose X-Forwarded-* headers count."
     )
@@ -194,8 +207,32 @@ class ServerSettings(Section):
     @classmethod
     def _are_names(cls, value: list[str]) -> list[str]:
         for entry in value:
-            if ":" in entry or "/" in entry:
-                raise ValueError(f'"{entry}" is no name alone: write it without scheme, port and path')
+            if not _HOST_PATTERN.fullmatch(entry):
+                raise ValueError(
+                    f'"{entry}" is not a name: write it without scheme, port and path, such as cam.example or *.example'
+                )
+        return value
+
+    @field_validator("allowed_frames")
+    @classmethod
+    def _are_sites(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            # It becomes a part of a header, where a semicolon or a comma would begin something else.
+            if not _SITE.fullmatch(entry):
+                raise ValueError(f'"{entry}" is not a site: write it as https://home.example or http://10.0.0.2:8123')
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            try:
+                if entry != "*":
+                    ipaddress.ip_network(entry, strict=False)
+            except ValueError:
+                raise ValueError(
+                    f'"{entry}" is not an address or network: write it as 10.0.0.2 or 10.0.0.0/8'
+                ) from None
         return value
 
 

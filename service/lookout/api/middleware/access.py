@@ -11,9 +11,11 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lookout.api.middleware.credentials import challenges, shown_token
+from lookout.api.middleware.name_page import name_page, wants_page
 from lookout.api.problems import problem, respond
 from lookout.auth.admission import Admission
-from lookout.auth.origins import check_host, check_origin, comes_directly, host_names, is_loopback, proxies
+from lookout.auth.names import HostNames, UnknownName, is_loopback
+from lookout.auth.origins import check_origin, comes_directly, proxies
 from lookout.auth.tokens import Token, TokenStore
 from lookout.errors import Forbidden, LookoutError, NotAuthorised, TooManyAttempts
 from lookout.settings.schema import ServerSettings
@@ -23,7 +25,8 @@ NO_TOKEN, FOREIGN_ORIGIN = 4401, 4403
 _TRY_LATER = 1013
 SUBPROTOCOL = "lookout.v1"
 # Reading these needs no token: health checks have none, and one must be able to log in.
-_OPEN = frozenset({"/healthz", "/readyz", "/login", "/api/login"})
+_OPEN = frozenset({"/healthz", "/healthz/camera", "/readyz", "/login", "/api/login"})
+_PICTURES = frozenset({"/api/snapshot.jpg", "/api/stream.mjpg"})
 
 
 def cookie_name(connection: HTTPConnection) -> str:
@@ -56,17 +59,20 @@ class Access:
         settings: ServerSettings,
         tokens: TokenStore,
         admission: Admission,
+        command: str,
         open_files: Iterable[str] = (),
     ) -> None:
-        """open_files: paths of what the login page loads."""
+        """command: makes a token here. open_files: paths of what the login page loads."""
         self._app = app
         self._settings = settings
         self._tokens = tokens
         self._admission = admission
-        self._names = host_names(settings.allowed_hosts)
+        self._command = command
+        self._names = HostNames(settings.allowed_hosts)
         self._proxies = proxies(settings.trusted_proxies)
         self._open = _OPEN | frozenset(open_files)
         self._headers = security_headers(settings)
+        self._picture_headers = self._headers | {"Cross-Origin-Resource-Policy": settings.allowed_images}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -83,15 +89,15 @@ class Access:
         try:
             await self._check(connection, path)
         except LookoutError as error:
-            await self._refuse(error, path, scope, receive, self._with_headers(send))
+            await self._refuse(error, path, scope, receive, self._with_headers(send, path))
         else:
-            await self._app(scope, receive, self._with_headers(send))
+            await self._app(scope, receive, self._with_headers(send, path))
 
     async def _check(self, connection: HTTPConnection, path: str) -> None:
         """Raises Forbidden or NotAuthorised."""
         hosts = [connection.headers.get("host", ""), *self._forwarded_host(connection)]
         for host in hosts:
-            check_host(host, self._names)
+            self._names.check(host)
         method = str(connection.scope.get("method", "WEBSOCKET"))
         check_origin(method, connection.headers, hosts, self._settings.allowed_origins)
         if path in self._open:
@@ -144,7 +150,7 @@ class Access:
             "Nobody has made a token yet, and this request does not come from this machine itself."
             if self._settings.auth == "token"
             else "Nobody has made a token yet, and server.auth asks everybody for one.",
-            "Make a token before any proxy: lookout token.",
+            f"Make a token before any proxy: {self._command}",
         )
 
     async def _token_of(self, connection: HTTPConnection) -> Token | None:
@@ -166,6 +172,8 @@ class Access:
             scope["path"] = scope.get("root_path", "") + "/login"
             scope["lookout.status"] = 401
             await self._app(scope, receive, send)
+        elif isinstance(error, UnknownName) and error.name and wants_page(scope):
+            await name_page(error, scope)(scope, receive, send)
         else:
             response = respond(error)
             if error.status == 401:
@@ -174,11 +182,13 @@ class Access:
                     response.headers.append("WWW-Authenticate", challenge)
             await response(scope, receive, send)
 
-    def _with_headers(self, send: Send) -> Send:
+    def _with_headers(self, send: Send, path: str) -> Send:
+        added = self._picture_headers if path in _PICTURES else self._headers
+
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
+                for name, value in added.items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from lookout import __version__
 from lookout.api.context import Provided
 from lookout.api.problems import NotReady, errors
-from lookout.api.schemas import About, Healthy, Licence, Ready
+from lookout.api.schemas import About, CameraHealthy, Healthy, Licence, Ready
 from lookout.errors import TooBusy
 
 router = APIRouter(tags=["health"])
@@ -53,6 +53,36 @@ async def healthz(app: Provided) -> JSONResponse:
     if silent_s > app.engine.patience_s + _MARGIN_S:
         raise NotReady(f"The camera loop has made no progress for {silent_s:.0f} s.", "Restart the service.")
     return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+_UNWELL = {
+    "failed": "No model runs.",
+    "absent": "There is no camera, or it cannot be opened.",
+    "ended": "The file that is shown instead of a camera is over.",
+    "starting": "No picture has come since the start.",
+    "stale": "The newest picture is too old.",
+}
+
+
+@router.get(
+    "/healthz/camera",
+    operation_id="get_camera_health",
+    summary="Whether what it says is of now",
+    response_model=CameraHealthy,
+    responses=errors(NotReady),
+)
+async def camera_health(app: Provided) -> JSONResponse:
+    """200 while the camera delivers and the answer is of now, or somebody has paused it; else 503.
+
+    For uptime checkers. Needs no token. Not for a watchdog: restarting the service brings no camera back that is gone.
+    """
+    state = app.view()
+    status = state["status"]
+    if status not in ("ok", "paused"):
+        raise NotReady(_UNWELL.get(status, "Nothing is seen now."), "GET /api/state says more; it needs a token.")
+    if status == "ok" and not state["answer"]["current"]:
+        raise NotReady("The answer is older than its picture may be.", "GET /api/state says more; it needs a token.")
+    return JSONResponse({"status": status}, headers={"Cache-Control": "no-store"})
 
 
 @router.get(

@@ -6,14 +6,32 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from lookout.api.context import Provided
+from lookout.api.context import Provided, Services
 from lookout.api.middleware.access import cookie_name
 from lookout.api.problems import RequestTimeout, RequestTooLarge, errors
-from lookout.api.schemas import LoggedIn, Login
+from lookout.api.schemas import Door, LoggedIn, Login
 from lookout.auth.tokens import SESSION_S
 from lookout.errors import DiskBudgetSpent, NotAuthorised, RequestInvalid, StateFolderUnusable, TooBusy
 
 router = APIRouter(tags=["access"])
+
+
+@router.get(
+    "/api/login",
+    operation_id="get_login",
+    summary="Whether one is logged in, and how to get a token",
+    response_model=Door,
+    responses=errors(StateFolderUnusable),
+)
+async def door(request: Request, app: Provided) -> JSONResponse:
+    """For the login page. Needs no token."""
+    cookie = request.cookies.get(cookie_name(request))
+    told = Door(
+        logged_in=bool(cookie and app.tokens.session(cookie)),
+        token_exists=not app.tokens.is_known_empty(),
+        command=request.app.state.token_command,
+    )
+    return JSONResponse(told.model_dump(), headers={"Cache-Control": "no-store"})
 
 
 @router.post(
@@ -28,7 +46,8 @@ async def login(given: Login, request: Request, app: Provided) -> Response:
     token = await app.admission.token(given.token.strip(), request.client.host if request.client else "")
     if token is None:
         raise NotAuthorised(
-            "There is no such token.", "`lookout token` prints one, on the machine the service runs on."
+            "There is no such token.",
+            f"On the machine that Lookout runs on, this makes one: {request.app.state.token_command}",
         )
     response = JSONResponse({"name": token.name, "expires_in_s": SESSION_S})
     response.set_cookie(
@@ -40,15 +59,29 @@ async def login(given: Login, request: Request, app: Provided) -> Response:
         httponly=True,
         samesite="lax",
     )
+    _let_into_frames(request, app, response)
     return response
 
 
 @router.post("/api/logout", operation_id="logout", summary="Forget the login", status_code=204, responses=errors())
-async def logout(request: Request) -> Response:
+async def logout(request: Request, app: Provided) -> Response:
     """Takes the cookie back. The token stays valid."""
     response = Response(status_code=204)
     response.delete_cookie(cookie_name(request), path=_path(request), httponly=True, samesite="lax")
+    _let_into_frames(request, app, response)
     return response
+
+
+def _let_into_frames(request: Request, app: Services, response: Response) -> None:
+    """Have browsers send the cookie from a frame in a listed site's page, too, which they do over HTTPS only.
+
+    Partitioned: the login counts in pages of that site, and no other site's requests carry it. Python's http.cookies
+    knows the word from 3.14 on.
+    """
+    if app.control.loaded.settings.server.allowed_frames and request.url.scheme == "https":
+        cookie = response.headers["Set-Cookie"].replace("SameSite=lax", "SameSite=None")
+        secure = "" if "; Secure" in cookie else "; Secure"
+        response.headers["Set-Cookie"] = f"{cookie}{secure}; Partitioned"
 
 
 def _path(request: Request) -> str:

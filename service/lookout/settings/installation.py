@@ -1,0 +1,78 @@
+"""Which command speaks to this installation: a Pi's service, a container and a folder of one's own differ."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shlex
+import shutil
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from lookout.settings.layers import LoadedSettings
+from lookout.settings.sources import default_config
+
+SERVICE_FOLDER = Path("/var/lib/lookout")
+_CONTAINER_MARKS = {Path("/.dockerenv"): "docker", Path("/run/.containerenv"): "podman"}
+
+
+def command(loaded: LoadedSettings, verb: str, environ: Mapping[str, str] | None = None) -> str:
+    """What to type so that `lookout VERB` uses the settings and the state folder of the process that asks."""
+    environ = os.environ if environ is None else environ
+    if engine := _container(environ):
+        return f"{engine} exec {socket.gethostname()} lookout {verb}"
+    origin = loaded.origins["state.folder"].kind
+    words = []
+    if "STATE_DIRECTORY" in environ:  # systemd's
+        words += ["sudo", "-u", user_name(os.geteuid())]
+        if origin != "file":
+            words.append(f"STATE_DIRECTORY={shlex.quote(str(loaded.state_folder))}")
+    elif origin in ("flag", "environment"):
+        words.append(f"LOOKOUT_STATE__FOLDER={_path(loaded.state_folder)}")
+    words += [_program(), verb]
+    if loaded.config is not None and loaded.config != default_config(environ):
+        words += ["--config", _path(loaded.config)]
+    return " ".join(words)
+
+
+def service_owner() -> int | None:
+    """The user of the system service that keeps its state in /var/lib/lookout; None where there is no such service."""
+    try:
+        status = SERVICE_FOLDER.stat()
+    except OSError:
+        return None
+    return status.st_uid
+
+
+def user_name(number: int) -> str:
+    """A user's name, or the number of one without."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _container(environ: Mapping[str, str]) -> str:
+    """The program that runs the image of our Dockerfile, which is known by where it keeps its state."""
+    if environ.get("LOOKOUT_STATE__FOLDER") != str(SERVICE_FOLDER):
+        return ""
+    return next((engine for mark, engine in _CONTAINER_MARKS.items() if mark.exists()), "")
+
+
+def _program() -> str:
+    """As it can be typed from anywhere."""
+    started = Path(sys.argv[0]).absolute()
+    if started.name != "lookout":
+        return f"{_path(Path(sys.executable))} -m lookout"
+    found = shutil.which("lookout")
+    return "lookout" if found and Path(found).resolve() == started.resolve() else _path(started)
+
+
+def _path(path: Path) -> str:
+    """Quoted for a shell, and without the name of whose home it is in."""
+    home = os.environ.get("HOME", "")
+    if len(home) > 1 and path.is_relative_to(home):
+        return f"~/{shlex.quote(str(path.relative_to(home)))}"
+    return shlex.quote(str(path))
