@@ -278,6 +278,13 @@ class DiskGone(StateFolderUnusable):
     title = "The disk is gone"
 
 
+class DiskVolatile(StateFolderUnusable):
+    """What is written to the state folder is kept in memory until the machine restarts."""
+
+    code = "disk_volatile"
+    title = "Changes are lost at a restart"
+
+
 class DiskFailing(StateFolderUnusable):
     """The disk that holds the state folder answers with errors."""
 

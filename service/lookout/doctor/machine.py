@@ -12,6 +12,7 @@ from pathlib import Path
 from lookout.doctor.check import Check, Context, Finding, ok, skipped
 from lookout.errors import DiskSlow
 from lookout.storage import within
+from lookout.storage.volatile import is_in_memory, is_under_overlay
 from lookout.system import clock, thermal
 
 WARM_C = 80.0  # the firmware begins to slow the processor there
@@ -128,6 +129,12 @@ def _disk_under(folder: Path) -> Finding:
             "fail",
             f"The disk under {folder} is mounted read-only.",
             "A card that is dying does that: save what matters, write the system to a new card.",
+        )
+    if is_under_overlay(folder.absolute()) or is_in_memory(folder.absolute()):
+        return Finding(
+            "warn",
+            f"What is kept under {folder} is in memory, and lost at a restart.",
+            "Switch the overlay off (sudo raspi-config, Performance Options), or set state.folder to a disk.",
         )
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:

@@ -7,9 +7,10 @@ import errno
 import os
 from pathlib import Path
 
-from lookout.errors import DiskFailing, DiskFull, DiskGone, DiskReadOnly, DiskSlow, StateFolderUnusable
+from lookout.errors import DiskFailing, DiskFull, DiskGone, DiskReadOnly, DiskSlow, DiskVolatile, StateFolderUnusable
 from lookout.storage.atomic_files import probe_folder
 from lookout.storage.budget import COUNT_FILE
+from lookout.storage.volatile import is_under_overlay
 
 # With less free than this not even a change of settings fits.
 _FULL_BYTES = 16 * 1024
@@ -24,6 +25,8 @@ class DiskWatch:
         self._device: int | None = None
         self._had_content = False
         self._failure: OSError | None = None
+        self._checked_device: int | None = None
+        self._is_volatile = False
 
     def wrote(self, failure: OSError | None) -> None:
         """How the last write ended."""
@@ -42,7 +45,7 @@ class DiskWatch:
                 self._retry()
         except OSError as error:
             return trouble_of(self._folder, error)
-        return None
+        return self._volatile()
 
     def refuse_if_gone(self) -> None:
         """What is written below the mount point of a disk that is gone lands on another. Raises DiskGone."""
@@ -69,6 +72,16 @@ class DiskWatch:
         if self._failure is not None:
             probe_folder(self._folder)
             self._failure = None
+
+    def _volatile(self) -> DiskVolatile | None:
+        if self._checked_device != self._device:  # it changes with the disk alone
+            self._checked_device, self._is_volatile = self._device, is_under_overlay(self._folder)
+        if not self._is_volatile:
+            return None
+        return DiskVolatile(
+            f"{self._folder} lies on an overlay in memory: changes hold until the next restart, and are lost then.",
+            "Switch the overlay off (sudo raspi-config, Performance Options), or set state.folder to a disk.",
+        )
 
     def _gone(self) -> DiskGone:
         return DiskGone(

@@ -1,0 +1,58 @@
+"""Is a folder on a disk at all? An overlay over a read-only root keeps in memory what is written, until the restart."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+# How Raspberry Pi OS and the package overlayroot switch it on.
+_KERNEL_ASKS = re.compile(r"\b(boot=overlay|overlayroot=(?!disabled))")
+
+
+@dataclass(frozen=True, slots=True)
+class _Mount:
+    place: Path
+    kind: str
+    options: str
+
+
+def is_in_memory(folder: Path, root: Path = Path("/")) -> bool:
+    """Whether the folder lies on a tmpfs."""
+    mount = _mount_of(folder, root)
+    return mount is not None and mount.kind == "tmpfs"
+
+
+def is_under_overlay(folder: Path, root: Path = Path("/")) -> bool:
+    """Whether the folder lies on an overlay whose upper layer is in memory.
+
+    A container's root is an overlay too, but of layers on disk. root: where /proc lies below.
+    """
+    mount = _mount_of(folder, root)
+    if mount is None or mount.kind != "overlay":
+        return False
+    upper = re.search(r"\bupperdir=([^,]+)", mount.options)
+    return bool(_KERNEL_ASKS.search(_text(root / "proc/cmdline"))) or (
+        upper is not None and is_in_memory(Path(upper[1]), root)
+    )
+
+
+def _mount_of(folder: Path, root: Path) -> _Mount | None:
+    """The mount that a path lies on: of the places above it the deepest, and there the latest."""
+    found = None
+    for line in _text(root / "proc/self/mountinfo").splitlines():
+        before, _, after = line.partition(" - ")
+        fields, kind = before.split(" "), after.split(" ")
+        if len(fields) < 5 or len(kind) < 3:
+            continue
+        place = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4]))
+        if folder.is_relative_to(place) and (found is None or len(place.parts) >= len(found.place.parts)):
+            found = _Mount(place, kind[0], kind[2])
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:  # /proc is hidden: nothing is known
+        return ""
