@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from lookout.errors import AddressInUse, SettingInvalid
+from lookout.server import serve as serve_module
 from lookout.server.listener import Capacity
 from lookout.server.serve import (
     NOT_SENT_LOW_WATER_BYTES,
@@ -99,6 +100,22 @@ def test_a_host_that_is_not_ours_may_become_so_and_systemd_tries_again(host: str
     assert str(caught.value.exit_code) not in final.partition("=")[2].split()
 
 
+def test_under_a_supervisor_an_address_that_is_not_there_yet_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ending instead meant a start every other second: 126 lines a minute in the journal, and no camera."""
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/none")
+    with listening(host="192.0.2.1") as listener:
+        assert listener.getsockname()[0] == "192.0.2.1"
+    assert "is no address of this machine yet" in caplog.text
+
+
+def test_a_port_that_another_lookout_has_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve_module, "check", lambda *_: b'{"status":"ok"}')
+    with listening() as listener, pytest.raises(AddressInUse, match="another Lookout that runs"):
+        listen(settings_of(port=listener.getsockname()[1]))
+
+
 def test_a_port_of_the_system_needs_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -142,13 +159,17 @@ def test_no_door_is_left_open_without_a_token_or_a_word(caplog: pytest.LogCaptur
     ("host", "changes", "address"),
     [
         ("127.0.0.1", {}, "http://127.0.0.1:8642/"),
-        ("0.0.0.0", {}, "http://127.0.0.1:8642/"),
-        ("::", {}, "http://127.0.0.1:8642/"),
+        ("0.0.0.0", {}, "http://127.0.0.1:8642/ (from elsewhere http://pi7.local:8642/)"),
+        ("::", {}, "http://127.0.0.1:8642/ (from elsewhere http://pi7.local:8642/)"),
         ("::1", {}, "http://[::1]:8642/"),
         ("127.0.0.1", {"root_path": "/lookout"}, "http://127.0.0.1:8642/lookout/"),
         ("127.0.0.1", {"tls_certificate": "/c.pem", "tls_key": "/k.pem"}, "https://127.0.0.1:8642/"),
     ],
 )
-def test_the_address_is_one_that_opens_in_a_browser_here(host: str, changes: dict[str, Any], address: str) -> None:
+def test_the_address_is_one_that_opens_in_a_browser(
+    monkeypatch: pytest.MonkeyPatch, host: str, changes: dict[str, Any], address: str
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "pi7.fritz.box")
+    monkeypatch.setattr(serve_module, "_is_container", lambda: False)
     listener: Any = SimpleNamespace(getsockname=lambda: (host, 8642))
     assert address_of(listener, Settings.model_validate({"server": changes})) == address

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import json
 import logging
+import os
 import signal
 import socket
 import threading
@@ -24,6 +26,7 @@ from lookout.engine.control import Control, was_paused
 from lookout.engine.housekeeping import Upkeep
 from lookout.engine.worker import Engine, first_state
 from lookout.errors import AddressInUse, DiskSlow, LookoutError, SettingInvalid, StateFolderUnusable
+from lookout.healthcheck import check
 from lookout.registry.catalogue import Catalogue
 from lookout.registry.loader import Learnt
 from lookout.server.http_protocol import HEAD_S, BoundedConnection, sweep
@@ -45,6 +48,10 @@ GRACEFUL_S = 2
 SEND_BUFFER_BYTES = 64 * 1024
 NOT_SENT_LOW_WATER_BYTES = 16 * 1024
 BACKLOG = 128
+# From <linux/in.h> and <linux/in6.h>; Python has no names for them.
+_IP_FREEBIND, _IPV6_FREEBIND = 15, 78
+# For a look at who has the port.
+_LOOK_S = 1.0
 # Half of them for readings of the machine: what reads settings again may wait for a camera or a model.
 _MAX_RELOADS = 2
 _HELPERS = 2 * _MAX_RELOADS
@@ -171,7 +178,7 @@ def listen(settings: ServerSettings, capacity: Capacity = DEFAULT_CAPACITY) -> B
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT_LOW_WATER_BYTES)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_AFTER_MS)
-        listener.bind((settings.host, settings.port))
+        _bind(listener, settings)
         listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError as error:
@@ -180,10 +187,33 @@ def listen(settings: ServerSettings, capacity: Capacity = DEFAULT_CAPACITY) -> B
     return listener
 
 
+def _bind(listener: socket.socket, settings: ServerSettings) -> None:
+    """Raises OSError.
+
+    After a boot the network may still come. Under a supervisor the address is then taken ahead of time: ending, to be
+    started again every other second, would fill the journal and keep the camera closed.
+    """
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL or "NOTIFY_SOCKET" not in os.environ:
+            raise
+        if listener.family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
+        else:
+            listener.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        listener.bind((settings.host, settings.port))
+        log.warning(
+            "server.host %s is no address of this machine yet: nobody can reach Lookout until it is. "
+            "If that does not change, set it to 127.0.0.1, or 0.0.0.0 for all.",
+            settings.host,
+        )
+
+
 def _unusable(settings: ServerSettings, error: OSError) -> LookoutError:
     if error.errno == errno.EADDRINUSE:
         return AddressInUse(
-            f"Port {settings.port} on {settings.host} is taken by another program.",
+            f"Port {settings.port} on {settings.host} is taken by {_holder(settings)}.",
             f"See which with `ss -ltnp 'sport = :{settings.port}'`, or choose another with --server.port.",
         )
     if error.errno == errno.EACCES:
@@ -195,12 +225,39 @@ def _unusable(settings: ServerSettings, error: OSError) -> LookoutError:
     )
 
 
+def _holder(settings: ServerSettings) -> str:
+    """Who has the port, as part of a sentence."""
+    try:
+        answer = check(loopback_address(settings) + "healthz", _LOOK_S)
+        return "another Lookout that runs" if json.loads(answer) == {"status": "ok"} else "another program"
+    except (OSError, ValueError):
+        return "another program"
+
+
 def address_of(listener: socket.socket, settings: Settings) -> str:
-    """What people type into a browser on this machine."""
+    """What people type into a browser on this machine; where others can reach it, what they type, too."""
     host, port = listener.getsockname()[:2]
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    scheme = "https" if settings.server.tls_certificate else "http"
-    return f"{scheme}://{f'[{shown}]' if ':' in shown else shown}:{port}{settings.server.root_path}/"
+    server = settings.server
+    here = loopback_address(server.model_copy(update={"host": host, "port": port}), server.root_path)
+    if host not in ("0.0.0.0", "::") or _is_container():
+        return here
+    name = f"{socket.gethostname().partition('.')[0]}.local"
+    return f"{here} (from elsewhere {_scheme(server)}://{name}:{port}{server.root_path}/)"
+
+
+def _is_container() -> bool:
+    """Its name is then known to nobody outside."""
+    return Path("/.dockerenv").exists() or Path("/run/.containerenv").exists() or "container" in os.environ
+
+
+def loopback_address(server: ServerSettings, path: str = "") -> str:
+    """The address at which this machine reaches a service with these settings. Ends in a slash."""
+    host = "127.0.0.1" if server.host in ("0.0.0.0", "::") else server.host
+    return f"{_scheme(server)}://{f'[{host}]' if ':' in host else host}:{server.port}{path}/"
+
+
+def _scheme(server: ServerSettings) -> str:
+    return "https" if server.tls_certificate else "http"
 
 
 def _config(app: object, settings: ServerSettings, capacity: Capacity = DEFAULT_CAPACITY) -> uvicorn.Config:

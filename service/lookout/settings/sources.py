@@ -194,7 +194,7 @@ def _file_layer(path: Path) -> Layer:
     except OSError as error:
         raise SettingInvalid(
             f"The settings file {path} cannot be read: {error.strerror or error}.",
-            "Correct the path, or make one: lookout config --template > lookout.toml.",
+            _remedy_for(path, error),
         ) from error
     except UnicodeDecodeError as error:
         raise SettingInvalid(f"The settings file {path} is not text in UTF-8.", "Save it as UTF-8.") from error
@@ -211,6 +211,14 @@ def _file_layer(path: Path) -> Layer:
             inner = line_of(text, f"{name}.{entry}") or line
             where[f"{name}.{entry}"] = f"{path}, line {inner}" if inner else str(path)
     return Layer(values, where)
+
+
+def _remedy_for(path: Path, error: OSError) -> str:
+    if not isinstance(error, PermissionError):
+        return "Correct the path, or make one: lookout config --template > lookout.toml."
+    if path == MACHINE_CONFIG:
+        return f"Let the service read it: sudo chown root:lookout {path} && sudo chmod 640 {path}."
+    return f"Let the user who runs Lookout read it: chmod u+r {path}, or another owner."
 
 
 def _not_toml(path: Path, error: Exception) -> SettingInvalid:
