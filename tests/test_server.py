@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import resource
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,21 +55,59 @@ def test_what_is_accepted_has_short_queues() -> None:
     assert buffer <= 2 * SEND_BUFFER_BYTES == 128 * 1024, "Linux reports twice what was asked for"
 
 
-def test_connections_that_are_none_yet_leave_descriptors_too() -> None:
-    """As those in a TLS handshake that never comes: no protocol knows them, so nothing else counts them."""
-    with (
-        contextlib.closing(listen(settings_of(), Capacity(accepted=3))) as listener,
-        contextlib.ExitStack() as open_ones,
-    ):
+def test_connections_leave_descriptors_and_endless_handshakes_give_way() -> None:
+    """Those in a TLS handshake that never comes: no protocol knows them, so nothing else counts them."""
+    few, made = Capacity(served=0, accepted=3), set[object]()
+    with contextlib.closing(listen(settings_of(), few)) as listener, contextlib.ExitStack() as open_ones:
+        listener.is_made = made.__contains__
+
+        def accept() -> socket.socket | None:
+            for _ in range(9):  # after each one it lets others have a turn
+                with contextlib.suppress(BlockingIOError):
+                    return open_ones.enter_context(listener.accept()[0])
+            return None
+
         clients = [open_ones.enter_context(socket.create_connection(listener.getsockname(), 1.0)) for _ in range(5)]
-        accepted = [open_ones.enter_context(listener.accept()[0]) for _ in range(3)]
-        with pytest.raises(BlockingIOError):
-            listener.accept()
+        made.update(client.getsockname() for client in clients[:3])
+        accepted = [accept() for _ in range(3)]
+        assert None not in accepted
+        assert accept() is None
         assert [client.recv(1) for client in clients[3:]] == [b"", b""], "closed, not left waiting"
-        accepted[0].close()
-        open_ones.enter_context(socket.create_connection(listener.getsockname(), 1.0))
-        with listener.accept()[0]:
-            pass
+        made.remove(clients[1].getsockname())
+        clients.append(open_ones.enter_context(socket.create_connection(listener.getsockname(), 1.0)))
+        assert accept() is not None
+        assert clients[1].recv(1) == b"", "it gave way"
+
+
+def test_without_descriptors_connections_are_closed_and_the_loop_is_not_woken_for_ever(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with listening() as listener, contextlib.ExitStack() as open_ones:
+        clients = [open_ones.enter_context(socket.create_connection(listener.getsockname(), 1.0)) for _ in range(3)]
+        used = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 1, hard))
+        try:
+            holes = []
+            with contextlib.suppress(OSError):
+                while True:
+                    holes.append(os.dup(listener.fileno()))
+            with pytest.raises(BlockingIOError):
+                listener.accept()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for hole in holes:
+                os.close(hole)
+        assert [client.recv(1) for client in clients] == [b""] * 3
+    assert caplog.text.count("No file descriptor is left") == 1
+
+
+@pytest.mark.parametrize(("descriptors", "served"), [(1024, 256), (600, 256), (400, 235), (48, 15), (30, 5), (5, 5)])
+def test_the_number_of_connections_fits_the_descriptors(descriptors: int, served: int) -> None:
+    capacity = Capacity.within(descriptors)
+    assert capacity.served == served
+    assert capacity.served < capacity.refused < capacity.accepted
+    assert capacity.accepted <= max(8, descriptors - 24)
 
 
 def test_a_taken_port_is_told_with_who_to_ask() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import resource
 import socket
 import time
-import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,25 +77,51 @@ class BoundedListener(socket.socket):
     def __init__(self, family: int, kind: int, protocol: int, capacity: Capacity) -> None:
         super().__init__(family, kind, protocol)
         self.capacity = capacity
-        self._accepted: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        # Whether the connection from an address is one: before, it is in a TLS handshake that may never end.
+        self.is_made: Callable[[tuple[str, int]], bool] = lambda _: True
+        self._accepted: dict[socket.socket, tuple[str, int]] = {}  # oldest first
         self._spare = self._spare_one()
         self._warned_at = float("-inf")
+        # What is accepted in one turn of the event loop has its oldest ended in the next, and closed in the one after.
+        self._a_turn = max(1, (capacity.accepted - capacity.served) // 3)
+        self._this_turn = 0
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Raises BlockingIOError when nobody waits, or so many came at once that others should have a turn."""
         for _ in range(self.capacity.accepted):
+            if self._this_turn >= self._a_turn:
+                self._this_turn = 0
+                break
+            self._this_turn += 1
             try:
                 connection, address = super().accept()
+            except BlockingIOError:
+                self._this_turn = 0
+                raise
             except OSError as error:
                 if error.errno not in _OUT_OF_DESCRIPTORS or self._spare is None:
                     raise
                 self._turn_away()
                 continue
-            if sum(one.fileno() >= 0 for one in self._accepted) < self.capacity.accepted:
-                self._accepted.add(connection)
+            if self._has_room():
+                self._accepted[connection] = address[:2]
                 return connection, address
             connection.close()
         raise BlockingIOError
+
+    def _has_room(self) -> bool:
+        """Whether one more may be accepted, if need be in the place of the one that has been shaking hands longest."""
+        for one in [one for one in self._accepted if one.fileno() < 0]:
+            del self._accepted[one]
+        if len(self._accepted) < self.capacity.accepted:
+            return True
+        for one, address in self._accepted.items():
+            if not self.is_made(address):
+                with contextlib.suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)  # its transport closes it when it hears of this
+                del self._accepted[one]
+                return True
+        return False
 
     def close(self) -> None:
         if self._spare is not None:

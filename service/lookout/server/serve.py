@@ -334,6 +334,9 @@ async def _run(
     loop.add_signal_handler(signal.SIGHUP, reload)
     if control.loaded.settings.server.tls_certificate:  # a handshake gets as long as a head, not a minute
         loop.create_server = partial(loop.create_server, ssl_handshake_timeout=HEAD_S)  # type: ignore[method-assign]
+    listener.is_made = lambda address: any(
+        getattr(one, "client", None) == address for one in server.server_state.connections
+    )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
