@@ -177,6 +177,20 @@ def test_a_request_that_cannot_be_served_is_answered_and_ended(shared: Service, 
     wait_until(lambda: open_connections(shared) == 0)
 
 
+@pytest.mark.parametrize("path", ["/api/classify", "/api/live.sse", "/api/paused"])
+def test_a_body_that_breaks_off_in_rubbish_ends_its_request(
+    shared: Service, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = head(path, "Transfer-Encoding: chunked", method="GET" if path.endswith("sse") else "POST")
+    with connected(shared) as client:
+        client.sendall(asked + b"5\r\nhello\r\n")
+        wait_until(lambda: open_connections(shared) == 1)
+        client.sendall(b"rubbish\r\n")
+        everything(client)
+    wait_until(lambda: sum(shared.services.viewers.counts().values()) + open_connections(shared) == 0)
+    assert caplog.text == ""
+
+
 @pytest.mark.parametrize("sent", [b"GET / HTP/1.1\r\n\r\n", head("/api/live", *UPGRADE, "Content-Length: 5")])
 def test_refusals_before_the_application_are_problems_too(shared: Service, sent: bytes) -> None:
     with connected(shared) as client:
@@ -390,6 +404,7 @@ _OVERRIDDEN = {
         "data_received": ["self", "data"],
         "resume_writing": ["self"],
         "receive": ["self"],
+        "send": ["self", "message"],
         "handle_cont": ["self", "event"],
         "handle_parser_exception": ["self"],
     },

@@ -41,7 +41,7 @@ _PIECES_A_TURN = 256
 _MAX_LENGTH = sys.maxsize // 2
 # How long a client may take to read a refusal while it still sends.
 _LINGER_S, _LINGER_BYTES = 1.0, 1024 * 1024
-# Of a client that stopped reading a moment ago nothing is known; of one that did for longer, it is.
+# Clients that stopped reading so long ago may be ended for others.
 _SLOW_S = 2.0
 
 _TOO_MANY = Crowded("Too many connections are open.", "Close some pages, or try again in a moment.")
@@ -326,10 +326,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._gave_way = True
         if self.transport.is_closing() or self._lingering is not None:
             self.transport.abort()
-        elif self.cycle is None or self._in_head:
-            self._end(_TOO_MANY, linger=False)
         else:
-            self._end(None, linger=False)
+            self._end(_TOO_MANY if self.cycle is None or self._in_head else None, linger=False)
 
     def shutdown(self) -> None:
         """The service stops: answers under way are given, to clients that take them."""
@@ -365,6 +363,10 @@ class BoundedConnection(HttpToolsProtocol):
         self._drop_held()
         if self.transport.is_closing() or self._lingering is not None:
             return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            error = None if self.cycle.response_started else error
         if self.transport.get_write_buffer_size():
             self.transport.abort()
             return

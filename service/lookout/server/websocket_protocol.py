@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 
@@ -50,6 +51,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self._turn: asyncio.TimerHandle | None = None
         self._not_before = 0.0  # the event loop's time of the next turn
         self._since_close = 0
+        self._closed_by_application = False
         self._gave_way = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -77,6 +79,16 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         super().resume_writing()
         if self._turn is None:
             self._go_on()
+
+    async def send(self, message: Any) -> None:
+        """Raises ClientDisconnected once the connection has failed; uvicorn calls that a mistake of the application."""
+        try:
+            await super().send(message)
+        except RuntimeError:
+            if not self.close_sent or self._closed_by_application:
+                raise
+            raise ClientDisconnected from None
+        self._closed_by_application = self._closed_by_application or message["type"] == "websocket.close"
 
     async def receive(self) -> Any:
         if self._turn is None:
