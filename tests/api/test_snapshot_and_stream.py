@@ -45,7 +45,7 @@ def parts(response: httpx.Response) -> Iterator[tuple[dict[str, str], bytes]]:
 def test_a_snapshot_is_the_newest_frame(client: httpx.Client) -> None:
     response = client.get("api/snapshot.jpg")
     assert response.headers["content-type"] == "image/jpeg"
-    assert response.headers["cache-control"] == "no-cache"
+    assert response.headers["cache-control"] == "no-store"
     assert "x-lookout-stale" not in response.headers
     assert abs(time.time() - float(response.headers["x-timestamp"])) < 3
     assert decoded(response.content).shape == (240, 320, 3)

@@ -77,7 +77,8 @@ async def snapshot(
     # Time alone makes "Cat" a "last seen: Cat", while the state stays the same.
     words = (state.sequence, view["answer"]["current"])
     etag = _etag(state, frame, width, part, words if annotate else ())
-    headers = {"ETag": etag, "Cache-Control": "no-cache", "X-Timestamp": _timestamp(frame)}
+    # Pictures of somebody's home are kept by no browser and no proxy; programs may ask with the ETag all the same.
+    headers = {"ETag": etag, "Cache-Control": "no-store", "X-Timestamp": _timestamp(frame)}
     if fresh_frame(state, time.monotonic()) is None:
         headers["X-Lookout-Stale"] = "1"
     if _matches(request.headers.get("if-none-match"), etag):
