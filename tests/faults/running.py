@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -121,6 +122,10 @@ class Service:
             return self.process.wait(10)
 
 
+def _limit(descriptors: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
+
 def _children(pid: int) -> list[psutil.Process]:
     try:
         return psutil.Process(pid).children(recursive=True)
@@ -143,8 +148,12 @@ def running(
     environment: Mapping[str, str] | None = None,
     state_folder: Path | None = None,
     wait: bool = True,
+    descriptors: int | None = None,
 ) -> Iterator[Service]:
-    """A service on a free port of loopback; everything it keeps is below `folder`. wait: until it has an answer."""
+    """A service on a free port of loopback; everything it keeps is below `folder`. wait: until it has an answer.
+
+    descriptors: how many files it may open, as `ulimit -n` sets it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     control, log, port = folder / "control", folder / "log", free_port()
     if not control.exists():
@@ -168,6 +177,7 @@ def running(
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
+            preexec_fn=None if descriptors is None else lambda: _limit(descriptors),
             env=os.environ
             | {"XDG_CACHE_HOME": str(cache), "XDG_CONFIG_HOME": str(folder), "FAULTS_CONTROL": str(control)}
             | variables

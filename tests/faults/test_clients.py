@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -57,8 +58,9 @@ def _photo() -> bytes:
 class Attack:
     """Counts the classifications a viewer hears of while something is done to the service, and weighs its memory."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, service: Service, kept: float = KEPT) -> None:
+        """kept: the share of the rate that has to be kept."""
+        self._service, self._kept = service, kept
         self._frames: set[int] = set()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -78,7 +80,7 @@ class Attack:
         if kind is not None:
             return
         self.rate = (count + 1) / seconds  # the one under way at the end counts as well
-        assert self.rate >= KEPT * RATE, f"{self.rate:.2f} classifications a second in {seconds:.1f} s"
+        assert self.rate >= self._kept * RATE, f"{self.rate:.2f} classifications a second in {seconds:.1f} s"
         grown = self._bytes() - self._memory
         assert grown < FLAT_BYTES, f"{grown / 2**20:.0f} MB more memory"
         assert self._service.state()["answer"]["current"]
@@ -272,7 +274,122 @@ def test_rubbish_over_the_websocket_does_no_harm(service: Service) -> None:
     table.record("rubbish over the WebSocket", f"ignored; {attack.kept}")
 
 
+# --- floods -----------------------------------------------------------------------------------------------------
+
+# What a pause, a stop or an honest request may take while strangers do what they like.
+PROMPT_S = 5.0
+# Floods have their share of a small machine's two cores, as senders and as what is served by turns.
+FLOODED = 0.7
+UPGRADE = (
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: " + base64.b64encode(bytes(16)).decode(),
+)
+EMPTY_TEXT, PING, PART = (bytes([opcode, 0x80]) + bytes(4) for opcode in (0x81, 0x89, 0x00))
+
+
+class Flood:
+    """Connections that send the same bytes without end, from one thread, and read nothing."""
+
+    def __init__(self, service: Service, count: int, first: bytes, again: bytes) -> None:
+        self._clients = [_connect(service) for _ in range(count)]
+        for client in self._clients:
+            client.sendall(first)
+            client.setblocking(False)
+        self._again, self._over = again, threading.Event()
+        self._thread = threading.Thread(target=self._send, daemon=True)
+
+    def __enter__(self) -> Flood:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(5)
+        for client in self._clients:
+            client.close()
+
+    def _send(self) -> None:
+        # At half a core: the other one of a small test machine is the service's.
+        while not self._over.wait(0.01):
+            for client in self._clients:
+                with contextlib.suppress(OSError):
+                    client.send(self._again)
+
+
+FLOODS = {
+    "requests that wait for no answer": (8, b"", _head("/healthz") * 200),
+    "requests behind a stream": (8, _head("/api/stream.mjpg"), _head("/healthz") * 200),
+    "empty WebSocket messages": (8, _head("/api/live", *UPGRADE), EMPTY_TEXT * 2000),
+    "WebSocket pings": (8, _head("/api/live", *UPGRADE), PING * 2000),
+    "a WebSocket message in parts without end": (8, _head("/api/live", *UPGRADE), b"\x01\x80" + bytes(4) + PART * 2000),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_floods_cost_little_memory_and_nobody_s_answers(service: Service, name: str) -> None:
+    """One connection made 900 MB of requests; eight of tiny frames silenced viewers for 8 s."""
+    with Attack(service, FLOODED) as attack, Flood(service, *FLOODS[name]):
+        until_then, slowest = time.monotonic() + 3, 0.0
+        while time.monotonic() < until_then:
+            began = time.monotonic()
+            assert service.request("GET", "/api/state")[0] == 200
+            slowest = max(slowest, time.monotonic() - began)
+        assert slowest < PROMPT_S
+    table.record(name, f"answered by turns; {attack.kept}")
+
+
+def test_connections_that_ask_for_nothing_give_way(service: Service) -> None:
+    """520 handshakes that were never answered, or 600 connections that say nothing, gave everybody 503."""
+    handshake = _head("/api/live", *UPGRADE, "Content-Length: 5")
+    with Attack(service, FLOODED) as attack, contextlib.ExitStack() as open_ones:
+        for number in range(600):
+            client = open_ones.enter_context(_connect(service))
+            with contextlib.suppress(OSError):
+                client.sendall(handshake if number % 2 else b"GET /")
+            if number % 50 == 0:
+                assert service.request("GET", "/api/state")[0] == 200
+        assert service.request("GET", "/api/state")[0] == 200
+        time.sleep(1)
+    table.record("600 connections that ask for nothing, or for what there is not", f"200; {attack.kept}")
+
+
 def test_all_of_that_left_nothing_behind(service: Service) -> None:
     until(lambda: not any(_viewers(service).values()), 5, "no viewer is counted any more")
     until(lambda: psutil.Process(service.process.pid).num_fds() < 60, 15, "no connection is open any more")
     assert "Traceback" not in service.log(), service.log()[-2000:]
+
+
+def test_pause_and_stop_are_prompt_under_all_floods(tmp_path: Path) -> None:
+    """The stop took 9.6 s, and the requests that waited went on for minutes."""
+    with contextlib.ExitStack() as floods, running(tmp_path, SCRIPT, environment=NEVER_STALE) as service:
+        for flood in FLOODS.values():
+            floods.enter_context(Flood(service, *flood))
+        time.sleep(1)
+        began = time.monotonic()
+        assert service.request("PUT", "/api/paused", True)[0] == 200
+        paused = time.monotonic() - began
+        assert paused < PROMPT_S
+        began = time.monotonic()
+        assert service.end() == 0
+        stopped = time.monotonic() - began
+        assert stopped < PROMPT_S, service.log()[-1000:]
+    table.record("pause and stop under all of these", f"paused after {paused:.1f} s, stopped after {stopped:.1f} s")
+
+
+def test_with_few_descriptors_everybody_is_served_and_the_camera_comes_back(tmp_path: Path) -> None:
+    with running(tmp_path, SCRIPT, environment=NEVER_STALE, descriptors=64) as service:
+        assert "may open only 64 files" in service.log()
+        with contextlib.ExitStack() as open_ones:
+            for _ in range(200):
+                open_ones.enter_context(_connect(service))
+            assert service.request("GET", "/api/state")[0] == 200
+            before = service.camera().pid
+            service.camera().kill()
+            until(lambda: [one.pid for one in service.cameras()] not in ([], [before]), 8, "the camera starts again")
+            used = psutil.Process(service.process.pid).cpu_times()
+            time.sleep(1)
+            assert sum(psutil.Process(service.process.pid).cpu_times()[:2]) - sum(used[:2]) < 0.9, "it runs idle"
+        assert "Traceback" not in service.log(), service.log()[-2000:]
+    table.record("64 descriptors, 200 connections", "served by turns; the camera starts again")

@@ -172,3 +172,68 @@ def messages() -> st.SearchStrategy[str | bytes]:
 def queries() -> st.SearchStrategy[dict[str, str]]:
     numbers = st.one_of(st.floats().map(str), st.integers().map(str), st.text(max_size=12))
     return st.dictionaries(st.sampled_from(["rate", "picture", "other"]), numbers, max_size=3)
+
+
+_LINES = (
+    b"Host: localhost\r\n",
+    b"Connection: close\r\n",
+    b"Connection: Upgrade\r\n",
+    b"Upgrade: websocket\r\n",
+    b"Upgrade: h2c\r\n",
+    b"Sec-WebSocket-Version: 13\r\n",
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
+    b"Content-Length: 5\r\n",
+    b"Content-Length: 99999\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Expect: 100-continue\r\n",
+    b"Content-Type: application/json\r\n",
+    b"Cookie: " + b"a" * 9000 + b"\r\n",
+    b"X: y\r\n" * 130,
+    b"\n",
+    b"\r\n",
+)
+_STARTS = (
+    b"GET /healthz HTTP/1.1\r\n",
+    b"GET /api/live HTTP/1.1\r\n",
+    b"PUT /api/paused HTTP/1.1\r\n",
+    b"HEAD / HTTP/1.0\r\n",
+    b"POST /api/classify HTTP/1.1\r\n",
+    b"GET /api/live.sse HTTP/1.1\r\n",
+    b"CONNECT a:1 HTTP/1.1\r\n",
+    b"PRI * HTTP/2.0\r\n",
+    b"OPTIONS * HTTP/1.1\r\n",
+    b"GET / HTTP/0.9\r\n",
+)
+_BODIES = (
+    b"",
+    b"false",
+    b"5\r\nfalse\r\n0\r\n\r\n",
+    b"5;a=b\r\nfalse\r\n0\r\nX: y\r\n\r\n",
+    b"FFFFFFFF\r\n",
+    b"\x81\x80\0\0\0\0",
+)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> bytes:
+    """What may come over one HTTP connection: a few requests behind each other, sound and broken."""
+    sent = b""
+    for _ in range(draw(st.integers(1, 4))):
+        lines = b"".join(draw(st.lists(st.sampled_from(_LINES), max_size=8)))
+        whole = (
+            draw(st.sampled_from(_STARTS)) + b"Host: localhost\r\n" + lines + b"\r\n" + draw(st.sampled_from(_BODIES))
+        )
+        sent += draw(broken((whole,))) if draw(st.booleans()) else whole
+    return sent
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> bytes:
+    """What may come over one WebSocket: frames of any kind, sound and broken, whole and in parts."""
+    sent = b""
+    for _ in range(draw(st.integers(1, 30))):
+        first = draw(st.sampled_from([0x81, 0x82, 0x01, 0x00, 0x80, 0x88, 0x89, 0x8A, 0xC1, 0x83]))
+        data = draw(st.binary(max_size=130))
+        size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + len(data).to_bytes(2, "big")
+        sent += bytes([first]) + size + bytes(4) + data
+    return draw(broken((sent,))) if draw(st.booleans()) else sent

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import socket
 from typing import Any
 
 import websockets.exceptions
 import websockets.sync.client
+from lookout.server.http_protocol import HEAD_S
 
 from tests.faults.running import Service
 from tests.fuzz import inputs
@@ -41,6 +43,25 @@ class _Line:
                 if last:
                     raise
         assert answer.status < 500, f"{method} {path}: {answer.status} {data[:300]!r}"
+
+
+_HANDSHAKE = (
+    b"GET /api/live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+def _exchange(service: Service, data: bytes) -> None:
+    """Send it on a connection of its own. Fails on a first answer that blames the service, or none where one is due."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=HEAD_S + 4) as client:
+        said = b""
+        with contextlib.suppress(ConnectionError):
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            said = client.recv(4096)
+        assert not said or said.startswith(b"HTTP/1.1 "), f"{data!r}: {said!r}"
+        assert not said.startswith(b"HTTP/1.1 5"), f"{data!r}: {said!r}"
+    assert service.request("GET", "/healthz")[0] == 200
 
 
 def served(service: Service) -> tuple[Decoder, ...]:
@@ -88,6 +109,8 @@ def served(service: Service) -> tuple[Decoder, ...]:
             assert not last or len(said) > 60_000
 
     return (
+        Decoder("HTTP: connections", inputs.requests, lambda data: _exchange(service, data)),
+        Decoder("WebSocket: frames", inputs.frames, lambda data: _exchange(service, _HANDSHAKE + data)),
         Decoder("HTTP: pictures", inputs.pictures, upload),
         Decoder("HTTP: multipart forms", inputs.forms, form),
         Decoder("HTTP: settings patches", inputs.patches, patch),
