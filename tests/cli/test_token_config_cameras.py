@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pty
+import pwd
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from lookout.auth.tokens import TokenStore
+from lookout.settings.installation import command
+from lookout.settings.sources import load
 from lookout.storage import within
 
 from tests.cli.conftest import Run, environment
@@ -113,6 +116,43 @@ def test_a_qr_code_is_shown_where_a_phone_could_follow_it(tmp_path: Path, host: 
         os.close(end)
 
 
+@pytest.fixture
+def service_of_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The state folder of a system service of another user, whose settings this user cannot read."""
+    folder, units = tmp_path / "var-lib-lookout", tmp_path / "units"
+    folder.mkdir()
+    units.mkdir()
+    (units / "lookout.service").touch()
+    os.chown(folder, 1, 1)
+    (tmp_path / "machine.toml").touch()
+    for module in ("settings.installation", "cli.token", "cli.config"):
+        monkeypatch.setattr(f"lookout.{module}.SERVICE_FOLDER", folder)
+    monkeypatch.setattr("lookout.settings.installation.UNIT_FOLDER", units)
+    monkeypatch.setattr("lookout.cli.config.MACHINE_CONFIG", tmp_path / "machine.toml")
+    return folder
+
+
+@requires("root")
+def test_no_token_is_made_that_this_machines_service_would_not_accept(
+    lookout: Run, tmp_path: Path, service_of_daemon: Path
+) -> None:
+    done = lookout("token")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"sudo -u daemon STATE_DIRECTORY={service_of_daemon} lookout token" in done.stderr
+    own = tmp_path / ".local/state/lookout"
+    assert not (own / "tokens.json").exists()
+    assert f"LOOKOUT_STATE__FOLDER={own} lookout token" in done.stderr
+    assert lookout("token", LOOKOUT_STATE__FOLDER=str(own)).returncode == 0
+
+
+@requires("root")
+def test_config_does_not_pass_for_the_services(lookout: Run, tmp_path: Path, service_of_daemon: Path) -> None:
+    said = lookout("config").stderr
+    assert f"sudo -u daemon STATE_DIRECTORY={service_of_daemon} lookout config" in said
+    assert "There is no settings file" not in said
+    assert str(tmp_path / "machine.toml") in said
+
+
 @requires("root")
 def test_another_users_state_folder_is_named_with_the_command_that_helps(lookout: Run, tmp_path: Path) -> None:
     folder = tmp_path / "state"
@@ -170,3 +210,31 @@ def test_no_camera_is_exit_status_4_with_reasons_and_remedies(lookout: Run, monk
     assert done.returncode == 4
     assert "lookout demo" in done.stderr
     assert done.stdout == ""
+
+
+def test_the_command_of_an_installation_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "bin/lookout"
+    program.parent.mkdir()
+    program.touch(0o755)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    monkeypatch.setenv("PATH", str(program.parent))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "lookout.toml"
+    file.write_text(f'[state]\nfolder = "{tmp_path}/state"\n')
+    home = {"HOME": str(tmp_path)}
+    user = pwd.getpwuid(os.geteuid()).pw_name
+
+    def shown(environ: dict[str, str], config: Path | None = None, **flags: str) -> str:
+        flags = {name.replace("_", "."): value for name, value in flags.items()}
+        return command(load(flags, config, environ), "token", environ)
+
+    assert shown(home) == "lookout token"
+    assert shown(home, file) == "lookout token --config ~/lookout.toml"
+    assert shown(home, state_folder="/srv/a b") == "LOOKOUT_STATE__FOLDER='/srv/a b' lookout token"
+    unit = {"STATE_DIRECTORY": "/var/lib/lookout"}
+    assert shown(unit, file).startswith(f"sudo -u {user} lookout token")
+    assert shown(unit) == f"sudo -u {user} STATE_DIRECTORY=/var/lib/lookout lookout token"
+    monkeypatch.setattr("lookout.settings.installation._CONTAINER_MARKS", {file: "docker"})
+    assert shown({"LOOKOUT_STATE__FOLDER": "/var/lib/lookout"}).startswith("docker exec ")
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert shown(home) == "~/bin/lookout token"

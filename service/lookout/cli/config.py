@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,9 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from lookout.cli.settings_flags import CONFIG_HELP
+from lookout.settings.installation import SERVICE_FOLDER, service_owner, user_name
 from lookout.settings.keys import Key, all_keys
 from lookout.settings.layers import LoadedSettings
-from lookout.settings.sources import load
+from lookout.settings.sources import MACHINE_CONFIG, load
 from lookout.terminal import console, say, table
 
 
@@ -39,7 +41,13 @@ def config(
         rows.add_row(name, toml_value(value_of(loaded, name)), str(origin), style=None if origin.where else "dim")
     console().print(rows)
     say(f"State folder: {loaded.state_folder}")
-    if loaded.config is None:
+    owner = service_owner()
+    if loaded.config is None and MACHINE_CONFIG.exists() and owner not in (None, os.geteuid()):
+        say(
+            f"These are not the settings of this machine's Lookout service, which has its own in {MACHINE_CONFIG}. For "
+            f"those: sudo -u {user_name(owner)} STATE_DIRECTORY={SERVICE_FOLDER} lookout config"
+        )
+    elif loaded.config is None:
         folder = "~/.config/lookout"
         say(
             "There is no settings file. To make one: "

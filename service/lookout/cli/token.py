@@ -15,6 +15,7 @@ import typer
 from lookout.cli.app import App
 from lookout.cli.settings_flags import CONFIG_HELP
 from lookout.errors import LookoutError, StateFolderUnusable
+from lookout.settings.installation import SERVICE_FOLDER, service_owner, user_name
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.schema import Settings
 from lookout.settings.sources import load
@@ -153,12 +154,7 @@ def login_address(settings: Settings, text: str) -> str:
 def _loaded(config: Path | None) -> LoadedSettings:
     """The settings. Tokens go where the service looks for them, so another user's folder is a mistake to name."""
     loaded = load({}, config)
-    service_folder = Path("/var/lib/lookout")
-    if loaded.state_folder != service_folder and "STATE_DIRECTORY" not in os.environ and _is_service(service_folder):
-        say(
-            f"This uses {loaded.state_folder}. For the system service: "
-            "sudo -u lookout STATE_DIRECTORY=/var/lib/lookout lookout token"
-        )
+    _refuse_wrong_folder(loaded)
     try:
         folder, owner = within(loaded.state_folder, lambda: _owned(loaded.state_folder))
     except OSError as error:
@@ -168,29 +164,29 @@ def _loaded(config: Path | None) -> LoadedSettings:
         ) from error
     if folder == loaded.state_folder and owner != os.geteuid():
         raise StateFolderUnusable(
-            f"The state folder {folder} belongs to {_user(owner)}, and this is {_user(os.geteuid())}.",
-            f"Run: sudo -u {_user(owner)} STATE_DIRECTORY={folder} lookout token",
+            f"The state folder {folder} belongs to {user_name(owner)}, and this is {user_name(os.geteuid())}.",
+            f"Run: sudo -u {user_name(owner)} STATE_DIRECTORY={folder} lookout token",
         )
     return loaded
+
+
+def _refuse_wrong_folder(loaded: LoadedSettings) -> None:
+    """Raises StateFolderUnusable where a system service is what people mean, and its settings cannot be read.
+
+    Its tokens are in a folder of its own: one made in this user's folder would open nothing.
+    """
+    is_chosen = loaded.config is not None or loaded.origins["state.folder"].kind != "default"
+    owner = service_owner()
+    if is_chosen or "STATE_DIRECTORY" in os.environ or owner is None or owner == os.geteuid():
+        return
+    raise StateFolderUnusable(
+        f"The Lookout service of this machine keeps its tokens in {SERVICE_FOLDER}, and knows none made elsewhere.",
+        f"Run: sudo -u {user_name(owner)} STATE_DIRECTORY={SERVICE_FOLDER} lookout token. For a Lookout that you start "
+        f"yourself: LOOKOUT_STATE__FOLDER={loaded.state_folder} lookout token",
+    )
 
 
 def _owned(folder: Path) -> tuple[Path, int]:
     """The folder, or what there is above it, and whose it is."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
     return there, there.stat().st_uid
-
-
-def _is_service(folder: Path) -> bool:
-    try:
-        return folder.is_dir()
-    except OSError:
-        return True
-
-
-def _user(number: int) -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)

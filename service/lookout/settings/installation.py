@@ -15,6 +15,7 @@ from lookout.settings.layers import LoadedSettings
 from lookout.settings.sources import default_config
 
 SERVICE_FOLDER = Path("/var/lib/lookout")
+UNIT_FOLDER = Path("/etc/systemd/system")
 _CONTAINER_MARKS = {Path("/.dockerenv"): "docker", Path("/run/.containerenv"): "podman"}
 
 
@@ -40,10 +41,10 @@ def command(loaded: LoadedSettings, verb: str, environ: Mapping[str, str] | None
 def service_owner() -> int | None:
     """The user of the system service that keeps its state in /var/lib/lookout; None where there is no such service."""
     try:
-        status = SERVICE_FOLDER.stat()
+        is_installed = any(UNIT_FOLDER.glob("lookout*.service"))
+        return SERVICE_FOLDER.stat().st_uid if is_installed else None
     except OSError:
         return None
-    return status.st_uid
 
 
 def user_name(number: int) -> str:
