@@ -11,10 +11,12 @@ from dataclasses import replace
 
 from lookout.engine.governor import Limit
 from lookout.engine.mailbox import Mailbox
-from lookout.engine.meters import RateMeter, smoothed
+from lookout.engine.meters import smoothed
+from lookout.engine.model_loader import ModelLoader
+from lookout.engine.pace import Pace, Supply, usual_interval_s
 from lookout.engine.source import MakeCamera, Source, isolated_camera
 from lookout.engine.supervisor import OPEN_DEADLINE_S
-from lookout.errors import LookoutError, ModelBusy, ModelRejected, UnknownModel
+from lookout.errors import LookoutError, ModelRejected, UnknownModel
 from lookout.frame import Deadline, Frame
 from lookout.inspection.feature_maps import MapNetwork
 from lookout.inspection.map_network_cache import Insight
@@ -26,9 +28,8 @@ from lookout.registry import loader
 from lookout.registry.catalogue import Catalogue
 from lookout.settings.schema import Settings
 from lookout.state.hub import Hub
-from lookout.state.state import CameraState, Fault, LimitedBy, Predicted, Rate, StageTimes, State
+from lookout.state.state import CameraState, Fault, Predicted, Rate, StageTimes, State
 from lookout.system import memory
-from lookout.system.threads import start_pool
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,6 @@ log = logging.getLogger(__name__)
 STOP_DEADLINE_S = 3.0
 # What the worker may take beyond the time that opening a camera is allowed.
 PATIENCE_S = 2.0
-# At a rate within this share of the ceiling it is the ceiling that limits.
-_NEARLY = 0.9
 
 
 def first_state(settings: Settings, now: float) -> State:
@@ -49,7 +48,7 @@ def first_state(settings: Settings, now: float) -> State:
         camera=CameraState("opening", "", now),
         answer=Answer(None, "no_data", now),
         stale_after_s=settings.camera.stale_after_s,
-        interval_s=_interval(settings),
+        interval_s=usual_interval_s(settings),
         region_asked=settings.answer.region.rect,
     )
 
@@ -81,14 +80,10 @@ class Engine:
         self._mailbox = Mailbox()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
-        self._loader = start_pool(1, "loader")
-        self._loading = threading.Lock()
-        self._classified = RateMeter()
+        self._loader = ModelLoader()
+        self._pace = Pace(now)
         self._gate = ChangeGate()
-        self._limit: Limit | None = None
         self.insight = Insight()
-        self._due_at = now
-        self._busy_s = 0.0
         self._publish_ms = 0.0
         self._warned_of = ""
         self.progressed_at = now
@@ -136,7 +131,7 @@ class Engine:
         """End the worker and let go of the camera. Returns whether it ended in time. Safe twice."""
         self._stopping.set()
         self.wind_down()
-        self._loader.shutdown(wait=False, cancel_futures=True)
+        self._loader.close()
         if self._learnt is not None:
             self._learnt.trials.stop()  # the interpreter waits for the loader's thread
         deadline = Deadline.after(STOP_DEADLINE_S)
@@ -227,13 +222,13 @@ class Engine:
             self._take(frame, camera)
         elif _differs(camera, self._state.camera):
             if camera.status != "streaming":
-                self._classified.clear()
+                self._pace.stand_still()
             self._publish(camera=camera, rate=self._rate(camera, time.monotonic()))
 
     def _take(self, frame: Frame, camera: CameraState) -> None:
         """Classify the frame if a classification is due, and publish either way."""
         now = time.monotonic()
-        if self._classifier is None or not self._is_due(now):
+        if self._classifier is None or not self._pace.is_due(self._settings, now):
             self._publish(camera=camera, frame=frame)
             return
         if self._may_rest(frame, now):
@@ -244,30 +239,9 @@ class Engine:
         except Exception as error:  # onnxruntime's errors have no common base class
             self._give_up_model(error)
             return
-        self._classified.tick(time.monotonic())
+        self._pace.classified(time.monotonic())
         self._conclude(frame, camera, prediction, capture_ms=(now - frame.captured_at) * 1e3)
-        self._busy_s = smoothed(self._busy_s, time.monotonic() - now)
-
-    def _is_due(self, now: float) -> bool:
-        """Whether the ceiling allows a classification now. Credit for a late one is one interval at most."""
-        interval = self._ceiling_s()
-        if now < self._due_at:
-            return False
-        self._due_at = max(self._due_at + interval, now - interval)
-        return True
-
-    def _ceiling_s(self) -> float:
-        rate = self._ceiling()
-        return 1.0 / rate if rate > 0 else 0.0
-
-    def _ceiling(self) -> float:
-        """Classifications a second at most; 0: as fast as frames come."""
-        wanted = self._settings.answer.max_rate
-        if self._limit is None:
-            return wanted
-        # Slower than this the answer would look old between two classifications.
-        limited = max(self._limit.rate, 2.0 / self._settings.camera.stale_after_s)
-        return min(wanted, limited) if wanted > 0 else limited
+        self._pace.was_busy(time.monotonic() - now)
 
     def _may_rest(self, frame: Frame, now: float) -> bool:
         """Whether the picture is still the one last classified."""
@@ -306,19 +280,8 @@ class Engine:
         self._publish_ms = smoothed(self._publish_ms, (time.monotonic() - now) * 1e3)
 
     def _rate(self, camera: CameraState, now: float) -> Rate:
-        classified_per_s = self._classified.per_s(now)
-        limited_by = self._limited_by(camera, classified_per_s)
-        reason = self._limit.reason if self._limit and limited_by == "governor" else None
-        return Rate(classified_per_s, limited_by, self._source.dropped_frames, reason)
-
-    def _limited_by(self, camera: CameraState, classified_per_s: float) -> LimitedBy:
-        """What keeps the rate from being higher."""
-        if self._gate.resting:
-            return "unchanged_picture"
-        ceiling = self._ceiling()
-        if ceiling > 0 and classified_per_s >= _NEARLY * ceiling:
-            return "max_rate" if ceiling == self._settings.answer.max_rate else "governor"
-        return "inference" if self._busy_s * camera.frames_per_s >= _NEARLY else "camera"
+        supply = Supply(camera.frames_per_s, self._source.dropped_frames)
+        return self._pace.rate(self._settings, supply, now, resting=self._gate.resting)
 
     def _publish(self, **changes: object) -> None:
         self._state = self._state.but(sequence=self._state.sequence + 1, **changes)
@@ -337,41 +300,22 @@ class Engine:
         self._restart_answer(paused=paused, frame=None, camera=self._source.state(time.monotonic()))
 
     def _govern(self, limit: Limit | None) -> None:
-        self._limit = limit
-        self._publish(interval_s=self._interval_s())
-
-    def _interval_s(self) -> float:
-        return self._ceiling_s() or _interval(self._settings)
+        self._pace.limit = limit
+        self._publish(interval_s=self._pace.interval_s(self._settings))
 
     def _load_beside(self, settings: Settings | None) -> Future[None]:
-        """Load the model of the new settings, or, for None, that of the ones in force."""
-        if not self._loading.acquire(blocking=False):
-            raise ModelBusy("Another model is being loaded.", "Try again when it is done.")
-        done: Future[None] = Future()
-        try:
-            self._loader.submit(self._load_and_use, settings, done)
-        except RuntimeError as error:  # the loader was shut down
-            self._loading.release()
-            raise ModelBusy("The service is stopping.", "Start it again first.") from error
-        return done
+        """Load the model of the new settings, or, for None, that of the ones in force. Raises ModelBusy."""
+        return self._loader.load(lambda done: self._load_and_use(settings, done))
 
     def _load_and_use(self, settings: Settings | None, done: Future[None]) -> None:
         """On the loader's thread: the worker goes on with the old model. Until the swap `done` may be cancelled."""
-        failure: Exception | None = None
-        try:
-            wanted = (settings or self._settings).model
-            catalogue = self._catalogue
-            if wanted.folder != self._settings.model.folder:
-                catalogue = catalogue.with_folder_of(settings or self._settings)
-            classifier = loader.load(catalogue, wanted, self._learnt)
-            self._mailbox.post(lambda: self._swap(settings, catalogue, classifier, done)).result()
-            memory.hand_back()  # the old network's, and what loading the new one took
-        except Exception as error:  # whoever asked gets it
-            failure = error
-        finally:
-            self._loading.release()
-        if done.running() or (not done.cancelled() and done.set_running_or_notify_cancel()):
-            done.set_result(None) if failure is None else done.set_exception(failure)
+        wanted = (settings or self._settings).model
+        catalogue = self._catalogue
+        if wanted.folder != self._settings.model.folder:
+            catalogue = catalogue.with_folder_of(settings or self._settings)
+        classifier = loader.load(catalogue, wanted, self._learnt)
+        self._mailbox.post(lambda: self._swap(settings, catalogue, classifier, done)).result()
+        memory.hand_back()  # the old network's, and what loading the new one took
 
     def _swap(
         self, settings: Settings | None, catalogue: Catalogue, classifier: Classifier, done: Future[None]
@@ -429,22 +373,21 @@ class Engine:
             answer = self._settings.answer
             limits = loader.thresholds_of(self._classifier.card, answer)
             self._smoother.tune(limits, window_s=answer.window_s, hold_s=answer.hold_s)
-        self._publish(interval_s=self._interval_s())
+        self._publish(interval_s=self._pace.interval_s(self._settings))
 
     def _restart_answer(self, **changes: object) -> None:
         """What was concluded from other pictures, another model or another region says nothing of now."""
         now = time.monotonic()
         self._smoother = self._new_smoother(now)
-        self._classified.clear()
+        self._pace.restart(now)
         self._gate.reset()
-        self._due_at = now
         self._publish(
             answer=Answer(None, "no_data", now),
             prediction=None,
             region_asked=self._settings.answer.region.rect,
             region_seen=self._settings.answer.region.rect,
             stale_after_s=self._settings.camera.stale_after_s,
-            interval_s=self._interval_s(),
+            interval_s=self._pace.interval_s(self._settings),
             rate=Rate(dropped_frames=self._source.dropped_frames),
             **changes,
         )
@@ -478,8 +421,3 @@ class Engine:
 def _differs(one: CameraState, other: CameraState) -> bool:
     """Whether people should hear of it; rates alone are told with the next frame."""
     return replace(one, frames_per_s=0.0) != replace(other, frames_per_s=0.0)
-
-
-def _interval(settings: Settings) -> float:
-    """Seconds between classifications when all is well."""
-    return 1.0 / (settings.answer.max_rate or settings.camera.fps)

@@ -1,0 +1,49 @@
+"""Loads a model on a thread of its own while the worker goes on with the old one; one at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from lookout.errors import ModelBusy
+from lookout.system.threads import start_pool
+
+
+class ModelLoader:
+    """`load` hands back a future; nothing queues behind a model that is being loaded."""
+
+    def __init__(self) -> None:
+        self._pool = start_pool(1, "loader")
+        self._busy = threading.Lock()
+
+    def load(self, work: Callable[[Future[None]], None]) -> Future[None]:
+        """Run `work` on the loader's thread. It is given the future that is returned, so that the swap at its end can
+        be cancelled until it begins; what it raises becomes the future's exception.
+
+        Raises ModelBusy while another model is being loaded, and once the loader is closed.
+        """
+        if not self._busy.acquire(blocking=False):
+            raise ModelBusy("Another model is being loaded.", "Try again when it is done.")
+        done: Future[None] = Future()
+        try:
+            self._pool.submit(self._run, work, done)
+        except RuntimeError as error:  # the pool was shut down
+            self._busy.release()
+            raise ModelBusy("The service is stopping.", "Start it again first.") from error
+        return done
+
+    def close(self) -> None:
+        """Take no work any more. Never blocks."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self, work: Callable[[Future[None]], None], done: Future[None]) -> None:
+        failure: Exception | None = None
+        try:
+            work(done)
+        except Exception as error:  # for the caller, through the future
+            failure = error
+        finally:
+            self._busy.release()
+        if done.running() or (not done.cancelled() and done.set_running_or_notify_cancel()):
+            done.set_result(None) if failure is None else done.set_exception(failure)

@@ -1,0 +1,91 @@
+"""How often a frame is classified: the ceiling, what is due, and what keeps the rate from being higher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lookout.engine.governor import Limit
+from lookout.engine.meters import RateMeter, smoothed
+from lookout.settings.schema import Settings
+from lookout.state.state import LimitedBy, Rate
+
+# At a rate within this share of the ceiling it is the ceiling that limits.
+_NEARLY = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """What the camera delivers. frames_per_s: frames a second. dropped_frames: since the source was opened."""
+
+    frames_per_s: float
+    dropped_frames: int
+
+
+class Pace:
+    """Owned by the worker. Times are monotonic seconds, passed in."""
+
+    def __init__(self, now: float) -> None:
+        self.limit: Limit | None = None  # set by the governor
+        self._due_at = now
+        self._busy_s = 0.0
+        self._classified = RateMeter()
+
+    def restart(self, now: float) -> None:
+        """What was measured was another camera's, model's or region's."""
+        self._classified.clear()
+        self._due_at = now
+
+    def stand_still(self) -> None:
+        """No frames come: nothing is classified."""
+        self._classified.clear()
+
+    def is_due(self, settings: Settings, now: float) -> bool:
+        """Whether the ceiling allows a classification now. Credit for a late one is one interval at most."""
+        interval = self._ceiling_s(settings)
+        if now < self._due_at:
+            return False
+        self._due_at = max(self._due_at + interval, now - interval)
+        return True
+
+    def classified(self, now: float) -> None:
+        """A frame was classified."""
+        self._classified.tick(now)
+
+    def was_busy(self, took_s: float) -> None:
+        """Classifying and publishing a frame took so many seconds."""
+        self._busy_s = smoothed(self._busy_s, took_s)
+
+    def interval_s(self, settings: Settings) -> float:
+        """Seconds between two classifications when all is well."""
+        return self._ceiling_s(settings) or usual_interval_s(settings)
+
+    def rate(self, settings: Settings, supply: Supply, now: float, *, resting: bool) -> Rate:
+        """resting: whether the picture does not change, so that it is looked at less often."""
+        per_s = self._classified.per_s(now)
+        limited_by = "unchanged_picture" if resting else self._limited_by(settings, supply.frames_per_s, per_s)
+        reason = self.limit.reason if self.limit and limited_by == "governor" else None
+        return Rate(per_s, limited_by, supply.dropped_frames, reason)
+
+    def _limited_by(self, settings: Settings, frames_per_s: float, classified_per_s: float) -> LimitedBy:
+        ceiling = self._ceiling(settings)
+        if ceiling > 0 and classified_per_s >= _NEARLY * ceiling:
+            return "max_rate" if ceiling == settings.answer.max_rate else "governor"
+        return "inference" if self._busy_s * frames_per_s >= _NEARLY else "camera"
+
+    def _ceiling_s(self, settings: Settings) -> float:
+        rate = self._ceiling(settings)
+        return 1.0 / rate if rate > 0 else 0.0
+
+    def _ceiling(self, settings: Settings) -> float:
+        """Classifications a second at most; 0: as fast as frames come."""
+        wanted = settings.answer.max_rate
+        if self.limit is None:
+            return wanted
+        # Slower than this the answer would look old between two classifications.
+        limited = max(self.limit.rate, 2.0 / settings.camera.stale_after_s)
+        return min(wanted, limited) if wanted > 0 else limited
+
+
+def usual_interval_s(settings: Settings) -> float:
+    """Seconds between two classifications where nothing limits them."""
+    return 1.0 / (settings.answer.max_rate or settings.camera.fps)
