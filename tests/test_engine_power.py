@@ -83,7 +83,7 @@ def test_the_upkeep_hands_readings_to_the_governor_and_its_limit_to_the_worker(
 def test_an_unchanged_picture_is_classified_at_the_low_rate_and_the_answer_stays_of_now(
     bench: Bench,
 ) -> None:
-    engine = bench.running(settings=settings_of(answer={"max_rate": 20, "unchanged_rate": 2}))
+    engine = bench.running(settings=settings_of(answer={"max_rate": 20, "unchanged_rate": 2, "focus": "off"}))
     eventually(engine, lambda state: state.rate.limited_by == "unchanged_picture", 10)
     frames, until = set(), time.monotonic() + 2.0
     while time.monotonic() < until:
@@ -98,7 +98,7 @@ def test_an_unchanged_picture_is_classified_at_the_low_rate_and_the_answer_stays
 
 def test_a_change_is_answered_as_quickly_as_without_the_gate(bench: Bench) -> None:
     camera = FakeCamera()
-    engine = bench.running(camera, settings_of(answer={"max_rate": 20, "unchanged_rate": 1}))
+    engine = bench.running(camera, settings_of(answer={"max_rate": 20, "unchanged_rate": 1, "focus": "off"}))
     eventually(engine, lambda state: state.rate.limited_by == "unchanged_picture", 10)
     camera.pixels = picture(GREEN, 64, 48)
     eventually(engine, lambda state: state.answer.label == "dog", 0.5)
@@ -109,7 +109,8 @@ def test_the_smoother_sees_no_gap_while_the_picture_rests(bench: Bench) -> None:
     """One prediction of something new counts for the moment since the picture was last the old one, no more."""
     camera = FakeCamera()
     engine = bench.running(
-        camera, settings_of(answer={"max_rate": 20, "unchanged_rate": 1, "window_s": 1.0}, camera={"fps": 50})
+        camera,
+        settings_of(answer={"max_rate": 20, "unchanged_rate": 1, "focus": "off", "window_s": 1.0}, camera={"fps": 50}),
     )
     eventually(engine, lambda state: state.rate.limited_by == "unchanged_picture", 10)
     rested = eventually(engine, lambda state: state.prediction is not None and _age_s(state) > 0.6)
@@ -120,10 +121,15 @@ def test_the_smoother_sees_no_gap_while_the_picture_rests(bench: Bench) -> None:
 
 
 def test_another_region_is_looked_at_at_once(bench: Bench) -> None:
-    settings = settings_of(answer={"max_rate": 20, "unchanged_rate": 1})
+    settings = settings_of(answer={"max_rate": 20, "unchanged_rate": 1, "focus": "off"})
     engine = bench.running(settings=settings)
     eventually(engine, lambda state: state.rate.limited_by == "unchanged_picture", 10)
-    half = {"max_rate": 20, "unchanged_rate": 1, "region": {"x": 0, "y": 0, "width": 0.6, "height": 0.7}}
+    half = {
+        "max_rate": 20,
+        "unchanged_rate": 1,
+        "focus": "off",
+        "region": {"x": 0, "y": 0, "width": 0.6, "height": 0.7},
+    }
     engine.apply(settings_of(answer=half)).result(5)
     state = eventually(engine, lambda state: state.prediction is not None and state.region_seen.width < 1.0, 1.0)
     assert state.rate.limited_by != "unchanged_picture"
@@ -154,7 +160,7 @@ def _smoothed(state: State, label: str) -> float:
 
 def test_a_keep_alive_that_would_look_old_is_refused() -> None:
     with pytest.raises(ValueError, match="unchanged_rate"):
-        settings_of(answer={"max_rate": 20, "unchanged_rate": 0.5}, camera={"stale_after_s": 2.0})
+        settings_of(answer={"max_rate": 20, "unchanged_rate": 0.5, "focus": "off"}, camera={"stale_after_s": 2.0})
 
 
 def test_a_model_that_was_missing_at_the_start_is_tried_again_by_itself(bench: Bench) -> None:

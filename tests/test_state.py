@@ -106,6 +106,8 @@ def test_the_view_is_the_contracts() -> None:
         "region": {
             "asked": {"x": 0, "y": 0, "width": 1, "height": 1},
             "seen": {"x": 0.125, "y": 0, "width": 0.75, "height": 1},
+            "focused": False,
+            "why": None,
         },
         "camera": {
             "status": "streaming",

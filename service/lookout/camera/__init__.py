@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lookout.camera.address import Address, is_live, is_masked, masked, parse, redact, redact_text
+from lookout.camera.address import Address, is_live, is_masked, masked, parse, redact, redact_text, shows_one_scene
 
 if TYPE_CHECKING:
     from lookout.camera.interface import Camera, CameraOptions
 
-__all__ = ["create", "is_live", "is_masked", "masked", "redact", "redact_text"]
+__all__ = ["create", "is_live", "is_masked", "masked", "redact", "redact_text", "shows_one_scene"]
 
 
 def create(address: str, options: CameraOptions, *, isolated: bool) -> Camera:

@@ -68,6 +68,14 @@ def is_live(address: str) -> bool:
         return True
 
 
+def shows_one_scene(address: str) -> bool:
+    """Whether frames of this address follow one another in one place; a folder's pictures are each of another."""
+    try:
+        return parse(address).kind != "folder"
+    except CameraUnsupported:
+        return True
+
+
 def _stream(text: str) -> str:
     try:
         parts = urlsplit(text)

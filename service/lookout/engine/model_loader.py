@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from lookout.errors import ModelBusy
+from lookout.errors import ModelBusy, TooBusy
 from lookout.system.threads import start_pool
 
 
@@ -27,15 +27,21 @@ class ModelLoader:
             raise ModelBusy("Another model is being loaded.", "Try again when it is done.")
         done: Future[None] = Future()
         try:
-            self._pool.submit(self._run, work, done)
+            running = self._pool.submit(self._run, work, done)
         except RuntimeError as error:  # the pool was shut down
             self._busy.release()
             raise ModelBusy("The service is stopping.", "Start it again first.") from error
+        running.add_done_callback(lambda ended: self._refuse(done) if ended.cancelled() else None)
         return done
 
     def close(self) -> None:
-        """Take no work any more. Never blocks."""
+        """Take no work any more, and refuse what has not begun. Never blocks."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _refuse(self, done: Future[None]) -> None:
+        self._busy.release()
+        if done.set_running_or_notify_cancel():
+            done.set_exception(TooBusy("The service is stopping.", "Try again when it runs."))
 
     def _run(self, work: Callable[[Future[None]], None], done: Future[None]) -> None:
         failure: Exception | None = None

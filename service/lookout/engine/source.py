@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from lookout.camera import create, is_live, redact, redact_text
+from lookout.camera import create, is_live, redact, redact_text, shows_one_scene
 from lookout.camera.interface import Camera, CameraOptions, EndOfSource
 from lookout.camera.repeats import RepeatDetector
 from lookout.engine.meters import RateMeter
@@ -65,6 +65,7 @@ class Source:
         self._interrupted = False
         self._rate_due_at = now
         self._state = CameraState("opening", redact(settings.source), now, live=self._live)
+        self.one_scene = shows_one_scene(settings.source)
         self.dropped_frames = 0
         self.next_sequence = next_sequence
 

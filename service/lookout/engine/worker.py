@@ -17,6 +17,7 @@ from lookout.engine.pace import Pace, Supply, usual_interval_s
 from lookout.engine.source import MakeCamera, Source, isolated_camera
 from lookout.engine.supervisor import OPEN_DEADLINE_S
 from lookout.errors import LookoutError, ModelRejected, UnknownModel
+from lookout.focus.viewer import Viewed, Viewer
 from lookout.frame import Deadline, Frame
 from lookout.inspection.feature_maps import MapNetwork
 from lookout.inspection.map_network_cache import Insight
@@ -26,7 +27,7 @@ from lookout.pipeline.preprocess import Pixels
 from lookout.pipeline.smoothing import Answer, Smoother
 from lookout.registry import loader
 from lookout.registry.catalogue import Catalogue
-from lookout.settings.schema import Settings
+from lookout.settings.schema import AnswerSettings, Settings
 from lookout.state.hub import Hub
 from lookout.state.state import CameraState, Fault, Predicted, Rate, StageTimes, State
 from lookout.system import memory
@@ -75,6 +76,7 @@ class Engine:
         self._learnt = learnt
         self._state = replace(hub.latest(), paused=paused)
         self._classifier: Classifier | None = None
+        self._viewer: Viewer | None = None
         self._smoother: Smoother | None = None
         self._source = Source(settings.camera, make_camera, now)
         self._mailbox = Mailbox()
@@ -228,19 +230,19 @@ class Engine:
     def _take(self, frame: Frame, camera: CameraState) -> None:
         """Classify the frame if a classification is due, and publish either way."""
         now = time.monotonic()
-        if self._classifier is None or not self._pace.is_due(self._settings, now):
+        if self._viewer is None or not self._pace.is_due(self._settings, now):
             self._publish(camera=camera, frame=frame)
             return
         if self._may_rest(frame, now):
             self._carry_on(frame, camera, now)
             return
         try:
-            prediction = self._classifier.classify(frame.pixels, self._state.region_asked)
+            viewed = self._viewer.view(frame.pixels, self._state.region_asked, frame.captured_at)
         except Exception as error:  # onnxruntime's errors have no common base class
             self._give_up_model(error)
             return
         self._pace.classified(time.monotonic())
-        self._conclude(frame, camera, prediction, capture_ms=(now - frame.captured_at) * 1e3)
+        self._conclude(frame, camera, viewed, capture_ms=(now - frame.captured_at) * 1e3)
         self._pace.was_busy(time.monotonic() - now)
 
     def _may_rest(self, frame: Frame, now: float) -> bool:
@@ -249,7 +251,13 @@ class Engine:
         if keep_alive <= 0 or self._state.prediction is None:
             self._gate.resting = False
             return False
-        return self._gate.rests(frame.pixels, self._state.region_seen, now, keep_alive)
+        if self._viewer is not None and self._viewer.searching:
+            self._gate.resting = False
+            return False
+        # What enters beside the square in focus is a change as well.
+        focused = self._viewer is not None and self._viewer.focused
+        part = self._state.region_asked if focused else self._state.region_seen
+        return self._gate.rests(frame.pixels, part, now, keep_alive)
 
     def _carry_on(self, frame: Frame, camera: CameraState, now: float) -> None:
         """What was said of the same picture holds for this one: the smoother sees no gap, the answer no old window."""
@@ -258,8 +266,9 @@ class Engine:
         answer = self._smoother.add(self._state.prediction.probabilities, frame.captured_at)
         self._publish(camera=camera, frame=frame, answer=answer, rate=self._rate(camera, now))
 
-    def _conclude(self, frame: Frame, camera: CameraState, prediction: Prediction, capture_ms: float) -> None:
+    def _conclude(self, frame: Frame, camera: CameraState, viewed: Viewed, capture_ms: float) -> None:
         assert self._smoother is not None
+        prediction = viewed.prediction
         answer = self._smoother.add(prediction.probabilities, frame.captured_at)
         before, timing, now = self._state.timing, prediction.timing, time.monotonic()
         self._publish(
@@ -268,6 +277,7 @@ class Engine:
             answer=answer,
             prediction=Predicted(prediction.probabilities, frame.sequence, frame.captured_at),
             region_seen=prediction.seen,
+            focus=viewed.why,
             rate=self._rate(camera, now),
             timing=StageTimes(
                 capture=smoothed(before.capture, capture_ms),
@@ -335,7 +345,7 @@ class Engine:
             self._describe(self._classifier)
         if settings.camera != before.camera:
             self._change_source()
-        elif classifier is not None or settings.answer.region != before.answer.region:
+        elif classifier is not None or _looks_elsewhere(before.answer, settings.answer):
             self._restart_answer()
         else:
             self._tune()
@@ -379,6 +389,7 @@ class Engine:
         """What was concluded from other pictures, another model or another region says nothing of now."""
         now = time.monotonic()
         self._smoother = self._new_smoother(now)
+        self._viewer = self._new_viewer()
         self._pace.restart(now)
         self._gate.reset()
         self._publish(
@@ -386,11 +397,17 @@ class Engine:
             prediction=None,
             region_asked=self._settings.answer.region.rect,
             region_seen=self._settings.answer.region.rect,
+            focus=None,
             stale_after_s=self._settings.camera.stale_after_s,
             interval_s=self._pace.interval_s(self._settings),
             rate=Rate(dropped_frames=self._source.dropped_frames),
             **changes,
         )
+
+    def _new_viewer(self) -> Viewer | None:
+        if self._classifier is None:
+            return None
+        return Viewer(self._classifier, focused=self._settings.answer.focus == "auto" and self._source.one_scene)
 
     def _new_smoother(self, now: float) -> Smoother | None:
         if self._classifier is None:
@@ -421,3 +438,8 @@ class Engine:
 def _differs(one: CameraState, other: CameraState) -> bool:
     """Whether people should hear of it; rates alone are told with the next frame."""
     return replace(one, frames_per_s=0.0) != replace(other, frames_per_s=0.0)
+
+
+def _looks_elsewhere(one: AnswerSettings, other: AnswerSettings) -> bool:
+    """Whether what was concluded with the one says nothing of what the other looks at."""
+    return (one.region, one.focus) != (other.region, other.focus)

@@ -125,6 +125,10 @@ class AnswerSettings(Section):
         default_factory=dict, description="Per label: below it the answer is given up. Default: the card's."
     )
     region: Region = Field(default_factory=lambda: Region.model_validate({}), description="The part looked at.")
+    focus: Literal["auto", "off"] = Field(
+        "auto",
+        description='"auto" looks closer at what has changed in a fixed scene, up to once a frame; "off" never does.',
+    )
     max_rate: float = Field(
         10.0, ge=0.0, le=1000.0, description="Classifications a second at most; 0: as fast as frames come."
     )

@@ -20,6 +20,7 @@ from lookout.pipeline.smoothing import Answer, Reason, Threshold
 
 Status = Literal["failed", "paused", "absent", "ended", "starting", "stale", "ok"]
 CameraStatus = Literal["opening", "streaming", "stalled", "absent", "failed", "paused", "ended"]
+FocusReason = Literal["changed", "found"]
 LimitedBy = Literal["camera", "max_rate", "inference", "governor", "unchanged_picture"]
 
 
@@ -106,7 +107,7 @@ class State:
 
     sequence rises by one a state; `instance` is random per process and scopes it. `frame` is the newest accepted
     one. interval_s: seconds between two classifications; `stale_after_s` seconds after its capture a frame is
-    no longer of now.
+    no longer of now. focus: what drew the look to `region_seen`, None where it is all of the region that was asked for.
     """
 
     instance: str
@@ -123,6 +124,7 @@ class State:
     paused: bool = False
     region_asked: Rect = WHOLE
     region_seen: Rect = WHOLE
+    focus: FocusReason | None = None
     rate: Rate = field(default_factory=Rate)
     timing: StageTimes = field(default_factory=StageTimes)
 
@@ -237,6 +239,8 @@ class RectView(TypedDict):
 class RegionView(TypedDict):
     asked: RectView
     seen: RectView
+    focused: bool
+    why: FocusReason | None
 
 
 class CameraView(TypedDict):
@@ -330,7 +334,7 @@ def view(state: State, now: float, wall: float, system: SystemReading = _NO_SYST
         "time": {"now": rfc3339(wall), "synchronised": system.clock_synchronised},
         "answer": _answer(state, told),
         "prediction": _prediction(state, told),
-        "region": {"asked": _rect(state.region_asked), "seen": _rect(state.region_seen)},
+        "region": _region(state),
         "camera": _camera(state, told),
         "model": _model(state.model),
         "fault": _fault(state.model_fault),
@@ -429,6 +433,15 @@ def _camera(state: State, told: _Teller) -> CameraView:
         "retry_in_s": round(max(0.0, camera.retry_at - told.now), 1) if camera.retry_at is not None else None,
         "restarts": camera.restarts,
         "notes": list(camera.notes),
+    }
+
+
+def _region(state: State) -> RegionView:
+    return {
+        "asked": _rect(state.region_asked),
+        "seen": _rect(state.region_seen),
+        "focused": state.focus is not None,
+        "why": state.focus,
     }
 
 

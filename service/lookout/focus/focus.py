@@ -1,0 +1,223 @@
+"""The focus: which square to look at besides the whole picture, and what both say together.
+
+One square a frame at most. Somebody found stays the focus until the network no longer sees it there. Otherwise what
+has changed is looked at, the largest part first and the others in turn; and the scan, one tile at a time, finds
+whoever was there before the background was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookout.focus.background import Background, Part
+from lookout.focus.tiles import overlap, scan_tiles, square_around
+from lookout.frame import Rect
+
+Pixels = NDArray[np.uint8]
+Probabilities = tuple[float, ...]
+# What drew the look to a square: it differs from the background, or the scan found somebody in it.
+Why = Literal["changed", "found"]
+
+# Around what has changed: some room, and no less than the network takes in.
+MARGIN = 1.2
+SMALLEST_PX = 64.0
+# Of the shorter side: a square this large is seen by the whole picture as well, and both are averaged.
+LARGE = 0.8
+# A pet's probability: from `FOUND` on a changed square holds somebody; below `LOST` for `LOST_S` nobody any more.
+FOUND, LOST, LOST_S = 0.6, 0.4, 1.5
+# A tile of the scan must say so more clearly, twice, the second time seen a little wider.
+SCAN_FOUND, SECOND_LOOK = 0.93, 1.3
+# Passes of the scan over the picture after a new background, one tile a frame; after that a tile each so many seconds.
+PASSES, IDLE_S = 2, 1.0
+# Changed parts that are looked at in turn, and every how many looks one goes to the scan meanwhile.
+PARTS, SCAN_EVERY = 3, 4
+# What a square said of a part is of use for so long, seconds.
+FRESH_S = 1.0
+
+
+@dataclass(slots=True)
+class _Target:
+    """A square that is looked at. said: the network's last word on it."""
+
+    square: Rect
+    box: Rect
+    why: Why = "changed"
+    said: Probabilities | None = None
+    said_at: float = float("-inf")
+    sure_at: float = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What is said of the frame. square: the part that decided and why, None for the whole picture."""
+
+    probabilities: Probabilities
+    square: Rect | None = None
+    why: Why | None = None
+
+
+class Focus:
+    """Asked and told about each frame that is classified. Coordinates are shares of the region that is looked at.
+
+    reject: for each label, in the card's order, whether it means "none of these".
+    """
+
+    def __init__(self, reject: Sequence[bool]) -> None:
+        self._reject = tuple(reject)
+        self._background = Background()
+        self.reset()
+
+    def reset(self) -> None:
+        """Another source, model or region."""
+        self._background.reset()
+        self._held: _Target | None = None
+        self._targets: list[_Target] = []
+        self._asked: _Target | None = None
+        self._size = 1, 1
+        self._second: _Target | None = None
+        self._scanning: _Target | None = None
+        self._turn = self._tile = 0
+        self._scan_left = 0
+        self._scanned_at = float("-inf")
+        self._whole: Probabilities = ()
+        self._renewed_at = float("-inf")
+
+    @property
+    def searching(self) -> bool:
+        """Whether the scan of a new scene is under way."""
+        return self._scan_left > 0 or self._second is not None
+
+    def look(self, pixels: Pixels, whole: Probabilities, now: float) -> Rect | None:
+        """The square to look at in this frame besides the whole, None for none.
+
+        pixels: the region, uint8, height x width x 3. whole: what the network says of it.
+        """
+        self._whole = whole
+        height, width = pixels.shape[:2]
+        self._size = width, height
+        protected = [target.box for target in self._targets if self._living(target)]
+        if self._held is not None:
+            protected.append(self._held.square)
+        parts = self._background.changed(pixels, now, protected)
+        if self._background.renewed_at != self._renewed_at:
+            self._renewed_at = self._background.renewed_at
+            self._scan_left = PASSES * len(scan_tiles(width, height))
+        self._follow(parts)
+        self._asked = self._choose(now)
+        return self._asked.square if self._asked else None
+
+    def conclude(self, close: Probabilities | None, now: float) -> Conclusion:
+        """What is said of the frame. close: what the network said of the square `look` returned, None for none."""
+        whole = self._whole
+        if close is not None and self._asked is not None:
+            self._hear(self._asked, close, now)
+        target = self._held or self._surest(now)
+        if target is None or target.said is None:
+            return Conclusion(whole)
+        return Conclusion(_joined(whole, target.said, target.square), target.square, target.why)
+
+    # --- what to look at ----------------------------------------------------------------------------------------
+
+    def _follow(self, parts: Sequence[Part]) -> None:
+        """Give each changed part the target that was there before, and the held one the part it overlaps most."""
+        targets = []
+        for part in parts[:PARTS]:
+            square = square_around(part.box, *self._size, margin=MARGIN, smallest=SMALLEST_PX)
+            before = max(self._targets, key=lambda one: overlap(one.square, square), default=None)
+            if before is not None and overlap(before.square, square) > 0.3 and before not in targets:
+                before.square = _steadied(before.square, square)
+                before.box = part.box
+                targets.append(before)
+            else:
+                targets.append(_Target(square, part.box))
+        held = self._held
+        if held is not None and held not in targets:
+            near = max(targets, key=lambda one: overlap(one.square, held.square), default=None)
+            if near is not None and overlap(near.square, held.square) > 0.3:
+                held.square = _steadied(held.square, near.square)
+                targets[targets.index(near)] = held
+        self._targets = targets
+
+    def _choose(self, now: float) -> _Target | None:
+        if self._held is not None:
+            return self._held
+        if self._second is not None:
+            return self._second
+        self._turn += 1
+        if self._targets and (self._scan_left <= 0 or self._turn % SCAN_EVERY):
+            return min(self._targets, key=lambda one: one.said_at)
+        return self._next_tile(now)
+
+    def _next_tile(self, now: float) -> _Target | None:
+        idle = self._scan_left <= 0 and now < self._scanned_at + IDLE_S
+        found = self._pet(self._whole) >= FOUND  # the whole picture needs no search
+        if idle or found or self._background.moving:
+            return None
+        tiles = scan_tiles(*self._size)
+        self._tile = (self._tile + 1) % len(tiles)
+        self._scan_left -= 1
+        self._scanned_at = now
+        self._scanning = _Target(tiles[self._tile], tiles[self._tile], "found")
+        return self._scanning
+
+    # --- what was said ------------------------------------------------------------------------------------------
+
+    def _hear(self, target: _Target, said: Probabilities, now: float) -> None:
+        target.said, target.said_at = said, now
+        pet = self._pet(said)
+        if target is self._held:
+            if pet >= LOST:
+                target.sure_at = now
+            elif now - target.sure_at > LOST_S:
+                self._held = None
+        elif target is self._scanning:
+            self._scanning = None
+            if pet >= SCAN_FOUND:
+                wider = square_around(target.square, *self._size, margin=SECOND_LOOK, smallest=0.0)
+                self._second = _Target(wider, target.square, "found")
+        elif target is self._second:
+            self._second = None
+            if pet >= SCAN_FOUND:
+                self._hold(target, now)
+        elif pet >= FOUND:
+            self._hold(target, now)
+
+    def _hold(self, target: _Target, now: float) -> None:
+        target.sure_at = now
+        self._held = target
+
+    def _surest(self, now: float) -> _Target | None:
+        """Of the changed parts that were looked at lately, the one most likely to hold somebody."""
+        fresh = [target for target in self._targets if target.said is not None and now - target.said_at < FRESH_S]
+        return max(fresh, key=lambda one: self._pet(one.said or ()), default=None)
+
+    def _living(self, target: _Target) -> bool:
+        """Whether the network is not sure that nobody is there."""
+        return target.said is not None and self._pet(target.said) > 0.3
+
+    def _pet(self, said: Probabilities) -> float:
+        return max((p for p, reject in zip(said, self._reject, strict=False) if not reject), default=0.0)
+
+
+def _joined(whole: Probabilities, close: Probabilities, square: Rect) -> Probabilities:
+    """The square decides; one that is nearly all of the picture is averaged with it."""
+    if min(square.width, square.height) < LARGE and max(square.width, square.height) < LARGE:
+        return close
+    return tuple((a + b) / 2 for a, b in zip(whole, close, strict=True))
+
+
+def _steadied(before: Rect, after: Rect) -> Rect:
+    """Half-way, so that a square does not tremble with its outline; at once where it has moved on."""
+    if overlap(before, after) < 0.55:
+        return after
+    return Rect(
+        (before.x + after.x) / 2,
+        (before.y + after.y) / 2,
+        (before.width + after.width) / 2,
+        (before.height + after.height) / 2,
+    )

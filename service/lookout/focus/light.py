@@ -1,0 +1,68 @@
+"""The light of a picture against that of a background: a gain for each colour, and its slope across the picture.
+
+A lamp, a cloud or automatic exposure brightens a scene evenly or from one side to the other; what somebody in the
+scene changes is local. So a plane is fitted through the ratios of coarse blocks, twice, the second time without the
+blocks that the first fit explains badly.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+# Blocks a side: enough for a plane through the robust half of them, few enough to cost nothing.
+_COLUMNS, _ROWS = 8, 6
+# Added to both sides of a ratio, grey levels: in the dark noise decides it otherwise.
+_DARK = 12.0
+# A block whose ratio is further from the fit than this share of it holds somebody, or another lamp.
+_OUTLIER = 0.2
+# More light than this, or less than its inverse, is another scene.
+MAX_GAIN = 4.0
+# Keeps the fit solvable where few blocks are left.
+_RIDGE = 1e-3 * np.eye(3, dtype=np.float32)
+
+
+def gain_between(now: Floats, background: Floats) -> Floats:
+    """What the background must be multiplied with to be lit like `now`: rows x columns x 3, float32.
+
+    now, background: rows x columns x 3, 0..255.
+    """
+    design = _design()
+    ratios = ((_blocks(now) + _DARK) / (_blocks(background) + _DARK)).reshape(-1, 3)
+    middle = np.partition(ratios, len(ratios) // 2, axis=0)[len(ratios) // 2]
+    bound = _OUTLIER * float(middle.max())
+    near = np.abs(ratios - middle).max(axis=1) <= 2 * bound
+    fit = np.zeros((3, 3), np.float32)
+    fit[0] = middle
+    for _ in range(2):
+        if np.count_nonzero(near) < len(ratios) // 4:
+            break
+        used = design[near]
+        fit = np.linalg.solve(used.T @ used + _RIDGE, used.T @ ratios[near])
+        near = np.abs(ratios - design @ fit).max(axis=1) <= bound
+    level, slope_x, slope_y = fit
+    x, y = _axes(background.shape[0], background.shape[1])
+    plane = level + slope_x * x + slope_y * y
+    return np.asarray(np.maximum(np.minimum(plane, np.float32(MAX_GAIN)), np.float32(1.0 / MAX_GAIN)), np.float32)
+
+
+def _blocks(cells: Floats) -> Floats:
+    return np.asarray(cv2.resize(cells, (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA), np.float32)
+
+
+@functools.cache
+def _design() -> Floats:
+    """Of each block: 1, its x and its y, both from -1 to 1."""
+    y, x = np.meshgrid(np.linspace(-1, 1, _ROWS), np.linspace(-1, 1, _COLUMNS), indexing="ij")
+    return np.stack([np.ones(x.size), x.ravel(), y.ravel()], axis=1).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def _axes(rows: int, columns: int) -> tuple[Floats, Floats]:
+    x = np.linspace(-1, 1, columns, dtype=np.float32)[None, :, None]
+    return x, np.linspace(-1, 1, rows, dtype=np.float32)[:, None, None]

@@ -1,0 +1,69 @@
+"""The tiles of the scan, and squares in general: where a close look goes, in shares of the picture."""
+
+from __future__ import annotations
+
+import functools
+
+from lookout.frame import Rect
+
+# Of the shorter side, and how far each tile lies from the next, as a share of the tile.
+_SIZES = ((0.5, 0.5), (0.36, 0.55))
+# A step through the tiles that visits far apart places one after the other, whatever their number.
+_GOLDEN = 0.618
+
+
+@functools.lru_cache(maxsize=8)
+def scan_tiles(width: int, height: int) -> tuple[Rect, ...]:
+    """Overlapping squares of a half and a third of the shorter side, in the order of the scan.
+
+    width, height: the picture's, in pixels.
+    """
+    found: list[Rect] = []
+    for size, step in _SIZES:
+        side = size * min(width, height)
+        tiles = [
+            Rect(x / width, y / height, side / width, side / height)
+            for y in _starts(height, side, step)
+            for x in _starts(width, side, step)
+        ]
+        found += _spread(tiles)
+    return tuple(found)
+
+
+def _starts(length: int, side: float, step: float) -> list[float]:
+    count = max(1, round((length - side) / (step * side)) + 1)
+    return [(length - side) * n / max(1, count - 1) for n in range(count)]
+
+
+def _spread(tiles: list[Rect]) -> list[Rect]:
+    stride = max(1, round(_GOLDEN * len(tiles)))
+    while stride > 1 and _divides(stride, len(tiles)):
+        stride -= 1
+    return [tiles[n * stride % len(tiles)] for n in range(len(tiles))]
+
+
+def _divides(stride: int, count: int) -> bool:
+    """Whether steps of `stride` would not visit all of `count`."""
+    while stride:
+        count, stride = stride, count % stride
+    return count > 1
+
+
+def square_around(box: Rect, width: int, height: int, *, margin: float, smallest: float) -> Rect:
+    """The square of `margin` times the box's longer side about its middle, moved and cut to fit the picture.
+
+    width, height: the picture's, in pixels. smallest: the least side, pixels.
+    """
+    side = max(margin * max(box.width * width, box.height * height), smallest)
+    side = min(side, width, height)
+    left = min(max(0.0, (box.x + box.width / 2) * width - side / 2), width - side)
+    top = min(max(0.0, (box.y + box.height / 2) * height - side / 2), height - side)
+    return Rect(left / width, top / height, side / width, side / height)
+
+
+def overlap(one: Rect, other: Rect) -> float:
+    """Intersection over union, 0..1."""
+    width = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
+    height = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
+    inner = max(0.0, width) * max(0.0, height)
+    return inner / (one.width * one.height + other.width * other.height - inner)

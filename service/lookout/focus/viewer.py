@@ -1,0 +1,87 @@
+"""A network with a focus: classifies a frame of a fixed scene by the whole region and by the square that matters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lookout.focus.focus import Focus, Why
+from lookout.frame import WHOLE, Rect
+from lookout.pipeline.classifier import Classifier, Prediction, Timing
+from lookout.pipeline.preprocess import Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Viewed:
+    """What a frame shows. why: what drew the look to the part seen; None where the whole region decided."""
+
+    prediction: Prediction
+    why: Why | None = None
+
+
+class Viewer:
+    """Owned by the worker; shown each frame that is classified, in order.
+
+    focused: whether to look closer. Without a label that means "none of these" there is nothing to look for, and
+    the whole region decides as it does without a focus.
+    """
+
+    def __init__(self, classifier: Classifier, *, focused: bool) -> None:
+        self.classifier = classifier
+        reject = [label.reject for label in classifier.card.labels]
+        self._focus = Focus(reject) if focused and any(reject) and not all(reject) else None
+
+    @property
+    def focused(self) -> bool:
+        return self._focus is not None
+
+    @property
+    def searching(self) -> bool:
+        """Whether tiles of a new scene are still to be looked at, though nothing changes in it."""
+        return self._focus is not None and self._focus.searching
+
+    def view(self, pixels: Pixels, region: Rect, now: float) -> Viewed:
+        """Classify one frame. pixels: uint8, height x width x 3, blue-green-red. now: monotonic seconds, its capture.
+
+        Raises what the network raises.
+        """
+        whole = self.classifier.classify(pixels, region)
+        if self._focus is None:
+            return Viewed(whole)
+        part = _part(pixels, region)
+        square = self._focus.look(part, whole.probabilities, now)
+        close = self.classifier.classify(part, square) if square is not None else None
+        found = self._focus.conclude(close.probabilities if close else None, now)
+        prediction = replace(
+            whole,
+            probabilities=found.probabilities,
+            seen=_within(region, found.square) if found.square is not None else whole.seen,
+            timing=_together(whole.timing, close.timing) if close is not None else whole.timing,
+        )
+        return Viewed(prediction, found.why)
+
+
+def _part(pixels: Pixels, region: Rect) -> Pixels:
+    if region == WHOLE:
+        return pixels
+    height, width = pixels.shape[:2]
+    top, left = round(region.y * height), round(region.x * width)
+    bottom, right = round((region.y + region.height) * height), round((region.x + region.width) * width)
+    return pixels[top : max(top + 1, bottom), left : max(left + 1, right)]
+
+
+def _within(region: Rect, square: Rect) -> Rect:
+    """A share of the region as a share of the picture."""
+    return Rect(
+        region.x + square.x * region.width,
+        region.y + square.y * region.height,
+        square.width * region.width,
+        square.height * region.height,
+    )
+
+
+def _together(one: Timing, other: Timing) -> Timing:
+    return Timing(
+        one.preprocess_ms + other.preprocess_ms,
+        one.inference_ms + other.inference_ms,
+        one.postprocess_ms + other.postprocess_ms,
+    )

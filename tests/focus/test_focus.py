@@ -1,0 +1,129 @@
+"""Which square is looked at and what decides, on films of a drawn room with a stand-in for the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lookout.focus.focus import IDLE_S, Conclusion, Focus
+from lookout.focus.tiles import overlap, scan_tiles, square_around
+from lookout.frame import WHOLE, Rect
+
+from tests.benchmarks import films
+from tests.benchmarks.films import Film
+from tests.focus.rooms import FPS, film, place_of, room, seen_by_a_network, visit
+
+REJECT = (False, False, True)
+NOBODY = (0.0, 0.01, 0.99)
+
+
+@dataclass(frozen=True)
+class Shown:
+    at: float
+    square: Rect | None  # that was looked at besides the whole
+    said: Conclusion
+
+
+def played(shown_film: Film, focus: Focus | None = None) -> list[Shown]:
+    """The film through a focus; the whole picture shows the network nobody, as with small animals."""
+    focus = focus or Focus(REJECT)
+    shown = []
+    for at, picture in shown_film.frames():
+        square = focus.look(picture, NOBODY, at)
+        close = seen_by_a_network(shown_film, at, square) if square is not None else None
+        shown.append(Shown(at, square, focus.conclude(close, at)))
+    return shown
+
+
+def is_cat(one: Shown) -> bool:
+    return one.said.probabilities[0] > 0.9
+
+
+def test_who_comes_in_is_named_within_a_second_and_no_longer_than_they_stay() -> None:
+    one = visit(12, 24, size=0.25, x=0.85)
+    shown = played(film(30, one))
+    there = [each for each in shown if one.sits(each.at)]
+    assert sum(map(is_cat, there)) > 0.9 * len(there)
+    assert not any(is_cat(each) for each in shown if each.at < 12 or each.at > 24 + 2)
+    for each in there:
+        place = place_of(one, each.at)
+        if is_cat(each) and place is not None:
+            assert each.said.square is not None
+            assert each.said.why == "changed"
+            assert overlap(each.said.square, place) > 0.15
+
+
+def test_who_sleeps_there_when_it_starts_is_found_by_the_scan_and_does_not_dissolve() -> None:
+    one = visit(0, 100, size=0.3, x=0.2, still=True)
+    shown = played(film(90, one))
+    found = next(each.at for each in shown if is_cat(each))
+    assert found < 15
+    assert all(is_cat(each) for each in shown if each.at > found + 1)
+    assert shown[-1].said.why == "found"
+
+
+def test_who_came_in_and_fell_asleep_does_not_dissolve() -> None:
+    one = visit(10, 130, size=0.3)
+    shown = played(film(120, one))
+    asleep = [each for each in shown if 15 < each.at < 118]
+    assert sum(map(is_cat, asleep)) > 0.98 * len(asleep)
+
+
+def test_with_two_of_them_the_first_is_kept_until_it_leaves() -> None:
+    first, second = visit(10, 30, size=0.25, x=0.2), visit(14, 40, size=0.45, x=0.8)
+    shown = played(film(44, first, second))
+    both = [each for each in shown if 17 < each.at < 28 and each.said.square is not None]
+    assert len(both) > 10 * FPS
+    assert {each.said.square.x + each.said.square.width / 2 < 0.5 for each in both if each.said.square} == {True}
+    later = [each for each in shown if 33 < each.at < 38]
+    assert sum(map(is_cat, later)) > 0.9 * len(later)
+
+
+def test_a_television_does_not_hide_who_sits_beside_it() -> None:
+    one = visit(14, 26, size=0.3, x=0.2)
+    screen = films.television(0.6, 0.2, 0.3, [room(seed) for seed in range(5, 9)])
+    shown = played(film(28, one, disturbances=[screen]))
+    there = [each for each in shown if one.sits(each.at)]
+    assert sum(map(is_cat, there)) > 0.8 * len(there)
+
+
+def test_of_an_unchanging_scene_the_whole_decides_and_the_scan_rests() -> None:
+    shown = played(film(40, noise=2.0))
+    assert all(each.said.square is None for each in shown)
+    late = [each for each in shown if each.at > 30]
+    assert sum(each.square is not None for each in late) <= 10 / IDLE_S + 1
+
+
+def test_a_sure_whole_picture_needs_no_scan() -> None:
+    focus = Focus(REJECT)
+    sure = (0.98, 0.01, 0.01)
+    for at, picture in film(5).frames():
+        assert focus.look(picture, sure, at) is None
+        assert focus.conclude(None, at).probabilities == sure
+
+
+def test_never_more_than_one_square_a_frame_and_always_inside() -> None:
+    one = visit(8, 18, size=0.5, x=0.95)
+    for each in played(film(20, one)):
+        if each.square is not None:
+            assert each.square.x >= 0
+            assert each.square.y >= 0
+            assert each.square.x + each.square.width <= 1 + 1e-9
+            assert each.square.y + each.square.height <= 1 + 1e-9
+
+
+def test_the_tiles_cover_the_picture_with_halves_first() -> None:
+    for width, height in ((640, 480), (480, 640), (1920, 1080), (97, 31)):
+        tiles = scan_tiles(width, height)
+        assert len(set(tiles)) == len(tiles)
+        for x in range(20):
+            for y in range(20):
+                px, py = (x + 0.5) / 20, (y + 0.5) / 20
+                assert any(t.x <= px <= t.x + t.width and t.y <= py <= t.y + t.height for t in tiles)
+
+
+def test_a_square_fits_the_picture_and_is_square_in_pixels() -> None:
+    square = square_around(Rect(0.9, 0.9, 0.1, 0.1), 640, 480, margin=1.2, smallest=64)
+    assert abs(square.width * 640 - square.height * 480) < 1e-6
+    assert square.width * 640 >= 64
+    assert square.x + square.width <= 1 + 1e-9
+    assert square_around(WHOLE, 640, 480, margin=1.2, smallest=64).height == 1.0
