@@ -29,16 +29,39 @@ def part(pixels: NDArray[np.uint8]) -> bytes:
     return BOUNDARY + b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(data), data)
 
 
+class _EachRequest:
+    """Answers one request after another on a connection, as long as the client keeps it."""
+
+    server: Server
+
+    def __init__(self, answer: Callable[[socket.socket, threading.Event, bytes], None]) -> None:
+        self._answer = answer
+
+    def __call__(self, connection: socket.socket, stop: threading.Event) -> None:
+        request = self.server.requests[-1]
+        while request and not stop.is_set():
+            self._answer(connection, stop, request)
+            request = connection.recv(4096)
+            self.server.requests += [request] if request else []
+
+
+def each_request(answer: Callable[[socket.socket, threading.Event, bytes], None]) -> Handler:
+    """A handler that is called for each request of a connection, with what was asked."""
+    return _EachRequest(answer)
+
+
 class Server:
     """Accepts connections and runs `handle(connection, stop)` in a thread for each."""
 
-    def __init__(self, handle: Handler) -> None:
-        self._handle = handle
+    def __init__(self, handle: Handler, *, reads: bool = True) -> None:
+        """reads: the request is read, and kept in `requests`, before `handle` is called."""
+        self._handle, self._reads = handle, reads
         self.stop = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.05)
         self.port: int = self._listener.getsockname()[1]
         self.requests: list[bytes] = []
+        self.connections = 0
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -46,6 +69,7 @@ class Server:
         while not self.stop.is_set():
             with contextlib.suppress(TimeoutError):
                 connection, _ = self._listener.accept()
+                self.connections += 1
                 thread = threading.Thread(target=self._serve, args=(connection,))
                 self._threads.append(thread)
                 thread.start()
@@ -53,7 +77,10 @@ class Server:
     def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
             connection.settimeout(5)
-            self.requests.append(connection.recv(4096))
+            if self._reads:
+                self.requests.append(connection.recv(4096))
+            if isinstance(self._handle, _EachRequest):
+                self._handle.server = self
             self._handle(connection, self.stop)
 
     def close(self) -> None:
@@ -64,8 +91,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(handle: Handler) -> Iterator[Server]:
-    server = Server(handle)
+def serving(handle: Handler, *, reads: bool = True) -> Iterator[Server]:
+    server = Server(handle, reads=reads)
     try:
         yield server
     finally:

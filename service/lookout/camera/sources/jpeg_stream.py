@@ -1,0 +1,129 @@
+"""Pictures out of a stream of bytes, as forgiving as browsers are.
+
+What cameras call MJPEG over HTTP differs in everything around the pictures: boundaries with and without dashes, lengths
+that are missing or wrong, types nobody knows, pictures one after another with nothing between. A JPEG says itself where
+it ends, so that only the pictures are looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+MOST_PICTURE = 32 * 2**20  # bytes; what is longer is no picture of a camera
+_BETWEEN = 4096  # bytes kept of what stands between two pictures: the headers of a part
+_START = b"\xff\xd8\xff"
+# In the compressed part a zero or a restart marker follows each FF; anything else ends it.
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
+_STAMP = re.compile(rb"x-timestamp:\s*(\d{1,12}(?:\.\d{1,9})?)", re.IGNORECASE)
+_END, _RESTART, _SCAN = 0xD9, 0xD8, 0xDA
+_ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One whole JPEG. began_at: as given with its first byte. stamp: the sender's clock in seconds, if it says it."""
+
+    data: bytes
+    began_at: float
+    stamp: float | None
+
+
+class JpegScanner:
+    """Takes bytes as they come and returns the pictures that are whole by then.
+
+    damaged: pictures that were cut off by the next one or grew beyond any size.
+    """
+
+    def __init__(self) -> None:
+        self.damaged = 0
+        self._data = bytearray()
+        self._at = 0  # how far the picture at the beginning of `_data` has been looked through
+        self._inside = self._in_scan = False
+        self._began_at = 0.0
+        self._stamp: float | None = None
+
+    def feed(self, data: bytes, at: float) -> list[Found]:
+        """at: when these bytes were sent, as near as is known; becomes `began_at` of pictures that begin in them."""
+        self._data += data
+        found: list[Found] = []
+        while self._inside or self._find_start(at):
+            end = self._walk(at)
+            if end is None:
+                break
+            found.append(Found(bytes(self._data[:end]), self._began_at, self._stamp))
+            self._drop(end)
+        return found
+
+    def _find_start(self, at: float) -> bool:
+        begin = self._data.find(_START)
+        between = bytes(self._data[: max(0, begin)] if begin >= 0 else self._data)
+        if stamps := _STAMP.findall(between):
+            self._stamp = float(stamps[-1])
+        if begin < 0:
+            del self._data[: max(0, len(self._data) - _BETWEEN)]
+            return False
+        self._stamp = self._stamp if stamps else None
+        del self._data[:begin]
+        self._inside, self._in_scan, self._at, self._began_at = True, False, 2, at
+        return True
+
+    def _drop(self, end: int) -> None:
+        del self._data[:end]
+        self._inside = False
+
+    def _walk(self, at: float) -> int | None:
+        """Where the picture ends, None while that has not come."""
+        data = self._data
+        while True:
+            marker = self._next_marker()
+            if marker is None:
+                if len(data) > MOST_PICTURE:
+                    self.damaged += 1
+                    data.clear()
+                    self._inside = False
+                return None
+            if marker == _END:
+                return self._at + 2
+            if marker == _RESTART:  # the next one: this one was cut off
+                self.damaged += 1
+                del data[: self._at]
+                self._at, self._in_scan, self._began_at = 2, False, at
+            elif not self._skip(marker):
+                return None
+
+    def _next_marker(self) -> int | None:
+        """The marker at or behind `_at`, which comes to stand on it; None when more bytes are needed."""
+        data = self._data
+        if self._in_scan:
+            match = _MARKER.search(data, self._at)
+            if match is None:
+                self._at = max(self._at, len(data) - 1)
+                return None
+            self._at = match.start()
+            return data[self._at + 1]
+        while True:  # some write bytes between the segments that belong to nothing; each marker may have fill bytes
+            start = data.find(b"\xff", self._at)
+            if start < 0:
+                self._at = len(data)
+                return None
+            self._at = start
+            if start + 1 >= len(data):
+                return None
+            if data[start + 1] not in (0x00, 0xFF):
+                return data[start + 1]
+            self._at = start + 1
+
+    def _skip(self, marker: int) -> bool:
+        """Go behind the segment of this marker; False when it has not come whole."""
+        if marker in _ALONE:
+            self._at += 2
+            return True
+        if self._at + 4 > len(self._data):
+            return False
+        length = int.from_bytes(self._data[self._at + 2 : self._at + 4])
+        if self._at + 2 + length > len(self._data):
+            return False
+        self._at += 2 + max(2, length)
+        self._in_scan = marker == _SCAN
+        return True
