@@ -89,6 +89,13 @@ class CameraSilent(CameraError):
     title = "The camera sends nothing"
 
 
+class CameraWaiting(CameraSilent):
+    """No frame came before the deadline, but the source works: its data arrives, or no frame is due yet."""
+
+    code = "camera_waiting"
+    title = "The first picture has not come yet"
+
+
 class CameraUnsupported(CameraError):
     """The software to drive this kind of source is missing, or the address is not understood."""
 

@@ -7,12 +7,32 @@ import threading
 import time
 
 import pytest
-from lookout.camera.sources import probe
+from lookout.camera import create
+from lookout.camera.interface import CameraOptions
+from lookout.camera.sources import connection
 from lookout.camera.sources.probe import reason
 from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
 from lookout.frame import Deadline
 
 from tests.camera import servers
+
+
+def why(address: str) -> CameraError:
+    """RTSP is probed after FFmpeg has failed, HTTP is spoken by ourselves."""
+    if address.startswith("rtsp"):
+        return reason(address, Deadline.after(2))
+    camera = create(address, CameraOptions(), isolated=False)
+    with pytest.raises(CameraError) as raised:
+        camera.open(Deadline.after(3))
+    return raised.value
+
+
+def test_a_login_that_ffmpeg_does_not_know_is_no_wrong_password() -> None:
+    answer = b'RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: NTLM realm="cam"\r\n\r\n'
+    with servers.answering(answer) as server:
+        error = reason(f"rtsp://cat:m1aow-m1aow@127.0.0.1:{server.port}/x", Deadline.after(2))
+    assert type(error) is CameraDenied
+    assert "not known here (ntlm)" in error.detail
 
 
 @pytest.mark.parametrize(
@@ -29,7 +49,7 @@ from tests.camera import servers
         ("http", b"HTTP/1.1 403 Forbidden\r\n\r\n", CameraDenied, "wants a user name"),
         ("http", b"HTTP/1.1 404 Not Found\r\n\r\n", CameraAbsent, "knows no such path"),
         ("http", b"HTTP/1.1 500 Oh\r\n\r\n", CameraError, "error 500"),
-        ("http", b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n", CameraUnsupported, "a single picture"),
+        ("http", b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n", CameraUnsupported, "The picture is empty"),
         ("http", b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n", CameraUnsupported, "is a web page"),
         ("http", b"HTTP/1.1 200 OK\r\n\r\n", CameraUnsupported, "no video that can be decoded"),
         ("https", b"HTTP/1.1 200 OK\r\n\r\n", CameraUnsupported, "does not speak TLS"),
@@ -37,7 +57,7 @@ from tests.camera import servers
 )
 def test_each_answer_has_its_sentence(scheme: str, answer: bytes, kind: type[CameraError], words: str) -> None:
     with servers.answering(answer) as server:
-        error = reason(f"{scheme}://127.0.0.1:{server.port}/x", Deadline.after(2))
+        error = why(f"{scheme}://127.0.0.1:{server.port}/x")
     assert type(error) is kind
     assert words in error.detail
     assert error.remedy
@@ -90,7 +110,7 @@ def test_an_unknown_host_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(probe.socket, "getaddrinfo", unknown)
+    monkeypatch.setattr(connection.socket, "getaddrinfo", unknown)
     error = reason("rtsp://no-such-camera.local/x", Deadline.after(2))
     assert type(error) is CameraAbsent
     assert "no-such-camera.local is not known" in error.detail
@@ -103,7 +123,7 @@ def test_a_name_server_that_does_not_answer_is_said_by_the_deadline(monkeypatch:
         release.wait(10)
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
-    monkeypatch.setattr(probe.socket, "getaddrinfo", never)
+    monkeypatch.setattr(connection.socket, "getaddrinfo", never)
     begun = time.monotonic()
     error = reason("rtsp://camera.local/x", Deadline.after(0.6))
     release.set()
@@ -116,7 +136,7 @@ def test_an_unreachable_network_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     def unreachable(*_: object) -> None:
         raise OSError(113, "No route to host")
 
-    monkeypatch.setattr(probe.socket.socket, "connect", unreachable)
+    monkeypatch.setattr(connection.socket.socket, "connect", unreachable)
     error = reason("rtsp://192.0.2.1/x", Deadline.after(1))
     assert type(error) is CameraAbsent
     assert "No route to host" in error.detail

@@ -7,12 +7,9 @@ import signal
 import time
 from collections.abc import Iterator
 
-import cv2
 import pytest
 from lookout.camera import create
 from lookout.camera.interface import Camera, CameraOptions
-from lookout.camera.sources import ffmpeg
-from lookout.camera.sources.stream import ArrivalClock
 from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
 from lookout.frame import Deadline
 
@@ -52,7 +49,7 @@ def test_streams_are_turned_like_every_source() -> None:
         camera.close()
     assert white_corner(frame.pixels) == "top right"
     assert (camera.info.width, camera.info.height) == (120, 160)
-    assert camera.info.notes == ("The control 'zoom' is unknown for streams and was skipped.",)
+    assert camera.info.notes == ("The control 'zoom' is unknown for http streams and was skipped.",)
 
 
 def test_a_server_that_accepts_and_never_answers_is_silent_by_the_deadline() -> None:
@@ -114,30 +111,6 @@ def test_frames_and_info_of_a_stream_with_a_password_do_not_show_it() -> None:
         camera.close()
     assert frame.source == f"http://127.0.0.1:{server.port}/video"
     assert PASSWORD not in repr(camera.info) + repr(camera)
-
-
-def test_what_makes_a_stream_quick_is_not_left_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would make video files unreadable."""
-    seen = []
-    real = cv2.VideoCapture
-
-    def look(*arguments: object) -> cv2.VideoCapture:
-        seen.append(os.environ.get("OPENCV_FFMPEG_CAPTURE_OPTIONS", ""))
-        return real(*arguments)  # type: ignore[call-overload,no-any-return]
-
-    monkeypatch.setattr(ffmpeg.cv2, "VideoCapture", look)
-    for transport, set_by_user in (("udp", ""), ("tcp", ""), ("tcp", "rtsp_transport;http")):
-        if set_by_user:
-            monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", set_by_user)
-        address = f"rtsp://127.0.0.1:{servers.free_port()}/x"
-        with pytest.raises(CameraError):
-            create(address, CameraOptions(controls={"transport": transport}), isolated=False).open(Deadline.after(5))
-        assert os.environ.get("OPENCV_FFMPEG_CAPTURE_OPTIONS", "") == set_by_user
-    assert [options.partition("|")[0] for options in seen] == [
-        "rtsp_transport;udp",
-        "rtsp_transport;tcp",
-        "rtsp_transport;http",
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -215,35 +188,3 @@ def test_a_web_page_is_no_stream() -> None:
         camera = create(f"http://127.0.0.1:{server.port}/", OPTIONS, isolated=False)
         with pytest.raises(CameraUnsupported, match="is a web page"):
             camera.open(Deadline.after(5))
-
-
-def test_a_frame_held_back_is_as_old_as_its_time_in_the_stream_says() -> None:
-    clock = ArrivalClock()
-    steady = [clock.captured_at(number / 10, 100.0 + number / 10) for number in range(20)]
-    assert steady == pytest.approx([100.0 + number / 10 for number in range(20)])
-    burst = [clock.captured_at(number / 10, 104.0 + number / 1000) for number in range(20, 30)]
-    assert burst == pytest.approx([100.0 + number / 10 for number in range(20, 30)])
-
-
-def test_a_stream_whose_clock_was_shifted_is_believed_again_after_a_while() -> None:
-    clock = ArrivalClock()
-    for number in range(10):
-        clock.captured_at(number / 10, 100.0 + number / 10)
-    ages = []
-    for number in range(10, 80):
-        arrived = 102.0 + number / 10
-        ages.append(arrived - clock.captured_at(number / 10, arrived))
-    assert ages[0] == pytest.approx(2.0)
-    assert ages[-1] == pytest.approx(0.0)
-
-
-def test_a_stream_that_begins_again_starts_a_new_reckoning() -> None:
-    clock = ArrivalClock()
-    for number in range(10):
-        clock.captured_at(number / 10, 100.0 + number / 10)
-    assert clock.captured_at(0.0, 105.0) == 105.0
-
-
-def test_a_stream_without_times_is_reckoned_by_arrival() -> None:
-    clock = ArrivalClock()
-    assert [clock.captured_at(0.0, 100.0 + number) for number in range(5)] == [100.0, 101.0, 102.0, 103.0, 104.0]

@@ -9,14 +9,24 @@ from lookout.camera.address import Address, is_live, is_masked, masked, parse, r
 if TYPE_CHECKING:
     from lookout.camera.interface import Camera, CameraOptions
 
-__all__ = ["create", "is_live", "is_masked", "masked", "redact", "redact_text", "shows_one_scene"]
+__all__ = [
+    "create",
+    "fetch_picture",
+    "is_live",
+    "is_masked",
+    "masked",
+    "parse",
+    "redact",
+    "redact_text",
+    "shows_one_scene",
+]
 
 
 def create(address: str, options: CameraOptions, *, isolated: bool) -> Camera:
     """The camera behind an address, not yet open.
 
-    isolated: live sources run in a process of their own, so that a driver that hangs or dies takes nothing with it.
-    Files and folders always run in this process.
+    isolated: it runs in a process of its own, so that a driver, a decoder or a disk that hangs or dies takes nothing
+    with it.
     Raises CameraUnsupported, with one sentence and a remedy, when the address is not understood.
     """
     parsed = parse(address)
@@ -24,11 +34,18 @@ def create(address: str, options: CameraOptions, *, isolated: bool) -> Camera:
         from lookout.camera.auto import AutoCamera
 
         return AutoCamera(options, lambda found: create(found, options, isolated=isolated))
-    if isolated and parsed.live:
+    if isolated:
         from lookout.camera.isolation.camera import IsolatedCamera
 
         return IsolatedCamera(address, options)
     return _in_process(parsed, options)
+
+
+def fetch_picture(address: str, answer_s: float, whole_s: float, limit: int) -> tuple[bytes | None, list[str]]:
+    """The picture behind a web address: see `sources.http_feed.fetch_picture`. Raises CameraError."""
+    from lookout.camera.sources import http_feed
+
+    return http_feed.fetch_picture(address, answer_s, whole_s, limit)
 
 
 def _in_process(address: Address, options: CameraOptions) -> Camera:

@@ -90,11 +90,9 @@ def _stream(text: str) -> str:
             f"The stream address '{redact(text)}' cannot be read: there is an @ behind its host.",
             f"{_PERCENT}, and an @ behind the host as %40.",
         )
-    if any(sign.isspace() for sign in text):
-        raise CameraUnsupported(f"The stream address '{redact(text)}' holds a space.", "Write it as %20.")
     if not host:
         raise CameraUnsupported(f"The stream address '{redact(text)}' names no host.", "Use rtsp://HOST/PATH.")
-    return text
+    return text.replace(" ", "%20")
 
 
 def _hides_password(address: str) -> bool:

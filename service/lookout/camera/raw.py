@@ -20,6 +20,7 @@ class RawFrame:
     width, height: of the picture inside, in pixels, before rotating.
     captured_at, sequence: as in `Frame`.
     rotate, flip: what the camera has not done itself, as in `CameraOptions`.
+    mark: as in `Frame`.
     """
 
     pixels: NDArray[np.uint8]
@@ -30,6 +31,7 @@ class RawFrame:
     sequence: int
     rotate: int = 0
     flip: str = "none"
+    mark: int | None = None
 
 
 @runtime_checkable

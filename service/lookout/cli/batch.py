@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import http.client
 import json
 import os
 import stat
 import sys
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 from lookout.camera import redact
 from lookout.camera.interface import CameraOptions, EndOfSource
-from lookout.errors import CameraError, LookoutError, PictureUnreadable, PictureUnsupported
+from lookout.errors import CameraError, CameraWaiting, LookoutError, PictureUnreadable, PictureUnsupported
 from lookout.frame import WHOLE, Deadline, Rect
 from lookout.pictures.decode import Pixels, read_picture
 from lookout.pictures.headers import read_header
@@ -174,47 +169,19 @@ def _file(path: Path) -> bytes:
 
 
 class _IsStream(Exception):
-    """An address that goes on for ever: a camera, not a picture."""
-
-
-def _request(address: str) -> urllib.request.Request:
-    """A user and password before the host, as cameras' addresses have them, go into a header. Raises ValueError."""
-    parts = urllib.parse.urlsplit(address)
-    if parts.username is None:
-        return urllib.request.Request(address)
-    host = parts.netloc.rpartition("@")[2]
-    request = urllib.request.Request(urllib.parse.urlunsplit(parts._replace(netloc=host)))
-    pair = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-    # Not on to where the address may send us.
-    request.add_unredirected_header("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
-    return request
+    """A video behind an address, which is looked at as a camera is."""
 
 
 def _download(address: str) -> bytes:
-    try:
-        with urllib.request.urlopen(_request(address), timeout=READ_S) as answer:
-            if not str(answer.headers.get_content_type()).startswith("image/"):
-                raise _IsStream
-            return _read(answer, Deadline.after(DOWNLOAD_S))
-    except urllib.error.HTTPError as error:
-        with error:
-            raise PictureUnreadable(
-                f"The address answers {error.code} ({error.reason}).", "Open it in a browser to see."
-            ) from error
-    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        reason = getattr(reason, "strerror", None) or str(reason).strip().rstrip(".") or type(reason).__name__
-        raise PictureUnreadable(f"The address does not deliver a picture: {reason}.", "Check the address.") from error
+    """What a camera's address would show, too: the same client asks. Raises CameraError, _IsStream."""
+    from lookout.camera import fetch_picture
 
-
-def _read(answer: http.client.HTTPResponse, deadline: Deadline) -> bytes:
-    """The body, one byte more than allowed at most. Raises TimeoutError: a server may drip for ever."""
-    data = bytearray()
-    while len(data) <= MAX_FILE_BYTES and (part := answer.read1(1 << 16)):
-        if deadline.passed:
-            raise TimeoutError("it is too slow")
-        data += part
-    return bytes(data)
+    data, doubts = fetch_picture(address, READ_S, DOWNLOAD_S, MAX_FILE_BYTES)
+    for doubt in doubts:
+        say(doubt)
+    if data is None:
+        raise _IsStream
+    return data
 
 
 def _frames(job: Job, shown: str) -> Iterator[tuple[str, Pixels]]:
@@ -232,7 +199,10 @@ def _frames(job: Job, shown: str) -> Iterator[tuple[str, Pixels]]:
     try:
         begun, due = None, 0.0
         while True:
-            frame = camera.read(Deadline.after(READ_S))
+            try:
+                frame = camera.read(Deadline.after(READ_S))
+            except CameraWaiting:  # it works, and is given up by itself when that takes too long
+                continue
             begun = frame.captured_at if begun is None else begun
             position = frame.captured_at - begun
             if not video:

@@ -12,7 +12,7 @@ from lookout.camera.interface import Camera, CameraOptions, EndOfSource
 from lookout.camera.repeats import RepeatDetector
 from lookout.engine.meters import RateMeter
 from lookout.engine.supervisor import Supervisor
-from lookout.errors import CameraAbsent, CameraError, CameraRepeats, CameraSilent, CameraUnsupported
+from lookout.errors import CameraAbsent, CameraError, CameraRepeats, CameraSilent, CameraUnsupported, CameraWaiting
 from lookout.frame import Deadline, Frame
 from lookout.settings.schema import CameraSettings
 from lookout.state.state import CameraState, CameraStatus, Fault
@@ -27,6 +27,10 @@ READ_SLICE_S = 0.1
 RATE_EVERY_S = 0.2
 # A first frame may take as long as the slowest exposure and the longest distance between key frames.
 FIRST_FRAME_S = 5.0
+# Seconds without a picture after which people are told why an open source shows none.
+WAIT_SAID_S = 3.0
+# A film or folder is never stale, but its disk may hang.
+DISK_OVERDUE_S = 10.0
 
 
 def isolated_camera(address: str, options: CameraOptions) -> Camera:
@@ -55,7 +59,7 @@ class Source:
         self._settings = settings
         self._make_camera = make_camera
         self._live = is_live(settings.source)
-        overdue_s = settings.stale_after_s if self._live else float("inf")
+        overdue_s = settings.stale_after_s if self._live else max(DISK_OVERDUE_S, settings.stale_after_s)
         self._supervisor = Supervisor(overdue_s, now)
         self._repeats = RepeatDetector(settings.stale_after_s)
         self._watch_repeats = self._live and settings.repeats == "stalled"
@@ -63,7 +67,7 @@ class Source:
         self._camera: Camera | None = None
         self._sequence_offset: int | None = None
         self._interrupted = False
-        self._rate_due_at = now
+        self._rate_due_at = self._opened_at = now
         self._state = CameraState("opening", redact(settings.source), now, live=self._live)
         self.one_scene = shows_one_scene(settings.source)
         self.dropped_frames = 0
@@ -140,7 +144,7 @@ class Source:
         except Exception as error:  # drivers raise what they like
             self._lose(error)
             return
-        now = time.monotonic()
+        now = self._opened_at = time.monotonic()
         self._supervisor.opened(now + max(0.0, FIRST_FRAME_S - self._supervisor.overdue_s), now - began)
         self._sequence_offset = None
         if self._state.fault is not None and self._state.fault.code == CameraRepeats.code:
@@ -158,6 +162,9 @@ class Source:
         assert self._camera is not None
         try:
             frame = self._camera.read(Deadline.after(READ_SLICE_S))
+        except CameraWaiting as error:
+            self._wait(error)
+            return None
         except CameraSilent as error:
             if self._supervisor.is_overdue(time.monotonic()):
                 self._lose(error)
@@ -169,6 +176,16 @@ class Source:
             self._lose(error)
             return None
         return self._accept(frame)
+
+    def _wait(self, error: CameraWaiting) -> None:
+        """It works, but has no picture: opening it again would only begin the wait anew."""
+        now = time.monotonic()
+        self._supervisor.heard(now)
+        if self._state.status != "streaming" and now - self._opened_at > WAIT_SAID_S:
+            fault = Fault.of(error)
+            if fault != self._state.fault:
+                log.info("Camera %s: %s", self._state.source, error)
+                self._state = replace(self._state, fault=fault)
 
     def _accept(self, frame: Frame) -> Frame | None:
         now = time.monotonic()
@@ -184,6 +201,8 @@ class Source:
         self._supervisor.frame(now)
         self._rate.tick(now)
         frame = self._numbered(frame)
+        if (frame.width, frame.height) != (self._state.width, self._state.height):  # a stream may change its size
+            self._state = replace(self._state, width=frame.width, height=frame.height)
         if self._state.status != "streaming":
             log.info("Camera %s delivers pictures.", self._state.source)
             self._become("streaming", now)

@@ -70,6 +70,10 @@ class Supervisor:
         if now - self._healthy_since >= HEALTHY_S:
             self._rung = 0
 
+    def heard(self, now: float) -> None:
+        """A sign of life, though no frame: the open source is not overdue."""
+        self._heard_at = max(self._heard_at, now)
+
     def is_overdue(self, now: float) -> bool:
         """Whether the open source has been silent for too long."""
         return self._open and now - self._heard_at >= self.overdue_s

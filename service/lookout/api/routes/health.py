@@ -29,6 +29,7 @@ _PARTS = (
     "httptools",
     "onnxruntime",
     "opencv-python-headless",
+    "av",
     "numpy",
     "pydantic",
     "python-multipart",

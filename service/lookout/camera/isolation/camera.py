@@ -17,7 +17,7 @@ from lookout.camera.isolation import protocol
 from lookout.camera.isolation.process import CameraProcess
 from lookout.camera.isolation.shared_memory import SharedPictures
 from lookout.camera.symptoms import diagnose
-from lookout.errors import CameraError, CameraSilent
+from lookout.errors import CameraError, CameraSilent, CameraWaiting
 from lookout.frame import Deadline, Frame
 
 GRACE_S = 0.6  # for a source that works to close its device in order; one that was silent is killed at once
@@ -46,7 +46,7 @@ class _Wake:
 
 
 class IsolatedCamera:
-    """Any live source, run by `child.py`.
+    """Any source, run by `child.py`.
 
     Frames cross through one anonymous memory file. Pictures that are as frames are to be are shown where they lie, the
     others converted into arrays of their own. `wake` ends a waiting `read` early.
@@ -256,7 +256,15 @@ class IsolatedCamera:
         known = diagnose(process.log)
         if isinstance(known, CameraSilent):
             return known
-        since = time.monotonic() - self._frame_at
+        now = time.monotonic()
+        if now - process.waiting_at < LIVELY_S:
+            return CameraWaiting(
+                f"{self._shown} is connected and sends data; its first whole picture has not come yet.",
+                "If that takes long, set the key frame (I-frame) interval to a second in the camera's settings.",
+            )
+        since = now - self._frame_at
+        if not self._parsed.live:
+            return CameraSilent(f"{self._shown} has not been read for {since:.1f} s.", "Check the disk it lies on.")
         return CameraSilent(
             f"The camera {self._shown} has sent nothing for {since:.1f} s.", "Check its cable, network and power."
         )
@@ -267,9 +275,14 @@ def _nonsense() -> CameraError:
 
 
 def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
-    """The messages that stand ready, oldest first, up to one that is no picture: empty when the process hung up."""
+    """The messages that stand ready, oldest first, up to one that is no picture: empty when the process hung up.
+
+    That it waits is no message; it is kept in `process.waiting_at`.
+    """
     found: list[bytes] = []
-    while len(found) < at_most:
+    for _ in range(4 * at_most):
+        if len(found) == at_most:
+            break
         try:
             message = process.receive()
         except ConnectionResetError:
@@ -278,6 +291,9 @@ def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
             message = b""
         if message is None:
             break
+        if message == protocol.WAITING:
+            process.waiting_at = time.monotonic()
+            continue
         found.append(message)
         if message[:1] != b"P":
             break

@@ -63,12 +63,17 @@ def die_with(life: int) -> None:
 
 
 class Slots:
-    """The shared memory file as seen from the side that writes."""
+    """The shared memory file as seen from the side that writes.
+
+    least_room: bytes of a slot, for a source whose first picture says nothing about the size of the others. Memory is
+    taken only for what is written.
+    """
 
     def __init__(self, memory: int, count: int) -> None:
         self._memory, self._count = memory, count
         self._map: mmap.mmap | None = None
         self.room = 0
+        self.least_room = 0
         self.free = list(range(count))
 
     def write(self, slot: int, pixels: NDArray[np.uint8]) -> None:
@@ -83,7 +88,7 @@ class Slots:
         from lookout.errors import CameraError
 
         if self._map is None:
-            self.room = room_for(size)
+            self.room = room_for(max(size, self.least_room))
             os.ftruncate(self._memory, self.room * self._count)
             self._map = mmap.mmap(self._memory, self.room * self._count)
         if size > self.room:
@@ -127,12 +132,13 @@ class Worker:
                 camera.close()
 
     def _opened(self) -> Camera:
-        from lookout.camera import create
-        from lookout.camera.isolation.protocol import MAX_MESSAGE, Hello, pack_ready
+        from lookout.camera import create, parse
+        from lookout.camera.isolation.protocol import LEAST_ROOM, MAX_MESSAGE, Hello, pack_ready
         from lookout.frame import Deadline
 
         hello = Hello.unpack(self._line.recv(MAX_MESSAGE))
         sys.path += [entry for entry in hello.path if entry not in sys.path]
+        self._slots.least_room = LEAST_ROOM.get(parse(hello.address).kind, 0)
         camera = create(hello.address, hello.options, isolated=False)
         _one_thread()
         try:
@@ -171,7 +177,8 @@ class Worker:
         slot = self._slots.free.pop()
         self._slots.write(slot, raw.pixels)
         layout = Layout(raw.pixels.shape, raw.format, raw.width, raw.height, raw.rotate, raw.flip, self._slots.room)
-        picture = Picture(slot, raw.captured_at, raw.sequence, mark_of(raw.pixels), layout)
+        mark = mark_of(raw.pixels) if raw.mark is None else raw.mark
+        picture = Picture(slot, raw.captured_at, raw.sequence, mark, layout)
         self._line.send(picture.pack())
 
     def _say(self, message: bytes) -> None:
@@ -188,7 +195,7 @@ def read_raw(camera: Camera, deadline: Deadline) -> RawFrame:
     if isinstance(camera, RawSource):
         return camera.read_raw(deadline)
     frame = camera.read(deadline)
-    return RawFrame(frame.pixels, "BGR", frame.width, frame.height, frame.captured_at, frame.sequence)
+    return RawFrame(frame.pixels, "BGR", frame.width, frame.height, frame.captured_at, frame.sequence, mark=frame.mark)
 
 
 def _one_thread() -> None:

@@ -15,12 +15,13 @@ from collections import deque
 from pathlib import Path
 
 from lookout.camera.isolation.protocol import MAX_MESSAGE
-from lookout.errors import CameraUnsupported
+from lookout.errors import CameraSilent, CameraUnsupported
 
 CHILD = Path(__file__).resolve().parent / "child.py"
 LOG_LINES = 200
 LINE_BYTES = 2000  # a longer line is cut: some libraries print binary rubbish
 KILL_S = 1.0  # a killed process that is not gone by then waits for hardware; it is left behind and collected later
+MOST_LEFT = 8  # processes that wait for hardware or a disk, though killed; more would only take memory
 _LEFT_BEHIND: list[subprocess.Popen[bytes]] = []
 _LEFT_LOCK = threading.Lock()
 
@@ -33,6 +34,7 @@ class CameraProcess:
 
     def __init__(self, python: str) -> None:
         self.log: deque[str] = deque(maxlen=LOG_LINES)
+        self.waiting_at = float("-inf")  # when it last said that data comes, but no picture
         self._partial = b""
         self._message = memoryview(bytearray(MAX_MESSAGE))
         with contextlib.ExitStack() as undo:
@@ -139,6 +141,12 @@ class CameraProcess:
 
 
 def _started(python: str, line: int, memory: int, life: int) -> subprocess.Popen[bytes]:
+    _collect()
+    if len(_LEFT_BEHIND) >= MOST_LEFT:
+        raise CameraSilent(
+            f"The last {MOST_LEFT} processes of the camera wait for a device or disk that does not answer.",
+            "Check it with dmesg; unplug it, or restart the machine.",
+        )
     try:
         return subprocess.Popen(
             [python, "-I", str(CHILD), str(line), str(memory), str(life)],
@@ -156,10 +164,10 @@ def _started(python: str, line: int, memory: int, life: int) -> subprocess.Popen
         ) from error
 
 
-def _collect(popen: subprocess.Popen[bytes]) -> None:
-    """Take note of a process that was killed, and let go of all that are gone by now."""
+def _collect(*killed: subprocess.Popen[bytes]) -> None:
+    """Take note of processes that were killed, and let go of all that are gone by now."""
     with _LEFT_LOCK:
-        _LEFT_BEHIND[:] = [left for left in (*_LEFT_BEHIND, popen) if left.poll() is None]
+        _LEFT_BEHIND[:] = [left for left in (*_LEFT_BEHIND, *killed) if left.poll() is None]
 
 
 def environment() -> dict[str, str]:

@@ -1,8 +1,8 @@
 """What a camera's process and the service say to each other. Standard library alone, both sides import it.
 
 Over one SOCK_SEQPACKET pair: the service sends one `Hello`, then the slots it gives back; the camera's process answers
-with `Ready` or an error, then one `Picture` for each filled slot. The pixels lie in one anonymous memory file of SLOTS
-equal parts, which the camera's process sizes before its first picture.
+with `Ready` or an error, then one `Picture` for each filled slot, and WAITING while data comes but no picture. The
+pixels lie in one anonymous memory file of SLOTS equal parts, which the camera's process sizes before its first picture.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ SLOTS = 8
 MAX_MESSAGE = 32_768  # bytes; a Hello with a long import path is the largest
 MAX_PICTURE = 256 * 1024 * 1024  # bytes in a slot; guards against nonsense in a shape
 PAGE = 4096
+# Bytes of a slot for sources whose pictures change their size: a stream when somebody turns a knob, a folder with each.
+LEAST_ROOM = {"rtsp": 2**26, "http": 2**26, "file": MAX_PICTURE, "folder": MAX_PICTURE}
 # Characters of an error: drivers print what they like, and nobody reads more.
 _MAX_DETAIL, _MAX_REMEDY = 2000, 500
 
@@ -142,6 +144,7 @@ def unpack_error(message: bytes) -> errors.CameraError:
 
 
 END = b"Z"
+WAITING = b"W"
 
 
 def room_for(size: int) -> int:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import re
 import threading
 import time
+from collections import deque
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lookout.camera.convert import turned_size, upright
+from lookout.camera.convert import upright
 from lookout.camera.interface import Camera, CameraInfo, CameraOptions, EndOfSource
-from lookout.camera.sources.ffmpeg import opened_file
-from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
+from lookout.camera.sources.video import Decoded, NoVideo, Video, VideoBroken, open_film
+from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraUnsupported, CameraWaiting
 from lookout.frame import Deadline, Frame
 
 Pixels = NDArray[np.uint8]
@@ -23,7 +23,9 @@ Pixels = NDArray[np.uint8]
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 SLIDE_S = 2.0  # a folder's picture stays so long when it keeps its own pace
 _DEFAULT_FPS = 25.0
+CLOSE_S = 1.0  # a read that takes longer waits for a disk
 _CLOSED = ("The file was closed.", "Open it again.")
+_CONVERT = "Convert it, e.g. with ffmpeg -i FILE clip.mp4."
 
 
 def open_file(rest: str, options: CameraOptions) -> Camera:
@@ -52,11 +54,11 @@ class VideoCamera:
         self._source = f"file:{rest}"
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._capture: cv2.VideoCapture | None = None
+        self._video: Video | None = None
+        self._pending: deque[Decoded] = deque()
         self._info: CameraInfo | None = None
         self._started = self._position = self._before = 0.0
-        self._sequence = 0
-        self._sound: bool | None = None  # whether a frame could be decoded, once that was tried
+        self._sequence = self._begun_with = 0
         self._fps = _DEFAULT_FPS
 
     @property
@@ -65,18 +67,17 @@ class VideoCamera:
             raise CameraError(f"{self._source} is not open.", "Open it first.")
         return self._info
 
-    def open(self, deadline: Deadline) -> None:  # noqa: ARG002 - a local file
-        """Raises CameraAbsent, CameraDenied or CameraUnsupported."""
+    def open(self, deadline: Deadline) -> None:
+        """Raises CameraAbsent, CameraDenied or CameraUnsupported, also where no picture of it can be decoded."""
         self.close()
         self._closed.clear()
-        capture = self._begun()
-        fps = float(capture.get(cv2.CAP_PROP_FPS))
-        self._fps = fps if 0 < fps <= 1000 and math.isfinite(fps) else _DEFAULT_FPS
-        size = (int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
-        shown = turned_size(*size, self._options.rotate)
+        video = self._begun()
+        self._fps = video.fps or _DEFAULT_FPS
+        self._pending.clear()
+        first = self._first(video, deadline)
         nominal = self._fps if self._options.pace else None
-        self._info = CameraInfo("file", self._path.name, *shown, nominal, live=False)
-        self._capture, self._sequence, self._sound = capture, 0, None
+        self._info = CameraInfo("file", self._path.name, first.shape[1], first.shape[0], nominal, live=False)
+        self._video, self._sequence, self._begun_with = video, 0, 0
         self._started, self._position, self._before = time.monotonic(), 0.0, 0.0
 
     def read(self, deadline: Deadline) -> Frame:
@@ -84,65 +85,89 @@ class VideoCamera:
         skipped = 0  # bounded, for a machine too slow for the video's own speed
         with self._lock:
             while True:
-                capture = self._capture
-                if capture is None:
+                video = self._video
+                if video is None or self._closed.is_set():
                     raise CameraError(*_CLOSED)
                 due = self._started + self._position
                 if self._options.pace:
                     self._wait_until(due, deadline)
-                if not capture.grab():
+                decoded = self._next(video, deadline)
+                if decoded is None:
                     self._over()
                     continue
-                self._advance(capture)
+                self._advance(decoded)
                 behind = time.monotonic() - (self._started + self._position)
                 if self._options.pace and behind > 0 and not deadline.passed and skipped < self._fps:
                     skipped += 1
                     continue  # the frame after this one is due already
-                got, picture = capture.retrieve()
-                self._sound = self._sound or got
-                if got and picture is not None:  # a damaged frame is passed over, the next one may be sound
+                picture = video.pixels(decoded, self._options.rotate, self._options.flip)
+                if picture is not None:  # a damaged frame is passed over, the next one may be sound
                     return self._frame(picture, due)
 
     def close(self) -> None:
+        """Bounded: a read that the disk keeps waiting is left behind, and with it what it holds."""
         self._closed.set()
-        with self._lock:
-            capture, self._capture = self._capture, None
-            if capture is not None:
-                capture.release()
+        if not self._lock.acquire(timeout=CLOSE_S):
+            return
+        try:
+            video, self._video = self._video, None
+            if video is not None:
+                video.close()
+        finally:
+            self._lock.release()
 
-    def _begun(self) -> cv2.VideoCapture:
+    def _begun(self) -> Video:
         _readable(self._path, folder=False)
-        capture = opened_file(self._path)
-        if not capture.isOpened() or not capture.get(cv2.CAP_PROP_FRAME_WIDTH):
-            capture.release()
-            raise CameraUnsupported(
-                f"{self._path.name} is no video that can be read.", "Convert it, e.g. with ffmpeg -i FILE clip.mp4."
-            )
-        return capture
+        try:
+            return open_film(self._path)
+        except (NoVideo, VideoBroken, OSError):
+            raise CameraUnsupported(f"{self._path.name} is no video that can be read.", _CONVERT) from None
 
-    def _advance(self, capture: cv2.VideoCapture) -> None:
-        """Count the grabbed frame and foresee when the next one is due, from the file's own times where it has them."""
+    def _first(self, video: Video, deadline: Deadline) -> Pixels:
+        """The first picture that can be decoded; it stays pending."""
+        try:
+            while decoded := self._next(video, deadline):
+                picture = video.pixels(decoded, self._options.rotate, self._options.flip)
+                if picture is not None:
+                    self._pending.appendleft(decoded)
+                    return picture
+        except CameraError:
+            video.close()
+            raise
+        video.close()
+        raise CameraUnsupported(f"{self._path.name} holds no picture that can be decoded.", _CONVERT)
+
+    def _next(self, video: Video, deadline: Deadline) -> Decoded | None:
+        """The next picture, None at the end; a film that is damaged further on ends there."""
+        while not self._pending:
+            if self._closed.is_set():
+                raise CameraError(*_CLOSED)
+            try:
+                self._pending.extend(video.step())
+            except (EOFError, VideoBroken):
+                return None
+            if deadline.passed and not self._pending:
+                raise CameraWaiting(f"The next picture of {self._path.name} is being looked for.", "Wait a little.")
+        return self._pending.popleft()
+
+    def _advance(self, decoded: Decoded) -> None:
+        """Count the frame and foresee when the next one is due, from the file's own times where it has them."""
         self._sequence += 1
-        stamp = float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+        stamp = self._before if decoded.at is None else decoded.at
         step = stamp - self._before if 0 < stamp - self._before < 10 else 1 / self._fps
         self._before = stamp
         self._position += step if self._sequence > 1 else 1 / self._fps
 
     def _over(self) -> None:
-        if not self._sequence or self._sound is False:
-            raise CameraUnsupported(
-                f"{self._path.name} holds no picture that can be decoded.",
-                "Convert it, e.g. with ffmpeg -i FILE clip.mp4.",
-            )
         if not self._options.loop:
             raise EndOfSource
-        if self._capture is not None:
-            self._capture.release()
-        self._capture = self._begun()
-        self._before = 0.0
+        if self._sequence == self._begun_with:  # it was written over since it was opened
+            raise CameraUnsupported(f"{self._path.name} holds no picture that can be decoded.", _CONVERT)
+        if self._video is not None:
+            self._video.close()
+        self._video, self._before, self._begun_with = self._begun(), 0.0, self._sequence
 
-    def _frame(self, picture: object, due: float) -> Frame:
-        pixels = _upright(picture, self._options)
+    def _frame(self, pixels: Pixels, due: float) -> Frame:
         captured_at = min(due, time.monotonic()) if self._options.pace else due
         return Frame(pixels, captured_at, self._sequence - 1, self._source)
 
@@ -150,7 +175,7 @@ class VideoCamera:
         if self._closed.wait(max(0.0, min(due - time.monotonic(), deadline.remaining()))):
             raise CameraError(*_CLOSED)
         if time.monotonic() < due:
-            raise CameraSilent("The video's next frame is not due yet.", "Wait a little longer.")
+            raise CameraWaiting("The video's next frame is not due yet.", "Wait a little longer.")
 
 
 class FolderCamera:
@@ -213,7 +238,7 @@ class FolderCamera:
             raise CameraError(*_CLOSED)
         now = time.monotonic()
         if now < due:
-            raise CameraSilent("The next picture is not due yet.", "Wait a little longer.")
+            raise CameraWaiting("The next picture is not due yet.", "Wait a little longer.")
         if self._sequence and self._sequence % max(1, round(SLIDE_S * self._rate)) == 0:
             self._picture = self._next()
         return self._frame(now)

@@ -1,17 +1,20 @@
-"""A thread that empties a cv2.VideoCapture as fast as frames come, so that the newest frame is never behind a queue.
+"""A thread that empties a capture as fast as frames come, so that the newest frame is never behind a queue.
 
-Opening, reading and releasing all happen in that thread: none of OpenCV's calls can be interrupted, so a caller with a
-deadline must be able to walk away from them.
+Opening, reading and releasing all happen in that thread: calls of OpenCV and FFmpeg cannot be interrupted, so a caller
+with a deadline must be able to walk away from them.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from lookout.errors import CameraError, CameraSilent
+from lookout.camera.address import redact_text
+from lookout.camera.interface import EndOfSource
+from lookout.errors import CameraError, CameraSilent, CameraUnsupported, CameraWaiting
 from lookout.frame import Deadline
 
 if TYPE_CHECKING:
@@ -20,15 +23,16 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 
+LIVELY_S = 1.0  # data younger than this shows that a source without a picture works
+# Smart encoders send a key frame a minute, and a large picture takes its time over a slow link. A source that sends and
+# sends, and never a picture, is not waited for beyond this.
+MOST_WAIT_S = 90.0
 STOP_S = 1.0  # a thread that is not back by then is stuck in the driver; it releases the device when it returns
 
 
 class Capture(Protocol):
-    """What is used of cv2.VideoCapture."""
+    """What is used of cv2.VideoCapture and of a stream's feed."""
 
-    def isOpened(self) -> bool: ...  # noqa: N802
-    def grab(self) -> bool: ...
-    def get(self, prop: int, /) -> float: ...
     def release(self) -> None: ...
 
 
@@ -37,17 +41,22 @@ C = TypeVar("C", bound=Capture)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taken:
-    """One frame out of a capture: upright BGR pixels, and when it was caught, on the monotonic clock."""
+    """One frame out of a capture: upright BGR pixels, and when it was caught, on the monotonic clock.
+
+    mark: as in `Frame`.
+    """
 
     pixels: Pixels
     captured_at: float
+    mark: int | None = None
 
 
 class Grabber(Generic[C]):
     """Opens a capture and keeps its newest frame.
 
     opener: makes the capture, or raises CameraError with the reason. take: waits for the next frame; raises CameraError
-    when the source is broken, returns None for a frame that could not be decoded.
+    when the source is broken and EndOfSource when it is over, returns None for a frame that could not be decoded, and
+    when it has waited a moment. `hear` is to be called whenever data came.
     """
 
     def __init__(self, name: str, opener: Callable[[], C], take: Callable[[C], Taken | None]) -> None:
@@ -56,7 +65,8 @@ class Grabber(Generic[C]):
         self._newest: Taken | None = None
         self._count = 0
         self._opened = self._stopped = False
-        self._error: CameraError | None = None
+        self._error: CameraError | EndOfSource | None = None
+        self._heard_at = self._wait_since = float("-inf")
         self._thread = threading.Thread(target=self._run, name=f"grabber {name}", daemon=True)
 
     def open(self, deadline: Deadline, late: CameraError) -> None:
@@ -64,10 +74,22 @@ class Grabber(Generic[C]):
         self._thread.start()
         with self._changed:
             self._changed.wait_for(lambda: self._opened or self._error or self._stopped, deadline.remaining())
-            if self._error is not None:
+            if self._error is not None and self._newest is None:
                 raise self._error
             if not self._opened:
                 raise late
+
+    def first(self, deadline: Deadline) -> Taken | None:
+        """The newest frame so far, which `next` hands out all the same; None when none came by the deadline."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._newest or self._error or self._stopped, deadline.remaining())
+            if self._newest is None and self._error is not None:
+                raise self._error
+            return self._newest
+
+    def hear(self) -> None:
+        """Data came, if not yet a frame."""
+        self._heard_at = time.monotonic()
 
     def next(self, deadline: Deadline) -> tuple[Taken, int]:
         """The newest frame not handed out before, and its number counted from 0."""
@@ -80,7 +102,21 @@ class Grabber(Generic[C]):
                 raise self._error
             if self._stopped:
                 raise CameraError("The camera was closed.", "Open it again.")
-            raise CameraSilent("The camera sent nothing in time.", "Check its cable, network and power.")
+            raise self._late()
+
+    def _late(self) -> CameraError:
+        now = time.monotonic()
+        if now - self._heard_at > LIVELY_S:
+            return CameraSilent("The camera sent nothing in time.", "Check its cable, network and power.")
+        if now - self._wait_since > MOST_WAIT_S:
+            return CameraUnsupported(
+                f"The camera has sent data for {now - self._wait_since:.0f} s, and no picture in it can be decoded.",
+                "Choose H.264 or MJPEG, and a key frame (I-frame) every second, in the camera's settings.",
+            )
+        return CameraWaiting(
+            "The camera is connected and sends data; its first whole picture has not come yet.",
+            "If that takes long, set the key frame (I-frame) interval to a second in the camera's settings.",
+        )
 
     def stop(self) -> None:
         """Have the thread release the capture; waits STOP_S at most."""
@@ -95,24 +131,30 @@ class Grabber(Generic[C]):
         capture = None
         try:
             capture = self._opener()
+            self._wait_since = time.monotonic()
             self._publish(opened=True)
             while not self._stopped:
                 taken = self._take(capture)
                 if taken is not None:
                     self._publish(taken)
-        except CameraError as error:
+        except (CameraError, EndOfSource) as error:
             self._publish(error=error)
         except Exception as error:  # a fault of ours must not look like a camera that is merely silent
-            self._publish(error=CameraError(f"Reading the camera failed: {error}.", "It is opened again."))
+            self._publish(
+                error=CameraError(f"Reading the camera failed: {redact_text(str(error))}.", "It is opened again.")
+            )
         finally:
             if capture is not None:
                 capture.release()
 
-    def _publish(self, taken: Taken | None = None, *, opened: bool = False, error: CameraError | None = None) -> None:
+    def _publish(
+        self, taken: Taken | None = None, *, opened: bool = False, error: CameraError | EndOfSource | None = None
+    ) -> None:
         with self._changed:
             self._opened = self._opened or opened
             self._error = error
             if taken is not None and not self._stopped:
                 self._newest = taken
                 self._count += 1
+                self._wait_since = time.monotonic()
             self._changed.notify_all()

@@ -1,54 +1,43 @@
-"""Network streams, RTSP and HTTP, through OpenCV's FFmpeg: low latency, time-outs that fire, no hidden backlog."""
+"""Network streams, RTSP and HTTP: low latency, time-outs that fire, no hidden backlog."""
 
 from __future__ import annotations
 
-import time
-from collections import deque
-
-import cv2
-import numpy as np
+import av
+import av.error
 
 from lookout.camera.address import parse, redact
-from lookout.camera.convert import turned_size, upright
+from lookout.camera.convert import turned_size
 from lookout.camera.interface import CameraInfo, CameraOptions
-from lookout.camera.sources.ffmpeg import opened
-from lookout.camera.sources.grabber import Grabber, Taken
+from lookout.camera.sources.grabber import Grabber
+from lookout.camera.sources.http_feed import open_http
 from lookout.camera.sources.probe import reason
+from lookout.camera.sources.video import NoVideo, Video
+from lookout.camera.sources.video_feed import Feed, VideoFeed
 from lookout.errors import CameraError, CameraSilent, CameraUnsupported
 from lookout.frame import Deadline, Frame
 
 READ_TIMEOUT_S = 5.0  # a stream silent for so long is broken; the caller's deadlines are shorter
 OPEN_SHARE = 0.6  # of the time to open goes to FFmpeg; the rest is for finding out why it failed
+FIRST_SHARE = 0.8  # until then the first picture may come; a stream that has none yet is open all the same
 
-# TCP: over UDP a lost packet smears the picture. The rest keeps FFmpeg from collecting frames before it hands any on.
-_FFMPEG = "rtsp_transport;{transport}|fflags;nobuffer|flags;low_delay|max_delay;200000|analyzeduration;1000000"
-_PTS_WINDOW_S = 3.0
-
-
-class ArrivalClock:
-    """When a frame was caught, from its time in the stream and the moment it arrived.
-
-    A frame that a stalled connection held back arrives late, but says by its time in the stream how late. The least
-    delay of the last few seconds stands for "not held back"; a constant shift of the stream's clock is forgotten
-    after that window.
-    """
-
-    def __init__(self) -> None:
-        self._delays: deque[tuple[float, float]] = deque()
-        self._last = -1.0
-
-    def captured_at(self, in_stream: float, arrived: float) -> float:
-        """Both in seconds, `arrived` and the result on the monotonic clock; never later than `arrived`."""
-        if in_stream <= self._last:
-            self._delays.clear()  # the stream began again, or has no times at all
-        self._last = in_stream
-        delay = arrived - in_stream
-        while self._delays and self._delays[0][0] < arrived - _PTS_WINDOW_S:
-            self._delays.popleft()
-        while self._delays and self._delays[-1][1] >= delay:
-            self._delays.pop()
-        self._delays.append((arrived, delay))
-        return min(arrived, in_stream + self._delays[0][1])
+# No "nobuffer": it throws away what FFmpeg read to find out what the stream is, and with it the first key frame, after
+# which the next may be a minute off. Neither is the frame rate waited for, which takes some frames more.
+_RTSP = {
+    "max_delay": "200000",
+    "analyzeduration": "500000",
+    "fpsprobesize": "0",
+    "allowed_media_types": "video",
+    "timeout": str(int(READ_TIMEOUT_S * 1e6)),
+}
+# TCP: over UDP a lost packet smears the picture. A camera that knows UDP alone says so, and then gets it.
+_TRANSPORTS = {
+    "auto": {"rtsp_flags": "prefer_tcp"},
+    "tcp": {"rtsp_transport": "tcp"},
+    "udp": {"rtsp_transport": "udp"},
+    "multicast": {"rtsp_transport": "udp_multicast"},
+    "http": {"rtsp_transport": "http"},
+}
+_CONTROLS = {"rtsp": frozenset({"transport"}), "http": frozenset({"certificate"})}
 
 
 class StreamCamera:
@@ -58,9 +47,10 @@ class StreamCamera:
         self._address, self._options = address, options
         self._kind = parse(address).kind
         self._shown = redact(address)
-        self._clock = ArrivalClock()
         self._info: CameraInfo | None = None
-        self._grabber: Grabber[cv2.VideoCapture] | None = None
+        self._feed: Feed | None = None
+        self._size = (0, 0)
+        self._grabber: Grabber[Feed] | None = None
 
     @property
     def info(self) -> CameraInfo:
@@ -69,65 +59,71 @@ class StreamCamera:
         return self._info
 
     def open(self, deadline: Deadline) -> None:
-        """Connect. Raises CameraAbsent, CameraDenied, CameraSilent or CameraUnsupported with what a probe found out."""
+        """Connect. Raises CameraAbsent, CameraDenied, CameraSilent or CameraUnsupported with what a probe found out.
+
+        A stream whose first picture takes longer than the deadline counts as open; its size is 0 until then.
+        """
         self.close()
-        self._clock = ArrivalClock()
-        self._grabber = Grabber(self._shown, lambda: self._connected(deadline), self._take)
+        grabber: Grabber[Feed] = Grabber(self._shown, lambda: self._connected(deadline), lambda feed: feed.take())
+        self._grabber = grabber
         late = CameraSilent(f"The stream {self._shown} did not open in time.", "Check that the camera is on.")
         try:
-            self._grabber.open(deadline, late)
+            grabber.open(deadline, late)
+            first = grabber.first(Deadline.after(deadline.remaining() * FIRST_SHARE))
+            feed = self._feed
+            assert feed is not None
         except CameraError:
             self.close()
             raise
+        width, height = self._size if first is None else (first.pixels.shape[1], first.pixels.shape[0])
+        notes = (*self._notes(), *feed.notes)
+        self._info = CameraInfo(self._kind, self._shown, width, height, feed.fps, live=feed.live, notes=notes)
 
     def read(self, deadline: Deadline) -> Frame:
         """The newest frame."""
         if self._grabber is None:
             raise CameraError(f"The stream {self._shown} was closed.", "Open it again.")
         taken, sequence = self._grabber.next(deadline)
-        return Frame(taken.pixels, taken.captured_at, sequence, self._shown)
+        return Frame(taken.pixels, taken.captured_at, sequence, self._shown, taken.mark)
 
     def close(self) -> None:
         grabber, self._grabber = self._grabber, None
         if grabber is not None:
             grabber.stop()
 
-    def _connected(self, deadline: Deadline) -> cv2.VideoCapture:
-        options = self._options
-        transport = str(options.controls.get("transport", "tcp"))
-        low_latency = _FFMPEG.format(transport="udp" if transport == "udp" else "tcp")
-        limit = max(1, int(deadline.remaining() * OPEN_SHARE * 1000))
-        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(READ_TIMEOUT_S * 1000)]
-        capture = opened(self._address, low_latency, limits)
-        if not capture.isOpened():
-            capture.release()
-            raise reason(self._address, deadline)
-        width, height = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        if width <= 0 or height <= 0:
-            capture.release()
-            raise CameraUnsupported(f"The stream {self._shown} holds no video.", "Check the address.")
-        notes = [
-            f"The control '{name}' is unknown for streams and was skipped."
-            for name in options.controls
-            if name != "transport"
-        ]
-        fps = float(capture.get(cv2.CAP_PROP_FPS))
-        # MJPEG over HTTP carries no rate; FFmpeg then says 25.
-        nominal = fps if self._kind == "rtsp" and 0 < fps <= 240 else None
-        shown = turned_size(width, height, options.rotate)
-        self._info = CameraInfo(self._kind, self._shown, *shown, nominal, live=True, notes=tuple(notes))
-        return capture
+    def _connected(self, deadline: Deadline) -> Feed:
+        grabber = self._grabber
+        if grabber is None:
+            raise CameraError(f"The stream {self._shown} was closed while it opened.", "Open it again.")
+        if self._kind == "http":
+            feed = open_http(self._address, self._options, deadline, grabber.hear)
+        else:
+            video = self._rtsp(deadline)
+            self._size = turned_size(*video.size, self._options.rotate)
+            feed = VideoFeed(video, self._shown, self._options, grabber.hear)
+        self._feed = feed
+        return feed
 
-    def _take(self, capture: cv2.VideoCapture) -> Taken | None:
-        if not capture.grab():
-            # Not CameraSilent: nothing will come of this connection any more, so nobody should wait for it.
-            raise CameraError(f"The stream {self._shown} ended or fell silent.", "It is opened again.")
-        now = time.monotonic()
-        got, picture = capture.retrieve()
-        if not got or picture is None:
-            return None
-        captured_at = now
-        if self._kind == "rtsp":
-            captured_at = self._clock.captured_at(float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000, now)
-        pixels = upright(np.asarray(picture, np.uint8), self._options.rotate, self._options.flip)
-        return Taken(np.ascontiguousarray(pixels), captured_at)
+    def _rtsp(self, deadline: Deadline) -> Video:
+        transport = str(self._options.controls.get("transport", "auto")).lower()
+        options = {**_RTSP, **_TRANSPORTS.get(transport, _TRANSPORTS["auto"])}
+        limit = max(1.0, deadline.remaining() * OPEN_SHARE)
+        try:
+            return Video(av.open(self._address, "r", options=options, timeout=(limit, READ_TIMEOUT_S)), live=True)
+        except NoVideo:
+            raise CameraUnsupported(f"The stream {self._shown} holds no video.", "Check the address.") from None
+        except (av.error.FFmpegError, ValueError):  # whose words hold the address with its password
+            pass
+        raise reason(self._address, deadline)
+
+    def _notes(self) -> list[str]:
+        known = _CONTROLS[self._kind]
+        notes = [
+            f"The control '{name}' is unknown for {self._kind} streams and was skipped."
+            for name in self._options.controls
+            if name not in known
+        ]
+        transport = self._options.controls.get("transport", "auto")
+        if self._kind == "rtsp" and str(transport).lower() not in _TRANSPORTS:
+            notes.append(f"The transport {transport!r} is unknown; it may be {', '.join(_TRANSPORTS)}.")
+        return notes

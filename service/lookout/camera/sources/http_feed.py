@@ -1,0 +1,283 @@
+"""What a web address gives, by its content: a stream of JPEGs, single pictures to be asked for again, or a video."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+
+import av
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from lookout.camera.address import parse, redact
+from lookout.camera.convert import upright
+from lookout.camera.interface import CameraOptions
+from lookout.camera.sources.arrival import ArrivalClock, Standstill
+from lookout.camera.sources.connection import silent
+from lookout.camera.sources.grabber import Taken
+from lookout.camera.sources.http_client import PIECE, HttpClient, Response
+from lookout.camera.sources.jpeg_stream import JpegScanner
+from lookout.camera.sources.snapshots import SnapshotFeed, decoded
+from lookout.camera.sources.video import NoVideo, Video, VideoBroken
+from lookout.camera.sources.video_feed import Feed, VideoFeed
+from lookout.errors import CameraError, CameraSilent, CameraUnsupported, PictureError
+from lookout.frame import Deadline
+
+Pixels = NDArray[np.uint8]
+Hear = Callable[[], None]
+
+SILENT_S = 5.0  # a stream that sends nothing for so long is broken; the caller's deadlines are shorter
+SLICE_S = 0.25  # so long at most the reader waits without looking whether it is still wanted
+HEAD_BYTES, ENOUGH_BYTES = 512, 16  # the first recognises any of the formats, the second most
+MOST_PICTURE_BYTES = 64 * 2**20
+MOST_WHOLE_BYTES = 64 * 2**20  # a video up to this is fetched whole: some have their index at the end
+SAME_FILE = 3
+DAMAGED = 30  # pictures in a row that cannot be decoded: the camera sends nothing else
+_VIDEO = (b"FLV", b"\x1aE\xdf\xa3", b"OggS", b"\x00\x00\x01", b"\x00\x00\x00\x01", b"0&\xb2u")
+
+
+def open_http(address: str, options: CameraOptions, deadline: Deadline, hear: Hear) -> Feed:
+    """Ask for the address and see what comes. hear: called whenever bytes come. Raises CameraError."""
+    client = HttpClient(address, any_certificate=options.controls.get("certificate") == "any")
+    response = client.get(deadline)
+    try:
+        head = _beginning(response, deadline)
+        kind = kind_of(response.type, head, ends=response.length is not None)
+        if kind == "pictures":
+            return JpegFeed(client, response, head, options, hear)
+        if kind == "picture":
+            rest = response.read_all(MOST_PICTURE_BYTES - len(head), deadline)
+            client.keep(response)
+            return SnapshotFeed(client, response, head + rest, options, hear)
+        if kind == "video":
+            return _video_feed(response, head, options, deadline, hear)
+        response.close()
+        if kind == "playlist":
+            return _playlist(address, options, deadline, hear)
+    except TimeoutError:
+        response.close()
+        raise silent(redact(address)) from None
+    except BaseException:
+        response.close()
+        raise
+    raise _page(address)
+
+
+def fetch_picture(address: str, answer_s: float, whole_s: float, limit: int) -> tuple[bytes | None, list[str]]:
+    """The picture behind an address, of a stream of JPEGs the first one; None where it is a video to be decoded.
+
+    answer_s, whole_s: seconds until the answer begins, and for all of it. limit: bytes; one more is read at most.
+    The second value is what is to be said of certificates. Raises CameraError.
+    """
+    client = HttpClient(parse(address).rest)
+    response = client.get(Deadline.after(answer_s))
+    deadline = Deadline.after(whole_s)
+    try:
+        head = _beginning(response, deadline)
+        kind = kind_of(response.type, head, ends=response.length is not None)
+        if kind == "picture":
+            return head + response.read_all(limit - len(head), deadline), client.doubts
+        if kind == "pictures":
+            return _first_picture(response, head, deadline), client.doubts
+    except TimeoutError:
+        raise CameraSilent(
+            f"{redact(address)} is too slow: its picture was not whole after {whole_s:g} s.",
+            "Check the network connection, or choose a smaller picture.",
+        ) from None
+    finally:
+        response.close()
+    if kind == "page":
+        raise _page(address)
+    return None, client.doubts
+
+
+def _first_picture(response: Response, piece: bytes, deadline: Deadline) -> bytes:
+    scanner = JpegScanner()
+    while piece:
+        if deadline.passed:
+            raise TimeoutError
+        if found := scanner.feed(piece, 0.0):
+            return found[0].data
+        piece = response.read(deadline)
+    raise _over(response)
+
+
+def _page(address: str) -> CameraError:
+    return CameraUnsupported(
+        f"{redact(address)} is a web page, not a stream.", "Look the stream's own address up in the camera's manual."
+    )
+
+
+def kind_of(content_type: str, head: bytes, *, ends: bool) -> str:
+    """What an answer is, by its first bytes; by its type where they say nothing. ends: its length is known.
+
+    One of "pictures", "picture", "video", "playlist" and "page".
+    """
+    text = head.lstrip().lower()
+    if head.startswith((b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")) or head[8:12] == b"WEBP":
+        return "picture"
+    if content_type.startswith("multipart/") or text.startswith((b"--", b"content-")) or b"\xff\xd8\xff" in head:
+        return "picture" if ends and head.startswith(b"\xff\xd8\xff") else "pictures"
+    if text.startswith(b"#extm3u"):
+        return "playlist"
+    if head[4:8] in (b"ftyp", b"moov", b"styp") or head.startswith(_VIDEO) or head[:1] == head[188:189] == b"G":
+        return "video"
+    if content_type.startswith("text/") or text.startswith((b"<", b"{")):
+        return "page"
+    return "picture" if content_type.startswith("image/") else "video"
+
+
+def _beginning(response: Response, deadline: Deadline) -> bytes:
+    """The first bytes of the body: what is there at once, and more only where that is too little to recognise it."""
+    head = b""
+    while len(head) < HEAD_BYTES:
+        enough = len(head) >= ENOUGH_BYTES
+        try:
+            piece = response.read(Deadline.after(min(SLICE_S, deadline.remaining())) if enough else deadline)
+        except TimeoutError:
+            if enough:
+                break
+            raise
+        if not piece:
+            break
+        head += piece
+    return head
+
+
+class JpegFeed:
+    """JPEGs one after another, whatever stands between them. An answer that holds a single one is asked for again."""
+
+    def __init__(self, client: HttpClient, response: Response, head: bytes, options: CameraOptions, hear: Hear) -> None:
+        self._client, self._response, self._options, self._hear = client, response, options, hear
+        self._scanner, self._standstill, self._clock = JpegScanner(), Standstill(), ArrivalClock()
+        self._early = head
+        self._heard_at = time.monotonic()
+        self._dry_since: float | None = None
+        self._whole = self._undecodable = 0
+        self._first: bytes | None = None
+        self._snapshots: SnapshotFeed | None = None
+        self.notes = tuple(client.doubts)
+        self.fps: float | None = None
+        self.live = True
+
+    def take(self) -> Taken | None:
+        if self._snapshots is not None:
+            return self._snapshots.take()
+        if self._dry_since is None:
+            self._dry_since = time.monotonic()
+        try:
+            piece, self._early = self._early or self._response.read(Deadline.after(SLICE_S)), b""
+        except TimeoutError:
+            if time.monotonic() - self._heard_at > SILENT_S:
+                raise _over(self._response) from None
+            return None
+        now = time.monotonic()
+        if not piece:
+            return self._ended()
+        self._heard_at = now
+        self._hear()
+        found = self._scanner.feed(piece, self._standstill.sent_at(now, now - self._dry_since))
+        # A piece that is smaller than asked for leaves nothing behind it: what comes next had not come by now.
+        self._dry_since = now if len(piece) < PIECE else None
+        if not found:
+            self._give_up()
+            return None
+        self._whole += len(found)
+        newest = found[-1]
+        self._first = self._first or found[0].data
+        self._standstill.picture(now)
+        at = newest.began_at
+        if newest.stamp is not None:
+            at = min(at, self._clock.captured_at(newest.stamp, now))
+        return self._decoded(newest.data, at)
+
+    def release(self) -> None:
+        if self._snapshots is not None:
+            self._snapshots.release()
+        self._response.close()
+        self._client.close()
+
+    def _decoded(self, data: bytes, at: float) -> Taken | None:
+        try:
+            pixels = decoded(data)
+        except PictureError:
+            self._undecodable += 1
+            self._give_up()
+            return None
+        self._undecodable = self._scanner.damaged = 0
+        turned = upright(pixels, self._options.rotate, self._options.flip)
+        return Taken(np.ascontiguousarray(turned), at, zlib.crc32(data))
+
+    def _give_up(self) -> None:
+        """Raises CameraUnsupported where nothing but damaged pictures comes."""
+        if self._undecodable + self._scanner.damaged >= DAMAGED:
+            raise CameraUnsupported(
+                f"The pictures of {self._response.shown} are damaged: each ends too early or cannot be decoded.",
+                "Choose a smaller size or a lower quality in the camera's settings, and restart it.",
+            )
+
+    def _ended(self) -> Taken | None:
+        # A file of one picture may hold a second: a preview, or the other eye's.
+        single = self._whole == 1 or (self._whole <= SAME_FILE and self._response.type.startswith("image/"))
+        if self._first is None or not single:
+            raise _over(self._response)
+        self._client.keep(self._response)
+        self._snapshots = SnapshotFeed(self._client, self._response, self._first, self._options, self._hear, shown=True)
+        return None
+
+
+class _Body:
+    """A response as FFmpeg reads it: from here to the end."""
+
+    def __init__(self, response: Response, head: bytes, deadline: Deadline, hear: Hear) -> None:
+        self._response, self._early, self._hear = response, head, hear
+        self.deadline: Deadline | None = deadline
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._early:
+            try:
+                self._early = self._response.read(self.deadline or Deadline.after(SILENT_S))
+            except TimeoutError:
+                raise _over(self._response) from None
+            self._hear()
+        most = len(self._early) if size < 0 else size
+        piece, self._early = self._early[:most], self._early[most:]
+        return piece
+
+
+def _video_feed(response: Response, head: bytes, options: CameraOptions, deadline: Deadline, hear: Hear) -> Feed:
+    body = _Body(response, head, deadline, hear)
+    source: _Body | BytesIO = body
+    if response.length is not None and response.length <= MOST_WHOLE_BYTES:
+        source = BytesIO(head + response.read_all(MOST_WHOLE_BYTES, deadline))
+    try:
+        container = av.open(source, "r", options={"analyzeduration": "1000000"})
+        video = Video(container, live=container.duration is None)
+    except (av.error.FFmpegError, ValueError, NoVideo):
+        raise CameraUnsupported(
+            f"{response.shown} answers, but sends no video that can be decoded.",
+            "Choose H.264 or MJPEG in the camera's settings.",
+        ) from None
+    body.deadline = None
+    return VideoFeed(video, response.shown, options, hear, done=response.close)
+
+
+def _playlist(address: str, options: CameraOptions, deadline: Deadline, hear: Hear) -> Feed:
+    """HLS: FFmpeg itself fetches the pieces that the playlist names."""
+    shown = redact(address)
+    try:
+        container = av.open(address, timeout=(max(0.5, deadline.remaining()), SILENT_S))
+        return VideoFeed(Video(container, live=container.duration is None), shown, options, hear)
+    except (av.error.FFmpegError, ValueError, NoVideo, VideoBroken):
+        raise CameraUnsupported(
+            f"The playlist {shown} leads to no video that can be decoded.",
+            "Use the camera's RTSP or MJPEG address.",
+        ) from None
+
+
+def _over(response: Response) -> CameraError:
+    # Not CameraSilent: nothing will come of this connection any more, so nobody should wait for it.
+    return CameraError(f"The stream {response.shown} ended or fell silent.", "It is opened again.")

@@ -1,0 +1,123 @@
+"""An address that gives one picture for each request, asked for again and again at the camera's rate."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import zlib
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookout.camera.convert import upright
+from lookout.camera.interface import CameraOptions
+from lookout.camera.sources.connection import silent
+from lookout.camera.sources.grabber import Taken
+from lookout.camera.sources.http_client import HttpClient, Response
+from lookout.camera.sources.jpeg_stream import JpegScanner
+from lookout.errors import CameraUnsupported, PictureError
+from lookout.frame import Deadline
+from lookout.pictures.decode import MAX_SIDE, read_picture
+
+Pixels = NDArray[np.uint8]
+
+ANSWER_S = 5.0  # a request that takes longer has failed; the caller's deadlines are shorter
+MOST_BYTES = 64 * 2**20
+MOST_A_SECOND = 5.0  # a camera encodes each picture anew; more than this makes some of them reboot
+MOST_AGE_S = 3600.0  # a server that says a picture is older than this need not be believed to the second
+SLICE_S = 0.2
+
+
+class SnapshotFeed:
+    """Polls. A picture that the server calls unchanged is handed on again, as old as the server says it is."""
+
+    def __init__(
+        self,
+        client: HttpClient,
+        response: Response,
+        data: bytes,
+        options: CameraOptions,
+        hear: Callable[[], None],
+        *,
+        shown: bool = False,
+    ) -> None:
+        """response, data: the first answer, read to its end. shown: its picture has been taken already.
+
+        Raises CameraUnsupported when it is no picture that can be decoded.
+        """
+        self._client, self._options, self._hear = client, options, hear
+        self._every_s = 1 / min(MOST_A_SECOND, options.fps if options.fps > 0 else MOST_A_SECOND)
+        self._name = response.shown
+        self._conditions: dict[str, str] = {}
+        self._pixels, self._mark = self._decoded(data), zlib.crc32(data)
+        self._ready: Taken | None = None if shown else self._taken(response)
+        self._answered(response)
+        self.notes = (*client.doubts, "The address gives single pictures; they are asked for one after another.")
+        self.fps: float | None = None
+        self.live = True
+
+    def take(self) -> Taken | None:
+        self._hear()
+        ready, self._ready = self._ready, None
+        if ready is not None:
+            return ready
+        wait = self._due_at - time.monotonic()
+        if wait > 0:
+            time.sleep(min(wait, SLICE_S))
+        return self._asked() if wait <= SLICE_S else None
+
+    def release(self) -> None:
+        self._client.close()
+
+    def _asked(self) -> Taken | None:
+        deadline = Deadline.after(ANSWER_S)
+        response = self._client.get(deadline, self._conditions)
+        try:
+            data = b"" if response.status == 304 else response.read_all(MOST_BYTES, deadline)
+        except TimeoutError:
+            response.close()
+            raise silent(self._name) from None
+        self._client.keep(response)
+        self._answered(response)
+        if response.status != 304:
+            self._pixels, self._mark = self._decoded(data), zlib.crc32(data)
+        self._hear()
+        return self._taken(response)
+
+    def _answered(self, response: Response) -> None:
+        """When to ask next, and what for: not sooner than the answer took, and only for what has changed."""
+        now = time.monotonic()
+        self._due_at = max(response.arrived_at + self._every_s, now + 0.01)
+        if response.status != 304:
+            asked = {"If-None-Match": "etag", "If-Modified-Since": "last-modified"}
+            known = {name: response.headers.get(header, "") for name, header in asked.items()}
+            self._conditions = {name: value for name, value in known.items() if value and value.isprintable()}
+
+    def _taken(self, response: Response) -> Taken:
+        return Taken(self._pixels, response.arrived_at - _age_s(response), self._mark)
+
+    def _decoded(self, data: bytes) -> Pixels:
+        try:
+            pixels = decoded(data)
+        except PictureError as error:
+            words = f"{self._name} gives a picture that cannot be used. {error.detail}"
+            raise CameraUnsupported(words, error.remedy) from None
+        return np.ascontiguousarray(upright(pixels, self._options.rotate, self._options.flip))
+
+
+def decoded(data: bytes) -> Pixels:
+    """A camera's picture in its full size; some wrap a JPEG in boundaries. Raises PictureError."""
+    if data.lstrip().startswith((b"--", b"Content-")) and (found := JpegScanner().feed(data, 0.0)):
+        data = found[0].data
+    return read_picture(data, max_bytes=MOST_BYTES, least_side=MAX_SIDE).pixels
+
+
+def _age_s(response: Response) -> float:
+    """How old the server says its picture is, 0 where it does not."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        changed = parsedate_to_datetime(response.headers["last-modified"])
+        age = (parsedate_to_datetime(response.headers["date"]) - changed).total_seconds()
+        return min(MOST_AGE_S, age) if age >= 1.0 else 0.0
+    return 0.0
