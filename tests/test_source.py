@@ -12,7 +12,7 @@ import pytest
 from lookout.camera.interface import CameraInfo, CameraOptions, EndOfSource
 from lookout.engine import source as source_module
 from lookout.engine.source import FIRST_FRAME_S, READ_SLICE_S, Source, options_of
-from lookout.errors import CameraAbsent, CameraBusy, CameraError, CameraSilent, CameraUnsupported
+from lookout.errors import CameraAbsent, CameraBusy, CameraError, CameraSilent, CameraUnsupported, CameraWaiting
 from lookout.frame import Deadline, Frame
 from lookout.settings.schema import CameraSettings
 from lookout.state.state import CameraState
@@ -34,6 +34,7 @@ class World:
         self.asked: list[tuple[str, CameraOptions]] = []
         self.notes: tuple[str, ...] = ()
         self.live = True
+        self.size = (64, 48)
         self._random = np.random.default_rng(0)
         self._sequence = 0
 
@@ -49,13 +50,18 @@ class World:
         """The next frame, a fifteenth of a second later; by default no two look alike."""
         self.now += after_s
         if pixels is None:
-            pixels = self._random.integers(0, 256, (48, 64, 3), np.uint8)
+            width, height = self.size
+            pixels = self._random.integers(0, 256, (height, width, 3), np.uint8)
         self._sequence += 1 + skipped
         return Frame(pixels, self.now, self._sequence, "fake")
 
     def silence(self) -> Frame:
         self.now += READ_SLICE_S
         raise SILENT
+
+    def waiting(self) -> Frame:
+        self.now += READ_SLICE_S
+        raise CameraWaiting("Data comes, but no picture.", "Wait.")
 
     def idle(self, seconds: float) -> None:
         self.now += seconds
@@ -423,8 +429,41 @@ def test_a_file_may_take_its_time(world: World) -> None:
     world.live = False
     source = source_of(world, source="file:clip.mp4")
     run(source, world, 1.0)
-    world.reads = world.silence
+    world.reads = world.waiting
     run(source, world, 100.0)
+    assert state(source, world).restarts == 0
+
+
+def test_a_file_whose_disk_does_not_answer_is_called_stalled(world: World) -> None:
+    world.live = False
+    source = source_of(world, source="file:clip.mp4")
+    run(source, world, 1.0)
+    world.reads = world.silence
+    run(source, world, 12.0)
+    assert state(source, world).status == "stalled"
+    assert state(source, world).fault is not None
+
+
+def test_a_stream_without_a_key_frame_yet_is_waited_for_and_says_so(world: World) -> None:
+    """crumbvms/crumb-vms#114, valentinfrlch/ha-video-vision#120: key frames a minute apart, and never a picture."""
+    source = source_of(world, source="rtsp://camera/live")
+    world.reads = world.waiting
+    run(source, world, 60.0)
+    waiting = state(source, world)
+    assert (waiting.status, waiting.restarts, len(world.made)) == ("opening", 0, 1)
+    assert waiting.fault is not None
+    assert waiting.fault.code == "camera_waiting"
+    world.reads = world.frame
+    run(source, world, 1.0)
+    assert state(source, world).status == "streaming"
+    assert state(source, world).fault is None
+
+
+def test_a_stream_that_changes_its_size_is_as_large_as_its_frames(world: World) -> None:
+    source = streaming(world)
+    world.size = (96, 48)
+    run(source, world, 1.0)
+    assert (state(source, world).width, state(source, world).height) == (96, 48)
     assert state(source, world).restarts == 0
 
 

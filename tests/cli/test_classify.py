@@ -233,7 +233,7 @@ def test_a_server_that_speaks_nonsense_is_said_and_the_others_go_on(lookout: Run
         done = lookout("classify", "--json", address, "http://127.0.0.1:1/a name.jpg", folder / "one.jpg")
     found = lines(done.stdout)
     assert found["bad.jpg"]["error"]["remedy"]
-    assert "Nothing listens" in found["a%20name.jpg"]["error"]["detail"]
+    assert "Nothing listens" in found["a name.jpg"]["error"]["detail"]
     assert found["one.jpg"]["width"] == 160
 
 

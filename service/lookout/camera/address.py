@@ -40,7 +40,7 @@ class Address:
 def parse(address: str) -> Address:
     """Take an address apart. Raises CameraUnsupported with examples when it is none."""
     text = address.strip()
-    if not text.isprintable():
+    if not re.sub("[\ud800-\udfff]", "", text).isprintable():  # those stand for bytes of a name that is no UTF-8
         raise CameraUnsupported(
             f"The camera address '{redact(text)}' holds a line break or another control character.",
             f"Use {EXAMPLES}.",
