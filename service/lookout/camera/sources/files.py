@@ -1,4 +1,4 @@
-"""Video files, pictures and folders of pictures as sources: in this process, at their own pace or as fast as asked."""
+"""Video files, pictures and folders of pictures as sources, at their own pace or as fast as asked."""
 
 from __future__ import annotations
 
