@@ -167,6 +167,24 @@ def camera(rng: Generator, picture: Pixels, policy: CameraPolicy) -> Pixels:
     return picture
 
 
+def night(rng: Generator, picture: Pixels) -> Pixels:
+    """A picture [s, s, 3] as a camera with an infrared lamp sees it: gray, lit from the middle, soft and noisy."""
+    size = picture.shape[0]
+    gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    if rng.random() < 0.3:  # without its filter a sensor sees most of infrared through the red
+        gray = gray * 0.5 + picture[:, :, 0].astype(np.float32) / 510
+    down, along = np.mgrid[0:size, 0:size].astype(np.float32) / size
+    x, y = rng.uniform(0.3, 0.7, 2)
+    lit = gray ** rng.uniform(0.6, 1.0) * np.exp(
+        -((along - x) ** 2 + (down - y) ** 2) / (2 * rng.uniform(0.3, 0.8) ** 2)
+    )
+    lit = lit * rng.uniform(0.15, 0.5) / max(float(lit.mean()), 0.02) + rng.uniform(0, 0.06)
+    lit = np.asarray(cv2.GaussianBlur(lit.astype(np.float32), (0, 0), rng.uniform(0.3, 1.0) * size / 96), np.float32)
+    noisy = lit + rng.standard_normal(lit.shape, np.float32) * rng.uniform(0, 0.05)
+    out: Pixels = np.repeat((np.clip(noisy, 0, 1) * 255).astype(np.uint8)[:, :, None], 3, axis=2)
+    return out
+
+
 def _tone_table(rng: Generator, light: float, colour: float) -> Pixels:
     """Exposure, contrast, gamma and white balance as one table [1, 256, 3]."""
     values = np.arange(256, dtype=np.float32)[:, None] / 255

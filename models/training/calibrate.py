@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +32,31 @@ def log_loss(logits: NDArray[np.floating], targets: Targets, temperature: float 
     return float(-np.log(np.maximum(right, 1e-12)).mean())
 
 
+@dataclass(frozen=True)
+class Answers:
+    """Logits [n, labels] of one set of pictures, what they show, and how much the set counts."""
+
+    logits: NDArray[np.floating]
+    targets: Targets
+    weight: float = 1.0
+
+
 def best_temperature(logits: NDArray[np.floating], targets: Targets) -> float:
-    """The temperature of least log loss (Guo et al. 2017), by golden-section search between 1/20 and 20."""
+    """The temperature of least log loss (Guo et al. 2017)."""
+    return common_temperature([Answers(logits, targets)])
+
+
+def common_temperature(sets: Sequence[Answers]) -> float:
+    """The temperature of least weighted sum of the sets' mean log losses, by golden-section search from 1/20 to 20."""
+
+    def loss(logarithm: float) -> float:
+        return sum(one.weight * log_loss(one.logits, one.targets, math.exp(logarithm)) for one in sets)
+
     low, high = math.log(0.05), math.log(20.0)
     ratio = (math.sqrt(5) - 1) / 2
     for _ in range(60):
         left, right = high - ratio * (high - low), low + ratio * (high - low)
-        if log_loss(logits, targets, math.exp(left)) < log_loss(logits, targets, math.exp(right)):
+        if loss(left) < loss(right):
             high = right
         else:
             low = left

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,6 +29,9 @@ from models.training.calibrate import probabilities
 from models.training.card import Description, amend
 from models.training.data import Pictures, Split
 from models.training.export import export
+from models.training.finetune import FineTuning
+from models.training.finetune_command import fine_tune
+from models.training.helpings import has_helpings, load_helpings
 from models.training.onnx_graph import InputFormat
 from models.training.quantize import METHODS
 from models.training.recipe import Recipe, load_weights, save_weights
@@ -93,13 +97,18 @@ def _stages_of(text: str | None, arch: str, network: Classifier, size: int) -> t
     return stages
 
 
+def _all(folder: Path, split: Split, cache: Path | None) -> Pictures:
+    """A split's pictures, of all helpings where there are several."""
+    return load_helpings(folder, split, cache) if has_helpings(folder) else photographs.load(folder, split, cache)
+
+
 @app.command()
 def data(folder: DataFolder, cache: CacheFolder = None) -> None:
     """Show what a data folder holds: pictures by label and origin."""
     table = Table("split", "label", "origin", "pictures")
     splits: tuple[Split, ...] = ("train", "val")
     for split in splits:
-        pictures = photographs.load(folder, split, cache)
+        pictures = _all(folder, split, cache)
         kinds = Counter((pictures.labels[t], pictures.origin(i)) for i, t in enumerate(pictures.targets.tolist()))
         for (label, origin), count in sorted(kinds.items()):
             table.add_row(split, label, origin, f"{count:,}")
@@ -205,6 +214,26 @@ def train(
     console.print(f"{run / 'weights.safetensors'} written; next: python -m models.training export")
 
 
+@app.command()
+def finetune(
+    folder: DataFolder,
+    minutes: Annotated[float, typer.Option(min=0.01, help="Time until the learning rate is zero.")],
+    start: Annotated[Path, typer.Option(help="Folder of the model to go on from.")] = Path("models/cat-dog-resnet18"),
+    run: Annotated[Path, typer.Option(help="Run folder; a run that is there already is continued.")] = Path(
+        "runs/finetune"
+    ),
+    learning_rate: float = FineTuning.learning_rate,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that learn, each by itself.")] = 2,
+    cache: CacheFolder = None,
+    seed: Seed = 3,
+) -> None:
+    """Train the shipped network further on several helpings of photographs, by the clock."""
+    config = FineTuning(learning_rate=learning_rate, workers=workers)
+    with _Bar("finetune") as bar:
+        written = fine_tune(folder, start, run, minutes, bar, cache=cache, seed=seed, config=config)
+    console.print(f"{written} written; next: python -m models.training export")
+
+
 @app.command("export")
 def export_(
     weights: Annotated[Path, typer.Argument(help="weights.safetensors of a run.")],
@@ -224,7 +253,7 @@ def export_(
     description = description if description.title else replace(description, title=out.name)
     if calibration not in METHODS:
         raise typer.BadParameter(f"{calibration} is none of {', '.join(METHODS)}")
-    export(network, recipe, photographs.load(folder, "train", cache), out, description, method=calibration)
+    export(network, recipe, _all(folder, "train", cache), out, description, method=calibration)
     evaluate(out, folder, write=True, cache=cache)
 
 
@@ -237,15 +266,18 @@ def evaluate(
     pictures: Annotated[Path | None, typer.Option(help="Folder for diagrams and the sheet of worst mistakes.")] = None,
     cache: CacheFolder = None,
 ) -> None:
-    """Measure a model on the validation pictures, as the service would run it."""
-    card, validation = load_card(model), photographs.load(folder, "val", cache)
+    """Measure a model on the validation pictures, set by set where there are several, as the service would run it."""
+    card, validation, others = load_card(model), _all(folder, "val", cache), {}
+    if has_helpings(folder):
+        validation, others = evaluation.sets_of(validation)
     with console.status("Looking at the validation pictures"):
-        found = evaluation.evaluate(card, validation, corruptions)
+        found = evaluation.evaluate(card, validation, corruptions, others)
     if write:
         amend(model, found.measured)
     if pictures:
         _draw(pictures, found, validation)
-    Console().print(figures_table(found.measured.metrics))
+    for table in figures_tables(found.measured.metrics):
+        Console().print(table)
     enters = {label: values["enter"] for label, values in found.measured.thresholds.items()}
     Console().print(f"temperatures {dict(found.measured.temperatures)}; enter {enters}")
 
@@ -259,7 +291,7 @@ def suspects(
     cache: CacheFolder = None,
 ) -> None:
     """List pictures whose label is probably wrong, as tab-separated lines; nothing is deleted."""
-    card, pictures = load_card(model), photographs.load(folder, split, cache)
+    card, pictures = load_card(model), _all(folder, split, cache)
     precision = card.precisions[0]
     shown = evaluation.seen(pictures, card.input)
     logits = evaluation.logits_of(card, onnx.load(card.path(precision)), shown)
@@ -283,10 +315,21 @@ def digits_(
     Console().print(figures_table(found.measured.metrics))
 
 
-def figures_table(metrics: Any) -> Table:
+def figures_tables(metrics: Any) -> Iterator[Table]:
+    """One table for the first set of pictures and one for each further set."""
+    measured = {name: dict(value) for name, value in metrics.items() if isinstance(value, dict)}
+    others = {name: value.pop("sets", {}) for name, value in measured.items()}
+    yield figures_table(measured)
+    for which in next(iter(others.values()), {}):
+        rows = {name: dict(sets[which]) for name, sets in others.items()}
+        count = max(value.pop("pictures") for value in rows.values())
+        yield figures_table(rows, f"{which}: {count:,} pictures")
+
+
+def figures_table(metrics: Any, title: str = "") -> Table:
     """The figures of each precision side by side, in per cent where they are shares."""
     precisions = [name for name, value in metrics.items() if isinstance(value, dict)]
-    table = Table("", *precisions)
+    table = Table(title, *precisions)
     rows = _flat(metrics[precisions[0]])
     for row in rows:
         cells = [_flat(metrics[name]).get(row, "") for name in precisions]

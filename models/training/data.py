@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,19 @@ class Pictures:
         """Where a picture comes from, told by its name: ``cat/kaggle-square-00012.webp`` is of ``kaggle-square``."""
         return Path(self.names[index]).stem.rsplit("-", 1)[0]
 
+    def part(self, indices: NDArray[np.int64]) -> Pictures:
+        """Some of the pictures, copied."""
+        lengths = self.offsets[indices + 1] - self.offsets[indices]
+        pixels = [self.pixels[self.offsets[i] : self.offsets[i + 1]] for i in indices.tolist()]
+        return Pictures(
+            np.concatenate([*pixels, np.empty(0, np.uint8)]),
+            np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
+            self.sizes[indices],
+            self.targets[indices],
+            tuple(self.names[i] for i in indices.tolist()),
+            self.labels,
+        )
+
     def save(self, folder: Path) -> None:
         """Keep the decoded pictures, so that the next run starts at once."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,8 +104,8 @@ class Pictures:
         )
 
 
-def decode(data: bytes) -> Pixels | None:
-    """One encoded picture -> upright RGB, its short side at most ``SHORT_SIDE``; None if it cannot be read."""
+def decode(data: bytes, short_side: int = SHORT_SIDE) -> Pixels | None:
+    """One encoded picture -> upright RGB, its short side at most ``short_side``; None if it cannot be read."""
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # an empty file, or one that claims to be huge
@@ -100,9 +113,9 @@ def decode(data: bytes) -> Pixels | None:
     if bgr is None:
         return None
     height, width = bgr.shape[:2]
-    scale = SHORT_SIDE / min(height, width)
+    scale = short_side / min(height, width)
     if scale < 1:
-        size = (max(SHORT_SIDE, round(width * scale)), max(SHORT_SIDE, round(height * scale)))
+        size = (max(short_side, round(width * scale)), max(short_side, round(height * scale)))
         bgr = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(bgr[:, :, ::-1], dtype=np.uint8)
 
@@ -185,24 +198,32 @@ def _decoded(entries: list[tuple[str, bytes]], folder: Path, split: Split) -> Pi
             f"expected {split}-*.tar, {split}/LABEL/* or LABEL/* with pictures in it.",
             f"Of LABEL/*, one picture in {HELD_OUT} is for val: a few dozen of each label are the least.",
         )
-    names: list[str] = []
-    flat: list[Pixels] = []
-    sizes: list[tuple[int, int]] = []
+    found: list[tuple[str, Pixels]] = []
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(entries), CHUNK):
             chunk = entries[start : start + CHUNK]
             for (name, _), picture in zip(chunk, pool.map(decode, (data for _, data in chunk)), strict=True):
-                if picture is None:
-                    if split == "val":
-                        raise DataError(f"{name} in {folder} cannot be read as a picture.", "Remove it.")
-                    continue
-                names.append(name)
-                sizes.append((picture.shape[0], picture.shape[1]))
-                flat.append(picture.reshape(-1))
-    if not names:
+                if picture is not None:
+                    found.append((name, picture))
+                elif split == "val":
+                    raise DataError(f"{name} in {folder} cannot be read as a picture.", "Remove it.")
+    if not found:
         raise DataError(f"{folder} has no pictures for {split} that can be read.")
-    labels = labels_of(names)
-    targets = np.array([labels.index(name.split("/", 1)[0]) for name in names], np.int64)
+    return pictures_of(found)
+
+
+def pictures_of(found: Iterable[tuple[str, Pixels]]) -> Pictures:
+    """Names and pictures [h, w, 3] RGB as one collection; a label is the name of the folder the picture lies in."""
+    names: list[str] = []
+    flat: list[Pixels] = []
+    sizes: list[tuple[int, int]] = []
+    for name, picture in found:
+        names.append(name)
+        sizes.append((picture.shape[0], picture.shape[1]))
+        flat.append(picture.reshape(-1))
+    shown = [name.split("/")[-2] for name in names]
+    labels = labels_of(shown)
+    targets = np.array([labels.index(label) for label in shown], np.int64)
     offsets = np.concatenate(([0], np.cumsum([len(picture) for picture in flat])))
     return Pictures(
         np.concatenate(flat), offsets.astype(np.int64), np.array(sizes, np.int32), targets, tuple(names), labels

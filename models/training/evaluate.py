@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,11 @@ from lookout.pipeline.preprocess import Tensor, new_tensor, preprocess
 from numpy.typing import NDArray
 
 from models.training.calibrate import (
-    best_temperature,
+    FALSE_ALARMS,
+    LEAST_ENTER,
+    Answers,
     calibration_error,
+    common_temperature,
     enter_threshold,
     log_loss,
     probabilities,
@@ -25,10 +28,25 @@ from models.training.calibrate import (
 from models.training.card import Measured
 from models.training.corruptions import CORRUPTIONS
 from models.training.data import DataError, Pictures, Pixels
+from models.training.helpings import helping
 
 BATCH = 32
 SMALLEST = np.float32(1e-12)  # a probability, before its logarithm is taken
 Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How much a set of pictures counts when the temperature is chosen, and the most false alarms on it."""
+
+    weight: float
+    false_alarms: float
+
+
+# The first set and pictures from elsewhere count the same; animals that are no pets have one label only, hence half.
+MAIN = "val"
+RULES = {MAIN: Rule(1.0, FALSE_ALARMS), "val2": Rule(1.0, 0.05), "val3": Rule(0.5, 0.05)}
+PASTED = "pasted"  # composites: exact labels and artificial edges, measured by themselves
 
 
 @dataclass(frozen=True)
@@ -37,6 +55,19 @@ class Evaluation:
 
     measured: Measured
     logits: dict[str, Logits]
+
+
+def sets_of(pictures: Pictures) -> tuple[Pictures, dict[str, Pictures]]:
+    """The first helping's validation pictures, and the others by helping, composites by themselves.
+
+    Names begin with the helping, as `models.training.helpings` makes them.
+    """
+    places: dict[str, list[int]] = {}
+    for index, name in enumerate(pictures.names):
+        which = helping(name)
+        places.setdefault(f"{which}-{PASTED}" if pictures.origin(index) == PASTED else which, []).append(index)
+    found = {which: pictures.part(np.array(indices, np.int64)) for which, indices in sorted(places.items())}
+    return found.pop(MAIN), found
 
 
 def seen(pictures: Pictures, spec: InputSpec, change: Callable[[Pixels], Pixels] | None = None) -> Tensor:
@@ -69,42 +100,78 @@ def run_graph(graph: onnx.ModelProto, pixels: Tensor, output: str, input_name: s
     return np.concatenate(parts)
 
 
-def evaluate(card: Card, pictures: Pictures, corruptions: bool = True) -> Evaluation:
+def evaluate(
+    card: Card, pictures: Pictures, corruptions: bool = True, others: Mapping[str, Pictures] | None = None
+) -> Evaluation:
     """Measure every precision of a model. Temperatures and thresholds are chosen here, on these pictures.
 
-    Raises DataError when the pictures' labels are not the model's.
+    ``others`` are further sets, by name: what `RULES` has a line for counts when temperature and thresholds are
+    chosen, the rest are measured only. Raises DataError when the pictures' labels are not the model's.
     """
-    if pictures.labels != card.label_names:
-        raise DataError(
-            f"The pictures show {', '.join(pictures.labels)}; the model tells {', '.join(card.label_names)}.",
-            "Give --data the folders of this model's labels.",
-        )
+    sets = {MAIN: pictures, **(others or {})}
+    for one in sets.values():
+        if one.labels != card.label_names:
+            raise DataError(
+                f"The pictures show {', '.join(one.labels)}; the model tells {', '.join(card.label_names)}.",
+                "Give --data the folders of this model's labels.",
+            )
     graphs = {precision: onnx.load(card.path(precision)) for precision in card.precisions}
+    shown = {which: seen(one, card.input) for which, one in sets.items()}
+    measured, logits = {}, {}
+    for name, graph in graphs.items():
+        answers = {which: logits_of(card, graph, tensor) for which, tensor in shown.items()}
+        # The service takes probabilities as they are.
+        measured[name] = _Answers(sets, answers, _temperature(answers, sets) if card.outputs.logits else 1.0)
+        logits[name] = answers[MAIN]
     reject = next((i for i, label in enumerate(card.labels) if label.reject), None)
-    targets, plain = pictures.targets, seen(pictures, card.input)
-
-    def answers(shown: Tensor) -> dict[str, Logits]:
-        return {name: logits_of(card, graph, shown) for name, graph in graphs.items()}
-
-    logits = answers(plain)
-    # The service takes probabilities as they are.
-    temperatures = {name: best_temperature(v, targets) if card.outputs.logits else 1.0 for name, v in logits.items()}
-    calibrated = {name: probabilities(values, temperatures[name]) for name, values in logits.items()}
     enter = 0.0
     if reject is not None:  # one set of thresholds serves every precision: the most careful one
-        enter = max(enter_threshold(p, targets, reject) for p in calibrated.values())
+        enter = max(one.enter(reject) for one in measured.values())
     metrics: dict[str, Any] = {"pictures": len(pictures)}
-    for name, p in calibrated.items():
-        metrics[name] = figures(p, targets, card.label_names, reject, enter)
-        metrics[name]["log_loss"] = round(log_loss(logits[name], targets, temperatures[name]), 4)
-        metrics[name]["by_origin"] = by_origin(p, pictures)
+    for name, one in measured.items():
+        metrics[name] = one.rows(MAIN, reject, enter)
+        if others:
+            metrics[name]["sets"] = {which: one.rows(which, reject, enter) for which in others}
     if corruptions:
         for what, change in CORRUPTIONS.items():
-            for name, values in answers(seen(pictures, card.input, change)).items():
-                right = float((values.argmax(1) == targets).mean())
+            changed = seen(pictures, card.input, change)
+            for name, graph in graphs.items():
+                right = float((logits_of(card, graph, changed).argmax(1) == pictures.targets).mean())
                 metrics[name].setdefault("corruptions", {})[what] = round(right, 4)
     chosen = thresholds(enter, card.label_names, reject) if reject is not None else {}
-    return Evaluation(Measured(temperatures, chosen, metrics), logits)
+    return Evaluation(Measured({name: one.temperature for name, one in measured.items()}, chosen, metrics), logits)
+
+
+def _temperature(answers: Mapping[str, Logits], sets: Mapping[str, Pictures]) -> float:
+    counted = [(which, RULES[which].weight) for which in answers if which in RULES]
+    return common_temperature([Answers(answers[which], sets[which].targets, weight) for which, weight in counted])
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What one precision says of every set, and the temperature that makes probabilities of it."""
+
+    sets: Mapping[str, Pictures]
+    logits: Mapping[str, Logits]
+    temperature: float
+
+    def p(self, which: str) -> NDArray[np.float64]:
+        return probabilities(self.logits[which], self.temperature)
+
+    def enter(self, reject: int) -> float:
+        """The lowest threshold that keeps every set's false alarms within its rule."""
+        counted = [which for which in self.sets if which in RULES and (self.sets[which].targets == reject).any()]
+        return max(
+            (enter_threshold(self.p(w), self.sets[w].targets, reject, RULES[w].false_alarms) for w in counted),
+            default=LEAST_ENTER,
+        )
+
+    def rows(self, which: str, reject: int | None, enter: float) -> dict[str, Any]:
+        p, pictures = self.p(which), self.sets[which]
+        rows = figures(p, pictures.targets, pictures.labels, reject, enter)
+        rows["log_loss"] = round(log_loss(self.logits[which], pictures.targets, self.temperature), 4)
+        rows["by_origin"] = by_origin(p, pictures)
+        return {"pictures": len(pictures), **rows} if which != MAIN else rows
 
 
 def figures(

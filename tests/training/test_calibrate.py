@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from models.training.calibrate import (
+    Answers,
     best_temperature,
     calibration_error,
+    common_temperature,
     enter_threshold,
     log_loss,
     probabilities,
@@ -60,3 +62,14 @@ def test_the_threshold_is_the_lowest_that_keeps_strangers_out() -> None:
 def test_thresholds_spare_the_reject_label_and_leave_below_enter() -> None:
     chosen = thresholds(0.9, ("cat", "dog", "neither"), reject=2)
     assert chosen == {"cat": {"enter": 0.9, "leave": 0.63}, "dog": {"enter": 0.9, "leave": 0.63}}
+
+
+def test_a_temperature_for_several_sets_lies_between_theirs_and_goes_with_the_weight() -> None:
+    logits, targets = sampled(4000)
+    mild, hot = Answers(logits, targets), Answers(logits * 4, targets)
+    together = common_temperature([mild, hot])
+    assert 1.1 < together < 4
+    assert common_temperature([mild, Answers(logits * 4, targets, 5.0)]) > together
+    assert common_temperature([mild, Answers(logits * 4, targets, 0.0)]) == pytest.approx(
+        best_temperature(logits, targets)
+    )

@@ -16,7 +16,7 @@ from lookout.pipeline.classifier import Classifier
 from onnx import helper, numpy_helper
 
 from models.training.data import Pictures
-from models.training.evaluate import evaluate
+from models.training.evaluate import RULES, evaluate, sets_of
 
 LEVELS = 60.0  # how many levels of brightness make one of a logit
 SIZE = 8
@@ -93,3 +93,49 @@ def test_probabilities_are_measured_as_they_are_served(evenly_lit: Pictures, tmp
     assert found.metrics["fp32"]["log_loss"] == pytest.approx(loss, abs=1e-3)
     assert found.temperatures["fp32"] == 1.0
     assert (p[evenly_lit.targets == 1, 0] >= found.thresholds["cat"]["enter"]).mean() <= 0.01
+
+
+def of_levels(names: list[str], levels: list[int]) -> Pictures:
+    """Pictures of one level each, named ``HELPING/LABEL/ORIGIN-NUMBER``."""
+    each, labels = SIZE * SIZE * 3, ("cat", "neither")
+    targets = np.array([labels.index(name.split("/")[1]) for name in names])
+    sizes = np.full((len(names), 2), SIZE, np.int32)
+    pixels = np.repeat(np.array(levels, np.uint8), each)
+    return Pictures(pixels, np.arange(len(names) + 1) * each, sizes, targets, tuple(names), labels)
+
+
+def test_a_helpings_pictures_are_measured_by_themselves_and_composites_apart() -> None:
+    names = [
+        "val/cat/a-1.png",
+        "val/neither/a-1.png",
+        "val2/cat/b-1.png",
+        "val2/cat/pasted-1.png",
+        "val3/neither/c-owl-1.png",
+    ]
+    first, others = sets_of(of_levels(names, [10, 20, 30, 40, 50]))
+    assert first.names == tuple(names[:2])
+    assert {which: pictures.names for which, pictures in others.items()} == {
+        "val2": (names[2],),
+        "val2-pasted": (names[3],),
+        "val3": (names[4],),
+    }
+    assert others["val2"][0][0, 0, 0] == 30
+    assert others["val3"].targets.tolist() == [1]
+
+
+def test_the_threshold_keeps_strangers_of_every_set_out(tmp_path: Path) -> None:
+    """On the first set nobody is near it; the bright strangers of the third decide."""
+    rng = np.random.default_rng(0)
+    card = bright_or_dark(tmp_path / "m", "uint8", "logits")
+    names = [f"val/{label}/a-{i}.png" for label in ("cat", "neither") for i in range(200)]
+    levels = [*rng.normal(190, 30, 200), *rng.normal(60, 25, 200)]
+    names += [f"val3/neither/c-{i}.png" for i in range(100)]
+    levels += [*rng.normal(60, 25, 90), *rng.normal(165, 5, 10)]
+    pictures, others = sets_of(of_levels(names, np.clip(levels, 0, 255).astype(int).tolist()))
+    alone = evaluate(card, pictures, corruptions=False).measured
+    together = evaluate(card, pictures, corruptions=False, others=others).measured
+    assert together.thresholds["cat"]["enter"] > alone.thresholds["cat"]["enter"]
+    assert together.metrics["fp32"]["sets"]["val3"]["false_alarms"] <= RULES["val3"].false_alarms
+    assert together.metrics["fp32"]["sets"]["val3"]["pictures"] == 100
+    assert together.metrics["fp32"]["accuracy"] == alone.metrics["fp32"]["accuracy"]
+    assert together.temperatures["fp32"] > alone.temperatures["fp32"]

@@ -1,0 +1,85 @@
+"""``python -m models.training finetune``: from a served model and several helpings of photographs to better weights."""
+
+from __future__ import annotations
+
+import copy
+import time
+from pathlib import Path
+
+import cv2
+import torch
+
+from models.training import plots
+from models.training.archs import build
+from models.training.archs.resnet import ResNet
+from models.training.data import REJECT, Pictures
+from models.training.finetune import FineTuner, FineTuning
+from models.training.helpings import load_helpings, read_boxes, read_cutouts, read_rooms
+from models.training.mixture import ROOMS, Mixture
+from models.training.onnx_graph import InputFormat
+from models.training.pasting import CutOut
+from models.training.recipe import Recipe, load_weights, save_weights
+from models.training.rooms import Rooms
+from models.training.run import Run
+from models.training.train import IMAGENET_MEAN, IMAGENET_STD, Normalise, Report
+from models.training.unfold import stored_weights, unfold
+
+ARCH, SIZE = "resnet18", 96
+SAMPLE = 4  # batches on which the folded network's outputs are measured
+SAMPLE_STEP = 10**6  # of no batch that is learnt from
+FIRST, LAST = "start.safetensors", "weights.safetensors"
+
+
+def fine_tune(
+    folder: Path,
+    start: Path,
+    out: Path,
+    minutes: float,
+    report: Report,
+    *,
+    cache: Path | None,
+    seed: int,
+    config: FineTuning,
+) -> Path:
+    """Train the model in folder ``start`` for ``minutes`` from now, or go on with the run in ``out`` for as long.
+
+    Gives the weights' file. Raises DataError when there are no photographs, ValueError when it is another network.
+    """
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)  # each worker is a thread of its own
+    torch.manual_seed(seed)
+    ends_at = time.time() + minutes * 60
+    pictures = load_helpings(folder, "train", cache)
+    mixture = mixed(folder, pictures, seed)
+    run, recipe = Run(out), Recipe(ARCH, pictures.labels, InputFormat(SIZE, 3, IMAGENET_MEAN, IMAGENET_STD))
+    old = starting_network(start, out / FIRST, mixture, recipe)
+    run.describe({"finetune": config, "start": str(start), "seed": seed, **recipe.metadata()})
+    network = FineTuner(copy.deepcopy(old), old, mixture, run, config, ends_at).train(report)
+    save_weights(out / LAST, network, recipe)
+    plots.curves(run.metrics(), out / "curves.png")
+    return out / LAST
+
+
+def starting_network(start: Path, kept: Path, mixture: Mixture, recipe: Recipe) -> ResNet:
+    """The served model with BatchNorm put in again, kept in the file ``kept`` for the next time."""
+    if kept.exists():
+        network, _ = load_weights(kept)
+    else:
+        network = build(ARCH, len(recipe.labels), 3, SIZE)
+        assert isinstance(network, ResNet)
+        sample = [mixture.batch(SAMPLE_STEP + i, 64, SIZE).pixels for i in range(SAMPLE)]
+        unfold(network, stored_weights(start / "fp32.onnx"), [Normalise()(pixels) for pixels in sample])
+        save_weights(kept, network, recipe)
+    assert isinstance(network, ResNet)
+    return network.eval()
+
+
+def mixed(folder: Path, pictures: Pictures, seed: int) -> Mixture:
+    """Everything in the folder: photographs, boxes, cut-outs, rooms."""
+    cutouts: dict[str, list[CutOut]] = {}
+    for name, pixels in read_cutouts(folder / "cutouts2.tar"):
+        cutouts.setdefault(name.split("/", 1)[0], []).append(CutOut(pixels, "-cut-" in name))
+    places = [i for i, t in enumerate(pictures.targets.tolist()) if pictures.labels[t] == REJECT]
+    rooms = [i for i in places if pictures.origin(i) in ROOMS] or places
+    sharp = read_rooms(folder / "rooms3.tar")
+    return Mixture(pictures, read_boxes(folder / "boxes2.json"), cutouts, Rooms(sharp, pictures, rooms), seed)

@@ -1,0 +1,137 @@
+"""Several helpings of photographs in one folder: ``train-*.tar``, ``train2-*.tar``, ``train3-*.tar`` and so on.
+
+Each picture's name begins with its helping, ``train2/cat/oxford-00012.webp``, since every helping counts from 0.
+Boxes, and what is to be pasted or cut into pieces, lie beside them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from models.training.data import SHORT_SIDE, DataError, Pictures, Pixels, Split, decode, pictures_of
+
+FIRST_SIDE, LATER_SIDE = SHORT_SIDE, 192  # short side in pixels: later helpings keep more, for crops around boxes
+ROOM_SIDE = 480  # of the sharp rooms, of which pieces of a fifth of the side are cut
+
+# Pictures of the first helping that are filed under ``neither`` and show a pet, found by looking.
+SHOW_A_CAT = "00032 00781 01374 01936 06738 08658 08790 10532 11945"
+SHOW_A_DOG = "04567 07154 07332 07568 08972 10593 11023"
+WRONG_LABELS = frozenset(f"train/neither/rooms-{number}.webp" for number in f"{SHOW_A_CAT} {SHOW_A_DOG}".split())
+
+
+@dataclass(frozen=True)
+class Boxed:
+    """What a box frames, and its corner and size as shares of the picture's width and height.
+
+    A ``kind`` that ends in ``-part`` frames a part of an animal on some pictures and all of it on others.
+    """
+
+    kind: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def whole(self) -> bool:
+        return not self.kind.endswith("-part")
+
+
+def helping(name: str) -> str:
+    """``train2/cat/oxford-00012.webp`` -> ``train2``."""
+    return name.split("/", 1)[0]
+
+
+def origin(name: str) -> str:
+    """``train2/cat/oxford-00012.webp`` -> ``oxford``; the species after it does not count."""
+    stem = Path(name).stem.rsplit("-", 1)[0]
+    return stem.split("-", 1)[0] if re.fullmatch(r"[a-z]+3", helping(name)) else stem
+
+
+def has_helpings(folder: Path) -> bool:
+    """Whether a folder holds more than one helping."""
+    return any(folder.glob("train[0-9]*-*.tar")) or any(folder.glob("val[0-9]*-*.tar"))
+
+
+def load_helpings(folder: Path, split: Split, cache: Path | None = None) -> Pictures:
+    """All helpings of one split, less the pictures whose label is known to be wrong.
+
+    Raises DataError when there is none, or when a picture of a validation set cannot be read.
+    """
+    tars = sorted(folder.glob(f"{split}-*.tar")) + sorted(folder.glob(f"{split}[0-9]*-*.tar"))
+    if not tars:
+        raise DataError(f"{folder} has no {split}-*.tar.", "Give --data the folder with the helpings of photographs.")
+    kept = cache / f"{split}-helpings-{_identity(tars)}" if cache else None
+    if kept and (kept / "names.json").exists():
+        return Pictures.open(kept)
+    pictures = pictures_of(_decoded(tars, split))
+    if kept:
+        pictures.save(kept)
+        return Pictures.open(kept)
+    return pictures
+
+
+def _decoded(tars: list[Path], split: Split) -> Iterator[tuple[str, Pixels]]:
+    for path in tars:
+        which = path.name.split("-", 1)[0]
+        for member, data in members(path):
+            name = f"{which}/{member}"
+            if name in WRONG_LABELS:
+                continue
+            picture = decode(data, FIRST_SIDE if which == split else LATER_SIDE)
+            if picture is not None:
+                yield name, picture
+            elif split == "val":
+                raise DataError(f"{name} in {path} cannot be read as a picture.", "Remove it.")
+
+
+def _identity(tars: list[Path]) -> str:
+    stats = [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in tars]
+    return hashlib.sha256("\n".join([*stats, *sorted(WRONG_LABELS)]).encode()).hexdigest()[:12]
+
+
+def members(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of a tar's files, in its order."""
+    with tarfile.open(path) as tar:
+        for member in tar:
+            file = tar.extractfile(member) if member.isfile() else None
+            if file:
+                yield member.name.removeprefix("./"), file.read()
+
+
+def read_rooms(path: Path) -> list[Pixels]:
+    """Sharp rooms without an animal, RGB; empty where the file is missing."""
+    if not path.exists():
+        return []
+    found = (decode(data, ROOM_SIDE) for _, data in members(path))
+    return [room for room in found if room is not None]
+
+
+def read_cutouts(path: Path) -> Iterator[tuple[str, Pixels]]:
+    """Names and pictures [h, w, 4], RGB and opacity, cut to what can be seen; none where the file is missing."""
+    if not path.exists():
+        return
+    for name, data in members(path):
+        bgra = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        if bgra is None or bgra.ndim != 3 or bgra.shape[2] != 4:
+            continue
+        rows, columns = np.nonzero(bgra[:, :, 3] > 40)
+        if len(rows):
+            seen = bgra[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+            yield name, np.ascontiguousarray(seen[:, :, [2, 1, 0, 3]], dtype=np.uint8)
+
+
+def read_boxes(path: Path) -> dict[str, list[Boxed]]:
+    """Boxes by picture: ``{"train2/cat/oxford-00012.webp": [["cat", x, y, w, h]]}``; empty where there is no file."""
+    if not path.exists():
+        return {}
+    return {name: [Boxed(*entry) for entry in entries] for name, entries in json.loads(path.read_text()).items()}

@@ -1,0 +1,177 @@
+"""Which pictures a step sees when several collections are mixed: by label, then by kind, not by how many there are.
+
+Some kinds are thousands of alike portraits and some are twenty cats on a real kitchen's floor, so each kind has a share
+of its own. A batch is a pure function of seed and step, as in `models.training.batches`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from models.training.augment import Box, CameraPolicy, CropPolicy, camera, cut, draw_box, far_away, night
+from models.training.data import REJECT, Pictures, Pixels
+from models.training.helpings import Boxed, helping, origin
+from models.training.pasting import CutOut, paste
+from models.training.rooms import Rooms
+
+ANY = frozenset[str]()  # every origin
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Pictures of one label by helping and origin, and how often they come, relative to the label's other kinds."""
+
+    label: str
+    share: float
+    helping: str
+    origins: frozenset[str] = ANY
+    without: frozenset[str] = ANY
+
+    def holds(self, name: str) -> bool:
+        own = origin(name)
+        return helping(name) == self.helping and (not self.origins or own in self.origins) and own not in self.without
+
+
+def _of(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+# Animals that are no pets, and what looks like one: half of what is called a pet wrongly.
+HARD = _of("bears openpets webpets raccoon kangaroo camouflage lions coco threesets imagenet")
+KINDS = (
+    Kind("cat", 0.32, "train"),
+    Kind("cat", 0.42, "train2", without=_of("pasted roompets")),
+    Kind("cat", 0.03, "train2", _of("roompets")),
+    Kind("cat", 0.08, "train2", _of("pasted")),
+    Kind("dog", 0.32, "train"),
+    Kind("dog", 0.25, "train2", _of("openpets webpets oxford googlepets imagenet tenanimals")),
+    Kind("dog", 0.12, "train2", _of("springer")),
+    Kind("dog", 0.09, "train2", _of("flickr8k")),
+    Kind("dog", 0.03, "train2", _of("roompets")),
+    Kind("dog", 0.06, "train2", _of("pasted")),
+    Kind(REJECT, 0.26, "train"),
+    Kind(REJECT, 0.10, "train2", _of("rooms2 objects2 fruit")),
+    Kind(REJECT, 0.06, "train2", _of("flickr8k")),
+    Kind(REJECT, 0.19, "train2", HARD),
+    Kind(REJECT, 0.17, "train3"),
+    Kind(REJECT, 0.04, "train2", _of("pasted")),
+)
+LABELS = {"cat": 0.30, "dog": 0.28, REJECT: 0.42}
+PASTED = {"cat": 0.07, "dog": 0.06, REJECT: 0.07}  # shares of cut-outs set into rooms, beside those of the kinds
+PIECES = 0.07  # … and of empty pieces of rooms, for the reject label
+ROOMS = _of("rooms rooms2")
+# Where a small part of the picture still shows the animal or nothing of it, and where it may show an ear.
+ANIMALS = HARD | _of("animals popular caltech monkeys capybara")
+LEAST_AREA, LEAST_AREA_WITHOUT = 0.3, 0.12
+NIGHT, FAR, DEFECTS, AROUND = 0.07, 0.10, 0.8, 0.6  # chances
+CAMERA = CameraPolicy(strength=0.65, gray=0.07, hidden=0.1)
+
+Maker = Callable[[Generator, int], tuple[Pixels, bool]]
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """``pixels`` [n, s, s, 3], ``targets`` [n]; ``old`` [n]: of the first helping, which an older network knows."""
+
+    pixels: Pixels
+    targets: NDArray[np.int64]
+    old: NDArray[np.bool_]
+
+
+class Mixture:
+    """Draws batches: a label, then a kind or a cut-out or a piece of a room, then a picture of it and a crop."""
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        boxes: Mapping[str, list[Boxed]],
+        cutouts: Mapping[str, list[CutOut]],
+        rooms: Rooms,
+        seed: int = 0,
+        kinds: tuple[Kind, ...] = KINDS,
+    ) -> None:
+        self.pictures, self.cutouts, self.rooms, self.seed = pictures, cutouts, rooms, seed
+        self.origins = [origin(name) for name in pictures.names]
+        self.old = [helping(name) == "train" for name in pictures.names]
+        self.boxes = {i: boxes[name] for i, name in enumerate(pictures.names) if name in boxes}
+        shares = np.array([LABELS.get(label, 1 / len(pictures.labels)) for label in pictures.labels])
+        self.label_shares = shares / shares.sum()
+        self.makers = [self._makers(label, kinds) for label in pictures.labels]
+
+    def _makers(self, label: str, kinds: tuple[Kind, ...]) -> tuple[NDArray[np.float64], list[Maker]]:
+        """What makes pictures of a label, and how often each is asked: shares that add up to 1."""
+        target = self.pictures.labels.index(label)
+        own = np.flatnonzero(self.pictures.targets == target).tolist()
+        found: list[tuple[float, Maker]] = []
+        for kind in (k for k in kinds if k.label == label):
+            indices = np.array([i for i in own if kind.holds(self.pictures.names[i])], np.int64)
+            if len(indices):
+                found.append((kind.share, self._photograph(indices, label)))
+        if self.cutouts.get(label):
+            found.append((PASTED[label], self._composite(self.cutouts[label])))
+        if label == REJECT:
+            found.append((PIECES, lambda rng, size: (self.rooms.piece(rng, size), False)))
+        if not found:
+            raise ValueError(f"no kind of picture is known for {label}")
+        shares = np.array([share for share, _ in found])
+        return shares / shares.sum(), [maker for _, maker in found]
+
+    def batch(self, step: int, count: int, size: int) -> Mixed:
+        """The pictures of a step, ``size`` pixels a side."""
+        rng = np.random.default_rng((self.seed, 5, step))
+        targets = rng.choice(len(self.label_shares), count, p=self.label_shares)
+        pixels, old = [], []
+        for target in targets.tolist():
+            shares, makers = self.makers[target]
+            picture, known = makers[int(rng.choice(len(makers), p=shares))](rng, size)
+            pixels.append(self._defects(rng, picture))
+            old.append(known)
+        return Mixed(np.stack(pixels), targets.astype(np.int64), np.array(old))
+
+    def _defects(self, rng: Generator, picture: Pixels) -> Pixels:
+        if rng.random() < NIGHT:
+            picture = night(rng, picture)
+        return camera(rng, picture, CAMERA) if rng.random() < DEFECTS else picture
+
+    def _photograph(self, indices: NDArray[np.int64], label: str) -> Maker:
+        def make(rng: Generator, size: int) -> tuple[Pixels, bool]:
+            index = int(rng.choice(indices))
+            return self.crop(rng, index, size, label == REJECT), self.old[index]
+
+        return make
+
+    def _composite(self, cutouts: list[CutOut]) -> Maker:
+        def make(rng: Generator, size: int) -> tuple[Pixels, bool]:
+            scene = self.rooms.piece(rng, size, whole=0.25)
+            front = self.rooms.piece(rng, size) if rng.random() < 0.2 else None
+            return paste(rng, cutouts[int(rng.integers(len(cutouts)))], scene, front), False
+
+        return make
+
+    def crop(self, rng: Generator, index: int, size: int, reject: bool) -> Pixels:
+        """A part of a picture in which, if it shows an animal, one would still be known."""
+        picture = self.pictures[index]
+        height, width = picture.shape[:2]
+        whole = [box for box in self.boxes.get(index, ()) if box.whole]
+        if whole and rng.random() < AROUND:
+            return cut(picture, square_around(rng, whole[0], height, width), size)
+        least = LEAST_AREA_WITHOUT if reject and self.origins[index] not in ANIMALS else LEAST_AREA
+        seen = cut(picture, draw_box(rng, height, width, CropPolicy(min_area=least, plain=0.25)), size)
+        return far_away(rng, seen, self.rooms.piece(rng, size, whole=0.5)) if rng.random() < FAR else seen
+
+
+def square_around(rng: Generator, box: Boxed, height: int, width: int) -> Box:
+    """A square around a boxed animal whose longer side is 45 to 100 % of it, off-centre, within the picture."""
+    w, h = box.width * width, box.height * height
+    side = max(24.0, min(max(w, h) / rng.uniform(0.45, 1.0), max(height, width)))
+    x = box.x * width + w / 2 + rng.uniform(-0.18, 0.18) * side - side / 2
+    y = box.y * height + h / 2 + rng.uniform(-0.18, 0.18) * side - side / 2
+    across, down = min(int(side), width), min(int(side), height)
+    x, y = min(max(int(x), 0), width - across), min(max(int(y), 0), height - down)
+    degrees = float(rng.uniform(-10, 10)) if rng.random() < 0.2 else 0.0
+    return Box(x, y, across, down, degrees, bool(rng.random() < 0.5))

@@ -1,0 +1,107 @@
+"""From a served graph back to a network that can be trained further: BatchNorm comes back where it was folded away.
+
+Of the folded convolution only weight w and bias b are left. Where its outputs on some pictures have mean m and
+variance v, a BatchNorm with these statistics, scale sqrt(v) and shift b + m does the very same; and in training it
+does what a BatchNorm does. Each filter is scaled to length 1 as well, which BatchNorm takes out again, so that one step
+of the optimiser means the same everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from models.training.archs.resnet import ResNet
+
+LEAST_VARIANCE, LEAST_LENGTH = 1e-6, 1e-4
+
+
+def stored_weights(path: Path) -> dict[str, Tensor]:
+    """A graph's constants by the names of the layers they belong to, as float32."""
+    stored = onnx.load(path).graph.initializer
+    return {t.name.removesuffix(".half"): torch.from_numpy(_float32(t)) for t in stored}
+
+
+def _float32(tensor: onnx.TensorProto) -> np.ndarray:
+    return np.array(numpy_helper.to_array(tensor), np.float32)
+
+
+def normed(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
+    """Convolutions with the BatchNorm behind each, and the name of the convolution."""
+    convolution: tuple[str, nn.Conv2d] | None = None
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d):
+            convolution = name, module
+        elif isinstance(module, nn.BatchNorm2d) and convolution:
+            yield *convolution, module
+            convolution = None
+
+
+@torch.no_grad()
+def unfold(network: ResNet, weights: dict[str, Tensor], batches: Sequence[Tensor]) -> None:
+    """Load folded weights into ``network`` so that it answers as the graph does.
+
+    ``batches`` are normalised pictures [n, c, h, w] like those it will be trained on. Raises ValueError when a layer's
+    weights are missing.
+    """
+    pairs = list(normed(network))
+    for name, convolution, norm in pairs:
+        convolution.weight.copy_(_weight(weights, f"{name}.weight"))
+        norm.bias.copy_(_weight(weights, f"{name}.bias"))
+        norm.weight.fill_(1)
+        _statistics(norm, torch.zeros_like(norm.bias), torch.full_like(norm.bias, 1 - norm.eps))
+    network.head.weight.copy_(_weight(weights, f"{network.head_name}.weight"))
+    network.head.bias.copy_(_weight(weights, f"{network.head_name}.bias"))
+    measured = _measured(network, pairs, batches)
+    for name, convolution, norm in pairs:
+        mean, variance = measured[name]
+        length = convolution.weight.flatten(1).norm(dim=1).clamp_min(LEAST_LENGTH)
+        convolution.weight.div_(length.view(-1, 1, 1, 1))
+        spread = variance.clamp_min(LEAST_VARIANCE) / length**2
+        _statistics(norm, mean / length, spread)
+        norm.weight.copy_((spread + norm.eps).sqrt() * length)
+        norm.bias.add_(mean)
+
+
+def _measured(
+    network: ResNet, pairs: Sequence[tuple[str, nn.Conv2d, nn.BatchNorm2d]], batches: Sequence[Tensor]
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Mean and variance of each convolution's outputs, by channel."""
+    moments: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name, _, _ in pairs}
+
+    def keep(name: str) -> object:
+        def hook(_: nn.Module, __: object, out: Tensor) -> None:
+            moments[name].append((out.mean((0, 2, 3)), (out**2).mean((0, 2, 3))))
+
+        return hook
+
+    handles = [convolution.register_forward_hook(keep(name)) for name, convolution, _ in pairs]  # type: ignore[arg-type]
+    network.eval()
+    for batch in batches:
+        network(batch)
+    for handle in handles:
+        handle.remove()
+    found = {}
+    for name, parts in moments.items():
+        mean = torch.stack([first for first, _ in parts]).mean(0)
+        found[name] = mean, torch.stack([second for _, second in parts]).mean(0) - mean**2
+    return found
+
+
+def _statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)
+
+
+def _weight(weights: dict[str, Tensor], name: str) -> Tensor:
+    if name not in weights:
+        raise ValueError(f"the graph has no {name}: it is not a ResNet-18 that this package exported")
+    return weights[name]
