@@ -70,14 +70,15 @@ def test_a_folder_that_is_not_there_holds_no_models(tmp_path: Path) -> None:
 
 def test_a_folder_we_may_not_look_into_holds_no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_model(tmp_path, "hidden")
+    catalogue = Catalogue([tmp_path])
 
     def denied(path: Path, **_: object) -> os.stat_result:
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "stat", denied)  # permissions do not stop root, who may run these tests
-    assert Catalogue([tmp_path]).names() == []
+    assert catalogue.names() == []
     with pytest.raises(UnknownModel):
-        Catalogue([tmp_path]).folder("hidden")
+        catalogue.folder("hidden")
 
 
 def test_the_users_folder_comes_before_the_shipped_one(tmp_path: Path) -> None:

@@ -17,6 +17,11 @@ def static_folder() -> Path:
     return _folder("static")
 
 
+def demo_pictures() -> Path:
+    """The photographs of the demo."""
+    return _PACKAGE / "camera" / "sources" / "pictures"
+
+
 def models_folder() -> Path:
     """The shipped models, one folder each."""
     return _folder("models")

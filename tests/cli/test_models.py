@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from lookout.cli import model_add
+from lookout.registry.label_files import read_labels
 from lookout.resources import models_folder
 
 from tests.cli.conftest import Run, environment
@@ -110,7 +111,7 @@ def test_a_model_that_somebody_else_adds_meanwhile_is_left_alone(
 def test_the_mark_of_windows_editors_is_no_part_of_a_label(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     path.write_bytes(b"\xef\xbb\xbfcat\r\ndog\r\n")
-    assert model_add.read_labels(path) == ["cat", "dog"]
+    assert read_labels(path) == ["cat", "dog"]
 
 
 def test_what_was_added_is_found_by_its_name(lookout: Run, network: Path, labels: Path, tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_where_nobody_answers_the_question_it_says_how_to_do_without(
 
 
 def test_add_asks_for_what_the_graph_cannot_tell(lookout: Run, network: Path, labels: Path, tmp_path: Path) -> None:
-    answers = "logits\nMy animals\nbgr\nsquash\nzero-to-one\n"
+    answers = "My animals\nbgr\nsquash\nzero-to-one\n"
     done = lookout(
         "models", "add", network, "--labels", labels, "--folder", tmp_path / "m", "--name", "t", stdin=answers
     )
@@ -174,7 +175,7 @@ def test_a_question_may_be_left_without_an_answer(
     )  # fmt: skip
     assert process.stderr is not None
     asked = b""
-    while not asked.endswith(b": "):
+    while not asked.endswith(b"]:"):
         got = process.stderr.read(1)
         assert got, asked
         asked += got
@@ -209,9 +210,9 @@ def misfits(folder: Path) -> dict[str, tuple[Path, str, str]]:
     text.write_text("no weights")
     return {
         "text": (text, "cat\ndog\nneither\n", "is not an ONNX model"),
-        "labels": (tiny().save(folder / "a.onnx"), "cat\ndog\n", "names 2 labels, but the network answers with 3"),
-        "one label": (tiny().save(folder / "b.onnx"), "cat\n", "a classifier has two at least"),
-        "map": (two.save(folder / "c.onnx"), "cat\ndog\n", "does not fit its card"),
+        "labels": (tiny().save(folder / "a.onnx"), "cat\ndog\n", "names 2 labels, but the network "),
+        "one label": (tiny().save(folder / "b.onnx"), "cat\n", "names 1 label, but the network "),
+        "map": (two.save(folder / "c.onnx"), "cat\ndog\n", "is no classifier of whole pictures"),
     }
 
 

@@ -229,14 +229,14 @@ def test_weights_outside_the_file_are_refused_wherever_they_lie(
 
 def test_the_wrong_number_of_labels_is_refused(tmp_path: Path) -> None:
     two = card_of("x", {})["labels"][:2]
-    assert "it tells 1 x 3 values, the card names 2 labels" in refusal_of(tmp_path, labels=two)
+    assert "it gives 1 x 3 values, the card names 2 labels" in refusal_of(tmp_path, labels=two)
 
 
 def test_the_wrong_number_of_labels_is_found_out_even_if_the_graph_does_not_tell(tmp_path: Path) -> None:
     graph = ends_in([helper.make_node("Identity", ["means"], ["logits"])], [1, "classes"])
     graph.graph.input[0].type.tensor_type.shape.dim[3].dim_param = "channels"
     two = card_of("x", {})["labels"][:2]
-    assert "it tells 3 values, the card names 2 labels" in refusal_of(tmp_path, graph, labels=two, outputs=LOGITS_ALONE)
+    assert "it gives 3 values, the card names 2 labels" in refusal_of(tmp_path, graph, labels=two, outputs=LOGITS_ALONE)
 
 
 @pytest.mark.parametrize(
@@ -271,13 +271,13 @@ def test_a_graph_that_answers_with_no_number_is_refused(tmp_path: Path) -> None:
         helper.make_node("Div", ["zero", "zero"], ["logits"]),
     ]
     detail = refusal_of(tmp_path, ends_in(nodes, [1, 3]), outputs=LOGITS_ALONE)
-    assert detail.endswith('"colours" does not fit its card: what it tells are no numbers.')
+    assert detail.endswith('"colours" does not fit its card: its output is not finite (NaN or infinity).')
 
 
 def test_probabilities_that_are_none_are_refused(tmp_path: Path) -> None:
     graph = ends_in([helper.make_node("Identity", ["means"], ["logits"])], [1, 3])
     detail = refusal_of(tmp_path, graph, outputs={"probabilities": "logits"})
-    assert "what it says of a grey picture are no probabilities" in detail
+    assert "its output holds no probabilities that add up to 1" in detail
 
 
 def test_a_graph_that_loads_but_does_not_run_is_refused(tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_a_picture_that_ends_in_no_number_is_an_error_and_no_prediction(tmp_path
         helper.make_node("Log", ["less"], ["logits"]),
     ]
     classifier = loaded(tmp_path, ends_in(nodes, [1, 3], {"one": np.float32(1)}), outputs=LOGITS_ALONE)
-    with pytest.raises(ModelRejected, match="no numbers"):
+    with pytest.raises(ModelRejected, match="not finite"):
         classifier.classify(picture((0, 0, 0)))
 
 

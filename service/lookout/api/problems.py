@@ -247,7 +247,7 @@ _EXAMPLES = {
     "too_busy": "Too many pictures are being classified at once.",
     "no_frame": "The camera has not delivered a picture yet.",
     "unknown_model": 'There is no model "cat-dog-resnet".',
-    "model_rejected": 'The int8 graph of "cats" does not fit its card: it tells 4 values, the card names 3 labels.',
+    "model_rejected": 'The int8 graph of "cats" does not fit its card: it gives 4 values, the card names 3 labels.',
     "model_busy": "Another model is being loaded.",
     "setting_invalid": "camera.fps is -1, but must be a number above 0 and at most 240.",
     "setting_fixed": "server.port cannot be changed from here: it decides how the service is reached.",

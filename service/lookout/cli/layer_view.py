@@ -35,6 +35,8 @@ def show(made: LayerTable) -> None:
     out.print(rows)
     say("")
     typer.echo(f"In all {made.parameters:,} parameters and {made.multiply_adds:,} multiply-adds.")
+    if made.incomplete:
+        say(f"That is not all: {made.incomplete}")
     say(f"{made.file}: input {made.input_name} {sides(made.input_shape)}, output {made.output_name}.")
     step = ", /step to its neighbour's" if roomy else ""
     say(f"Window: kernel /stride +padding. Field: input pixels that one unit sees (its receptive field){step}.")

@@ -1,38 +1,56 @@
-"""Writes the card for somebody's ONNX file: what the graph tells is read, what it cannot tell is asked."""
+"""Installs somebody's ONNX file: what the graph says is read, the rest is measured or asked, and said at the end."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from lookout.cli.normalisation import Normalisation, normalisation_of
 from lookout.errors import ModelRejected
 from lookout.inspection.layers_onnx import write_layers
-from lookout.pipeline.card import CARD_FILE, Card, load_card, sha256_of
+from lookout.inspection.onnx_graph import precision_of
+from lookout.pipeline.card import CARD_FILE, Card, InputSpec, load_card, sha256_of
 from lookout.pipeline.classifier import Classifier
+from lookout.pipeline.preprocess import Pixels
+from lookout.registry.graph_facts import (
+    GraphAnswer,
+    GraphInput,
+    answer_of,
+    check_single,
+    input_of,
+    open_graph,
+    outputs_for,
+    trial_pictures,
+)
+from lookout.registry.graph_file import GraphFile, prepare
+from lookout.registry.installing import installed, refuse_taken
+from lookout.registry.label_files import read_labels
+from lookout.resources import demo_pictures
 from lookout.terminal import say
 
-# ImageNet's, for pixels on 0..255: what most networks one finds were trained with.
-IMAGENET_MEAN, IMAGENET_STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
-MAX_LABEL_BYTES = 2**20
-_ELEMENT_TYPES = {1: "float32", 2: "uint8"}
-# Whoever works at the question may also stop there, so the default stands first.
-_COLORS, _RESIZES, _ENDINGS = ("rgb", "bgr"), ("crop", "squash", "letterbox"), ("logits", "probabilities")
-_NORMALISATIONS = ("imagenet", "zero-to-one", "minus-one-to-one", "raw")
+# People who are asked may also stop there, so the default stands first.
+_COLORS, _RESIZES = ("rgb", "bgr", "gray"), ("crop", "squash", "letterbox")
+_ENDINGS = ("logits", "probabilities")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"  # as the card's schema has it; it becomes a folder
 _REJECTING = {"neither", "none", "other", "background", "nothing", "reject"}
+# What is left over when labels are grouped.
+_REST = "neither"
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """What was said on the command line; None is asked for, or takes the usual value when nothing may be asked."""
+class AddModelOptions:
+    """What was said on the command line; None is measured, asked for, or takes the usual value if nothing may be asked.
+
+    groups: labels that stand for several of the network's, by their new name. mean, std: in the order R, G, B.
+    """
 
     graph: Path
     labels: Path
@@ -46,201 +64,115 @@ class Wishes:
     reject: str | None = None
     ends_in: str | None = None
     shape: tuple[int, ...] | None = None
+    output: str | None = None
+    groups: dict[str, list[str]] = field(default_factory=dict)
     ask: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class GraphFacts:
-    """What a graph tells of itself. classes: numbers it answers with, None where that is open."""
+class Added:
+    """A model that was installed.
 
-    input: str
-    dtype: str
-    layout: str
-    channels: int
-    height: int
-    width: int
-    output: str
-    ends_in_softmax: bool
-    classes: int | None
-    roles: dict[str, str]
+    measured: what trying it showed, in words. assumed: what nobody said, likewise. verdicts: what it says of the
+    demo's pictures. notes: on the files.
+    """
+
+    card: Card
+    measured: list[str]
+    assumed: list[str]
+    verdicts: list[str]
+    notes: list[str]
 
 
-def add_model(wishes: Wishes, folder: Path) -> Card:
-    """Copy the graph into a folder of its own under `folder`, with card and layer table, and try it once.
+def add_model(options: AddModelOptions, folder: Path) -> Added:
+    """Install a graph in a folder of its own under `folder`, with card and layer table, and try it.
 
     Raises ModelRejected, and leaves nothing behind then.
     """
-    facts = read_graph(wishes.graph, wishes.shape)
-    labels = read_labels(wishes.labels)
-    if facts.classes is not None and facts.classes != len(labels):
-        raise ModelRejected(
-            f"{wishes.labels} names {len(labels)} labels, but the network answers with {facts.classes} numbers.",
-            "Give one label a line, in the order the network was trained with.",
-        )
-    name = wishes.name or _name_from(wishes.graph)
+    name = options.name or _name_from(options.graph)
     if re.fullmatch(_NAME, name) is None:
         raise ModelRejected(
             f'"{name}" cannot be the name of a model.', "Take letters, digits, dots, dashes and underscores for --name."
         )
-    target = folder / name
-    if os.path.lexists(target):  # before anything is asked
-        raise _taken(target)
-    card = _card(wishes, facts, labels, name)
-    try:
-        target.mkdir(parents=True)
-    except FileExistsError as error:  # somebody else's, and not ours to remove
-        raise _taken(target) from error
-    except OSError as error:
-        raise _unstorable(target, error) from error
-    try:
-        shutil.copyfile(wishes.graph, target / f"{name}.onnx")
-        (target / CARD_FILE).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        loaded = load_card(target)
-        Classifier.load(loaded, next(iter(loaded.files)))
-        write_layers(target)
-    except OSError as error:
-        shutil.rmtree(target, ignore_errors=True)
-        raise _unstorable(target, error) from error
-    except BaseException:
-        shutil.rmtree(target, ignore_errors=True)
-        raise
-    return loaded
+    _check_choices(options)
+    names = read_labels(options.labels)
+    file = prepare(options.graph)
+    session = open_graph(file)
+    taken = input_of(file, session, options.shape)
+    normalisation = normalisation_of(options.scale, options.mean, options.std, taken, options.color)
+    pictures = trial_pictures(demo_pictures())
+    spec = _spec(options, taken, normalisation, resize=options.resize or "crop", color=options.color)
+    found = outputs_for(file.path, session, spec, pictures)
+    check_single(file, spec, found, pictures[-1])
+    answer = answer_of(file, found, len(names), options.output, options.ends_in)
+    del session
+    labels = _labels(options, names, answer)
+    assumed: list[str] = []
+    questions = _Questions(options, assumed)
+    refuse_taken(folder / name)
+    title = questions.title(name)
+    spec = questions.spec(taken, normalisation)
+    with installed(folder / name) as beside:
+        _write(file, beside, _card(file, beside / f"{name}.onnx", title, labels, spec, answer))
+        card = _tried(options.graph, beside, name)
+        notes = [f"Changed in the copy: {change}." for change in file.changes] + _layers(beside, spec)
+    card = load_card(folder / name)
+    return Added(card, _measured(answer, card), assumed, list(_verdicts(card)), notes)
 
 
-def _taken(target: Path) -> ModelRejected:
-    return ModelRejected(
-        f"There is already a model {target.name} in {target.parent}.", "Choose another with --name, or remove it."
-    )
+def _check_choices(options: AddModelOptions) -> None:
+    for what, given, choices in (
+        ("--color", options.color, _COLORS),
+        ("--resize", options.resize, _RESIZES),
+        ("--ends-in", options.ends_in, _ENDINGS),
+    ):
+        if given is not None and given not in choices:
+            raise ModelRejected(f'{what}: "{given}" is none of {", ".join(choices)}.', "Choose one of them.")
 
 
-def _unstorable(target: Path, error: OSError) -> ModelRejected:
-    return ModelRejected(f"The model cannot be stored in {target}: {error.strerror}.", "Choose --folder.")
+# --- what is asked --------------------------------------------------------------------------------------------------
 
 
-def read_graph(path: Path, shape: tuple[int, ...] | None = None) -> GraphFacts:
-    """Raises ModelRejected when it is no graph, or none that takes one picture."""
-    from lookout.inspection.onnx_graph import Graph, graph_inputs, load_graph
+@dataclass
+class _Questions:
+    """Asks for what the graph cannot say, or takes the usual value and notes that in `assumed`."""
 
-    model = load_graph(path)
-    if any(tensor.data_location == 1 for tensor in model.graph.initializer):
-        raise ModelRejected(f"{path} keeps its weights in other files.", "Export it with the weights inside.")
-    inputs = graph_inputs(model)
-    if len(inputs) != 1:
-        raise ModelRejected(f"{path} has {len(inputs)} inputs, but a classifier of pictures has one.")
-    dtype = _ELEMENT_TYPES.get(inputs[0].type.tensor_type.elem_type)
-    graph = Graph.of(model, path, shape)
-    size = graph.shapes[graph.input] or ()
-    if dtype is None or len(size) != 4:
-        raise ModelRejected(
-            f"{path} takes no pictures of float32 or uint8 numbers in four dimensions.", "Export it with such an input."
+    options: AddModelOptions
+    assumed: list[str]
+
+    def title(self, name: str) -> str:
+        if self.options.title is not None or not self.options.ask:
+            return self.options.title or name
+        return _answered("Its title, for people?", name)
+
+    def spec(self, taken: GraphInput, normalisation: Normalisation) -> InputSpec:
+        options, color = self.options, "gray" if taken.channels == 1 else self.options.color
+        if color is None:
+            color = self._chosen(
+                "the colours are red-green-blue", "Order of the colours it was trained with?", _COLORS[:2]
+            )
+        resize = options.resize or self._chosen(
+            "a picture is cropped to fit", "How is a picture made to fit: crop, squash or letterbox?", _RESIZES
         )
-    last = size[3] in (1, 3) and size[1] not in (1, 3)
-    channels, height, width = (size[3], size[1], size[2]) if last else (size[1], size[2], size[3])
-    if channels not in (1, 3):
-        raise ModelRejected(f"{path} takes pictures of {channels} channels; cameras have 1 or 3.")
-    output = next((name for name in ("logits", "probabilities") if name in graph.outputs), graph.outputs[0])
-    found = graph.shapes.get(output)
-    return GraphFacts(
-        input=graph.input,
-        dtype=dtype,
-        layout="NHWC" if last else "NCHW",
-        channels=channels,
-        height=height,
-        width=width,
-        output=output,
-        ends_in_softmax=output in graph.makers and graph.makers[output].op_type == "Softmax",
-        classes=found[-1] if found and len(found) == 2 else None,
-        roles={name: name for name in ("embedding", "feature_map", "activation_map") if name in graph.outputs},
-    )
+        if normalisation.usual is not None:
+            how = self._chosen(
+                f"pixels are normalised like this: {normalisation.words}",
+                f"How were pixels normalised: {', '.join(normalisation.choices)}?",
+                normalisation.choices,
+            )
+            normalisation = normalisation.choose(how)
+        elif normalisation.understood:
+            self.assumed.append(normalisation.understood)
+        return _spec(options, taken, normalisation, resize, color)
 
-
-def read_labels(path: Path) -> list[str]:
-    """One label a line; empty lines and those that begin with # are left out. Raises ModelRejected."""
-    try:
-        if path.stat().st_size > MAX_LABEL_BYTES:
-            raise ModelRejected(f"{path} is too large for a list of labels.", "Give one label a line.")
-        lines = path.read_text("utf-8-sig").splitlines()  # Windows' editors put a mark in front
-    except OSError as error:
-        raise ModelRejected(f"The labels in {path} cannot be read: {error.strerror}.", "Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise ModelRejected(f"{path} is not text in UTF-8.", "Give one label a line.") from error
-    labels = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if len(labels) < 2:
-        raise ModelRejected(f"{path} names {len(labels)} labels; a classifier has two at least.", "Give one a line.")
-    return labels
-
-
-def _card(wishes: Wishes, facts: GraphFacts, labels: list[str], name: str) -> dict[str, Any]:
-    usual = "probabilities" if facts.ends_in_softmax else "logits"
-    ending = _chosen(
-        wishes.ends_in, usual, wishes.ask and not facts.ends_in_softmax,
-        "What comes out: logits (any numbers) or probabilities (0 to 1)?", _ENDINGS,
-    )  # fmt: skip
-    data = wishes.graph.read_bytes()
-    return {
-        "schema": 1,
-        "name": name,
-        "version": "1",
-        "title": _chosen(wishes.title, name, wishes.ask, "Its title, for people?"),
-        "labels": _labels(wishes, labels),
-        "input": {
-            "name": facts.input,
-            "layout": facts.layout,
-            "dtype": facts.dtype,
-            "width": facts.width,
-            "height": facts.height,
-            "color": "gray" if facts.channels == 1 else _chosen(
-                wishes.color, "rgb", wishes.ask, "Order of the colours it was trained with?", _COLORS
-            ),
-            "resize": _chosen(
-                wishes.resize, "crop", wishes.ask, "How is a picture made to fit: crop, squash or letterbox?",
-                _RESIZES,
-            ),
-            **_normalisation(wishes, facts),
-        },
-        "outputs": {ending: facts.output, **facts.roles},
-        "files": {"fp32": {"file": f"{name}.onnx", "sha256": sha256_of(wishes.graph), "bytes": len(data)}},
-        "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-    }  # fmt: skip
-
-
-def _labels(wishes: Wishes, labels: list[str]) -> list[dict[str, Any]]:
-    usual = next((label for label in labels if label.lower() in _REJECTING), "")
-    reject = wishes.reject if wishes.reject is not None else usual
-    if reject and reject not in labels:
-        raise ModelRejected(f'"{reject}" is none of the labels.', f"They are: {', '.join(labels[:8])}.")
-    return [
-        {"name": label, "title": label[:1].upper() + label[1:]} | ({"reject": True} if label == reject else {})
-        for label in labels
-    ]
-
-
-def _normalisation(wishes: Wishes, facts: GraphFacts) -> dict[str, Any]:
-    """(pixel · scale − mean) / std. A graph that takes bytes does this itself."""
-    if facts.dtype == "uint8":
-        return {}
-    given = {"scale": wishes.scale, "mean": wishes.mean, "std": wishes.std}
-    if any(value is not None for value in given.values()):
-        return {name: value for name, value in given.items() if value is not None}
-    usual = "zero-to-one" if facts.channels == 1 else "imagenet"
-    how = _chosen(
-        None, usual, wishes.ask, f"How were pixels normalised: {', '.join(_NORMALISATIONS)}?", _NORMALISATIONS
-    )  # fmt: skip
-    if how == "imagenet":
-        return {"scale": 1.0, "mean": IMAGENET_MEAN, "std": IMAGENET_STD} if facts.channels == 3 else {
-            "scale": 1.0, "mean": [sum(IMAGENET_MEAN) / 3], "std": [sum(IMAGENET_STD) / 3]
-        }  # fmt: skip
-    if how == "minus-one-to-one":
-        return {"scale": 1 / 127.5, "mean": [1.0], "std": [1.0]}
-    return {"scale": 1 / 255 if how == "zero-to-one" else 1.0, "mean": [0.0], "std": [1.0]}
-
-
-def _chosen(given: str | None, usual: str, ask: bool, question: str, choices: tuple[str, ...] = ()) -> str:
-    if given is None:
-        given = _answered(question, usual) if ask else usual
-    if choices and given not in choices:
-        raise ModelRejected(f'"{given}" is none of {", ".join(choices)}.', question)
-    return given
+    def _chosen(self, assumption: str, question: str, choices: Sequence[str]) -> str:
+        if not self.options.ask:
+            self.assumed.append(assumption)
+            return choices[0]
+        given = _answered(question, choices[0])
+        if given not in choices:
+            raise ModelRejected(f'"{given}" is none of {", ".join(choices)}.', question)
+        return given
 
 
 def _answered(question: str, usual: str) -> str:
@@ -257,3 +189,162 @@ def _answered(question: str, usual: str) -> str:
 def _name_from(path: Path) -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")
     return name or "model"
+
+
+# --- the card -------------------------------------------------------------------------------------------------------
+
+
+def _spec(
+    options: AddModelOptions, taken: GraphInput, normalisation: Normalisation, resize: str, color: str | None
+) -> InputSpec:
+    color = "gray" if taken.channels == 1 else color or "rgb"
+    if color == "gray" and taken.channels != 1:
+        raise ModelRejected(
+            f"{options.graph} takes pictures of three channels, not gray ones.", "Take --color rgb or bgr."
+        )
+    return InputSpec.model_validate(
+        {
+            "name": taken.name,
+            "layout": taken.layout,
+            "dtype": taken.dtype,
+            "width": taken.width,
+            "height": taken.height,
+            "color": color,
+            "resize": resize,
+            **normalisation.for_card(color),
+        }
+    )
+
+
+def _labels(options: AddModelOptions, names: list[str], answer: GraphAnswer) -> list[dict[str, Any]]:
+    if len(names) == 1:  # a sigmoid for the one thing there is to see
+        if answer.numbers != 1:
+            raise ModelRejected(f"{options.labels} names one label; a classifier has two at least.", "Name the others.")
+        names = [f"no {names[0]}", names[0]]
+        return [_label(names[0], reject=True), _label(names[1])]
+    if options.groups:
+        return _grouped(options, names)
+    usual = next((name for name in names if name.lower() in _REJECTING), "")
+    reject = options.reject if options.reject is not None else usual
+    if reject and reject not in names:
+        raise ModelRejected(f'"{reject}" is none of the labels.', f"They are: {', '.join(names[:8])}.")
+    return [_label(name, reject=name == reject) for name in names]
+
+
+def _label(name: str, *, reject: bool = False, outputs: list[int] | None = None) -> dict[str, Any]:
+    label: dict[str, Any] = {"name": name, "title": name[:1].upper() + name[1:]}
+    return label | ({"reject": True} if reject else {}) | ({"outputs": outputs} if outputs is not None else {})
+
+
+def _grouped(options: AddModelOptions, names: list[str]) -> list[dict[str, Any]]:
+    """Each group's labels together; what is in none is "neither"."""
+    places = {name: place for place, name in enumerate(names)}
+    taken: dict[int, str] = {}
+    labels = []
+    for group, members in options.groups.items():
+        outputs = sorted({place for member in members for place in _places(member, places)})
+        for place in outputs:
+            if taken.setdefault(place, group) != group:
+                raise ModelRejected(f'"{names[place]}" is in two groups.', "Name it in one of them.")
+        labels.append(_label(group, reject=group == options.reject, outputs=outputs))
+    rest = [place for place in range(len(names)) if place not in taken]
+    if rest:
+        if _REST in options.groups:
+            raise ModelRejected(
+                f'The group "{_REST}" leaves labels out.', "Give it another name: the rest is called so."
+            )
+        labels.append(_label(_REST, reject=True, outputs=rest))
+    return labels
+
+
+def _places(member: str, places: dict[str, int]) -> Sequence[int]:
+    """A label, its number, or a range of numbers: 281-285."""
+    if member in places:
+        return [places[member]]
+    if found := re.fullmatch(r"(\d+)(?:-(\d+))?", member):
+        first, last = int(found[1]), int(found[2] or found[1])
+        if first <= last < len(places):
+            return range(first, last + 1)
+        raise ModelRejected(f"--group: {member} is not between 0 and {len(places) - 1}.", "Labels count from 0.")
+    near = [name for name in places if member.lower() in name.lower()][:5]
+    raise ModelRejected(
+        f'--group: "{member}" is none of the labels.', f"Similar: {', '.join(near)}." if near else "Check its spelling."
+    )
+
+
+def _card(
+    file: GraphFile, graph: Path, title: str, labels: list[dict[str, Any]], spec: InputSpec, answer: GraphAnswer
+) -> dict[str, Any]:
+    """The card's content, once the graph is copied to its place."""
+    if (data := file.data) is None:
+        shutil.copyfile(file.path, graph)
+    else:
+        graph.write_bytes(data)
+    return {
+        "schema": 1,
+        "name": graph.stem,
+        "version": "1",
+        "title": title,
+        "labels": labels,
+        "input": spec.model_dump(
+            mode="json", exclude={"interpolation"} | ({"scale", "mean", "std"} if spec.dtype == "uint8" else set())
+        ),
+        "outputs": {answer.ending: answer.output, **answer.roles},
+        "files": {
+            precision_of(file.model): {"file": graph.name, "sha256": sha256_of(graph), "bytes": graph.stat().st_size}
+        },
+        "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+    }
+
+
+def _write(file: GraphFile, beside: Path, card: dict[str, Any]) -> None:
+    (beside / CARD_FILE).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    file.model = None  # a copy of all its weights
+
+
+def _tried(graph: Path, beside: Path, name: str) -> Card:
+    """The card, after the service's own check. Its paths would be those of a folder that is gone."""
+    try:
+        card = load_card(beside)
+        Classifier.load(card, card.precisions[0])
+        return card
+    except ModelRejected as error:
+        error.detail = error.detail.replace(str(beside / f"{name}.onnx"), str(graph)).replace(f"{beside}/", "")
+        error.remedy = "Try other options, or export the network anew."
+        raise
+
+
+def _layers(beside: Path, spec: InputSpec) -> list[str]:
+    """The layer table and the filters are for looking inside: where they cannot be made, the model is as good."""
+    try:
+        table = write_layers(beside, spec.shape)
+    except ModelRejected as error:
+        return [f"No layer table: {error.detail}"]
+    return [] if not table.incomplete else [f"The layer table is incomplete: {table.incomplete}"]
+
+
+# --- what is said at the end ----------------------------------------------------------------------------------------
+
+
+def _measured(answer: GraphAnswer, card: Card) -> list[str]:
+    what = f'"{answer.output}" gives {answer.ending}'
+    if answer.numbers == 1:
+        what = f'"{answer.output}" gives one number; a high one means "{card.label_names[-1]}"'
+    if answer.others:
+        what += f" (outputs that would fit as well: {', '.join(answer.others)})"
+    return [what, *(["it answers the same for every picture"] if answer.constant else [])]
+
+
+def _verdicts(card: Card) -> Iterator[str]:
+    """What it says of the demo's pictures, best label first."""
+    import cv2
+    import numpy as np
+
+    classifier = Classifier.load(card, card.precisions[0])
+    for path in sorted(demo_pictures().glob("*.jpg")):
+        picture = cv2.imread(str(path))
+        if picture is not None:
+            pixels: Pixels = np.asarray(picture, np.uint8)
+            chances = classifier.classify(pixels).probabilities
+            best = max(range(len(chances)), key=chances.__getitem__)
+            yield f'"{card.labels[best].title}" ({chances[best]:.0%}) of the demo\'s {path.stem}'

@@ -121,7 +121,17 @@ def add(
         str | None, typer.Option("--ends-in", metavar="logits|probabilities", help="What the network's output is.")
     ] = None,
     shape: Annotated[
-        str | None, typer.Option("--shape", metavar="N,C,H,W", help="The input's shape, where the file leaves it open.")
+        str | None,
+        typer.Option("--shape", metavar="N,C,H,W", help="Where the file leaves it open, in the file's order."),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", metavar="NAME", help="The output that answers, where several might.")
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--group", metavar="NAME=LABEL,LABEL,281-285", help='Labels that together are one; the rest is "neither".'
+        ),
     ] = None,
     folder: Annotated[
         Path | None,
@@ -130,21 +140,62 @@ def add(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; take the usual value.")] = False,
     config: _Config = None,
 ) -> None:
-    """Install an ONNX classifier: read what the graph tells, ask for the rest, write a card, try it once."""
-    from lookout.cli.model_add import Wishes, add_model
+    """Install an ONNX classifier: measure what can be measured, ask for the rest, write a card, try it on pictures."""
+    from lookout.cli.model_add import AddModelOptions, add_model
     from lookout.registry.catalogue import Catalogue, added_models
     from lookout.settings.sources import load
 
     loaded = load({}, config)
-    wishes = Wishes(
+    options = AddModelOptions(
         graph=graph, labels=labels, name=name, title=title, color=color, resize=resize, scale=scale,
-        mean=_numbers(mean), std=_numbers(std), reject=reject, ends_in=ends_in, shape=_shape(shape), ask=not yes,
+        mean=_numbers(mean), std=_numbers(std), reject=reject, ends_in=ends_in, shape=_shape(shape), output=output,
+        groups=dict(map(_group, group or ())), ask=not yes,
     )  # fmt: skip
     into = folder or loaded.settings.model.folder or added_models(loaded.state_folder)
-    card = add_model(wishes, into)
+    added = add_model(options, into)
+    card = added.card
     say(f"Added {card.name} with {len(card.labels)} labels to {into}.")
+    for note in added.notes:
+        say(note)
+    say(f"It says {', '.join(added.verdicts)}.")
+    say(f"Measured: {'; '.join(added.measured)}.")
+    if added.assumed:
+        say(f"Assumed: {'; '.join(added.assumed)}.")
+        say(f"Where that is wrong: lookout models remove {card.name}, then add it with --color, --mean, --std …")
     found = Catalogue.of(loaded.settings, loaded.state_folder).finds(card.name) == into / card.name
     say(f"Use it with: lookout serve --model {card.name}" + ("" if found else f" --model.folder {into}"))
+
+
+@app.command("remove")
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An added model.")],
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Folder of models it is in. Default: where it is found.")
+    ] = None,
+    config: _Config = None,
+) -> None:
+    """Remove an added model: its graph, card and layer table."""
+    from lookout.errors import ModelRejected, UnknownModel
+    from lookout.registry.catalogue import Catalogue
+    from lookout.registry.installing import remove_model
+    from lookout.settings.sources import load
+
+    if Path(name).name != name or name.startswith("."):
+        raise UnknownModel(f'"{name}" is not the name of a model.', "`lookout models list` shows those there are.")
+    loaded = load({}, config)
+    place = folder / name if folder else Catalogue.of(loaded.settings, loaded.state_folder).folder(name)
+    if loaded.settings.model.name == name and not folder:
+        raise ModelRejected(f'The model "{name}" is the one in the settings.', "Choose another with model.name first.")
+    remove_model(place)
+    say(f"Removed {name} from {place.parent}.")
+
+
+def _group(text: str) -> tuple[str, list[str]]:
+    name, equals, members = text.partition("=")
+    labels = [member.strip() for member in members.split(",") if member.strip()]
+    if not equals or not name.strip() or not labels:
+        raise typer.BadParameter(f"--group {text} is not of the form cat=tabby,tiger cat or cat=281-285")
+    return name.strip(), labels
 
 
 def _catalogue(config: Path | None) -> Catalogue:

@@ -19,12 +19,12 @@ _GAP = 2
 _MOST = 256
 
 
-def write_filters(graph: Path) -> None:
+def write_filters(graph: Path, model: Any) -> None:
     """Draw the first convolution of an ONNX file into `filters.png` beside it; nothing where there is none.
 
-    Raises ModelRejected when the file is no ONNX graph.
+    model: what the file holds.
     """
-    weights = _first_filters(graph)
+    weights = _first_filters(model.graph)
     if weights is None:
         return
     import cv2
@@ -51,17 +51,14 @@ def _tile(one: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.asarray(np.clip(stretched.transpose(1, 2, 0), 0, 255), np.uint8)
 
 
-def _first_filters(path: Path) -> NDArray[np.float32] | None:
+def _first_filters(graph: Any) -> NDArray[np.float32] | None:
     """out x in x height x width of the first convolution over a picture."""
-    from lookout.inspection.onnx_graph import load_graph
-
-    graph = load_graph(path).graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
     makers = {name: node for node in graph.node for name in node.output}
     for node in graph.node:
-        if node.op_type == "Conv":
+        if node.op_type in ("Conv", "FusedConv") and len(node.input) > 1:
             weights = _numbers(node.input[1], stored, makers)
-            if weights is not None and weights.ndim == 4:
+            if weights is not None and weights.ndim == 4 and weights.size and np.isfinite(weights).all():
                 return weights
     return None
 

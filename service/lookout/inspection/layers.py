@@ -110,6 +110,7 @@ class Layer:
 
     main: whether the network's answer depends on it; only such layers are in the totals.
     tensor: the graph's name of what it puts out, by which the feature maps are asked for.
+    channels_last: whether what it puts out is a picture whose channels come last.
     parameters: learned numbers of this layer; of BatchNormalization scale and shift, not its running statistics.
     multiply_adds: of convolutions and matrix products, for one run; everything else counts nothing.
     """
@@ -125,6 +126,7 @@ class Layer:
     multiply_adds: int
     main: bool = True
     tensor: str = ""
+    channels_last: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The row for `layers.json` and the API, with n, p, f, s of the size formula for each axis."""
@@ -146,6 +148,7 @@ class Layer:
             "multiply_adds": self.multiply_adds,
             "main": self.main,
             "tensor": self.tensor,
+            "channels_last": self.channels_last,
             "formula": self._formula(),
         }
 
@@ -181,7 +184,8 @@ def _whole(number: float) -> int | float:
 class LayerTable:
     """All layers of one graph, in order, with the totals of those that the answer depends on.
 
-    file, sha256: the graph the table was read from. parameters: shared ones count once.
+    file, sha256: the graph the table was read from. parameters: shared ones count once. incomplete: a sentence on
+    what the totals lack, empty where they are whole.
     """
 
     file: str
@@ -192,6 +196,7 @@ class LayerTable:
     layers: tuple[Layer, ...]
     parameters: int
     multiply_adds: int
+    incomplete: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The content of `layers.json`; made of lists, numbers and strings alone."""
@@ -202,7 +207,7 @@ class LayerTable:
             "output": self.output_name,
             "layers": [layer.as_json() for layer in self.layers],
             "totals": {"parameters": self.parameters, "multiply_adds": self.multiply_adds},
-        }
+        } | ({"incomplete": self.incomplete} if self.incomplete else {})
         plain: dict[str, Any] = json.loads(json.dumps(table))
         return plain
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +11,41 @@ from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx.inliner import inline_local_functions
 
 from lookout.errors import ModelRejected
 from lookout.inspection.layers import Sides
+from lookout.inspection.measured_shapes import measured_shapes, refusal
+from lookout.pipeline.card import MAX_GRAPH_BYTES
+from lookout.system.regular_files import open_regular
 
-MAX_BYTES = 2**31  # a protobuf cannot be larger
+_SNIFFED_BYTES = 512
+# What people take for an ONNX model, by how it begins, and the way to one.
+_OTHER_FORMATS = (
+    (re.compile(rb"^version https://git-lfs"), "a pointer of Git LFS", "Fetch the file itself: git lfs pull."),
+    (re.compile(rb"^PK\x03\x04|^\x80[\x02-\x05]"), "a PyTorch, Keras or zip file", "Convert it: torch.onnx.export."),
+    (re.compile(rb"^\x89HDF"), "a Keras file", "Convert it with tf2onnx."),
+    (re.compile(rb"^....TFL3", re.DOTALL), "a TensorFlow Lite file", "Convert it: python -m tf2onnx.convert --tflite."),
+    (re.compile(rb"^....ORTM", re.DOTALL), "an ORT file", "Give the .onnx file that it was made from."),
+    (re.compile(rb"^\s*<(?:!doctype|html)", re.IGNORECASE), "a web page", "Download the file itself."),
+    (re.compile(rb"^\x1f\x8b|^BZh|^\xfd7zXZ"), "a compressed file", "Unpack it first."),
+)
+# Smaller ones may be sizes and axes that shapes depend on.
+_STRIPPED_BYTES = 1024
 MAX_SIDE = 2**31 - 1
 # What may stand between a stored weight and its use without changing how many numbers it holds.
 REARRANGING = {"Cast", "DequantizeLinear", "QuantizeLinear", "Identity", "Transpose", "Reshape", "Unsqueeze", "Squeeze"}
 # A shape is fixed once the input's is, so what is computed from one does not depend on the picture.
+_PRECISIONS = {
+    onnx.TensorProto.FLOAT: "fp32",
+    onnx.TensorProto.DOUBLE: "fp64",
+    onnx.TensorProto.FLOAT16: "fp16",
+    onnx.TensorProto.BFLOAT16: "bf16",
+    onnx.TensorProto.INT8: "int8",
+    onnx.TensorProto.UINT8: "int8",
+    onnx.TensorProto.INT4: "int4",
+    onnx.TensorProto.UINT4: "int4",
+}
 ALWAYS_CONSTANT = {"Constant", "Shape", "Size"}
 
 
@@ -26,12 +53,15 @@ def load_graph(path: Path) -> Any:
     """The ModelProto of an ONNX file, external data left alone. Raises ModelRejected in one sentence."""
     remedy = "Give the path of an .onnx file, or a name that `lookout models list` shows."
     try:
-        if path.stat().st_size >= MAX_BYTES:
-            raise ModelRejected(f"{path} is larger than 2 GiB, which no ONNX file with its weights inside can be.")
-        model = onnx.load(str(path), format="protobuf", load_external_data=False)
+        with open_regular(path, MAX_GRAPH_BYTES, follow_links=True) as file:
+            begins = file.peek(_SNIFFED_BYTES)[:_SNIFFED_BYTES]
+            model = onnx.load(file, format="protobuf", load_external_data=False)
     except OSError as error:
         raise ModelRejected(f"{path} cannot be read: {error.strerror or error}.", remedy) from error
-    except DecodeError as error:
+    except (DecodeError, RecursionError) as error:
+        for pattern, what, way in _OTHER_FORMATS:
+            if pattern.search(begins):
+                raise ModelRejected(f"{path} is not an ONNX model, but {what}.", way) from error
         raise ModelRejected(f"{path} is not an ONNX model.", remedy) from error
     if not model.graph.node or not model.graph.output:
         raise ModelRejected(f"{path} is not an ONNX model: there is no graph in it.", remedy)
@@ -60,6 +90,16 @@ def dimensions(value: Any) -> Sides | None:
     return tuple(dim.dim_value for dim in tensor.shape.dim)
 
 
+def precision_of(model: Any) -> str:
+    """fp32, fp16, int8 …: what most of a graph's stored numbers are, as a card names its files."""
+    counts: dict[str, int] = {}
+    for tensor in model.graph.initializer:
+        kind = _PRECISIONS.get(tensor.data_type)
+        if kind is not None:
+            counts[kind] = counts.get(kind, 0) + math.prod(tensor.dims)
+    return max(counts, key=counts.__getitem__) if any(counts.values()) else "fp32"
+
+
 @dataclass(frozen=True)
 class Graph:
     """A graph for one size of picture. shapes: of every tensor, None where unknown; constants: those that are the
@@ -74,20 +114,36 @@ class Graph:
     stored: dict[str, Any]
 
     @classmethod
-    def of(cls, model: Any, path: Path, shape: Sides | None) -> Graph:
-        """Work out every shape for an input of this shape. Raises ModelRejected when it is open or does not fit."""
+    def of(cls, model: Any, path: Path, shape: Sides | None, *, strip: bool = False) -> Graph:
+        """Work out every shape for an input of this shape. Raises ModelRejected when it is open or does not fit.
+
+        strip: the weights are let go of, which for shapes are not needed and would be copied several times.
+        """
         _fix_input_shape(model, path, shape)
-        graph = _with_shapes(model, path).graph
+        if model.functions:
+            model = inline_local_functions(model)
+        if strip:
+            _strip(model.graph)
+        model = _with_shapes(model, path)
+        graph = model.graph
         stored = {tensor.name: tensor for tensor in graph.initializer}
         shapes: dict[str, Sides | None] = {name: tuple(tensor.dims) for name, tensor in stored.items()}
         for value in (*graph.input, *graph.value_info, *graph.output):
             shapes.setdefault(value.name, dimensions(value))
+        constants = _constants(graph.node, stored)
+        open_ones = [
+            name for node in graph.node for name in node.output
+            if name and name not in constants and shapes.get(name) is None
+        ]  # fmt: skip
+        if open_ones:
+            outputs = {value.name for value in graph.output}
+            shapes.update(measured_shapes(path, shapes[graph_inputs(model)[0].name], open_ones, outputs))
         return cls(
             nodes=list(graph.node),
             input=graph_inputs(model)[0].name,
             outputs=[value.name for value in graph.output],
             shapes=shapes,
-            constants=_constants(graph.node, stored),
+            constants=constants,
             makers={name: node for node in graph.node for name in node.output},
             stored=stored,
         )
@@ -108,6 +164,14 @@ class Graph:
         while name not in self.stored and name in self.makers and self.makers[name].op_type in REARRANGING:
             name = self.makers[name].input[0]
         return name, math.prod(self.shapes.get(name) or (0,))
+
+    def is_fraction(self, name: str) -> bool:
+        """Whether a constant holds numbers with a fraction, or such numbers rounded."""
+        root = self.stored_numbers(name)[0]
+        tensor = self.stored.get(root)
+        if tensor is None and root in self.makers and self.makers[root].op_type == "Constant":
+            tensor = attribute(self.makers[root], "value", None)
+        return name in self.constants and tensor is not None and tensor.data_type in _PRECISIONS
 
     def integers(self, name: str) -> list[int]:
         """The whole numbers of a stored constant, such as axes; empty where they are computed."""
@@ -151,11 +215,22 @@ def _with_shapes(model: Any, path: Path) -> Any:
     # Shapes noted in the file may still hold the open sizes: they are worked out anew.
     del model.graph.value_info[:]
     for value in model.graph.output:
-        value.type.tensor_type.ClearField("shape")
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.ClearField("shape")
     try:
         return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     except Exception as error:
-        raise ModelRejected(f"The layers of {path} do not fit each other: {_last_line(error)}.") from error
+        if (reason := refusal(path)) is None:
+            return model  # onnxruntime takes it: its shapes are measured
+        raise ModelRejected(
+            f"The layers of {path} do not fit each other: {reason or _last_line(error)}.", "Export it anew."
+        ) from error
+
+
+def _strip(graph: Any) -> None:
+    for tensor in graph.initializer:
+        if len(tensor.raw_data) > _STRIPPED_BYTES and tensor.data_type in _PRECISIONS:
+            tensor.ClearField("raw_data")
 
 
 def _last_line(error: Exception) -> str:

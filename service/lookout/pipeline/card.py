@@ -17,6 +17,7 @@ from lookout.system.regular_files import open_regular, read_regular
 CARD_FILE = "card.json"
 # A card is a page of text; more than this is not one.
 MAX_CARD_BYTES = 2**20
+MAX_OUTPUTS = 10_000
 # A protobuf cannot be larger.
 MAX_GRAPH_BYTES = 2**31 - 1
 # Used for labels the card gives no thresholds: cautious enough for an uncalibrated network.
@@ -31,11 +32,15 @@ class _Part(BaseModel):
 
 
 class Label(_Part):
-    """One class of the network's last layer, in its order. A reject label means "none of these"."""
+    """One class of the network's last layer, in its order. A reject label means "none of these".
+
+    outputs: the places, from 0, of the network's outputs that this label stands for together; None: its own.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     title: Annotated[str, Field(min_length=1, max_length=200)]
     reject: bool = False
+    outputs: list[Annotated[int, Field(ge=0, lt=MAX_OUTPUTS)]] | None = Field(default=None, min_length=1)
 
 
 class InputSpec(_Part):
@@ -130,7 +135,7 @@ class Card(_Part):
     version: str
     title: str
     description: str = ""
-    labels: list[Label] = Field(min_length=2, max_length=10_000)
+    labels: list[Label] = Field(min_length=2, max_length=MAX_OUTPUTS)
     input: InputSpec
     outputs: Outputs
     calibration: dict[str, Calibration] = Field(default_factory=dict)
@@ -154,6 +159,11 @@ class Card(_Part):
         names = self.label_names
         if len(set(names)) != len(names):
             raise ValueError("two labels have the same name")
+        grouped = [place for label in self.labels for place in label.outputs or ()]
+        if grouped and (
+            None in [label.outputs for label in self.labels] or sorted(grouped) != list(range(len(grouped)))
+        ):
+            raise ValueError("the labels' outputs are not every output of the network, each once")
         unknown = sorted(set(self.thresholds) - set(names))
         if unknown:
             raise ValueError(f'thresholds name "{unknown[0]}", which is none of the labels')
@@ -169,6 +179,18 @@ class Card(_Part):
     @property
     def label_names(self) -> tuple[str, ...]:
         return tuple(label.name for label in self.labels)
+
+    @property
+    def groups(self) -> tuple[tuple[int, ...], ...] | None:
+        """Of each label, which of the network's outputs make it up; None where each has its own."""
+        if self.labels[0].outputs is None:
+            return None
+        return tuple(tuple(label.outputs or ()) for label in self.labels)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers the network's answer has."""
+        return len(self.labels) if self.groups is None else sum(map(len, self.groups))
 
     @property
     def precisions(self) -> tuple[str, ...]:

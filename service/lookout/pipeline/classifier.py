@@ -21,8 +21,8 @@ from lookout.pipeline.session import GraphCache, one_line, open_session
 
 Floats = NDArray[np.float32]
 
-# Probabilities that a graph computes itself, perhaps in float16, sum to 1 this nearly.
-_SUM_TOLERANCE = 1e-2
+# Probabilities that a graph computes itself, perhaps in float16, sum to 1 this nearly; quantised ones are rounded each.
+_SUM_TOLERANCE, _ROUNDING, _MAX_SUM_TOLERANCE = 1e-2, 1 / 512, 0.7
 _FLOATS = {"tensor(float)", "tensor(float16)", "tensor(double)"}
 # Of the further outputs, the batch included.
 _AXES = {"embedding": 2, "feature_map": 4, "activation_map": 4}
@@ -69,6 +69,7 @@ class Classifier:
         self.threads = threads
         self.session = session
         self._temperature = card.temperature(precision)
+        self._groups, self._numbers = card.groups, card.numbers
         self._blank = new_tensor(card.input)
 
     @property
@@ -144,22 +145,41 @@ class Classifier:
 
     def _probabilities(self, answer: Floats) -> tuple[float, ...]:
         values = np.asarray(answer).ravel().tolist()
-        if len(values) != len(self.card.labels):  # of some graphs that depends on the picture
-            raise self._misfit(f"it tells {len(values)} values, the card names {len(self.card.labels)} labels")
-        probabilities = softmax(values, self._temperature) if self.card.outputs.logits else tuple(values)
-        if not math.isfinite(sum(probabilities)):  # one such value would poison the smoothing for good
-            raise self._misfit("what it tells are no numbers")
-        return probabilities
+        numbers = self._numbers
+        if len(values) != numbers and not (len(values) == 1 and numbers == 2):  # of some graphs the picture decides
+            raise self._misfit(f"it gives {len(values)} values, the card names {numbers} labels")
+        if not all(map(math.isfinite, values)):  # one such value would poison the smoothing for good
+            raise self._misfit("its output is not finite (NaN or infinity)")
+        probabilities: tuple[float, ...]
+        if len(values) == 1:
+            probabilities = pair(values[0], self._temperature if self.card.outputs.logits else None)
+        elif self.card.outputs.logits:
+            probabilities = softmax(values, self._temperature)
+        else:
+            probabilities = self._adding_up(values)
+        if self._groups is None:
+            return probabilities
+        return tuple([sum([probabilities[place] for place in group]) for group in self._groups])
+
+    def _adding_up(self, values: list[float]) -> tuple[float, ...]:
+        """Probabilities as the graph computed them, less what rounding did to their sum."""
+        total = sum(values)
+        if min(values) < -_SUM_TOLERANCE or abs(total - 1.0) > sum_tolerance(len(values)):
+            raise self._misfit("its output holds no probabilities that add up to 1")
+        return tuple([max(0.0, value) / total for value in values])
 
     def _further(self, role: str, value: Any) -> Floats:
         """A further output without the axis of the batch. Raises ModelRejected where it is not what its role says."""
         array = np.asarray(value)
-        labels = len(self.card.labels)
+        labels = self.card.numbers
         fits = array.ndim == _AXES[role] and array.shape[0] == 1 and array.dtype.kind == "f"
         if not fits or (role == "activation_map" and array.shape[1] != labels):
             wanted = {"embedding": "1 x N", "feature_map": "1 x C x H x W"}.get(role, f"1 x {labels} x H x W")
             raise self._misfit(f"its {role} is {_shape(array.shape)}, not {wanted} of float")
-        return np.asarray(array[0], np.float32)
+        values = np.asarray(array[0], np.float32)
+        if role == "activation_map" and self._groups is not None:
+            return np.stack([values[list(group)].mean(axis=0) for group in self._groups])
+        return values
 
     def _check_fits(self) -> None:
         """The graph's inputs and outputs are those of the card."""
@@ -182,15 +202,13 @@ class Classifier:
         if kinds[self.card.outputs.answer] not in _FLOATS:
             raise self._misfit(f"its answer is {kinds[self.card.outputs.answer]}, not numbers with a fraction")
         found = shapes[self.card.outputs.answer]
-        if not _same_shape(found, (1, len(self.card.labels))):
-            raise self._misfit(f"it tells {_shape(found)} values, the card names {len(self.card.labels)} labels")
+        if not _holds(found, self.card.numbers):
+            raise self._misfit(f"it gives {_shape(found)} values, the card names {self.card.numbers} labels")
 
     def _check_runs(self) -> None:
         """A graph may load and still not run; better found out here than on the first frame."""
         grey = np.full((self.card.input.height, self.card.input.width, 3), 128, np.uint8)
-        probabilities = self.classify(grey, embedding=True, activation_map=True, feature_map=True).probabilities
-        if min(probabilities) < 0.0 or abs(sum(probabilities) - 1.0) > _SUM_TOLERANCE:
-            raise self._misfit("what it says of a grey picture are no probabilities")
+        self.classify(grey, embedding=True, activation_map=True, feature_map=True)
 
     def _misfit(self, difference: str) -> ModelRejected:
         return ModelRejected(
@@ -205,6 +223,27 @@ def softmax(logits: Sequence[float], temperature: float = 1.0) -> tuple[float, .
     powers = [math.exp((logit - largest) / temperature) for logit in logits]
     total = sum(powers)
     return tuple([power / total for power in powers])
+
+
+def pair(value: float, temperature: float | None) -> tuple[float, float]:
+    """Of two labels where the network gives one number: its sigmoid's, that of the second; else its logit."""
+    if temperature is None:
+        p = min(1.0, max(0.0, value))
+    else:
+        p = 1.0 / (1.0 + math.exp(-value / temperature)) if value > 0 else softmax((0.0, value), temperature)[1]
+    return 1.0 - p, p
+
+
+def sum_tolerance(rounded: int) -> float:
+    """How far from 1 probabilities may add up when so many of them were rounded to a byte."""
+    return min(_SUM_TOLERANCE + rounded * _ROUNDING, _MAX_SUM_TOLERANCE)
+
+
+def _holds(found: Sequence[Any], numbers: int) -> bool:
+    """Whether a shape is a row of so many numbers, or of one for two labels; open dimensions fit every number."""
+    sides = [side for side in found if isinstance(side, int) and side != 1]
+    open_ones = [side for side in found if not isinstance(side, int)]
+    return sides == [numbers] or (not sides and (bool(open_ones) or numbers == 2))
 
 
 def _same_shape(found: Sequence[Any], wanted: Sequence[int]) -> bool:

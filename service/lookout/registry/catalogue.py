@@ -19,8 +19,12 @@ class Catalogue:
     """Looks models up by name. Earlier folders win over later ones. Nothing is cached: a dropped-in folder counts."""
 
     def __init__(self, folders: Sequence[Path], added: Path | None = None) -> None:
-        """added: looked into last. It may lie on a disk that does not answer, and is then as good as empty."""
+        """added: looked into last.
+
+        All but the shipped folder may lie on a disk that does not answer, and are then as good as empty.
+        """
         self._added = added
+        self._shipped = models_folder()
         self._folders: tuple[Path, ...] = (*folders, *((added,) if added else ()))
 
     @classmethod
@@ -46,7 +50,7 @@ class Catalogue:
 
     def folder(self, name: str) -> Path:
         """Raises UnknownModel."""
-        if Path(name).name == name and name not in ("", ".", ".."):
+        if Path(name).name == name and not name.startswith(".") and name:
             for folder in self._folders:
                 if self._look(folder, lambda at: _has_card(at / name), otherwise=False):
                     return folder / name
@@ -56,15 +60,25 @@ class Catalogue:
     def card(self, name: str) -> Card:
         """Raises UnknownModel, or ModelRejected when the card is not valid or that of another model."""
         folder = self.folder(name)
-        card = load_card(folder)
+        card = self._load(folder)
         if card.name != name:
             raise ModelRejected(
                 f'The card in {folder} is that of a model named "{card.name}".', "Give the folder the model's name."
             )
         return card
 
+    def _load(self, folder: Path) -> Card:
+        if folder.parent == self._shipped:
+            return load_card(folder)
+        try:
+            return within(folder, lambda: load_card(folder))
+        except DiskSlow as error:
+            raise ModelRejected(
+                f"The card in {folder} cannot be read: its disk does not answer.", error.remedy
+            ) from error
+
     def _look(self, folder: Path, look: Callable[[Path], T], otherwise: T) -> T:
-        if folder != self._added:
+        if folder == self._shipped:
             return look(folder)
         try:
             return within(folder, lambda: look(folder))
@@ -83,7 +97,8 @@ def _given(settings: Settings) -> tuple[Path, ...]:
 
 
 def _names(folder: Path) -> list[str]:
-    return [path.name for path in _inside(folder) if _has_card(path)]
+    # Hidden folders are half written, or half removed.
+    return [path.name for path in _inside(folder) if not path.name.startswith(".") and _has_card(path)]
 
 
 def _inside(folder: Path) -> list[Path]:

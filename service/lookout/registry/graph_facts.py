@@ -1,0 +1,377 @@
+"""What a graph says of itself, and what a few pictures show of it: nothing is asked that can be measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from lookout.errors import ModelRejected
+from lookout.inspection.onnx_graph import attribute
+from lookout.pipeline.card import InputSpec
+from lookout.pipeline.classifier import sum_tolerance
+from lookout.pipeline.preprocess import Pixels, new_tensor, preprocess
+from lookout.pipeline.run_limit import run_limited
+from lookout.pipeline.session import one_line, session_options
+from lookout.registry.graph_file import GraphFile
+
+Ending = Literal["logits", "probabilities"]
+Floats = NDArray[np.float64]
+
+# What may stand behind the operator that an answer really comes from.
+_SEEN_THROUGH = {"Cast", "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Dropout"}
+_SEEN_THROUGH |= {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
+_ELEMENT_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
+_NUMBERS = {"tensor(float)", "tensor(float16)", "tensor(double)"}
+_ROLES = {"embedding": 2, "feature_map": 4, "activation_map": 4}
+# From so many labels on it may be the background that is missing.
+_MANY = 50
+# These give any number at all.
+_LINEAR = {"Gemm", "MatMul", "Conv", "Add", "Mul", "Sub", "GlobalAveragePool", "ReduceMean"}
+
+
+@dataclass(frozen=True, slots=True)
+class GraphInput:
+    """What a graph takes. own_scaling: "raw" or "zero-to-one" where it normalises pixels of that range itself."""
+
+    name: str
+    dtype: Literal["float32", "uint8"]
+    layout: Literal["NHWC", "NCHW"]
+    channels: int
+    height: int
+    width: int
+    own_scaling: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GraphAnswer:
+    """The output that answers. numbers: how many it gives; 1 for a sigmoid of two labels.
+
+    constant: whether it was the same for every picture. roles: other outputs of use, by what they are for.
+    """
+
+    output: str
+    numbers: int
+    ending: Ending
+    constant: bool
+    roles: Mapping[str, str] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+
+
+def open_graph(file: GraphFile) -> ort.InferenceSession:
+    """Raises ModelRejected with onnxruntime's reason."""
+    data = file.data
+    try:
+        options = session_options(threads=1)
+        return ort.InferenceSession(data or str(file.path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common base class
+        raise ModelRejected(
+            f"onnxruntime cannot run {file.path}: {one_line(error)}.",
+            "Export it for this version of onnxruntime, for example with opset 17.",
+        ) from error
+
+
+# --- the input ------------------------------------------------------------------------------------------------------
+
+
+def input_of(file: GraphFile, session: ort.InferenceSession, shape: Sequence[int] | None) -> GraphInput:
+    """shape: as the file has its dimensions, where it leaves them open. Raises ModelRejected."""
+    value = session.get_inputs()[0]
+    dtype = _ELEMENT_TYPES.get(value.type)
+    if dtype is None or len(value.shape) != 4:
+        found = f"{value.type.removeprefix('tensor(').rstrip(')')} in {len(value.shape)} dimensions"
+        raise ModelRejected(
+            f"{file.path} takes {found}; a classifier of pictures takes float32 or uint8 in four.",
+            "Export it with such an input.",
+        )
+    size = _size(file.path, value.name, value.shape, shape)
+    last = size[3] in (1, 3) and size[1] not in (1, 3)
+    channels, height, width = (size[3], size[1], size[2]) if last else (size[1], size[2], size[3])
+    if channels not in (1, 3):
+        raise ModelRejected(
+            f"{file.path} takes pictures of {channels} channels ({_shape(size)}); cameras have 1 or 3.",
+            "Give --shape in the order of the file." if shape else "Export a network for such pictures.",
+        )
+    if not (4 <= height <= 4096 and 4 <= width <= 4096):
+        raise ModelRejected(
+            f"{file.path} takes pictures of {width}×{height}; sides from 4 to 4096 can be used.",
+            "Export a network for such pictures.",
+        )
+    return GraphInput(
+        name=value.name,
+        dtype="uint8" if dtype == "uint8" else "float32",
+        layout="NHWC" if last else "NCHW",
+        channels=channels,
+        height=height,
+        width=width,
+        own_scaling=_own_scaling(file.model.graph, value.name),
+    )
+
+
+def _size(path: Path, name: str, found: Sequence[Any], shape: Sequence[int] | None) -> list[int]:
+    """The input's size. Raises ModelRejected where it is open or another than asked for."""
+    if shape is not None and len(shape) != len(found):
+        raise ModelRejected(
+            f"{path} takes {len(found)} dimensions, but {len(shape)} sizes were given.", "Give one for each."
+        )
+    size = []
+    for index, dim in enumerate(found):
+        fixed = dim if isinstance(dim, int) and dim > 0 else None
+        given = None if shape is None else int(shape[index])
+        if index == 0:
+            size.append(1)
+        elif fixed is not None and given not in (None, fixed):
+            raise ModelRejected(
+                f"{path} takes {_shape(found)}, which --shape {','.join(map(str, shape or ()))} contradicts.",
+                "Leave --shape out, or give the sizes that the file has.",
+            )
+        elif fixed is None and given is None:
+            usual = [1, *(dim if isinstance(dim, int) and dim > 0 else 224 for dim in found[1:])]
+            if not any(isinstance(dim, int) and dim in (1, 3) for dim in found[1:]):
+                usual[1] = 3
+            raise ModelRejected(
+                f"{path} leaves the size of its input “{name}” open.",
+                f"Say the size it was trained with, for example --shape {','.join(map(str, usual))}.",
+            )
+        else:
+            size.append(fixed or given or 0)
+    return size
+
+
+def check_single(file: GraphFile, spec: InputSpec, found: Mapping[str, list[Any]], picture: Pixels) -> None:
+    """That a batch made one picture gives what the first of a whole batch gave. Raises ModelRejected."""
+    if file.batched is None:
+        return
+    tensor = new_tensor(spec)
+    preprocess(picture, spec, tensor)
+    refusal = ModelRejected(
+        f"{file.path} takes {file.batch} pictures at once, and cannot be made to take one.",
+        "Export it for one picture, or with an open number of them.",
+    )
+    try:
+        session = ort.InferenceSession(file.batched, session_options(threads=1), providers=["CPUExecutionProvider"])
+        whole = run_limited(session, list(found), {spec.name: np.repeat(tensor, file.batch, axis=0)})
+    except Exception as error:  # onnxruntime's errors have no common base class
+        raise refusal from error
+    for values, together in zip(found.values(), whole, strict=True):
+        first = np.asarray(together)[:1].ravel()
+        if first.size != values[-1].size or not np.allclose(first, values[-1].ravel(), rtol=1e-3, atol=1e-4):
+            raise refusal
+
+
+def _shape(sides: Sequence[Any]) -> str:
+    return "×".join(str(side) for side in sides)
+
+
+def _own_scaling(graph: Any, name: str) -> str | None:
+    """Whether the first thing the graph does to its input is to subtract, scale or divide, and of which pixels."""
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if name not in node.input:
+            continue
+        if node.op_type in ("Cast", "Transpose", "Identity"):
+            name = node.output[0]
+            continue
+        if node.op_type not in ("Sub", "Div", "Mul", "Add"):
+            return None
+        constant = next((stored[other] for other in node.input if other in stored), None)
+        if constant is None or math.prod(constant.dims) > 3:
+            return None
+        values = np.abs(_values(constant)).ravel()
+        if node.op_type in ("Div", "Sub", "Add") and values.max() > 1.5:
+            return "raw"
+        if node.op_type == "Mul" and 0 < values.max() < 0.05:
+            return "raw"
+        return "zero-to-one" if node.op_type in ("Sub", "Div") and values.max() <= 1.0 else None
+    return None
+
+
+def _values(tensor: Any) -> Floats:
+    import onnx
+
+    return np.asarray(onnx.numpy_helper.to_array(tensor), np.float64)
+
+
+# --- the answer -----------------------------------------------------------------------------------------------------
+
+
+def trial_pictures(demo: Path) -> list[Pixels]:
+    """Grey, white, black, noise, and the demo's photographs: what tells answers apart if anything does."""
+    noise = np.random.default_rng(3).integers(0, 256, (240, 320, 3), np.uint8)
+    plain = [np.full((240, 320, 3), shade, np.uint8) for shade in (128, 255, 0)]
+    photographs = [picture for path in sorted(demo.glob("*.jpg")) if (picture := cv2.imread(str(path))) is not None]
+    return [*plain, noise, *(np.asarray(picture, np.uint8) for picture in photographs)]
+
+
+def outputs_for(
+    path: Path, session: ort.InferenceSession, spec: InputSpec, pictures: Sequence[Pixels]
+) -> dict[str, list[Any]]:
+    """What every output that holds numbers gives for each of the pictures. Raises ModelRejected where it fails."""
+    names = [output.name for output in session.get_outputs() if output.type in _NUMBERS]
+    if not names:
+        kinds = ", ".join(f"{output.name}: {output.type}" for output in session.get_outputs()[:5])
+        raise ModelRejected(
+            f"{path} answers with no numbers ({kinds}).", "Export it so that it gives one number for each label."
+        )
+    found: dict[str, list[Any]] = {name: [] for name in names}
+    tensor = new_tensor(spec)
+    for picture in pictures:
+        preprocess(picture, spec, tensor)
+        try:
+            values = run_limited(session, names, {spec.name: tensor})
+        except Exception as error:  # onnxruntime's errors have no common base class
+            raise ModelRejected(
+                f"{path} fails on a picture of {spec.width}×{spec.height}: {one_line(error)}.",
+                "Export it for one picture of a fixed size.",
+            ) from error
+        for name, value in zip(names, values, strict=True):
+            found[name].append(np.asarray(value))
+    return found
+
+
+def answer_of(
+    file: GraphFile, found: Mapping[str, list[Any]], labels: int, wanted: str | None, ends_in: str | None
+) -> GraphAnswer:
+    """Which output answers, and with what. labels: as many as the label file names. Raises ModelRejected."""
+    output, others = _chosen_output(file, found, labels, wanted)
+    values = np.stack([np.asarray(value, np.float64).ravel() for value in found[output]])
+    if not np.isfinite(values).all():
+        raise ModelRejected(
+            f'The output "{output}" of {file.path} is not finite (NaN or infinity) for some pictures.',
+            "Export it anew; half precision may be too little for it.",
+        )
+    kind, quantised = origin(file.model.graph, output)
+    ending = _ending(file.path, output, values, kind, quantised, ends_in)
+    roles = {
+        role: role
+        for role, axes in _ROLES.items()
+        if role in found and role != output and all(_is_role(value, axes, role, labels) for value in found[role])
+    }
+    return GraphAnswer(output, values.shape[1], ending, bool(np.ptp(values, axis=0).max() < 1e-9), roles, others)
+
+
+def origin(graph: Any, output: str) -> tuple[str, bool]:
+    """The operator that an output really comes from, behind casts and reshapes; and whether it is quantised after."""
+    quantised = False
+    makers = {name: node for node in graph.node for name in node.output}
+    for _ in range(len(makers) + 1):
+        node = makers.get(output)
+        if node is None:
+            return "", quantised
+        if node.op_type not in _SEEN_THROUGH:
+            break
+        quantised |= "Quantize" in node.op_type
+        output = node.input[0]
+    else:
+        return "", quantised
+    if node.op_type in ("LinearClassifier", "TreeEnsembleClassifier", "SVMClassifier"):
+        return str(attribute(node, "post_transform", b"NONE").decode()), quantised
+    return str(node.op_type), quantised
+
+
+def _is_role(value: Any, axes: int, role: str, labels: int) -> bool:
+    fits = value.ndim == axes and value.shape[0] == 1
+    return bool(fits and (role != "activation_map" or value.shape[1] == labels))
+
+
+def _numbers_in(values: list[Any]) -> int | None:
+    """How many numbers an output gives for one picture; None where they are no single row, or not always as many."""
+    sizes = {tuple(side for side in value.shape if side != 1) for value in values}
+    (shape,) = sizes if len(sizes) == 1 else ((0, 0),)
+    return None if len(shape) > 1 or 0 in shape else math.prod(shape)
+
+
+def _chosen_output(
+    file: GraphFile, found: Mapping[str, list[Any]], labels: int, wanted: str | None
+) -> tuple[str, tuple[str, ...]]:
+    """The output that answers, and the others that might."""
+    if wanted is not None and wanted not in found:
+        raise ModelRejected(f'{file.path} has no output of numbers called "{wanted}".', f"It has: {', '.join(found)}.")
+    rows = {name: numbers for name, values in found.items() if (numbers := _numbers_in(values)) is not None}
+    fitting = [name for name, numbers in rows.items() if numbers == labels or (numbers == 1 and labels <= 2)]
+    if wanted is not None:
+        if wanted not in fitting:
+            raise _misfit(file.path, {wanted: found[wanted]}, rows, labels)
+        return wanted, ()
+    if not fitting:
+        raise _misfit(file.path, found, rows, labels)
+    usual = next((name for name in ("logits", "probabilities") if name in fitting), fitting[0])
+    return usual, tuple(name for name in fitting if name != usual)
+
+
+def _misfit(path: Path, found: Mapping[str, list[Any]], rows: Mapping[str, int], labels: int) -> ModelRejected:
+    if any(len({value.shape for value in values}) > 1 for values in found.values()):
+        return ModelRejected(
+            f"{path} answers with more numbers for some pictures than for others, as networks that find objects do.",
+            "Export a network that gives one number for each label.",
+        )
+    shapes = {name: " × ".join(map(str, values[0].shape)) or "one number" for name, values in found.items()}
+    if len({values[0].shape for values in found.values()}) == 1 and len(found) == 1 and rows:
+        (name,) = found
+        first = (
+            " Networks of TensorFlow often have a label for the background in front."
+            if rows[name] == labels + 1 > _MANY
+            else ""
+        )
+        return ModelRejected(
+            f"The label file names {labels} label{'s' if labels != 1 else ''}, "
+            f"but the network {path} answers with {rows[name]} number{'s' if rows[name] != 1 else ''}.{first}",
+            "Name as many labels as the network has, in its order."
+            if rows[name] > 1
+            else "Name two labels, the one that a high number stands for last.",
+        )
+    if not rows:
+        what = ", ".join(f"“{name}” is {shape}" for name, shape in list(shapes.items())[:4])
+        return ModelRejected(
+            f"{path} is no classifier of whole pictures: its output {what}, as of networks that find objects or areas.",
+            "Export a network that gives one number for each label.",
+        )
+    what = ", ".join(f"“{name}” {shape}" for name, shape in list(shapes.items())[:8])
+    return ModelRejected(
+        f"None of the outputs of {path} gives a number for each of the {labels} labels: {what}.",
+        "Name as many labels as one of them has numbers, and the output with --output.",
+    )
+
+
+def _ending(path: Path, output: str, values: Floats, kind: str, quantised: bool, ends_in: str | None) -> Ending:
+    """Measured; what was asked for must not contradict it. Raises ModelRejected."""
+    inside = bool(values.min() >= -1e-4 and values.max() <= 1.0 + 1e-3)
+    numbers = values.shape[1]
+    one = numbers == 1
+    adds_up = inside and bool(np.abs(values.sum(axis=1) - 1.0).max() <= sum_tolerance(numbers if quantised else 0))
+    sigmoid = kind in ("Sigmoid", "HardSigmoid", "LOGISTIC")
+    spread = kind not in _LINEAR and bool(np.ptp(values) > 1e-6)
+    measured: Ending = "probabilities" if (sigmoid or spread if one else adds_up) and inside else "logits"
+    if not one and sigmoid and not adds_up:
+        raise ModelRejected(
+            f'The output "{output}" of {path} holds an independent probability for each label (a sigmoid each): '
+            "such labels do not exclude one another, as Lookout's have to.",
+            "Train and export it with a softmax.",
+        )
+    if not one and kind == "Softmax" and inside and not adds_up:
+        raise ModelRejected(
+            f'The softmax in front of the output "{output}" of {path} does not run over the labels.',
+            "Export it with the axis of the labels.",
+        )
+    if ends_in == "probabilities" and measured == "logits":
+        low, high = values.min(), values.max()
+        raise ModelRejected(
+            f'The output "{output}" of {path} holds no probabilities: its numbers lie between {low:.3g} and {high:.3g} '
+            "and do not add up to 1.",
+            "Leave --ends-in out; it is measured.",
+        )
+    if ends_in == "logits" and measured == "probabilities" and (sigmoid or not one):
+        raise ModelRejected(
+            f'The output "{output}" of {path} holds probabilities, not logits: they add up to 1 for every picture.'
+            if not one
+            else f'The output "{output}" of {path} holds a probability, not a logit.',
+            "Leave --ends-in out; it is measured.",
+        )
+    return "logits" if ends_in == "logits" else measured

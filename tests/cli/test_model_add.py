@@ -1,0 +1,354 @@
+"""`lookout models add` measures a graph: networks as people export them go in, or are refused for a true reason."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from lookout.cli.normalisation import normalisation_of
+from lookout.errors import ModelRejected
+from lookout.pipeline.card import load_card
+from lookout.pipeline.classifier import Classifier
+from lookout.pipeline.preprocess import new_tensor, preprocess
+from lookout.registry.catalogue import Catalogue
+from lookout.registry.graph_facts import GraphInput
+from lookout.registry.installing import installed
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.cli.conftest import Run
+from tests.models import save_with_weights_outside
+
+SIDE = 16
+
+
+def graph(ending: list[Any], out: list[int | str], *, batch: int | str = 1, side: int | str = SIDE, **more: Any) -> Any:
+    """float32 NCHW: a convolution, its mean, a dense layer "y" of three numbers; then `ending`, that gives "out"."""
+    rng = np.random.default_rng(5)
+    numbers = more.pop("numbers", 3)
+    stored = {
+        "W": rng.normal(0, 0.5, (8, 3, 3, 3)),
+        "G": rng.normal(0, 1.0, (8, numbers)),
+        **more.pop("stored", {}),
+    }
+    nodes = [
+        helper.make_node("Conv", ["in", "W"], ["c"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("GlobalAveragePool", ["r"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["fl"]),
+        helper.make_node("Gemm", ["fl", "G"], ["y"]),
+        *ending,
+    ]
+    made = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("in", more.pop("dtype", TensorProto.FLOAT), [batch, 3, side, side])],
+        more.pop("outputs", None) or [helper.make_tensor_value_info("out", TensorProto.FLOAT, out)],
+        [
+            numpy_helper.from_array(
+                np.asarray(value, np.float32) if np.asarray(value).dtype.kind == "f" else value, name
+            )
+            for name, value in stored.items()
+        ],
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    return model
+
+
+def node(kind: str, *names: str, **attributes: Any) -> Any:
+    return helper.make_node(kind, list(names[:-1]), [names[-1]], **attributes)
+
+
+@pytest.fixture
+def add(lookout: Run, tmp_path: Path) -> Callable[..., Any]:
+    """Adds a graph as "net" with these labels, asking nothing; returns what the command did."""
+
+    def run(model: Any, *flags: object, labels: str = "cat\ndog\nneither\n", name: str = "net") -> Any:
+        path = tmp_path / f"{name}.onnx"
+        if isinstance(model, bytes):
+            path.write_bytes(model)
+        elif model is not None:
+            onnx.save(model, str(path))
+        (tmp_path / "labels.txt").write_text(labels, "utf-8")
+        return lookout("models", "add", path, "--labels", tmp_path / "labels.txt", "--yes",
+                       "--folder", tmp_path / "m", *flags)  # fmt: skip
+
+    return run
+
+
+def card_of(tmp_path: Path, name: str = "net") -> dict[str, Any]:
+    made: dict[str, Any] = json.loads((tmp_path / "m" / name / "card.json").read_text())
+    return made
+
+
+# --- what comes out -------------------------------------------------------------------------------------------------
+
+PLAIN = [node("Identity", "y", "out")]
+SOFTMAX = {
+    "softmax": [node("Softmax", "y", "out", axis=1)],
+    "cast": [node("Cast", "y", "h", to=TensorProto.FLOAT16), node("Softmax", "h", "s"), node("Cast", "s", "out", to=1)],
+    "identity": [node("Softmax", "y", "s"), node("Identity", "s", "out")],
+    "quantised": [
+        node("Softmax", "y", "s"), node("QuantizeLinear", "s", "scale", "zero", "q"),
+        node("DequantizeLinear", "q", "scale", "zero", "out"),
+    ],
+    "by hand": [
+        node("ReduceMax", "y", "top", axes=[1]), node("Sub", "y", "top", "less"), node("Exp", "less", "e"),
+        node("ReduceSum", "e", "axis", "sum"), node("Div", "e", "sum", "out"),
+    ],
+}  # fmt: skip
+STORED = {"scale": np.float32(1 / 255), "zero": np.uint8(0), "axis": np.array([1], np.int64)}
+
+
+@pytest.mark.parametrize("how", SOFTMAX)
+def test_probabilities_are_known_whatever_stands_behind_the_softmax(
+    add: Callable[..., Any], tmp_path: Path, how: str
+) -> None:
+    model = graph(SOFTMAX[how], [1, 3], stored=STORED)
+    done = add(model)
+    assert done.returncode == 0, done.stderr
+    assert card_of(tmp_path)["outputs"] == {"probabilities": "out"}
+    card = load_card(tmp_path / "m" / "net")
+    pixels = np.random.default_rng(2).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    said = Classifier.load(card, "fp32").classify(pixels).probabilities
+    tensor = new_tensor(card.input)
+    preprocess(pixels, card.input, tensor)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    direct = session.run(["out"], {"in": tensor})[0].ravel()
+    assert np.allclose(said, direct / direct.sum(), atol=1e-6)
+
+
+def test_logits_get_their_softmax(add: Callable[..., Any], tmp_path: Path) -> None:
+    done = add(graph(PLAIN, [1, 3]))
+    assert card_of(tmp_path)["outputs"] == {"logits": "out"}
+    assert '"out" gives logits' in done.stderr
+    assert "It says " in done.stderr
+    assert "of the demo's cat" in done.stderr
+    assert "Assumed: the colours are red-green-blue" in done.stderr
+
+
+@pytest.mark.parametrize(("labels", "names"), [("cat\ndog\n", ["cat", "dog"]), ("dog\n", ["no dog", "dog"])])
+def test_one_sigmoid_is_the_chance_of_the_second_label(
+    add: Callable[..., Any], tmp_path: Path, labels: str, names: list[str]
+) -> None:
+    done = add(graph([node("Sigmoid", "y", "out")], [1, 1], numbers=1), labels=labels)
+    assert done.returncode == 0, done.stderr
+    assert f'a high one means "{names[1]}"' in done.stderr
+    assert [label["name"] for label in card_of(tmp_path)["labels"]] == names
+    said = Classifier.load(load_card(tmp_path / "m" / "net"), "fp32").classify(np.full((9, 9, 3), 200, np.uint8))
+    assert sum(said.probabilities) == pytest.approx(1.0)
+
+
+def test_a_single_logit_gets_its_sigmoid(add: Callable[..., Any], tmp_path: Path) -> None:
+    assert add(graph(PLAIN, [1, 1], numbers=1), labels="cat\ndog\n").returncode == 0
+    assert card_of(tmp_path)["outputs"] == {"logits": "out"}
+
+
+@pytest.mark.parametrize(
+    ("ending", "flags", "said"),
+    [
+        ([node("Sigmoid", "y", "out")], [], "an independent probability for each label"),
+        (PLAIN, ["--ends-in", "probabilities"], "holds no probabilities"),
+        (SOFTMAX["identity"], ["--ends-in", "logits"], "holds probabilities, not logits"),
+        (PLAIN, ["--output", "nothing"], "It has: out"),
+        (PLAIN, ["--mean", "0.485,0.456,0.406", "--std", "58,57,57"], "is for pixels from 0 to 1"),
+        (PLAIN, ["--scale", "0.0039", "--mean", "123,116,103"], "lies outside of what pixels are"),
+        (PLAIN, ["--mean", "1,2"], "2 values for 3 channels"),
+        (PLAIN, ["--color", "gray"], "three channels"),
+        (PLAIN, ["--resize", "x"], "--resize"),
+        (PLAIN, ["--shape", "1,3,99,99"], "contradicts"),
+        (PLAIN, ["--reject", "bird"], "is none of the labels"),
+    ],
+)  # fmt: skip
+def test_what_contradicts_the_graph_is_refused(
+    add: Callable[..., Any], tmp_path: Path, ending: list[Any], flags: list[str], said: str
+) -> None:
+    done = add(graph(ending, [1, 3]), *flags)
+    assert done.returncode == 3
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "m").glob("*"))
+
+
+# --- graphs as they are exported ------------------------------------------------------------------------------------
+
+
+def _zip_map() -> Any:
+    kind = helper.make_sequence_type_proto(
+        helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, None))
+    )
+    last = helper.make_node("ZipMap", ["s"], ["out"], domain="ai.onnx.ml", classlabels_int64s=[0, 1, 2])
+    outputs = [helper.make_value_info("out", kind)]
+    made = graph([node("Softmax", "y", "s"), last], [1, 3], outputs=outputs)
+    made.opset_import.append(helper.make_opsetid("ai.onnx.ml", 1))
+    return made
+
+
+def _embedding_first() -> Any:
+    return graph(
+        PLAIN, [1, 3],
+        outputs=[
+            helper.make_tensor_value_info("fl", TensorProto.FLOAT, [1, 8]),
+            helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 3]),
+        ],
+    )  # fmt: skip
+
+
+def _half_input() -> Any:
+    made = graph(PLAIN, [1, 3], dtype=TensorProto.FLOAT16)
+    made.graph.node.insert(0, node("Cast", "in", "in32", to=1))
+    made.graph.node[1].input[0] = "in32"
+    return made
+
+
+AXES = {"a": np.array([2, 3])}
+GRAPHS: dict[str, tuple[Callable[[], Any], list[str]]] = {
+    "[1, C, 1, 1]": (lambda: graph([node("Unsqueeze", "y", "a", "out")], [1, 3, 1, 1], stored=AXES), []),
+    "[C]": (lambda: graph([node("Squeeze", "y", "a", "out")], [3], stored={"a": np.array([0])}), []),
+    "list of maps": (_zip_map, []),
+    "embedding first": (_embedding_first, []),
+    "half precision at the input": (_half_input, []),
+    "batch of four": (lambda: graph(PLAIN, [4, 3], batch=4), []),
+    "open size": (lambda: graph(PLAIN, ["n", 3], batch="n", side="side"), ["--shape", f"1,3,{SIDE},{SIDE}"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", GRAPHS)
+def test_graphs_as_people_export_them_can_be_added(add: Callable[..., Any], tmp_path: Path, kind: str) -> None:
+    make, flags = GRAPHS[kind]
+    done = add(make(), *flags)
+    assert done.returncode == 0, done.stderr
+    table = json.loads((tmp_path / "m" / "net" / "layers.json").read_text())
+    assert table["totals"]["parameters"] == 8 * 27 + 24
+    assert table["input"]["shape"] == [1, 3, SIDE, SIDE]
+
+
+def test_weights_in_another_file_are_joined(add: Callable[..., Any], tmp_path: Path) -> None:
+    save_with_weights_outside(graph(PLAIN, [1, 3]), tmp_path / "net.onnx")
+    done = add(None)
+    assert done.returncode == 0, done.stderr
+    assert "joined" in done.stderr
+    shutil.rmtree(tmp_path / "m")
+    (tmp_path / "weights.bin").rename(tmp_path / "elsewhere")
+    assert "Put that file beside it." in add(None).stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n", "git lfs pull"),
+        (b"PK\x03\x04archive/data.pkl", "torch.onnx.export"),
+        (b"<!DOCTYPE html><html>404", "a web page"),
+    ],
+)
+def test_what_is_no_onnx_file_is_named(add: Callable[..., Any], content: bytes, said: str) -> None:
+    done = add(content)
+    assert done.returncode == 3
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(("field", "said"), [("ir_version", "its ONNX IR version is 99"), ("opset", "its opset of ai")])
+def test_a_format_that_is_too_new_is_said(add: Callable[..., Any], field: str, said: str) -> None:
+    made = graph(PLAIN, [1, 3])
+    if field == "opset":
+        made.opset_import[0].version = 99
+    else:
+        made.ir_version = 99
+    assert said in add(made).stderr
+
+
+def test_labels_may_be_grouped(add: Callable[..., Any], tmp_path: Path) -> None:
+    """Five of ImageNet's are cats; the rest is neither."""
+    model = graph(PLAIN, [1, 6], numbers=6)
+    labels = "tabby\ntiger cat\nlynx\npug\nboxer\ncup\n"
+    done = add(model, "--group", "cat=tabby,tiger cat,2", "--group", "dog=3-4", labels=labels)
+    assert done.returncode == 0, done.stderr
+    card = load_card(tmp_path / "m" / "net")
+    assert card.label_names == ("cat", "dog", "neither")
+    pixels = np.random.default_rng(2).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    said = Classifier.load(card, "fp32").classify(pixels).probabilities
+    add(model, "--name", "single", labels=labels)
+    single = Classifier.load(load_card(tmp_path / "m" / "single"), "fp32").classify(pixels).probabilities
+    assert said == pytest.approx((sum(single[:3]), sum(single[3:5]), single[5]))
+    assert "Similar: tiger cat" in add(model, "--group", "cat=tiger", "--name", "other", labels=labels).stderr
+    assert (
+        "in two groups" in add(model, "--group", "a=0", "--group", "b=tabby", "--name", "other", labels=labels).stderr
+    )
+
+
+# --- normalisation --------------------------------------------------------------------------------------------------
+
+TAKEN = GraphInput("in", "float32", "NCHW", 3, SIDE, SIDE)
+
+
+def test_mean_and_std_from_0_to_1_need_no_scale() -> None:
+    made = normalisation_of(None, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], TAKEN, "rgb")
+    assert made.for_card("rgb") == {"scale": 1 / 255, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+    assert "from 0 to 1" in made.understood
+
+
+def test_means_follow_their_channels() -> None:
+    given = normalisation_of(None, [123.7, 116.3, 103.5], [58.0, 57.0, 56.0], TAKEN, "bgr").for_card("bgr")
+    assert (given["mean"], given["std"]) == ([103.5, 116.3, 123.7], [56.0, 57.0, 58.0])
+    usual = normalisation_of(None, None, None, TAKEN, "bgr").choose("imagenet").for_card("bgr")
+    assert usual["mean"] == [103.53, 116.28, 123.675]
+    turned = normalisation_of(None, [104.0, 117.0, 123.0], None, TAKEN, "bgr")
+    assert turned.for_card("bgr")["mean"] == [104.0, 117.0, 123.0], "as for Caffe's networks"
+    assert "blue first" in turned.understood
+
+
+def test_a_graph_that_normalises_by_itself_gets_raw_pixels(add: Callable[..., Any], tmp_path: Path) -> None:
+    made = graph(PLAIN, [1, 3], stored={"k": np.float32(1 / 255)})
+    made.graph.node.insert(0, node("Mul", "in", "k", "scaled"))
+    made.graph.node[1].input[0] = "scaled"
+    assert add(made).returncode == 0
+    assert (card_of(tmp_path)["input"]["scale"], card_of(tmp_path)["input"]["mean"]) == (1.0, [0.0, 0.0, 0.0])
+
+
+# --- the folder -----------------------------------------------------------------------------------------------------
+
+
+def test_an_add_that_is_killed_leaves_nothing_that_is_listed(tmp_path: Path, add: Callable[..., Any]) -> None:
+    for name in (".net.999999999.new", ".net.999999998.old"):
+        (tmp_path / "m" / name).mkdir(parents=True)
+        (tmp_path / "m" / name / "card.json").write_text("{}")
+    assert Catalogue([tmp_path / "m"]).names() == []
+    assert Catalogue([tmp_path / "m"]).finds(".net.999999999.new") is None
+    assert add(graph(PLAIN, [1, 3])).returncode == 0
+    assert [path.name for path in (tmp_path / "m").iterdir()] == ["net"], "what was left is swept"
+
+
+def test_nothing_is_put_where_something_went_wrong(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with installed(tmp_path / "m" / "net") as beside:
+            (beside / "card.json").write_text("{}")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list((tmp_path / "m").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelRejected, match="cannot be stored"), installed(tmp_path / "file" / "net"):
+        pass
+
+
+def test_an_added_model_can_be_removed_and_a_shipped_one_cannot(
+    lookout: Run, add: Callable[..., Any], tmp_path: Path
+) -> None:
+    add(graph(PLAIN, [1, 3]))
+    config = {"LOOKOUT_MODEL__FOLDER": str(tmp_path / "m")}
+    assert (
+        "is the one in the settings" in lookout("models", "remove", "net", LOOKOUT_MODEL__NAME="net", **config).stderr
+    )
+    assert lookout("models", "remove", "net", **config).returncode == 0
+    assert list((tmp_path / "m").iterdir()) == []
+    assert lookout("models", "remove", "net", **config).returncode == 3
+    assert "came with Lookout" in lookout("models", "remove", "digits-lenet5").stderr
+    assert lookout("models", "remove", "../m").returncode == 3
