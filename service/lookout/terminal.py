@@ -6,7 +6,9 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lookout.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +34,12 @@ def _where_words_go() -> Iterator[None]:
 def say(text: str) -> None:
     """A line for people."""
     with _where_words_go():
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
+
+
+def show(text: str) -> None:
+    """A line of data that is neither a table nor JSON."""
+    print(printable(text), flush=True)
 
 
 def tell(error: LookoutError) -> None:
@@ -42,9 +49,7 @@ def tell(error: LookoutError) -> None:
 
 
 def _tell(error: LookoutError) -> None:
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console = _plain(stderr=True, soft_wrap=True)
     console.print(f"{error.title}.", style="bold red")
     console.print(error.detail)
     if error.remedy:
@@ -53,15 +58,24 @@ def _tell(error: LookoutError) -> None:
 
 def console() -> Console:
     """For data that is a table."""
+    return _plain(width=None if sys.stdout.isatty() else _WIDE)
+
+
+def _plain(**options: Any) -> Console:
+    """A console that changes nothing in its text, but lets none of it act on the terminal."""
     from rich.console import Console
+    from rich.segment import Segment
 
     class Plain(Console):
         def on_broken_pipe(self) -> None:
             """The reader, such as `head`, has had enough: no failure, here as for every other output."""
             raise BrokenPipeError
 
-    width = None if sys.stdout.isatty() else _WIDE
-    return Plain(highlight=False, markup=False, emoji=False, width=width)
+        def render(self, *arguments: Any, **more: Any) -> Iterator[Segment]:
+            for segment in super().render(*arguments, **more):
+                yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+    return Plain(highlight=False, markup=False, emoji=False, **options)
 
 
 def table(*columns: str, right: Sequence[str] = (), folding: Sequence[str] = ()) -> Table:

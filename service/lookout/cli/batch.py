@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import stat
 import sys
@@ -21,6 +20,7 @@ from lookout.pictures.decode import Pixels, read_picture
 from lookout.pictures.headers import read_header
 from lookout.pipeline.card import Card
 from lookout.pipeline.classifier import Classifier
+from lookout.printable import printable_json
 from lookout.registry.catalogue import Catalogue
 from lookout.registry.loader import load as load_model
 from lookout.settings.layers import LoadedSettings
@@ -274,7 +274,7 @@ class _JsonLines:
             }
         elif result.answer is not None:
             line |= {**result.answer, "top": result.answer["top"][: self._top]}
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+        print(printable_json(line), flush=True)
 
     def finish(self) -> None:
         pass

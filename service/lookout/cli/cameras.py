@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 
 from lookout.cli.settings_flags import CONFIG_HELP
 from lookout.errors import CameraAbsent
+from lookout.printable import printable_json
 from lookout.settings.sources import load
 from lookout.terminal import console, say, table
 
@@ -29,7 +29,7 @@ def cameras(
     found = discover(load({}, file).settings.camera.python, Deadline.after(DEADLINE_S))
     if as_json:
         for camera in found.cameras:
-            typer.echo(json.dumps(asdict(camera), ensure_ascii=False))
+            typer.echo(printable_json(asdict(camera)))
     elif found.cameras:
         rows = table("Source", "Kind", "Name", "Note", folding=("Source", "Name", "Note"))
         for camera in found.cameras:

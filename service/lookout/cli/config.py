@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lookout.cli.settings_flags import CONFIG_HELP
+from lookout.printable import printable_json
 from lookout.settings.installation import SERVICE_FOLDER, service_owner, user_name
 from lookout.settings.keys import Key, all_keys
 from lookout.settings.layers import LoadedSettings
@@ -33,7 +34,7 @@ def config(
         return
     loaded = load({}, file)
     if as_json:
-        typer.echo(json.dumps(_as_json(loaded), indent=1, ensure_ascii=False))
+        typer.echo(printable_json(_as_json(loaded), 1))
         return
     rows = table("Setting", "Value", "Set by", folding=("Value", "Set by"))
     for name in all_keys():

@@ -11,6 +11,9 @@ import sys
 import threading
 import time
 from collections import deque
+from typing import Any
+
+from lookout.printable import printable
 
 # Syslog's severities: journald reads "<4>" at a line's beginning and files the rest under it.
 _SEVERITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
@@ -23,7 +26,17 @@ CLOSE_S = 0.5
 _LOOK_S = 0.25
 
 
-class JournalFormatter(logging.Formatter):
+class PrintableFormatter(logging.Formatter):
+    """A message is one line, whatever names it holds; a traceback keeps its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        return printable(super().formatMessage(record).rstrip("\n"), lines=False)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (likewise)
+        return printable(super().formatException(ei))
+
+
+class JournalFormatter(PrintableFormatter):
     """One line an event, its severity in front; the journal adds the time itself."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -128,7 +141,7 @@ def set_up_logs(*, verbose: bool = False) -> BackgroundHandler:
     if "JOURNAL_STREAM" in os.environ and not sys.stderr.isatty():
         handler.setFormatter(JournalFormatter("%(name)s: %(message)s"))
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+        handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from lookout.cli.app import App
 from lookout.cli.settings_flags import CONFIG_HELP
+from lookout.printable import printable_json
 from lookout.terminal import console, say, size, table
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def inspect(
         path = card.path(precision or ("fp32" if "fp32" in card.files else card.precisions[0]))
     made = layer_table(path, _shape(shape), output)
     if as_json:
-        typer.echo(json.dumps(made.to_json(), ensure_ascii=False, indent=1))
+        typer.echo(printable_json(made.to_json(), 1))
     else:
         show(made)
 
@@ -86,14 +86,14 @@ def check(
     """Check models: files against their card, and one run on a grey picture."""
     from lookout.cli.model_check import check_model
     from lookout.errors import LookoutError
-    from lookout.terminal import tell
+    from lookout.terminal import show, tell
 
     catalogue = _catalogue(config)
     status = 0
     for name in models or catalogue.names():
         try:
             for line in check_model(catalogue.card(name)):
-                typer.echo(f"{name}: {line}")
+                show(f"{name}: {line}")
         except LookoutError as error:
             tell(error)
             status = error.exit_code

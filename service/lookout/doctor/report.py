@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from lookout.doctor.machine import MACHINE_CHECKS
 from lookout.doctor.program import PROGRAM_CHECKS
 from lookout.doctor.service import SERVICE_CHECKS, SERVICE_USER, become_service_user
 from lookout.errors import SettingInvalid
+from lookout.printable import printable_json
 from lookout.settings.sources import load
 from lookout.terminal import console, progress, say
 
@@ -79,7 +79,7 @@ def _print_findings(findings: Sequence[tuple[str, Finding]], *, as_json: bool) -
     for name, finding in findings:
         if as_json:
             entry = {"name": name, "status": finding.status, "sentence": finding.sentence, "fix": finding.fix}
-            print(json.dumps(entry, ensure_ascii=False))
+            print(printable_json(entry))
             continue
         _print(out, finding.status, name, finding.sentence, finding.fix)
 
@@ -92,7 +92,7 @@ def _print_sightings(seen: Sequence[Sighting], context: Context, *, as_json: boo
         line = without_secrets(sighting.last, context.settings.camera.source)
         if as_json:
             entry = {"count": sighting.count, "line": line, "cause": sighting.known.cause, "fix": sighting.known.fix}
-            print(json.dumps(entry | {"harmless": sighting.known.harmless}, ensure_ascii=False))
+            print(printable_json(entry | {"harmless": sighting.known.harmless}))
             continue
         status = "ok" if sighting.known.harmless else "warn"
         _print(out, status, f"{sighting.count} ×", f"{sighting.known.cause} ({line[-120:]})", sighting.known.fix)

@@ -1,0 +1,30 @@
+"""Text from elsewhere (names of files, labels, cameras and models, addresses) as it may go to a terminal or a log.
+
+A terminal obeys escape sequences: a file's name could clear the screen, set the window's title or answer for its user.
+A line break in a log line begins a line that nobody wrote, and signs that turn the direction of writing hide things.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+# C0 and C1 control characters, line separators, marks that reorder text, and halves of characters.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_BREAKS = re.compile("[\t\n]")
+
+
+def printable(text: str, *, lines: bool = True) -> str:
+    """The text with such characters as Python spells them: \\x1b. lines: whether line breaks and tabs may stay."""
+    text = _UNSAFE.sub(_spelt, text)
+    return text if lines else _BREAKS.sub(_spelt, text)
+
+
+def printable_json(value: Any, indent: int | None = None) -> str:
+    """JSON in which letters of all scripts stay readable, and only such characters are escaped."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def _spelt(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
