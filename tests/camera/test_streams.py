@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from lookout.camera import create
 from lookout.camera.interface import Camera, CameraOptions
-from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
+from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported, CameraWaiting
 from lookout.frame import Deadline
 
 from tests.camera import servers
@@ -172,6 +172,52 @@ def test_an_rtsp_path_that_is_not_there_is_absent(rtsp: tuple[int, int]) -> None
     camera = create(f"rtsp://127.0.0.1:{rtsp[0]}/nothing", OPTIONS, isolated=False)
     with pytest.raises(CameraAbsent, match="knows no such path"):
         camera.open(Deadline.after(10))
+
+
+@requires("rtsp")
+@pytest.mark.parametrize("path", ["longgop", "vp8", "interlaced", "udp"])
+def test_a_stream_shows_its_first_picture_at_once(rtsp: tuple[int, int], path: str) -> None:
+    """homebridge-eufy#1035 and vllm-project/vllm#47853 over RTSP, and a camera that knows UDP alone."""
+    camera = create(f"RTSP://127.0.0.1:{rtsp[0]}/{path}", OPTIONS, isolated=False)
+    begun = time.monotonic()
+    camera.open(Deadline.after(15))
+    frame = camera.read(Deadline.after(2))
+    camera.close()
+    assert time.monotonic() - begun < 10, "the next key frame is a minute off"
+    assert colour_of(frame.pixels) == "red", "with key frames in slices, each behind parameters of its own"
+    assert frame.pixels.std(axis=(0, 1)).max() < 4
+    assert (camera.info.width, camera.info.height) == (320, 240)
+
+
+@requires("rtsp")
+def test_who_joins_between_key_frames_waits_for_the_next_and_knows_why(rtsp: tuple[int, int]) -> None:
+    address = f"rtsp://127.0.0.1:{rtsp[0]}/joined"
+    before = create(address, OPTIONS, isolated=False)
+    before.open(Deadline.after(15))
+    camera = create(address, OPTIONS, isolated=True)
+    camera.open(Deadline.after(15))
+    waited = []
+    for _ in range(100):
+        try:
+            frame = camera.read(Deadline.after(0.2))
+            break
+        except CameraSilent as error:
+            waited.append(type(error))
+    camera.close()
+    before.close()
+    assert set(waited) <= {CameraWaiting}
+    assert colour_of(frame.pixels) == "red"
+
+
+@requires("rtsp")
+def test_a_still_scene_is_no_stuck_driver(rtsp: tuple[int, int]) -> None:
+    """aldehyde/videorc#164: an encoder's "nothing has changed" gives pictures that are alike to the last bit."""
+    camera = create(f"rtsp://127.0.0.1:{rtsp[0]}/longgop", OPTIONS, isolated=True)
+    camera.open(Deadline.after(15))
+    frames = [camera.read(Deadline.after(5)) for _ in range(15)]
+    camera.close()
+    assert len({frame.pixels.tobytes() for frame in frames}) < 15
+    assert len({frame.mark for frame in frames}) == 15
 
 
 def test_nothing_listening_is_absent_at_once() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from lookout.camera import create
@@ -151,3 +153,36 @@ def test_closing_is_safe_twice(tmp_path: Path) -> None:
     video: Video = open_film(made(tmp_path / "film.mkv"))
     video.close()
     video.close()
+
+
+def test_a_slice_that_is_missing_makes_no_picture(tmp_path: Path) -> None:
+    """With threads for slices its place was left as the memory was, and nothing said so."""
+    slices = (
+        "-c:v",
+        "libx264",
+        "-g",
+        "5",
+        "-slices",
+        "4",
+        "-threads",
+        "1",
+        "-tune",
+        "zerolatency",
+        "-bsf:v",
+        "h264_mp4toannexb",
+    )
+    path = made(tmp_path / "film.h264", *slices, "-f", "h264", source="color=c=red:size=160x120:rate=10:duration=1")
+    parts = path.read_bytes().split(b"\x00\x00\x01")
+    key = [number for number, part in enumerate(parts) if part[:1] in (b"\x65", b"\x25")]
+    del parts[key[2]]  # of the first key frame
+    path.write_bytes(b"\x00\x00\x01".join(parts))
+    for live in (True, False):
+        video = Video(av.open(str(path)), live=live)
+        found = []
+        with contextlib.suppress(EOFError):
+            while True:
+                found += [video.pixels(decoded, 0, "none") for decoded in video.step()]
+        video.close()
+        assert 0 < len(found) <= 5, "from the second key frame on"
+        assert {colour_of(picture) for picture in found if picture is not None} == {"red"}
+        assert max(float(picture.std(axis=(0, 1)).max()) for picture in found if picture is not None) < 4

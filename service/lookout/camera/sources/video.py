@@ -8,6 +8,7 @@ failure, and a picture that was not decoded whole does not exist.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,10 +39,12 @@ av.logging.set_level(None)
 # Decoders that show nothing before they have a whole picture, also in streams that never send a key frame but refresh
 # a part at a time. The others begin with grey where a reference is missing.
 _WAIT_FOR_THEMSELVES = frozenset({"h264", "hevc", "vvc"})
-# One slice a picture is usual, so that slices keep one core busy. Up to this many pixels one core is enough; beyond,
-# decoding several pictures at a time costs a picture's delay each.
+# Never threads for slices: with them the H.264 decoder leaves the place of a lost slice as the memory was, and
+# does not say so. Up to this many pixels one core is enough; beyond, several pictures at a time cost a picture's delay.
 _ONE_CORE_PIXELS = 1280 * 720
 _LIVE_THREADS = 2
+_SLICE = re.compile(rb"\x00\x00\x01[\x01\x21\x41\x61\x05\x25\x45\x65](.)", re.DOTALL)
+_MOST_PACKET = 2**23  # bytes of a key frame that are kept until the next packet
 _SHAPES = (0.2, 5.0)  # a pixel's width to its height; anything else is a damaged header
 
 
@@ -73,13 +76,12 @@ class Video:
         if live:
             context.flags |= int(Flags.low_delay)
             large = context.width * context.height > _ONE_CORE_PIXELS
-            context.thread_type = "AUTO" if large else "SLICE"
-            context.thread_count = _LIVE_THREADS
-        else:
-            context.thread_type = "AUTO"
+            context.thread_count = _LIVE_THREADS if large else 1
+        context.thread_type = "FRAME"
         self._packets: Iterator[Packet[VideoStream]] = container.demux(self._stream)
         self._to_bgr = VideoReformatter()
         self._begun = context.name in _WAIT_FOR_THEMSELVES
+        self._cut: bytes | None = None  # a key frame of which a part is missing
         self.packets = 0
         self.damaged = 0
 
@@ -116,6 +118,9 @@ class Video:
         except (av.error.FFmpegError, OSError) as error:
             raise VideoBroken(_words_of(error)) from error
         self.packets += 1
+        if self._cut is not None and _goes_on(packet):
+            packet = self._joined(self._cut, packet)
+        self._cut = None
         try:
             frames = packet.decode()
         except EOFError:
@@ -123,6 +128,8 @@ class Video:
         except (av.error.FFmpegError, ValueError):
             self.damaged += 1
             return []
+        if self._stream.codec_context.name == "h264" and any(frame.is_corrupt for frame in frames):
+            self._cut = bytes(packet) if packet.is_keyframe and packet.size < _MOST_PACKET else None
         return [Decoded(frame, _time_of(frame)) for frame in frames if self._is_whole(frame)]
 
     def pixels(self, decoded: Decoded, rotate: int, flip: str) -> Pixels | None:
@@ -145,15 +152,30 @@ class Video:
     def _is_whole(self, frame: VideoFrame) -> bool:
         if frame.is_corrupt:
             self.damaged += 1
+            self._begun = self._begun and not frame.key_frame  # what refers to it would show its holes
             return False
         self._begun = self._begun or bool(frame.key_frame)
         return self._begun
+
+    def _joined(self, first: bytes, rest: Packet[VideoStream]) -> Packet[VideoStream]:
+        """Some senders repeat the parameters before each slice of a key frame, at which the parser takes it apart."""
+        packet = av.Packet(first + bytes(rest))
+        packet.pts, packet.dts, packet.time_base = rest.pts, rest.dts, rest.time_base
+        packet.stream = self._stream
+        packet.is_keyframe = True
+        return packet  # type: ignore[return-value]
 
     def _true_width(self, frame: VideoFrame) -> int:
         shape = self._stream.sample_aspect_ratio or self._stream.codec_context.sample_aspect_ratio
         if not shape or shape == 1 or not _SHAPES[0] <= float(shape) <= _SHAPES[1]:
             return int(frame.width)
         return max(1, round(frame.width * float(shape)))
+
+
+def _goes_on(packet: Packet[VideoStream]) -> bool:
+    """Whether the first slice in it is not the first of its picture (H.264)."""
+    found = _SLICE.search(bytes(packet))
+    return found is not None and found[1][0] < 0x80  # first_mb_in_slice: a leading bit of 1 stands for 0
 
 
 def _video_of(container: InputContainer) -> VideoStream:
