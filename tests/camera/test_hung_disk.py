@@ -1,0 +1,66 @@
+"""A film or folder on a disk that stops answering holds nobody up."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from lookout.camera import create
+from lookout.camera.interface import Camera, CameraOptions
+from lookout.errors import CameraError, CameraSilent
+from lookout.frame import Deadline
+
+from tests.faults import mounts
+from tests.requires import requires
+
+
+@requires("silent-disk")
+@pytest.mark.parametrize("address", ["file:{}/clip.mp4", "file:{}/cat.jpg", "folder:{}"])
+def test_opening_is_silent_by_its_deadline_and_closing_does_not_wait_for_the_disk(tmp_path: Path, address: str) -> None:
+    with mounts.silent(tmp_path):
+        camera = create(address.format(tmp_path), CameraOptions(), isolated=True)
+        begun = time.monotonic()
+        with pytest.raises(CameraSilent):
+            camera.open(Deadline.after(2))
+        assert time.monotonic() - begun < 5
+        camera.close()
+        failures: list[CameraError] = []
+
+        def opening() -> None:
+            try:
+                camera.open(Deadline.after(30))
+            except CameraError as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=opening)
+        thread.start()
+        time.sleep(1)
+        begun = time.monotonic()
+        camera.close()
+        assert time.monotonic() - begun < 3
+        thread.join(3)
+        assert failures
+
+
+def read_on(camera: Camera) -> None:
+    for _ in range(300):
+        camera.read(Deadline.after(3))
+
+
+@requires("ffmpeg")
+def test_a_film_whose_disk_stops_answering_is_silent_and_closes_at_once(tmp_path: Path) -> None:
+    """Its process stopped stands for a read that does not return."""
+    source = ["-f", "lavfi", "-i", "testsrc=size=160x120:rate=10:duration=20"]
+    subprocess.run(["ffmpeg", "-v", "error", *source, str(tmp_path / "clip.mp4")], check=True)
+    camera = create(f"file:{tmp_path}/clip.mp4", CameraOptions(), isolated=True)
+    camera.open(Deadline.after(20))
+    camera.read(Deadline.after(5))
+    subprocess.run(["kill", "-STOP", str(camera.pid)], check=True)  # type: ignore[attr-defined]
+    with pytest.raises(CameraSilent, match="Check the disk"):
+        read_on(camera)
+    begun = time.monotonic()
+    camera.close()
+    assert time.monotonic() - begun < 3
