@@ -123,6 +123,8 @@ def test_everything_else_is_live(address: str) -> None:
         ("usb:rtsp://admin:hunter22@cam/live", "usb:rtsp://cam/live"),
         ("usb:rtsp:/admin:hunter22@cam/live", "usb:…@cam/live"),
         ("usb:admin:hunter22@cam/live", "…@cam/live"),
+        ("auto:rtsp://admin:hunter22@cam/live", "auto:rtsp://cam/live"),
+        ("camera: http://admin:hunter22@cam/live", "camera:http://cam/live"),
         ("usb:/dev/v4l/by-path/platform-fd500000.pcie-pci-0000:01:00.0-usb-0:1.1:1.0-video-index0",) * 2,
         ("rtsp://cam/live\nERROR forged \x1b[2J", "rtsp://cam/liveERROR forged \\x1b[2J"),
         ("file:a\nb\u2028\u202e.mp4", "file:a\\nb\\u2028\\u202e.mp4"),

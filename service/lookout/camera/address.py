@@ -145,8 +145,8 @@ def _printable(text: str) -> str:
 
 def _redacted(address: str) -> str:
     prefix, _, nested = address.partition(":")
-    if prefix.strip().lower() in _PREFIXED and _NESTED_URL.match(nested):
-        return f"{prefix}:{_redacted(nested)}"  # "file:rtsp://…" is a mistake, and holds a password all the same
+    if _NESTED_URL.match(nested):
+        return f"{prefix}:{_redacted(nested)}"  # "auto:rtsp://…" is a mistake, and holds a password all the same
     if "://" not in address:
         return address if _is_local(address) else _mistyped(address)
     scheme, _, rest = address.partition("://")
@@ -217,8 +217,8 @@ def redact_text(text: str, address: str = "") -> str:
 
 def secrets_of(address: str) -> tuple[str, ...]:
     """Password and secret query values of an address, as written and decoded; only those long enough to search for."""
-    prefix, _, nested = address.partition(":")
-    if prefix.strip().lower() in _PREFIXED and _NESTED_URL.match(nested):
+    _, _, nested = address.partition(":")
+    if _NESTED_URL.match(nested):
         return secrets_of(nested)
     found = []
     try:
