@@ -361,6 +361,33 @@ def test_scripts_and_the_own_page_write(
         assert client.request(method, path, content=content, headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "localhost", "Origin": "http://localhost:8080", "Sec-Fetch-Site": "same-origin"},
+        {"Host": "localhost:443", "Origin": "https://localhost"},
+        {"Host": "localhost:80", "Origin": "http://localhost"},
+    ],
+)
+def test_the_own_page_writes_through_a_proxy_that_changes_the_port(
+    client: httpx.Client, headers: dict[str, str]
+) -> None:
+    assert client.put("api/paused", json=False, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "localhost", "Origin": "http://localhost:8080"},
+        {"Host": "localhost", "Origin": "http://localhost:8080", "Sec-Fetch-Site": "same-site"},
+        {"Host": "localhost:443", "Origin": "http://localhost"},
+        {"Host": "localhost:80", "Origin": "https://localhost"},
+    ],
+)
+def test_a_page_of_another_port_does_not(client: httpx.Client, headers: dict[str, str]) -> None:
+    assert client.put("api/paused", json=False, headers=headers).status_code == 403
+
+
 def test_reading_needs_no_origin_of_ours_but_other_pages_cannot_see_the_answer(client: httpx.Client) -> None:
     response = client.get("api/state", headers={"Origin": "https://evil.example"})
     assert response.status_code == 200

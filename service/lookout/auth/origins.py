@@ -68,12 +68,20 @@ def check_origin(method: str, headers: Headers, hosts: Iterable[str], allowed: I
         if headers.get("sec-fetch-site") == "cross-site":
             raise _foreign("another site")
         return
-    site = origin.partition("://")[2].lower()
-    if site and site in {host.lower() for host in hosts}:
+    # A page cannot set this header. Proxies that shorten the Host header (nginx's $host drops the port) pass it on.
+    if headers.get("sec-fetch-site") == "same-origin":
+        return
+    scheme, _, site = origin.lower().partition("://")
+    if site and site in {_without_default_port(host.lower(), scheme) for host in hosts}:
         return
     if origin.lower().rstrip("/") in {entry.lower().rstrip("/") for entry in allowed}:
         return
     raise _foreign(origin)
+
+
+def _without_default_port(host: str, scheme: str) -> str:
+    """As browsers write it in an Origin: "$host:$server_port" of a proxy's configuration names the port always."""
+    return host.removesuffix({"http": ":80", "https": ":443"}.get(scheme, "\0"))
 
 
 def _foreign(origin: str) -> Forbidden:
