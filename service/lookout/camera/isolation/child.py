@@ -9,12 +9,9 @@ it: it runs isolated (-I) and finds the package `lookout` by its place alone.
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
 import mmap
 import os
-import select
-import signal
 import socket
 import sys
 import traceback
@@ -45,21 +42,6 @@ def bootstrap() -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules["lookout"] = module
     spec.loader.exec_module(module)
-
-
-def die_with(life: int) -> None:
-    """Have the kernel kill this process when the service's end of the pipe `life` closes, however it comes to that.
-
-    A signal on the pipe rather than PR_SET_PDEATHSIG, which follows the *thread* that started us; and rather than a
-    thread of ours, which could not run while a driver holds the interpreter.
-    """
-    fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
-    waiting = select.poll()
-    waiting.register(life, select.POLLIN)
-    if waiting.poll(0):  # it closed before the signal was armed
-        os._exit(1)
 
 
 class Slots:
@@ -209,8 +191,10 @@ def _one_thread() -> None:
 def main(arguments: list[str]) -> int:
     """The script. Ends without the interpreter's clean-up, which may wait for a driver's threads for ever."""
     line, memory, life = (int(argument) for argument in arguments)
-    die_with(life)
     bootstrap()
+    from lookout.system.parent import die_with
+
+    die_with(life)
     try:
         Worker(socket.socket(fileno=line), memory).run()
     finally:
