@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 from lookout.camera import create
 from lookout.camera.interface import Camera, CameraOptions, EndOfSource
-from lookout.camera.sources.files import SLIDE_S, FolderCamera, natural
+from lookout.camera.sources import folder
+from lookout.camera.sources.folder import SLIDE_S, FolderCamera, natural
 from lookout.camera.sources.video import Decoded, Video
 from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
 from lookout.frame import Deadline, Frame
 from PIL import Image
 
 from tests.camera.cards import COLOURS, card, colour_of, corner, white_corner
+from tests.faults.bombs import endless
 from tests.requires import requires
 
 PACED = CameraOptions()
@@ -40,9 +42,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return film(tmp_path_factory.mktemp("clip") / "clip.mp4", [card(name) for name in COLOURS for _ in range(5)], 30)
 
 
-def opened(address: str, options: CameraOptions) -> Camera:
+def opened(address: str, options: CameraOptions, seconds: float = 15) -> Camera:
     camera = create(address, options, isolated=False)
-    camera.open(Deadline.after(2))
+    camera.open(Deadline.after(seconds))
     return camera
 
 
@@ -198,7 +200,7 @@ def test_paths_that_are_wrong_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("no picture")
     with pytest.raises(CameraAbsent, match="holds no pictures"):
         opened(f"folder:{tmp_path}", PACED)
-    with pytest.raises(CameraUnsupported, match="no folder"):
+    with pytest.raises(CameraUnsupported, match="not a folder"):
         opened(f"folder:{tmp_path}/a.txt", PACED)
 
 
@@ -235,12 +237,12 @@ def test_paced_each_picture_stays_for_a_while(tmp_path: Path) -> None:
     for name, colour in (("1.png", "red"), ("2.png", "green")):
         cv2.imwrite(str(tmp_path / name), card(colour))
     camera = create(f"folder:{tmp_path}", CameraOptions(fps=100), isolated=False)
-    camera.open(Deadline.after(1))
-    first = camera.read(Deadline.after(1))
+    camera.open(Deadline.after(15))
+    first = camera.read(Deadline.after(5))
     assert isinstance(camera, FolderCamera)
     camera._started -= SLIDE_S  # as if the first one's time were over
     camera._sequence = int(SLIDE_S * 100)
-    second = camera.read(Deadline.after(1))
+    second = camera.read(Deadline.after(5))
     assert (colour_of(first.pixels), colour_of(second.pixels)) == ("red", "green")
     assert camera.current.name == "2.png"
     camera._started += 5
@@ -268,15 +270,105 @@ def test_a_single_picture_is_a_source(tmp_path: Path) -> None:
 
 def test_damaged_pictures_are_passed_over_and_named(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "2.jpg"), card("red"))
-    (tmp_path / "1.jpg").write_bytes(b"\xff\xd8 not a picture")
+    (tmp_path / "1.jpg").write_bytes((tmp_path / "2.jpg").read_bytes()[:400])
     (tmp_path / "3.jpg").write_bytes(b"")
     camera = opened(f"folder:{tmp_path}", UNPACED)
     assert [colour_of(frame.pixels) for frame in all_frames(camera)] == ["red"]
     assert isinstance(camera, FolderCamera)
-    assert camera.skipped == ["1.jpg", "3.jpg"]
+    assert camera.skipped == ["1.jpg"]
+    assert camera.info.notes == ("1 entry of the folder left out: 1 not pictures that Lookout reads.",)
     (tmp_path / "2.jpg").unlink()
-    with pytest.raises(CameraUnsupported, match="can be read"):
+    with pytest.raises(CameraUnsupported, match="can be read") as raised:
         opened(f"folder:{tmp_path}", UNPACED)
+    assert "ends too early" in raised.value.remedy
+
+
+def test_files_are_chosen_by_what_they_hold_and_junk_is_counted(tmp_path: Path) -> None:
+    """jpegview#168, motioneye#89, rclip#303."""
+    picture = cv2.imencode(".jpg", card("red"))[1].tobytes()
+    for name in ("1.jfif", "2.mpo", "3.jpe", "4", "5.txt"):
+        (tmp_path / name).write_bytes(picture)
+    (tmp_path / "._1.jpg").write_bytes(b"Mac OS X")
+    (tmp_path / "film.jpg").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(100))
+    for name in ("@eaDir", ".thumbnails"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.jpg").write_bytes(picture)
+    camera = opened(f"folder:{tmp_path}", UNPACED)
+    assert len(all_frames(camera)) == 5
+    [note] = camera.info.notes
+    assert note.startswith("4 entries")
+    assert "1 not pictures" in note
+    assert "3 hidden" in note
+
+
+def test_what_is_no_regular_file_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "1.jpg")
+    (tmp_path / "2.jpg").symlink_to("/dev/zero")
+    with (tmp_path / "3.jpg").open("wb") as large:
+        large.write(b"\xff\xd8\xff")
+        large.truncate(3 * 2**30)
+    cv2.imwrite(str(tmp_path / "4.jpg"), card("blue"))
+    began = time.monotonic()
+    camera = opened(f"folder:{tmp_path}", UNPACED)
+    assert [colour_of(frame.pixels) for frame in all_frames(camera)] == ["blue"]
+    assert "3 no regular files or too large" in camera.info.notes[0]
+    assert time.monotonic() - began < 8
+
+
+def test_closing_a_folder_does_not_wait_for_its_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listing, opening and reading may hang where a disk or share stops answering: a pause comes all the same."""
+    answering = threading.Event()
+    monkeypatch.setattr(folder, "find_pictures", lambda *_: answering.wait(30))
+    camera = FolderCamera(str(tmp_path), PACED)
+    closer = threading.Timer(0.3, camera.close)
+    closer.start()
+    began = time.monotonic()
+    with pytest.raises(CameraError):
+        camera.open(Deadline.after(20))
+    assert time.monotonic() - began < 3
+    with pytest.raises(CameraSilent, match="in time"):
+        FolderCamera(str(tmp_path), PACED).open(Deadline.after(0.8))
+    answering.set()
+
+
+def test_a_disk_that_never_answers_does_not_cost_a_thread_for_each_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering = threading.Event()
+    monkeypatch.setattr(folder, "find_pictures", lambda *_: answering.wait(30))
+    before = threading.active_count()
+    for _ in range(folder.MAX_STUCK + 3):
+        with pytest.raises(CameraSilent):
+            FolderCamera(str(tmp_path), PACED).open(Deadline.after(0.55))
+    assert threading.active_count() <= before + folder.MAX_STUCK
+    answering.set()
+
+
+def test_a_picture_that_takes_for_ever_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder, "DECODE_S", 0.5)
+    (tmp_path / "1.png").write_bytes(endless())
+    cv2.imwrite(str(tmp_path / "2.jpg"), card("green"))
+    camera = opened(f"folder:{tmp_path}", UNPACED, 15)
+    assert [colour_of(frame.pixels) for frame in all_frames(camera)] == ["green"]
+    assert isinstance(camera, FolderCamera)
+    assert camera.skipped == ["1.png"]
+
+
+def test_large_pictures_are_shown_at_a_fraction_of_their_size(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "1.jpg"), np.zeros((2200, 3000, 3), np.uint8))
+    camera = opened(f"file:{tmp_path}/1.jpg", UNPACED)
+    assert (camera.info.width, camera.info.height) == (1500, 1100)
+
+
+def test_a_webp_is_turned_and_stands_on_white_as_everywhere(tmp_path: Path) -> None:
+    pixels = np.full((120, 160, 4), 255, np.uint8)
+    pixels[:, :80] = 0
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "1.webp", lossless=True, exif=exif)
+    frame = all_frames(opened(f"folder:{tmp_path}", UNPACED))[0]
+    assert frame.pixels.shape[:2] == (160, 120)
+    assert (frame.pixels == 255).all()
 
 
 @pytest.mark.parametrize(

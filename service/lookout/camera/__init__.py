@@ -68,7 +68,7 @@ def _in_process(address: Address, options: CameraOptions) -> Camera:
 
             return open_file(address.rest, options)
         case "folder":
-            from lookout.camera.sources.files import FolderCamera
+            from lookout.camera.sources.folder import FolderCamera
 
             return FolderCamera(address.rest, options)
         case "scripted":

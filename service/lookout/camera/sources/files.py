@@ -1,27 +1,26 @@
-"""Video files, pictures and folders of pictures as sources, at their own pace or as fast as asked."""
+"""Video files as sources, at their own pace or as fast as asked."""
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections import deque
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lookout.camera.convert import upright
 from lookout.camera.interface import Camera, CameraInfo, CameraOptions, EndOfSource
+from lookout.camera.sources.folder import FolderCamera
 from lookout.camera.sources.video import Decoded, NoVideo, Video, VideoBroken, open_film
-from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraUnsupported, CameraWaiting
+from lookout.deadline import Late, bounded
+from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported, CameraWaiting
 from lookout.frame import Deadline, Frame
+from lookout.pictures.folder import is_picture_file
 
 Pixels = NDArray[np.uint8]
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-SLIDE_S = 2.0  # a folder's picture stays so long when it keeps its own pace
+LOOK_S = 2.0
 _DEFAULT_FPS = 25.0
 CLOSE_S = 1.0  # a read that takes longer waits for a disk
 _CLOSED = ("The file was closed.", "Open it again.")
@@ -29,16 +28,18 @@ _CONVERT = "Convert it, e.g. with ffmpeg -i FILE clip.mp4."
 
 
 def open_file(rest: str, options: CameraOptions) -> Camera:
-    """The source for `file:rest`: a video, or a single picture."""
-    if Path(rest).suffix.lower() in PICTURES:
-        return FolderCamera(rest, options, kind="file")
-    return VideoCamera(rest, options)
+    """The source for `file:rest`: a video, or a single picture, by what the file holds.
 
-
-def natural(path: Path) -> list[tuple[int, int | str]]:
-    """A sort key by which 2.jpg comes before 10.jpg."""
-    parts = re.split(r"(\d+)", path.name.lower())
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts if part]
+    Raises CameraSilent where its disk does not answer.
+    """
+    path = Path(rest).expanduser()
+    try:
+        picture = bounded(lambda: is_picture_file(path), Deadline.after(LOOK_S), "looking at a file")
+    except Late as error:
+        raise CameraSilent(f"Nothing could be read from {path} in time.", "Check the disk or share.") from error
+    except OSError:
+        picture = False  # said when it is opened
+    return FolderCamera(rest, options, kind="file") if picture else VideoCamera(rest, options)
 
 
 class VideoCamera:
@@ -117,7 +118,7 @@ class VideoCamera:
             self._lock.release()
 
     def _begun(self) -> Video:
-        _readable(self._path, folder=False)
+        _readable(self._path)
         try:
             return open_film(self._path)
         except (NoVideo, VideoBroken, OSError):
@@ -178,136 +179,16 @@ class VideoCamera:
             raise CameraWaiting("The video's next frame is not due yet.", "Wait a little longer.")
 
 
-class FolderCamera:
-    """The pictures of a folder in natural order, or one picture.
-
-    With `pace` each stays for SLIDE_S seconds, delivered `fps` times a second; without it each comes once.
-    Pictures that cannot be read are passed over and named in `skipped`.
-    """
-
-    def __init__(self, rest: str, options: CameraOptions, kind: str = "folder") -> None:
-        self._path, self._options, self._kind = Path(rest).expanduser(), options, kind
-        self._source = f"{kind}:{rest}"
-        self._closed = threading.Event()
-        self._paths: list[Path] = []
-        self._info: CameraInfo | None = None
-        self._at = -1
-        self._picture: Pixels | None = None
-        self._started, self._sequence = 0.0, 0
-        self.skipped: list[str] = []
-
-    @property
-    def info(self) -> CameraInfo:
-        if self._info is None:
-            raise CameraError(f"{self._source} is not open.", "Open it first.")
-        return self._info
-
-    @property
-    def current(self) -> Path:
-        """The file the last frame came from."""
-        return self._paths[self._at]
-
-    def open(self, deadline: Deadline) -> None:  # noqa: ARG002 - local files
-        """Raises CameraAbsent for no folder or no picture in it, CameraDenied, CameraUnsupported for none readable."""
-        self._closed.clear()
-        self.skipped = []
-        _readable(self._path, folder=self._kind == "folder")
-        self._paths = _pictures(self._path) if self._kind == "folder" else [self._path]
-        if not self._paths:
-            raise CameraAbsent(
-                f"The folder {self._path} holds no pictures.", f"It takes {', '.join(sorted(PICTURES))}."
-            )
-        self._at = -1
-        try:
-            self._picture = self._next()
-        except EndOfSource:
-            raise CameraUnsupported(f"No picture in {self._path} can be read.", "Check the files.") from None
-        height, width = self._picture.shape[:2]
-        fps = self._rate if self._options.pace else None
-        self._info = CameraInfo(self._kind, self._path.name or str(self._path), width, height, fps, live=False)
-        self._started, self._sequence = time.monotonic(), 0
-
-    def read(self, deadline: Deadline) -> Frame:
-        """The next frame. EndOfSource after the last picture, unless it loops."""
-        if self._closed.is_set():
-            raise CameraError(*_CLOSED)
-        if not self._options.pace:
-            return self._unpaced()
-        due = self._started + self._sequence / self._rate
-        if self._closed.wait(max(0.0, min(due - time.monotonic(), deadline.remaining()))):
-            raise CameraError(*_CLOSED)
-        now = time.monotonic()
-        if now < due:
-            raise CameraWaiting("The next picture is not due yet.", "Wait a little longer.")
-        if self._sequence and self._sequence % max(1, round(SLIDE_S * self._rate)) == 0:
-            self._picture = self._next()
-        return self._frame(now)
-
-    def close(self) -> None:
-        self._closed.set()
-
-    @property
-    def _rate(self) -> float:
-        return self._options.fps if self._options.fps > 0 else _DEFAULT_FPS
-
-    def _unpaced(self) -> Frame:
-        if self._sequence:
-            self._picture = self._next()
-        return self._frame(self._started + self._sequence * SLIDE_S)
-
-    def _frame(self, captured_at: float) -> Frame:
-        assert self._picture is not None
-        self._sequence += 1
-        return Frame(self._picture, captured_at, self._sequence - 1, self._source)
-
-    def _next(self) -> Pixels:
-        """The next picture that can be read."""
-        for _ in range(len(self._paths)):
-            self._at += 1
-            if self._at >= len(self._paths):
-                if not self._options.loop:
-                    break
-                self._at = 0
-            picture = _picture(self._paths[self._at])
-            if picture is not None:
-                return _upright(picture, self._options)
-            self.skipped.append(self._paths[self._at].name)
-        raise EndOfSource
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(
-        (path for path in folder.iterdir() if path.suffix.lower() in PICTURES and not path.name.startswith(".")),
-        key=natural,
-    )
-
-
-def _picture(path: Path) -> Pixels | None:
-    """A picture file as BGR, turned as its EXIF orientation says; None when it cannot be read."""
-    try:
-        data = np.fromfile(path, dtype=np.uint8)  # not imread, which warns on stderr and stumbles over odd file names
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except (OSError, cv2.error):
-        return None
-    return None if picture is None else np.asarray(picture, dtype=np.uint8)
-
-
-def _upright(picture: object, options: CameraOptions) -> Pixels:
-    turned = upright(np.asarray(picture, dtype=np.uint8), options.rotate, options.flip)
-    return np.ascontiguousarray(turned)
-
-
-def _readable(path: Path, *, folder: bool) -> None:
-    noun = "folder" if folder else "file"
+def _readable(path: Path) -> None:
     try:
         path.stat()
-        right = path.is_dir() if folder else path.is_file()
+        right = path.is_file()
         if right:
-            any(path.iterdir()) if folder else path.open("rb").close()
+            path.open("rb").close()
     except PermissionError:
         raise CameraDenied(f"This user may not read {path}.", "Change its permissions, or copy it.") from None
     except OSError:
-        raise CameraAbsent(f"There is no {noun} {path}.", "Check the path.") from None
+        raise CameraAbsent(f"There is no file {path}.", "Check the path.") from None
     if not right:
         other = "folder:" if path.is_dir() else "file:"
-        raise CameraUnsupported(f"{path} is no {noun}.", f"Use {other}{path}.")
+        raise CameraUnsupported(f"{path} is not a file.", f"Use {other}{path}.")

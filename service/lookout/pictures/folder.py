@@ -1,0 +1,95 @@
+"""The pictures of a folder, by what the files hold and not by what they are called, and how many files are left out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lookout.frame import Deadline
+from lookout.pictures.headers import is_picture
+from lookout.pictures.limits import MAX_FILE_BYTES
+from lookout.system.regular_files import NotRegular, open_regular
+
+HEAD_BYTES = 32
+# What cameras, shares and systems leave beside pictures: small copies, rubbish bins, notes about files.
+_JUNK = frozenset({"@eadir", "#recycle", "@recycle", "$recycle.bin", "system volume information", "__macosx"})
+# Reading the head of each file takes a while where they are many and the disk is slow. Those not reached by then are
+# taken for pictures, and judged when their turn comes.
+LOOK_S = 3.0
+
+
+@dataclass(slots=True)
+class LeftOut:
+    """How many files, or folders, were left out and why."""
+
+    hidden: int = 0
+    others: int = 0
+    irregular: int = 0
+    unreadable: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.hidden + self.others + self.irregular + self.unreadable
+
+    def sentence(self) -> str:
+        """Empty where nothing was left out."""
+        counted = (
+            (self.others, "not pictures that Lookout reads"),
+            (self.hidden, "hidden or made by other programs"),
+            (self.irregular, "no regular files or too large"),
+            (self.unreadable, "not readable"),
+        )
+        reasons = ", ".join(f"{count} {why}" for count, why in counted if count)
+        files = "1 entry" if self.total == 1 else f"{self.total} entries"
+        return f"{files} of the folder left out: {reasons}." if reasons else ""
+
+
+def find_pictures(folder: Path, *, below: bool = False, look_s: float = LOOK_S) -> tuple[list[Path], LeftOut]:
+    """The pictures in a folder, sorted by their paths, and what was left out. below: those in its folders, too.
+
+    Raises OSError where the folder itself cannot be read.
+    """
+    left_out = LeftOut()
+    deadline = Deadline.after(look_s)
+    found = [path for path in _files(folder, below, left_out) if deadline.passed or _is_taken(path, left_out)]
+    return sorted(found), left_out
+
+
+def is_picture_file(path: Path) -> bool:
+    """Whether it begins as a picture does. Raises OSError, NotRegular for what is no regular file or too large."""
+    with open_regular(path, MAX_FILE_BYTES, follow_links=True) as file:
+        return is_picture(file.read(HEAD_BYTES))
+
+
+def _files(folder: Path, below: bool, left_out: LeftOut) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name.lower() in _JUNK:
+                left_out.hidden += 1
+            elif entry.is_dir(follow_symlinks=False):  # a link may lead back to where it lies
+                if below:
+                    yield from _files_below(Path(entry.path), left_out)
+            elif not entry.is_dir():
+                yield Path(entry.path)
+
+
+def _files_below(folder: Path, left_out: LeftOut) -> Iterator[Path]:
+    try:
+        yield from _files(folder, True, left_out)
+    except OSError:
+        left_out.unreadable += 1
+
+
+def _is_taken(path: Path, left_out: LeftOut) -> bool:
+    try:
+        taken = is_picture_file(path)
+    except NotRegular:
+        left_out.irregular += 1
+        return False
+    except OSError:
+        left_out.unreadable += 1
+        return False
+    left_out.others += not taken
+    return taken
