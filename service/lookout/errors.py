@@ -151,7 +151,7 @@ class PictureError(LookoutError):
 
 
 class PictureTooLarge(PictureError):
-    """Too many bytes or too many pixels."""
+    """Too many bytes or pixels, or more memory or time to decode than is allowed."""
 
     code = "picture_too_large"
     title = "The picture is too large"
@@ -167,11 +167,19 @@ class PictureUnsupported(PictureError):
 
 
 class PictureUnreadable(PictureError):
-    """A known format, but broken."""
+    """A known format, but it cannot be decoded."""
 
     code = "picture_unreadable"
-    title = "The picture is damaged"
+    title = "The picture cannot be decoded"
     status = 422
+
+
+class DecoderUnavailable(PictureError):
+    """The machine has no room at the moment to decode a picture, whichever it is."""
+
+    code = "decoder_unavailable"
+    title = "Pictures cannot be decoded at the moment"
+    status = 503
 
 
 # --- the server -----------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ CODES = {
     "picture_too_large": 413,
     "picture_unsupported": 415,
     "picture_unreadable": 422,
+    "decoder_unavailable": 503,
     "too_busy": 429,
     "no_frame": 503,
     "unknown_model": 404,

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from lookout.pictures.decode import read_picture
+from lookout.pictures.limits import DecodeLimits
 from lookout.pipeline.classifier import Classifier
 from lookout.registry.catalogue import Catalogue
 from lookout.settings.schema import Settings
@@ -39,7 +40,7 @@ def run(*, quick: bool) -> None:
         for _ in range(rounds):
             for content in files:
                 began = time.perf_counter()
-                reduced = read_picture(content, max_bytes=10**8, max_pixels=10**8, least_side=192).pixels
+                reduced = read_picture(content, DecodeLimits(10**8, 10**8)).pixels
                 cv2.resize(reduced, (96, 96), interpolation=cv2.INTER_AREA)
                 middle = time.perf_counter()
                 whole = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
@@ -48,7 +49,7 @@ def run(*, quick: bool) -> None:
                 full.append((time.perf_counter() - middle) * 1e3)
                 ours.append((middle - began) * 1e3)
         for content in files:
-            reduced = read_picture(content, max_bytes=10**8, max_pixels=10**8, least_side=192).pixels
+            reduced = read_picture(content, DecodeLimits(10**8, 10**8)).pixels
             whole = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
             assert whole is not None
             tops = [int(np.argmax(classifier.classify(picture).probabilities)) for picture in (reduced, whole)]

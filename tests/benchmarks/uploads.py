@@ -49,13 +49,14 @@ cv2.setNumThreads(1)
 from lookout.registry.catalogue import Catalogue
 from lookout.pipeline.classifier import Classifier
 from lookout.pictures.decode import read_picture
+from lookout.pictures.limits import DecodeLimits
 from lookout.settings.schema import Settings
 
 data = open(sys.argv[1], "rb").read()
 card = Catalogue.of(Settings()).card("cat-dog-resnet18")
 classifier = Classifier.load(card, sys.argv[2], 1)
 def once():
-    picture = read_picture(data, max_bytes=10**8, max_pixels=10**8, least_side=192)
+    picture = read_picture(data, DecodeLimits(10**8, 10**8))
     classifier.classify(picture.pixels)
 for _ in range(20):
     once()

@@ -88,7 +88,7 @@ def test_a_folder_as_json_is_one_line_a_picture_and_errors_have_codes(lookout: R
     assert found["three.jpg"]["error"]["code"] == "picture_unreadable"
     assert found["three.jpg"]["error"]["remedy"]
     assert done.returncode == 1
-    assert done.stderr == ""
+    assert done.stderr.strip().endswith("1 entry of the folder left out: 1 not pictures that Lookout reads.")
 
 
 def test_csv_has_a_header_and_a_column_a_label(lookout: Run, folder: Path) -> None:
@@ -105,6 +105,20 @@ def test_a_table_names_pictures_on_stdout_and_errors_on_stderr(lookout: Run, fol
     assert "one.jpg" in done.stdout
     assert "three.jpg" not in done.stdout
     assert "three.jpg: The picture ends too early" in done.stderr
+
+
+def test_pictures_of_a_folder_are_chosen_by_what_they_hold_and_the_rest_is_counted(lookout: Run, folder: Path) -> None:
+    """jpegview#168, motioneye#89, rclip#303."""
+    picture = (folder / "one.jpg").read_bytes()
+    for name in ("a.jfif", "b.mpo", "c", "below/d.jpe"):
+        (folder / name).write_bytes(picture)
+    (folder / "._one.jpg").write_bytes(b"Mac OS X")
+    (folder / "@eaDir").mkdir()
+    (folder / "@eaDir" / "one.jpg").write_bytes(picture)
+    os.mkfifo(folder / "pipe.jpg")
+    done = lookout("classify", "--json", folder)
+    assert set(lines(done.stdout)) == {"one.jpg", "two.png", "three.jpg", "a.jfif", "b.mpo", "c", "d.jpe"}
+    assert "4 entries of the folder left out" in done.stderr
 
 
 def test_only_one_form_at_a_time(lookout: Run, folder: Path) -> None:

@@ -6,22 +6,22 @@ import asyncio
 import contextlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hypothesis.strategies import SearchStrategy
 from lookout.api.routes.live import Wish, _acknowledged
-from lookout.api.uploads import _parts
+from lookout.api.uploads import read_parts
 from lookout.errors import LookoutError
 from lookout.pictures.decode import read_picture
+from lookout.pictures.limits import DecodeLimits
 from lookout.pipeline.card import CARD_FILE, load_card
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.overrides import keep_overrides, patch_settings
 from lookout.settings.sources import load
 from lookout.storage import Storage
-from starlette.datastructures import Headers
 
 from tests.fuzz import inputs
 
@@ -49,16 +49,19 @@ def _refusal_is_fine() -> Iterator[None]:
 
 def check_picture(data: bytes) -> None:
     with _refusal_is_fine():
-        picture = read_picture(data, max_bytes=1_000_000, max_pixels=1_000_000, least_side=192)
+        picture = read_picture(data, DecodeLimits(1_000_000, 1_000_000))
         assert picture.pixels.ndim == 3
         assert picture.pixels.shape[2] == 3
         assert picture.pixels.size <= 3_000_000
 
 
 def check_form(body: bytes) -> None:
-    headers = Headers({"content-type": "multipart/form-data; boundary=edge"})
-    with _refusal_is_fine():
-        assert asyncio.run(_parts(headers, body))
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        for at in range(0, len(body), 50):
+            yield body[at : at + 50]
+
+    with _refusal_is_fine(), contextlib.ExitStack() as files:
+        assert asyncio.run(read_parts("multipart/form-data; boundary=edge", chunks(), files))
 
 
 def check_card(data: bytes) -> None:

@@ -51,6 +51,9 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         hub.attach(asyncio.get_running_loop())
+        # A picture may take longer to decode than the service has to stop.
+        stopping = asyncio.create_task(services.stopping.wait())
+        stopping.add_done_callback(lambda _: services.uploads.stop())
         anyio.to_thread.current_default_thread_limiter().total_tokens = _FILE_THREADS
         try:
             yield

@@ -244,6 +244,7 @@ _EXAMPLES = {
     "picture_too_large": "The picture has 20,000 x 20,000 pixels; at most 50,000,000 pixels are accepted.",
     "picture_unsupported": "This is a zip archive, not a picture Lookout can read.",
     "picture_unreadable": "The picture ends too early: a part of the file is missing.",
+    "decoder_unavailable": "There is too little memory left on this machine to decode the picture.",
     "too_busy": "Too many pictures are being classified at once.",
     "no_frame": "The camera has not delivered a picture yet.",
     "unknown_model": 'There is no model "cat-dog-resnet".',

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from lookout.api.problems import RequestTimeout
-from lookout.errors import RequestInvalid, TooBusy
-from lookout.pictures.decode import too_many_bytes
+from lookout.errors import DecoderUnavailable, RequestInvalid, TooBusy
+from lookout.pictures.decoder import IDLE_S, Decoder
+from lookout.pictures.limits import DecodeLimits, Picture
+from lookout.pictures.refusals import too_many_bytes
 from lookout.settings.schema import UploadSettings
 from lookout.system.threads import start_pool
 
@@ -34,20 +38,25 @@ MOST_PICTURES = 32
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One picture as it came. name: what the client calls it, empty for a plain body."""
+    """One picture as it came. file: descriptor of its bytes in memory. name: the client's, empty for a plain body."""
 
-    data: bytes
+    file: int
     name: str = ""
 
 
 class Uploads:
-    """The pool in which pictures are decoded and classified. Its methods are for the event loop."""
+    """The pool in which pictures are classified, and the process in which they are decoded one after the other.
+
+    Its methods are for the event loop, but for `decode`.
+    """
 
     def __init__(self, settings: UploadSettings) -> None:
         self._settings = settings
         self._pool = start_pool(settings.max_concurrent, "upload")
+        self._decoder = Decoder()
         self._free = asyncio.Semaphore(settings.max_concurrent + AHEAD)
         self._waiting = 0
+        self._resting: asyncio.TimerHandle | None = None
 
     @property
     def limits(self) -> UploadSettings:
@@ -73,15 +82,37 @@ class Uploads:
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run the work in the pool. Once begun it is waited for, so that the place stays taken while it runs."""
-        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._pool, work)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             await asyncio.wait({future})
             raise
+        finally:
+            if self._resting is None:
+                self._resting = loop.call_later(IDLE_S + 1.0, self._rest)
+
+    def decode(self, upload: Upload, least_side: int) -> Picture:
+        """In the pool: the picture, as `Decoder.read` makes it."""
+        limits = DecodeLimits(self._settings.max_bytes, self._settings.max_pixels, least_side)
+        return self._decoder.read(upload.file, limits)
+
+    def stop(self) -> None:
+        """End what is being decoded: its senders are refused. Never blocks."""
+        self._decoder.close()
 
     def close(self) -> None:
+        self.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _rest(self) -> None:
+        """Have the decoding process end when it has had nothing to do, now or later."""
+        self._resting = None
+        with contextlib.suppress(RuntimeError):  # the pool is closed
+            self._pool.submit(self._decoder.rest)
+        if self._decoder.pid is not None:
+            self._resting = asyncio.get_running_loop().call_later(IDLE_S, self._rest)
 
 
 def _too_busy() -> TooBusy:
@@ -91,40 +122,73 @@ def _too_busy() -> TooBusy:
     )
 
 
-async def read_uploads(request: Request, max_bytes: int) -> tuple[list[Upload], bool]:
-    """The pictures of a request, and whether it was a multipart one.
+async def read_uploads(request: Request, max_bytes: int, files: contextlib.ExitStack) -> tuple[list[Upload], bool]:
+    """The pictures of a request, and whether it was a multipart one. They are closed with `files`.
 
     Raises PictureTooLarge as soon as there are too many bytes, announced or not; RequestTimeout, RequestInvalid.
     """
-    multipart = request.headers.get("content-type", "").lower().startswith("multipart/form-data")
-    body = await _read_body(request, max_bytes)
-    return (await _parts(request.headers, body), True) if multipart else ([Upload(body)], False)
-
-
-async def _read_body(request: Request, max_bytes: int) -> bytes:
+    kind = request.headers.get("content-type", "")
+    multipart = kind.lower().startswith("multipart/form-data")
     announced = request.headers.get("content-length", "0")
     if re.fullmatch(r"[0-9]{1,18}", announced) is None or int(announced) > max_bytes:
         raise too_many_bytes(max_bytes)
-    body = bytearray()
-    stream = request.stream()
+    chunks = _chunks(request.stream(), max_bytes)
     try:
         async with asyncio.timeout(BODY_S):
-            while True:
-                async with asyncio.timeout(CHUNK_S):
-                    chunk = await anext(stream, None)
-                if chunk is None:
-                    return bytes(body)
-                body += chunk
-                if len(body) > max_bytes:
-                    raise too_many_bytes(max_bytes)
+            return (await read_parts(kind, chunks, files), True) if multipart else ([await _one(chunks, files)], False)
     except TimeoutError as error:
         raise RequestTimeout(
-            "The picture did not arrive in time.", "Send a smaller one, or look at the network."
+            "The picture did not arrive in time.", "Send a smaller one, or check the network connection."
+        ) from error
+
+
+async def _chunks(stream: AsyncIterator[bytes], max_bytes: int) -> AsyncGenerator[bytes, None]:
+    """The body as it comes. Raises PictureTooLarge, TimeoutError."""
+    size = 0
+    while True:
+        async with asyncio.timeout(CHUNK_S):
+            chunk = await anext(stream, None)
+        if chunk is None:
+            return
+        size += len(chunk)
+        if size > max_bytes:
+            raise too_many_bytes(max_bytes)
+        yield chunk
+
+
+async def _one(chunks: AsyncIterator[bytes], files: contextlib.ExitStack) -> Upload:
+    upload = _new(files)
+    async for chunk in chunks:
+        _append(upload, chunk)
+    return upload
+
+
+def _new(files: contextlib.ExitStack, name: str = "") -> Upload:
+    with _room_for_files():
+        descriptor = os.memfd_create("lookout-upload", os.MFD_CLOEXEC)
+    files.callback(os.close, descriptor)
+    return Upload(descriptor, name)
+
+
+def _append(upload: Upload, chunk: bytes) -> None:
+    left = memoryview(chunk)
+    with _room_for_files():
+        while left:
+            left = left[os.write(upload.file, left) :]
+
+
+@contextlib.contextmanager
+def _room_for_files() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DecoderUnavailable(
+            f"The system has no room for another picture: {error.strerror}.", "Try again in a moment."
         ) from error
 
 
 class _InMemory(MultiPartParser):
-    """The body is in memory already and limited; a copy on the card would only wear it out."""
+    """The body is limited; a copy on the card would only wear it out."""
 
     spool_max_size = 2**31
 
@@ -135,11 +199,9 @@ class _InMemory(MultiPartParser):
             part.file.close()
 
 
-async def _parts(headers: Headers, body: bytes) -> list[Upload]:
-    async def stream() -> AsyncIterator[bytes]:
-        yield body
-
-    parser = _InMemory(headers, stream(), max_files=MOST_PICTURES, max_fields=MOST_PICTURES)  # type: ignore[arg-type]
+async def read_parts(kind: str, chunks: AsyncGenerator[bytes, None], files: contextlib.ExitStack) -> list[Upload]:
+    """The files of a multipart form. kind: its Content-Type."""
+    parser = _InMemory(_headers(kind), chunks, max_files=MOST_PICTURES, max_fields=MOST_PICTURES)
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -149,10 +211,28 @@ async def _parts(headers: Headers, body: bytes) -> list[Upload]:
         ) from error
     finally:
         parser.close_unfinished()
-    uploads = [
-        Upload(await part.read(), part.filename or "") for _, part in form.multi_items() if isinstance(part, UploadFile)
-    ]
-    await form.close()
+    try:
+        uploads = [_kept(part, files) for _, part in form.multi_items() if isinstance(part, UploadFile)]
+    finally:
+        await form.close()
     if not uploads:
         raise RequestInvalid("The multipart body holds no picture.", "Send each picture as a file of the form.")
     return uploads
+
+
+def _headers(kind: str) -> Headers:
+    """The boundary and nothing else: a charset would only decode the names of files, and not all that have one can."""
+    _, parameters = parse_options_header(kind)
+    boundary = parameters.get(b"boundary", b"").decode("latin-1")
+    if '"' in boundary or "\\" in boundary:
+        raise RequestInvalid("The boundary of the multipart body is not valid.", "Use letters and digits.")
+    named = f'; boundary="{boundary}"' if boundary else ""
+    return Headers({"content-type": f"multipart/form-data{named}"})
+
+
+def _kept(part: UploadFile, files: contextlib.ExitStack) -> Upload:
+    upload = _new(files, part.filename or "")
+    while chunk := part.file.read(2**20):
+        _append(upload, chunk)
+    part.file.close()  # one copy at a time
+    return upload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import stat
@@ -16,10 +17,12 @@ from lookout.camera import redact
 from lookout.camera.interface import CameraOptions, EndOfSource
 from lookout.errors import CameraError, CameraWaiting, LookoutError, PictureUnreadable, PictureUnsupported
 from lookout.frame import WHOLE, Deadline, Rect
-from lookout.pictures.decode import Pixels, read_picture
-from lookout.pictures.headers import read_header
+from lookout.pictures.decoder import Decoder
+from lookout.pictures.folder import find_pictures, is_picture_file
+from lookout.pictures.limits import MAX_FILE_BYTES, DecodeLimits
 from lookout.pipeline.card import Card
 from lookout.pipeline.classifier import Classifier
+from lookout.pipeline.preprocess import Pixels
 from lookout.printable import printable_json
 from lookout.registry.catalogue import Catalogue
 from lookout.registry.loader import load as load_model
@@ -27,9 +30,6 @@ from lookout.settings.layers import LoadedSettings
 from lookout.settings.schema import Settings
 from lookout.terminal import console, say, table
 
-# A file of one's own may be larger than an upload; this only keeps a wrong argument from filling the memory.
-MAX_FILE_BYTES = 512 * 2**20
-HEADER_BYTES = 64
 OPEN_S, READ_S = 20.0, 10.0
 DOWNLOAD_S = 120.0  # a picture's way, however fast its pieces come
 PICTURES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
@@ -105,25 +105,24 @@ def _on_disk(path: Path, every_s: float) -> Iterator[Job]:
 
 
 def _in_folder(folder: Path) -> Iterator[Job]:
-    found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURES)
-    pictures = [path for path in found if os.path.isfile(path)]  # noqa: PTH113 - see above
-    if not pictures:
-        raise PictureUnsupported(f"There are no pictures in {folder}.", f"Looked for {', '.join(sorted(PICTURES))}.")
-    yield from (Job("picture", str(path)) for path in pictures)
+    try:
+        paths, left_out = find_pictures(folder, below=True)
+    except OSError as error:
+        raise PictureUnsupported(f"The folder {folder} cannot be read: {error.strerror}.", "Check it.") from error
+    if not paths:
+        remedy = left_out.sentence() or "Put JPEG, PNG, WebP, BMP, TIFF or GIF pictures there."
+        raise PictureUnsupported(f"There are no pictures in {folder}.", remedy)
+    if left_out.total:
+        say(f"{folder}: {left_out.sentence()}")
+    yield from (Job("picture", str(path)) for path in paths)
 
 
 def _kind_of(path: Path) -> Kind:
-    """By content: what has a picture's header is one, whatever it is called."""
-    if path.suffix.lower() in PICTURES:
-        return "picture"
+    """By content, whatever it is called; what cannot be read is said when its turn comes."""
     try:
-        with path.open("rb") as file:
-            read_header(file.read(HEADER_BYTES))
-    except PictureUnsupported:
-        return "video"
-    except (PictureUnreadable, OSError):
-        pass  # a picture cut short by reading so little of it, or one that cannot be read: said when its turn comes
-    return "picture"
+        return "picture" if path.suffix.lower() in PICTURES or is_picture_file(path) else "video"
+    except OSError:
+        return "picture"
 
 
 def classifier(loaded: LoadedSettings) -> Classifier:
@@ -131,7 +130,9 @@ def classifier(loaded: LoadedSettings) -> Classifier:
     return load_model(Catalogue.of(loaded.settings, loaded.state_folder), loaded.settings.model)
 
 
-def run(job: Job, model: Classifier, settings: Settings, region: Rect | None = None) -> Iterator[Result]:
+def run(
+    job: Job, model: Classifier, decoder: Decoder, settings: Settings, region: Rect | None = None
+) -> Iterator[Result]:
     """Look at one thing. Its errors are results too: the others go on. region: what was asked for with this call."""
     shown = redact(job.source) if job.kind in ("download", "camera") else job.source  # a path may hold any sign
     if region is None:  # the setting is about the camera's place; of a picture from elsewhere it says nothing
@@ -140,30 +141,32 @@ def run(job: Job, model: Classifier, settings: Settings, region: Rect | None = N
         if job.problem is not None:
             raise job.problem
         if job.kind in ("picture", "download"):
-            data = _file(Path(job.source)) if job.kind == "picture" else _download(job.source)
-            yield Result(shown, _looked_at(data, model, settings, region))
+            yield Result(shown, _look_at(job, model, decoder, settings, region))
         else:
             for source, pixels in _frames(job, shown):
                 yield Result(source, describe(model, pixels, region, (pixels.shape[1], pixels.shape[0]), 0.0))
     except _IsStream:
-        yield from run(Job("camera", job.source), model, settings, region)
+        yield from run(Job("camera", job.source), model, decoder, settings, region)
     except LookoutError as error:
         yield Result(shown, error=error)
 
 
-def _looked_at(data: bytes, model: Classifier, settings: Settings, region: Rect) -> dict[str, Any]:
-    started = time.perf_counter()
+def _look_at(job: Job, model: Classifier, decoder: Decoder, settings: Settings, region: Rect) -> dict[str, Any]:
     least = 2 * min(model.card.input.width, model.card.input.height)
-    pixels = settings.upload.max_pixels
-    picture = read_picture(data, max_bytes=MAX_FILE_BYTES, max_pixels=pixels, least_side=least)
-    decode_ms = (time.perf_counter() - started) * 1e3
+    limits = DecodeLimits(MAX_FILE_BYTES, settings.upload.max_pixels, least)
+    with contextlib.ExitStack() as files:
+        source = _file(Path(job.source), files) if job.kind == "picture" else _download(job.source)
+        started = time.perf_counter()
+        picture = decoder.read(source, limits)
+        decode_ms = (time.perf_counter() - started) * 1e3
     return describe(model, picture.pixels, region, (picture.width, picture.height), decode_ms)
 
 
-def _file(path: Path) -> bytes:
+def _file(path: Path, files: contextlib.ExitStack) -> bytes | int:
+    """The open file, or what came through where it is a pipe."""
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_FILE_BYTES + 1)
+        file = files.enter_context(path.open("rb"))
+        return file.fileno() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise PictureUnreadable(f"The file cannot be read: {error.strerror}.", "Check who may read it.") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +38,7 @@ def classify(
     if as_json and as_csv:
         raise typer.BadParameter("Choose one of --json and --csv.")
     from lookout.cli import batch
+    from lookout.pictures.decoder import Decoder
     from lookout.settings.sources import load
     from lookout.terminal import progress
 
@@ -47,16 +49,18 @@ def classify(
         raise SettingInvalid(_as_given(error.detail), _as_given(error.remedy)) from error
     asked = loaded.settings.answer.region.rect if region is not None else None
     jobs = list(batch.find(sources, every_s=every))
-    classifier = batch.classifier(loaded)
-    printer = batch.printer("json" if as_json else "csv" if as_csv else "table", classifier.card, top)
     failed: set[int] = set()
-    with progress(jobs, "Looking at pictures", len(jobs)) as watched:
-        for job in watched:
-            for result in batch.run(job, classifier, loaded.settings, asked):
-                if result.error is not None:
-                    failed.add(result.error.exit_code)
-                printer.add(result)
-    printer.finish()
+    with contextlib.closing(Decoder()) as decoder:
+        decoder.warm()  # while the network is loaded
+        classifier = batch.classifier(loaded)
+        printer = batch.printer("json" if as_json else "csv" if as_csv else "table", classifier.card, top)
+        with progress(jobs, "Looking at pictures", len(jobs)) as watched:
+            for job in watched:
+                for result in batch.run(job, classifier, decoder, loaded.settings, asked):
+                    if result.error is not None:
+                        failed.add(result.error.exit_code)
+                    printer.add(result)
+        printer.finish()
     sys.stdout.flush()
     if failed:
         raise typer.Exit(failed.pop() if len(failed) == 1 else 1)

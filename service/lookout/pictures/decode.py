@@ -1,173 +1,312 @@
-"""From a stranger's bytes to an upright picture: recognised, measured, and only then decoded."""
+"""From a stranger's bytes to an upright picture: recognised, measured, and only then decoded.
+
+Headers lie and decoders have faults, so the service runs this in a process with limits: see `decoder`.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import mmap
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 # OpenCV's own limit is a second lock behind ours, and the most that `upload.max_pixels` allows. It is read once, when
 # the library loads, so this stands before the import.
-MOST_PIXELS = 2**28
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
+MAX_PIXELS_EVER = 2**28
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS_EVER))
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-from lookout.errors import PictureTooLarge, PictureUnreadable, PictureUnsupported  # noqa: E402
+from lookout.pictures import bmp  # noqa: E402
+from lookout.pictures.completeness import Untouched, check_complaints  # noqa: E402
 from lookout.pictures.headers import PictureHeader, read_header  # noqa: E402
+from lookout.pictures.limits import DecodeLimits, Picture  # noqa: E402
+from lookout.pictures.refusals import (  # noqa: E402
+    broken,
+    empty,
+    no_memory,
+    too_many_bytes,
+    too_many_pixels,
+    too_much_memory,
+    undecodable,
+)
 
 Pixels = NDArray[np.uint8]
+Allocate = Callable[[tuple[int, int, int]], Pixels]
 
-MAX_BYTES = 12 * 2**20
-MAX_PIXELS = 50_000_000
 # No format of ours means to hold a longer side, and decoders count some products of it in 32 bits.
 MAX_SIDE = 65_535
-# Twice the side of a 96-pixel network: reducing further while decoding would cost sharpness the network could use.
-LEAST_SIDE = 2 * 96
-# What a decoder may hold for each pixel that is accepted: four channels of 8 bits. With 16 bits it holds twice as much.
-_DECODER_BYTES_A_PIXEL = 4
 # What shows through transparent parts. Pictures that have such parts are mostly cut out to stand on a white page.
 _BACKGROUND = 255
-# Converted so many rows at a time, to keep the working copies small.
+# Converted so many rows at a time, to keep the working copies small. A multiple of every factor.
 _ROWS = 256
+_FACTORS = (8, 4, 2)
+_REDUCED = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 
-_REDUCED = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2, cv2.IMREAD_REDUCED_COLOR_2))
-
-# A damaged upload is the sender's matter and is answered with a sentence; OpenCV would also write it to the log. One
-# line of libpng's remains ("libpng error: ..."), which cannot be turned off without redirecting our own stderr.
+# A damaged upload is the sender's matter and is answered with a sentence; OpenCV would also write it to the log.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_FATAL)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """An upright picture from outside.
-
-    pixels: contiguous uint8, height x width x 3, blue-green-red; perhaps reduced by 2, 4 or 8 (JPEG).
-    width, height: pixels of the upright original, before that reduction.
-    format: "JPEG", "PNG", "WebP", "BMP", "TIFF" or "GIF".
-    """
-
-    pixels: Pixels
-    width: int
-    height: int
-    format: str
-
-
-def read_picture(
-    data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS, least_side: int = LEAST_SIDE
-) -> Picture:
-    """Decode one picture (the first, where a file holds several).
-
-    least_side: the short side that must remain when a large JPEG is decoded at a fraction of its size.
-    Raises PictureTooLarge by bytes or by the header's pixels, before anything is allocated; PictureUnsupported for
-    what is no picture; PictureUnreadable for a damaged one.
-    """
-    if len(data) > max_bytes:
-        raise too_many_bytes(max_bytes)
-    if not data:
-        raise PictureUnsupported("The picture is empty: it has no bytes.", "Send one that other programs open.")
-    header = read_header(data)
-    _check_size(header, max_pixels)
-    pixels = _upright(_decode(data, header, least_side), header)
-    width, height = header.upright_size
-    return Picture(np.ascontiguousarray(pixels), width, height, header.format)
-
-
-def too_many_bytes(max_bytes: int) -> PictureTooLarge:
-    return PictureTooLarge(
-        f"The picture has more than {max_bytes:,} bytes.",
-        "Send a smaller picture; 96 pixels a side are all the network looks at. The limit is upload.max_bytes.",
-    )
-
-
-def _check_size(header: PictureHeader, max_pixels: int) -> None:
-    width, height = header.upright_size
-    if width * height > max_pixels or max(width, height) > MAX_SIDE:
-        raise PictureTooLarge(
-            f"The picture has {width:,} x {height:,} pixels; at most {max_pixels:,} pixels are accepted, and at most "
-            f"{MAX_SIDE:,} a side.",
-            "Send a smaller picture. The limit is upload.max_pixels.",
-        )
-    if header.decoder_bytes > _DECODER_BYTES_A_PIXEL * max_pixels:
-        raise PictureTooLarge(
-            f"The picture takes {header.decoder_bytes // 10**6:,} MB of memory to decode, because of how it is stored.",
-            "Save it with 8 bits a channel, or smaller. The limit follows from upload.max_pixels.",
-        )
-
-
-def _decode(data: bytes, header: PictureHeader, least_side: int) -> Pixels:
-    factor, flag = _reduction(header, least_side)
-    # The orientation is ours to apply: which decoder honours it by itself differs between OpenCV's releases.
-    mode = cv2.IMREAD_UNCHANGED if header.alpha else flag | cv2.IMREAD_IGNORE_ORIENTATION
+def read_picture(data: bytes, limits: DecodeLimits | None = None) -> Picture:
+    """Decode one picture (the first, where a file holds several) in this process. Errors as `read_file`."""
+    limits = limits or DecodeLimits()
+    if len(data) > limits.max_bytes:
+        raise too_many_bytes(limits.max_bytes)
+    descriptor = os.memfd_create("lookout-picture", os.MFD_CLOEXEC)
     try:
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
-    except (cv2.error, MemoryError) as error:
-        raise _unreadable() from error
-    if decoded is None:
-        raise _unreadable()
-    expected = _stored_shape(header, factor)
-    if decoded.shape[:2] != expected:
-        raise PictureUnreadable("The picture is damaged: its header and its content differ in size.", _AGAIN)
-    return _three_channels(np.asarray(decoded))
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(data)
+        return read_file(descriptor, limits)
+    finally:
+        os.close(descriptor)
 
 
-def _reduction(header: PictureHeader, least_side: int) -> tuple[int, int]:
-    """The largest factor that leaves the short side long enough, and OpenCV's flag for it. JPEG alone can do it."""
-    if header.format == "JPEG":
-        for factor, flag in _REDUCED:
-            if min(header.width, header.height) >= least_side * factor:
-                return factor, flag
-    return 1, cv2.IMREAD_COLOR
+def read_file(
+    descriptor: int,
+    limits: DecodeLimits,
+    allocate: Allocate | None = None,
+    complaints: Callable[[], bytes] = bytes,
+) -> Picture:
+    """Decode the picture in an open regular file.
+
+    allocate: makes the array that the picture is to lie in, of the shape given, before anything is decoded.
+    complaints: what the libraries have printed since it was last called.
+    Raises PictureTooLarge by bytes, by the header's pixels or by memory; PictureUnsupported for what is no picture or
+    none that we can decode; PictureUnreadable for a damaged one; DecoderUnavailable where the machine has no memory.
+    """
+    size = os.fstat(descriptor).st_size
+    if size > limits.max_bytes:
+        raise too_many_bytes(limits.max_bytes)
+    if not size:
+        raise empty()
+    data = mmap.mmap(descriptor, size, prot=mmap.PROT_READ)
+    header = read_header(data)
+    width, height = header.upright_size
+    if width * height > limits.max_pixels or max(width, height) > MAX_SIDE:
+        raise too_many_pixels(width, height, limits.max_pixels, MAX_SIDE)
+    factor = _factor(header, limits.least_side)
+    shape = (-(-height // factor), -(-width // factor), 3)
+    _check_memory(header, factor, shape, limits.memory)
+    try:
+        pixels = (allocate or _allocate)(shape)
+        complaints()
+        _decode_into(_as_stored(pixels, header), descriptor, data, header, factor)
+        check_complaints(complaints(), _as_stored(pixels, header))
+    except MemoryError as error:
+        error.__traceback__ = None  # its frames hold what was decoded so far
+        raise _no_room(header, factor, limits.memory) from error
+    return Picture(pixels, width, height, header.format)
 
 
-def _stored_shape(header: PictureHeader, factor: int) -> tuple[int, int]:
-    """Rows and columns the decoder must deliver."""
-    # OpenCV turns TIFF upright whatever it is told.
+def _allocate(shape: tuple[int, int, int]) -> Pixels:
+    return np.empty(shape, np.uint8)
+
+
+def _factor(header: PictureHeader, least_side: int) -> int:
+    """The largest by which to reduce so that the short side stays long enough. JPEG is reduced while decoding."""
+    return next((factor for factor in _FACTORS if min(header.width, header.height) >= least_side * factor), 1)
+
+
+# --- memory ---------------------------------------------------------------------------------------------------
+
+
+def _check_memory(header: PictureHeader, factor: int, shape: tuple[int, int, int], limit: int) -> None:
+    """The picture before and after it is finished, and what its decoder needs, as far as the header says."""
+    needed = int(np.prod(shape)) + header.decoder_bytes
+    if not _fits_as_it_is(header, factor):
+        needed += _raw_bytes(header, factor)
+    if needed > limit:
+        raise too_much_memory(limit, needed)
+
+
+def _raw_bytes(header: PictureHeader, factor: int) -> int:
+    """Bytes of the picture as it comes from the decoder. Pixels of BMP's fields are not copied."""
+    if header.fields is not None:
+        return 0
+    shape, kind, _ = _raw(header, factor)
+    # What is turned by the library cannot be decoded to where we want it, and is copied.
+    return int(np.prod(shape)) * kind.itemsize * (2 if _turned_by_library(header) else 1)
+
+
+def _no_room(header: PictureHeader, factor: int, limit: int) -> Exception:
+    """Whether it is the picture that wants too much, or the machine that has too little."""
+    try:
+        mmap.mmap(-1, max(mmap.PAGESIZE, _raw_bytes(header, factor)), flags=mmap.MAP_PRIVATE).close()
+    except (OSError, MemoryError):
+        return no_memory()
+    return too_much_memory(limit)
+
+
+class _Errno:
+    """The C library's `errno`, to learn of memory refused deep in a decoder: most only say that they failed."""
+
+    def __init__(self) -> None:
+        where = getattr(ctypes.CDLL(None), "__errno_location")
+        where.restype = ctypes.POINTER(ctypes.c_int)
+        self._number = where()
+
+    def clear(self) -> None:
+        self._number[0] = 0
+
+    @property
+    def is_no_memory(self) -> bool:
+        return bool(self._number[0] == errno.ENOMEM)
+
+
+# --- decoding -------------------------------------------------------------------------------------------------
+
+
+def _turned_by_library(header: PictureHeader) -> bool:
+    """OpenCV turns TIFF upright whatever it is asked for."""
+    return header.format == "TIFF" and header.orientation >= 5
+
+
+def _fits_as_it_is(header: PictureHeader, factor: int) -> bool:
+    """Whether the decoder can write the finished picture to its place."""
+    reduced = factor == 1 or header.format == "JPEG"
+    plain = not header.alpha and header.transparent_grey is None and header.fields is None
+    return reduced and plain and (header.orientation == 1 or (header.format == "TIFF" and header.orientation < 5))
+
+
+def _raw(header: PictureHeader, factor: int) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Shape and type of the array that the decoder delivers, and OpenCV's flags for it."""
     width, height = header.upright_size if header.format == "TIFF" else (header.width, header.height)
-    return -(-height // factor), -(-width // factor)
+    kind = np.dtype(np.uint16 if header.deep else np.uint8)
+    if header.transparent_grey is not None:
+        return (height, width), kind, cv2.IMREAD_UNCHANGED
+    if header.alpha or header.animated:  # converting an animation takes four times the memory
+        return (height, width, 4 if header.alpha else 3), kind, cv2.IMREAD_UNCHANGED
+    by = factor if header.format == "JPEG" else 1
+    # The orientation is ours to apply: which decoder honours it by itself differs between OpenCV's releases.
+    flags = _REDUCED[by] | cv2.IMREAD_IGNORE_ORIENTATION
+    return (-(-height // by), -(-width // by), 3), kind, flags
 
 
-def _three_channels(decoded: NDArray[Any]) -> Pixels:
-    """Any decoded array as blue-green-red bytes, transparent parts on white."""
+def _decode_into(target: Pixels, descriptor: int, data: mmap.mmap, header: PictureHeader, factor: int) -> None:
+    """Decode and finish the picture in the orientation in which it is stored."""
+    if header.fields is not None:
+        rows = bmp.rows_of(data, header.fields, header.width, header.height)
+        alpha = bmp.has_alpha(rows, header.fields)
+        fields = header.fields
+        _finish(rows, target, factor, lambda part: _on_background(bmp.unpacked(part, fields, alpha=alpha), header))
+        return
+    at_once = _fits_as_it_is(header, factor)
+    raw = _decoded(descriptor, data, header, factor, target if at_once else None)
+    if raw is not target:
+        _finish(raw, target, 1 if header.format == "JPEG" else factor, lambda part: _three_channels(part, header))
+
+
+def _decoded(
+    descriptor: int, data: mmap.mmap, header: PictureHeader, factor: int, target: Pixels | None
+) -> NDArray[Any]:
+    """The decoder's array: the target itself where it has one. Raises MemoryError, PictureUnreadable."""
+    shape, kind, flags = _raw(header, factor)
+    number = _Errno()
+    number.clear()
+    try:
+        if _turned_by_library(header):
+            decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        else:
+            decoded = _decoded_file(descriptor, np.empty(shape, kind) if target is None else target, flags)
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError from error
+        decoded = None
+    if decoded is None:
+        if number.is_no_memory:
+            raise MemoryError
+        raise undecodable()
+    if decoded.shape[:2] != shape[:2]:
+        raise broken("its header and its content differ in size")
     if decoded.dtype not in (np.uint8, np.uint16):
-        raise _unreadable()
-    if decoded.dtype == np.uint8 and decoded.ndim == 3 and decoded.shape[2] == 3:
-        return decoded
-    finished = np.empty((*decoded.shape[:2], 3), np.uint8)
-    for row in range(0, decoded.shape[0], _ROWS):
-        part = decoded[row : row + _ROWS]
-        if part.dtype == np.uint16:
-            part = part >> 8
-        if part.ndim == 2:
-            part = part[:, :, None]
-        finished[row : row + _ROWS] = _on_background(part) if part.shape[2] == 4 else part
-    return finished
+        raise undecodable()
+    return decoded
 
 
-def _on_background(part: NDArray[Any]) -> NDArray[Any]:
-    """Blend blue-green-red-alpha, 0 to 255 each, with the background."""
+def _decoded_file(descriptor: int, place: NDArray[Any], flags: int) -> NDArray[Any] | None:
+    """What lies in the file, decoded to `place`; elsewhere where that does not fit. None where it cannot be decoded.
+
+    By its name and not from memory: only so can it be given the place to decode to, and takes a third. Decoders have
+    been seen to succeed without writing a pixel, so what lay there before is known, and refused.
+    """
+    name = f"/proc/self/fd/{descriptor}"
+    pattern = Untouched(place)
+    try:
+        decoded = cv2.imread(name, place, flags)
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise
+        found = cv2.imread(name, flags)  # of another type than its header lets expect
+        if found is None:
+            return None
+        place = np.empty(found.shape, found.dtype)
+        del found
+        pattern = Untouched(place)
+        decoded = cv2.imread(name, place, flags)
+    if decoded is None:
+        return None
+    if not np.may_share_memory(decoded, place):
+        return np.asarray(decoded)
+    if pattern.shows():
+        raise broken("some of its pixels are missing")
+    return place
+
+
+def _finish(raw: NDArray[Any], target: Pixels, factor: int, convert: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+    """Convert the decoder's rows, reduce them and put them where they belong, some at a time."""
+    for row in range(0, raw.shape[0], _ROWS):
+        part = convert(raw[row : row + _ROWS])
+        place = target[row // factor : -(-(row + part.shape[0]) // factor)]
+        if factor > 1:
+            part = cv2.resize(part, (place.shape[1], place.shape[0]), interpolation=cv2.INTER_AREA)
+        place[:] = part
+
+
+def _three_channels(part: NDArray[Any], header: PictureHeader) -> NDArray[Any]:
+    """Any decoder's rows as blue-green-red bytes, transparent parts on the background."""
+    clear = None if header.transparent_grey is None or part.ndim > 2 else part == header.transparent_grey
+    if part.dtype == np.uint16:
+        part = (part >> 8).astype(np.uint8)
+    if part.ndim == 2:
+        part = np.repeat(part[:, :, None], 3, axis=2)
+    if clear is not None:
+        part[clear] = _BACKGROUND
+    return _on_background(part, header)
+
+
+def _on_background(part: NDArray[Any], header: PictureHeader) -> NDArray[Any]:
+    """Blend blue-green-red-alpha, 0 to 255 each, with the background; without alpha as it is."""
+    if part.shape[2] < 4:
+        return part
     wide = part.astype(np.uint16)
     alpha = wide[:, :, 3:]
-    return (wide[:, :, :3] * alpha + _BACKGROUND * (255 - alpha) + 127) // 255
+    if header.premultiplied:
+        blended = np.minimum(wide[:, :, :3] + (_BACKGROUND - alpha), 255)
+    else:
+        blended = (wide[:, :, :3] * alpha + _BACKGROUND * (255 - alpha) + 127) // 255
+    return np.asarray(blended, np.uint8)
 
 
-def _upright(pixels: Pixels, header: PictureHeader) -> Pixels:
-    """Apply the EXIF orientation: the eight ways to turn and mirror a rectangle."""
+def _as_stored(pixels: Pixels, header: PictureHeader) -> Pixels:
+    """A view of the upright picture as it is stored: what is written into it stands upright in `pixels`.
+
+    The EXIF orientation names one of the eight ways to turn and mirror a rectangle.
+    """
     if header.format == "TIFF":
         return pixels
-    if header.orientation >= 5:
-        pixels = pixels.transpose(1, 0, 2)
-    if header.orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
     if header.orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
+    if header.orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if header.orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
     return pixels
-
-
-_AGAIN = "Send the file again; if that does not help, open it in a picture viewer and save a copy."
-
-
-def _unreadable() -> PictureUnreadable:
-    return PictureUnreadable("The picture is damaged and cannot be decoded.", _AGAIN)

@@ -6,21 +6,25 @@ these bytes come from strangers.
 
 from __future__ import annotations
 
+import mmap
 import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from lookout.errors import PictureUnreadable, PictureUnsupported
+from lookout.pictures.bmp import BitFields, read_info
+from lookout.pictures.refusals import broken, cut_off, unsupported
 
 # A JPEG has a few dozen segments before its scan, a PNG or WebP of the size we accept some thousand chunks.
 _MAX_SEGMENTS = 1024
 # A progressive JPEG has about ten scans. Each is a pass of the decoder over all pixels, and may be a few bytes long.
 _MAX_SCANS = 100
 _MAX_CHUNKS = 65_536
-# The specification allows padding between JPEG segments; nobody writes more than a few bytes of it.
-_MAX_FILL = 64
 _MAX_TIFF_ENTRIES = 1024
+
+# A file may be mapped rather than read: pages that nobody looks at are never loaded.
+Data = bytes | mmap.mmap
 
 _ACCEPTED = "Send a JPEG, PNG, WebP, BMP, TIFF or GIF picture."
 
@@ -29,7 +33,9 @@ _ACCEPTED = "Send a JPEG, PNG, WebP, BMP, TIFF or GIF picture."
 class PictureHeader:
     """width, height: pixels as stored, before the orientation (EXIF, 1 to 8) turns them upright.
 
-    decoder_bytes: what its decoder holds at once beside the finished picture, where that may be more than the picture.
+    alpha: whether pixels may be transparent; premultiplied: whether their colours come multiplied with that.
+    deep: 16 bits a channel. animated: several frames. transparent_grey: the one grey value that means transparent.
+    decoder_bytes: what its decoder holds at once beside the picture. fields: how a BMP packs its pixels.
     """
 
     format: str
@@ -38,6 +44,11 @@ class PictureHeader:
     orientation: int = 1
     alpha: bool = False
     decoder_bytes: int = 0
+    deep: bool = False
+    animated: bool = False
+    premultiplied: bool = False
+    transparent_grey: int | None = None
+    fields: BitFields | None = None
 
     @property
     def upright_size(self) -> tuple[int, int]:
@@ -46,28 +57,44 @@ class PictureHeader:
         return (self.height, self.width) if turned else (self.width, self.height)
 
 
-def read_header(data: bytes) -> PictureHeader:
+def is_picture(head: bytes) -> bool:
+    """Whether a file that begins with these bytes (32 or more) is a picture of ours, sound or not."""
+    # Texts begin with BM too. A BMP names the size of its second header, which is one of a few.
+    return any(matches(head) for matches, _ in _FORMATS) and (head[:2] != b"BM" or head[15:18] == b"\0\0\0")
+
+
+def read_header(data: Data) -> PictureHeader:
     """Recognise the picture by its first bytes and read its header.
 
-    Raises PictureUnsupported for what is no picture of ours, PictureUnreadable for one that is cut off or broken.
+    Raises PictureUnsupported for what is no picture of ours, or of a kind that we cannot decode; PictureUnreadable for
+    one that is cut off or broken.
     """
+    head = data[:32]
     for matches, parse in _FORMATS:
-        if matches(data):
+        if matches(head):
             try:
                 header = parse(data)
             except (struct.error, IndexError) as error:
-                raise _cut_off() from error
+                raise cut_off() from error
             if header.width < 1 or header.height < 1:
-                raise _broken("its header says that it has no pixels")
+                raise broken("its header says that it has no pixels")
             return header
-    raise PictureUnsupported(f"This is {_guess(data)}, not a picture Lookout can read.", _ACCEPTED)
+    raise PictureUnsupported(f"This is {_guess(data[:256])}, not a picture Lookout can read.", _ACCEPTED)
 
 
 def _guess(data: bytes) -> str:
     """What it may be instead, so that the sentence helps."""
     if data[4:8] == b"ftyp":
         return "a HEIC, AVIF or video file"
-    for magic, words in ((b"PK", "a zip archive"), (b"%PDF", "a PDF"), (b"\x1f\x8b", "a gzip archive")):
+    for magic, words in (
+        (b"PK", "a zip archive"),
+        (b"%PDF", "a PDF"),
+        (b"\x1f\x8b", "a gzip archive"),
+        (b"\0\0\0\x0cjP  ", "a JPEG 2000"),
+        (b"\0\0\0\x0cJXL ", "a JPEG XL"),
+        (b"II+\0", "a BigTIFF"),
+        (b"MM\0+", "a BigTIFF"),
+    ):
         if data.startswith(magic):
             return words
     if not data:
@@ -78,34 +105,54 @@ def _guess(data: bytes) -> str:
 # --- JPEG -----------------------------------------------------------------------------------------------------
 
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # tables and extensions share the range
+_HIERARCHICAL = frozenset({0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF})
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _START_OF_SCAN, _END_OF_IMAGE, _APP1 = 0xDA, 0xD9, 0xE1
+# Phones and editors leave stray bytes between segments. Like all decoders we go on at the next marker: the last of any
+# number of 0xFF, and what follows it.
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
 # Inside a scan 0xFF is always followed by a zero or a restart marker.
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_MARKER_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
-def _jpeg(data: bytes) -> PictureHeader:
-    at, size, orientation = 2, (0, 0), 1
+def _jpeg(data: Data) -> PictureHeader:
+    at, size, orientation = 2, (0, 0), 0
     for _ in range(_MAX_SEGMENTS):
-        marker, at = _jpeg_marker(data, at)
+        marker, at = _next_marker(_MARKER, data, at)
         if marker in _WITHOUT_LENGTH:
             continue
+        if marker == _END_OF_IMAGE:
+            break
         (length,) = struct.unpack_from(">H", data, at)
         if marker == _START_OF_SCAN:
             _to_the_end(data, at)
-            return PictureHeader("JPEG", *size, orientation)
+            return PictureHeader("JPEG", *size, orientation or 1)
         if marker in _START_OF_FRAME:
-            height, width = struct.unpack_from(">HH", data, at + 3)
+            depth, height, width = struct.unpack_from(">BHH", data, at + 2)
+            _check_frame(marker, depth)
             size = (width, height)
-        elif marker == _APP1 and data[at + 2 : at + 8] == b"Exif\0\0":
+        elif marker == _APP1 and not orientation and data[at + 2 : at + 8] == b"Exif\0\0":
+            # The first one counts: editors put their own before the one that the camera wrote.
             orientation = _exif_orientation(data[at + 8 : at + length])
-        elif marker == _END_OF_IMAGE:
-            break
         at += max(2, length)
-    raise _broken("it holds no image data")
+    raise broken("it holds no image data")
 
 
-def _to_the_end(data: bytes, at: int) -> None:
+def _check_frame(marker: int, depth: int) -> None:
+    if depth != 8 or marker in _HIERARCHICAL:
+        kind = "JPEG in several sizes" if marker in _HIERARCHICAL else f"JPEG of {depth} bits a channel"
+        raise unsupported(f"a {kind}")
+
+
+def _next_marker(pattern: re.Pattern[bytes], data: Data, at: int) -> tuple[int, int]:
+    """The next marker at or after `at`, and the position after it."""
+    found = pattern.search(data, at)
+    if found is None:
+        raise cut_off()
+    return data[found.end() - 1], found.end()
+
+
+def _to_the_end(data: Data, at: int) -> None:
     """From the header of the first scan to the picture's true end, as decoders go; what follows it may be a video.
 
     A decoder may fill what is missing with grey, and grey would be classified.
@@ -114,79 +161,72 @@ def _to_the_end(data: bytes, at: int) -> None:
     for _ in range(_MAX_SEGMENTS):
         scans += marker == _START_OF_SCAN
         if scans > _MAX_SCANS:
-            raise _broken("it has too many scans")
+            raise broken("it has too many scans")
         if marker not in _WITHOUT_LENGTH:
             at += max(2, *struct.unpack_from(">H", data, at))
-        found = _MARKER.search(data, at)
-        if found is None:
-            raise _cut_off()
-        marker, at = data[found.end() - 1], found.end()
+        marker, at = _next_marker(_MARKER_AFTER_SCAN, data, at)
         if marker == _END_OF_IMAGE:
             return
-    raise _broken("it has too many segments")
-
-
-def _jpeg_marker(data: bytes, at: int) -> tuple[int, int]:
-    """The marker at `at` and the position after it."""
-    if data[at] != 0xFF:
-        raise _broken("a segment does not begin where the one before ends")
-    for after in range(at + 1, at + 1 + _MAX_FILL):
-        if data[after] != 0xFF:
-            return data[after], after + 1
-    raise _broken("it is padded without end")
+    raise broken("it has too many segments")
 
 
 # --- PNG ------------------------------------------------------------------------------------------------------
 
 
-def _png(data: bytes) -> PictureHeader:
+def _png(data: Data) -> PictureHeader:
     kind, width, height, depth, color = struct.unpack_from(">4sIIBB", data, 12)
     if kind != b"IHDR":
-        raise _broken("its first chunk is not a header")
-    alpha, orientation, at = color in (4, 6), 1, 8
+        raise broken("its first chunk is not a header")
+    alpha, grey, orientation, at, pixels = color in (4, 6), None, 1, 8, False
     for _ in range(_MAX_CHUNKS):
         length, kind = struct.unpack_from(">I4s", data, at)
         if kind == b"IEND":
+            if not pixels:
+                raise broken("it holds no image data")
             # Transparent pictures are decoded as they are stored; of others the library drops the second byte at once.
-            held = width * height * 4 * (2 if depth == 16 else 1) if alpha else 0
-            return PictureHeader("PNG", width, height, orientation, alpha, held)
-        if kind == b"tRNS":
+            deep = depth == 16 and (alpha or grey is not None)
+            return PictureHeader("PNG", width, height, orientation, alpha, deep=deep, transparent_grey=grey)
+        pixels = pixels or kind == b"IDAT"
+        if kind == b"tRNS" and color == 0:
+            (grey,) = struct.unpack_from(">H", data, at + 8)
+            grey *= 255 // (2**depth - 1) if depth in (1, 2, 4, 8) else 1
+        elif kind == b"tRNS":
             alpha = True
         elif kind == b"eXIf":
             orientation = _exif_orientation(data[at + 8 : at + 8 + length])
         at += 12 + length
-    raise _broken("it has too many chunks")
+    raise broken("it has too many chunks")
 
 
 # --- WebP -----------------------------------------------------------------------------------------------------
 
-_WEBP_ALPHA = 0x10
+_WEBP_ALPHA, _WEBP_ANIMATION = 0x10, 0x02
 
 
-def _webp(data: bytes) -> PictureHeader:
+def _webp(data: Data) -> PictureHeader:
     (claimed,) = struct.unpack_from("<I", data, 4)
     if claimed + 8 > len(data):
-        raise _cut_off()
+        raise cut_off()
     kind = data[12:16]
     if kind == b"VP8 ":
         if data[23:26] != b"\x9d\x01\x2a":
-            raise _broken("its first frame does not start")
+            raise broken("its first frame does not start")
         width, height = struct.unpack_from("<HH", data, 26)
         return PictureHeader("WebP", width & 0x3FFF, height & 0x3FFF)
     if kind == b"VP8L":
         signature, bits = struct.unpack_from("<BI", data, 20)
         if signature != 0x2F:
-            raise _broken("its first frame does not start")
+            raise broken("its first frame does not start")
         return PictureHeader("WebP", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, 1, bool(bits >> 28 & 1))
     if kind == b"VP8X":
-        alpha = bool(data[20] & _WEBP_ALPHA)
+        alpha, animated = bool(data[20] & _WEBP_ALPHA), bool(data[20] & _WEBP_ANIMATION)
         width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
         _ = data[29]  # the size must be there in full
-        return PictureHeader("WebP", width, height, _webp_orientation(data), alpha)
-    raise _broken("it holds no image data")
+        return PictureHeader("WebP", width, height, _webp_orientation(data), alpha, animated=animated)
+    raise broken("it holds no image data")
 
 
-def _webp_orientation(data: bytes) -> int:
+def _webp_orientation(data: Data) -> int:
     at = 12
     for _ in range(_MAX_CHUNKS):
         if at + 8 > len(data):
@@ -195,24 +235,46 @@ def _webp_orientation(data: bytes) -> int:
         if kind == b"EXIF":
             return _exif_orientation(data[at + 8 : at + 8 + length].removeprefix(b"Exif\0\0"))
         at += 8 + length + length % 2
-    raise _broken("it has too many chunks")
+    raise broken("it has too many chunks")
 
 
-# --- BMP, GIF -------------------------------------------------------------------------------------------------
+# --- BMP ------------------------------------------------------------------------------------------------------
 
 
-def _bmp(data: bytes) -> PictureHeader:
-    (header_bytes,) = struct.unpack_from("<I", data, 14)
-    if header_bytes == 12:  # OS/2's, with 16-bit sizes
-        return PictureHeader("BMP", *struct.unpack_from("<HH", data, 18))
-    if not 40 <= header_bytes <= 124:
-        raise _broken("its header has no known size")
-    width, height = struct.unpack_from("<ii", data, 18)
-    return PictureHeader("BMP", max(0, width), abs(height))  # a negative height means rows from top to bottom
+def _bmp(data: Data) -> PictureHeader:
+    width, height, fields = read_info(data)
+    return PictureHeader("BMP", width, height, alpha=bool(fields and fields.masks[3]), fields=fields)
 
 
-def _gif(data: bytes) -> PictureHeader:
-    return PictureHeader("GIF", *struct.unpack_from("<HH", data, 6))
+# --- GIF ------------------------------------------------------------------------------------------------------
+
+_GIF_EXTENSION, _GIF_CONTROL, _GIF_PICTURE = 0x21, 0xF9, 0x2C
+
+
+def _gif(data: Data) -> PictureHeader:
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    alpha = False
+    for _ in range(_MAX_CHUNKS):
+        if data[at] == _GIF_PICTURE:
+            at += 11 + (3 << (data[at + 9] & 7) + 1 if data[at + 9] & 0x80 else 0)
+            if not data[at]:
+                break
+            _after_blocks(data, at)
+            return PictureHeader("GIF", width, height, alpha=alpha)
+        if data[at] != _GIF_EXTENSION:
+            break
+        if data[at + 1] == _GIF_CONTROL and data[at + 2]:
+            alpha = bool(data[at + 3] & 1)
+        at = _after_blocks(data, at + 2)
+    raise broken("it holds no image data")
+
+
+def _after_blocks(data: Data, at: int) -> int:
+    """The position after blocks of up to 255 bytes, of which the last is empty. Raises IndexError."""
+    while data[at]:
+        at += 1 + data[at]
+    return at + 1
 
 
 # --- TIFF and EXIF, which is a TIFF without a picture ----------------------------------------------------------
@@ -220,23 +282,60 @@ def _gif(data: bytes) -> PictureHeader:
 _WIDTH, _HEIGHT, _BITS, _ORIENTATION, _SAMPLES, _STRIP_ROWS, _TILE_WIDTH, _TILE_HEIGHT = (
     256, 257, 258, 274, 277, 278, 322, 323,
 )  # fmt: skip
+_COMPRESSION, _PHOTOMETRIC, _EXTRA, _SAMPLE_FORMAT = 259, 262, 338, 339
+# One value for each sample: the first stands for all.
+_PER_SAMPLE = (_BITS, _EXTRA, _SAMPLE_FORMAT)
+_GREY, _RGB = (0, 1), 2
+_PREMULTIPLIED, _STRAIGHT = 1, 2
+_UNSIGNED = (1, 4)  # 4: not said
+_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946})
+_COMPRESSION_NAMES = {34712: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP"}
 _SHORT, _LONG = 3, 4
 # What decides how much a decoder allocates. It reads them in more ways than the format knows.
 _MEASURES = (_WIDTH, _HEIGHT, _BITS, _SAMPLES, _STRIP_ROWS, _TILE_WIDTH, _TILE_HEIGHT)
 _ODD = -1
 
 
-def _tiff(data: bytes) -> PictureHeader:
+def _tiff(data: Data) -> PictureHeader:
     tags = _first_directory(data)
     if any(tags.get(tag) == _ODD for tag in _MEASURES):
-        raise _broken("its header tells its size in a way the format does not know")
+        raise broken("its header tells its size in a way the format does not know")
     width, height = tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0)
     # Decoders allocate whole tiles, so a small picture with one huge tile is a huge picture.
     stored = (max(width, tags.get(_TILE_WIDTH, 0)), max(height, tags.get(_TILE_HEIGHT, 0)))
     if width and height and stored[0] * stored[1] > 4 * width * height + 2**20:
-        raise _broken("its tiles are far larger than the picture")
+        raise broken("its tiles are far larger than the picture")
+    _check_tiff(tags)
     orientation = _valid_orientation(tags.get(_ORIENTATION, 1))
-    return PictureHeader("TIFF", width, height, orientation, decoder_bytes=_block_bytes(tags))
+    # A fourth sample of which nothing is said is transparency, too: so OpenCV and others write it.
+    extra = tags.get(_EXTRA, _STRAIGHT)
+    alpha = tags.get(_SAMPLES) == 4 and tags.get(_PHOTOMETRIC) == _RGB and extra in (_PREMULTIPLIED, _STRAIGHT)
+    deep = alpha and tags.get(_BITS) == 16
+    # Of 8 bits the library multiplies what is said to be straight; 16 it leaves as they are.
+    multiplied = extra == _PREMULTIPLIED or (_EXTRA in tags and not deep)
+    return PictureHeader(
+        "TIFF",
+        width,
+        height,
+        orientation,
+        alpha,
+        decoder_bytes=_block_bytes(tags),
+        deep=deep,
+        premultiplied=multiplied,
+    )
+
+
+def _check_tiff(tags: dict[int, int]) -> None:
+    """Raises PictureUnsupported for what would be decoded wrongly or not at all."""
+    bits, compression = tags.get(_BITS, 1), tags.get(_COMPRESSION, 1)
+    if compression not in _COMPRESSIONS:
+        name = _COMPRESSION_NAMES.get(compression, f"method {compression}")
+        raise unsupported(f"a TIFF compressed with {name}")
+    if tags.get(_SAMPLE_FORMAT, 1) not in _UNSIGNED or bits > 16:
+        kind = {2: "signed", 3: "floating-point"}.get(tags.get(_SAMPLE_FORMAT, 1), "whole")
+        raise unsupported(f"a TIFF of {bits}-bit {kind} numbers")
+    if tags.get(_SAMPLES) == 2 and tags.get(_PHOTOMETRIC) in _GREY:
+        raise unsupported("a grey TIFF with transparency")
 
 
 def _block_bytes(tags: dict[int, int]) -> int:
@@ -260,8 +359,8 @@ def _valid_orientation(value: int) -> int:
     return value if 1 <= value <= 8 else 1
 
 
-def _first_directory(block: bytes) -> dict[int, int]:
-    """Tags of the first directory that are one whole number, and the bits of the first of several samples.
+def _first_directory(block: Data) -> dict[int, int]:
+    """Tags of the first directory that are one whole number, or one for each sample: then the first.
 
     Others are _ODD. Of a tag that comes twice the first counts, as for decoders: else a small picture would be judged
     and a huge one decoded. Raises struct.error where it leaves the block.
@@ -270,7 +369,7 @@ def _first_directory(block: bytes) -> dict[int, int]:
     (at,) = struct.unpack_from(order + "I", block, 4)
     (count,) = struct.unpack_from(order + "H", block, at)
     if count > _MAX_TIFF_ENTRIES:
-        raise _broken("its header has too many entries")
+        raise broken("its header has too many entries")
     tags: dict[int, int] = {}
     for entry in range(count):
         tag, kind, values = struct.unpack_from(order + "HHI", block, at + 2 + 12 * entry)
@@ -280,7 +379,7 @@ def _first_directory(block: bytes) -> dict[int, int]:
         if values == 1 and kind in (_SHORT, _LONG):
             form = order + ("H" if kind == _SHORT else "I")
             (tags[tag],) = struct.unpack_from(form, block, at + 10 + 12 * entry)
-        elif tag == _BITS and kind == _SHORT:
+        elif tag in _PER_SAMPLE and kind == _SHORT:
             (place,) = struct.unpack_from(order + "I", block, at + 10 + 12 * entry)
             (tags[tag],) = struct.unpack_from(order + "H", block, at + 10 + 12 * entry if values == 2 else place)
     return tags
@@ -288,21 +387,11 @@ def _first_directory(block: bytes) -> dict[int, int]:
 
 # --- what is what ---------------------------------------------------------------------------------------------
 
-_FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], PictureHeader]], ...] = (
-    (lambda data: data.startswith(b"\xff\xd8\xff"), _jpeg),
-    (lambda data: data.startswith(b"\x89PNG\r\n\x1a\n"), _png),
-    (lambda data: data.startswith(b"RIFF") and data[8:12] == b"WEBP", _webp),
-    (lambda data: data.startswith(b"BM"), _bmp),
-    (lambda data: data.startswith((b"GIF87a", b"GIF89a")), _gif),
-    (lambda data: data.startswith((b"II*\0", b"MM\0*")), _tiff),
+_FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[Data], PictureHeader]], ...] = (
+    (lambda head: head.startswith(b"\xff\xd8\xff"), _jpeg),
+    (lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"), _png),
+    (lambda head: head.startswith(b"RIFF") and head[8:12] == b"WEBP", _webp),
+    (lambda head: head.startswith(b"BM"), _bmp),
+    (lambda head: head.startswith((b"GIF87a", b"GIF89a")), _gif),
+    (lambda head: head.startswith((b"II*\0", b"MM\0*")), _tiff),
 )
-
-_AGAIN = "Send the file again; if that does not help, open it in a picture viewer and save a copy."
-
-
-def _cut_off() -> PictureUnreadable:
-    return PictureUnreadable("The picture ends too early: a part of the file is missing.", _AGAIN)
-
-
-def _broken(why: str) -> PictureUnreadable:
-    return PictureUnreadable(f"The picture is damaged: {why}.", _AGAIN)

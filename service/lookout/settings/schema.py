@@ -241,11 +241,19 @@ class ServerSettings(Section):
 
 
 class UploadSettings(Section):
-    """Limits on pictures handed in, judged before anything is decoded."""
+    """Limits on pictures handed in, and on what decoding them may take."""
 
     max_bytes: int = Field(12 * 2**20, ge=1024, le=2**30, description="Bytes of one request at most.")
-    max_pixels: int = Field(50_000_000, ge=1024, le=2**28, description="Pixels of one picture at most.")
-    max_concurrent: int = Field(2, ge=1, le=64, description="Pictures decoded and classified at once.")
+    max_pixels: int = Field(
+        50_000_000,
+        ge=1024,
+        le=2**28,
+        description="Pixels of one picture at most. Decoding it may take 1.8 bytes of memory for each, which is enough "
+        "for a JPEG of so many and for other formats of half as many.",
+    )
+    max_concurrent: int = Field(
+        2, ge=1, le=64, description="Pictures classified at once; they are decoded one after the other."
+    )
 
 
 class StateSettings(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import time
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from lookout.api.problems import Problem, RequestTimeout, errors, problem
 from lookout.api.schemas import Classified, Explanation, Refused, Scored
 from lookout.api.uploads import Upload, read_uploads
 from lookout.errors import (
+    DecoderUnavailable,
     LookoutError,
     ModelRejected,
     PictureTooLarge,
@@ -28,13 +30,15 @@ from lookout.errors import (
     TooBusy,
     UnknownModel,
 )
-from lookout.pictures.decode import LEAST_SIDE, read_picture
+from lookout.frame import Deadline
+from lookout.pictures.limits import LEAST_SIDE
 from lookout.pipeline.card import Card
 from lookout.pipeline.classifier import Prediction
 
 router = APIRouter(tags=["classify"])
 
 DEFAULT_TOP, MOST_TOP = 5, 100
+FORM_S = 30.0  # after which no further picture of a form is begun
 # What is wrong with one picture and says nothing of the next.
 _ONE_PICTURES_OWN = (PictureTooLarge, PictureUnreadable, PictureUnsupported)
 _BINARY = {"type": "string", "format": "binary"}
@@ -85,6 +89,7 @@ async def asked_for(
         PictureTooLarge,
         PictureUnsupported,
         PictureUnreadable,
+        DecoderUnavailable,
         ModelRejected,
         RequestInvalid,
         RequestTimeout,
@@ -100,8 +105,12 @@ async def classify(request: Request, app: Provided, asked: Annotated[Asked, Depe
     """
     try:
         async with app.uploads.room():
-            uploads, several = await read_uploads(request, app.uploads.limits.max_bytes)
-            answers = [await app.uploads.run(functools.partial(_classify, app, one, asked)) for one in uploads]
+            with contextlib.ExitStack() as files:
+                uploads, several = await read_uploads(request, app.uploads.limits.max_bytes, files)
+                deadline = Deadline.after(FORM_S)
+                answers = [
+                    await app.uploads.run(functools.partial(_classify, app, one, asked, deadline)) for one in uploads
+                ]
             if refusal := _refusal(answers):
                 raise refusal
     except ClientDisconnect:
@@ -110,10 +119,12 @@ async def classify(request: Request, app: Provided, asked: Annotated[Asked, Depe
     return JSONResponse(contents if several else contents[0])
 
 
-def _classify(app: Services, upload: Upload, asked: Asked) -> Classified | LookoutError:
+def _classify(app: Services, upload: Upload, asked: Asked, deadline: Deadline) -> Classified | LookoutError:
     """In the pool: decode, look, tell; or what is wrong with this picture."""
+    if deadline.passed:
+        raise RequestTimeout("The pictures of this form take too long together.", "Send fewer at once.")
     try:
-        return _told(app, upload.data, asked)
+        return _told(app, upload, asked)
     except LookoutError as error:
         if upload.name:
             error.detail = f"{upload.name[:100]}: {error.detail}"
@@ -135,11 +146,11 @@ def _content(upload: Upload, answer: Classified | LookoutError) -> dict[str, obj
     return told.model_dump(mode="json", exclude_unset=True)
 
 
-def _told(app: Services, data: bytes, asked: Asked) -> Classified:
-    limits, classifier = app.uploads.limits, app.engine.classifier
+def _told(app: Services, upload: Upload, asked: Asked) -> Classified:
+    classifier = app.engine.classifier
     least = LEAST_SIDE if classifier is None else 2 * min(classifier.card.input.width, classifier.card.input.height)
     started = time.perf_counter()
-    picture = read_picture(data, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels, least_side=least)
+    picture = app.uploads.decode(upload, least)
     decode_ms = (time.perf_counter() - started) * 1e3
     used, prediction = app.engine.classify(
         picture.pixels, model=asked.model, embedding=asked.embedding, activation_map=asked.explain

@@ -181,7 +181,7 @@ class _Reader:
             raise CameraError("The system has no room for another thread.", "It is tried again.") from error
 
     def take(self, deadline: Deadline) -> tuple[Path, Pixels]:
-        """The next picture with its path. Raises CameraSilent or CameraWaiting at the deadline, EndOfSource, CameraError."""
+        """The next picture with its path. Raises CameraSilent, CameraWaiting (both late), EndOfSource, CameraError."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._next is not None or self._over, deadline.remaining()):
                 if self.listed:

@@ -20,6 +20,7 @@ from lookout.camera.sources.jpeg_stream import JpegScanner
 from lookout.errors import CameraUnsupported, PictureError
 from lookout.frame import Deadline
 from lookout.pictures.decode import MAX_SIDE, read_picture
+from lookout.pictures.limits import DecodeLimits
 
 Pixels = NDArray[np.uint8]
 
@@ -111,7 +112,7 @@ def decoded(data: bytes) -> Pixels:
     """A camera's picture in its full size; some wrap a JPEG in boundaries. Raises PictureError."""
     if data.lstrip().startswith((b"--", b"Content-")) and (found := JpegScanner().feed(data, 0.0)):
         data = found[0].data
-    return read_picture(data, max_bytes=MOST_BYTES, least_side=MAX_SIDE).pixels
+    return read_picture(data, DecodeLimits(MOST_BYTES, least_side=MAX_SIDE)).pixels
 
 
 def _age_s(response: Response) -> float:

@@ -1,0 +1,124 @@
+"""What the decoding process may use: memory, processor time, files and system calls, from now on and for good."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+import resource
+import struct
+import time
+from pathlib import Path
+
+CPU_S = 10  # seconds of processor time for one picture; the largest accepted take a Pi 3 about four
+_DESCRIPTORS = 32
+
+# From linux/prctl.h, linux/seccomp.h, linux/filter.h and linux/audit.h.
+_NO_NEW_PRIVILEGES, _SET_SECCOMP, _FILTER = 38, 22, 2
+_ALLOW, _REFUSE = 0x7FFF0000, 0x00050001  # with EPERM
+_LOAD, _JUMP_IF_EQUAL, _JUMP_IF_AT_LEAST, _JUMP_IF_ANY, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
+_X32 = 0x40000000  # x86-64 knows its calls by a second set of numbers
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+# Of each machine: its name for filters; how it opens files, with the place of the flags; and what is refused, the same
+# in both: sockets, programs, processes and threads, signals, other processes' memory, names of files, the kernel.
+_SAME = (424, 425, 434, 435, 437, 438)  # pidfd_*, io_uring_setup, clone3, openat2
+_MACHINES: dict[str, tuple[int, tuple[tuple[int, int], ...], tuple[int, ...]]] = {
+    "x86_64": (
+        0xC000003E,
+        ((257, 2), (2, 1)),
+        (41, 42, 43, 49, 50, 53, 56, 57, 58, 59, 62, 76, 82, 83, 84, 85, 86, 87, 88, 90, 92, 101, 165, 200, 250, 258,
+         263, 264, 265, 266, 268, 272, 298, 308, 310, 311, 316, 321, 322, 323),
+    ),
+    "aarch64": (
+        0xC00000B7,
+        ((56, 2),),
+        (34, 35, 36, 37, 38, 40, 45, 53, 54, 97, 117, 129, 130, 198, 199, 200, 201, 202, 203, 219, 220, 221, 241, 268,
+         270, 271, 276, 280, 281, 282),
+    ),
+}  # fmt: skip
+
+
+class Limits:
+    """The limits of this process, to be set anew for each picture. To be made when all is loaded that will be."""
+
+    def __init__(self) -> None:
+        _prefer_us_when_memory_runs_out()
+        _limit(resource.RLIMIT_CORE, 0)
+        _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
+        _refuse_system_calls()
+        self._at_rest = _data_bytes()
+
+    def begin(self, memory: int) -> None:
+        """memory: bytes that the next picture may take, beyond what the process has."""
+        self.memory(memory)
+        _limit(resource.RLIMIT_FSIZE, memory)  # of shared memory, too
+        _limit(resource.RLIMIT_CPU, int(time.process_time()) + CPU_S + 1)
+
+    def memory(self, memory: int) -> None:
+        # RLIMIT_DATA counts what is private and can be written, used or not: libraries and mapped files do not count.
+        _limit(resource.RLIMIT_DATA, self._at_rest + max(0, memory))
+
+
+def _limit(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+
+
+def _data_bytes() -> int:
+    """Bytes that count for RLIMIT_DATA."""
+    for line in Path("/proc/self/status").read_text("ascii", "replace").splitlines():
+        if line.startswith("VmData:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _prefer_us_when_memory_runs_out() -> None:
+    """Let the kernel end this process before the service."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
+
+
+def _refuse_system_calls() -> None:
+    """A picture that takes over its decoder finds no network, no other process and no file that it could change.
+
+    Where the kernel or the machine knows no filters it stays at the limits.
+    """
+    machine = _MACHINES.get(platform.machine())
+    if machine is None:
+        return
+    program = filter_program(*machine)
+    code = ctypes.create_string_buffer(program)
+    described = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0:
+        libc.prctl(_SET_SECCOMP, _FILTER, ctypes.c_char_p(described), 0, 0)
+
+
+def filter_program(architecture: int, opens: tuple[tuple[int, int], ...], refused: tuple[int, ...]) -> bytes:
+    """Instructions for the kernel's packet filter: everything is allowed but the calls named here.
+
+    opens: numbers of the calls that open files, with the place of their flags; those that write are refused.
+    """
+    steps: list[tuple[int, int, int, int]] = [
+        (_LOAD, 0, 0, _ARCHITECTURE_AT),
+        (_JUMP_IF_EQUAL, 1, 0, architecture),
+        (_RETURN, 0, 0, _REFUSE),
+        (_LOAD, 0, 0, _NUMBER_AT),
+        (_JUMP_IF_AT_LEAST, 0, 1, _X32),
+        (_RETURN, 0, 0, _REFUSE),
+    ]
+    for number in sorted({*refused, *_SAME}):
+        steps += [(_JUMP_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, _REFUSE)]
+    for number, flags in opens:
+        steps += [
+            (_JUMP_IF_EQUAL, 0, 4, number),
+            (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * flags),
+            (_JUMP_IF_ANY, 0, 1, _WRITES),
+            (_RETURN, 0, 0, _REFUSE),
+            (_RETURN, 0, 0, _ALLOW),
+        ]
+    steps.append((_RETURN, 0, 0, _ALLOW))
+    return b"".join(struct.pack("HBBI", *step) for step in steps)

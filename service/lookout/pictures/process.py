@@ -1,0 +1,212 @@
+"""One decoding process, from the service's side: starting it, giving it pictures, ending it in a bounded time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import mmap
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from lookout.errors import DecoderUnavailable, LookoutError, PictureTooLarge, PictureUnreadable, PictureUnsupported
+from lookout.frame import Deadline
+from lookout.pictures import child
+from lookout.pictures.confinement import CPU_S
+from lookout.pictures.limits import DecodeLimits, Picture
+from lookout.pictures.protocol import JOB, MAX_MESSAGE, PICTURE
+from lookout.pictures.refusals import crashed, no_memory, too_slow
+
+log = logging.getLogger(__name__)
+
+START_S = 20.0  # a Pi Zero loads OpenCV from its card in about five
+DECODE_S = 20.0  # by the clock on the wall; CPU_S by the processor's
+END_S = 1.0  # a killed process that is not gone by then waits for a disk; it is left behind and collected later
+_CHANNELS = 3
+_RETRY = "Try again in a moment."
+
+# The path comes over the line: on the command line everybody could read where things are.
+_BEGIN = (
+    "import socket, sys; line = socket.socket(fileno=int(sys.argv[1])); "
+    f"sys.path[:] = line.recv({MAX_MESSAGE}).decode('utf-8', 'surrogateescape').split('\\n'); "
+    f"from {child.__name__} import main; main(line, int(sys.argv[2]))"
+)
+# All else is kept from it, tokens and addresses among it.
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
+_OWN_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+    # What is large goes back to the system when it is freed, whatever was freed before.
+    "MALLOC_MMAP_THRESHOLD_": str(2**18),
+    "MALLOC_TRIM_THRESHOLD_": str(2**20),
+}
+_ERRORS: dict[str, type[LookoutError]] = {
+    kind.code: kind for kind in (PictureTooLarge, PictureUnreadable, PictureUnsupported, DecoderUnavailable)
+}
+_LEFT_BEHIND: list[subprocess.Popen[bytes]] = []
+_LEFT_LOCK = threading.Lock()
+
+
+class DecodingProcess:
+    """A running `child`. Used by one thread at a time; only `kill` may come from others."""
+
+    def __init__(self) -> None:
+        """Start it. It is not ready before `wait_until_ready`. Raises DecoderUnavailable where there is no room."""
+        self._ready = False
+        with contextlib.ExitStack() as undo:
+            try:
+                self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                undo.enter_context(self._line)
+                with theirs:
+                    life, self._life = os.pipe()
+                    undo.callback(os.close, self._life)
+                    try:
+                        self._popen = _started(theirs.fileno(), life)
+                    finally:
+                        os.close(life)
+                self._line.send(_import_path())
+            except OSError as error:
+                raise DecoderUnavailable(
+                    f"The process that decodes pictures cannot be started: {error.strerror}.", _RETRY
+                ) from error
+            undo.pop_all()
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether somebody ended it while it had nothing to do."""
+        return self._popen.poll() is not None
+
+    def wait_until_ready(self, deadline: Deadline) -> None:
+        """Raises Ended when it has ended, or is too slow."""
+        if self._ready:
+            return
+        reply = self._receive(deadline)
+        self._ready = reply == b"R"
+        if not self._ready:
+            said = (reply or b"")[1:].decode("utf-8", "replace") or self._ending()
+            log.warning("The process that decodes pictures did not start: %s.", said)
+            raise Ended(DecoderUnavailable("The process that decodes pictures did not start.", _RETRY))
+
+    def decode(self, file: int, limits: DecodeLimits, seconds: float) -> Picture:
+        """Decode the picture in an open file.
+
+        Raises PictureError, after which it can take the next; Ended or OSError when it is to be ended.
+        """
+        target = os.memfd_create("lookout-pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            job = JOB.pack(limits.max_bytes, limits.max_pixels, limits.least_side)
+            with contextlib.suppress(OSError):  # it has ended, which is said below
+                socket.send_fds(self._line, [job], [file, target])
+            reply = self._receive(Deadline.after(seconds))
+            if reply is None:
+                raise Ended(too_slow(seconds))
+            if reply[:1] == b"P":
+                return _picture(reply[1:], target, limits)
+            if reply[:1] == b"E":
+                code, detail, remedy = json.loads(reply[1:])
+                raise _ERRORS[code](detail, remedy)
+            if reply:
+                log.warning("Decoding a picture failed: %s", reply[1:].decode("utf-8", "replace"))
+                raise Ended(crashed())
+            raise Ended(self._why_it_ended())
+        finally:
+            os.close(target)
+
+    def kill(self) -> None:
+        """End it now, whatever it does: a waiting `decode` comes back. Safe from any thread."""
+        with contextlib.suppress(OSError):
+            self._popen.send_signal(signal.SIGKILL)
+
+    def end(self) -> None:
+        """Kill it and let go of everything, within END_S."""
+        self.kill()
+        self._line.close()
+        os.close(self._life)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(END_S)
+        with _LEFT_LOCK:
+            _LEFT_BEHIND[:] = [left for left in (*_LEFT_BEHIND, self._popen) if left.poll() is None]
+
+    def _receive(self, deadline: Deadline) -> bytes | None:
+        """Its next message; empty when it has ended, None at the deadline."""
+        poll = select.poll()
+        poll.register(self._line, select.POLLIN)
+        while not poll.poll(deadline.remaining() * 1000):
+            if deadline.passed:
+                return None
+        try:
+            return self._line.recv(MAX_MESSAGE)
+        except OSError:
+            return b""
+
+    def _exit_status(self) -> int | None:
+        try:
+            return self._popen.wait(END_S)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _why_it_ended(self) -> LookoutError:
+        status = self._exit_status()
+        if status == -signal.SIGXCPU:
+            return too_slow(CPU_S)
+        if status == -signal.SIGKILL:  # not by us: the kernel had no memory left
+            return no_memory()
+        log.warning("The process that decodes pictures ended: %s.", self._ending())
+        return crashed()
+
+    def _ending(self) -> str:
+        status = self._exit_status()
+        return "it runs on" if status is None else f"exit status {status}" if status >= 0 else f"signal {-status}"
+
+
+class Ended(Exception):
+    """The process can take no further picture. error: what is to be said of this one."""
+
+    def __init__(self, error: LookoutError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _import_path() -> bytes:
+    here = str(Path.cwd()) if "" in sys.path else ""
+    return "\n".join(entry or here for entry in sys.path).encode("utf-8", "surrogateescape")
+
+
+def _started(line: int, life: int) -> subprocess.Popen[bytes]:
+    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return subprocess.Popen(
+        [sys.executable, "-I", "-c", _BEGIN, str(line), str(life)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,  # decoders print what they think of a picture
+        pass_fds=(line, life),
+        env=kept | _OWN_ENVIRONMENT,
+        cwd="/",
+        start_new_session=True,
+    )
+
+
+def _picture(described: bytes, target: int, limits: DecodeLimits) -> Picture:
+    """The pixels where the process put them. Raises Ended for a description that cannot be true."""
+    rows, columns, width, height, name = PICTURE.unpack(described)
+    # From now on it cannot be made smaller: reading beyond the end of a file kills.
+    fcntl.fcntl(target, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    size = rows * columns * _CHANNELS
+    if not 0 < size == os.fstat(target).st_size <= limits.memory:
+        raise Ended(crashed())
+    pixels = np.frombuffer(mmap.mmap(target, size, prot=mmap.PROT_READ), np.uint8)
+    return Picture(pixels.reshape(rows, columns, _CHANNELS), width, height, name.rstrip(b"\0").decode())

@@ -1,0 +1,16 @@
+"""What the service and its decoding process say to each other, over one SOCK_SEQPACKET pair.
+
+The service sends the import path, then one job after another, each with two descriptors. The process answers "R" when
+it is ready, then for each job "P" and the picture's sizes, "E" and an error as JSON, or "X" and what went wrong in it.
+"""
+
+from __future__ import annotations
+
+import struct
+
+MAX_MESSAGE = 65_536
+# max_bytes, max_pixels, least_side; with it the file to decode and the memory file for the pixels.
+JOB = struct.Struct("<QQI")
+JOB_DESCRIPTORS = 2
+# Rows and columns of the pixels, width and height of the original, its format.
+PICTURE = struct.Struct("<IIII8s")
