@@ -1,7 +1,7 @@
 // A bar for each label: how likely the smoothed answer takes it to be, and the mark at which it becomes the answer.
 
 import { byId, el, icon, setIcon, setText, setVariable } from "./dom.js";
-import { drawingOf, labelsShown, titleOf } from "./labels.js";
+import { drawingOf, labelsShown, thresholdOf, titleOf } from "./labels.js";
 import { percent, t } from "./words.js";
 
 /** @param {import("./store.js").Store} store */
@@ -38,7 +38,7 @@ function addRow(list) {
 
 function renderRow(row, live, label) {
   const probability = live.answer.probabilities[label] ?? 0;
-  const threshold = live.answer.thresholds[label];
+  const threshold = thresholdOf(live, label);
   setIcon(row.drawing, drawingOf(live, label));
   const name = titleOf(label, live.model.titles);
   setText(row.name, name);

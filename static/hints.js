@@ -34,7 +34,8 @@ export function mountHints(store) {
     const labels = labelsOf(live).filter((label) => !isReject(live, label));
     const names = labels.slice(0, MOST_LABELS).map((label) => titleOf(label, live.model.titles));
     const size = cardOf(page, live.model.name)?.input.width ?? 96;
-    setText(limits, t("hints.limits", { labels: list(names), size }));
+    const key = labels.length > names.length ? "hints.many" : "hints.limits";
+    setText(limits, t(key, { labels: list(names), count: labels.length, size }));
   });
 }
 

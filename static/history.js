@@ -1,7 +1,7 @@
 // The last minutes as a strip chart a label, with the lines at which it becomes the answer and stops being it.
 
 import { byId, el, icon, setAttribute, setIcon, setText, show } from "./dom.js";
-import { drawingOf, isReject, labelsShown, titleOf, toneOf } from "./labels.js";
+import { drawingOf, isReject, labelsShown, thresholdOf, titleOf, toneOf } from "./labels.js";
 import { situation } from "./situation.js";
 import { decimal, percent, t } from "./words.js";
 
@@ -69,7 +69,7 @@ function addStrip(panel, before) {
 
 function render(strip, live, label) {
   strip.label = label;
-  strip.threshold = live.answer.thresholds[label];
+  strip.threshold = thresholdOf(live, label);
   setAttribute(strip.row, "data-tone", toneOf(live, label));
   setIcon(strip.drawing, drawingOf(live, label));
   setText(strip.name, titleOf(label, live.model.titles));

@@ -13,12 +13,17 @@ export function labelsOf(live) {
 
 /** @param {object} live @param {string} label @returns {boolean} whether it stands for "none of the others" */
 export function isReject(live, label) {
-  return !(label in live.answer.thresholds);
+  return !Object.hasOwn(live.answer.thresholds, label); // a label may be called "constructor"
+}
+
+/** @param {object} live @param {string} label @returns {{enter: number, leave: number} | undefined} its limits, if any */
+export function thresholdOf(live, label) {
+  return isReject(live, label) ? undefined : live.answer.thresholds[label];
 }
 
 /** @param {string} label @param {Record<string, string>} [titles] the card's @returns {string} */
 export function titleOf(label, titles = {}) {
-  return has(`label.${label}`) ? t(`label.${label}`) : (titles[label] ?? label);
+  return has(`label.${label}`) ? t(`label.${label}`) : (Object.hasOwn(titles, label) ? titles[label] : label);
 }
 
 /** @param {object} live @param {string} label @returns {string} the symbol that stands for it */

@@ -213,6 +213,7 @@ const english = {
   "hints.title": "New here?",
   "hints.region": "Drag on the picture to choose the part the network looks at. The bright rectangle is what it really sees.",
   "hints.limits": "It knows {labels} and nothing else. It sees {size} × {size} pixels, and it can be wrong.",
+  "hints.many": "It knows {count} things, such as {labels}. It sees {size} × {size} pixels, and it can be wrong.",
   "hints.photo": "Try it with a photo of yours, or ask “What does it see?” further down.",
   "hints.done": "Got it",
 
@@ -449,6 +450,7 @@ const chinese = {
   "hints.title": "第一次使用？",
   "hints.region": "在畫面上拖曳，選擇網路要看的部分。明亮的矩形就是它真正看到的範圍。",
   "hints.limits": "它只認得{labels}，其他一概不知。它看到的是 {size} × {size} 像素，也可能出錯。",
+  "hints.many": "它認得 {count} 種東西，例如{labels}。它看到的是 {size} × {size} 像素，也可能出錯。",
   "hints.photo": "用你的照片試試看，或在下方點選「它看到什麼？」。",
   "hints.done": "知道了",
 

@@ -9,7 +9,7 @@ import pytest
 from lookout.errors import UnknownModel
 from lookout.pipeline.card import Card
 from lookout.pipeline.smoothing import Threshold
-from lookout.registry.loader import decide, thresholds_of
+from lookout.registry.loader import decide, thresholds_of, unknown_labels
 from lookout.registry.tuning import Candidate
 from lookout.settings.schema import AnswerSettings, ModelSettings
 
@@ -54,6 +54,15 @@ def test_the_cards_thresholds_hold_unless_a_setting_overrides_them(tmp_path: Pat
         "cat": Threshold(0.7, 0.55),
         "dog": Threshold(0.8, 0.1),
     }
+
+
+def test_one_threshold_may_hold_for_every_label(tmp_path: Path) -> None:
+    card = card_with(tmp_path, "fp32")
+    assert limits(card, enter={"*": 0.9, "dog": 0.7}, leave={"*": 0.5}) == {
+        "cat": Threshold(0.9, 0.5),
+        "dog": Threshold(0.7, 0.5),
+    }
+    assert unknown_labels(card, AnswerSettings.model_validate({"enter": {"*": 0.9}})) == ""
 
 
 def test_leave_never_lies_above_enter(tmp_path: Path) -> None:

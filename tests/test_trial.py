@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lookout.engine.worker import Engine, first_state
 from lookout.errors import ModelRejected
 from lookout.inspection.layers import read_table
 from lookout.pipeline import run_limit
@@ -18,7 +19,8 @@ from lookout.pipeline.classifier import Classifier
 from lookout.registry.catalogue import Catalogue
 from lookout.registry.loader import Learnt, load
 from lookout.registry.trial import finish_trial, start_trial
-from lookout.settings.schema import ModelSettings
+from lookout.settings.schema import ModelSettings, Settings
+from lookout.state.hub import Hub
 from lookout.storage import Storage
 from lookout.system.regular_files import NotRegular, read_regular
 from onnx import TensorProto, helper
@@ -213,3 +215,20 @@ def test_a_trial_ends_with_the_service(tmp_path: Path) -> None:
     with pytest.raises(ModelRejected):
         load(Catalogue([tmp_path / "models"]), ModelSettings(name="endless"), learnt)
     assert time.monotonic() - started < 2
+
+
+def test_a_model_that_hangs_on_a_frame_fails_with_its_reason_and_the_service_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_limit, "RUN_LIMIT_S", 0.3)
+    write_model(tmp_path / "models", "endless", {"fp32": endless(brightness=200)}, outputs=LOGITS)
+    settings = Settings.model_validate({"camera": {"fps": 30}, "model": {"name": "endless"}})
+    hub = Hub(first_state(settings, time.monotonic()))
+    engine = Engine(settings, Catalogue([tmp_path / "models"]), hub)
+    engine.start()
+    try:
+        with pytest.raises(ModelRejected, match="takes longer than"):
+            engine.classify(picture((255, 255, 255)))
+        assert engine.classify(picture((9, 9, 9)))[1].probabilities, "one picture's failure is its own"
+    finally:
+        assert engine.stop()

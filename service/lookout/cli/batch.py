@@ -283,20 +283,25 @@ class _JsonLines:
         pass
 
 
+def _cell(text: str) -> str:
+    """A text that a spreadsheet does not take for a formula: with an apostrophe in front where it would."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 class _Csv:
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
         self._writer = csv.writer(sys.stdout, lineterminator="\n")
-        self._writer.writerow(["source", "label", "probability", *self._names, "error"])
+        self._writer.writerow(["source", "label", "probability", *map(_cell, self._names), "error"])
 
     def add(self, result: Result) -> None:
         if result.answer is None:
             code = result.error.code if result.error else ""
-            self._writer.writerow([result.source, "", "", *("" for _ in self._names), code])
+            self._writer.writerow([_cell(result.source), "", "", *("" for _ in self._names), code])
             return
         best, shares = result.answer["top"][0], result.answer["probabilities"]
         values = [shares[name] for name in self._names]
-        self._writer.writerow([result.source, best["label"], best["probability"], *values, ""])
+        self._writer.writerow([_cell(result.source), _cell(best["label"]), best["probability"], *values, ""])
 
     def finish(self) -> None:
         pass

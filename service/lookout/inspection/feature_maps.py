@@ -46,6 +46,7 @@ class MapLayer:
     channels: int
     height: int
     width: int
+    channels_last: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +104,8 @@ class MapNetwork:
         seen = preprocess(pixels, self.card.input, tensor, region)
         (values,) = self._session.run([layer.tensor], {self.card.input.name: tensor})
         maps = np.asarray(values[0], np.float32)
+        if layer.channels_last:
+            maps = np.ascontiguousarray(maps.transpose(2, 0, 1))
         # Quantised graphs have no ReLU left: it is part of the rounding, behind the tensor of this name.
         return FeatureMaps(layer, np.maximum(maps, 0.0) if layer.operator == "Relu" else maps, seen)
 
@@ -117,9 +120,13 @@ def map_layers(table: Mapping[str, Any]) -> tuple[MapLayer, ...]:
 def _map_layer(row: Mapping[str, Any]) -> MapLayer | None:
     """None where what comes out is not channels of one picture, or has no place in it any more."""
     shape, tensor = row.get("output"), row.get("tensor")
-    if not tensor or not shape or len(shape) != 4 or shape[0] != 1 or shape[2] * shape[3] <= 1:
+    if not tensor or not shape or len(shape) != 4 or shape[0] != 1:
         return None
-    return MapLayer(str(row["name"]), str(row["operator"]), str(tensor), *shape[1:])
+    last = bool(row.get("channels_last"))
+    channels, height, width = (shape[3], shape[1], shape[2]) if last else shape[1:]
+    if height * width <= 1:
+        return None
+    return MapLayer(str(row["name"]), str(row["operator"]), str(tensor), channels, height, width, last)
 
 
 def strongest(values: Floats, count: int) -> list[int]:

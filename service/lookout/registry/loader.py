@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # Served first under "auto": a quarter of the download and of the memory, and on most processors twice the speed.
 PREFERRED = "int8"
+# In answer.enter and answer.leave: the threshold of every label that has none of its own there.
+EVERY_LABEL = "*"
 # A sentence names no more labels than somebody reads.
 _MOST_NAMED = 5
 
@@ -75,15 +77,15 @@ def thresholds_of(card: Card, settings: AnswerSettings) -> Mapping[str, Threshol
         if label.reject:
             continue
         own = card.thresholds_of(label.name)
-        enter = settings.enter.get(label.name, own.enter)
-        leave = settings.leave.get(label.name, min(own.leave, enter))
+        enter = settings.enter.get(label.name, settings.enter.get(EVERY_LABEL, own.enter))
+        leave = settings.leave.get(label.name, settings.leave.get(EVERY_LABEL, min(own.leave, enter)))
         limits[label.name] = Threshold(enter, min(leave, enter))
     return limits
 
 
 def unknown_labels(card: Card, settings: AnswerSettings) -> str:
     """A sentence on thresholds for labels that the model lacks, which do nothing; empty where there are none."""
-    strange = sorted((set(settings.enter) | set(settings.leave)) - set(card.label_names))
+    strange = sorted((set(settings.enter) | set(settings.leave)) - {EVERY_LABEL, *card.label_names})
     if not strange:
         return ""
     named = ", ".join(f'"{label}"' for label in strange[:_MOST_NAMED])

@@ -119,10 +119,11 @@ class AnswerSettings(Section):
     hold_s: float = Field(1.0, ge=0.0, le=600.0, description="Least time in seconds that an answer stays.")
     enter: dict[str, Probability] = Field(
         default_factory=dict,
-        description="Per label: the probability that makes it the answer. Default: the card's.",
+        description='Per label, or "*" for all others: the probability that makes it the answer. Default: the card\'s.',
     )
     leave: dict[str, Probability] = Field(
-        default_factory=dict, description="Per label: below it the answer is given up. Default: the card's."
+        default_factory=dict,
+        description='Per label, or "*" for all others: below it the answer is given up. Default: the card\'s.',
     )
     region: Region = Field(default_factory=lambda: Region.model_validate({}), description="The part looked at.")
     focus: Literal["auto", "off"] = Field(
