@@ -68,6 +68,17 @@ def test_who_came_in_and_fell_asleep_does_not_dissolve() -> None:
     assert sum(map(is_cat, asleep)) > 0.98 * len(asleep)
 
 
+def test_where_nothing_differs_any_more_nobody_is_whatever_the_network_makes_of_the_place() -> None:
+    one, focus = visit(8, 16, size=0.3), Focus(REJECT)
+    shown = []
+    for at, picture in film(26, one).frames():
+        square = focus.look(picture, NOBODY, at)
+        close = (0.8, 0.1, 0.1) if square is not None and at > 10 else NOBODY if square is not None else None
+        shown.append(Shown(at, square, focus.conclude(close, at)))
+    assert any(each.said.probabilities[0] > 0.7 for each in shown if 11 < each.at < 15)
+    assert not any(each.said.probabilities[0] > 0.7 for each in shown if each.at > 16 + 2)
+
+
 def test_with_two_of_them_the_first_is_kept_until_it_leaves() -> None:
     first, second = visit(10, 30, size=0.25, x=0.2), visit(14, 40, size=0.45, x=0.8)
     shown = played(film(44, first, second))

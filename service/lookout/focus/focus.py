@@ -30,6 +30,8 @@ SMALLEST_PX = 64.0
 LARGE = 0.8
 # A pet's probability: from `FOUND` on a changed square holds somebody; below `LOST` for `LOST_S` nobody any more.
 FOUND, LOST, LOST_S = 0.6, 0.4, 1.5
+# Where somebody walked in and nothing has differed for so long, nobody is, whatever the network makes of the place.
+VANISHED_S = 1.5
 # A tile of the scan must say so more clearly, twice, the second time seen a little wider.
 SCAN_FOUND, SECOND_LOOK = 0.93, 1.3
 # Passes of the scan over the picture after a new background, one tile a frame; after that a tile each so many seconds.
@@ -49,6 +51,7 @@ class _Target:
     why: Why = "changed"
     said: Probabilities | None = None
     said_at: float = float("-inf")
+    differed_at: float = float("-inf")
     sure_at: float = float("-inf")
 
 
@@ -107,7 +110,9 @@ class Focus:
         if self._background.renewed_at != self._renewed_at:
             self._renewed_at = self._background.renewed_at
             self._scan_left = PASSES * len(scan_tiles(width, height))
-        self._follow(parts)
+            if self._held is not None:  # part of the new background: that nothing differs says nothing any more
+                self._held.why = "found"
+        self._follow(parts, now)
         self._asked = self._choose(now)
         return self._asked.square if self._asked else None
 
@@ -123,7 +128,7 @@ class Focus:
 
     # --- what to look at ----------------------------------------------------------------------------------------
 
-    def _follow(self, parts: Sequence[Part]) -> None:
+    def _follow(self, parts: Sequence[Part], now: float) -> None:
         """Give each changed part the target that was there before, and the held one the part it overlaps most."""
         targets = []
         for part in parts[:PARTS]:
@@ -141,6 +146,10 @@ class Focus:
             if near is not None and overlap(near.square, held.square) > 0.3:
                 held.square = _steadied(held.square, near.square)
                 targets[targets.index(near)] = held
+        for target in targets:
+            target.differed_at = now
+        if held is not None and held.why == "changed" and now - held.differed_at > VANISHED_S:
+            self._held = None
         self._targets = targets
 
     def _choose(self, now: float) -> _Target | None:
