@@ -8,7 +8,10 @@ command -v debootstrap > /dev/null || { echo "needs debootstrap" >&2; exit 77; }
 # shellcheck disable=SC2016 # apt's placeholder, not ours
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Created-By: Packages' | grep -v security | head -1)
 [ -n "$mirror" ] || { echo "no Debian mirror is configured" >&2; exit 77; }
-if ! debootstrap --variant=minbase --include="$packages" "$suite" "$folder" "$mirror" > "$folder.log" 2>&1; then
+# Several trees of one run share what they download.
+cache=${LOOKOUT_DEBOOTSTRAP_CACHE:-}
+[ -z "$cache" ] || mkdir -p "$cache"
+if ! debootstrap ${cache:+"--cache-dir=$cache"} --variant=minbase --include="$packages" "$suite" "$folder" "$mirror" > "$folder.log" 2>&1; then
     tail -5 "$folder.log" >&2
     exit 77
 fi
