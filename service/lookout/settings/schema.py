@@ -81,7 +81,9 @@ class CameraSettings(Section):
         description="Seconds without a new frame after which nothing is shown as current.",
     )
     controls: dict[str, bool | int | FiniteFloat | str | list[FiniteFloat]] = Field(
-        default_factory=dict, description="Exposure, focus, tuning file …: passed on to the camera."
+        default_factory=dict,
+        description="Exposure, focus, tuning file …: passed on to the camera. RTSP: transport is tcp, udp, "
+        "multicast or http. HTTPS: certificate = any accepts one that cannot be checked.",
     )
     repeats: Literal["stalled", "ignore"] = Field(
         "stalled",
