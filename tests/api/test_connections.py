@@ -8,6 +8,7 @@ import inspect
 import json
 import os
 import socket
+import time
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -16,8 +17,8 @@ from pathlib import Path
 import pytest
 import websockets.sync.client
 from lookout.server import http_protocol
-from lookout.server.http_protocol import MAX_HEAD_BYTES
 from lookout.server.listener import Capacity
+from lookout.server.refusals import MAX_HEAD_BYTES, TOO_LATE, TOO_MANY, last_words
 from lookout.server.websocket_protocol import MAX_FRAGMENTS
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -107,6 +108,17 @@ def test_what_a_client_sends_beyond_its_request_waits_unread(shared: Service) ->
         protocol = max(shared._server.server_state.connections, key=lambda one: len(getattr(one, "_held", b"")))
         assert len(protocol._held) <= 2 * http_protocol._READ_BYTES
     wait_until(lambda: open_connections(shared) == 0)
+
+
+def test_all_pipelining_together_has_a_small_share(shared: Service) -> None:
+    """Three hundred connections that never wait for an answer kept honest ones waiting for ten seconds."""
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(20):
+            open_ones.enter_context(connected(shared)).sendall(head("/healthz") * 500)
+        before, began = shared._server.server_state.total_requests, time.monotonic()
+        time.sleep(1.0)
+        served = shared._server.server_state.total_requests - before
+        assert 0 < served < 60 + 110 * (time.monotonic() - began)
 
 
 @pytest.mark.parametrize("path", ["/api/live.sse", "/api/stream.mjpg"])
@@ -260,7 +272,7 @@ def test_connections_without_a_request_give_way_and_viewers_stay(start: StartSer
 
 
 def _refusals() -> list[bytes]:
-    return [http_protocol._last_words(http_protocol._TOO_MANY), http_protocol._last_words(http_protocol._TOO_LATE)]
+    return [last_words(TOO_MANY), last_words(TOO_LATE)]
 
 
 def test_active_clients_are_never_ended_for_a_newcomer(start: StartService) -> None:

@@ -21,8 +21,8 @@ import psutil
 import pytest
 import websockets.exceptions
 import websockets.sync.client
-from lookout.server.http_protocol import HEAD_S
 from lookout.server.listener import DEFAULT_CAPACITY
+from lookout.server.refusals import HEAD_S
 from lookout.server.serve import BACKLOG
 
 from tests.faults import table

@@ -10,7 +10,7 @@ from typing import Any
 
 import websockets.exceptions
 import websockets.sync.client
-from lookout.server.http_protocol import HEAD_S
+from lookout.server.refusals import HEAD_S
 
 from tests.faults.running import Service
 from tests.fuzz import inputs

@@ -8,28 +8,33 @@ Cameras need descriptors too: connections must not take the last one.
 from __future__ import annotations
 
 import asyncio
-import http
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import httptools
-from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from lookout.api.problems import Crowded, HeadTooLarge, RequestMalformed, RequestTimeout, respond
 from lookout.errors import LookoutError
 from lookout.server.listener import DEFAULT_CAPACITY, Capacity
+from lookout.server.refusals import (
+    HEAD_S,
+    MALFORMED,
+    MAX_HEAD_BYTES,
+    MAX_UPGRADE_HEADERS,
+    MAX_UPGRADE_LINE_BYTES,
+    TOO_LATE,
+    TOO_LONG,
+    TOO_MANY,
+    UPGRADE_TOO_LARGE,
+    UPGRADE_WITH_BODY,
+    crowded,
+    last_words,
+)
 from lookout.server.websocket_protocol import WriteWatch
 
-# Browsers send some kilobytes, cookies of other services on the same host included.
-MAX_HEAD_BYTES = 32 * 1024
-# What the WebSocket library takes of a handshake; longer cookies of other services are left out.
-MAX_UPGRADE_HEADERS, MAX_UPGRADE_LINE_BYTES = 128, 8 * 1024
 # What else is no body: chunk sizes and trailers. A picture in chunks of 4 KiB needs 24 KiB.
 MAX_EXTRA_BYTES = 1024 * 1024
-# From the connection, or the last answer, to a whole head; for what is still sent after an answer was given, too.
-HEAD_S = 6.0
 # A client that takes nothing of what was written for so long is gone, or means harm.
 STALLED_S = 10.0
 
@@ -37,39 +42,14 @@ STALLED_S = 10.0
 _READ_BYTES = 64 * 1024
 # Lines, or parts of a body, that one connection may have parsed before others get a turn of the event loop.
 _PIECES_A_TURN = 256
+# Between two requests that were sent without waiting for an answer, by whatever connections.
+_PIPELINED_S = 0.01
 # Sentinel above any real Content-Length: marks a response of unknown length.
 _MAX_LENGTH = sys.maxsize // 2
 # How long a client may take to read a refusal while it still sends.
 _LINGER_S, _LINGER_BYTES = 1.0, 1024 * 1024
 # Clients that stopped reading so long ago may be ended for others.
 _SLOW_S = 2.0
-
-_TOO_MANY = Crowded("Too many connections are open.", "Close some pages, or try again in a moment.")
-_TOO_LONG = HeadTooLarge(
-    f"The request's head has more than {MAX_HEAD_BYTES // 1024} KiB.",
-    "Clear this host's cookies, or send fewer headers.",
-)
-_TOO_LATE = RequestTimeout(f"No whole request came within {HEAD_S:g} seconds.", "Check the network connection.")
-_MALFORMED = RequestMalformed("This is not a valid HTTP/1.1 request.", "Send it with an HTTP client, without changes.")
-_UPGRADE_WITH_BODY = RequestMalformed("A WebSocket handshake has no body.", "Send it as GET without a body.")
-_UPGRADE_TOO_LARGE = HeadTooLarge(
-    f"A WebSocket handshake may have {MAX_UPGRADE_HEADERS} headers of {MAX_UPGRADE_LINE_BYTES // 1024} KiB each.",
-    "Send fewer or shorter headers.",
-)
-
-
-async def _crowded(scope: Scope, receive: Receive, send: Send) -> None:
-    response = respond(_TOO_MANY)
-    response.headers["Connection"] = "close"
-    await response(scope, receive, send)
-
-
-def _last_words(error: LookoutError) -> bytes:
-    """A whole answer to a request that no application sees, after which the connection ends."""
-    response = respond(error, {"Connection": "close", "X-Content-Type-Options": "nosniff"})
-    phrase = http.HTTPStatus(error.status).phrase.encode()
-    lines = [b"HTTP/1.1 %d %s" % (error.status, phrase), *(b": ".join(pair) for pair in response.raw_headers)]
-    return b"\r\n".join([*lines, b"", bytes(response.body)])
 
 
 def _answer_to_the_end(cycle: RequestResponseCycle) -> None:
@@ -103,6 +83,8 @@ class _Flow(FlowControl):
 class BoundedConnection(HttpToolsProtocol):
     """One connection, from accept to close."""
 
+    _pipelining: ClassVar[set[BoundedConnection]] = set()  # those that have sent a request before they were answered
+
     _timer: asyncio.TimerHandle | None = None
     _turn: asyncio.Handle | None = None
     _in_head = False
@@ -128,9 +110,9 @@ class BoundedConnection(HttpToolsProtocol):
         _read_little(transport)
         if len(self.connections) > self._capacity.served and not self._make_room():
             if len(self.connections) > self._capacity.refused:
-                self._end(_TOO_MANY, linger=False)
+                self._end(TOO_MANY, linger=False)
                 return
-            self.app: Any = _crowded
+            self.app: Any = crowded
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -169,6 +151,7 @@ class BoundedConnection(HttpToolsProtocol):
                 self._turn = self.loop.call_soon(self._go_on)
         else:
             self._held, self._at = b"", 0
+            self._pipelining.discard(self)
             if self.cycle is None or len(self.cycle.body) <= HIGH_WATER_LIMIT:
                 self.flow.resume_reading()
 
@@ -191,11 +174,11 @@ class BoundedConnection(HttpToolsProtocol):
             else:
                 self.handle_websocket_upgrade()
         except httptools.HttpParserError:
-            self._end(_MALFORMED)
+            self._end(MALFORMED)
         if not self._is_http():
             return
         if self._extra > (MAX_HEAD_BYTES if self._in_head else MAX_EXTRA_BYTES):
-            self._end(_TOO_LONG)
+            self._end(TOO_LONG)
         elif self._timer is None and (self.cycle is None or self.cycle.response_complete):
             self._arm()  # another request begins, or a body goes on after its answer
 
@@ -211,6 +194,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _drop_held(self) -> None:
         self._held, self._at = b"", 0
+        self._pipelining.discard(self)
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
@@ -255,13 +239,14 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_response_complete()
         self._since = self.loop.time()
         if self._at < len(self._held) and self._turn is None:
-            self._turn = self.loop.call_soon(self._go_on)
+            self._pipelining.add(self)
+            self._turn = self.loop.call_later(_PIPELINED_S * len(self._pipelining), self._go_on)
 
     def _ask_without_upgrade(self) -> None:
         """RFC 9110, 7.8: an offer of another protocol may be ignored. The parser would take the body for that one's."""
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         if method == b"CONNECT":
-            self._end(_MALFORMED)
+            self._end(MALFORMED)
             return
         lines = [b" ".join([method, self.url, b"HTTP/" + version])]
         lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
@@ -270,25 +255,25 @@ class BoundedConnection(HttpToolsProtocol):
         try:
             self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
         except httptools.HttpParserError:
-            self._end(_MALFORMED)
+            self._end(MALFORMED)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over, or refuse what the WebSocket library would leave without an answer."""
         names = [name for name, _ in self.headers]
         if b"transfer-encoding" in names or self._body_left:
-            self._end(_UPGRADE_WITH_BODY)
+            self._end(UPGRADE_WITH_BODY)
             return
         self._leave_out_foreign_cookies()
         longest = max(len(self.url), *(len(name) + len(value) for name, value in self.headers))
         if len(names) > MAX_UPGRADE_HEADERS or longest > MAX_UPGRADE_LINE_BYTES - 32:
-            self._end(_UPGRADE_TOO_LARGE)
+            self._end(UPGRADE_TOO_LARGE)
             return
         self._disarm()
         rest = self._held[self._at :]
         super().handle_websocket_upgrade()
         socket: Any = self.transport.get_protocol()
         if not socket.handshake_initiated:
-            self._end(_MALFORMED)
+            self._end(MALFORMED)
             return
         self.flow.full = False
         self.flow.resume_reading()
@@ -327,7 +312,7 @@ class BoundedConnection(HttpToolsProtocol):
         if self.transport.is_closing() or self._lingering is not None:
             self.transport.abort()
         else:
-            self._end(_TOO_MANY if self.cycle is None or self._in_head else None, linger=False)
+            self._end(TOO_MANY if self.cycle is None or self._in_head else None, linger=False)
 
     def shutdown(self) -> None:
         """The service stops: answers under way are given, to clients that take them."""
@@ -356,7 +341,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _late(self) -> None:
         self._timer = None
-        self._end(_TOO_LATE if self.cycle is None or self._in_head else None)
+        self._end(TOO_LATE if self.cycle is None or self._in_head else None)
 
     def _end(self, error: LookoutError | None, *, linger: bool = True) -> None:
         """A client that takes nothing any more gets no more time either: what lies in the buffer goes with it."""
@@ -371,12 +356,16 @@ class BoundedConnection(HttpToolsProtocol):
             self.transport.abort()
             return
         if error is not None:
-            self.transport.write(_last_words(error))
+            self.transport.write(last_words(error))
         if error is None or not linger or not self.transport.can_write_eof():
             self.transport.close()
             return
         # Closed at once, with something unread, the kernel would take the words back.
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError:  # the client has gone
+            self.transport.abort()
+            return
         self._disarm()
         self._lingering = 0
         self.flow.full = False

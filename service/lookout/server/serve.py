@@ -29,8 +29,9 @@ from lookout.errors import AddressInUse, DiskSlow, LookoutError, SettingInvalid,
 from lookout.healthcheck import check
 from lookout.registry.catalogue import Catalogue
 from lookout.registry.loader import Learnt
-from lookout.server.http_protocol import HEAD_S, BoundedConnection, sweep
+from lookout.server.http_protocol import BoundedConnection, sweep
 from lookout.server.listener import DEFAULT_CAPACITY, BoundedListener, Capacity
+from lookout.server.refusals import HEAD_S
 from lookout.server.tls import check_tls, renew_certificate
 from lookout.server.websocket_protocol import BoundedWebSocket
 from lookout.settings.layers import LoadedSettings
