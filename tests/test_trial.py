@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from lookout.engine.worker import Engine, first_state
-from lookout.errors import ModelRejected
+from lookout.errors import ModelRejected, UnknownModel
 from lookout.inspection.layers import read_table
 from lookout.pipeline import run_limit
 from lookout.pipeline.card import load_card
@@ -232,3 +232,16 @@ def test_a_model_that_hangs_on_a_frame_fails_with_its_reason_and_the_service_goe
         assert engine.classify(picture((9, 9, 9)))[1].probabilities, "one picture's failure is its own"
     finally:
         assert engine.stop()
+
+
+def test_a_picture_of_filters_is_served_only_if_it_is_one_of_the_folder(tmp_path: Path) -> None:
+    """A link to another file was served, with the password in it."""
+    from lookout.api.routes.models import _filters
+
+    folder = write_model(tmp_path / "models")
+    card = load_card(folder)
+    for make in (_link_out, lambda path: path.write_bytes(b"password"), os.mkfifo):
+        make(folder / "filters.png")
+        with pytest.raises(UnknownModel):
+            _filters(card)
+        (folder / "filters.png").unlink()
