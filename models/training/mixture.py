@@ -68,7 +68,7 @@ ROOMS = _of("rooms rooms2")
 # Where a small part of the picture still shows the animal or nothing of it, and where it may show an ear.
 ANIMALS = HARD | _of("animals popular caltech monkeys capybara")
 LEAST_AREA, LEAST_AREA_WITHOUT = 0.3, 0.12
-NIGHT, FAR, DEFECTS, AROUND = 0.07, 0.10, 0.8, 0.6  # chances
+NIGHT, FAR, DEFECTS, AROUND = 0.07, 0.10, 0.65, 0.6  # chances
 CAMERA = CameraPolicy(strength=0.65, gray=0.07, hidden=0.1)
 
 Maker = Callable[[Generator, int], tuple[Pixels, bool]]
