@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import functools
 import json
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -16,6 +18,7 @@ from lookout.api.routes.live import Wish, _acknowledged
 from lookout.api.uploads import read_parts
 from lookout.errors import LookoutError
 from lookout.pictures.decode import read_picture
+from lookout.pictures.decoder import Decoder as Decoding
 from lookout.pictures.limits import DecodeLimits
 from lookout.pipeline.card import CARD_FILE, load_card
 from lookout.settings.layers import LoadedSettings
@@ -53,6 +56,18 @@ def check_picture(data: bytes) -> None:
         assert picture.pixels.ndim == 3
         assert picture.pixels.shape[2] == 3
         assert picture.pixels.size <= 3_000_000
+
+
+@functools.cache
+def _decoder() -> Decoding:
+    decoder = Decoding()
+    atexit.register(decoder.close)
+    return decoder
+
+
+def check_picture_in_its_process(data: bytes) -> None:
+    with _refusal_is_fine():
+        assert _decoder().read(data, DecodeLimits(1_000_000, 1_000_000)).pixels.ndim == 3
 
 
 def check_form(body: bytes) -> None:
@@ -116,6 +131,7 @@ def check_query(query: dict[str, str]) -> None:
 
 DECODERS = (
     Decoder("pictures", inputs.pictures, check_picture),
+    Decoder("pictures, in their process", inputs.pictures, check_picture_in_its_process),
     Decoder("multipart forms", inputs.forms, check_form),
     Decoder("model cards", inputs.cards, check_card),
     Decoder("settings files", inputs.toml, check_settings_file),
