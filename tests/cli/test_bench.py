@@ -181,7 +181,7 @@ def test_a_model_that_was_added_is_measured(lookout: Run, network: Path, labels:
 def test_an_unknown_measurement_is_named(lookout: Run) -> None:
     done = lookout("bench", "--only", "speed")
     assert done.returncode == 3
-    assert "network, loop, live" in done.stderr
+    assert "network, focus, loop, live" in done.stderr
 
 
 def test_the_service_is_measured_alive(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def _run(card: Card, precision: str, script: str, region: dict[str, float], seco
         {
             "camera": {"source": f"scripted:lookout.bench.script:{script}"},
             "model": {"name": card.name, "folder": card.folder.parent, "precision": precision, "threads": 1},
-            "answer": {"max_rate": 0.0, "region": region or {}},
+            "answer": {"max_rate": 0.0, "region": region or {}, "focus": "off"},  # which is measured by itself
         }
     )
     catalogue = Catalogue.of(settings)

@@ -18,7 +18,7 @@ from lookout.terminal import console, say, table
 
 # For each measurement: long enough that medians stand still, short enough that people wait.
 SECONDS, QUICK_SECONDS = 5.0, 0.5
-NAMES = ("network", "loop", "live")
+NAMES = ("network", "focus", "loop", "live")
 
 
 class BenchUnwritable(LookoutError):
@@ -59,6 +59,11 @@ def _measurements(card: Card, seconds: float) -> dict[str, Callable[[], list[Row
 
         return measure_network(card, seconds)
 
+    def focus() -> list[Row]:
+        from lookout.bench.focus import measure_focus
+
+        return measure_focus(card, seconds)
+
     def loop() -> list[Row]:
         from lookout.bench.loop import measure_loop
 
@@ -69,7 +74,7 @@ def _measurements(card: Card, seconds: float) -> dict[str, Callable[[], list[Row
 
         return measure_live(card, card.precisions, seconds)
 
-    return {"network": network, "loop": loop, "live": live}
+    return {"network": network, "focus": focus, "loop": loop, "live": live}
 
 
 def _report(rows: list[Row], model: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from lookout.cli.settings_flags import CONFIG_HELP
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the time, less certain figures.")] = False,
     only: Annotated[
-        str | None, typer.Option("--only", metavar="NAME,…", help="Only some of: network, loop, live.")
+        str | None, typer.Option("--only", metavar="NAME,…", help="Only some of: network, focus, loop, live.")
     ] = None,
     model: Annotated[str, typer.Option("--model", metavar="NAME", help="Name of the model.")] = "cat-dog-resnet18",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
