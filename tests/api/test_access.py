@@ -130,7 +130,17 @@ def test_a_person_without_a_token_sees_the_door_with_everything_on_it(guarded: t
         assert page.headers["content-type"].startswith("text/html")
         assert page.headers["cache-control"] == "no-store"
         assert 'id="token"' in page.text
-        for name in ("login.js", "style.css", "theme.js", "icon.svg", "api.js", "words.js", "texts.js", "dom.js"):
+        for name in (
+            "login.js",
+            "style.css",
+            "early.js",
+            "icon.svg",
+            "api.js",
+            "i18n.js",
+            "texts.en.js",
+            "texts.zh-Hant.js",
+            "dom.js",
+        ):
             assert client.get(f"static/{name}").status_code == 200, name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -188,3 +189,28 @@ def test_static_files_are_asked_for_again_and_not_sent_again(client: httpx.Clien
 @pytest.mark.parametrize("path", ["static/../service/tokens.py", "static/%2e%2e/pyproject.toml", "static//etc/passwd"])
 def test_nothing_beside_the_static_files_is_served(client: httpx.Client, path: str) -> None:
     assert client.get(path).status_code == 404
+
+
+def test_a_file_under_its_version_is_kept_for_ever_and_comes_packed(client: httpx.Client) -> None:
+    page = client.get("")
+    address = re.search(r'src="(static/[0-9a-f]{12}/main\.js)"', page.text)
+    assert address
+    file = client.get(address[1], headers={"Accept-Encoding": "gzip"})
+    assert file.headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert file.headers["content-encoding"] == "gzip"
+    assert file.headers["vary"] == "Accept-Encoding"
+    plain = client.get(address[1], headers={"Accept-Encoding": "gzip;q=0, br"})
+    assert "content-encoding" not in plain.headers
+    assert plain.content == file.content
+    assert (
+        client.get("static/000000000000/main.js").headers["cache-control"] == "no-cache"
+    )  # of a page before an update
+    assert client.get("static/main.js/main.js").status_code == 404
+
+
+def test_a_page_names_all_modules_it_needs_so_that_none_waits_for_another(client: httpx.Client) -> None:
+    page = client.get("").text
+    for name in ("answer.js", "dom.js", "store.js"):
+        assert re.search(rf'<link rel="modulepreload" href="static/[0-9a-f]{{12}}/{name}">', page), name
+    for name in ("layers.js", "texts.en.js", "texts.zh-Hant.js"):
+        assert f"/{name}" not in page, name

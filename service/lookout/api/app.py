@@ -14,11 +14,24 @@ from starlette.middleware.cors import CORSMiddleware
 
 from lookout import __version__
 from lookout.api import problems
+from lookout.api.assets import Assets
 from lookout.api.context import Services
 from lookout.api.middleware.access import Access
 from lookout.api.middleware.body_limit import BodyLimit
 from lookout.api.middleware.head import Heads
-from lookout.api.routes import classify, feature_maps, frames, health, live, login, models, pages, settings, state
+from lookout.api.routes import (
+    cameras,
+    classify,
+    feature_maps,
+    frames,
+    health,
+    live,
+    login,
+    models,
+    pages,
+    settings,
+    state,
+)
 from lookout.api.streaming.encoder import Encoder
 from lookout.api.uploads import Uploads
 from lookout.auth.admission import Admission
@@ -45,7 +58,8 @@ _TAGS = [
 def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -> FastAPI:
     """The application over one engine and its hub. Setting `app.state.stopping` ends every endless answer."""
     chosen = control.loaded.settings
-    services = Services(engine, hub, control, tokens, Admission(tokens), Encoder(), Uploads(chosen.upload))
+    assets, uploads = Assets(static_folder()), Uploads(chosen.upload)
+    services = Services(engine, hub, control, tokens, Admission(tokens), Encoder(), uploads, assets.version)
     token_command = command(control.loaded, "token")
 
     @contextlib.asynccontextmanager
@@ -76,10 +90,9 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -
     app.state.services = services
     app.state.stopping = services.stopping
     app.state.token_command = token_command
-    for resource in (state, live, frames, classify, models, feature_maps, settings, login, health):
+    for resource in (state, live, frames, cameras, classify, models, feature_maps, settings, login, health):
         app.include_router(resource.router)
-    folder = static_folder()
-    pages.install(app, folder)
+    pages.install(app, assets)
     app.router.add_websocket_route("/{path:path}", live.nowhere)
     problems.install(app)
     app.add_middleware(Heads)
@@ -90,7 +103,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -
         tokens=tokens,
         admission=services.admission,
         command=token_command,
-        open_files=pages.login_files(folder),
+        open_files=assets.paths_for("login.html"),
     )
     if chosen.server.allowed_origins:
         app.add_middleware(

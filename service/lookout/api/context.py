@@ -18,6 +18,7 @@ from lookout.api.streaming.viewers import Viewers
 from lookout.api.uploads import Uploads
 from lookout.auth.admission import Admission
 from lookout.auth.tokens import TokenStore
+from lookout.engine.camera_list import CameraList
 from lookout.engine.control import Control
 from lookout.engine.worker import Engine
 from lookout.errors import TooBusy
@@ -62,7 +63,7 @@ class Services:
 
     changes: for what the worker has to do first, which may take seconds; several, so that a second swap of models
     is told that one is under way. pauses: for pauses, which wait for no other change. files: for what is read from
-    disk. looks: for feature maps.
+    disk. looks: for feature maps. dashboard: the version of its files.
     """
 
     engine: Engine
@@ -72,12 +73,14 @@ class Services:
     admission: Admission
     encoder: Encoder
     uploads: Uploads
+    dashboard: str = ""
     viewers: Viewers = field(default_factory=Viewers)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     changes: Helpers = field(default_factory=lambda: Helpers(4, "changes"))
     pauses: Helpers = field(default_factory=lambda: Helpers(2, "pauses"))
     files: Helpers = field(default_factory=lambda: Helpers(1, "files"))
     looks: Looks = field(default_factory=Looks)
+    cameras: CameraList = field(default_factory=CameraList)
     _told: tuple[State, float, str] | None = None
 
     def view(self, state: State | None = None) -> StateView:

@@ -225,6 +225,22 @@ class Paused(_Answer):
     paused: bool
 
 
+class CameraFound(_Answer):
+    """A camera that is connected."""
+
+    kind: str = Field(description="pi or usb.")
+    address: str = Field(description="For camera.source.")
+    name: str
+    note: str
+
+
+class Cameras(_Answer):
+    """What is connected, best first. reasons: what was looked for and not found."""
+
+    cameras: list[CameraFound]
+    reasons: list[str]
+
+
 class Login(BaseModel):
     """The token as `lookout token` prints it."""
 
@@ -283,5 +299,7 @@ class About(_Answer):
     python: str
     onnxruntime: str
     platform: str
+    dashboard: str = Field(description="Version of the dashboard's files; another one means that pages are outdated.")
+    signed_in: bool = Field(description="Whether the request came with a login that POST /api/logout would end.")
     viewers: dict[str, int] = Field(description="How many are watching, by kind.")
     licences: list[Licence]

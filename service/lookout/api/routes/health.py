@@ -9,10 +9,12 @@ import time
 from importlib import metadata
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from lookout import __version__
 from lookout.api.context import Provided
+from lookout.api.middleware.access import cookie_name
 from lookout.api.problems import NotReady, errors
 from lookout.api.schemas import About, CameraHealthy, Healthy, Licence, Ready
 from lookout.errors import TooBusy
@@ -109,7 +111,7 @@ async def readyz(app: Provided) -> JSONResponse:
     response_model=About,
     responses=errors(TooBusy),
 )
-async def about(app: Provided) -> JSONResponse:
+async def about(request: Request, app: Provided) -> JSONResponse:
     """Versions, the platform, who is watching, and whose work this builds on."""
     licences = await app.files.run(_licences)
     told = About(
@@ -117,6 +119,8 @@ async def about(app: Provided) -> JSONResponse:
         python=platform.python_version(),
         onnxruntime=_version("onnxruntime"),
         platform=f"{platform.system()} {platform.machine()}, {sys.implementation.name}",
+        dashboard=app.dashboard,
+        signed_in="lookout.token" in request.scope and cookie_name(request) in request.cookies,
         viewers={str(kind): count for kind, count in app.viewers.counts().items()},
         licences=list(licences),
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from lookout.api.compression import packed_json
 from lookout.api.context import Provided
 from lookout.api.problems import RequestTimeout, RequestTooLarge, errors, writable
 from lookout.api.schemas import Broken, ModelChoice, Models
@@ -47,10 +49,10 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
     response_model=Models,
     responses=errors(TooBusy),
 )
-async def list_models(app: Provided) -> JSONResponse:
+async def list_models(request: Request, app: Provided) -> Response:
     """The cards of all models that can be used, and the names of those that cannot, with the reason."""
     found = await app.files.run(lambda: _all(app.engine.catalogue))
-    return JSONResponse(found.model_dump(mode="json"))
+    return packed_json(found.model_dump(mode="json"), request.headers)
 
 
 @router.get(
@@ -72,9 +74,9 @@ async def get_model(name: str, app: Provided) -> JSONResponse:
     response_model=dict[str, Any],
     responses=errors(UnknownModel, ModelRejected, RequestInvalid, TooBusy),
 )
-async def get_layers(name: str, app: Provided) -> JSONResponse:
+async def get_layers(name: str, request: Request, app: Provided) -> Response:
     """Each layer's sizes, receptive field, parameters and multiply-adds, with the numbers of the size formula."""
-    return JSONResponse(await app.files.run(lambda: _layers(app.engine.catalogue.card(name))))
+    return packed_json(await app.files.run(lambda: _layers(app.engine.catalogue.card(name))), request.headers)
 
 
 @router.get(

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
 from pydantic import StrictBool
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
+from lookout.api.compression import packed_json
 from lookout.api.context import Provided, Services
 from lookout.api.problems import RequestTimeout, RequestTooLarge, errors
 from lookout.api.schemas import Paused, Setting, SettingsTold
@@ -44,9 +46,9 @@ Patch = Annotated[
     response_model=SettingsTold,
     responses=errors(),
 )
-async def get_settings(app: Provided) -> JSONResponse:
+async def get_settings(request: Request, app: Provided) -> Response:
     """Every setting with its value, who set it, and whether it can be changed here; and what waits for a restart."""
-    return _answer(app, app.control.loaded)
+    return packed_json(_answer(app, app.control.loaded), request.headers)
 
 
 @router.patch(
@@ -68,9 +70,10 @@ async def get_settings(app: Provided) -> JSONResponse:
         RequestTimeout,
     ),
 )
-async def change_settings(patch: Patch, app: Provided) -> JSONResponse:
+async def change_settings(patch: Patch, request: Request, app: Provided) -> Response:
     """Checked whole, applied whole, and kept over restarts. On any error nothing has changed."""
-    return _answer(app, await app.changes.run(lambda: app.control.patch(patch)))
+    loaded = await app.changes.run(lambda: app.control.patch(patch))
+    return packed_json(_answer(app, loaded), request.headers)
 
 
 @router.put(
@@ -86,7 +89,7 @@ async def pause(paused: Annotated[StrictBool, Body(examples=[True])], app: Provi
     return JSONResponse({"paused": paused})
 
 
-def _answer(app: Services, loaded: LoadedSettings) -> JSONResponse:
+def _answer(app: Services, loaded: LoadedSettings) -> dict[str, Any]:
     settings = loaded.settings.model_dump(mode="json")
     settings["camera"]["source"] = source_as_told(loaded.settings)
     keys = {}
@@ -104,4 +107,4 @@ def _answer(app: Services, loaded: LoadedSettings) -> JSONResponse:
         )
     waiting = list(app.control.restart_required)
     told = SettingsTold(settings=settings, keys=keys, restart_required=waiting)
-    return JSONResponse(told.model_dump(mode="json"))
+    return told.model_dump(mode="json")

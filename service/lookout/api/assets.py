@@ -1,0 +1,136 @@
+"""The dashboard's files, read and compressed once, under addresses that name their version.
+
+A browser keeps a file with a versioned address for a year without asking again; the pages themselves, which name the
+version, are asked for each time. So an update shows at once, and a second visit costs one small request.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from lookout.api.compression import takes_gzip
+
+# The whole of the cache's lifetime, as RFC 9111 advises for what never changes.
+_FOR_EVER = "private, max-age=31536000, immutable"
+_ASK_AGAIN = "no-cache"
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+}
+# What a page or a module loads. Both use only plain relative addresses.
+_LOADED_BY_PAGE = re.compile(r"""(?:src|href)="static/([\w.-]+)\"""")
+_IMPORTED = re.compile(r"""(?:\bfrom|^import)\s*["']\./([\w.-]+)["']""", re.MULTILINE)
+# Whole lines of comments, which only readers of the source need: a fifth of what goes over the wire.
+_COMMENTS = re.compile(r"^[ \t]*(?://[^\n]*|/\*.*?\*/[ \t]*)$", re.MULTILINE | re.DOTALL)
+_IMPORTED_LATER = re.compile(r"""\bimport\(\s*["']\./([\w.-]+)["']""")
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file as it is sent. packed: the same with gzip, where that is smaller."""
+
+    media_type: str
+    data: bytes
+    packed: bytes | None
+    etag: str
+
+
+class Assets:
+    """All files of one folder. `version`: twelve hexadecimal digits that change with any of them."""
+
+    def __init__(self, folder: Path) -> None:
+        """Reads every file whose type is known. The folder may be missing: then there is no dashboard."""
+        files = sorted(folder.iterdir()) if folder.is_dir() else []
+        self._raw = {file.name: file.read_bytes() for file in files if file.suffix in _TYPES}
+        digest = hashlib.sha256()
+        for name, data in self._raw.items():
+            digest.update(f"{name} {len(data)}\n".encode() + data)
+        self.version = digest.hexdigest()[:12]
+        pages = {name: self._page(name) for name in self._raw if name.endswith(".html")}
+        lean = {name: _without_comments(data) for name, data in self._raw.items() if name.endswith((".js", ".css"))}
+        self._assets = {name: _asset(name, data) for name, data in (self._raw | lean | pages).items()}
+
+    def response(self, path: str, request_headers: Mapping[str, str]) -> Response:
+        """The file at `path`, with or without the version in front. Raises HTTPException 404.
+
+        An open page of the version before may still load what it has not loaded yet: it gets today's file, not kept.
+        """
+        version, slash, name = path.rpartition("/")
+        asset = self._assets.get(name)
+        if asset is None or "/" in version or (slash and not re.fullmatch(r"[0-9a-f]{12}", version)):
+            raise HTTPException(404)
+        headers = {
+            "Cache-Control": _FOR_EVER if version == self.version else _ASK_AGAIN,
+            "ETag": asset.etag,
+            "Vary": "Accept-Encoding",
+        }
+        if asset.etag in request_headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        if asset.packed is not None and takes_gzip(request_headers):
+            headers["Content-Encoding"] = "gzip"
+            return Response(asset.packed, headers=headers, media_type=asset.media_type)
+        return Response(asset.data, headers=headers, media_type=asset.media_type)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._assets)
+
+    def address(self, name: str) -> str:
+        """Where a page finds a file, relative to the page's folder: static/0123456789ab/style.css."""
+        return f"static/{self.version}/{name}"
+
+    def paths_for(self, page: str) -> set[str]:
+        """Absolute paths of everything a page loads, at once or later, with and without the version."""
+        loaded = self._closure(self._loaded_by_page(page), _IMPORTED, _IMPORTED_LATER)
+        return {f"/static/{name}" for name in loaded} | {f"/{self.address(name)}" for name in loaded}
+
+    def _page(self, name: str) -> bytes:
+        """The page with versioned addresses, and with all the modules it needs named in its head.
+
+        Otherwise a browser would hear of a module only when it has read the one that imports it.
+        """
+        modules = [one for one in self._loaded_by_page(name) if one.endswith(".js")]
+        preloads = sorted(self._closure(modules, _IMPORTED) - set(modules))
+        links = "".join(f'<link rel="modulepreload" href="{self.address(one)}">\n' for one in preloads)
+        text = self._raw[name].decode("utf-8")
+        text = _LOADED_BY_PAGE.sub(lambda found: found[0].replace("static/", f"static/{self.version}/"), text)
+        return text.replace("</head>", f"{links}</head>", 1).encode()
+
+    def _loaded_by_page(self, page: str) -> list[str]:
+        return _LOADED_BY_PAGE.findall(self._raw[page].decode("utf-8")) if page in self._raw else []
+
+    def _closure(self, names: Iterable[str], *patterns: re.Pattern[str]) -> set[str]:
+        """The files named and all modules they import, where an import matches one of the patterns."""
+        waiting, found = set(names), set[str]()
+        while waiting:
+            name = waiting.pop()
+            found.add(name)
+            if name.endswith(".js") and name in self._raw:
+                text = self._raw[name].decode("utf-8")
+                waiting |= {one for pattern in patterns for one in pattern.findall(text)} - found
+        return found
+
+
+def _without_comments(source: bytes) -> bytes:
+    """A script or style sheet without the lines that are comments; every other line keeps its number."""
+    return _COMMENTS.sub(lambda found: "\n" * found[0].count("\n"), source.decode("utf-8")).encode()
+
+
+def _asset(name: str, data: bytes) -> Asset:
+    packed = gzip.compress(data, 9, mtime=0)
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    # Weak: the packed form is another sequence of bytes, but the same file.
+    smaller = packed if len(packed) < len(data) else None
+    return Asset(_TYPES[Path(name).suffix], data, smaller, f'W/"{digest}"')

@@ -1,0 +1,53 @@
+"""The list of cameras: what is connected, asked for by pages while the chosen one is missing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from lookout.camera.discover import Discovery, FoundCamera
+from lookout.engine import camera_list
+from lookout.frame import Deadline
+
+from tests.api.conftest import StartService
+
+FOUND = Discovery((FoundCamera("usb", "usb:/dev/video0", "Desk camera", "/dev/video0"),), ("no Pi camera",), ("Look.",))
+
+
+def test_what_is_connected_is_listed_with_its_address(start: StartService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera_list, "discover", lambda *_: FOUND)
+    with start().client() as client:
+        told = client.get("api/cameras").json()
+    assert [camera["address"] for camera in told["cameras"]] == ["usb:/dev/video0"]
+    assert told["reasons"] == ["no Pi camera"]
+
+
+def test_a_crowd_of_pages_looks_once_and_a_stop_waits_for_no_look(
+    start: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, go_on = [], threading.Event()
+
+    def slowly(python: str, deadline: Deadline) -> Discovery:
+        looks.append(python)
+        go_on.wait(min(20.0, deadline.remaining()))
+        return FOUND
+
+    monkeypatch.setattr(camera_list, "discover", slowly)
+    service = start()
+
+    def ask() -> int:
+        try:
+            return httpx.get(f"{service.url}api/cameras", timeout=15.0).status_code
+        except httpx.TransportError:
+            return 0
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = [pool.submit(ask) for _ in range(6)]
+        time.sleep(0.5)
+        assert service.stop() < 10.0
+        go_on.set()
+        assert {answer.result() for answer in answers} <= {0, 500, 503}
+    assert len(looks) == 1
