@@ -343,3 +343,25 @@ async def test_a_websocket_where_there_is_none_is_told_so(shared: Service) -> No
             await connection.recv()
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1008
+
+
+async def test_a_client_that_confirms_is_sent_no_more_than_it_confirms(start: StartService) -> None:
+    """On a slow network states would lie in its buffers for long and be taken for now."""
+    service = start()
+    async with watch(service, "?confirm=true&rate=60") as connection:
+        for _ in range(live_module.UNCONFIRMED):
+            state = json.loads(await connection.recv())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(connection.recv(), 1.5)
+        await connection.send(json.dumps({"type": "seen", "sequence": state["sequence"]}))
+        following = json.loads(await asyncio.wait_for(connection.recv(), 1.5))
+        assert following["sequence"] > state["sequence"] + 10  # the newest, not the next
+
+
+async def test_a_client_that_confirms_hears_of_a_picture_before_it_comes(shared: Service) -> None:
+    async with watch(shared, "?confirm=true&picture=100") as connection:
+        kinds = []
+        while len(kinds) < 3:
+            message = await connection.recv()
+            kinds.append("jpeg" if isinstance(message, bytes) else json.loads(message)["type"])
+        assert kinds == ["state", "picture", "jpeg"]

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from lookout.api.context import Provided, Services
 from lookout.api.middleware.access import still_admitted
 from lookout.api.problems import errors
-from lookout.api.routes.live import HEARTBEAT_S, LEAST_WIDTH, MOST_WIDTH, SEND_S
+from lookout.api.routes.live import HEARTBEAT_S, MAX_WIDTH, MIN_WIDTH, SEND_S
 from lookout.api.streaming.encoder import Jpeg, cropped, shrunk
 from lookout.api.streaming.freshness import fresh_frame, newest_frame, stale_lines
 from lookout.api.streaming.overlay import annotated, placeholder
@@ -29,7 +29,7 @@ _PLACEHOLDER_S = 1.0
 
 Width = Annotated[
     int | None,
-    Query(ge=LEAST_WIDTH, le=MOST_WIDTH, description="Width in pixels at most; pictures are never enlarged."),
+    Query(ge=MIN_WIDTH, le=MAX_WIDTH, description="Width in pixels at most; pictures are never enlarged."),
 ]
 
 

@@ -10,7 +10,7 @@ import struct
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, WebSocket
 from starlette.requests import Request
@@ -22,7 +22,7 @@ from lookout.api.middleware.access import NO_TOKEN, still_admitted, subprotocol
 from lookout.api.problems import NotFound, WebSocketNeeded, errors, problem
 from lookout.api.streaming.encoder import Jpeg
 from lookout.api.streaming.freshness import fresh_frame
-from lookout.api.streaming.pacing import PicturePace
+from lookout.api.streaming.pacing import MAX_INTERVAL_S, Pace
 from lookout.api.streaming.response import EndlessResponse, Writer
 from lookout.errors import LookoutError, NotAuthorised, RequestInvalid, TooBusy
 from lookout.frame import Frame
@@ -33,27 +33,42 @@ log = logging.getLogger(__name__)
 router = APIRouter(tags=["live"])
 
 # A client may take 2.5 s of silence for a lost connection, so the service speaks well before a second is over.
-HEARTBEAT_S = 0.9
+HEARTBEAT_S = MAX_INTERVAL_S
+# Of a client that confirms states so many may be on their way: what lies in a slow network's buffers is not of now.
+UNCONFIRMED = 2
 # Who does not take what was sent for this long is gone, or will never see anything of now.
 SEND_S = 5.0
-DEFAULT_RATE, LEAST_RATE, MOST_RATE = 10.0, 1.0, 60.0
-LEAST_WIDTH, MOST_WIDTH = 16, 4096
+DEFAULT_RATE, MIN_RATE, MAX_RATE = 10.0, 1.0, 60.0
+MIN_WIDTH, MAX_WIDTH = 16, 4096
+# Who confirms nothing for this long is gone; what is slow but alive confirms several times meanwhile.
+CONFIRM_S = 10.0
 _INVALID, _TOO_MANY = 1008, 1013
+# What a watcher's network carries: pictures as asked for, smaller ones, or none but one now and then.
+Network = Literal["fine", "slow", "too_slow"]
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a watcher asked for. rate: states a second at most; picture: width in pixels, None for no pictures."""
+    """What a watcher asked for.
+
+    rate: states a second at most. picture: width in pixels, None for no pictures. confirms: it says which states have
+    arrived, and hears of a picture before it comes.
+    """
 
     rate: float = DEFAULT_RATE
     picture: int | None = None
+    confirms: bool = False
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Wish:
         """Raises RequestInvalid."""
-        rate = _number(query, "rate", LEAST_RATE, MOST_RATE)
-        picture = _number(query, "picture", LEAST_WIDTH, MOST_WIDTH)
-        return cls(DEFAULT_RATE if rate is None else rate, None if picture is None else round(picture))
+        rate = _number(query, "rate", MIN_RATE, MAX_RATE)
+        picture = _number(query, "picture", MIN_WIDTH, MAX_WIDTH)
+        return cls(
+            DEFAULT_RATE if rate is None else rate,
+            None if picture is None else round(picture),
+            _flag(query, "confirm"),
+        )
 
 
 def _number(query: Mapping[str, str], name: str, least: float, most: float) -> float | None:
@@ -71,9 +86,21 @@ def _number(query: Mapping[str, str], name: str, least: float, most: float) -> f
     return number
 
 
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    text = query.get(name, "false")
+    if text not in ("true", "false"):
+        raise RequestInvalid(f'The parameter "{name}" must be true or false.', "Correct it, or leave it out.")
+    return text == "true"
+
+
 @router.websocket("/api/live")
 async def live(socket: WebSocket, app: Provided) -> None:
-    """States (text) and pictures (binary). The client acknowledges each picture before it gets the next."""
+    """States (text) and pictures (binary). The client acknowledges each picture before it gets the next.
+
+    With confirm=true it confirms each state, too, with {"type": "seen", "sequence": n}, so that none grows old on a
+    slow network; and {"type": "picture", "bytes": n, "network": "fine"} comes before each picture. "slow" there means
+    smaller pictures than were asked for, "too_slow" none but one now and then.
+    """
     await socket.accept(subprotocol(socket.scope))
     # A client that leaves, or takes nothing more, is nothing to report.
     with contextlib.suppress(WebSocketDisconnect, TimeoutError):
@@ -117,17 +144,17 @@ class Turns:
         """sleep: for so many seconds, but not longer than the service lives."""
         self._hub = hub
         self._sleep = sleep
-        self._interval = 1.0 / rate
+        self.interval_s = 1.0 / rate
         self._sequence = -1
         self._told_at = float("-inf")
         self._turns_at: float | None = None
 
     async def next(self) -> State:
         """The newest state, once it is to be told."""
-        await self._sleep(self._told_at + self._interval - time.monotonic())
+        await self._sleep(self._told_at + self.interval_s - time.monotonic())
         # What time changed while nobody waited for it (the frame grew stale) is no news that the hub would wake us for.
         turned = self._turns_at is not None and self._turns_at <= time.monotonic()
-        wait_s = 0.0 if turned else max(0.0, HEARTBEAT_S - self._interval)
+        wait_s = 0.0 if turned else max(0.0, HEARTBEAT_S - self.interval_s)
         state = await self._hub.changed(self._sequence, wait_s)
         self._sequence, self._told_at = state.sequence, time.monotonic()
         self._turns_at = next_change(state, self._told_at)
@@ -143,7 +170,10 @@ class _Watcher:
         self._wish = wish
         self._shown: Frame | None = None
         self._unacknowledged: int | None = None
-        self._pace = PicturePace()
+        self._unconfirmed: list[tuple[int, float]] = []  # sequences, and when they were sent
+        self._confirmed = asyncio.Event()
+        self._announced: Network = "fine"
+        self._pace = Pace()
 
     async def run(self) -> None:
         """Until the client leaves or the service stops. Raises what ends it."""
@@ -163,18 +193,47 @@ class _Watcher:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
-            if self._unacknowledged is not None and _acknowledged(message.get("text")) == self._unacknowledged:
+            kind, sequence = _reply(message.get("text"))
+            if kind == "ack" and sequence is not None and sequence == self._unacknowledged:
                 self._unacknowledged = None
                 self._pace.acknowledged(time.monotonic())
+            elif kind == "seen":
+                self._confirm(sequence)
+
+    def _confirm(self, sequence: int | None) -> None:
+        """A state has arrived. They do so in order: with one, those before it have arrived."""
+        for i, (sent, at) in enumerate(self._unconfirmed):
+            if sent == sequence:
+                del self._unconfirmed[: i + 1]
+                self._pace.confirmed(time.monotonic() - at)
+                self._confirmed.set()
+                return
 
     async def _speak(self) -> None:
+        wished_s = 1.0 / self._wish.rate
         turns = Turns(self._app.hub, self._app.sleep, self._wish.rate)
         while not self._app.stopping.is_set():
+            await self._room()
             state = await turns.next()
             if not still_admitted(self._socket):
                 raise NotAuthorised("The token was revoked.", "Log in with another one.")
-            await self._send(text=self._app.text(state))
+            text = self._app.text(state)
+            if self._wish.confirms:
+                self._unconfirmed.append((state.sequence, time.monotonic()))
+                turns.interval_s = self._pace.interval_s(len(text), wished_s)
+            await self._send(text=text)
             await self._show(state)
+
+    async def _room(self) -> None:
+        """Wait until a state may be on its way. Raises TimeoutError when the client confirms nothing any more."""
+        deadline = time.monotonic() + CONFIRM_S
+        while len(self._unconfirmed) >= UNCONFIRMED and not self._app.stopping.is_set():
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            self._confirmed.clear()
+            with contextlib.suppress(TimeoutError):  # a stop is looked for twice a second
+                async with asyncio.timeout(0.5):
+                    await self._confirmed.wait()
 
     async def _show(self, state: State) -> None:
         """The state's own picture, unless the client still draws the last one or there is nothing new to draw."""
@@ -182,7 +241,11 @@ class _Watcher:
         if self._wish.picture is None or self._unacknowledged is not None or frame in (None, self._shown):
             return
         assert frame is not None
+        if not self._pace.is_due(time.monotonic()):
+            await self._announce(0, "too_slow")
+            return
         jpeg = await self._fitting(frame, self._wish.picture)
+        await self._announce(len(jpeg.data), self._network_for(jpeg, frame))
         self._shown, self._unacknowledged = frame, state.sequence
         header = {
             "frame_id": frame.sequence,
@@ -199,10 +262,21 @@ class _Watcher:
         """As large as the client asked for and its network takes."""
         width = min(width, frame.width)
         while True:
-            jpeg = await self._app.encoder.frame(frame, max(1, width // self._pace.shrink))
+            jpeg = await self._app.encoder.frame(frame, max(MIN_WIDTH, round(width * self._pace.share)))
             if self._pace.fits(len(jpeg.data)):
                 return jpeg
-            self._pace.smaller()
+            self._pace.smaller_than(len(jpeg.data))
+
+    def _network_for(self, jpeg: Jpeg, frame: Frame) -> Network:
+        if self._pace.too_slow:
+            return "too_slow"
+        return "slow" if jpeg.width < min(self._wish.picture or 0, frame.width) else "fine"
+
+    async def _announce(self, size: int, network: Network) -> None:
+        """Say that a picture of so many bytes comes next, which may take a while; 0: that none does."""
+        if self._wish.confirms and (size or network != self._announced):
+            self._announced = network
+            await self._send(text=json.dumps({"type": "picture", "bytes": size, "network": network}))
 
     async def _send(self, *, text: str | None = None, data: bytes | None = None) -> None:
         """Raises TimeoutError when the client has not taken what came before."""
@@ -213,16 +287,16 @@ class _Watcher:
                 await self._socket.send_bytes(data)
 
 
-def _acknowledged(text: str | None) -> int | None:
-    """The sequence of {"type": "ack", "sequence": n}; None for anything else."""
+def _reply(text: str | None) -> tuple[str, int | None]:
+    """Type and sequence of {"type": "ack", "sequence": n}; an empty type for anything else."""
     try:
         message = json.loads(text or "null")
     except (ValueError, RecursionError):
-        return None
-    if not isinstance(message, dict) or message.get("type") != "ack":
-        return None
+        return "", None
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return "", None
     sequence = message.get("sequence")
-    return sequence if isinstance(sequence, int) else None
+    return message["type"], sequence if isinstance(sequence, int) else None
 
 
 # --- server-sent events -----------------------------------------------------------------------------------------
@@ -253,7 +327,7 @@ class _EventStream(Response):
 async def events(
     request: Request,
     app: Provided,
-    rate: Annotated[float, Query(ge=LEAST_RATE, le=MOST_RATE, description="States a second at most.")] = DEFAULT_RATE,
+    rate: Annotated[float, Query(ge=MIN_RATE, le=MAX_RATE, description="States a second at most.")] = DEFAULT_RATE,
 ) -> Response:
     """For curl and simple clients. `id` is instance and sequence; there is no history, a new connection starts now."""
 
