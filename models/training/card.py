@@ -29,6 +29,7 @@ class Description:
     data: str
     licence: str
     version: str = "1"
+    translations: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def write_model(
         "version": words.version,
         "title": words.title,
         "description": words.description,
+        **({"translations": dict(words.translations)} if words.translations else {}),
         "labels": [label_entry(name) for name in labels],
         "input": {
             "name": INPUT,

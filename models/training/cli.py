@@ -239,7 +239,9 @@ def export_(
     weights: Annotated[Path, typer.Argument(help="weights.safetensors of a run.")],
     folder: DataFolder,
     out: Annotated[Path, typer.Option(help="The model's folder, for example models/cat-dog-resnet18.")],
-    words: Annotated[Path | None, typer.Option(help="JSON: title, description, data, licence, version.")] = None,
+    words: Annotated[
+        Path | None, typer.Option(help="JSON: title, description, data, licence, version, translations.")
+    ] = None,
     calibration: Annotated[str, typer.Option(help=f"int8 ranges: {', '.join(METHODS)}.")] = "minmax",
     cache: CacheFolder = None,
 ) -> None:
@@ -248,7 +250,9 @@ def export_(
     said = json.loads(words.read_text()) if words else {}
     names = ("title", "description", "data", "licence", "version")
     description = Description(
-        out.name, **{name: str(said.get(name, "1" if name == "version" else "")) for name in names}
+        out.name,
+        **{name: str(said.get(name, "1" if name == "version" else "")) for name in names},
+        translations=said.get("translations", {}),
     )
     description = description if description.title else replace(description, title=out.name)
     if calibration not in METHODS:

@@ -42,6 +42,17 @@ def test_a_sound_card_tells_what_the_graph_cannot(tmp_path: Path) -> None:
     assert card.outputs.answer == "logits"
 
 
+def test_a_card_may_say_its_words_in_other_languages(tmp_path: Path) -> None:
+    card = write_card(tmp_path, translations={"zh-Hant": {"title": "貓狗", "labels": {"cat": "貓"}}})
+    assert card.translations["zh-Hant"].title == "貓狗"
+    assert card.translations["zh-Hant"].labels == {"cat": "貓"}
+
+
+def test_a_translation_of_a_label_that_is_none_is_refused(tmp_path: Path) -> None:
+    said = refusal_of(tmp_path, translations={"zh-Hant": {"labels": {"fox": "狐狸"}}})
+    assert 'the translation "zh-Hant" names "fox", which is none of the labels' in said
+
+
 def test_without_thresholds_a_card_gets_08_and_06(tmp_path: Path) -> None:
     limits = write_card(tmp_path).thresholds_of("cat")
     assert (limits.enter, limits.leave) == (0.8, 0.6)

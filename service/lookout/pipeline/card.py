@@ -127,6 +127,14 @@ class GraphFile(_Part):
     bytes: Annotated[int, Field(gt=0)]
 
 
+class Translation(_Part):
+    """What a card says in another language. labels: titles by label; what is not given stays as the card has it."""
+
+    title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    description: Annotated[str, Field(min_length=1, max_length=10_000)] | None = None
+    labels: dict[str, Annotated[str, Field(min_length=1, max_length=200)]] = Field(default_factory=dict)
+
+
 class Card(_Part):
     """Everything known of a model. Order of `labels` is the order of the network's outputs."""
 
@@ -135,6 +143,10 @@ class Card(_Part):
     version: str
     title: str
     description: str = ""
+    # By language as HTML writes it ("zh-Hant"); the fields above are in English.
+    translations: dict[Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")], Translation] = Field(
+        default_factory=dict
+    )
     labels: list[Label] = Field(min_length=2, max_length=MAX_OUTPUTS)
     input: InputSpec
     outputs: Outputs
@@ -167,6 +179,10 @@ class Card(_Part):
         unknown = sorted(set(self.thresholds) - set(names))
         if unknown:
             raise ValueError(f'thresholds name "{unknown[0]}", which is none of the labels')
+        for language, translation in self.translations.items():
+            unknown = sorted(set(translation.labels) - set(names))
+            if unknown:
+                raise ValueError(f'the translation "{language}" names "{unknown[0]}", which is none of the labels')
         unknown = sorted(set(self.calibration) - set(self.files))
         if unknown:
             raise ValueError(f'calibration names the precision "{unknown[0]}", for which there is no file')
