@@ -2,11 +2,11 @@
 
 import { byId, setAttribute, setIcon, setText, setVariable } from "./dom.js";
 import { drawingOf, titleOf, toneOf } from "./labels.js";
-import { sinceReceived, situation } from "./situation.js";
-import { clock, duration, has, percent, t } from "./words.js";
+import { isSeeing, sinceReceived, situation } from "./situation.js";
+import { clock, duration, has, t } from "./i18n.js";
 
 // States without a drawing of their own name.
-const ICONS = { connecting: "wait", starting: "wait", stale: "frozen", late: "lost", refused: "lost" };
+const ICONS = { connecting: "wait", starting: "wait", joining: "wait", stale: "frozen", late: "lost", refused: "lost" };
 // A screen reader hears a change once it has settled, not each flicker.
 const SAY_AFTER_MS = 700;
 
@@ -18,22 +18,28 @@ export function mountAnswer(store) {
   store.watch((page) => {
     const told = answerOf(page);
     setAttribute(plate, "data-tone", told.tone);
-    setAttribute(plate, "data-repeats", String(told.tone === "old" && !told.eyebrow));
+    setAttribute(plate, "data-repeats", String(told.tone === "old" && !told.eyebrow && page.live !== null));
     setIcon(byId("glyph"), told.icon);
     setText(byId("eyebrow"), told.eyebrow);
     setText(word, told.word);
     setText(byId("since"), told.since);
     fit(plate, word, told.word);
-    document.title = told.current ? `${told.word} · Lookout` : `${t(`chip.${situation(page)}`)} · Lookout`;
+    document.title = titleOfPage(page, told);
     announce(told.say);
   });
+}
+
+function titleOfPage(page, told) {
+  // A hidden page asks for nothing and so knows nothing: its tab says only what it is.
+  if (page.connection === "away") return "Lookout";
+  return `${told.current ? told.word : t(`chip.${situation(page)}`)} · Lookout`;
 }
 
 function answerOf(page) {
   const now = situation(page);
   const live = page.live;
   // A picture that does not get here takes nothing from an answer that does.
-  if (live && (now === "late" || now === "live")) return live.answer.current ? current(page) : old(page, "stale");
+  if (live && isSeeing(page)) return live.answer.current ? current(page) : old(page, "stale");
   return live && now !== "paused" ? old(page, now) : nothing(now);
 }
 
@@ -42,7 +48,7 @@ function current(page) {
   const { answer } = live;
   const title = answer.label === null ? t(`answer.${answer.reason}`) : titleOf(answer.label, live.model?.titles);
   const lasting = answer.for_s + sinceReceived(page);
-  const for_ = t("answer.for", { time: duration(lasting) });
+  const for_ = lasting < 1 ? t("answer.new") : t("answer.for", { time: duration(lasting) });
   // By the reader's own clock: the service's may not be set yet.
   const since = t("answer.since", { clock: clock(Date.now() - 1000 * lasting) });
   const none = answer.reason === "reject" ? "none" : "unsure";
@@ -52,7 +58,8 @@ function current(page) {
     eyebrow: "",
     word: title,
     since: `${for_} · ${since}`,
-    say: answer.label === null ? title : t("answer.say", { title, percent: percent(answer.probability ?? 0) }),
+    // Without its probability, which at the moment of a change is only that of the threshold.
+    say: title,
     current: true,
   };
 }

@@ -2,7 +2,7 @@
 
 import { byId, el, icon, setIcon, setText, setVariable } from "./dom.js";
 import { drawingOf, labelsShown, thresholdOf, titleOf } from "./labels.js";
-import { percent, t } from "./words.js";
+import { percent, t } from "./i18n.js";
 
 /** @param {import("./store.js").Store} store */
 export function mountBars(store) {

@@ -1,19 +1,20 @@
 // The camera: what it is, how it is, and what helps when it is not well.
 
-import { withCommands } from "./cover.js";
-import { button, byId, el, setText, show } from "./dom.js";
+import { remedyParts } from "./command.js";
+import { button, byId, el, setAttribute, setText, show } from "./dom.js";
 import { factList } from "./facts.js";
+import { inWords, kindOf } from "./faults.js";
 import { complain } from "./problems.js";
 import { patchSettings, wasChanged } from "./settings.js";
-import { sinceReceived } from "./situation.js";
-import { decimal, duration, t } from "./words.js";
+import { sinceReceived, situation } from "./situation.js";
+import { decimal, duration, t } from "./i18n.js";
 
 /** @param {import("./store.js").Store} store */
 export function mountCamera(store) {
   const panel = byId("camera");
   const status = el("p.headline");
-  const reason = el("p.reason", { lang: "en" });
-  const remedy = el("p.reason", { lang: "en" });
+  const reason = el("p.reason");
+  const remedy = el("p.reason");
   const demo = el("div.aside");
   // null takes back what this page chose: the user's own settings decide again.
   const leaveDemo = () => patchSettings(store, { camera: { source: null } }).catch(complain);
@@ -28,18 +29,23 @@ export function mountCamera(store) {
     if (!camera) return;
     const known = page.connection === "open";
     setText(status, t(known ? `camera.status.${camera.status}` : "chip.lost"));
-    setText(reason, camera.reason ?? "");
-    if (remedy.dataset.text !== (camera.remedy ?? "")) {
-      remedy.dataset.text = camera.remedy ?? "";
-      remedy.replaceChildren(...withCommands(camera.remedy ?? ""));
+    // Where it keeps the picture away, the words over the picture have said it.
+    const covered = ["absent", "stale", "starting"].includes(situation(page));
+    const told = inWords(covered ? { code: null, reason: null, remedy: null } : camera, kindOf(camera.source));
+    setText(reason, told.reason);
+    if (remedy.dataset.text !== told.remedy) {
+      remedy.dataset.text = told.remedy;
+      remedy.replaceChildren(...remedyParts(told.remedy));
     }
+    for (const one of [reason, remedy]) setAttribute(one, "lang", told.lang);
     render([
       ["camera.source", camera.name && camera.name !== camera.source ? `${camera.name} (${camera.source})` : camera.source],
       ["camera.size", camera.width ? `${camera.width} × ${camera.height}` : null],
       ["camera.rate", known && camera.status === "streaming" ? t("camera.per_s", { n: decimal(camera.frames_per_s, 1) }) : null],
       ["camera.since", known ? duration(camera.for_s + sinceReceived(page)) : "–"],
       ["camera.restarts", camera.restarts ? String(camera.restarts) : null],
-      ["camera.notes", (camera.notes ?? []).join(" ")],
+      ["camera.notes", (camera.notes ?? []).join(" "), false, "en"],
+      ["camera.link", known && page.via === "events" ? t("camera.link.events") : null],
     ]);
     show(demo, camera.source === "demo");
     show(leave, wasChanged(page, "camera.source"));

@@ -1,19 +1,42 @@
-// The one connection to the service: states and pictures in, acknowledgements out, and back again after a loss.
+// Keeps the page in touch with the service: opens a link, sees when it falls silent, and opens another after a loss.
 
-import { address, goToLogin } from "./api.js";
+import { call, goToLogin } from "./api.js";
+import { cardOf, translateTitles } from "./cards.js";
+import { openSocket } from "./socket.js";
 
-// The service speaks at least once a second: this much silence means that the connection is gone, whatever TCP says.
+// The service speaks at least once a second: after this much silence nothing is known of now, whatever TCP says.
 const SILENCE_MS = 2500;
+// A picture that was announced may be on its way over a network that has become slow: a new link would not be faster.
+const PATIENT_MS = 8000;
 // The first try is quick (most losses are a restart); then the pauses double, so that a crowd does not hammer.
 const FIRST_PAUSE_MS = 400;
-const LONGEST_PAUSE_MS = 30_000;
+const LONGEST_PAUSE_MS = 8000;
 const LOOK_EVERY_MS = 200;
 // A server that accepts but never speaks must not hold the page for ever.
 const OPENING_MS = 5000;
+// So many WebSockets in a row that never opened, while the service answers otherwise: something in between loses them.
+const BLOCKED_AFTER = 2;
+const PROBE_MS = 4000;
+// Without a WebSocket one is tried this often: the proxy may have been put right.
+const TRIAL_EVERY_MS = 60_000;
 
 const NO_TOKEN = 4401;
 const FOREIGN_ORIGIN = 4403;
 const TOO_MANY = 1013;
+
+/**
+ * @typedef {object} Link  one way to the service: socket.js, events.js
+ * @property {() => void} close
+ * @property {boolean} [opened]  whether a WebSocket's handshake got through
+ * @property {"socket" | "events"} [via]
+ *
+ * @typedef {object} Ears  what a link does with what it hears
+ * @property {(message: object) => void} state
+ * @property {(problem: object) => void} refused   a problem object, before the end
+ * @property {(coming: {bytes: number, network: "fine" | "slow" | "too_slow"}) => void} coming  of the next picture
+ * @property {(header: object, jpeg: Blob) => Promise<void>} picture  resolves when it is drawn
+ * @property {(code: number) => void} ended
+ */
 
 /**
  * Keeps the store in step with the service for as long as the page is seen.
@@ -22,62 +45,84 @@ const TOO_MANY = 1013;
  * @returns {{retry: () => void}}
  */
 export function connect(store, how) {
-  let socket = null;
+  let link = null;
+  let trial = null;
+  let trialAt = 0;
   let openedAt = 0;
   let heardAt = 0;
+  let picturesBytes = 0;
   let losses = 0;
+  let blocked = 0;
 
   function open() {
     drop();
-    const url = address(`api/live?picture=${how.pictureWidth()}`);
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     openedAt = performance.now();
-    heardAt = 0;
-    const mine = new WebSocket(url);
-    mine.binaryType = "arraybuffer";
-    mine.onmessage = (event) => {
-      if (mine === socket) hear(event.data);
-    };
-    mine.onclose = (event) => {
-      if (mine === socket) lose(event.code);
-    };
-    socket = mine;
+    heardAt = picturesBytes = 0;
+    trialAt = openedAt + TRIAL_EVERY_MS;
+    link = blocked < BLOCKED_AFTER ? socket() : events();
   }
 
-  function hear(data) {
+  function socket() {
+    const mine = openSocket(how.pictureWidth(), ears(() => mine));
+    mine.via = "socket";
+    return mine;
+  }
+
+  // Only those who need it load it.
+  function events() {
+    const mine = { via: "events", close: () => (mine.closed = true) };
+    import("./events.js")
+      .then(({ openEvents }) => {
+        if (!mine.closed) mine.close = openEvents(how.pictureWidth(), ears(() => mine)).close;
+      })
+      .catch(() => mine === link && lose(0));
+    return mine;
+  }
+
+  /** @returns {Ears} deaf to a link that is not in use any more */
+  function ears(which) {
+    const used = () => which() === link;
+    return {
+      state(message) {
+        if (which() === trial) adopt();
+        if (used()) state(message);
+      },
+      refused(problem) {
+        if (used()) store.set({ refusal: problem });
+      },
+      coming({ bytes, network }) {
+        if (!used()) return;
+        heard();
+        picturesBytes = bytes;
+        if (store.get().network !== network) store.set({ network });
+      },
+      async picture(header, jpeg) {
+        if (!used()) return;
+        heard();
+        picturesBytes = 0;
+        await how.onPicture(header, jpeg);
+      },
+      ended(code) {
+        if (used()) lose(code);
+        else if (which() === trial) trial = null;
+      },
+    };
+  }
+
+  function heard() {
     heardAt = performance.now();
-    if (typeof data !== "string") {
-      picture(data);
-      return;
-    }
-    const message = JSON.parse(data);
-    if (message.type === "state") state(message);
-    else if (message.status) store.set({ refusal: [message.detail, message.remedy].filter(Boolean).join(" ") });
   }
 
   function state(message) {
-    const first = store.get().connection !== "open";
+    heard();
+    const page = store.get();
+    if (message.model) translateTitles(message, cardOf(page, message.model.name));
     losses = 0;
-    const change = { connection: "open", refusal: null, lostAt: null, retryAt: null, live: message };
-    if (first) change.openedAt = heardAt;
+    if (link.via === "socket") blocked = 0;
+    const change = { connection: "open", refusal: null, lostAt: null, retryAt: null, live: message, via: link.via };
+    if (page.connection !== "open") change.openedAt = heardAt;
+    if (message.status === "ok" && page.live?.status !== "ok") change.okAt = heardAt;
     store.set({ ...change, receivedAt: heardAt, now: heardAt });
-  }
-
-  async function picture(data) {
-    const mine = socket;
-    const view = new DataView(data);
-    const length = view.getUint32(0);
-    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
-    try {
-      await how.onPicture(header, new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" }));
-    } catch (error) {
-      console.warn("A picture could not be drawn.", error);
-    } finally {
-      // Acknowledged only when drawn: the service then never sends more than this page can show.
-      if (mine === socket && mine.readyState === WebSocket.OPEN) {
-        mine.send(JSON.stringify({ type: "ack", sequence: header.sequence }));
-      }
-    }
   }
 
   function lose(code) {
@@ -85,36 +130,61 @@ export function connect(store, how) {
       goToLogin();
       return;
     }
+    const { via, opened } = link;
     drop();
     const now = performance.now();
-    const pause = Math.min(LONGEST_PAUSE_MS, losses === 0 ? FIRST_PAUSE_MS : 1000 * 2 ** (losses - 1));
     const refused = code === TOO_MANY || code === FOREIGN_ORIGIN;
+    const pause = losses === 0 ? FIRST_PAUSE_MS : Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** (losses - 1));
     losses += 1;
     store.set({
       connection: "lost",
       refusal: refused ? store.get().refusal : null,
-      lostAt: store.get().lostAt ?? now,
+      lostAt: store.get().lostAt ?? (heardAt || now),
       retryAt: now + (refused ? LONGEST_PAUSE_MS : pause) * (0.75 + Math.random() / 2),
       now,
     });
+    if (via === "socket" && !opened) probe();
+  }
+
+  // Whether it is the WebSocket that does not get through, or nothing at all.
+  function probe() {
+    call("GET", "api/state", { patience: PROBE_MS }).then(
+      () => {
+        blocked += 1;
+        if (!link) store.set({ retryAt: performance.now() });
+      },
+      () => (blocked = 0),
+    );
+  }
+
+  // The trial spoke: the WebSocket gets through again.
+  function adopt() {
+    link?.close();
+    link = trial;
+    trial = null;
   }
 
   function drop() {
-    if (!socket) return;
-    const old = socket;
-    socket = null;
-    // A dead peer never answers a close; without its handlers the old socket can finish dying by itself.
-    old.onmessage = old.onclose = null;
-    old.close();
+    link?.close();
+    trial?.close();
+    link = trial = null;
   }
 
   function look() {
     if (document.hidden) return;
     const now = performance.now();
-    const { retryAt } = store.get();
-    if (socket && heardAt && now - heardAt > SILENCE_MS) lose(0);
-    else if (socket && !heardAt && now - openedAt > OPENING_MS) lose(0);
-    else if (!socket && now >= (retryAt ?? 0)) open();
+    const { retryAt, connection } = store.get();
+    if (link && heardAt && now - heardAt > SILENCE_MS) {
+      if (!picturesBytes || now - heardAt > PATIENT_MS) lose(0);
+      else if (connection === "open") store.set({ connection: "lost", lostAt: heardAt, retryAt: null, now });
+    } else if (link && !heardAt && now - openedAt > (link.opened ? PATIENT_MS : OPENING_MS)) {
+      lose(0);
+    } else if (!link && now >= (retryAt ?? 0)) {
+      open();
+    } else if (link?.via === "events" && !trial && now > trialAt) {
+      trialAt = now + TRIAL_EVERY_MS;
+      trial = socket();
+    }
   }
 
   function retry() {
@@ -126,8 +196,9 @@ export function connect(store, how) {
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) {
       drop();
-      store.set({ connection: "connecting", live: null, picture: null, lostAt: null, retryAt: null });
+      store.set({ connection: "away", live: null, picture: null, lostAt: null, retryAt: null });
     } else {
+      store.set({ connection: "connecting" });
       retry();
     }
   });

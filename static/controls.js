@@ -1,17 +1,17 @@
 // The bar on top and the foot: status in one word, pause for privacy, language, light or dark, and the wall display.
 
 import { iconOf } from "./answer.js";
-import { call } from "./api.js";
-import { byId, el, icon, setAttribute, setIcon, setText } from "./dom.js";
-import { remember } from "./kept.js";
+import { call, goToLogin } from "./api.js";
+import { button, byId, el, icon, setAttribute, setIcon, setText, show } from "./dom.js";
+import { recall, remember } from "./kept.js";
 import { complain } from "./problems.js";
 import { situation } from "./situation.js";
-import { offerLanguage, switchLanguage, t, translatePage } from "./words.js";
+import { offerLanguage, switchLanguage, t, translatePage } from "./i18n.js";
 
 const CURSOR_HIDES_MS = 4000;
 
-/** @param {import("./store.js").Store} store */
-export function mountControls(store) {
+/** @param {import("./store.js").Store} store @param {{openPhoto: () => void}} act */
+export function mountControls(store, { openPhoto }) {
   for (const node of document.querySelectorAll("[data-icon]")) node.prepend(icon(node.dataset.icon));
   const chip = byId("chip");
   const pause = byId("pause");
@@ -19,8 +19,9 @@ export function mountControls(store) {
     const paused = store.get().live?.status === "paused";
     call("PUT", "api/paused", { json: !paused }).catch(complain);
   });
-  byId("language").addEventListener("click", () => {
-    switchLanguage();
+  byId("open-photo").addEventListener("click", () => openPhoto());
+  byId("language").addEventListener("click", async () => {
+    await switchLanguage();
     offerLanguage(byId("language"));
     store.set({});
   });
@@ -57,12 +58,27 @@ function switchTheme() {
 
 function mountFoot(store) {
   const version = el("span");
+  const leave = button("link", { id: "sign-out", text: "sign_out", onclick: signOut });
   const api = el("a", { href: "api/docs", text: "foot.api" });
   const state = el("a", { href: "api/state", text: "foot.state" });
-  byId("foot").append(version, state, api);
+  byId("foot").append(version, state, api, leave);
   store.watch(({ about }) => {
     setText(version, about ? `Lookout ${about.version}` : "");
+    show(leave, Boolean(about?.signed_in));
+    if (about) renew(about.dashboard);
   });
+}
+
+async function signOut() {
+  await call("POST", "api/logout").then(goToLogin, complain);
+}
+
+// After an update of the service a page that has been open for weeks would not fit it any more.
+function renew(version) {
+  const mine = import.meta.url.match(/\/static\/([0-9a-f]{12})\//)?.[1];
+  if (!mine || mine === version || recall("renewed") === version) return;
+  remember("renewed", version); // Once: something in between may hand out an old page.
+  window.location.reload();
 }
 
 // A wall display has nobody at the keyboard: it stays awake, and the pointer goes away.

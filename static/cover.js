@@ -1,12 +1,15 @@
 // The words laid over the picture when it is not live: what is the matter, what helps, what happens next.
 
-import { call } from "./api.js";
 import { iconOf } from "./answer.js";
+import { call } from "./api.js";
+import { remedyParts } from "./command.js";
 import { button, byId, el, icon, setIcon, setText, show } from "./dom.js";
-import { frameAge, sinceReceived, situation } from "./situation.js";
+import { inWords, kindOf } from "./faults.js";
+import { mountFound } from "./found.js";
 import { complain } from "./problems.js";
 import { mayChange, patchSettings } from "./settings.js";
-import { duration, has, t } from "./words.js";
+import { frameAge, sinceReceived, situation } from "./situation.js";
+import { duration, has, t } from "./i18n.js";
 
 /**
  * @param {import("./store.js").Store} store
@@ -16,17 +19,21 @@ export function mountCover(store, act) {
   const cover = byId("cover");
   const showDemo = () => patchSettings(store, { camera: { source: "demo" } }).catch(complain);
   const parts = build(cover, { ...act, showDemo });
+  const showFound = mountFound(store, parts.found);
   store.watch((page) => {
     const now = situation(page);
-    show(cover, now !== "live");
-    if (now === "live") return;
+    const wordless = now === "live" || now === "joining";
+    show(cover, !wordless);
+    showFound(page, now === "absent");
+    if (wordless) return;
     const told = tell(now, page);
     setIcon(parts.drawing, iconOf(now));
     setText(parts.headline, told.headline);
     setText(parts.more, told.more ?? "");
+    parts.more.lang = told.lang ?? "";
     facts(parts.facts, told.facts ?? []);
     setText(parts.next, told.next ?? "");
-    show(parts.retry, now === "lost");
+    show(parts.retry, now === "lost" && page.retryAt !== null);
     show(parts.resume, now === "paused");
     show(parts.photo, now === "absent" || now === "ended");
     show(parts.demo, now === "absent" && page.live.camera.source !== "demo" && mayChange(page, "camera.source"));
@@ -35,17 +42,18 @@ export function mountCover(store, act) {
 
 function build(cover, act) {
   const drawing = icon("wait", "cover-icon");
-  const headline = el("p.cover-headline");
+  const headline = el("h2.cover-headline");
   const more = el("p.cover-more");
   const list = el("dl.cover-facts");
+  const found = el("div.cover-found");
   const next = el("p.cover-next");
   const retry = button("button", { text: "cover.retry.now", onclick: act.retry });
   const resume = button("button main", { id: "resume", onclick: unpause }, icon("play"), el("span", { text: "resume" }));
   const photo = button("button main", { onclick: act.openPhoto }, icon("photo"), el("span", { text: "cover.photo" }));
   const demo = button("button", { id: "demo", text: "cover.demo", onclick: act.showDemo });
   const buttons = el("div.buttons", {}, resume, photo, demo, retry);
-  cover.append(el("div.cover-inner", {}, drawing, headline, more, list, next, buttons));
-  return { drawing, headline, more, facts: list, next, retry, resume, photo, demo };
+  cover.append(el("div.cover-inner", {}, drawing, headline, more, list, found, next, buttons));
+  return { drawing, headline, more, facts: list, found, next, retry, resume, photo, demo };
 }
 
 async function unpause() {
@@ -54,50 +62,23 @@ async function unpause() {
 }
 
 function tell(now, page) {
-  const camera = page.live?.camera;
-  const name = camera ? camera.name || camera.source : "";
-  const absent = `cover.absent.${camera?.code?.replace("camera_", "")}`;
   switch (now) {
     case "lost":
-      return {
-        headline: t("cover.lost", { time: duration((page.now - page.lostAt) / 1000 + 1) }),
-        more: t("cover.lost.more"),
-        next: countdown(page.retryAt === null ? null : (page.retryAt - page.now) / 1000),
-      };
+      return lost(page);
     case "refused":
-      return { headline: t("cover.refused"), more: page.refusal };
+      return refused(page.refusal);
     case "stale":
-      return {
-        headline: t("cover.stale", { time: duration(frameAge(page) ?? 0) }),
-        more: camera.reason ?? t(camera.status === "opening" ? "cover.stale.opening" : "cover.stale.stalled"),
-        facts: remedy(camera.remedy),
-        next: retry(page),
-      };
+      return stale(page);
     case "late":
-      return {
-        headline: t("cover.late", { time: duration((page.now - (page.picture?.at ?? page.openedAt)) / 1000) }),
-        more: t("cover.late.more"),
-      };
+      return late(page);
     case "absent":
-      return {
-        headline: t(has(absent) ? absent : "cover.absent"),
-        facts: [
-          { name: t("cover.tried"), text: camera.source === "auto" ? t("cover.tried.auto") : camera.source },
-          ...(camera.reason ? [{ name: t("cover.missing"), text: camera.reason }] : []),
-          ...remedy(camera.remedy),
-        ],
-        next: retry(page),
-      };
+      return absent(page);
     case "failed":
-      return {
-        headline: t("cover.failed"),
-        more: page.live.fault?.reason ?? t("cover.failed.more"),
-        facts: remedy(page.live.fault?.remedy),
-      };
+      return failed(page.live.fault);
     case "starting":
-      return { headline: t("cover.starting"), more: camera.reason ?? t("cover.starting.more", { name }), next: retry(page) };
+      return starting(page);
     case "ended":
-      return { headline: t("cover.ended"), more: t("cover.ended.more", { name }) };
+      return { headline: t("cover.ended"), more: t("cover.ended.more", { name: nameOf(page.live.camera) }) };
     case "paused":
       return { headline: t("chip.paused"), more: t("cover.paused.more") };
     default:
@@ -105,8 +86,83 @@ function tell(now, page) {
   }
 }
 
-function remedy(text) {
-  return text ? [{ name: t("cover.remedy"), text, remedy: true }] : [];
+function lost(page) {
+  const time = duration((page.now - page.lostAt) / 1000 + 1);
+  // Without a next try the connection still stands, and a picture is on its way over it.
+  if (page.retryAt === null) return { headline: t("cover.silent", { time }), more: t("cover.silent.more") };
+  return {
+    headline: t("cover.lost", { time }),
+    more: t("cover.lost.more"),
+    next: countdown((page.retryAt - page.now) / 1000),
+  };
+}
+
+function refused(problem) {
+  const told = inWords({ code: problem.code, reason: problem.detail, remedy: problem.remedy });
+  return { headline: t("cover.refused"), more: told.reason, lang: told.lang, facts: [...remedy(told), ...original(told)] };
+}
+
+function stale(page) {
+  const { camera } = page.live;
+  const told = inWords(camera, kindOf(camera.source));
+  return {
+    headline: t("cover.stale", { time: duration(frameAge(page) ?? 0) }),
+    more: told.reason || t(camera.status === "opening" ? "cover.stale.opening" : "cover.stale.stalled"),
+    lang: told.reason ? told.lang : "",
+    facts: [...remedy(told), ...original(told)],
+    next: retry(page),
+  };
+}
+
+function late(page) {
+  if (page.network === "too_slow") return { headline: t("cover.too_slow"), more: t("cover.too_slow.more") };
+  const since = Math.max(page.picture?.at ?? 0, page.openedAt, page.okAt);
+  return { headline: t("cover.late", { time: duration((page.now - since) / 1000) }), more: t("cover.late.more") };
+}
+
+function absent(page) {
+  const { camera } = page.live;
+  const headline = `cover.absent.${camera.code?.replace("camera_", "")}`;
+  const told = inWords(camera, kindOf(camera.source));
+  return {
+    headline: t(has(headline) ? headline : "cover.absent"),
+    facts: [
+      { name: t("cover.tried"), text: camera.source === "auto" ? t("cover.tried.auto") : camera.source },
+      ...(told.reason ? [{ name: t("cover.missing"), text: told.reason, lang: told.lang }] : []),
+      ...remedy(told),
+      ...original(told),
+    ],
+    next: retry(page),
+  };
+}
+
+function failed(fault) {
+  const told = inWords(fault ?? { code: null, reason: null, remedy: null });
+  return {
+    headline: t("cover.failed"),
+    more: told.reason || t("cover.failed.more"),
+    lang: told.reason ? told.lang : "",
+    facts: [...remedy(told), ...original(told)],
+  };
+}
+
+function starting(page) {
+  const { camera } = page.live;
+  const told = inWords(camera, kindOf(camera.source));
+  const more = told.reason || t("cover.starting.more", { name: nameOf(camera) });
+  return { headline: t("cover.starting"), more, lang: told.reason ? told.lang : "", next: retry(page) };
+}
+
+function nameOf(camera) {
+  return camera.name || camera.source;
+}
+
+function remedy({ remedy: text, lang }) {
+  return text ? [{ name: t("cover.remedy"), text, lang, remedy: true }] : [];
+}
+
+function original({ original: text }) {
+  return text ? [{ name: t("fault.original"), text, lang: "en" }] : [];
 }
 
 function retry(page) {
@@ -115,7 +171,6 @@ function retry(page) {
 }
 
 function countdown(seconds) {
-  if (seconds === null) return "";
   return seconds < 1 ? t("cover.retrying") : t("cover.retry", { time: duration(Math.ceil(seconds)) });
 }
 
@@ -128,39 +183,7 @@ function facts(list, wanted) {
   list.replaceChildren(
     ...wanted.flatMap((fact) => [
       el("dt", {}, fact.name),
-      el("dd", { lang: "en" }, ...(fact.remedy ? withCommands(fact.text) : [fact.text])),
+      el("dd", { lang: fact.lang ?? "" }, ...(fact.remedy ? remedyParts(fact.text) : [fact.text])),
     ]),
   );
-}
-
-// Remedies write commands in quotes, in brackets or behind a last colon; nothing else of theirs begins so.
-const COMMANDS = /[`'(]((?:sudo|lookout|rpicam-|ls|ss) ?[^`')]*)[`')]|: ((?:sudo|lookout|rpicam-)[^\n]*?)\.?$/g;
-
-/** @param {string} text  a remedy @returns {(Node | string)[]} the same with its commands in boxes that can be copied */
-export function withCommands(text) {
-  const parts = [];
-  let end = 0;
-  for (const found of text.matchAll(COMMANDS)) {
-    const lead = found[2] ? ": " : "";
-    parts.push(text.slice(end, found.index) + lead, commandBox(found[1] ?? found[2]));
-    end = found.index + found[0].length;
-  }
-  return [...parts, text.slice(end)];
-}
-
-function commandBox(command) {
-  const copier = button("copy", { onclick: () => copy(command, copier) }, t("copy"));
-  return el("span.command", {}, el("code", {}, command), copier);
-}
-
-async function copy(text, button) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    // Without HTTPS browsers offer no clipboard: select it, so that one key press copies.
-    window.getSelection().selectAllChildren(button.previousElementSibling);
-    return;
-  }
-  button.textContent = t("copied");
-  setTimeout(() => (button.textContent = t("copy")), 1500);
 }

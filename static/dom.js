@@ -1,13 +1,13 @@
 // Small helpers to build and update the page; they write only what changed, so that nothing flickers or is re-read.
 
-import { translate } from "./words.js";
+import { translate } from "./i18n.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
  * @param {string} kind  tag and classes: "p.note"
  * @param {Record<string, unknown>} [properties]  properties of the element; `data` and `aria` are maps of attributes;
- *   `text` and `label` are keys of texts.js that stand in it, or name it, in whatever language is chosen
+ *   `text` and `label` are keys of texts.en.js that stand in it, or name it, in whatever language is chosen
  * @param {...(Node | string | null)} children
  * @returns {any} the element
  */
@@ -72,4 +72,14 @@ export function byId(id) {
 /** @param {HTMLElement} node @param {string} name a custom property @param {string | number} value */
 export function setVariable(node, name, value) {
   if (node.style.getPropertyValue(name) !== String(value)) node.style.setProperty(name, String(value));
+}
+
+/** @param {HTMLSelectElement} select @param {string[][]} wanted  values and texts; what is chosen stays if it can */
+export function options(select, wanted) {
+  const key = JSON.stringify(wanted);
+  if (select.dataset.key === key) return;
+  const chosen = select.value;
+  select.dataset.key = key;
+  select.replaceChildren(...wanted.map(([value, text]) => el("option", { value }, text)));
+  if (wanted.some(([value]) => value === chosen)) select.value = chosen;
 }

@@ -4,15 +4,15 @@ import { el, setAttribute, setText, show } from "./dom.js";
 
 /**
  * @param {HTMLElement} parent
- * @returns {(facts: [string, string | null, boolean?][]) => void}  keys of texts.js, values (null or "" hides
- *   a row), and whether the value is bad news
+ * @returns {(facts: [string, string | null, boolean?, string?][]) => void}  keys of texts.en.js, values (null or ""
+ *   hides a row), whether the value is bad news, and its language where that is not the page's
  */
 export function factList(parent) {
   const list = el("dl.facts");
   parent.append(list);
   const rows = [];
   return (facts) => {
-    facts.forEach(([key, text, bad], i) => {
+    facts.forEach(([key, text, bad, lang], i) => {
       if (!rows[i]) {
         const value = el("dd");
         const row = el("div", {}, el("dt", { text: key }), value);
@@ -21,6 +21,7 @@ export function factList(parent) {
       }
       setText(rows[i].value, text ?? "");
       setAttribute(rows[i].value, "data-bad", String(Boolean(bad)));
+      if (lang) rows[i].value.lang = lang;
       show(rows[i].row, Boolean(text));
     });
   };

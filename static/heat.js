@@ -1,8 +1,8 @@
-// A class activation map as warm light over a picture: it comes as a small PNG and is drawn large and soft.
+// A class activation map over a picture: what counts stays as it is in warm light, the rest lies in the shade.
 
 /**
  * @param {string} uri  a PNG as data URI, its brightness (times its opacity) saying how much a place counts
- * @returns {Promise<HTMLCanvasElement>} the same as colour: clear where nothing speaks for the label, warm where much does
+ * @returns {Promise<HTMLCanvasElement>} the same as colour: shade where nothing speaks for the label, hardly more than a warm tint where much does
  */
 export async function heatOf(uri) {
   const bitmap = await bitmapOf(uri);
@@ -25,13 +25,13 @@ export function bitmapOf(uri) {
   return createImageBitmap(new Blob([bytes], { type: head.slice("data:".length, head.indexOf(";")) }));
 }
 
-// From deep red to pale yellow, lightness rising all the way: it reads in grey, too.
+// From a dark violet shade to a thin yellow: what speaks for the label can be seen best, and in grey, too.
 function warm(data, i) {
   const strength = (Math.max(data[i], data[i + 1], data[i + 2]) / 255) * (data[i + 3] / 255);
-  data[i] = 150 + 105 * Math.min(1, strength * 1.6);
-  data[i + 1] = 20 + 215 * strength;
-  data[i + 2] = 10 + 90 * strength ** 3;
-  data[i + 3] = 205 * Math.min(1, strength * 1.25);
+  data[i] = 30 + 225 * Math.min(1, strength * 1.5);
+  data[i + 1] = 10 + 190 * strength;
+  data[i + 2] = 50 * (1 - strength);
+  data[i + 3] = 165 - 110 * strength;
 }
 
 /**

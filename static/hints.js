@@ -3,8 +3,8 @@
 import { button, byId, el, icon, setText, show } from "./dom.js";
 import { recall, remember } from "./kept.js";
 import { isReject, labelsOf, titleOf } from "./labels.js";
-import { cardOf } from "./models.js";
-import { t } from "./words.js";
+import { cardOf } from "./cards.js";
+import { languageInUse, t } from "./i18n.js";
 
 const MOST_LABELS = 8;
 
@@ -40,5 +40,5 @@ export function mountHints(store) {
 }
 
 function list(names) {
-  return new Intl.ListFormat(t("language.code"), { type: "conjunction" }).format(names);
+  return new Intl.ListFormat(languageInUse(), { type: "conjunction" }).format(names);
 }

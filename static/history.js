@@ -2,8 +2,8 @@
 
 import { byId, el, icon, setAttribute, setIcon, setText, show } from "./dom.js";
 import { drawingOf, isReject, labelsShown, thresholdOf, titleOf, toneOf } from "./labels.js";
-import { situation } from "./situation.js";
-import { decimal, percent, t } from "./words.js";
+import { isSeeing } from "./situation.js";
+import { decimal, percent, t } from "./i18n.js";
 
 const SPAN_MS = 180_000;
 const DRAW_EVERY_MS = 250;
@@ -42,17 +42,19 @@ export function mountHistory(store) {
 }
 
 function createRecord() {
-  const moments = []; // {at, p: probabilities by label, or null where nothing was seen}
+  // {at, p: probabilities by label, or null where nothing was seen, away: because this page was hidden}
+  const moments = [];
   let sequence = null;
   return {
     moments,
     add(page) {
       const { live } = page;
-      const known = situation(page) === "live" || situation(page) === "late";
+      const known = isSeeing(page);
       const key = known ? `${live.instance}-${live.sequence}` : null;
       if (known ? key === sequence : moments.at(-1)?.p === null || moments.length === 0) return;
       sequence = key;
-      moments.push({ at: known ? page.receivedAt : page.now, p: known ? live.answer.probabilities : null });
+      const away = page.connection === "away";
+      moments.push({ at: known ? page.receivedAt : page.now, p: known ? live.answer.probabilities : null, away });
       while (moments.length && moments[0].at < page.now - SPAN_MS - 1000) moments.shift();
     },
   };
@@ -107,7 +109,7 @@ function curve(pen, strip, record, { x, y, now, height, look }) {
   for (const moment of record.moments) {
     if (before && (before.p === null || moment.at - before.at > HOLE_MS)) {
       flush();
-      hatch(pen, x(before.at), x(moment.at), height, look.faint);
+      if (!before.away) hatch(pen, x(before.at), x(moment.at), height, look.faint);
     }
     const p = moment.p?.[strip.label];
     if (p !== undefined) {
@@ -118,7 +120,7 @@ function curve(pen, strip, record, { x, y, now, height, look }) {
   }
   if (before?.p === null) {
     flush();
-    hatch(pen, x(before.at), x(now), height, look.faint);
+    if (!before.away) hatch(pen, x(before.at), x(now), height, look.faint);
   } else if (run.length) {
     run.push([x(now), run.at(-1)[1]]);
   }

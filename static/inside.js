@@ -6,10 +6,10 @@ import { drawHeat, heatOf } from "./heat.js";
 import { titleOf } from "./labels.js";
 import { openLayers } from "./layers.js";
 import { openMaps } from "./maps.js";
-import { cardOf } from "./models.js";
+import { cardOf } from "./cards.js";
 import { complain } from "./problems.js";
 import { situation } from "./situation.js";
-import { t } from "./words.js";
+import { t } from "./i18n.js";
 
 const THUMBNAIL_EVERY_MS = 500;
 // One map a second is enough to see where it looks, and leaves a small machine its time.

@@ -1,6 +1,6 @@
 // How a label looks and is called: its name in the reader's language, its drawing, its hue. Never the hue alone.
 
-import { has, t } from "./words.js";
+import { t } from "./i18n.js";
 
 const DRAWN = new Set(["cat", "dog"]);
 const SHAPES = ["circle", "square", "triangle", "diamond", "ring", "cross"];
@@ -21,9 +21,14 @@ export function thresholdOf(live, label) {
   return isReject(live, label) ? undefined : live.answer.thresholds[label];
 }
 
+// What the usual cards say; a card that says something else means it ("Minka" for cat).
+const USUAL_TITLES = { cat: "Cat", dog: "Dog", neither: "Nobody here" };
+
 /** @param {string} label @param {Record<string, string>} [titles] the card's @returns {string} */
 export function titleOf(label, titles = {}) {
-  return has(`label.${label}`) ? t(`label.${label}`) : (Object.hasOwn(titles, label) ? titles[label] : label);
+  const own = Object.hasOwn(titles, label) ? titles[label] : label;
+  const usual = Object.hasOwn(USUAL_TITLES, label) && [label, USUAL_TITLES[label]].includes(own);
+  return usual ? t(`label.${label}`) : own;
 }
 
 /** @param {object} live @param {string} label @returns {string} the symbol that stands for it */

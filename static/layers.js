@@ -3,9 +3,9 @@
 import { call } from "./api.js";
 import { addDialog } from "./dialog.js";
 import { el } from "./dom.js";
-import { cardOf } from "./models.js";
+import { cardOf, cardTitle } from "./cards.js";
 import { complain } from "./problems.js";
-import { t, whole } from "./words.js";
+import { t, whole } from "./i18n.js";
 
 const FORMULA = "(n + 2p − f) / s + 1";
 
@@ -23,7 +23,7 @@ export async function openLayers(store) {
   const filters = el("img.filters", { src: `api/models/${encodeURIComponent(name)}/filters.png`, alt: t("layers.filters") });
   filters.addEventListener("error", () => filters.remove());
   const scroll = el("div.table-scroll", { tabIndex: 0, aria: { role: "region", labelledby: "layers-title" } }, filters, tableOf(table));
-  const title = t("layers.title", { name: cardOf(page, name)?.title ?? name });
+  const title = t("layers.title", { name: cardTitle(cardOf(page, name) ?? { name }) });
   const intro = el("p.dialog-intro", { text: "layers.intro" });
   const dialog = addDialog("layers", "broad", el("h2", {}, title), intro, scroll);
   dialog.addEventListener("close", () => dialog.remove());

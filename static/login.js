@@ -3,7 +3,7 @@
 import { Problem, address, call } from "./api.js";
 import { byId, setText } from "./dom.js";
 import { explain } from "./problems.js";
-import { offerLanguage, switchLanguage, t, translatePage } from "./words.js";
+import { offerLanguage, switchLanguage, t, translatePage } from "./i18n.js";
 
 const form = byId("form");
 const field = byId("token");
@@ -61,8 +61,8 @@ reveal.addEventListener("click", () => {
   reveal.setAttribute("aria-pressed", String(field.type === "text"));
   words();
 });
-byId("language").addEventListener("click", () => {
-  switchLanguage();
+byId("language").addEventListener("click", async () => {
+  await switchLanguage();
   words();
 });
 

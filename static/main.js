@@ -1,42 +1,39 @@
-// Starts the page: one store, one connection, and a panel for each part of index.html.
+// Starts the page: one store, one connection, and first of all what answers "what is it now?".
 
 import { mountAnswer } from "./answer.js";
-import { keepAsking } from "./api.js";
 import { mountBars } from "./bars.js";
-import { mountCamera } from "./camera.js";
 import { connect } from "./connection.js";
 import { mountControls } from "./controls.js";
 import { mountCover } from "./cover.js";
-import { mountHints } from "./hints.js";
-import { mountHistory } from "./history.js";
-import { mountInside } from "./inside.js";
-import { mountModels } from "./models.js";
-import { mountNumbers } from "./numbers.js";
-import { mountPhoto } from "./photo.js";
 import { mountPicture } from "./picture.js";
-import { mountRegion } from "./region.js";
 import { createStore, nothingYet } from "./store.js";
 
 const TICK_MS = 250;
+// The rest is fetched when the first picture is here, so that it does not make that one late; at the latest after this.
+const REST_AFTER_MS = 4000;
 
 const store = createStore(nothingYet());
+let rest = null;
+
+/** @returns {Promise<{openPhoto: () => void}>} once everything below the answer is there */
+function panels() {
+  rest ??= import("./panels.js").then(({ mountPanels }) => mountPanels(store));
+  rest.catch(() => (rest = null)); // The network may be back when it is asked for again.
+  return rest;
+}
+
 const picture = mountPicture(store);
-const photo = mountPhoto(store);
 const connection = connect(store, picture);
-mountControls(store);
-mountCover(store, { retry: connection.retry, openPhoto: photo.open });
+const openPhoto = () => panels().then((all) => all.openPhoto());
+mountControls(store, { openPhoto });
+mountCover(store, { retry: connection.retry, openPhoto });
 mountAnswer(store);
 mountBars(store);
-mountRegion(store);
-mountHistory(store);
-mountCamera(store);
-mountNumbers(store);
-mountModels(store);
-mountInside(store);
-mountHints(store);
-keepAsking(store, "api/models", ({ models }) => ({ models }));
-keepAsking(store, "api/settings", ({ keys }) => ({ settings: keys }));
-keepAsking(store, "api/about", (about) => ({ about }));
+
+const began = performance.now();
+store.watch((page) => {
+  if (!rest && (page.picture || page.now - began > REST_AFTER_MS)) panels().catch(() => {});
+});
 
 // Ages grow and silences begin without any message: the page looks at the clock by itself.
 setInterval(() => {

@@ -2,12 +2,11 @@
 
 import { call } from "./api.js";
 import { addDialog } from "./dialog.js";
-import { button, el, setText, show } from "./dom.js";
+import { button, el, options, setText, show } from "./dom.js";
 import { bitmapOf } from "./heat.js";
-import { options } from "./models.js";
 import { explain } from "./problems.js";
-import { situation } from "./situation.js";
-import { clock, decimal, t } from "./words.js";
+import { isSeeing, situation } from "./situation.js";
+import { clock, decimal, t } from "./i18n.js";
 
 const EVERY_MS = 1000;
 
@@ -74,8 +73,8 @@ export function openMaps(store) {
   }
 
   function tick() {
-    const now = situation(store.get());
-    if (now !== "live" && now !== "late") clear(t(`chip.${now}`));
+    const page = store.get();
+    if (!isSeeing(page)) clear(t(`chip.${situation(page)}`));
     else if (!looking && (follow.checked || !list.firstChild)) look();
     show(again, !follow.checked);
   }

@@ -1,19 +1,22 @@
 // Which network looks, how good it is said to be, and the choice of another.
 
 import { call } from "./api.js";
-import { byId, el, setText, show } from "./dom.js";
+import { cardDescription, cardOf, cardTitle } from "./cards.js";
+import { byId, el, options, setAttribute, setText, show } from "./dom.js";
 import { titleOf } from "./labels.js";
 import { explain } from "./problems.js";
-import { percent, t, whole } from "./words.js";
+import { mayChange, refreshSettings, valueOf } from "./settings.js";
+import { percent, t, whole } from "./i18n.js";
 
 // A first load on a small machine, with its checks, may take this long.
 const SWAP_MS = 120_000;
+const MOST_LABELS = 12;
 
 /** @param {import("./store.js").Store} store */
 export function mountModels(store) {
   const panel = byId("model");
   const running = el("p.headline");
-  const about = el("p.reason", { lang: "en" });
+  const about = el("p.reason");
   const labels = el("p.reason");
   const quality = el("p.note");
   const names = el("select", { id: "model-name" });
@@ -21,6 +24,7 @@ export function mountModels(store) {
   const nameLabel = el("label", { htmlFor: "model-name", text: "model.choose" });
   const precisionLabel = el("label", { htmlFor: "model-precision", text: "model.precision" });
   const use = el("button", { type: "submit", className: "button", text: "model.use" });
+  const fixed = el("p.note");
   const outcome = el("p.reason", { aria: { role: "status" } });
   const form = el(
     "form.form",
@@ -28,11 +32,13 @@ export function mountModels(store) {
     el("div.field", {}, nameLabel, names),
     el("div.field", {}, precisionLabel, precisions),
     use,
+    fixed,
     outcome,
   );
   panel.append(running, about, labels, quality, form);
   let busy = false;
   let touched = false;
+  let known = "";
 
   names.addEventListener("change", () => {
     touched = true;
@@ -49,7 +55,8 @@ export function mountModels(store) {
     try {
       const json = { name, precision: precisions.value };
       await call("PUT", "api/model", { json, patience: SWAP_MS });
-      setText(outcome, t("model.done", { name: cardOf(store.get(), name)?.title ?? name }));
+      await refreshSettings(store);
+      setText(outcome, t("model.done", { name: cardTitle(cardOf(store.get(), name) ?? { name }) }));
     } catch (error) {
       setText(outcome, explain(error));
     }
@@ -68,25 +75,32 @@ export function mountModels(store) {
     const model = live?.model;
     const card = model && cardOf(page, model.name);
     if (model) {
-      const what = { name: card?.title ?? model.name, precision: model.precision, threads: model.threads };
+      // Another page may have chosen it: what is set is asked for again.
+      const now = `${model.name} ${model.precision}`;
+      if (known && known !== now && !busy) refreshSettings(store).catch(() => {});
+      known = now;
+      const what = { name: cardTitle(card ?? { name: model.name }), precision: model.precision, threads: model.threads };
       setText(running, t(model.threads === 1 ? "model.running.one" : "model.running", what));
-      const known = model.labels.map((label) => titleOf(label, model.titles));
-      setText(labels, t("model.labels", { labels: known.slice(0, 12).join(t("list.comma")) + (known.length > 12 ? " …" : "") }));
+      const titles = model.labels.slice(0, MOST_LABELS).map((label) => titleOf(label, model.titles));
+      if (model.labels.length > MOST_LABELS) titles.push(t("model.labels.more", { n: whole(model.labels.length - MOST_LABELS) }));
+      setText(labels, t("model.labels", { labels: titles.join(t("list.comma")) }));
     }
-    setText(about, card?.description ?? "");
+    const description = cardDescription(card);
+    setText(about, description.text);
+    setAttribute(about, "lang", description.lang);
     setText(quality, qualityOf(card, model?.precision));
-    show(form, Boolean(models?.length));
-    if (!models) return;
-    options(names, models.map((one) => [one.name, one.title || one.name]));
+    // Without the settings the page would offer, and then set, a precision that nobody chose.
+    show(form, Boolean(models?.length && page.settings));
+    if (form.hidden) return;
+    options(names, models.map((one) => [one.name, cardTitle(one)]));
     if (!touched && model && names.value !== model.name) names.value = model.name;
     fillPrecisions(page);
-    use.disabled = busy || page.connection !== "open";
+    if (!touched) precisions.value = valueOf(page, "model.precision");
+    const may = mayChange(page, "model.name") && mayChange(page, "model.precision");
+    for (const one of [names, precisions]) one.disabled = !may;
+    use.disabled = busy || !may || page.connection !== "open";
+    setText(fixed, may ? "" : t("settings.fixed"));
   });
-}
-
-/** @param {import("./store.js").Page} page @param {string} name @returns {any} its card, if it is known */
-export function cardOf(page, name) {
-  return page.models?.find((card) => card.name === name) ?? null;
 }
 
 // As measured in training on pictures kept apart; a card of somebody else's may not say.
@@ -94,14 +108,4 @@ function qualityOf(card, precision) {
   const accuracy = card?.metrics?.[precision]?.accuracy;
   const count = card?.metrics?.pictures;
   return accuracy && count ? t("model.quality", { n: percent(accuracy), count: whole(count) }) : "";
-}
-
-/** @param {HTMLSelectElement} select @param {string[][]} wanted  values and texts; what is chosen stays if it can */
-export function options(select, wanted) {
-  const key = JSON.stringify(wanted);
-  if (select.dataset.key === key) return;
-  const chosen = select.value;
-  select.dataset.key = key;
-  select.replaceChildren(...wanted.map(([value, text]) => el("option", { value }, text)));
-  if (wanted.some(([value]) => value === chosen)) select.value = chosen;
 }

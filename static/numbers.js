@@ -2,8 +2,9 @@
 
 import { byId, el, setText, setVariable, show } from "./dom.js";
 import { factList } from "./facts.js";
-import { sinceReceived, situation } from "./situation.js";
-import { decimal, duration, has, megabytes, t, whole } from "./words.js";
+import { inWords } from "./faults.js";
+import { isSeeing, sinceReceived } from "./situation.js";
+import { decimal, duration, has, megabytes, t, whole } from "./i18n.js";
 
 const STAGES = ["capture", "preprocess", "inference", "postprocess", "publish"];
 
@@ -26,7 +27,7 @@ function mountSpeed(store) {
     const { live } = page;
     show(panel, Boolean(live));
     if (!live) return;
-    const on = situation(page) === "live" || situation(page) === "late";
+    const on = isSeeing(page);
     const values = [
       on ? decimal(live.rate.classifications_per_s, 1) : "–",
       on ? decimal(live.camera.frames_per_s, 1) : "–",
@@ -70,6 +71,11 @@ function troubleInWords(told) {
   return when && has(`throttled.${what}`) ? t(`throttled.${when}`, { what: t(`throttled.${what}`) }) : told;
 }
 
+function diskInWords(disk) {
+  const told = inWords(disk);
+  return [told.reason, told.remedy, told.original].filter(Boolean).join(" ");
+}
+
 function mountMachine(store) {
   const panel = byId("machine");
   const render = factList(panel);
@@ -82,7 +88,7 @@ function mountMachine(store) {
     const rows = [
       ["machine.temperature", told(system.temperature_c, (degrees) => `${decimal(degrees, 1)} °C`)],
       ["machine.power", trouble.join("; ") || t(`machine.${system.temperature_c === null ? "unknown" : "power.fine"}`), trouble.length > 0],
-      ["machine.disk", disk && `${disk.reason} ${disk.remedy}`, true],
+      ["machine.disk", disk && diskInWords(disk), true],
       ["machine.memory", told(system.memory_bytes, megabytes)],
       ["machine.cpu", told(system.cpu_percent, (n) => t("unit.percent", { n: Math.round(n) }))],
       ["machine.uptime", duration(system.uptime_s + sinceReceived(page))],

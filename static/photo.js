@@ -8,9 +8,15 @@ import { button, byId, el, icon, setAttribute, setIcon, setText, show } from "./
 import { drawHeat, heatOf } from "./heat.js";
 import { drawingOf, titleOf, toneOf } from "./labels.js";
 import { explain } from "./problems.js";
-import { t, whole } from "./words.js";
+import { has, t, whole } from "./i18n.js";
 
 const SHOWN_AT_MOST_PX = 1000;
+// The service needs no more of a photo than this, and a phone's camera makes five megabytes of it. Where the network is
+// slow, half of that.
+const SENT_AT_MOST_PX = 1280;
+const SENT_AS_IT_IS_BYTES = 700_000;
+const JPEG_QUALITY = 0.92;
+const UPLOAD_MS = 90_000;
 
 /**
  * @param {import("./store.js").Store} store
@@ -30,7 +36,6 @@ export function mountPhoto(store) {
     });
   }
   mountPanel(pick);
-  byId("open-photo").addEventListener("click", dialog.open);
   receive(dialog.classify);
   return { open: dialog.open };
 }
@@ -120,13 +125,15 @@ function createDialog(store, pick) {
     show(heat, false);
     show(plate, true);
     open();
-    showFile(file, picture, frame);
     const began = performance.now();
     try {
-      const told = await call("POST", "api/classify?explain=true", { body: file, type: file.type || "application/octet-stream" });
+      const body = await readFile(file, picture, frame, store.get().network);
+      const type = body.type || "application/octet-stream";
+      const told = await call("POST", "api/classify?explain=true", { body, type, patience: UPLOAD_MS });
       if (mine === turn) await shown(told, performance.now() - began, count);
     } catch (error) {
-      if (mine === turn) verdictIs("old", "failed", t("problem.title"), explain(error));
+      const words = `photo.problem.${error.code}`;
+      if (mine === turn) verdictIs("old", "failed", t("problem.title"), has(words) ? t(words) : explain(error));
     }
     words();
   }
@@ -167,17 +174,37 @@ function asLive(told, live) {
   return { model: { labels, titles: { ...titles, ...(same ? live.model.titles : {}) } }, answer: { probabilities: told.probabilities, thresholds } };
 }
 
-// What a browser cannot show (HEIC in most), the service may still be able to read, or it says why not.
-async function showFile(file, canvas, frame) {
+/**
+ * Shows the file, and makes a large photo smaller before it is sent: it may be on its way for a minute otherwise, or
+ * be refused. What a browser cannot show (HEIC in most), the service may still be able to read, or it says why not.
+ */
+async function readFile(file, canvas, frame, network) {
+  let bitmap;
   try {
-    const bitmap = await createImageBitmap(file);
-    const scale = Math.min(1, SHOWN_AT_MOST_PX / Math.max(bitmap.width, bitmap.height));
-    canvas.width = Math.max(1, Math.round(bitmap.width * scale));
-    canvas.height = Math.max(1, Math.round(bitmap.height * scale));
-    canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-    bitmap.close();
-    show(frame, true);
+    bitmap = await createImageBitmap(file);
   } catch {
     show(frame, false);
+    return file;
   }
+  try {
+    drawInto(canvas, bitmap, SHOWN_AT_MOST_PX);
+    show(frame, true);
+    if (file.size <= SENT_AS_IT_IS_BYTES) return file;
+    const small = document.createElement("canvas");
+    drawInto(small, bitmap, network === "fine" ? SENT_AT_MOST_PX : SENT_AT_MOST_PX / 2);
+    return await new Promise((resolve) => small.toBlob((blob) => resolve(blob ?? file), "image/jpeg", JPEG_QUALITY));
+  } finally {
+    bitmap.close();
+  }
+}
+
+// On white, as the service puts what is transparent.
+function drawInto(canvas, bitmap, most) {
+  const scale = Math.min(1, most / Math.max(bitmap.width, bitmap.height));
+  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
+  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "#fff";
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
 }

@@ -1,8 +1,8 @@
 // The live picture: decoded and drawn once each, closed at once, and wiped when nobody may see it any more.
 
-import { byId, setAttribute, setVariable } from "./dom.js";
+import { byId, setAttribute, setText, setVariable, show } from "./dom.js";
 import { situation } from "./situation.js";
-import { t } from "./words.js";
+import { t } from "./i18n.js";
 
 const SMALL = 640;
 const LARGE = 1280;
@@ -16,7 +16,7 @@ export function mountPicture(store) {
   const canvas = byId("picture");
   const context = canvas.getContext("2d", { alpha: false });
 
-  async function onPicture(header, jpeg) {
+  async function onPicture(_header, jpeg) {
     const bitmap = await createImageBitmap(jpeg);
     try {
       if (store.get().live?.status === "paused") return;
@@ -26,7 +26,7 @@ export function mountPicture(store) {
       }
       context.drawImage(bitmap, 0, 0);
       const { width, height } = bitmap;
-      store.set({ picture: { sequence: header.sequence, width, height, at: performance.now() } });
+      store.set({ picture: { width, height, at: performance.now() } });
     } finally {
       bitmap.close(); // Without it the browser keeps every frame until it feels like collecting them.
     }
@@ -37,9 +37,11 @@ export function mountPicture(store) {
     store.set({ picture: null });
   }
 
+  const note = byId("network");
   store.watch((page) => {
     const now = situation(page);
     setAttribute(frame, "data-situation", now);
+    showNetwork(note, page, now);
     const { live, picture } = page;
     const shape = picture ?? (live?.camera.width ? live.camera : null);
     if (shape) setVariable(frame.parentElement, "--shape", (shape.width / shape.height).toFixed(4));
@@ -53,6 +55,13 @@ export function mountPicture(store) {
     onPicture,
     pictureWidth: () => (frame.clientWidth * window.devicePixelRatio > SMALL * 1.2 ? LARGE : SMALL),
   };
+}
+
+// Why pictures are small or few; where there are none, the cover says so.
+function showNetwork(note, page, now) {
+  const key = page.network === "slow" ? "network.slow" : page.via === "events" ? "network.events" : null;
+  show(note, key !== null && now === "live");
+  if (key) setText(note, t(key));
 }
 
 function describe(now, page) {

@@ -2,7 +2,8 @@
 
 import { Problem } from "./api.js";
 import { el } from "./dom.js";
-import { t } from "./words.js";
+import { problemInWords } from "./faults.js";
+import { t } from "./i18n.js";
 
 const STAYS_MS = 9000;
 let box = null;
@@ -12,7 +13,7 @@ let timer = 0;
 export function explain(error) {
   if (!(error instanceof Problem)) return `${t("problem.title")} ${error}`;
   if (error.code === "unreachable") return t("problem.unreachable");
-  return `${error.detail || error.title || t("problem.title")} ${error.remedy}`;
+  return problemInWords(error);
 }
 
 /** @param {unknown} error  shown to the reader; anything that is not the service's own is logged, too */

@@ -1,10 +1,11 @@
 // The region of interest: what the network really sees is always drawn; a drag or the arrow keys choose another.
 
+import { cardOf } from "./cards.js";
 import { button, byId, el, icon, setAttribute, setVariable, show } from "./dom.js";
 import { complain, tell } from "./problems.js";
 import { patchSettings } from "./settings.js";
-import { situation } from "./situation.js";
-import { t } from "./words.js";
+import { isSeeing, situation } from "./situation.js";
+import { t } from "./i18n.js";
 
 const WHOLE = { x: 0, y: 0, width: 1, height: 1 };
 const STEP = 0.02;
@@ -22,7 +23,8 @@ export function mountRegion(store) {
     const live = situation(page) === "live";
     show(seen, live && !editor.editing());
     if (page.live) place(seen, page.live.region.seen);
-    editor.render(live);
+    // Who draws goes on while only the pictures are late.
+    editor.render(live, isSeeing(page));
   });
 }
 
@@ -34,14 +36,19 @@ export function place(node, region) {
 
 function buildEditor(store, frame) {
   const layer = byId("editor");
-  const box = button("region-box", { aria: { describedby: "region-help" } });
-  const help = el("p.region-help", { id: "region-help", text: "region.help" });
-  layer.append(box, help);
+  const square = el("span.region-square");
+  const corners = ["nw", "ne", "sw", "se"].map((corner) => el("i", { className: corner }));
+  const box = button("region-box", { aria: { describedby: "region-help" } }, square, ...corners);
+  layer.append(box);
+  // Below the picture, which on a phone is small enough as it is.
+  const tools = byId("region-tools");
+  const help = el("p.region-help", { id: "region-help" }, el("span", { text: "region.help" }), " ", el("span", { text: "region.square" }));
   const edit = button("pill", { id: "region-edit" }, icon("region"), el("span", { text: "region.edit" }));
-  const use = button("pill main", { id: "region-use", text: "region.use" });
-  const whole = button("pill", { id: "region-whole", text: "region.whole" });
-  const cancel = button("pill", { id: "region-cancel", text: "cancel" });
-  byId("frame-tools").append(edit, use, whole, cancel);
+  const use = button("button main", { id: "region-use", text: "region.use" });
+  const whole = button("button", { id: "region-whole", text: "region.whole" });
+  const cancel = button("button", { id: "region-cancel", text: "cancel" });
+  byId("frame-tools").append(edit);
+  tools.append(el("div.buttons", {}, use, whole, cancel), help);
   let region = null;
 
   function start(from) {
@@ -74,6 +81,7 @@ function buildEditor(store, frame) {
 
   function draw() {
     place(box, region);
+    place(square, squareIn(region, store.get()));
     const [x, y, w, h] = [region.x, region.y, region.width, region.height].map((part) => Math.round(part * 100));
     setAttribute(box, "aria-label", t("region.label", { x, y, w, h }));
   }
@@ -94,12 +102,13 @@ function buildEditor(store, frame) {
     region = moved;
     draw();
   });
-  byId("frame-tools").addEventListener("keydown", (event) => {
+  tools.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && region) stop();
   });
 
   dragging(frame, {
-    may: (event) => region !== null || (event.pointerType === "mouse" && situation(store.get()) === "live"),
+    // A finger that moves up or down scrolls the page (style.css); one that moves sideways draws, like the mouse.
+    may: () => region !== null || situation(store.get()) === "live",
     current: () => region,
     change(next) {
       if (region === null) start(next);
@@ -110,14 +119,24 @@ function buildEditor(store, frame) {
 
   return {
     editing: () => region !== null,
-    render(live) {
-      if (!live && region) region = null;
+    render(live, seeing) {
+      if (!seeing && region) region = null;
       const editing = region !== null;
       show(layer, editing);
+      show(tools, editing);
       show(edit, !editing && live);
-      for (const button of [use, whole, cancel]) show(button, editing);
     },
   };
+}
+
+// What the crop to the model's shape leaves of a region: as a part of that region, normalised.
+function squareIn(region, page) {
+  const input = cardOf(page, page.live.model?.name)?.input;
+  if (input?.resize !== "crop") return WHOLE;
+  const { width, height } = pixels(region, page);
+  const wide = (width * input.height) / (height * input.width); // how much wider than the model's input it is
+  const share = { width: Math.min(1, 1 / wide), height: Math.min(1, wide) };
+  return { x: (1 - share.width) / 2, y: (1 - share.height) / 2, ...share };
 }
 
 function dragging(frame, { may, current, change }) {
@@ -130,7 +149,8 @@ function dragging(frame, { may, current, change }) {
   window.addEventListener("pointermove", (event) => {
     if (!hold) return;
     // A click is not a drag: only a real movement changes the region.
-    if (!hold.moved && Math.hypot(event.clientX - hold.from[0], event.clientY - hold.from[1]) < 6) return;
+    const far = event.pointerType === "mouse" ? 6 : 12;
+    if (!hold.moved && Math.hypot(event.clientX - hold.from[0], event.clientY - hold.from[1]) < far) return;
     hold.moved = true;
     event.preventDefault();
     change(hold.to(pointIn(frame, event)));

@@ -21,3 +21,14 @@ export function mayChange(page, key) {
 export function wasChanged(page, key) {
   return page.settings?.[key]?.source === "override";
 }
+
+/** @param {import("./store.js").Page} page @param {string} key @returns {any} what is set, whoever set it */
+export function valueOf(page, key) {
+  return page.settings?.[key]?.value;
+}
+
+/** @param {import("./store.js").Store} store  gets the settings in force, which others may have changed */
+export async function refreshSettings(store) {
+  const { keys } = await call("GET", "api/settings");
+  store.set({ settings: keys });
+}

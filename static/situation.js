@@ -5,8 +5,9 @@ const PICTURE_GRACE_MS = 900;
 
 /**
  * @typedef {"connecting" | "lost" | "refused" | "failed" | "paused" | "absent" | "ended" | "starting" | "stale"
- *   | "late" | "live"} Kind
- * `late`: the service sees well, but its pictures do not reach this page.
+ *   | "joining" | "late" | "live"} Kind
+ * `joining`: the service sees well again, and the first picture of that is on its way. `late`: it sees well, but its
+ * pictures do not reach this page.
  */
 
 /**
@@ -18,14 +19,21 @@ export function situation(page) {
   if (page.connection === "lost") return "lost";
   if (!page.live) return "connecting";
   const status = page.live.status;
-  if (status !== "ok") return status;
-  return pictureIsLate(page) ? "late" : "live";
+  return status === "ok" ? pictureSituation(page) : status;
 }
 
-function pictureIsLate(page) {
-  const limit = 1000 * page.live.stale_after_s + PICTURE_GRACE_MS;
-  const since = page.picture ? page.picture.at : page.openedAt;
-  return page.now - since > limit;
+/** @param {import("./store.js").Page} page @returns {boolean} whether what was heard last is of a camera that is seen now */
+export function isSeeing(page) {
+  return ["joining", "late", "live"].includes(situation(page));
+}
+
+function pictureSituation(page) {
+  if (page.network === "too_slow") return "late";
+  // A picture from before a fault is not live, however young.
+  const since = Math.max(page.okAt, page.openedAt);
+  const at = page.picture?.at ?? 0;
+  if (page.now - Math.max(at, since) > 1000 * page.live.stale_after_s + PICTURE_GRACE_MS) return "late";
+  return at < since ? "joining" : "live";
 }
 
 /** @param {import("./store.js").Page} page @returns {number} seconds since the last state arrived */

@@ -2,14 +2,17 @@
 
 /**
  * @typedef {object} Page
- * @property {"connecting" | "open" | "lost"} connection
- * @property {string | null} refusal       why the service does not let this page in or on, in its own words
+ * @property {"connecting" | "open" | "lost" | "away"} connection  away: the page is hidden and lets go of it
+ * @property {"socket" | "events"} via     how states come: as they should, or past a proxy that loses WebSockets
+ * @property {"fine" | "slow" | "too_slow"} network  what it carries: pictures as asked for, smaller ones, none
+ * @property {object | null} refusal       the problem for which the service does not let this page in or on
  * @property {number | null} lostAt        performance.now() of the loss
  * @property {number | null} retryAt       performance.now() of the next try
  * @property {object | null} live          the last state message, whole
  * @property {number} receivedAt           performance.now() of its arrival
  * @property {number} openedAt             performance.now() of this connection's first state
- * @property {{sequence: number, width: number, height: number, at: number} | null} picture  what the canvas shows
+ * @property {number} okAt                 performance.now() of the state since which the camera is seen to be well
+ * @property {{width: number, height: number, at: number} | null} picture  what the canvas shows, and since when
  * @property {object[] | null} models      the cards of the models installed
  * @property {object | null} settings      what is told of each setting, by dotted key
  * @property {object | null} about         what runs there
@@ -42,12 +45,15 @@ export function createStore(initial) {
 export function nothingYet() {
   return {
     connection: "connecting",
+    via: "socket",
+    network: "fine",
     refusal: null,
     lostAt: null,
     retryAt: null,
     live: null,
     receivedAt: 0,
     openedAt: 0,
+    okAt: 0,
     picture: null,
     models: null,
     settings: null,

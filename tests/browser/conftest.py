@@ -115,6 +115,23 @@ def wait_for_situation(page: Page, *situations: str, timeout_ms: float = PATIENC
     page.wait_for_selector(selector, timeout=timeout_ms)
 
 
+def situations(page: Page, seconds: float) -> set[str]:
+    """All that the page showed itself as in this time."""
+    shown: list[str] = page.evaluate(
+        """async seconds => {
+            const frame = document.getElementById('frame');
+            const shown = new Set([frame.dataset.situation]);
+            const watcher = new MutationObserver(() => shown.add(frame.dataset.situation));
+            watcher.observe(frame, {attributes: true, attributeFilter: ['data-situation']});
+            await new Promise(done => setTimeout(done, 1000 * seconds));
+            watcher.disconnect();
+            return [...shown];
+        }""",
+        seconds,
+    )
+    return set(shown)
+
+
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The source of axe-core."""

@@ -15,7 +15,7 @@ import httpx
 from tests.browser.scenes import ORDER_FILE, SOURCE
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 30.0
+START_S = 90.0
 
 
 def free_port() -> int:

@@ -59,6 +59,14 @@ def test_a_wall_display_is_one_again_behind_the_door(guarded: RunningService, op
     assert page.url.endswith("?kiosk")
 
 
+def test_one_can_sign_out_again(guarded: RunningService, open_page: OpenPage) -> None:
+    page = open_page(f"{guarded.url}#token={TOKEN}", forgive=REFUSED)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Token")).to_be_visible()
+    page.goto(guarded.url)
+    expect(page.get_by_label("Token")).to_be_visible()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_at_the_door(guarded: RunningService, open_page: OpenPage, axe: str, theme: str) -> None:
     page = open_page(guarded.url, forgive=REFUSED, color_scheme=theme)

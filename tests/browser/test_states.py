@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, wait_for_situation
+from tests.browser.conftest import OpenPage, situations, wait_for_situation
 from tests.browser.running import RunningService
 
 # A page looks four times a second and the test takes its own time on a busy machine.
@@ -71,6 +71,7 @@ def test_frames_that_stop_are_covered_by_words_in_time_and_heal(service: Running
     expect(page.locator("#seen")).to_be_hidden()
     expect(page.locator("#bars")).not_to_be_visible()
     service.order("live")
+    assert "late" not in situations(page, 4.0), "a picture from before is no sign of a slow network"
     wait_for_situation(page, "live", timeout_ms=15_000)
     expect(page.locator("#cover")).to_be_hidden()
 
@@ -89,6 +90,9 @@ def test_no_camera_is_a_page_with_a_reason_and_a_remedy(
     expect(cover).to_contain_text(headline)
     expect(cover.locator("code")).to_have_count(1)
     expect(cover).to_contain_text("Trying again")
+    # Said over the picture, and not once more beside it and below.
+    expect(page.locator("#plate")).to_be_hidden()
+    expect(page.locator("#camera .reason").first).to_be_hidden()
     cover.get_by_role("button", name="Classify a photo instead").click()
     expect(page.locator("#photo-dialog")).to_be_visible()
     page.keyboard.press("Escape")
@@ -96,11 +100,24 @@ def test_no_camera_is_a_page_with_a_reason_and_a_remedy(
     wait_for_situation(page, "live", timeout_ms=25_000)
 
 
+def test_the_cameras_that_are_there_are_offered_instead(own_service: RunningService, open_page: OpenPage) -> None:
+    config = own_service.folder / "lookout.toml"
+    config.write_text('[camera]\nsource = "usb:/dev/video99"\n')
+    own_service.flags = ["--config", str(config)]
+    own_service.start()
+    page = open_page(f"{own_service.url}static/icon.svg")
+    found = {"kind": "usb", "address": "demo", "name": "Desk camera", "note": ""}
+    page.route("**/api/cameras", lambda route: route.fulfill(json={"cameras": [found], "reasons": []}))
+    page.goto(own_service.url)
+    page.get_by_role("button", name="Desk camera (demo)").click()
+    wait_for_situation(page, "live", timeout_ms=25_000)
+
+
 def test_paused_wipes_the_picture_and_resumes(service: RunningService, open_page: OpenPage) -> None:
     page = open_page(service.url)
     wait_for_situation(page, "live")
     page.get_by_role("button", name="What does it see?").click()
-    expect(page.locator("#inside")).to_contain_text("Warm where")
+    expect(page.locator("#inside")).to_contain_text("Bright where")
     page.get_by_role("button", name="Pause").click()
     wait_for_situation(page, "paused")
     expect(page.locator("#cover")).to_contain_text("The camera is closed")
@@ -162,6 +179,7 @@ def test_a_hidden_page_lets_go_of_the_connection_and_comes_back(service: Running
     with page.expect_websocket() as again:
         page.evaluate(hide, True)
         wait_for_situation(page, "connecting")
+        assert page.title() == "Lookout"  # it asks for nothing and knows nothing
         page.evaluate(hide, False)
     assert "api/live" in again.value.url
     wait_for_situation(page, "live")

@@ -1,30 +1,44 @@
 // Says things in the chosen language: texts, durations, percentages, label names.
 
-import { recall, remember } from "./kept.js";
-import { TEXTS } from "./texts.js";
+import { remember } from "./kept.js";
 
-let language = preferred();
+// Each language is a file of its own, and only the one that is wanted is loaded. Another language: its file, a line here.
+const LANGUAGES = {
+  en: () => import("./texts.en.js"),
+  "zh-Hant": () => import("./texts.zh-Hant.js"),
+};
 
-function preferred() {
-  const wished = recall("language") ?? [...(navigator.languages ?? []), navigator.language].find(Boolean) ?? "en";
-  return wished.toLowerCase().startsWith("zh") ? "zh-Hant" : "en";
-}
+// Chosen by early.js, before anything was shown.
+let language = document.documentElement.lang;
+let { TEXTS: texts, FAULTS: faults } = await LANGUAGES[language]();
 
 /** Switches to the other language and remembers it. */
-export function switchLanguage() {
-  language = language === "en" ? "zh-Hant" : "en";
+export async function switchLanguage() {
+  const next = language === "en" ? "zh-Hant" : "en";
+  ({ TEXTS: texts, FAULTS: faults } = await LANGUAGES[next]());
+  language = next;
   remember("language", language);
   translatePage();
 }
 
+/** @returns {string} the language in use, as HTML and model cards write it */
+export function languageInUse() {
+  return language;
+}
+
+/** @param {string} key  of texts.*.js: a fault's code, or code.kind @returns {[string, string] | null} reason and remedy */
+export function faultText(key) {
+  return Object.hasOwn(faults, key) ? faults[key] : null;
+}
+
 /** @param {string} key @returns {boolean} */
 export function has(key) {
-  return key in TEXTS[language];
+  return key in texts;
 }
 
 /** @param {string} key @param {Record<string, string | number>} [values] @returns {string} */
 export function t(key, values = {}) {
-  const text = TEXTS[language][key] ?? TEXTS.en[key] ?? key;
+  const text = texts[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
@@ -37,7 +51,7 @@ export function offerLanguage(button) {
 
 /** Puts the words of the chosen language everywhere. */
 export function translatePage() {
-  document.documentElement.lang = t("language.code");
+  document.documentElement.lang = language;
   for (const node of document.querySelectorAll("[data-t], [data-t-label]")) translate(node);
 }
 
@@ -66,17 +80,17 @@ export function percent(probability) {
 
 /** @param {number} moment milliseconds since 1970 @param {"2-digit"} [second] @returns {string} the time of day here */
 export function clock(moment, second) {
-  return new Date(moment).toLocaleTimeString(t("language.code"), { hour: "2-digit", minute: "2-digit", second, hour12: false });
+  return new Date(moment).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", second, hour12: false });
 }
 
 /** @param {number} n @returns {string} with thousands told apart */
 export function whole(n) {
-  return n.toLocaleString(t("language.code"));
+  return n.toLocaleString(language);
 }
 
 /** @param {number} n @param {number} digits @returns {string} always with that many digits behind the point */
 export function decimal(n, digits) {
-  return n.toLocaleString(t("language.code"), { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return n.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
 /** @param {number} bytes @returns {string} */
