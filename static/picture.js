@@ -6,6 +6,7 @@ import { t } from "./i18n.js";
 
 const SMALL = 640;
 const LARGE = 1280;
+const ROUNDED = 0.03;
 
 /**
  * @param {import("./store.js").Store} store
@@ -43,8 +44,8 @@ export function mountPicture(store) {
     setAttribute(frame, "data-situation", now);
     showNetwork(note, page, now);
     const { live, picture } = page;
-    const shape = picture ?? (live?.camera.width ? live.camera : null);
-    if (shape) setVariable(frame.parentElement, "--shape", (shape.width / shape.height).toFixed(4));
+    const shape = shapeOf(picture, live?.camera);
+    if (shape) setVariable(frame.parentElement, "--shape", shape.toFixed(4));
     frame.dataset.empty = String(!picture);
     setAttribute(canvas, "aria-label", describe(now, page));
     // Paused means that nothing is seen: the last picture goes, too.
@@ -62,6 +63,13 @@ function showNetwork(note, page, now) {
   const key = page.network === "slow" ? "network.slow" : page.via === "events" ? "network.events" : null;
   show(note, key !== null && now === "live");
   if (key) setText(note, t(key));
+}
+
+// Width by height. A small picture's sides are rounded, and the page must not move with each size of it.
+function shapeOf(picture, camera) {
+  const shown = picture && picture.width / picture.height;
+  const whole = camera?.width ? camera.width / camera.height : shown;
+  return shown && Math.abs(shown / whole - 1) > ROUNDED ? shown : whole;
 }
 
 function describe(now, page) {
