@@ -32,7 +32,8 @@ mountBars(store);
 
 const began = performance.now();
 store.watch((page) => {
-  if (!rest && (page.picture || page.now - began > REST_AFTER_MS)) panels().catch(() => {});
+  const due = page.picture || page.now - began > REST_AFTER_MS;
+  if (!rest && due && page.connection === "open") panels().catch(() => {});
 });
 
 // Ages grow and silences begin without any message: the page looks at the clock by itself.

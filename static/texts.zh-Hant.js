@@ -277,6 +277,7 @@ export const FAULTS = {
   camera_denied: ["沒有使用相機的權限。", "請把使用者加入 video 群組，再重新登入。"],
   "camera_denied.stream": ["相機不接受這組使用者名稱或密碼。", "請更正；其中的 / ? # @ : % 要寫成 %2F %3F %23 %40 %3A %25。"],
   "camera_denied.file": ["沒有讀取這個檔案的權限。", "請變更權限，或另存一份。"],
+  camera_waiting: ["相機有回應，但第一張畫面還沒到。", "請稍候；串流的關鍵影格可能間隔很久。"],
   camera_silent: ["相機沒有送出畫面。", "請檢查連接線與電源。"],
   "camera_silent.pi": ["感光元件沒有送出畫面。", "請關機，重新插好排線兩端，並檢查電源。"],
   "camera_silent.usb": ["USB 相機沒有送出畫面。", "請換一個 USB 連接埠，不經集線器，或降低解析度。"],
@@ -292,6 +293,7 @@ export const FAULTS = {
   picture_too_large: ["這張照片太大。", "請改用較小的照片。"],
   picture_unsupported: ["這個檔案不是能讀的照片。", "請改用 JPEG、PNG 或 WebP。"],
   picture_unreadable: ["這張照片已損壞或不完整。", "請換一張，或重新傳送。"],
+  decoder_unavailable: ["這台機器目前沒有餘力讀取照片。", "請稍候再試。"],
   no_frame: ["目前沒有畫面。", "請看相機的狀態。"],
   too_many_attempts: ["試了太多錯誤的權杖。", "請稍候再試。"],
   too_busy: ["同時的請求太多。", "請稍候再試。"],
@@ -310,6 +312,7 @@ export const FAULTS = {
   disk_full: ["磁碟已滿：變更不會保存。", "請刪除不需要的檔案。"],
   disk_read_only: ["磁碟是唯讀的：變更不會保存。", "請檢查記憶卡，或重新掛載為可寫入。"],
   disk_slow: ["磁碟沒有回應：變更暫時不會保存。", "請檢查記憶卡或網路磁碟。"],
+  disk_volatile: ["變更只存在記憶體中，重新開機後就會消失。", "若要保存，請關閉唯讀的覆蓋檔案系統（overlay）。"],
   disk_gone: ["存放狀態的磁碟不見了：變更不會保存。", "請重新接上磁碟。"],
   disk_failing: ["磁碟發生錯誤：變更不會保存。", "記憶卡可能快壞了，請備份並更換。"],
 };

@@ -145,7 +145,7 @@ def test_a_large_photo_is_made_smaller_before_it_is_sent(service: RunningService
             }"""
         )
     told = answered.value.json()
-    assert (told["width"], told["height"]) == (1280, 935)
+    assert (told["width"], told["height"]) in ((1280, 935), (640, 468))  # the latter where the network is slow
     expect(page.locator("#photo-dialog .bars li")).to_have_count(3)
 
 

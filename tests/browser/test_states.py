@@ -150,6 +150,7 @@ def test_a_lost_connection_is_said_within_three_seconds_and_heals(
     own_service.start()
     page = open_page(own_service.url, forgive=LOST)
     wait_for_situation(page, "live")
+    expect(page.locator("#camera .headline")).to_be_visible()
 
     own_service.signal(signal.SIGSTOP)
     took = seconds_until(lambda: wait_for_situation(page, "lost"))

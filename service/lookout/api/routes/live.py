@@ -245,7 +245,7 @@ class _Watcher:
             await self._announce(0, "too_slow")
             return
         jpeg = await self._fitting(frame, self._wish.picture)
-        await self._announce(len(jpeg.data), self._network_for(jpeg, frame))
+        await self._announce(len(jpeg.data), self._network())
         self._shown, self._unacknowledged = frame, state.sequence
         header = {
             "frame_id": frame.sequence,
@@ -267,10 +267,10 @@ class _Watcher:
                 return jpeg
             self._pace.smaller_than(len(jpeg.data))
 
-    def _network_for(self, jpeg: Jpeg, frame: Frame) -> Network:
+    def _network(self) -> Network:
         if self._pace.too_slow:
             return "too_slow"
-        return "slow" if jpeg.width < min(self._wish.picture or 0, frame.width) else "fine"
+        return "slow" if self._pace.slow else "fine"
 
     async def _announce(self, size: int, network: Network) -> None:
         """Say that a picture of so many bytes comes next, which may take a while; 0: that none does."""

@@ -26,6 +26,8 @@ _POWER = 1.6
 # Of what the network carries, states may take this share; but they come at least this often, as was promised.
 _STATES_SHARE = 0.25
 MAX_INTERVAL_S = 0.9
+# After so many pictures it is known whether the network is slow: the first ones are small on every network.
+_MEASURED = 4
 # The way there and back is the shortest that one of the last so many states took.
 _STATES = 16
 
@@ -39,12 +41,18 @@ class Pace:
         self._rate: float | None = None  # bytes a second
         self._sent = (0, float("-inf"))
         self._ways: deque[float] = deque(maxlen=_STATES)
+        self._acknowledged = 0
         self._slow = 0  # smallest pictures in a row that took too long
 
     @property
     def too_slow(self) -> bool:
         """Whether even the smallest picture takes too long. One alone may have met with something else on its way."""
         return self._slow > 1
+
+    @property
+    def slow(self) -> bool:
+        """Whether pictures are smaller than asked for because of the network, and not because it is not known yet."""
+        return self._step > 0 and self._acknowledged >= _MEASURED
 
     @property
     def share(self) -> float:
@@ -76,6 +84,7 @@ class Pace:
         """The watcher has the picture: what it could have had in `PICTURE_S` is the next one's limit."""
         size, at = self._sent
         took = now - at
+        self._acknowledged += 1
         # The way itself takes time, whatever the size: without this distance would look like slowness.
         way = min(self._ways, default=0.0)
         rate = size / max(took - way, took / 20, 1e-3)
