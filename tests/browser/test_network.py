@@ -62,6 +62,7 @@ def test_a_network_too_slow_for_pictures_has_the_answer_and_says_so(network: Sta
     changing = network(10e6)
     page = open_page(changing.url, forgive=FORGIVEN)
     wait_for_situation(page, "live")
+    expect(page.locator("#model form")).to_be_visible()  # nothing else is on its way
     changing.bytes_per_s = 1_200
     expect(page.locator(".cover-headline")).to_have_text("The network is too slow for pictures", timeout=40_000)
     expect(page.locator("#plate")).not_to_have_attribute("data-tone", "old")
@@ -74,6 +75,7 @@ def test_a_network_that_carries_nothing_any_more_is_said_in_time(network: StartN
     changing = network(10e6)
     page = open_page(changing.url, forgive=FORGIVEN)
     wait_for_situation(page, "live")
+    expect(page.locator("#model form")).to_be_visible()  # nothing else is on its way
     changing.bytes_per_s = 50
     began = time.monotonic()
     wait_for_situation(page, "lost")
