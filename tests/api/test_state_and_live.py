@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from lookout.api.routes import live as live_module
 from lookout.api.streaming import viewers
+from lookout.api.streaming.pacing import TOO_SLOW_S
 from lookout.engine.worker import first_state
 from lookout.frame import Frame
 from lookout.settings.schema import Settings
@@ -365,3 +366,24 @@ async def test_a_client_that_confirms_hears_of_a_picture_before_it_comes(shared:
             message = await connection.recv()
             kinds.append("jpeg" if isinstance(message, bytes) else json.loads(message)["type"])
         assert kinds == ["state", "picture", "jpeg"]
+
+
+async def test_a_client_that_takes_pictures_too_slowly_is_sent_none_and_told_so(start: StartService) -> None:
+    service = start()
+    service.camera.pixels = np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8)
+    acknowledged, told = 0, []
+    async with watch(service, "?confirm=true&picture=320&rate=10") as connection:
+        while not told or told[-1]["bytes"]:
+            message = await asyncio.wait_for(connection.recv(), 10)
+            if isinstance(message, bytes):
+                (length,) = struct.unpack(">I", message[:4])
+                await asyncio.sleep(TOO_SLOW_S + 0.1)
+                sequence = json.loads(message[4 : 4 + length])["sequence"]
+                await connection.send(json.dumps({"type": "ack", "sequence": sequence}))
+                acknowledged += 1
+            elif (state := json.loads(message))["type"] == "state":
+                await connection.send(json.dumps({"type": "seen", "sequence": state["sequence"]}))
+            else:
+                told.append(state)
+    assert acknowledged == 2
+    assert told[-1] == {"type": "picture", "bytes": 0, "network": "too_slow"}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import WebSocketRoute, expect
 
 from tests.browser.conftest import OpenPage, situations, wait_for_situation
 from tests.browser.running import RunningService
@@ -58,16 +59,29 @@ def test_a_network_that_recovers_has_full_pictures_again(network: StartNetwork, 
     expect(page.locator("#network")).to_be_hidden()
 
 
-def test_a_network_too_slow_for_pictures_has_the_answer_and_says_so(network: StartNetwork, open_page: OpenPage) -> None:
-    changing = network(10e6)
-    page = open_page(changing.url, forgive=FORGIVEN)
-    wait_for_situation(page, "live")
-    expect(page.locator("#model form")).to_be_visible()  # nothing else is on its way
-    changing.bytes_per_s = 1_200
-    expect(page.locator(".cover-headline")).to_have_text("The network is too slow for pictures", timeout=40_000)
+def test_without_pictures_the_answer_is_live_and_it_is_said_why(service: RunningService, open_page: OpenPage) -> None:
+    """The service finds the network too slow for any (tests/api/test_state_and_live.py)."""
+    page = open_page(f"{service.url}login")
+    slow = True
+
+    def between(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def pass_on(message: str | bytes) -> None:
+            if slow and (isinstance(message, bytes) or json.loads(message)["type"] == "picture"):
+                message = json.dumps({"type": "picture", "bytes": 0, "network": "too_slow"})
+            socket.send(message)
+
+        server.on_message(pass_on)
+
+    page.route_web_socket("**/api/live*", between)
+    page.goto(service.url)
+    expect(page.locator(".cover-headline")).to_have_text("The network is too slow for pictures")
     expect(page.locator("#plate")).not_to_have_attribute("data-tone", "old")
-    changing.bytes_per_s = 10e6
-    wait_for_situation(page, "live", timeout_ms=20_000)
+    expect(page.locator("#word")).to_have_text("Cat")
+    slow = False
+    page.reload()
+    wait_for_situation(page, "live")
 
 
 def test_a_network_that_carries_nothing_any_more_is_said_in_time(network: StartNetwork, open_page: OpenPage) -> None:

@@ -105,7 +105,7 @@ def test_the_cameras_that_are_there_are_offered_instead(own_service: RunningServ
     config.write_text('[camera]\nsource = "usb:/dev/video99"\n')
     own_service.flags = ["--config", str(config)]
     own_service.start()
-    page = open_page(f"{own_service.url}static/icon.svg")
+    page = open_page(f"{own_service.url}login")
     found = {"kind": "usb", "address": "demo", "name": "Desk camera", "note": ""}
     page.route("**/api/cameras", lambda route: route.fulfill(json={"cameras": [found], "reasons": []}))
     page.goto(own_service.url)
