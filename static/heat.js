@@ -31,7 +31,7 @@ function warm(data, i) {
   data[i] = 30 + 225 * Math.min(1, strength * 1.5);
   data[i + 1] = 10 + 190 * strength;
   data[i + 2] = 50 * (1 - strength);
-  data[i + 3] = 165 - 110 * strength;
+  data[i + 3] = 130 - 80 * strength;
 }
 
 /**

@@ -387,3 +387,17 @@ async def test_a_client_that_takes_pictures_too_slowly_is_sent_none_and_told_so(
                 told.append(state)
     assert acknowledged == 2
     assert told[-1] == {"type": "picture", "bytes": 0, "network": "too_slow"}
+
+
+async def test_a_client_that_draws_slowly_is_not_taken_for_a_slow_network(start: StartService) -> None:
+    service = start()
+    service.camera.pixels = np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8)
+    widths: list[int] = []
+    async with watch(service, "?picture=320&rate=10") as connection:
+        while len(widths) < 6:
+            header, _ = await next_picture(connection)
+            await connection.send(json.dumps({"type": "got", "sequence": header["sequence"]}))
+            await asyncio.sleep(0.6)
+            await connection.send(json.dumps({"type": "ack", "sequence": header["sequence"]}))
+            widths.append(header["width"])
+    assert widths[-1] == 320

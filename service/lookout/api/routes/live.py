@@ -99,7 +99,8 @@ async def live(socket: WebSocket, app: Provided) -> None:
 
     With confirm=true it confirms each state, too, with {"type": "seen", "sequence": n}, so that none grows old on a
     slow network; and {"type": "picture", "bytes": n, "network": "fine"} comes before each picture. "slow" there means
-    smaller pictures than were asked for, "too_slow" none but one now and then.
+    smaller pictures than were asked for, "too_slow" none but one now and then. A client that takes a while to draw
+    says {"type": "got", "sequence": n} when the picture has arrived, and acknowledges it when it is drawn.
     """
     await socket.accept(subprotocol(socket.scope))
     # A client that leaves, or takes nothing more, is nothing to report.
@@ -170,6 +171,7 @@ class _Watcher:
         self._wish = wish
         self._shown: Frame | None = None
         self._unacknowledged: int | None = None
+        self._measured = False  # the client has said that the picture arrived, and still draws it
         self._unconfirmed: list[tuple[int, float]] = []  # sequences, and when they were sent
         self._confirmed = asyncio.Event()
         self._announced: Network = "fine"
@@ -194,9 +196,11 @@ class _Watcher:
             if message["type"] == "websocket.disconnect":
                 return
             kind, sequence = _reply(message.get("text"))
-            if kind == "ack" and sequence is not None and sequence == self._unacknowledged:
-                self._unacknowledged = None
-                self._pace.acknowledged(time.monotonic())
+            if kind in ("got", "ack") and sequence is not None and sequence == self._unacknowledged:
+                if not self._measured:
+                    self._pace.acknowledged(time.monotonic())
+                self._measured = kind == "got"
+                self._unacknowledged = sequence if kind == "got" else None
             elif kind == "seen":
                 self._confirm(sequence)
 
