@@ -71,7 +71,7 @@ def test_passwords_of_a_stream_are_not_shown(start: StartService) -> None:
         ("http://127.0.0.1:1/x.cgi?user=admin&pwd=secret", "http://127.0.0.1:1/x.cgi?user=***&pwd=***"),
         ("rtsp://user:sec/ret@127.0.0.1:1/x", "rtsp://…@127.0.0.1:1/x"),
         ("rtsp:/user:secret@127.0.0.1:1/x", "…@127.0.0.1:1/x"),
-        ("http://127.0.0.1:1/@x", "http://127.0.0.1:1/@x"),
+        ("http://127.0.0.1:1/@x", "http://…@x"),  # "127.0.0.1:1/" may be a user and a password with a bare slash
         ("RTSP://127.0.0.1:1/x", "rtsp://127.0.0.1:1/x"),
         ("folder:photos", "folder:photos"),
     ],
