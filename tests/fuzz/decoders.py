@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis.strategies import SearchStrategy
-from lookout.api.routes.live import Wish, _acknowledged
+from lookout.api.routes.live import Wish, _reply
 from lookout.api.uploads import read_parts
 from lookout.errors import LookoutError
 from lookout.pictures.decode import read_picture
@@ -118,8 +118,9 @@ def _untouched(folder: str) -> LoadedSettings:
 
 def check_message(message: str | bytes) -> None:
     text = message if isinstance(message, str) else None
-    acknowledged = _acknowledged(text)
-    assert acknowledged is None or isinstance(acknowledged, int)
+    kind, sequence = _reply(text)
+    assert isinstance(kind, str)
+    assert sequence is None or isinstance(sequence, int)
 
 
 def check_query(query: dict[str, str]) -> None:
