@@ -1,7 +1,7 @@
 // The region of interest: what the network really sees is always drawn; a drag or the arrow keys choose another.
 
 import { cardOf } from "./cards.js";
-import { button, byId, el, icon, setAttribute, setVariable, show } from "./dom.js";
+import { button, byId, el, icon, setAttribute, setText, setVariable, show } from "./dom.js";
 import { complain, tell } from "./problems.js";
 import { patchSettings } from "./settings.js";
 import { isSeeing, situation } from "./situation.js";
@@ -23,6 +23,10 @@ export function mountRegion(store) {
     const live = situation(page) === "live";
     show(seen, live && !editor.editing());
     if (page.live) place(seen, page.live.region.seen);
+    const why = page.live?.region.why;
+    seen.classList.toggle("focused", Boolean(why));
+    show(byId("seen-why"), Boolean(why));
+    if (why) setText(byId("seen-why"), t(`region.why.${why}`));
     // Who draws goes on while only the pictures are late.
     editor.render(live, isSeeing(page));
   });

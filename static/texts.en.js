@@ -104,6 +104,8 @@ export const TEXTS = {
   "region.use": "Use this region",
   "region.whole": "Whole picture",
   "region.help": "Drag a corner, or draw a new rectangle. Keyboard: arrows move it, with Shift they resize it; Enter uses it, Escape leaves it as it was.",
+  "region.why.changed": "something new",
+  "region.why.found": "found here",
   "region.square": "Inside it, the model sees only the bright square.",
   "region.label": "Region of interest: {x} % from the left, {y} % from the top, {w} % wide, {h} % high",
   "region.small": "The region is too small: at least {n} pixels a side.",

@@ -105,6 +105,8 @@ export const TEXTS = {
   "region.use": "使用這個區域",
   "region.whole": "整個畫面",
   "region.help": "拖曳角落，或畫出新的矩形。鍵盤：方向鍵移動，加 Shift 調整大小；Enter 確定，Esc 取消。",
+  "region.why.changed": "這裡有變化",
+  "region.why.found": "在這裡發現",
   "region.square": "其中模型只會看到明亮的正方形。",
   "region.label": "關注區域：距左 {x}%，距上 {y}%，寬 {w}%，高 {h}%",
   "region.small": "區域太小：每邊至少 {n} 像素。",
