@@ -168,8 +168,8 @@ def test_an_empty_path_is_not_the_folder_that_somebody_is_in(home: dict[str, str
     [
         ({"server.allowed_origins": "home.example"}, "is no origin"),
         ({"server.allowed_origins": "https://home.example/path"}, "is no origin"),
-        ({"server.allowed_hosts": "home.example:8642"}, "is no name alone"),
-        ({"server.allowed_hosts": "https://home.example"}, "is no name alone"),
+        ({"server.allowed_hosts": "home.example:8642"}, "is not a name: write it without scheme, port and path"),
+        ({"server.allowed_hosts": "https://home.example"}, "is not a name: write it without scheme, port and path"),
     ],
 )
 def test_what_could_never_match_is_refused(home: dict[str, str], flags: dict[str, str], said: str) -> None:

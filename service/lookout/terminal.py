@@ -83,7 +83,12 @@ def table(*columns: str, right: Sequence[str] = (), folding: Sequence[str] = ())
     from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    class Rows(Table):
+        def add_row(self, *cells: Any, **more: Any) -> None:
+            """Spelt out before columns are measured, or what that adds would be cut off."""
+            super().add_row(*(printable(cell) if isinstance(cell, str) else cell for cell in cells), **more)
+
+    made = Rows(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
     for name in columns:
         made.add_column(
             name,
