@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import httpx
@@ -264,7 +265,8 @@ def test_every_language_says_everything(service: RunningService, open_page: Open
 
 
 def leaves(kind: type[LookoutError]) -> list[type[LookoutError]]:
-    """Every error that a page may be told of: those of the service and of its API."""
+    """Every error that a page may be told of: those of the service and of its API, whatever was imported before."""
+    importlib.import_module("lookout.api.problems")
     found = [one for below in kind.__subclasses__() for one in leaves(below)]
     return [one for one in [kind, *found] if one.__module__ in ("lookout.errors", "lookout.api.problems")]
 
