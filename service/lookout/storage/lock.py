@@ -16,10 +16,15 @@ from lookout.storage.timeout import within
 
 LOCK_FILE = "lock"
 _MAX_BYTES = 4096
+_SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # File systems without locks, such as some network shares, and disks on which nothing can be made: two services go
 # unnoticed there.
-_CANNOT_LOCK = frozenset({errno.EACCES, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EROFS,
-                          errno.ENOSPC, errno.EDQUOT, errno.EIO})  # fmt: skip
+_CANNOT_LOCK = frozenset(
+    (
+        *(errno.EACCES, errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP),
+        *(errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO),
+    )
+)
 
 
 @contextlib.contextmanager
@@ -43,7 +48,8 @@ def _lock(folder: Path) -> int | None:
     """The descriptor that holds the lock; None where there can be none."""
     path = folder / LOCK_FILE
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        # Not for writing: a file held so would keep the disk from being remounted read-only.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | _SAFELY, 0o600)
     except OSError:  # the checks of the folder itself say what is wrong with it
         return None
     try:
@@ -52,8 +58,7 @@ def _lock(folder: Path) -> int | None:
             return None
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with contextlib.suppress(OSError):  # a full disk: the lock holds without its owner's name
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n{_this_command()}\n".encode(), 0)
+            _sign(path)
     except BlockingIOError as error:
         holder = _holder(descriptor)
         os.close(descriptor)
@@ -67,6 +72,14 @@ def _lock(folder: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def _sign(path: Path) -> None:
+    writing = os.open(path, os.O_WRONLY | os.O_TRUNC | _SAFELY)
+    try:
+        os.write(writing, f"{os.getpid()}\n{_this_command()}\n".encode())
+    finally:
+        os.close(writing)
 
 
 def _holder(descriptor: int) -> str:
