@@ -20,6 +20,7 @@ _PANELS = {
     "server": "Server: who may reach it, and where",
     "upload": "Upload: limits on pictures handed in",
     "state": "State: what is kept on disk",
+    "events": "Events: what is kept of what was seen",
 }
 CONFIG_HELP = (
     "Settings file to read. [dim]Default: ~/.config/lookout/lookout.toml, else /etc/lookout/lookout.toml[/dim]"

@@ -133,6 +133,7 @@ def _table(text: str, names: tuple[str, ...]) -> Any:
 _FORMS = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "of letters, digits, dots, dashes and underscores, a letter or digit first",
     r"^[a-z0-9]+$": "of small letters and digits",
+    r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$": "that is empty or two times of day such as 22:00-07:00",
     r"^(/[A-Za-z0-9._~-]+)*$": "that is empty or a path such as /lookout, with no / at its end",
 }
 

@@ -277,6 +277,40 @@ class StateSettings(Section):
     )
 
 
+class EventsSettings(Section):
+    """What is kept of what was seen: the diary."""
+
+    enabled: bool = Field(True, description="Keep events. Off: nothing is recorded, what was stays until deleted.")
+    pictures: Literal["best", "none"] = Field(
+        "best", description='"best" keeps the best frame of each event; "none" keeps numbers only.'
+    )
+    days: int = Field(90, ge=1, le=36_500, description="Days that events are kept; those you keep stay.")
+    max_count: int = Field(100_000, ge=100, le=10_000_000, description="Events at most; the oldest go first.")
+    max_bytes: int = Field(
+        512 * 2**20,
+        ge=2**20,
+        description="Bytes of events and their pictures at most, inside state.max_bytes; the oldest go first.",
+    )
+    merge_s: float = Field(
+        5.0, ge=0.0, le=3600.0, description="Two of one label less than so many seconds apart are one event."
+    )
+    min_s: float = Field(0.5, ge=0.0, le=600.0, description="Seconds that an answer must stand to be an event.")
+    sample: int = Field(
+        5, ge=0, le=1000, description="Events a day drawn at random for review, to tell how often answers are right."
+    )
+    keep_per_label: int = Field(
+        20, ge=0, le=10_000, description="The newest so many of each label are the last to go when space is short."
+    )
+    labels: list[str] = Field(
+        default_factory=list, description="Pictures are kept of these labels only; an empty list: of all."
+    )
+    quiet: str = Field(
+        "",
+        pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$",
+        description="Hours of the day, in the machine's time zone, in which no pictures are kept, such as 22:00-07:00.",
+    )
+
+
 class Settings(Section):
     """All settings. Immutable: a change makes a new one, checked whole."""
 
@@ -287,6 +321,7 @@ class Settings(Section):
     server: ServerSettings = Field(default_factory=lambda: ServerSettings.model_validate({}))
     upload: UploadSettings = Field(default_factory=lambda: UploadSettings.model_validate({}))
     state: StateSettings = Field(default_factory=lambda: StateSettings.model_validate({}))
+    events: EventsSettings = Field(default_factory=lambda: EventsSettings.model_validate({}))
 
     @model_validator(mode="after")
     def _region_large_enough(self) -> Settings:
