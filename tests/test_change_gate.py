@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from lookout.frame import WHOLE, Rect
+from lookout.geometry import WHOLE, Rect
 from lookout.pipeline.change_gate import SETTLE_S, SIDE, ChangeGate, reduced
 from numpy.typing import NDArray
 

@@ -17,11 +17,12 @@ import numpy as np
 import pytest
 from lookout.camera.interface import CameraInfo, CameraOptions
 from lookout.camera.sources.scripted import Repeat, ScriptedCamera, Show
+from lookout.deadline import Deadline
 from lookout.engine import source as source_module
 from lookout.engine import worker as engine_module
 from lookout.engine.worker import Engine, first_state
 from lookout.errors import CameraAbsent, CameraError, CameraSilent, ModelBusy, ModelRejected, TooBusy, UnknownModel
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame
 from lookout.pipeline.classifier import Classifier
 from lookout.registry import loader
 from lookout.registry.catalogue import Catalogue

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from lookout.engine.governor import Limit
 from lookout.engine.housekeeping import MODEL_RETRY_S, TIDY_EVERY_S, Upkeep
-from lookout.state.state import State, SystemReading, is_current, status, view
+from lookout.state.state import State, is_current, status
+from lookout.state.view import view
+from lookout.system.reading import SystemReading
 from lookout.system.sd_notify import Notifier
 
 from tests.models import BLUE, GREEN, picture, write_model

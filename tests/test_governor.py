@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from lookout.engine.governor import COOL_BY_C, Governor, Limit, Targets
-from lookout.state.state import SystemReading
+from lookout.system.reading import SystemReading
 
 TARGETS = Targets(temperature_c=75.0, cpu_percent=0.0, min_rate=1.0)
 COOL = SystemReading(temperature_c=50.0, cpu_percent=80.0)

@@ -15,7 +15,8 @@ import pytest
 from lookout.frame import Frame
 from lookout.pipeline.smoothing import Answer
 from lookout.state.hub import RING, Hub
-from lookout.state.state import CameraState, Predicted, Rate, StageTimes, State, SystemReading, status
+from lookout.state.state import CameraState, Predicted, Rate, StageTimes, State, status
+from lookout.system.reading import SystemReading
 
 SHORT_S = 0.2
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
+from lookout.frame import Pixels
 from lookout.pipeline.classifier import Classifier
-from lookout.pipeline.preprocess import Pixels
 from lookout.registry.catalogue import Catalogue
 from lookout.registry.loader import PREFERRED
 from lookout.settings.schema import Settings

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from lookout.camera.interface import CameraInfo, CameraOptions, EndOfSource
+from lookout.deadline import Deadline
 from lookout.engine import source as source_module
 from lookout.engine.source import FIRST_FRAME_S, READ_SLICE_S, Source, options_of
 from lookout.errors import CameraAbsent, CameraBusy, CameraError, CameraSilent, CameraUnsupported, CameraWaiting
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame
 from lookout.settings.schema import CameraSettings
 from lookout.state.state import CameraState
 

@@ -11,25 +11,24 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lookout.errors import CameraBusy
-from lookout.frame import Frame, Rect
+from lookout.errors import CameraBusy, Fault
+from lookout.frame import Frame
+from lookout.geometry import Rect
 from lookout.pipeline.smoothing import Answer, Threshold
 from lookout.state.state import (
     CameraState,
-    Fault,
     ModelState,
     Predicted,
     Rate,
     StageTimes,
     State,
-    StateView,
-    SystemReading,
     is_current,
     next_change,
-    rfc3339,
     status,
-    view,
 )
+from lookout.state.view import StateView, view
+from lookout.system.reading import SystemReading
+from lookout.timestamps import rfc3339
 
 NOW = 1000.0  # monotonic
 WALL = datetime(2026, 5, 1, 7, 14, 11, 20_000, UTC).timestamp()

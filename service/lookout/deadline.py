@@ -1,14 +1,36 @@
-"""A deadline around a call that knows none: it runs in a thread of its own, which is left behind when it is late."""
+"""The moment by which a blocking call returns, and a deadline around a call that knows none.
+
+Such a call runs in a thread of its own, which is left behind when it is late.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
-from lookout.frame import Deadline
-
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment on the monotonic clock by which a blocking call returns."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        return cls(time.monotonic() + seconds)
+
+    def remaining(self) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self.at - time.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        return time.monotonic() >= self.at
 
 
 class Late(TimeoutError):

@@ -7,6 +7,8 @@ log print the same three.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 
 class LookoutError(Exception):
     """The root: an error somebody can act on.
@@ -26,6 +28,19 @@ class LookoutError(Exception):
 
     def __str__(self) -> str:
         return f"{self.detail} {self.remedy}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong, in the three parts every error has."""
+
+    code: str
+    reason: str
+    remedy: str
+
+    @classmethod
+    def of(cls, error: LookoutError) -> Fault:
+        return cls(error.code, error.detail, error.remedy)
 
 
 # --- settings -------------------------------------------------------------------------------------------------

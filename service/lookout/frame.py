@@ -1,14 +1,16 @@
-"""A frame, parts of it, and the deadline by which it must arrive: plain data, standard library alone."""
+"""A frame: plain data that needs nothing but the standard library."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+# uint8, height x width x 3, blue-green-red unless a name says otherwise. A string, so that NumPy is imported by none.
+Pixels: TypeAlias = "NDArray[np.uint8]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +25,7 @@ class Frame:
     mark: a checksum of the picture as the camera delivered it, from the camera's process; None: not taken yet.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     captured_at: float
     sequence: int
     source: str
@@ -36,35 +38,3 @@ class Frame:
     @property
     def height(self) -> int:
         return int(self.pixels.shape[0])
-
-
-@dataclass(frozen=True, slots=True)
-class Rect:
-    """A part of a picture, normalised to 0..1: upper left corner, width and height."""
-
-    x: float = 0.0
-    y: float = 0.0
-    width: float = 1.0
-    height: float = 1.0
-
-
-WHOLE = Rect()
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """A moment on the monotonic clock by which a blocking call returns."""
-
-    at: float
-
-    @classmethod
-    def after(cls, seconds: float) -> Deadline:
-        return cls(time.monotonic() + seconds)
-
-    def remaining(self) -> float:
-        """Seconds left, never negative."""
-        return max(0.0, self.at - time.monotonic())
-
-    @property
-    def passed(self) -> bool:
-        return time.monotonic() >= self.at

@@ -1,8 +1,21 @@
-"""Regions of interest carried along when the picture is turned or mirrored."""
+"""Parts of a picture, and how they are carried along when the picture is turned or mirrored."""
 
 from __future__ import annotations
 
-from lookout.frame import Rect
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rect:
+    """A part of a picture, normalised to 0..1: upper left corner, width and height."""
+
+    x: float = 0.0
+    y: float = 0.0
+    width: float = 1.0
+    height: float = 1.0
+
+
+WHOLE = Rect()
 
 
 def carried(region: Rect, *, before: tuple[int, str], after: tuple[int, str]) -> Rect:

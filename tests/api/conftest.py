@@ -16,10 +16,11 @@ import pytest
 from lookout.api.app import create_app
 from lookout.auth.tokens import TokenStore
 from lookout.camera.interface import CameraInfo, CameraOptions
+from lookout.deadline import Deadline
 from lookout.engine.control import Control
 from lookout.engine.worker import Engine, first_state
 from lookout.errors import CameraAbsent, CameraSilent
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame
 from lookout.registry.catalogue import Catalogue
 from lookout.server import serve as server_module
 from lookout.server.listener import DEFAULT_CAPACITY, Capacity

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from lookout.camera.discover import Discovery, FoundCamera
+from lookout.deadline import Deadline
 from lookout.engine import camera_list
-from lookout.frame import Deadline
 
 from tests.api.conftest import StartService
 

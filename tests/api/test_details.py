@@ -15,7 +15,8 @@ from lookout.api.streaming.encoder import Encoder, cropped, shrunk
 from lookout.api.streaming.freshness import stale_lines
 from lookout.api.streaming.overlay import placeholder
 from lookout.errors import PictureUnsupported
-from lookout.frame import Frame, Rect
+from lookout.frame import Frame
+from lookout.geometry import Rect
 from lookout.pictures.decode import read_picture
 
 from tests.api.conftest import RED, Service, StartService, plain, wait_until

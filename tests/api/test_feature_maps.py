@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from lookout.api.feature_map_requests import MOST_WAITING, SHARED_S, Look, Looks
 from lookout.errors import ModelRejected, TooBusy
-from lookout.frame import WHOLE
+from lookout.geometry import WHOLE
 from lookout.inspection.feature_maps import MapLayer
 from lookout.inspection.map_network_cache import KEPT_S, Insight
 from numpy.typing import NDArray

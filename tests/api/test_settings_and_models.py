@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from lookout.deadline import Deadline
 from lookout.errors import CameraSilent
-from lookout.frame import Deadline
 from lookout.registry import loader
 from lookout.settings.keys import all_keys
 

@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 from lookout.api.streaming import viewers
-from lookout.frame import Rect
+from lookout.geometry import Rect
 from numpy.typing import NDArray
 
 from tests.api.conftest import RED, HandCamera, Service, StartService, wait_until

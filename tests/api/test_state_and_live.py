@@ -25,7 +25,8 @@ from lookout.engine.worker import first_state
 from lookout.frame import Frame
 from lookout.settings.schema import Settings
 from lookout.state.hub import Hub
-from lookout.state.state import CameraState, ModelState, StateView, status
+from lookout.state.state import CameraState, ModelState, status
+from lookout.state.view import StateView
 from pydantic import TypeAdapter
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed

@@ -20,8 +20,9 @@ from unittest import mock
 import cv2
 import numpy as np
 from lookout.camera.interface import CameraInfo, EndOfSource
+from lookout.deadline import Deadline
 from lookout.engine.worker import Engine, first_state
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame
 from lookout.registry.catalogue import Catalogue
 from lookout.settings.schema import Settings
 from lookout.state.hub import Hub

@@ -16,8 +16,9 @@ from unittest import mock
 
 from lookout.camera.interface import CameraOptions
 from lookout.camera.sources.files import VideoCamera
+from lookout.deadline import Deadline
 from lookout.engine.worker import Engine, first_state
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame
 from lookout.registry.catalogue import Catalogue
 from lookout.settings.schema import Settings
 from lookout.state.hub import Hub

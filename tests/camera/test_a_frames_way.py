@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from lookout.camera import create
 from lookout.camera.interface import CameraOptions
-from lookout.frame import Deadline, Frame
+from lookout.deadline import Deadline
+from lookout.frame import Frame, Pixels
 from lookout.pipeline.card import load_card
-from lookout.pipeline.preprocess import Pixels, new_tensor, preprocess
+from lookout.pipeline.preprocess import new_tensor, preprocess
 from lookout.resources import models_folder
 from lookout.settings.schema import Settings
 

@@ -13,8 +13,9 @@ from lookout.camera import create
 from lookout.camera.interface import CameraOptions
 from lookout.camera.repeats import RepeatDetector
 from lookout.camera.sources import demo
+from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraSilent
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame
 
 OPTIONS = CameraOptions(width=320, height=240, fps=50)
 

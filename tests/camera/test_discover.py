@@ -14,8 +14,8 @@ from lookout.camera.discover import Discovery, FoundCamera
 from lookout.camera.interface import CameraOptions
 from lookout.camera.interpreters import Probe, choose, probe
 from lookout.camera.sources import v4l2
+from lookout.deadline import Deadline
 from lookout.errors import CameraAbsent, CameraBusy, CameraDenied, CameraError, CameraUnsupported
-from lookout.frame import Deadline
 
 from tests.camera.cards import card, colour_of
 from tests.camera.fakes import FakeCapture, fake_usb

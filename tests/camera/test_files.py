@@ -16,8 +16,9 @@ from lookout.camera.interface import Camera, CameraOptions, EndOfSource
 from lookout.camera.sources import folder
 from lookout.camera.sources.folder import SLIDE_S, FolderCamera, natural
 from lookout.camera.sources.video import Decoded, Video
+from lookout.deadline import Deadline
 from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame
 from PIL import Image
 
 from tests.camera.cards import COLOURS, card, colour_of, corner, white_corner

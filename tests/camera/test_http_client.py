@@ -15,8 +15,8 @@ from urllib.request import parse_http_list, parse_keqv_list
 import pytest
 from lookout.camera.sources import connection
 from lookout.camera.sources.http_client import HttpClient
+from lookout.deadline import Deadline
 from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
-from lookout.frame import Deadline
 
 from tests.camera import servers
 from tests.requires import requires

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from lookout.camera import create
 from lookout.camera.interface import Camera, CameraOptions
+from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraSilent
-from lookout.frame import Deadline
 
 from tests.faults import mounts
 from tests.requires import requires

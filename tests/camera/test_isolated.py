@@ -27,8 +27,9 @@ from lookout.camera.isolation import protocol
 from lookout.camera.isolation.camera import IsolatedCamera, _messages
 from lookout.camera.isolation.shared_memory import MOST_LENT
 from lookout.camera.repeats import mark_of
+from lookout.deadline import Deadline
 from lookout.errors import CameraBusy, CameraDenied, CameraError, CameraSilent, CameraUnsupported
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame
 
 from tests.camera.cards import colour_of, white_corner
 from tests.requires import requires
@@ -508,7 +509,8 @@ PARENT = """
 import sys, time
 from lookout.camera import create
 from lookout.camera.interface import CameraOptions
-from lookout.frame import Deadline, Frame
+from lookout.deadline import Deadline
+from lookout.frame import Frame
 camera = create(f"scripted:tests.camera.scripts:{sys.argv[1]}", CameraOptions(fps=50), isolated=True)
 camera.open(Deadline.after(20))
 camera.read(Deadline.after(5))

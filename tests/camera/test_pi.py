@@ -15,8 +15,8 @@ import pytest
 from lookout.camera.interface import CameraOptions
 from lookout.camera.sources import pi
 from lookout.camera.sources.pi import PiCamera, monotonic, sensor_flips
+from lookout.deadline import Deadline
 from lookout.errors import CameraAbsent, CameraBusy, CameraError, CameraSilent, CameraUnsupported
-from lookout.frame import Deadline
 
 from tests.camera.cards import card, colour_of
 from tests.camera.fakes import FakePicamera2, FakeTransform, fake_picamera2

@@ -11,8 +11,8 @@ from lookout.camera import create
 from lookout.camera.interface import CameraOptions
 from lookout.camera.sources import connection
 from lookout.camera.sources.probe import reason
+from lookout.deadline import Deadline
 from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
-from lookout.frame import Deadline
 
 from tests.camera import servers
 

@@ -10,8 +10,8 @@ import pytest
 from lookout.camera import create
 from lookout.camera.interface import CameraOptions, EndOfSource
 from lookout.camera.sources.scripted import Call, End, Fail, Hang, Repeat, ScriptedCamera, Show, Step, Wait
+from lookout.deadline import Deadline
 from lookout.errors import CameraBusy, CameraError, CameraSilent, CameraUnsupported
-from lookout.frame import Deadline
 
 from tests.camera.cards import card, colour_of
 

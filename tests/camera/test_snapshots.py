@@ -14,8 +14,9 @@ import pytest
 from lookout.camera import create, fetch_picture
 from lookout.camera.interface import Camera, CameraOptions, EndOfSource
 from lookout.camera.sources.http_feed import kind_of
+from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraUnsupported
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame
 
 from tests.camera import servers
 from tests.camera.cards import card, colour_of, corner, white_corner

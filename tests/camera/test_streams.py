@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from lookout.camera import create
 from lookout.camera.interface import Camera, CameraOptions
+from lookout.deadline import Deadline
 from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported, CameraWaiting
-from lookout.frame import Deadline
 
 from tests.camera import servers
 from tests.camera.cards import card, colour_of, corner, white_corner

@@ -9,8 +9,8 @@ import cv2
 import pytest
 from lookout.camera.interface import CameraOptions
 from lookout.camera.sources.usb import UsbCamera
+from lookout.deadline import Deadline
 from lookout.errors import CameraAbsent, CameraBusy, CameraError, CameraSilent, CameraUnsupported
-from lookout.frame import Deadline
 
 from tests.camera.cards import card, colour_of, corner, white_corner
 from tests.camera.fakes import FakeCapture, fake_usb

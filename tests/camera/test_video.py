@@ -12,8 +12,8 @@ import pytest
 from lookout.camera import create
 from lookout.camera.interface import CameraOptions
 from lookout.camera.sources.video import Decoded, NoVideo, Video, VideoBroken, open_film
+from lookout.deadline import Deadline
 from lookout.errors import CameraUnsupported
-from lookout.frame import Deadline
 
 from tests.camera.cards import colour_of
 from tests.requires import requires

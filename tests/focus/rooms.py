@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from lookout.frame import Rect
+from lookout.geometry import Rect
 from numpy.typing import NDArray
 
 from tests.benchmarks.films import CutOut, Disturbance, Film, Visit

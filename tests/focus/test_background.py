@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 from lookout.focus.background import Background, Part
-from lookout.frame import Rect
+from lookout.geometry import Rect
 
 from tests.benchmarks import films
 from tests.benchmarks.films import Disturbance, Film

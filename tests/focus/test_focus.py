@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lookout.focus.focus import IDLE_S, Conclusion, Focus
 from lookout.focus.tiles import overlap, scan_tiles, square_around
-from lookout.frame import WHOLE, Rect
+from lookout.geometry import WHOLE, Rect
 
 from tests.benchmarks import films
 from tests.benchmarks.films import Film

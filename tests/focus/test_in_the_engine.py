@@ -10,7 +10,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from lookout.engine.worker import Engine, first_state
-from lookout.frame import Rect
+from lookout.geometry import Rect
 from lookout.registry.catalogue import Catalogue
 from lookout.settings.schema import Settings
 from lookout.state.hub import Hub

@@ -16,8 +16,9 @@ from lookout.camera import create
 from lookout.camera.discover import discover
 from lookout.camera.interface import CameraOptions
 from lookout.camera.isolation.camera import IsolatedCamera
+from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraSilent, CameraUnsupported
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame
 
 STALL = Path("/tmp/pi-stall")
 OPTIONS = CameraOptions(fps=30, python="/opt/camera/bin/python")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from lookout.camera.interface import CameraOptions
 from lookout.camera.sources.pi import PiCamera
+from lookout.deadline import Deadline
 from lookout.errors import CameraAbsent, CameraError, CameraSilent
-from lookout.frame import Deadline
 
 STALL = Path("/tmp/pi-stall")
 OPTIONS = CameraOptions(fps=30)

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from lookout.errors import ModelRejected, UnknownModel
-from lookout.frame import Rect
+from lookout.geometry import Rect
 from lookout.pipeline.card import Card
 from lookout.pipeline.classifier import Classifier, softmax
 from lookout.pipeline.preprocess import new_tensor, preprocess

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 from lookout.errors import ModelRejected, RequestInvalid, UnknownModel
-from lookout.frame import WHOLE
+from lookout.geometry import WHOLE
 from lookout.inspection.extra_outputs import more_outputs, open_telling_session
 from lookout.inspection.feature_maps import MapNetwork, map_layers, shades, strongest
 from lookout.inspection.layers_onnx import layer_table, write_layers

@@ -12,7 +12,7 @@ import pytest
 import skimage.data
 from hypothesis import given
 from hypothesis import strategies as st
-from lookout.frame import WHOLE, Rect
+from lookout.geometry import WHOLE, Rect
 from lookout.pipeline.card import InputSpec
 from lookout.pipeline.preprocess import new_tensor, preprocess
 from PIL import Image

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from lookout.engine.housekeeping import Upkeep
 from lookout.engine.worker import Engine, first_state
-from lookout.errors import DiskFull
+from lookout.errors import DiskFull, Fault
 from lookout.registry.catalogue import Catalogue
 from lookout.settings.schema import Settings
 from lookout.state.hub import Hub
-from lookout.state.state import Fault, SystemReading, view
 from lookout.state.summary import sentence
+from lookout.state.view import view
 from lookout.storage import Storage
 from lookout.storage.watch import trouble_of
+from lookout.system.reading import SystemReading
 
 SETTINGS = Settings.model_validate({})
 FULL = DiskFull("The disk is full: answers go on, but changes are not kept.", "Free some space.")

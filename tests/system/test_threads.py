@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from lookout.deadline import Late, bounded
-from lookout.frame import Deadline
+from lookout.deadline import Deadline, Late, bounded
 from lookout.system.threads import start_pool
 
 

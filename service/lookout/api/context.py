@@ -23,7 +23,8 @@ from lookout.engine.control import Control
 from lookout.engine.worker import Engine
 from lookout.errors import TooBusy
 from lookout.state.hub import Hub
-from lookout.state.state import State, StateView, view
+from lookout.state.state import State
+from lookout.state.view import StateView, view
 from lookout.system.threads import start_pool
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from lookout.errors import TooBusy
-from lookout.frame import Rect
+from lookout.geometry import Rect
 from lookout.inspection.feature_maps import MapLayer
 from lookout.system.threads import start_pool
 

@@ -1,4 +1,4 @@
-"""The forms of answers and bodies, for the description of the API; the state's own is in `state.state`."""
+"""The forms of answers and bodies, for the description of the API; the state's own is in `state.view`."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from lookout import timestamps
 from lookout.errors import StateFolderUnusable
 from lookout.storage import Storage, Writer
 from lookout.storage.atomic_files import make_folder
@@ -174,7 +174,7 @@ class TokenStore:
     def create(self, name: str) -> tuple[Token, str]:
         """A new token and its text, which cannot be had again. Raises StateFolderUnusable, DiskBudgetSpent."""
         text = secrets.token_urlsafe(_TOKEN_BYTES)
-        created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        created = timestamps.now()
         # As it can be told in JSON: what comes from a command line may be no UTF-8.
         token = Token(secrets.token_hex(4), name.encode("utf-8", "replace").decode(), _digest(text), created)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lookout import __version__
+from lookout import __version__, timestamps
 from lookout.bench.measure import Row
 from lookout.errors import LookoutError, SettingInvalid
 from lookout.pipeline.card import Card
@@ -87,7 +86,7 @@ def _report(rows: list[Row], model: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "onnxruntime": onnxruntime.__version__,
         "model": model,
-        "when": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "when": timestamps.now_to_the_second(),
         "rows": [
             {"name": row.name, "goal": row.goal, "measured": row.measured, "met": row.met, **row.figures}
             for row in rows

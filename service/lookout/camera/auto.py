@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from lookout.camera.discover import FoundCamera, discover
 from lookout.camera.interface import Camera, CameraInfo, CameraOptions
+from lookout.deadline import Deadline
 from lookout.errors import CameraAbsent, CameraError
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame
 
 
 class AutoCamera:

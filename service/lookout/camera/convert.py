@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
 
 from lookout.errors import CameraUnsupported
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[np.uint8]
+from lookout.frame import Pixels
 
 # Names are those of DRM and libcamera, little-endian: RGB888 lies in memory as B, G, R.
 _CODES: dict[str, int] = {

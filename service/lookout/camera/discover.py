@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lookout.camera.interpreters import INSTALL, candidates, probe
 from lookout.camera.sources import v4l2
-from lookout.frame import Deadline
+from lookout.deadline import Deadline
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from lookout.frame import Deadline, Frame
+from lookout.deadline import Deadline
+from lookout.frame import Frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lookout.camera.isolation.process import environment
+from lookout.deadline import Deadline
 from lookout.errors import CameraUnsupported
-from lookout.frame import Deadline
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 PROBE_S = 30.0  # the first import of picamera2 from a cold SD card takes seconds

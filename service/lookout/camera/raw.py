@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lookout.frame import Deadline
+    from lookout.deadline import Deadline
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,14 +15,15 @@ from typing import Any, Literal, Protocol
 
 from lookout.camera import redact
 from lookout.camera.interface import CameraOptions, EndOfSource
+from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraWaiting, LookoutError, PictureUnreadable, PictureUnsupported
-from lookout.frame import WHOLE, Deadline, Rect
+from lookout.frame import Pixels
+from lookout.geometry import WHOLE, Rect
 from lookout.pictures.decoder import Decoder
 from lookout.pictures.folder import find_pictures, is_picture_file
 from lookout.pictures.limits import MAX_FILE_BYTES, DecodeLimits
 from lookout.pipeline.card import Card
 from lookout.pipeline.classifier import Classifier
-from lookout.pipeline.preprocess import Pixels
 from lookout.printable import printable_json
 from lookout.registry.catalogue import Catalogue
 from lookout.registry.loader import load as load_model

@@ -24,7 +24,7 @@ def cameras(
 ) -> None:
     """List the cameras of this machine with the address to use each by. Opens none of them."""
     from lookout.camera.discover import discover
-    from lookout.frame import Deadline
+    from lookout.deadline import Deadline
 
     found = discover(load({}, file).settings.camera.python, Deadline.after(DEADLINE_S))
     if as_json:

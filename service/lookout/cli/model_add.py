@@ -7,19 +7,19 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from lookout import timestamps
 from lookout.cli.normalisation import Normalisation, normalisation_of
 from lookout.errors import ModelRejected
+from lookout.frame import Pixels
 from lookout.inspection.layers_onnx import write_layers
 from lookout.inspection.onnx_graph import precision_of
 from lookout.pipeline.card import CARD_FILE, Card, InputSpec, load_card, sha256_of
 from lookout.pipeline.classifier import Classifier
-from lookout.pipeline.preprocess import Pixels
 from lookout.registry.graph_facts import (
     GraphAnswer,
     GraphInput,
@@ -293,7 +293,7 @@ def _card(
         "files": {
             precision_of(file.model): {"file": graph.name, "sha256": sha256_of(graph), "bytes": graph.stat().st_size}
         },
-        "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "created": timestamps.now_to_the_second(),
     }
 
 

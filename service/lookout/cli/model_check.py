@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from lookout.errors import ModelRejected
+from lookout.frame import Pixels
 from lookout.inspection.layers import LAYERS_FILE, MAX_TABLE_BYTES
 from lookout.pipeline.card import Card
 from lookout.pipeline.classifier import Classifier
-from lookout.pipeline.preprocess import Pixels
 from lookout.system.regular_files import read_regular
 from lookout.terminal import size
 

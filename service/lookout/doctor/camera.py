@@ -11,10 +11,10 @@ from pathlib import Path
 from lookout.camera.address import parse
 from lookout.camera.discover import Discovery, discover
 from lookout.camera.interpreters import INSTALL, candidates, probe
+from lookout.deadline import Deadline
 from lookout.doctor.check import Check, Context, Finding, ok, skipped
 from lookout.doctor.service import ask
 from lookout.errors import CameraError, CameraUnsupported
-from lookout.frame import Deadline
 
 DEADLINE_S = 40.0
 # For opening a stream, and again for its first picture.

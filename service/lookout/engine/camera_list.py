@@ -7,7 +7,7 @@ import time
 from concurrent.futures import Future
 
 from lookout.camera.discover import Discovery, discover
-from lookout.frame import Deadline
+from lookout.deadline import Deadline
 
 # The first import of picamera2 from a cold card takes seconds, for each interpreter that is tried.
 LOOK_S = 30.0

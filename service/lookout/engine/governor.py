@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lookout.state.state import SystemReading
+from lookout.system.reading import SystemReading
 
 # A step down at each reading that is too hot, a smaller one up where it is cool: heat takes minutes to come and go.
 DOWN, UP = 0.8, 1.1

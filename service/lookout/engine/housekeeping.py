@@ -11,12 +11,12 @@ from dataclasses import replace
 
 from lookout.engine.governor import Governor, Limit, Targets
 from lookout.engine.worker import Engine
-from lookout.errors import LookoutError, TooBusy
+from lookout.errors import Fault, LookoutError, TooBusy
 from lookout.registry.loader import Learnt
 from lookout.registry.tuning import Candidate, choose, measure_apart
 from lookout.state.hub import Hub
-from lookout.state.state import Fault, view
 from lookout.state.summary import sentence
+from lookout.state.view import view
 from lookout.storage import Storage
 from lookout.system import memory
 from lookout.system.monitor import INTERVAL_S, SystemMonitor

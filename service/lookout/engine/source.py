@@ -10,12 +10,21 @@ from dataclasses import replace
 from lookout.camera import create, is_live, redact, redact_text, shows_one_scene
 from lookout.camera.interface import Camera, CameraOptions, EndOfSource
 from lookout.camera.repeats import RepeatDetector
+from lookout.deadline import Deadline
 from lookout.engine.meters import RateMeter
 from lookout.engine.supervisor import Supervisor
-from lookout.errors import CameraAbsent, CameraError, CameraRepeats, CameraSilent, CameraUnsupported, CameraWaiting
-from lookout.frame import Deadline, Frame
+from lookout.errors import (
+    CameraAbsent,
+    CameraError,
+    CameraRepeats,
+    CameraSilent,
+    CameraUnsupported,
+    CameraWaiting,
+    Fault,
+)
+from lookout.frame import Frame
 from lookout.settings.schema import CameraSettings
-from lookout.state.state import CameraState, CameraStatus, Fault
+from lookout.state.state import CameraState, CameraStatus
 
 log = logging.getLogger(__name__)
 

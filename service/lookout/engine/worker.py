@@ -9,6 +9,7 @@ import time
 from concurrent.futures import Future
 from dataclasses import replace
 
+from lookout.deadline import Deadline
 from lookout.engine.governor import Limit
 from lookout.engine.mailbox import Mailbox
 from lookout.engine.meters import smoothed
@@ -16,20 +17,19 @@ from lookout.engine.model_loader import ModelLoader
 from lookout.engine.pace import Pace, Supply, usual_interval_s
 from lookout.engine.source import MakeCamera, Source, isolated_camera
 from lookout.engine.supervisor import OPEN_DEADLINE_S
-from lookout.errors import LookoutError, ModelRejected, UnknownModel
+from lookout.errors import Fault, LookoutError, ModelRejected, UnknownModel
 from lookout.focus.viewer import Viewed, Viewer
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame, Pixels
 from lookout.inspection.feature_maps import MapNetwork
 from lookout.inspection.map_network_cache import Insight
 from lookout.pipeline.change_gate import ChangeGate
 from lookout.pipeline.classifier import Classifier, Prediction
-from lookout.pipeline.preprocess import Pixels
 from lookout.pipeline.smoothing import Answer, Smoother
 from lookout.registry import loader
 from lookout.registry.catalogue import Catalogue
 from lookout.settings.schema import AnswerSettings, Settings
 from lookout.state.hub import Hub
-from lookout.state.state import CameraState, Fault, Predicted, Rate, StageTimes, State
+from lookout.state.state import CameraState, Predicted, Rate, StageTimes, State
 from lookout.system import memory
 
 log = logging.getLogger(__name__)

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookout.focus.light import gain_between
-from lookout.frame import Rect
+from lookout.frame import Pixels
+from lookout.geometry import Rect
 
-Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 

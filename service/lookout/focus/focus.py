@@ -11,14 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lookout.focus.background import Background, Part
 from lookout.focus.tiles import overlap, scan_tiles, square_around
-from lookout.frame import Rect
+from lookout.frame import Pixels
+from lookout.geometry import Rect
 
-Pixels = NDArray[np.uint8]
 Probabilities = tuple[float, ...]
 # What drew the look to a square: it differs from the background, or the scan found somebody in it.
 Why = Literal["changed", "found"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from lookout.frame import Rect
+from lookout.geometry import Rect
 
 # Of the shorter side, and how far each tile lies from the next, as a share of the tile.
 _SIZES = ((0.5, 0.5), (0.36, 0.55))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lookout.focus.focus import Focus, Why
-from lookout.frame import WHOLE, Rect
+from lookout.frame import Pixels
+from lookout.geometry import WHOLE, Rect
 from lookout.pipeline.classifier import Classifier, Prediction, Timing
-from lookout.pipeline.preprocess import Pixels
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,13 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from lookout.errors import ModelRejected, RequestInvalid, UnknownModel
-from lookout.frame import Rect
+from lookout.frame import Pixels
+from lookout.geometry import Rect
 from lookout.inspection.extra_outputs import open_telling_session
 from lookout.inspection.layers import read_table
 from lookout.pipeline.card import Card
 from lookout.pipeline.classifier import Classifier
-from lookout.pipeline.preprocess import Pixels, new_tensor, preprocess
+from lookout.pipeline.preprocess import new_tensor, preprocess
 
 Floats = NDArray[np.float32]
 

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookout.frame import Pixels
 from lookout.pictures.refusals import broken, cut_off, unsupported
-
-Pixels = NDArray[np.uint8]
 
 _FILE_HEADER = 14
 _OS2_HEADER, _FIRST_HEADER, _LAST_HEADER = 12, 40, 124

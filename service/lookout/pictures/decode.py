@@ -12,6 +12,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from lookout.frame import Pixels
+
 # OpenCV's own limit is a second lock behind ours, and the most that `upload.max_pixels` allows. It is read once, when
 # the library loads, so this stands before the import.
 MAX_PIXELS_EVER = 2**28
@@ -35,7 +37,6 @@ from lookout.pictures.refusals import (  # noqa: E402
     undecodable,
 )
 
-Pixels = NDArray[np.uint8]
 Allocate = Callable[[tuple[int, int, int]], Pixels]
 
 # No format of ours means to hold a longer side, and decoders count some products of it in 32 bits.

@@ -11,8 +11,8 @@ import os
 import threading
 import time
 
+from lookout.deadline import Deadline
 from lookout.errors import DecoderUnavailable, TooBusy
-from lookout.frame import Deadline
 from lookout.pictures.limits import DecodeLimits, Picture
 from lookout.pictures.process import DECODE_S, START_S, DecodingProcess, Ended
 from lookout.pictures.refusals import too_many_bytes

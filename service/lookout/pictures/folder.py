@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lookout.frame import Deadline
+from lookout.deadline import Deadline
 from lookout.pictures.headers import is_picture
 from lookout.pictures.limits import MAX_FILE_BYTES
 from lookout.system.regular_files import NotRegular, open_regular

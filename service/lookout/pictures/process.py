@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lookout.deadline import Deadline
 from lookout.errors import DecoderUnavailable, LookoutError, PictureTooLarge, PictureUnreadable, PictureUnsupported
-from lookout.frame import Deadline
 from lookout.pictures import child
 from lookout.pictures.confinement import CPU_S
 from lookout.pictures.limits import DecodeLimits, Picture

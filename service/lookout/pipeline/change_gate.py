@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lookout.frame import Rect
+from lookout.frame import Pixels
+from lookout.geometry import Rect
 
-Pixels = NDArray[np.uint8]
 Cells = NDArray[np.float32]
 
 SIDE = 24

@@ -13,9 +13,10 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from lookout.errors import ModelRejected, UnknownModel
-from lookout.frame import WHOLE, Rect
+from lookout.frame import Pixels
+from lookout.geometry import WHOLE, Rect
 from lookout.pipeline.card import Card
-from lookout.pipeline.preprocess import Pixels, new_tensor, preprocess
+from lookout.pipeline.preprocess import new_tensor, preprocess
 from lookout.pipeline.run_limit import run_limited
 from lookout.pipeline.session import GraphCache, one_line, open_session
 

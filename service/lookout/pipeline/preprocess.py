@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lookout.frame import WHOLE, Rect
+from lookout.frame import Pixels
+from lookout.geometry import WHOLE, Rect
 from lookout.pipeline.card import InputSpec
 
-Pixels = NDArray[np.uint8]
 Tensor = NDArray[np.uint8] | NDArray[np.float32]
 
 # Area averaging costs as much as the network on a large picture (4 ms for 1080 x 1080); halving, for which OpenCV has

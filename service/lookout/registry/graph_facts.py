@@ -14,10 +14,11 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from lookout.errors import ModelRejected
+from lookout.frame import Pixels
 from lookout.inspection.onnx_graph import attribute
 from lookout.pipeline.card import InputSpec
 from lookout.pipeline.classifier import sum_tolerance
-from lookout.pipeline.preprocess import Pixels, new_tensor, preprocess
+from lookout.pipeline.preprocess import new_tensor, preprocess
 from lookout.pipeline.run_limit import run_limited
 from lookout.pipeline.session import one_line, session_options
 from lookout.registry.graph_file import GraphFile

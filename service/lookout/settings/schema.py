@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo, field_validator, model_validator
 
-from lookout.frame import Rect
+from lookout.geometry import Rect
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lookout.state.state import Rate, StageTimes, State, SystemReading, next_change
+from lookout.state.state import Rate, StageTimes, State, next_change
+from lookout.system.reading import SystemReading
 
 # A thousand pictures would be a gigabyte, and figures that are old the next moment half a megabyte.
 _NOT_RECORDED: dict[str, Any] = {"frame": None, "rate": Rate(), "timing": StageTimes()}

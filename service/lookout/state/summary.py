@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lookout.state.state import StateView
+from lookout.state.view import StateView
 
 
 def sentence(view: StateView) -> str:

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from lookout.deadline import Late, bounded
-from lookout.frame import Deadline
+from lookout.deadline import Deadline, Late, bounded
 from lookout.storage.watch import slow
 
 T = TypeVar("T")

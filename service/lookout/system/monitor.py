@@ -8,10 +8,9 @@ from collections.abc import Iterator
 
 import psutil
 
-from lookout.deadline import bounded
-from lookout.frame import Deadline
-from lookout.state.state import SystemReading
+from lookout.deadline import Deadline, bounded
 from lookout.system import clock
+from lookout.system.reading import SystemReading
 from lookout.system.thermal import temperature_c, throttled
 
 # Often enough for people, seldom enough to cost nothing.

@@ -19,6 +19,7 @@ from lookout.api.context import Provided, Services
 from lookout.api.problems import Problem, RequestTimeout, errors, problem
 from lookout.api.schemas import Classified, Explanation, Refused, Scored
 from lookout.api.uploads import Upload, read_uploads
+from lookout.deadline import Deadline
 from lookout.errors import (
     DecoderUnavailable,
     LookoutError,
@@ -30,7 +31,6 @@ from lookout.errors import (
     TooBusy,
     UnknownModel,
 )
-from lookout.frame import Deadline
 from lookout.pictures.limits import LEAST_SIDE
 from lookout.pipeline.card import Card
 from lookout.pipeline.classifier import Prediction

@@ -21,7 +21,7 @@ from lookout.errors import ModelRejected, NoFrame, RequestInvalid, TooBusy, Unkn
 from lookout.inspection.feature_maps import MapLayer, shades, strongest
 from lookout.inspection.mosaic import columns_of, mosaic
 from lookout.pipeline.preprocess import picture_seen
-from lookout.state.state import rfc3339
+from lookout.timestamps import rfc3339
 
 router = APIRouter(tags=["models"])
 

@@ -18,7 +18,8 @@ from lookout.api.streaming.freshness import fresh_frame, newest_frame, stale_lin
 from lookout.api.streaming.overlay import annotated, placeholder
 from lookout.api.streaming.response import EndlessResponse, Writer
 from lookout.errors import NoFrame, RequestInvalid, TooBusy
-from lookout.frame import Frame, Rect
+from lookout.frame import Frame
+from lookout.geometry import Rect
 from lookout.state.state import State
 
 router = APIRouter(tags=["pictures"])

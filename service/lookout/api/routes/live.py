@@ -27,7 +27,8 @@ from lookout.api.streaming.response import EndlessResponse, Writer
 from lookout.errors import LookoutError, NotAuthorised, RequestInvalid, TooBusy
 from lookout.frame import Frame
 from lookout.state.hub import Hub
-from lookout.state.state import State, next_change, rfc3339
+from lookout.state.state import State, next_change
+from lookout.timestamps import rfc3339
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["live"])

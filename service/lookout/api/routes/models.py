@@ -28,7 +28,7 @@ from lookout.inspection.filters import FILTERS_FILE
 from lookout.inspection.layers import read_table
 from lookout.pipeline.card import Card
 from lookout.registry.catalogue import Catalogue
-from lookout.state.state import ModelView
+from lookout.state.view import ModelView
 from lookout.system.regular_files import read_regular
 
 router = APIRouter(tags=["models"])

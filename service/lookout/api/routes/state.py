@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from lookout.api.context import Provided
 from lookout.api.problems import errors
-from lookout.state.state import StateView
+from lookout.state.view import StateView
 
 router = APIRouter(tags=["live"])
 

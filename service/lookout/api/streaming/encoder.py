@@ -10,12 +10,11 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from lookout.frame import Frame, Rect
+from lookout.frame import Frame, Pixels
+from lookout.geometry import Rect
 from lookout.system.threads import start_pool
 
-Pixels = NDArray[np.uint8]
 T = TypeVar("T")
 
 QUALITY = 80

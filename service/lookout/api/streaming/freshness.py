@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lookout.errors import NoFrame
 from lookout.frame import Frame
-from lookout.state.state import State, StateView
+from lookout.state.state import State
 from lookout.state.summary import duration
+from lookout.state.view import StateView
 
 
 def fresh_frame(state: State, now: float) -> Frame | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from lookout.api.streaming.encoder import Pixels, shrunk
-from lookout.frame import Rect
-from lookout.state.state import StateView
+from lookout.api.streaming.encoder import shrunk
+from lookout.frame import Pixels
+from lookout.geometry import Rect
+from lookout.state.view import StateView
 
 # A size for programs that begin to read a stream before there is a camera.
 _EMPTY_SHAPE = (480, 640, 3)

@@ -17,8 +17,9 @@ from lookout.camera.isolation import protocol
 from lookout.camera.isolation.process import CameraProcess
 from lookout.camera.isolation.shared_memory import SharedPictures
 from lookout.camera.symptoms import diagnose
+from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraSilent, CameraWaiting
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame
 
 GRACE_S = 0.6  # for a source that works to close its device in order; one that was silent is killed at once
 LIVELY_S = 1.0  # a source whose last frame is younger works

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from lookout.camera.interface import Camera
     from lookout.camera.raw import RawFrame
-    from lookout.frame import Deadline
+    from lookout.deadline import Deadline
 
 READ_SLICE_S = 0.25  # so long at most until the service's goodbye is noticed
 
@@ -116,7 +116,7 @@ class Worker:
     def _opened(self) -> Camera:
         from lookout.camera import create, parse
         from lookout.camera.isolation.protocol import LEAST_ROOM, MAX_MESSAGE, Hello, pack_ready
-        from lookout.frame import Deadline
+        from lookout.deadline import Deadline
 
         hello = Hello.unpack(self._line.recv(MAX_MESSAGE))
         sys.path += [entry for entry in hello.path if entry not in sys.path]
@@ -145,8 +145,8 @@ class Worker:
     def _carry(self, camera: Camera) -> None:
         from lookout.camera.isolation.protocol import Layout, Picture
         from lookout.camera.repeats import mark_of
+        from lookout.deadline import Deadline
         from lookout.errors import CameraSilent
-        from lookout.frame import Deadline
 
         try:
             raw = read_raw(camera, Deadline.after(READ_SLICE_S))

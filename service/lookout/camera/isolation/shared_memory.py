@@ -10,16 +10,11 @@ import contextlib
 import mmap
 import weakref
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lookout.camera.isolation import protocol
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[np.uint8]
+from lookout.frame import Pixels
 
 # The worker has two in its hands, the state's and the next; two more are for whoever draws. Later ones are copied: a
 # viewer who looks for long must not leave the camera without a slot. Half of them stay the camera's.

@@ -9,9 +9,8 @@ import ssl
 from dataclasses import dataclass
 from urllib.parse import SplitResult
 
-from lookout.deadline import bounded
+from lookout.deadline import Deadline, bounded
 from lookout.errors import CameraAbsent, CameraError, CameraSilent, CameraUnsupported
-from lookout.frame import Deadline
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _TLS = frozenset({"rtsps", "https"})

@@ -11,20 +11,15 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from lookout.camera.convert import turned_size, upright
 from lookout.camera.interface import CameraInfo, CameraOptions
+from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraSilent
-from lookout.frame import Deadline, Frame
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[np.uint8]
+from lookout.frame import Frame, Pixels
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 FADE_S = 0.7

@@ -7,18 +7,13 @@ import time
 from collections import deque
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lookout.camera.interface import Camera, CameraInfo, CameraOptions, EndOfSource
 from lookout.camera.sources.folder import FolderCamera
 from lookout.camera.sources.video import Decoded, NoVideo, Video, VideoBroken, open_film
-from lookout.deadline import Late, bounded
+from lookout.deadline import Deadline, Late, bounded
 from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported, CameraWaiting
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame, Pixels
 from lookout.pictures.folder import is_picture_file
-
-Pixels = NDArray[np.uint8]
 
 LOOK_S = 2.0
 _DEFAULT_FPS = 25.0

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lookout.camera.convert import upright
 from lookout.camera.interface import CameraInfo, CameraOptions, EndOfSource
+from lookout.deadline import Deadline
 from lookout.errors import (
     CameraAbsent,
     CameraDenied,
@@ -28,13 +28,11 @@ from lookout.errors import (
     PictureError,
     PictureUnreadable,
 )
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame, Pixels
 from lookout.pictures.decoder import Decoder
 from lookout.pictures.folder import find_pictures
 from lookout.pictures.limits import MAX_FILE_BYTES, DecodeLimits
 from lookout.system.regular_files import open_regular
-
-Pixels = NDArray[np.uint8]
 
 SLIDE_S = 2.0  # for which a folder's picture stays when it keeps its own pace
 DECODE_S = 5.0  # a picture that takes longer is passed over

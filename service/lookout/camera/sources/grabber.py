@@ -10,18 +10,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from lookout.camera.address import redact_text
 from lookout.camera.interface import EndOfSource
+from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraSilent, CameraUnsupported, CameraWaiting
-from lookout.frame import Deadline
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[np.uint8]
+from lookout.frame import Pixels
 
 LIVELY_S = 1.0  # data younger than this shows that a source without a picture works
 # Smart encoders send a key frame a minute, and a large picture takes its time over a slow link. A source that sends and

@@ -18,8 +18,8 @@ from lookout.camera.address import redact
 from lookout.camera.sources.connection import PORTS, Line, connect, silent, unreachable, within
 from lookout.camera.sources.http_login import Login
 from lookout.camera.sources.refusal import refusal
+from lookout.deadline import Deadline
 from lookout.errors import CameraDenied, CameraError, CameraUnsupported
-from lookout.frame import Deadline
 
 MOST_HEAD = 65_536  # bytes
 PIECE = 65_536

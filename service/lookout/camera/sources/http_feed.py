@@ -10,7 +10,6 @@ from io import BytesIO
 import av
 import av.error
 import numpy as np
-from numpy.typing import NDArray
 
 from lookout.camera.address import parse, redact
 from lookout.camera.convert import upright
@@ -23,10 +22,9 @@ from lookout.camera.sources.jpeg_stream import JpegScanner
 from lookout.camera.sources.snapshots import SnapshotFeed, decoded
 from lookout.camera.sources.video import NoVideo, Video, VideoBroken
 from lookout.camera.sources.video_feed import Feed, VideoFeed
+from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraSilent, CameraUnsupported, PictureError
-from lookout.frame import Deadline
 
-Pixels = NDArray[np.uint8]
 Hear = Callable[[], None]
 
 SILENT_S = 5.0  # a stream that sends nothing for so long is broken; the caller's deadlines are shorter

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from lookout.camera.interface import CameraInfo, CameraOptions
 from lookout.camera.raw import RawFrame
-from lookout.deadline import bounded
+from lookout.deadline import Deadline, bounded
 from lookout.errors import CameraAbsent, CameraBusy, CameraError, CameraSilent, CameraUnsupported
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

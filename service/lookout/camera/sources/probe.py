@@ -8,8 +8,8 @@ from urllib.parse import SplitResult, urlsplit
 from lookout.camera.address import redact
 from lookout.camera.sources.connection import Line, connect, silent, unreachable, within
 from lookout.camera.sources.refusal import refusal
+from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraUnsupported
-from lookout.frame import Deadline
 
 ANSWER_BYTES = 8192
 LEAST_S = 0.5  # for the probe, even when nothing is left of the caller's time

@@ -16,18 +16,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lookout.camera.interface import CameraInfo, CameraOptions, EndOfSource
+from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraSilent, CameraUnsupported
-from lookout.frame import Deadline, Frame
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[np.uint8]
+from lookout.frame import Frame, Pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)

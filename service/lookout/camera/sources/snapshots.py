@@ -9,7 +9,6 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lookout.camera.convert import upright
 from lookout.camera.interface import CameraOptions
@@ -17,12 +16,11 @@ from lookout.camera.sources.connection import silent
 from lookout.camera.sources.grabber import Taken
 from lookout.camera.sources.http_client import HttpClient, Response
 from lookout.camera.sources.jpeg_stream import JpegScanner
+from lookout.deadline import Deadline
 from lookout.errors import CameraUnsupported, PictureError
-from lookout.frame import Deadline
+from lookout.frame import Pixels
 from lookout.pictures.decode import MAX_SIDE, read_picture
 from lookout.pictures.limits import DecodeLimits
-
-Pixels = NDArray[np.uint8]
 
 ANSWER_S = 5.0  # a request that takes longer has failed; the caller's deadlines are shorter
 MOST_BYTES = 64 * 2**20

@@ -13,8 +13,9 @@ from lookout.camera.sources.http_feed import open_http
 from lookout.camera.sources.probe import reason
 from lookout.camera.sources.video import NoVideo, Video
 from lookout.camera.sources.video_feed import Feed, VideoFeed
+from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraSilent, CameraUnsupported
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame
 
 READ_TIMEOUT_S = 5.0  # a stream silent for so long is broken; the caller's deadlines are shorter
 OPEN_SHARE = 0.6  # of the time to open goes to FFmpeg; the rest is for finding out why it failed

@@ -12,8 +12,9 @@ from lookout.camera.convert import turned_size, upright
 from lookout.camera.interface import CameraInfo, CameraOptions
 from lookout.camera.sources import v4l2
 from lookout.camera.sources.grabber import Grabber, Taken
+from lookout.deadline import Deadline
 from lookout.errors import CameraAbsent, CameraError, CameraSilent, CameraUnsupported
-from lookout.frame import Deadline, Frame
+from lookout.frame import Frame
 
 FAILED_READS = 2  # in a row: the first may be one corrupt buffer
 OLDEST_S = 5.0  # a kernel time stamp further back than this is of another clock

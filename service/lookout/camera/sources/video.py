@@ -26,12 +26,12 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from lookout.camera.convert import upright
+from lookout.frame import Pixels
 
 if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-Pixels = NDArray[np.uint8]
 
 # FFmpeg prints addresses with their passwords; what it has to say comes as exceptions.
 av.logging.set_level(None)

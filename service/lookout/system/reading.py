@@ -1,0 +1,19 @@
+"""What the machine reports about itself at one moment: plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lookout.errors import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class SystemReading:
+    """The machine. What it does not tell is None. disk: what is wrong with the one that changes are kept on."""
+
+    temperature_c: float | None = None
+    throttled: tuple[str, ...] = ()
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+    clock_synchronised: bool | None = None
+    disk: Fault | None = None
