@@ -18,6 +18,7 @@ REFUSED = ("415", "422", "413")
 def live_page(service: RunningService, open_page: OpenPage, **options: object) -> Page:
     page = open_page(service.url, **options)
     wait_for_situation(page, "live")
+    page.locator("#photo-dialog").wait_for(state="attached")  # what is below the picture is fetched after it
     return page
 
 
