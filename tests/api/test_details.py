@@ -9,6 +9,7 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from lookout.api import description
 from lookout.api.middleware import body_limit
 from lookout.api.routes import health
 from lookout.api.streaming.encoder import Encoder, cropped, shrunk
@@ -96,6 +97,14 @@ def test_a_body_that_does_not_come_is_given_up(shared: Service, monkeypatch: pyt
 )
 def test_a_body_that_does_not_come_is_in_the_description(client: httpx.Client, method: str, path: str) -> None:
     assert "408" in client.get("openapi.json").json()["paths"][path][method]["responses"]
+
+
+def test_the_description_is_written_out_once(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = client.get("openapi.json", headers={"Accept-Encoding": "identity"})
+    monkeypatch.setattr(description, "json", None)  # as a service that has no time for it
+    again = client.get("openapi.json", headers={"Accept-Encoding": "gzip"})
+    assert again.headers["content-encoding"] == "gzip"
+    assert again.json() == first.json()
 
 
 def test_a_sender_who_leaves_half_way_changes_nothing(shared: Service, client: httpx.Client) -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from starlette.middleware.cors import CORSMiddleware
 
 from lookout import __version__
-from lookout.api import problems
+from lookout.api import description, problems
 from lookout.api.assets import Assets
 from lookout.api.context import Services
 from lookout.api.middleware.access import Access
@@ -83,6 +81,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -
         description="Errors are problem details (RFC 9457) with a stable `code`. HEAD is answered wherever GET is.",
         openapi_tags=_TAGS,
         lifespan=lifespan,
+        openapi_url=None,  # `description` serves it
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -113,30 +112,5 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -
             allow_methods=["GET", "POST", "PUT", "PATCH"],
             allow_headers=["Authorization", "Content-Type"],
         )
-    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
+    description.install(app)
     return app
-
-
-def openapi(app: FastAPI) -> dict[str, Any]:
-    """The description of the API, with the one form of all errors and the ways to show a token."""
-    if app.openapi_schema is None:
-        described = get_openapi(
-            title=app.title,
-            version=app.version,
-            summary=app.summary,
-            description=app.description,
-            routes=app.routes,
-            tags=app.openapi_tags,
-        )
-        components = described.setdefault("components", {})
-        components.setdefault("schemas", {})["Problem"] = problems.Problem.model_json_schema()
-        components["securitySchemes"] = {
-            "token": {"type": "http", "scheme": "bearer", "description": "As printed by `lookout token`."},
-            "password": {"type": "http", "scheme": "basic", "description": "Any user; the token is the password."},
-        }
-        described["security"] = [{"token": []}, {"password": []}]
-        for path in ("/healthz", "/healthz/camera", "/readyz", "/api/login"):
-            for operation in described["paths"][path].values():
-                operation["security"] = []
-        app.openapi_schema = described
-    return app.openapi_schema
