@@ -42,6 +42,30 @@ def test_a_token_is_made_listed_and_ended(lookout: Run, tmp_path: Path) -> None:
     assert "There is no token" in again.stderr
 
 
+def test_a_token_is_for_the_service_that_runs_whatever_flags_it_was_started_with(lookout: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere of mine"
+    folder.mkdir()
+    code = (
+        "import pathlib, sys; from lookout.storage import sole_use\n"
+        "with sole_use(pathlib.Path(sys.argv[1])) as hold:\n"
+        "    hold.note('https://pi7.local:9000/cat/'); print('held', flush=True); sys.stdin.read()"
+    )
+    running = [sys.executable, "-c", code, str(folder)]
+    with subprocess.Popen(running, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(tmp_path)) as service:
+        assert service.stdout is not None
+        service.stdout.readline()
+        lost = lookout("token")
+        assert f"(process {service.pid}) keeps its tokens in another folder" in lost.stderr
+        assert f"lookout token --state.folder '{folder}'" in lost.stderr
+        made = lookout("token", "--state.folder", str(folder))
+        assert made.stdout.startswith("https://pi7.local:9000/cat/#token=")
+        assert "another folder" not in made.stderr
+        listed = lookout("token", "list", "--state.folder", str(folder), "--json").stdout.splitlines()
+        assert len(listed) == 1
+        service.communicate()
+    assert "another folder" not in lookout("token").stderr
+
+
 def test_the_token_of_a_file_is_ended_by_changing_the_file(lookout: Run, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("a-token-for-a-container\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from lookout.errors import StateFolderInUse
-from lookout.storage import sole_use
+from lookout.storage import holder_of, holders, sole_use
 from lookout.storage.lock import LOCK_FILE
 
 
@@ -22,6 +22,17 @@ def test_a_second_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
         assert "--" not in (tmp_path / LOCK_FILE).read_text(), "flags may hold a password"
     with sole_use(tmp_path):
         pass
+
+
+def test_other_commands_see_who_holds_it_and_where_that_one_is_reached(tmp_path: Path) -> None:
+    assert holder_of(tmp_path) is None
+    with sole_use(tmp_path) as hold:
+        hold.note("http://127.0.0.1:9000/")
+        holder = holder_of(tmp_path)
+        assert holder is not None
+        assert (holder.process, holder.address) == (os.getpid(), "http://127.0.0.1:9000/")
+    assert holder_of(tmp_path) is None, "what it wrote is left behind, and means nothing"
+    assert tmp_path not in {holder.folder for holder in holders()}
 
 
 def test_a_process_that_was_killed_holds_nothing(tmp_path: Path) -> None:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import socket
+import shlex
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
 from lookout.cli.app import App
 from lookout.cli.settings_flags import CONFIG_HELP
 from lookout.errors import LookoutError, StateFolderUnusable
-from lookout.settings.installation import SERVICE_FOLDER, service_owner, user_name
+from lookout.settings.installation import SERVICE_FOLDER, address_for_others, service_owner, user_name
 from lookout.settings.layers import LoadedSettings
-from lookout.settings.schema import Settings
 from lookout.settings.sources import load
-from lookout.storage import within
+from lookout.storage import holder_of, holders, within
 from lookout.terminal import console, say, table
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ app = App(
     no_args_is_help=False,
 )
 
+_Folder = Annotated[
+    Path | None,
+    typer.Option("--state.folder", metavar="PATH", help="The state folder, where the service was started with one."),
+]
 _Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)]
 
 
@@ -52,6 +56,7 @@ def token(
     name: Annotated[str, typer.Option("--name", "-n", help="What the token is for, such as: phone")] = "command line",
     qr: Annotated[bool, typer.Option("--qr/--no-qr", help="Show a QR code for phones as well.")] = True,
     config: _Config = None,
+    folder: _Folder = None,
 ) -> None:
     """Make a token and print the address that logs a browser in; where others can reach it, as a QR code too.
 
@@ -59,7 +64,7 @@ def token(
     """
     if context.invoked_subcommand is not None:
         return
-    loaded = _loaded(config)
+    loaded = _loaded(config, folder)
     from lookout.auth.tokens import LOOK_EVERY_S, TokenStore
 
     store = TokenStore(loaded.state_folder, storage=_storage(loaded))
@@ -67,20 +72,20 @@ def token(
     if len(store.tokens()) == 1:
         # Whoever sees the first token may rely on it: by then a service that runs has seen it too and lets in no other.
         time.sleep(2 * LOOK_EVERY_S)
-    address = login_address(loaded.settings, text)
+    address = _address(loaded)
     try:
-        typer.echo(address)
+        typer.echo(f"{address}#token={text}")  # what follows # stays in the browser and in no log
     except OSError:  # one that nobody has seen must not stay
         store.revoke(made.id)
         raise
     say(f"Token {made.id} ({made.name}). Open the address in a browser; programs send: Authorization: Bearer {text}")
-    if loaded.settings.server.host in ("127.0.0.1", "::1", "localhost"):
+    if urlsplit(address).hostname in ("127.0.0.1", "::1", "localhost"):
         # No phone could follow this address, so none is shown a QR code.
         say(f"The service listens on this machine alone, and the address is for a browser on it. {_opening(loaded)}")
     elif qr and sys.stderr.isatty():
         import segno
 
-        segno.make(address, error="l").terminal(out=sys.stderr, compact=True)
+        segno.make(f"{address}#token={text}", error="l").terminal(out=sys.stderr, compact=True)
 
 
 def _opening(loaded: LoadedSettings) -> str:
@@ -94,9 +99,10 @@ def _opening(loaded: LoadedSettings) -> str:
 def list_tokens(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a token and line.")] = False,
     config: _Config = None,
+    folder: _Folder = None,
 ) -> None:
     """List the tokens. The tokens themselves are not kept, only what they are for."""
-    loaded = _loaded(config)
+    loaded = _loaded(config, folder)
     from lookout.auth.tokens import TokenStore
 
     tokens = TokenStore(loaded.state_folder, loaded.settings.server.token_file).tokens()
@@ -117,9 +123,10 @@ def list_tokens(
 def revoke(
     token_id: Annotated[str, typer.Argument(metavar="ID", help="As `lookout token list` shows it.")],
     config: _Config = None,
+    folder: _Folder = None,
 ) -> None:
     """End a token, and every login made with it."""
-    loaded = _loaded(config)
+    loaded = _loaded(config, folder)
     from lookout.auth.tokens import TokenStore
 
     store = TokenStore(loaded.state_folder, loaded.settings.server.token_file, _storage(loaded))
@@ -140,32 +147,40 @@ def _storage(loaded: LoadedSettings) -> Storage:
     return Storage(loaded.state_folder, loaded.cache_folder, Limits(state.max_bytes_per_day, state.max_bytes))
 
 
-def login_address(settings: Settings, text: str) -> str:
-    """The address that logs a browser in: what follows # stays in the browser and in no log."""
-    server = settings.server
-    scheme = "https" if server.tls_certificate else "http"
-    host = server.host
-    if host in ("0.0.0.0", "::"):
-        host = f"{socket.gethostname().partition('.')[0]}.local"
-    shown = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{shown}:{server.port}{server.root_path}/#token={text}"
+def _address(loaded: LoadedSettings) -> str:
+    """Where the service is reached: the one that runs, since flags of its own may say otherwise than the settings."""
+    holder = holder_of(loaded.state_folder)
+    if holder is None:
+        _name_others(loaded)
+    return holder.address if holder and holder.address else address_for_others(loaded.settings.server)
 
 
-def _loaded(config: Path | None) -> LoadedSettings:
+def _name_others(loaded: LoadedSettings) -> None:
+    """Say where a service that runs keeps its tokens, when it is not where this one was made."""
+    if loaded.origins["state.folder"].kind == "default":
+        for other in holders():
+            folder = shlex.quote(str(other.folder))
+            say(
+                f"The Lookout that runs here (process {other.process}) keeps its tokens in another folder. "
+                f"For one that it accepts: lookout token --state.folder {folder}"
+            )
+
+
+def _loaded(config: Path | None, folder: Path | None) -> LoadedSettings:
     """The settings. Tokens go where the service looks for them, so another user's folder is a mistake to name."""
-    loaded = load({}, config)
+    loaded = load({} if folder is None else {"state.folder": str(folder)}, config)
     _refuse_wrong_folder(loaded)
     try:
-        folder, owner = within(loaded.state_folder, lambda: _owned(loaded.state_folder))
+        there, owner = within(loaded.state_folder, lambda: _owned(loaded.state_folder))
     except OSError as error:
         raise StateFolderUnusable(
             f"The state folder {loaded.state_folder} cannot be looked at: {error.strerror}.",
             "Run this as the service's user, or name another folder with state.folder.",
         ) from error
-    if folder == loaded.state_folder and owner != os.geteuid():
+    if there == loaded.state_folder and owner != os.geteuid():
         raise StateFolderUnusable(
-            f"The state folder {folder} belongs to {user_name(owner)}, and this is {user_name(os.geteuid())}.",
-            f"Run: sudo -u {user_name(owner)} STATE_DIRECTORY={folder} lookout token",
+            f"The state folder {there} belongs to {user_name(owner)}, and this is {user_name(os.geteuid())}.",
+            f"Run: sudo -u {user_name(owner)} STATE_DIRECTORY={there} lookout token",
         )
     return loaded
 

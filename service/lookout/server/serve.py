@@ -34,11 +34,12 @@ from lookout.server.listener import DEFAULT_CAPACITY, BoundedListener, Capacity
 from lookout.server.refusals import HEAD_S
 from lookout.server.tls import check_tls, renew_certificate
 from lookout.server.websocket_protocol import BoundedWebSocket
+from lookout.settings.installation import address_for_others
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.schema import ServerSettings, Settings, StateSettings
 from lookout.settings.sources import prepare_state_folder
 from lookout.state.hub import Hub
-from lookout.storage import Limits, Storage, sole_use
+from lookout.storage import Hold, Limits, Storage, sole_use
 from lookout.system.threads import start_pool
 
 log = logging.getLogger(__name__)
@@ -82,22 +83,24 @@ def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], annou
     """
     check_tls(loaded.settings.server)
     answers = _prepare(loaded.state_folder)
-    with sole_use(loaded.state_folder) if answers else contextlib.nullcontext():
-        _serve(loaded, answers, reload, announce)
+    with sole_use(loaded.state_folder) if answers else contextlib.nullcontext() as hold:
+        _serve(loaded, hold, reload, announce)
 
 
 def _serve(
     loaded: LoadedSettings,
-    answers: bool,
+    hold: Hold | None,
     reload: Callable[[], LoadedSettings],
     announce: Callable[[str], None],
 ) -> None:
-    """answers: whether the disk under the state folder can be read."""
-    settings = loaded.settings
+    """hold: on the state folder; None where its disk cannot be read."""
+    settings, answers = loaded.settings, hold is not None
     storage = Storage(loaded.state_folder, loaded.cache_folder, limits_of(settings.state))
     tokens = TokenStore(loaded.state_folder, settings.server.token_file, storage)
     refuse_open_door(settings.server, has_token=not answers or bool(tokens.tokens()))
     with contextlib.closing(listen(settings.server, Capacity.here())) as listener:
+        if hold is not None:
+            hold.note(address_for_others(_bound(listener, settings)))
         hub = Hub(first_state(settings, time.monotonic()))
         learnt = Learnt.at(loaded.cache_folder, storage)
         paused = was_paused(loaded.state_folder) if answers else None
@@ -237,13 +240,17 @@ def _holder(settings: ServerSettings) -> str:
 
 def address_of(listener: socket.socket, settings: Settings) -> str:
     """What people type into a browser on this machine; where others can reach it, what they type, too."""
-    host, port = listener.getsockname()[:2]
-    server = settings.server
-    here = loopback_address(server.model_copy(update={"host": host, "port": port}), server.root_path)
-    if host not in ("0.0.0.0", "::") or _is_container():
+    server = _bound(listener, settings)
+    here = loopback_address(server, server.root_path)
+    if server.host not in ("0.0.0.0", "::") or _is_container():
         return here
-    name = f"{socket.gethostname().partition('.')[0]}.local"
-    return f"{here} (from elsewhere {_scheme(server)}://{name}:{port}{server.root_path}/)"
+    return f"{here} (from elsewhere {address_for_others(server)})"
+
+
+def _bound(listener: socket.socket, settings: Settings) -> ServerSettings:
+    """The settings with the host and port that the listener really has."""
+    host, port = listener.getsockname()[:2]
+    return settings.server.model_copy(update={"host": host, "port": port})
 
 
 def _is_container() -> bool:

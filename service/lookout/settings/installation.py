@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lookout.settings.layers import LoadedSettings
+from lookout.settings.schema import ServerSettings
 from lookout.settings.sources import default_config
 
 SERVICE_FOLDER = Path("/var/lib/lookout")
@@ -36,6 +37,15 @@ def command(loaded: LoadedSettings, verb: str, environ: Mapping[str, str] | None
     if loaded.config is not None and loaded.config != default_config(environ):
         words += ["--config", _path(loaded.config)]
     return " ".join(words)
+
+
+def address_for_others(server: ServerSettings) -> str:
+    """The address of a service with these settings, for other machines where they can reach it. Ends in a slash."""
+    host = server.host
+    if host in ("0.0.0.0", "::"):
+        host = f"{socket.gethostname().partition('.')[0]}.local"
+    scheme = "https" if server.tls_certificate else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.port}{server.root_path}/"
 
 
 def service_owner() -> int | None:

@@ -7,9 +7,9 @@ gone is told and costs no answer.
 from __future__ import annotations
 
 from lookout.storage.budget import Limits
-from lookout.storage.lock import sole_use
+from lookout.storage.lock import Hold, holder_of, holders, sole_use
 from lookout.storage.storage import Storage
 from lookout.storage.timeout import CACHE_DEADLINE_S, within
 from lookout.storage.writer import Writer
 
-__all__ = ["CACHE_DEADLINE_S", "Limits", "Storage", "Writer", "sole_use", "within"]
+__all__ = ["CACHE_DEADLINE_S", "Hold", "Limits", "Storage", "Writer", "holder_of", "holders", "sole_use", "within"]

@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from lookout.errors import DiskSlow, StateFolderInUse
@@ -27,8 +28,32 @@ _CANNOT_LOCK = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The service that uses a state folder. address: where it is reached, empty where that was not noted."""
+
+    process: int
+    folder: Path
+    address: str = ""
+
+
+class Hold:
+    """The folder, as the service that holds it sees it."""
+
+    def __init__(self, path: Path | None) -> None:
+        """path: of the lock; None where there can be none."""
+        self._path = path
+
+    def note(self, address: str) -> None:
+        """Write down where this service is reached, for the other commands on this machine."""
+        path = self._path
+        if path is not None:
+            with contextlib.suppress(OSError, DiskSlow):
+                within(path, lambda: _sign(path, address))
+
+
 @contextlib.contextmanager
-def sole_use(folder: Path) -> Iterator[None]:
+def sole_use(folder: Path) -> Iterator[Hold]:
     """Hold the folder against other services until the end of the block, or of the process, however it ends.
 
     Raises StateFolderInUse, which names the other's process.
@@ -38,10 +63,51 @@ def sole_use(folder: Path) -> Iterator[None]:
     except DiskSlow:  # said by whoever keeps something there
         lock = None
     try:
-        yield
+        yield Hold(None if lock is None else folder / LOCK_FILE)
     finally:
         if lock is not None:
             os.close(lock)
+
+
+def holder_of(folder: Path) -> Holder | None:
+    """The service of this user that uses the folder at this moment; None where there is none, or it cannot be seen."""
+    lines = [b""]
+    with contextlib.suppress(OSError, DiskSlow):
+        lines = within(folder, lambda: _read(folder / LOCK_FILE)).split(b"\n")
+    number = lines[0].decode("ascii", "replace")
+    if not number.isdecimal() or folder.resolve() / LOCK_FILE not in _locks_open_in(Path("/proc", number)):
+        return None
+    return Holder(int(number), folder, lines[2].decode("utf-8", "replace").strip() if len(lines) > 2 else "")
+
+
+def holders() -> list[Holder]:
+    """All services of this user with this home that hold a state folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            is_ours = process.stat().st_uid == os.geteuid() and b"lookout" in (process / "cmdline").read_bytes()
+            home = os.environ.get("HOME", "").encode()
+            if is_ours and b"HOME=" + home in (process / "environ").read_bytes().split(b"\0"):
+                found += [Holder(int(process.name), lock.parent) for lock in _locks_open_in(process)]
+    return found
+
+
+def _locks_open_in(process: Path) -> set[Path]:
+    """The files called as our locks that a process has open; empty where that is not shown to us."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for link in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                found.add(link.readlink())
+    return {path for path in found if path.name == LOCK_FILE}
+
+
+def _read(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | _SAFELY)
+    try:
+        return os.read(descriptor, _MAX_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _lock(folder: Path) -> int | None:
@@ -74,10 +140,10 @@ def _lock(folder: Path) -> int | None:
     return descriptor
 
 
-def _sign(path: Path) -> None:
+def _sign(path: Path, address: str = "") -> None:
     writing = os.open(path, os.O_WRONLY | os.O_TRUNC | _SAFELY)
     try:
-        os.write(writing, f"{os.getpid()}\n{_this_command()}\n".encode())
+        os.write(writing, f"{os.getpid()}\n{_this_command()}\n{address}\n".encode())
     finally:
         os.close(writing)
 
@@ -85,7 +151,7 @@ def _sign(path: Path) -> None:
 def _holder(descriptor: int) -> str:
     """Who holds it, as the end of a sentence; empty where that is not known."""
     with contextlib.suppress(OSError, ValueError):
-        number, _, command = os.pread(descriptor, _MAX_BYTES, 0).decode("utf-8", "replace").partition("\n")
+        number, command = os.pread(descriptor, _MAX_BYTES, 0).decode("utf-8", "replace").split("\n")[:2]
         return f": process {int(number)} ({command.strip()[:100]})"
     return ""
 
