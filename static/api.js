@@ -1,6 +1,6 @@
 // Calls to the service. Addresses are relative to the page, so that a sub-path behind a proxy works.
 
-const PATIENCE_MS = 30_000;
+const TIMEOUT_MS = 30_000;
 
 /** An error the service explained: what happened, and what helps. */
 export class Problem extends Error {
@@ -23,7 +23,7 @@ export function address(path) {
 /**
  * @param {string} method
  * @param {string} path
- * @param {{json?: unknown, body?: BodyInit, type?: string, patience?: number}} [more]
+ * @param {{json?: unknown, body?: BodyInit, type?: string, timeout?: number}} [more]
  * @returns {Promise<any>} the answer's JSON
  * @throws {Problem}
  */
@@ -35,7 +35,7 @@ export async function call(method, path, more = {}) {
     headers["Content-Type"] = "application/json";
     body = JSON.stringify(more.json);
   }
-  const signal = AbortSignal.timeout(more.patience ?? PATIENCE_MS);
+  const signal = AbortSignal.timeout(more.timeout ?? TIMEOUT_MS);
   let response;
   try {
     response = await fetch(address(path), { method, headers, body, signal, credentials: "same-origin" });

@@ -10,7 +10,7 @@ const SILENCE_MS = 2500;
 const PATIENT_MS = 8000;
 // The first try is quick (most losses are a restart); then the pauses double, so that a crowd does not hammer.
 const FIRST_PAUSE_MS = 400;
-const LONGEST_PAUSE_MS = 8000;
+const MAX_PAUSE_MS = 8000;
 const LOOK_EVERY_MS = 200;
 // A server that accepts but never speaks must not hold the page for ever.
 const OPENING_MS = 5000;
@@ -134,13 +134,13 @@ export function connect(store, how) {
     drop();
     const now = performance.now();
     const refused = code === TOO_MANY || code === FOREIGN_ORIGIN;
-    const pause = losses === 0 ? FIRST_PAUSE_MS : Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** (losses - 1));
+    const pause = losses === 0 ? FIRST_PAUSE_MS : Math.min(MAX_PAUSE_MS, 1000 * 2 ** (losses - 1));
     losses += 1;
     store.set({
       connection: "lost",
       refusal: refused ? store.get().refusal : null,
       lostAt: store.get().lostAt ?? (heardAt || now),
-      retryAt: now + (refused ? LONGEST_PAUSE_MS : pause) * (0.75 + Math.random() / 2),
+      retryAt: now + (refused ? MAX_PAUSE_MS : pause) * (0.75 + Math.random() / 2),
       now,
     });
     if (via === "socket" && !opened) probe();
@@ -148,7 +148,7 @@ export function connect(store, how) {
 
   // Whether it is the WebSocket that does not get through, or nothing at all.
   function probe() {
-    call("GET", "api/state", { patience: PROBE_MS }).then(
+    call("GET", "api/state", { timeout: PROBE_MS }).then(
       () => {
         blocked += 1;
         if (!link) store.set({ retryAt: performance.now() });

@@ -62,7 +62,7 @@ export function openEvents(widest, ears) {
     polling = true;
     source.close();
     while (!closed) {
-      await call("GET", "api/state", { patience: ANSWER_MS }).then(state, end);
+      await call("GET", "api/state", { timeout: ANSWER_MS }).then(state, end);
       await pause(ASK_EVERY_MS);
     }
   }

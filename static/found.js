@@ -9,7 +9,7 @@ import { t } from "./i18n.js";
 // Looking takes a small machine a second or two, and people plug things in slowly.
 const LOOK_EVERY_MS = 20_000;
 // Without picamera2 in this Python others are asked, from a slow card.
-const PATIENCE_MS = 50_000;
+const TIMEOUT_MS = 50_000;
 
 /**
  * @param {import("./store.js").Store} store
@@ -29,7 +29,7 @@ export function mountFound(store, box) {
     looking = true;
     lookedAt = now;
     try {
-      ({ cameras } = await call("GET", "api/cameras", { patience: PATIENCE_MS }));
+      ({ cameras } = await call("GET", "api/cameras", { timeout: TIMEOUT_MS }));
     } catch {
       cameras = null; // The rest of the page says what is the matter.
     }

@@ -6,7 +6,7 @@ import { isReject, labelsOf, titleOf } from "./labels.js";
 import { cardOf } from "./cards.js";
 import { languageInUse, t } from "./i18n.js";
 
-const MOST_LABELS = 8;
+const MAX_LABELS = 8;
 
 /** @param {import("./store.js").Store} store */
 export function mountHints(store) {
@@ -32,7 +32,7 @@ export function mountHints(store) {
     show(box, Boolean(live?.model) && live.status !== "absent");
     if (!live?.model) return;
     const labels = labelsOf(live).filter((label) => !isReject(live, label));
-    const names = labels.slice(0, MOST_LABELS).map((label) => titleOf(label, live.model.titles));
+    const names = labels.slice(0, MAX_LABELS).map((label) => titleOf(label, live.model.titles));
     const size = cardOf(page, live.model.name)?.input.width ?? 96;
     const key = labels.length > names.length ? "hints.many" : "hints.limits";
     setText(limits, t(key, { labels: list(names), count: labels.length, size }));

@@ -11,7 +11,7 @@ const DRAW_EVERY_MS = 250;
 const DESCRIBE_EVERY_MS = 5000;
 // Longer without a state than this is a hole in what is known, and is shown as one.
 const HOLE_MS = 2600;
-const MOST_STRIPS = 4;
+const MAX_STRIPS = 4;
 // Above "certain" there is room for the words of a threshold close to it.
 const HEADROOM = 16;
 
@@ -30,7 +30,7 @@ export function mountHistory(store) {
     if (document.hidden || page.now - drawnAt < DRAW_EVERY_MS) return;
     drawnAt = page.now;
     const { live } = page;
-    const labels = live?.model ? labelsShown(live, MOST_STRIPS + 1).filter((label) => !isReject(live, label)).slice(0, MOST_STRIPS) : [];
+    const labels = live?.model ? labelsShown(live, MAX_STRIPS + 1).filter((label) => !isReject(live, label)).slice(0, MAX_STRIPS) : [];
     if (live) {
       while (strips.length < labels.length) strips.push(addStrip(panel, axis));
       while (strips.length > labels.length) strips.pop().row.remove();

@@ -10,7 +10,7 @@ import { percent, t, whole } from "./i18n.js";
 
 // A first load on a small machine, with its checks, may take this long.
 const SWAP_MS = 120_000;
-const MOST_LABELS = 12;
+const MAX_LABELS = 12;
 
 /** @param {import("./store.js").Store} store */
 export function mountModels(store) {
@@ -54,7 +54,7 @@ export function mountModels(store) {
     const name = names.value;
     try {
       const json = { name, precision: precisions.value };
-      await call("PUT", "api/model", { json, patience: SWAP_MS });
+      await call("PUT", "api/model", { json, timeout: SWAP_MS });
       await refreshSettings(store);
       setText(outcome, t("model.done", { name: cardTitle(cardOf(store.get(), name) ?? { name }) }));
     } catch (error) {
@@ -81,8 +81,8 @@ export function mountModels(store) {
       known = now;
       const what = { name: cardTitle(card ?? { name: model.name }), precision: model.precision, threads: model.threads };
       setText(running, t(model.threads === 1 ? "model.running.one" : "model.running", what));
-      const titles = model.labels.slice(0, MOST_LABELS).map((label) => titleOf(label, model.titles));
-      if (model.labels.length > MOST_LABELS) titles.push(t("model.labels.more", { n: whole(model.labels.length - MOST_LABELS) }));
+      const titles = model.labels.slice(0, MAX_LABELS).map((label) => titleOf(label, model.titles));
+      if (model.labels.length > MAX_LABELS) titles.push(t("model.labels.more", { n: whole(model.labels.length - MAX_LABELS) }));
       setText(labels, t("model.labels", { labels: titles.join(t("list.comma")) }));
     }
     const description = cardDescription(card);

@@ -10,10 +10,10 @@ import { drawingOf, titleOf, toneOf } from "./labels.js";
 import { explain } from "./problems.js";
 import { has, t, whole } from "./i18n.js";
 
-const SHOWN_AT_MOST_PX = 1000;
+const MAX_SHOWN_PX = 1000;
 // The service needs no more of a photo than this, and a phone's camera makes five megabytes of it. Where the network is
 // slow, half of that.
-const SENT_AT_MOST_PX = 1280;
+const MAX_SENT_PX = 1280;
 const SENT_AS_IT_IS_BYTES = 700_000;
 const JPEG_QUALITY = 0.92;
 const UPLOAD_MS = 90_000;
@@ -129,7 +129,7 @@ function createDialog(store, pick) {
     try {
       const body = await readFile(file, picture, frame, store.get().network);
       const type = body.type || "application/octet-stream";
-      const told = await call("POST", "api/classify?explain=true", { body, type, patience: UPLOAD_MS });
+      const told = await call("POST", "api/classify?explain=true", { body, type, timeout: UPLOAD_MS });
       if (mine === turn) await shown(told, performance.now() - began, count);
     } catch (error) {
       const words = `photo.problem.${error.code}`;
@@ -187,11 +187,11 @@ async function readFile(file, canvas, frame, network) {
     return file;
   }
   try {
-    drawInto(canvas, bitmap, SHOWN_AT_MOST_PX);
+    drawInto(canvas, bitmap, MAX_SHOWN_PX);
     show(frame, true);
     if (file.size <= SENT_AS_IT_IS_BYTES) return file;
     const small = document.createElement("canvas");
-    drawInto(small, bitmap, network === "fine" ? SENT_AT_MOST_PX : SENT_AT_MOST_PX / 2);
+    drawInto(small, bitmap, network === "fine" ? MAX_SENT_PX : MAX_SENT_PX / 2);
     return await new Promise((resolve) => small.toBlob((blob) => resolve(blob ?? file), "image/jpeg", JPEG_QUALITY));
   } finally {
     bitmap.close();

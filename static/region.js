@@ -10,7 +10,7 @@ import { t } from "./i18n.js";
 const WHOLE = { x: 0, y: 0, width: 1, height: 1 };
 const STEP = 0.02;
 // The service's own limit; said before anything is sent.
-const LEAST_PIXELS = 32;
+const MIN_PIXELS = 32;
 // Fingers are broad: this near to a corner counts as taking hold of it.
 const CORNER_PX = 28;
 
@@ -70,8 +70,8 @@ function buildEditor(store, frame) {
 
   async function save(chosen) {
     const { width, height } = pixels(chosen, store.get());
-    if (width < LEAST_PIXELS || height < LEAST_PIXELS) {
-      tell(t("region.small", { n: LEAST_PIXELS }));
+    if (width < MIN_PIXELS || height < MIN_PIXELS) {
+      tell(t("region.small", { n: MIN_PIXELS }));
       return;
     }
     try {

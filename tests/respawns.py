@@ -2,7 +2,7 @@
 
 The camera's process of a running service is killed again and again. Counted before and after, from outside: processes,
 descriptors, files in memory, threads, and the memory that is the service's own. Exit status 1 when one of them grew,
-memory by more than `MOST_GROWTH_MB`, threads by more than pools start late.
+memory by more than `MAX_GROWTH_MB`, threads by more than pools start late.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import psutil
 from tests.faults.running import Service, running, until
 from tests.soak import own_mb
 
-MOST_GROWTH_MB = 5.0
+MAX_GROWTH_MB = 5.0
 # Pools start their threads when they are first needed, which may be late. A leak would be one for each camera.
 LATE_THREADS = 4
 # The first ones fill caches that all later ones use.
@@ -63,7 +63,7 @@ class Footprint:
         return (
             max(self.processes, self.descriptors, self.memory_files) > 0
             or self.threads > LATE_THREADS
-            or self.memory_mb > MOST_GROWTH_MB
+            or self.memory_mb > MAX_GROWTH_MB
         )
 
     def __str__(self) -> str:

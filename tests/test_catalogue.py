@@ -10,7 +10,7 @@ from lookout.errors import ModelRejected, UnknownModel
 from lookout.registry.catalogue import Catalogue
 from lookout.resources import models_folder
 from lookout.settings.schema import Settings
-from lookout.storage import within
+from lookout.storage import with_timeout
 
 from tests.faults import mounts
 from tests.models import write_model
@@ -101,7 +101,7 @@ def test_added_models_are_found_last_and_stay_beside_another_folder(tmp_path: Pa
 
 @requires("silent-disk")
 def test_a_silent_disk_hides_added_models_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(within, "__defaults__", (0.1,))
+    monkeypatch.setattr(with_timeout, "__defaults__", (0.1,))
     catalogue = Catalogue.of(Settings(), tmp_path)
     with mounts.silent(tmp_path):
         assert catalogue.card("cat-dog-resnet18").name == "cat-dog-resnet18"

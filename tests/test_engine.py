@@ -717,7 +717,7 @@ def test_once_all_ends_nobody_waits_for_a_camera_that_hangs(bench: Bench) -> Non
     engine = bench.running(camera)
     assert inside.wait(5.0)
     waiting = engine.apply(settings_of(answer={"max_rate": 3}))
-    engine.wind_down()
+    engine.close_mailbox()
     with pytest.raises(TooBusy, match="stopping"):
         waiting.result(0.5)
     with pytest.raises(TooBusy, match="stopping"):
@@ -805,8 +805,8 @@ def test_the_watchdog_waits_longer_for_a_camera_that_is_given_longer_to_open(ben
 
     camera = FakeCamera()
     engine = bench.engine(camera)
-    before = engine.patience_s
+    before = engine.stall_timeout_s
     camera.on_open = slow
     engine.start()
     eventually(engine, lambda _: camera.opened >= 2)
-    assert engine.patience_s >= before + 10.0
+    assert engine.stall_timeout_s >= before + 10.0

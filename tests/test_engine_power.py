@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from lookout.engine.governor import Limit
-from lookout.engine.housekeeping import MODEL_RETRY_S, TIDY_EVERY_S, Upkeep
+from lookout.engine.housekeeping import MODEL_RETRY_S, TIDY_EVERY_S, Housekeeping
 from lookout.state.state import State, is_current, status
 from lookout.state.view import view
 from lookout.system.reading import SystemReading
@@ -69,16 +69,16 @@ def test_the_upkeep_hands_readings_to_the_governor_and_its_limit_to_the_worker(
 ) -> None:
     engine = bench.running(settings=settings_of(answer={"max_rate": 20}))
     hub = engine.hub  # type: ignore[attr-defined]
-    upkeep = Upkeep(engine, hub)
+    housekeeping = Housekeeping(engine, hub)
     eventually(engine, lambda state: state.rate.limited_by == "max_rate")
     hub.set_system(SystemReading(temperature_c=82.0))
-    upkeep._govern()
+    housekeeping._govern()
     state = eventually(engine, lambda state: state.rate.limited_by == "governor", 10)
     assert state.rate.reason is not None
     assert "82 °C" in state.rate.reason
     hub.set_system(SystemReading(temperature_c=40.0))
     for _ in range(10):
-        upkeep._govern()
+        housekeeping._govern()
     eventually(engine, lambda state: state.rate.limited_by == "max_rate", 10)
 
 
@@ -170,25 +170,25 @@ def test_a_model_that_was_missing_at_the_start_is_tried_again_by_itself(bench: B
     text = card.read_bytes()
     card.write_bytes(b"rubbish")
     engine = bench.running()
-    upkeep = Upkeep(engine, engine.hub)  # type: ignore[attr-defined]
+    housekeeping = Housekeeping(engine, engine.hub)  # type: ignore[attr-defined]
     now = time.monotonic()
-    upkeep._retry_model(now + MODEL_RETRY_S)
+    housekeeping._retry_model(now + MODEL_RETRY_S)
     time.sleep(0.2)
     assert status(latest(engine), time.monotonic()) == "failed"
     card.write_bytes(text)
-    upkeep._retry_model(now + 1.5 * MODEL_RETRY_S)
+    housekeeping._retry_model(now + 1.5 * MODEL_RETRY_S)
     time.sleep(0.2)
     assert status(latest(engine), time.monotonic()) == "failed", "not before its time"
-    upkeep._retry_model(now + 2.1 * MODEL_RETRY_S)
+    housekeeping._retry_model(now + 2.1 * MODEL_RETRY_S)
     eventually(engine, is_ok)
 
 
 async def test_what_was_freed_is_handed_back_again_and_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = bench.running()
-    upkeep, done, now = Upkeep(engine, engine.hub), [], time.monotonic()  # type: ignore[attr-defined]
-    monkeypatch.setattr("lookout.system.memory.hand_back", lambda: done.append(True))
+    housekeeping, done, now = Housekeeping(engine, engine.hub), [], time.monotonic()  # type: ignore[attr-defined]
+    monkeypatch.setattr("lookout.system.memory.release_free_memory", lambda: done.append(True))
     for passed, times in ((1.0, 0), (TIDY_EVERY_S + 1, 1), (TIDY_EVERY_S + 2, 1), (2 * TIDY_EVERY_S + 2, 2)):
-        await upkeep._turn(now + passed)
+        await housekeeping._turn(now + passed)
         assert len(done) == times
 
 
@@ -199,9 +199,9 @@ async def test_an_upkeep_that_stumbles_goes_on_and_feeds_the_watchdog(
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(5)
-        upkeep = Upkeep(engine, engine.hub, Notifier(str(tmp_path / "notify"), 0.05))  # type: ignore[attr-defined]
-        monkeypatch.setattr(upkeep, "_tell_status", lambda: 1 / 0)
-        keeping = asyncio.create_task(upkeep.run())
+        housekeeping = Housekeeping(engine, engine.hub, Notifier(str(tmp_path / "notify"), 0.05))  # type: ignore[attr-defined]
+        monkeypatch.setattr(housekeeping, "_report_status", lambda: 1 / 0)
+        keeping = asyncio.create_task(housekeeping.run())
         fed = [await asyncio.to_thread(systemd.recv, 1000) for _ in range(3)]
         keeping.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -15,7 +15,7 @@ import pytest
 from lookout.frame import Frame
 from lookout.pipeline.smoothing import Answer
 from lookout.state.hub import RING, Hub
-from lookout.state.state import CameraState, Predicted, Rate, StageTimes, State, status
+from lookout.state.state import CameraState, PredictionRecord, Rate, StageTimes, State, status
 from lookout.system.reading import SystemReading
 
 SHORT_S = 0.2
@@ -299,7 +299,7 @@ def test_a_full_ring_weighs_less_than_a_megabyte() -> None:
             seen(sequence, "cat" if sequence % 2 else "dog"),
             camera=CameraState("streaming", "demo", -x, frames_per_s=-y),
             answer=Answer("cat" if sequence % 2 else "dog", None, -z, (x, y, z)),
-            prediction=Predicted((x + 1, y + 1, z + 1), sequence, x + 2),
+            prediction=PredictionRecord((x + 1, y + 1, z + 1), sequence, x + 2),
             rate=Rate(x + 3, "camera", sequence),
             timing=StageTimes(x + 4, y + 4, z + 4, x + 5, y + 5),
         )

@@ -18,7 +18,7 @@ from lookout.pipeline.smoothing import Answer, Threshold
 from lookout.state.state import (
     CameraState,
     ModelState,
-    Predicted,
+    PredictionRecord,
     Rate,
     StageTimes,
     State,
@@ -59,7 +59,7 @@ def state_of(**changes: Any) -> State:
         "answer": Answer("cat", None, NOW - 121.9, (0.984, 0.005, 0.011)),
         "stale_after_s": STALE_S,
         "interval_s": INTERVAL_S,
-        "prediction": Predicted((0.981, 0.006, 0.013), 99120, NOW - 0.041),
+        "prediction": PredictionRecord((0.981, 0.006, 0.013), 99120, NOW - 0.041),
         "frame": frame_at(NOW - 0.041),
         "model": MODEL,
         "region_seen": Rect(0.125, 0.0, 0.75, 1.0),
@@ -200,7 +200,7 @@ def test_a_stalled_camera_that_never_delivered_is_still_starting() -> None:
 
 def test_a_dead_worker_cannot_leave_ok_standing() -> None:
     """Nothing is published any more, only time goes on."""
-    state = state_of(frame=frame_at(NOW), prediction=Predicted((1, 0, 0), 1, NOW))
+    state = state_of(frame=frame_at(NOW), prediction=PredictionRecord((1, 0, 0), 1, NOW))
     assert told(state, NOW + STALE_S - 0.001)["status"] == "ok"
     late = told(state, NOW + STALE_S)
     assert late["status"] == "stale"
@@ -213,7 +213,7 @@ def test_a_dead_worker_cannot_leave_ok_standing() -> None:
 
 
 def test_the_answer_is_current_for_one_interval_longer_than_a_frame_is_fresh() -> None:
-    state = state_of(frame=frame_at(NOW), prediction=Predicted((1, 0, 0), 1, NOW - STALE_S - INTERVAL_S + 0.01))
+    state = state_of(frame=frame_at(NOW), prediction=PredictionRecord((1, 0, 0), 1, NOW - STALE_S - INTERVAL_S + 0.01))
     assert is_current(state, NOW)
     assert not is_current(state, NOW + 0.02), "frames still come, but nobody looks at them"
     assert status(state, NOW + 0.02) == "ok"
@@ -290,7 +290,7 @@ def test_a_wall_clock_that_jumps_moves_labels_and_nothing_else() -> None:
 
 def test_ages_are_never_negative() -> None:
     """A camera whose clock runs a little ahead stamps frames in the future."""
-    shown = told(state_of(prediction=Predicted((1, 0, 0), 1, NOW + 0.02), frame=frame_at(NOW + 0.02)))
+    shown = told(state_of(prediction=PredictionRecord((1, 0, 0), 1, NOW + 0.02), frame=frame_at(NOW + 0.02)))
     assert shown["prediction"] is not None
     assert shown["prediction"]["age_ms"] == 0
     assert shown["camera"]["frame_age_s"] == 0.0
@@ -305,7 +305,7 @@ def test_times_are_rfc3339_in_utc_with_milliseconds() -> None:
 
 
 def test_the_next_change_is_the_stale_deadline() -> None:
-    state = state_of(frame=frame_at(NOW), prediction=Predicted((1, 0, 0), 1, NOW))
+    state = state_of(frame=frame_at(NOW), prediction=PredictionRecord((1, 0, 0), 1, NOW))
     assert next_change(state, NOW) == NOW + STALE_S
     assert next_change(state, NOW + STALE_S) == NOW + STALE_S + INTERVAL_S
     assert next_change(state, NOW + STALE_S + INTERVAL_S) is None
@@ -323,7 +323,9 @@ def test_between_now_and_the_next_change_nothing_changes(
     frame: float, predicted: float, share: float, camera: str
 ) -> None:
     state = state_of(
-        frame=frame_at(NOW + frame), prediction=Predicted((1, 0, 0), 1, NOW + predicted), camera=camera_of(camera)
+        frame=frame_at(NOW + frame),
+        prediction=PredictionRecord((1, 0, 0), 1, NOW + predicted),
+        camera=camera_of(camera),
     )
     change = next_change(state, NOW)
     later = NOW + share if change is None else NOW + (change - NOW) * min(share / 10.0, 0.999)
@@ -332,7 +334,7 @@ def test_between_now_and_the_next_change_nothing_changes(
 
 @given(offsets, offsets, st.floats(0.0, 100.0))
 def test_the_view_is_always_json(frame: float, predicted: float, later: float) -> None:
-    state = state_of(frame=frame_at(NOW + frame), prediction=Predicted((1, 0, 0), 1, NOW + predicted))
+    state = state_of(frame=frame_at(NOW + frame), prediction=PredictionRecord((1, 0, 0), 1, NOW + predicted))
     assert json.loads(json.dumps(told(state, NOW + later), allow_nan=False))["type"] == "state"
 
 

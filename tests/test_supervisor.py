@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from lookout.engine.supervisor import (
     HEALTHY_S,
-    LEAST_OPEN_S,
-    MOST_OPEN_S,
+    MAX_OPEN_S,
+    MIN_OPEN_S,
     OPEN_DEADLINE_S,
     OPEN_MARGIN,
     PAUSES_S,
@@ -130,7 +130,7 @@ def test_a_source_that_opened_quickly_is_not_waited_for_long_when_it_hangs() -> 
     for now in (10.0, 20.0, 30.0, 40.0, 50.0):
         supervisor.failed(now)
         given.append(supervisor.open_within_s)
-    assert given == [2.0, 4.0, 8.0, 16.0, MOST_OPEN_S]
+    assert given == [2.0, 4.0, 8.0, 16.0, MAX_OPEN_S]
     supervisor.opened(60.0, took_s=1.5)
     assert supervisor.open_within_s == 4.5
 
@@ -145,9 +145,9 @@ def test_a_source_that_never_opened_gets_the_whole_deadline_and_longer_if_the_ma
     for attempt in range(4):
         given.append(supervisor.open_within_s)
         supervisor.failed(100.0 * attempt)
-    assert given == [OPEN_DEADLINE_S, 2 * OPEN_DEADLINE_S, MOST_OPEN_S, MOST_OPEN_S]
+    assert given == [OPEN_DEADLINE_S, 2 * OPEN_DEADLINE_S, MAX_OPEN_S, MAX_OPEN_S]
     supervisor.opened(500.0, took_s=26.0)
-    assert supervisor.open_within_s == MOST_OPEN_S, "what once took long may take long again"
+    assert supervisor.open_within_s == MAX_OPEN_S, "what once took long may take long again"
 
 
 def test_a_reopening_that_hangs_is_given_up_soon_and_each_next_one_later() -> None:
@@ -158,9 +158,9 @@ def test_a_reopening_that_hangs_is_given_up_soon_and_each_next_one_later() -> No
     for attempt in range(5):
         allowed.append(supervisor.open_within_s)
         supervisor.failed(10.0 * attempt)
-    assert allowed == [LEAST_OPEN_S, 2 * LEAST_OPEN_S, 4 * LEAST_OPEN_S, 8 * LEAST_OPEN_S, MOST_OPEN_S]
+    assert allowed == [MIN_OPEN_S, 2 * MIN_OPEN_S, 4 * MIN_OPEN_S, 8 * MIN_OPEN_S, MAX_OPEN_S]
     supervisor.opened(100.0, took_s=0.5)
-    assert supervisor.open_within_s == LEAST_OPEN_S
+    assert supervisor.open_within_s == MIN_OPEN_S
 
 
 def test_a_source_that_opens_slowly_is_given_as_much_time_again() -> None:

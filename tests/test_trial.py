@@ -17,7 +17,7 @@ from lookout.pipeline import run_limit
 from lookout.pipeline.card import load_card
 from lookout.pipeline.classifier import Classifier
 from lookout.registry.catalogue import Catalogue
-from lookout.registry.loader import Learnt, load
+from lookout.registry.loader import MachineProfile, load
 from lookout.registry.trial import finish_trial, start_trial
 from lookout.settings.schema import ModelSettings, Settings
 from lookout.state.hub import Hub
@@ -199,21 +199,21 @@ def test_a_graph_is_tried_once_and_one_that_failed_is_not_tried_again_at_once(
     catalogue = Catalogue([tmp_path / "models"])
     storage = Storage(tmp_path / "state", tmp_path / "cache")
     for _ in range(2):  # two starts of the service
-        learnt = Learnt.at(tmp_path / "cache", storage)
-        load(catalogue, ModelSettings(name="sound"), learnt)
+        profile = MachineProfile.at(tmp_path / "cache", storage)
+        load(catalogue, ModelSettings(name="sound"), profile)
         for _ in range(2):
             with pytest.raises(ModelRejected, match="no ONNX graph"):
-                load(catalogue, ModelSettings(name="text"), learnt)
+                load(catalogue, ModelSettings(name="text"), profile)
     assert starts == ["sound", "text", "text"]
 
 
 def test_a_trial_ends_with_the_service(tmp_path: Path) -> None:
     write_model(tmp_path / "models", "endless", {"fp32": endless()}, outputs=LOGITS)
-    learnt = Learnt.at(tmp_path / "cache", Storage(tmp_path / "state", tmp_path / "cache"))
-    learnt.trials.stop()
+    profile = MachineProfile.at(tmp_path / "cache", Storage(tmp_path / "state", tmp_path / "cache"))
+    profile.trials.stop()
     started = time.monotonic()
     with pytest.raises(ModelRejected):
-        load(Catalogue([tmp_path / "models"]), ModelSettings(name="endless"), learnt)
+        load(Catalogue([tmp_path / "models"]), ModelSettings(name="endless"), profile)
     assert time.monotonic() - started < 2
 
 

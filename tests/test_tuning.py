@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from lookout.pipeline.classifier import Classifier
-from lookout.registry.tuning import Candidate, Choices, candidates, choose, measure, measure_apart, memory_needed
+from lookout.registry.tuning import Candidate, TuningCache, candidates, choose, measure, measure_apart, memory_needed
 from lookout.storage import Storage
 
 from tests.models import write_card
@@ -42,22 +42,22 @@ def test_a_number_of_threads_that_is_set_is_the_only_one_tried(tmp_path: Path) -
 
 def test_a_choice_is_remembered_for_its_graph_and_its_kind_of_machine(tmp_path: Path) -> None:
     storage, card = Storage(tmp_path / "state"), write_card(tmp_path)
-    choices = Choices(tmp_path / "cache", "this", storage)
+    choices = TuningCache(tmp_path / "cache", "this", storage)
     assert choices.get(card, 0) is None
     choices.put(card, 0, TWO, {ONE: 10.0, TWO: 5.0})
     assert choices.get(card, 0) == TWO
-    assert Choices(tmp_path / "cache", "another", storage).get(card, 0) is None
+    assert TuningCache(tmp_path / "cache", "another", storage).get(card, 0) is None
 
 
 def test_what_was_measured_with_a_number_of_threads_says_nothing_of_others(tmp_path: Path) -> None:
-    choices, card = Choices(tmp_path / "cache", "this", Storage(tmp_path / "state")), write_card(tmp_path)
+    choices, card = TuningCache(tmp_path / "cache", "this", Storage(tmp_path / "state")), write_card(tmp_path)
     choices.put(card, 2, TWO, {TWO: 5.0})
     assert choices.get(card, 2) == TWO
     assert choices.get(card, 0) is None
 
 
 def test_a_choice_is_kept_though_the_clock_went_back(tmp_path: Path) -> None:
-    choices, card = Choices(tmp_path / "cache", "this", Storage(tmp_path / "state")), write_card(tmp_path)
+    choices, card = TuningCache(tmp_path / "cache", "this", Storage(tmp_path / "state")), write_card(tmp_path)
     for number in range(20):
         later = tmp_path / "cache" / f"choice-{number:032}.json"
         later.parent.mkdir(exist_ok=True)
@@ -82,7 +82,7 @@ def test_a_choice_is_kept_though_the_clock_went_back(tmp_path: Path) -> None:
 )
 def test_a_choice_that_is_damaged_or_does_not_fit_is_measured_anew(tmp_path: Path, content: bytes) -> None:
     card = write_card(tmp_path)
-    choices = Choices(tmp_path / "cache", "this", Storage(tmp_path / "state"))
+    choices = TuningCache(tmp_path / "cache", "this", Storage(tmp_path / "state"))
     choices.put(card, 0, ONE, {ONE: 10.0})
     (kept,) = (tmp_path / "cache").glob("choice-*.json")
     kept.write_bytes(content)

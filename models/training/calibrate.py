@@ -14,7 +14,7 @@ Targets = NDArray[np.int64]
 
 BINS = 15
 FALSE_ALARMS = 0.01  # share of reject pictures that may reach any label's threshold
-LEAST_ENTER = 0.5  # below this two labels could pass at once
+MIN_ENTER = 0.5  # below this two labels could pass at once
 LEAVE_SHARE = 0.7  # leave / enter: room enough that an answer does not flicker
 
 
@@ -84,7 +84,7 @@ def calibration_error(p: Floats, targets: Targets, bins: int = BINS) -> float:
 def enter_threshold(p: Floats, targets: Targets, reject: int, rate: float = FALSE_ALARMS) -> float:
     """The lowest threshold, in hundredths, that at most ``rate`` of the reject pictures reach with any other label."""
     strangers = np.delete(p[targets == reject], reject, axis=1).max(1, initial=0.0)
-    for hundredth in range(round(LEAST_ENTER * 100), 100):
+    for hundredth in range(round(MIN_ENTER * 100), 100):
         if (strangers >= hundredth / 100).mean() <= rate:
             return hundredth / 100
     return 0.99

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.training.calibrate import (
     FALSE_ALARMS,
-    LEAST_ENTER,
+    MIN_ENTER,
     Answers,
     calibration_error,
     common_temperature,
@@ -31,7 +31,7 @@ from models.training.data import DataError, Pictures, Pixels
 from models.training.helpings import helping
 
 BATCH = 32
-SMALLEST = np.float32(1e-12)  # a probability, before its logarithm is taken
+MIN_PROBABILITY = np.float32(1e-12)  # a probability, before its logarithm is taken
 Logits = NDArray[np.float32]
 
 
@@ -84,7 +84,7 @@ def seen(pictures: Pictures, spec: InputSpec, change: Callable[[Pixels], Pixels]
 def logits_of(card: Card, graph: onnx.ModelProto, shown: Tensor) -> Logits:
     """What a graph says of pictures as logits: of one that ends in a softmax, the logarithms of its probabilities."""
     told = run_graph(graph, shown, card.outputs.answer, card.input.name)
-    return told if card.outputs.logits else np.log(np.maximum(told, SMALLEST))
+    return told if card.outputs.logits else np.log(np.maximum(told, MIN_PROBABILITY))
 
 
 def run_graph(graph: onnx.ModelProto, pixels: Tensor, output: str, input_name: str) -> Logits:
@@ -163,7 +163,7 @@ class _Answers:
         counted = [which for which in self.sets if which in RULES and (self.sets[which].targets == reject).any()]
         return max(
             (enter_threshold(self.p(w), self.sets[w].targets, reject, RULES[w].false_alarms) for w in counted),
-            default=LEAST_ENTER,
+            default=MIN_ENTER,
         )
 
     def rows(self, which: str, reject: int | None, enter: float) -> dict[str, Any]:

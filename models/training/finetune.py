@@ -30,7 +30,7 @@ from models.training.train import Normalise, Report, refresh_statistics
 from models.training.unfold import normed
 
 AHEAD = 4  # batches made before they are asked for
-PATIENCE_S = 1.0  # between looks at whether there is anything to do
+POLL_S = 1.0  # between looks at whether there is anything to do
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class FineTuner:
             for thread in (maker, *workers):
                 thread.start()
             while any(worker.is_alive() for worker in workers):
-                workers[0].join(PATIENCE_S)
+                workers[0].join(POLL_S)
                 if self.clock() - saved > self.config.checkpoint_s:
                     self._save()
                     saved = self.clock()
@@ -165,7 +165,7 @@ class FineTuner:
                 step += 1
                 while self._going():
                     try:
-                        batches.put(batch, timeout=PATIENCE_S)
+                        batches.put(batch, timeout=POLL_S)
                         break
                     except queue.Full:
                         continue
@@ -177,7 +177,7 @@ class FineTuner:
         try:
             while self._going():
                 try:
-                    batch = batches.get(timeout=PATIENCE_S)
+                    batch = batches.get(timeout=POLL_S)
                 except queue.Empty:
                     continue
                 with self.shared.lock:

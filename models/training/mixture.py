@@ -67,7 +67,7 @@ PIECES = 0.07  # … and of empty pieces of rooms, for the reject label
 ROOMS = _of("rooms rooms2")
 # Where a small part of the picture still shows the animal or nothing of it, and where it may show an ear.
 ANIMALS = HARD | _of("animals popular caltech monkeys capybara")
-LEAST_AREA, LEAST_AREA_WITHOUT = 0.3, 0.12
+MIN_AREA, MIN_AREA_WITHOUT = 0.3, 0.12
 NIGHT, FAR, DEFECTS, AROUND = 0.07, 0.10, 0.65, 0.6  # chances
 CAMERA = CameraPolicy(strength=0.65, gray=0.07, hidden=0.1)
 
@@ -160,7 +160,7 @@ class Mixture:
         whole = [box for box in self.boxes.get(index, ()) if box.whole]
         if whole and rng.random() < AROUND:
             return cut(picture, square_around(rng, whole[0], height, width), size)
-        least = LEAST_AREA_WITHOUT if reject and self.origins[index] not in ANIMALS else LEAST_AREA
+        least = MIN_AREA_WITHOUT if reject and self.origins[index] not in ANIMALS else MIN_AREA
         seen = cut(picture, draw_box(rng, height, width, CropPolicy(min_area=least, plain=0.25)), size)
         return far_away(rng, seen, self.rooms.piece(rng, size, whole=0.5)) if rng.random() < FAR else seen
 

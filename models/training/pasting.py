@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.training.data import Pixels
 
-FEWEST = 20.0  # visible pixels of the animal below which nothing is pasted
+MIN_VISIBLE_PIXELS = 20.0  # visible pixels of the animal below which nothing is pasted
 Floats = NDArray[np.float32]
 
 
@@ -47,7 +47,7 @@ def paste(rng: Generator, cutout: CutOut, scene: Pixels, front: Pixels | None = 
     x1, y1 = min(place.x + place.width, size), min(place.y + place.height, size)
     part = shown[y0 - place.y : y1 - place.y, x0 - place.x : x1 - place.x]
     colour, opacity = part[:, :, :3], part[:, :, 3:]
-    if opacity.sum() < FEWEST:
+    if opacity.sum() < MIN_VISIBLE_PIXELS:
         return scene
     out = scene.astype(np.float32)
     gains = _light(rng, colour.sum((0, 1)) / opacity.sum(), out[y0:y1, x0:x1].mean((0, 1)))

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from models.training.archs.resnet import ResNet
 
-LEAST_VARIANCE, LEAST_LENGTH = 1e-6, 1e-4
+MIN_VARIANCE, MIN_LENGTH = 1e-6, 1e-4
 
 
 def stored_weights(path: Path) -> dict[str, Tensor]:
@@ -61,9 +61,9 @@ def unfold(network: ResNet, weights: dict[str, Tensor], batches: Sequence[Tensor
     measured = _measured(network, pairs, batches)
     for name, convolution, norm in pairs:
         mean, variance = measured[name]
-        length = convolution.weight.flatten(1).norm(dim=1).clamp_min(LEAST_LENGTH)
+        length = convolution.weight.flatten(1).norm(dim=1).clamp_min(MIN_LENGTH)
         convolution.weight.div_(length.view(-1, 1, 1, 1))
-        spread = variance.clamp_min(LEAST_VARIANCE) / length**2
+        spread = variance.clamp_min(MIN_VARIANCE) / length**2
         _statistics(norm, mean / length, spread)
         norm.weight.copy_((spread + norm.eps).sqrt() * length)
         norm.bias.add_(mean)

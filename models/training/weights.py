@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 DTYPES = {"F16": np.float16, "F32": np.float32, "I64": np.int64}
-LARGEST_F16 = float(np.finfo(np.float16).max)
+MAX_F16 = float(np.finfo(np.float16).max)
 MAX_HEADER = 2**24  # bytes; a header names tensors, this would be a hundred thousand of them
 
 
 def fits_float16(values: NDArray[Any]) -> bool:
     """Whether no number is too large for float16."""
-    return float(np.abs(values).max(initial=0)) <= LARGEST_F16
+    return float(np.abs(values).max(initial=0)) <= MAX_F16
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

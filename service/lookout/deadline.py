@@ -33,11 +33,11 @@ class Deadline:
         return time.monotonic() >= self.at
 
 
-class Late(TimeoutError):
+class DeadlineExceeded(TimeoutError):
     """The call has not come back by its deadline, and still runs."""
 
 
-def bounded(call: Callable[[], T], deadline: Deadline, name: str) -> T:
+def run_with_deadline(call: Callable[[], T], deadline: Deadline, name: str) -> T:
     """The call's result or its exception. name: the thread's.
 
     Raises Late at the deadline, and where no thread can be started.
@@ -55,10 +55,10 @@ def bounded(call: Callable[[], T], deadline: Deadline, name: str) -> T:
     try:
         thread.start()
     except RuntimeError as error:  # the machine has no thread to give at this moment
-        raise Late(f"{name} could not be asked") from error
+        raise DeadlineExceeded(f"{name} could not be asked") from error
     thread.join(deadline.remaining())
     if failures:
         raise failures[0]
     if not results:
-        raise Late(f"{name} took too long")
+        raise DeadlineExceeded(f"{name} took too long")
     return results[0]

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from tests.models import write_sound_and_broken_models
 
 RED, GREEN, GREY = (0, 0, 255), (0, 255, 0), (128, 128, 128)
-PATIENCE_S = 15.0
+TIMEOUT_S = 15.0
 
 
 def plain(color: tuple[int, int, int], width: int = 320, height: int = 240) -> NDArray[np.uint8]:
@@ -133,21 +133,21 @@ class Service:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.app.state.stopping.set)
         self._server.should_exit = True
-        self._thread.join(PATIENCE_S)
+        self._thread.join(TIMEOUT_S)
         assert not self._thread.is_alive(), "the server does not stop"
         assert self.engine.stop()
         self._listener.close()
         return time.monotonic() - started
 
     def client(self, **more: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=PATIENCE_S, **more)
+        return httpx.Client(base_url=self.url, timeout=TIMEOUT_S, **more)
 
     def state(self) -> dict[str, Any]:
         with self.client(headers=getattr(self, "headers", {})) as client:
             return client.get("api/state").json()
 
 
-def wait_until(holds: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
+def wait_until(holds: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:
     """Look again and again until it holds."""
     deadline, event = time.monotonic() + timeout_s, threading.Event()
     while not holds():

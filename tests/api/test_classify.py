@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from lookout.api import uploads
 from lookout.api.routes import classify as classify_route
-from lookout.api.schemas import Classified
+from lookout.api.schemas import ClassifyResponse
 
 from tests.api.conftest import GREEN, GREY, RED, Service, StartService, plain, wait_until
 from tests.api.pictures_made import encoded, jpeg, png_claiming, quarters, with_exif, zip_archive
@@ -39,7 +39,7 @@ def test_a_picture_gets_its_answer(
     client: httpx.Client, extension: str, color: tuple[int, int, int], label: str
 ) -> None:
     answer = client.post("api/classify", content=encoded(plain(color, 160, 120), extension)).json()
-    Classified.model_validate(answer)
+    ClassifyResponse.model_validate(answer)
     assert answer["top"][0]["label"] == label
     assert answer["probabilities"][label] == answer["top"][0]["probability"] > 0.8
     assert abs(sum(answer["probabilities"].values()) - 1) < 0.001
@@ -267,7 +267,7 @@ class _Held:
 def test_beyond_the_pool_some_wait_and_the_rest_come_back_later(
     start: StartService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "MOST_WAITING", 2)
+    monkeypatch.setattr(uploads, "MAX_WAITING", 2)
     monkeypatch.setattr(uploads, "WAIT_S", 2.0)
     service = start({"upload.max_concurrent": "2"})
     held, picture = _Held(service), encoded(plain(RED), ".png")

@@ -12,11 +12,11 @@ import cv2
 import httpx
 import numpy as np
 import pytest
-from lookout.api.feature_map_requests import MOST_WAITING, SHARED_S, Look, Looks
+from lookout.api.feature_map_requests import MAX_WAITING, SHARED_S, FeatureMapRequests, FeatureMapResult
 from lookout.errors import ModelRejected, TooBusy
 from lookout.geometry import WHOLE
 from lookout.inspection.feature_maps import MapLayer
-from lookout.inspection.map_network_cache import KEPT_S, Insight
+from lookout.inspection.map_network_cache import KEPT_S, MapNetworkCache
 from numpy.typing import NDArray
 
 from tests.api.conftest import RED, HandCamera, Service, StartService, wait_until
@@ -139,22 +139,22 @@ def test_without_a_camera_its_reason_is_told_and_nothing_is_loaded(start: StartS
     with service.client() as client:
         response = client.get("api/feature-maps")
     assert response.json()["detail"] == "There is no camera here."
-    assert not service.engine.insight.loaded
+    assert not service.engine.map_network_cache.loaded
 
 
 # --- what it costs -------------------------------------------------------------------------------------------------
 
 
 def test_the_second_network_goes_when_nobody_has_looked_for_a_minute(shared: Service) -> None:
-    insight, classifier = Insight(), shared.engine.classifier
+    map_network_cache, classifier = MapNetworkCache(), shared.engine.classifier
     assert classifier is not None
-    first = insight.network(classifier, 1000.0)
-    insight.rest(1000.0 + KEPT_S - 1)
-    assert insight.network(classifier, 1000.0 + KEPT_S - 1) is first
-    insight.rest(1000.0 + 2 * KEPT_S - 2)
-    assert insight.loaded
-    insight.rest(1000.0 + 2 * KEPT_S)
-    assert not insight.loaded
+    first = map_network_cache.network(classifier, 1000.0)
+    map_network_cache.rest(1000.0 + KEPT_S - 1)
+    assert map_network_cache.network(classifier, 1000.0 + KEPT_S - 1) is first
+    map_network_cache.rest(1000.0 + 2 * KEPT_S - 2)
+    assert map_network_cache.loaded
+    map_network_cache.rest(1000.0 + 2 * KEPT_S)
+    assert not map_network_cache.loaded
 
 
 def test_another_model_is_looked_into_once_it_looks(start: StartService) -> None:
@@ -167,15 +167,15 @@ def test_another_model_is_looked_into_once_it_looks(start: StartService) -> None
         assert client.get("api/feature-maps").json()["model"]["name"] == "others"
 
 
-def look_at(captured_at: float) -> Look:
+def look_at(captured_at: float) -> FeatureMapResult:
     layer = MapLayer("a", "Relu", "a", 1, 1, 1)
-    return Look((layer,), layer, "m", "1", "int8", 1, captured_at, WHOLE, b"", (), 1, 1, 1, 0, b"")
+    return FeatureMapResult((layer,), layer, "m", "1", "int8", 1, captured_at, WHOLE, b"", (), 1, 1, 1, 0, b"")
 
 
 async def test_who_asks_for_the_same_at_the_same_time_shares_one_look() -> None:
-    looks, made = Looks(), []
+    looks, made = FeatureMapRequests(), []
 
-    def look() -> Look:
+    def look() -> FeatureMapResult:
         made.append(1)
         return look_at(10.0)
 
@@ -192,9 +192,9 @@ async def test_who_asks_for_the_same_at_the_same_time_shares_one_look() -> None:
 
 
 async def test_a_look_that_failed_is_not_kept() -> None:
-    looks = Looks()
+    looks = FeatureMapRequests()
 
-    def fail() -> Look:
+    def fail() -> FeatureMapResult:
         raise ModelRejected("No model is loaded.")
 
     try:
@@ -206,13 +206,13 @@ async def test_a_look_that_failed_is_not_kept() -> None:
 
 
 async def test_too_many_different_looks_are_told_so() -> None:
-    looks, go = Looks(), threading.Event()
+    looks, go = FeatureMapRequests(), threading.Event()
 
-    def wait() -> Look:
+    def wait() -> FeatureMapResult:
         go.wait(10.0)
         return look_at(1.0)
 
-    waiting = [asyncio.ensure_future(looks.shared(number, wait, 1.0)) for number in range(MOST_WAITING)]
+    waiting = [asyncio.ensure_future(looks.shared(number, wait, 1.0)) for number in range(MAX_WAITING)]
     try:
         await asyncio.sleep(0)
         with pytest.raises(TooBusy):

@@ -15,7 +15,7 @@ from lookout.errors import CameraSilent
 from lookout.registry import loader
 from lookout.settings.keys import all_keys
 
-from tests.api.conftest import PATIENCE_S, HandCamera, StartService, wait_until
+from tests.api.conftest import TIMEOUT_S, HandCamera, StartService, wait_until
 
 
 def code(response: httpx.Response) -> tuple[int, str]:
@@ -197,14 +197,14 @@ class HangingCamera(HandCamera):
     def open(self, deadline: Deadline) -> None:
         super().open(deadline)
         self.inside.set()
-        self._closed.wait(PATIENCE_S)
+        self._closed.wait(TIMEOUT_S)
         raise CameraSilent("It was closed.", "Open it again.")
 
 
 def test_a_pause_waits_for_no_change_that_waits_for_a_camera_that_hangs(start: StartService) -> None:
     camera = HangingCamera()
     service = start(camera=camera)
-    assert camera.inside.wait(PATIENCE_S)
+    assert camera.inside.wait(TIMEOUT_S)
     with service.client() as client, ThreadPoolExecutor() as pool:
         changes = [pool.submit(client.patch, "api/settings", json={"answer": {"hold_s": n}}) for n in range(1, 6)]
         wait_until(lambda: service.services.changes._pool._work_queue.qsize() > 0)  # all its threads are taken

@@ -29,7 +29,7 @@ from tests.benchmarks.gate_scenes import FPS, REST_S, Scene, scenes
 
 # Classifications a second while nothing changes.
 KEEP_ALIVE = 1.0
-MOST_SHARE, MOST_LATE_S = 0.2, 0.5
+MAX_SHARE, MAX_LATE_S = 0.2, 0.5
 # The gate has come to rest by then, and nothing has happened yet.
 AT_REST_S = (5.0, REST_S - 0.5)
 _PLAYED_WITHIN_S = 300.0
@@ -137,7 +137,7 @@ def run(*, quick: bool) -> None:
         for precision in ("fp32", "int8"):
             table(
                 f"The change gate on recorded sequences, {precision}, unchanged_rate = {KEEP_ALIVE:g}; "
-                f"goals: {MOST_SHARE:g} of the processor time, nothing missed or later than {MOST_LATE_S:g} s",
+                f"goals: {MAX_SHARE:g} of the processor time, nothing missed or later than {MAX_LATE_S:g} s",
                 [
                     ("sequence", "core at rest, without", "with", "share", "answers without", "with it later by"),
                     *(_row(scene, video, precision) for scene, video in recorded),

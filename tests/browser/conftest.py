@@ -27,7 +27,7 @@ FLAGS = [
     "--disable-sync",
 ]
 # The machine that runs the tests may be small and busy; what is promised in seconds the tests measure themselves.
-PATIENCE_MS = 10_000
+TIMEOUT_MS = 10_000
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 OpenPage = Callable[..., Page]
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # Not longer than this package: while Playwright is up, tests that run an event loop of their own could not.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=PATIENCE_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
@@ -82,7 +82,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
     def open_page(url: str, *, hints: bool = False, forgive: tuple[str, ...] = (), **options: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-US", **options})
-        context.set_default_timeout(PATIENCE_MS)
+        context.set_default_timeout(TIMEOUT_MS)
         contexts.append(context)
         if not hints:
             context.add_init_script("try { localStorage.setItem('lookout.hints', 'done') } catch {}")
@@ -109,7 +109,7 @@ def _own(address: str, url: str) -> bool:
     return address.startswith((f"http://{host}/", f"ws://{host}/", "data:", "blob:"))
 
 
-def wait_for_situation(page: Page, *situations: str, timeout_ms: float = PATIENCE_MS) -> None:
+def wait_for_situation(page: Page, *situations: str, timeout_ms: float = TIMEOUT_MS) -> None:
     """Wait until the page as a whole shows one of these situations (situation.js)."""
     selector = ", ".join(f'#frame[data-situation="{situation}"]' for situation in situations)
     page.wait_for_selector(selector, timeout=timeout_ms)

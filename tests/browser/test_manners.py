@@ -15,9 +15,9 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import OpenPage, findings, wait_for_situation
 from tests.browser.running import RunningService
 
-MOST_BYTES = 80_000
+MAX_BYTES = 80_000
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
-SMALLEST = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
+MIN_WINDOW = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
 LYING = {"viewport": {"width": 844, "height": 390}, "has_touch": True, "is_mobile": True}
 TABLET = {"viewport": {"width": 820, "height": 1180}, "has_touch": True, "is_mobile": True}
 ENLARGED = {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2}  # 1280 x 800 at 200 %
@@ -32,7 +32,7 @@ def test_all_of_the_page_is_eighty_kilobytes_on_the_wire_and_nothing_the_second_
     sizes = files(page)
     assert len(sizes) > 10
     assert all(sizes.values())
-    assert sum(sizes.values()) < MOST_BYTES
+    assert sum(sizes.values()) < MAX_BYTES
     page.reload()
     expect(page.locator("#model form")).to_be_visible()
     assert sum(files(page).values()) < 5_000  # the page itself, to see whether there is another version
@@ -55,7 +55,7 @@ def test_everything_a_browser_may_load_is_eighty_kilobytes_packed() -> None:
     """Dialogues and both languages, too: nobody loads all of it."""
     assets = Assets(static_folder())
     packed = [assets.response(name, {"accept-encoding": "gzip"}).body for name in assets.names]
-    assert sum(len(body) for body in packed) < MOST_BYTES
+    assert sum(len(body) for body in packed) < MAX_BYTES
 
 
 def test_only_the_language_that_is_read_is_loaded(service: RunningService, open_page: OpenPage) -> None:
@@ -113,7 +113,7 @@ def test_axe_finds_nothing_where_drawings_stand_for_words(
         expect(page.get_by_role("button", name=name)).to_be_visible()
 
 
-@pytest.mark.parametrize("size", [PHONE, SMALLEST], ids=["phone", "320px"])
+@pytest.mark.parametrize("size", [PHONE, MIN_WINDOW], ids=["phone", "320px"])
 def test_a_phone_scrolls_one_way_only_and_shows_the_answer_at_once(
     service: RunningService, open_page: OpenPage, size: dict[str, Any]
 ) -> None:
@@ -143,7 +143,7 @@ def test_numbers_that_change_move_nothing(service: RunningService, open_page: Op
 
 @pytest.mark.parametrize(
     "size",
-    [PHONE, SMALLEST, TABLET, {"viewport": {"width": 1024, "height": 768}}],
+    [PHONE, MIN_WINDOW, TABLET, {"viewport": {"width": 1024, "height": 768}}],
     ids=["phone", "320px", "tablet", "1024"],
 )
 def test_another_answer_moves_nothing(service: RunningService, open_page: OpenPage, size: dict[str, Any]) -> None:

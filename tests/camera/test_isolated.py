@@ -25,7 +25,7 @@ from lookout.camera import create
 from lookout.camera.interface import CameraOptions, EndOfSource
 from lookout.camera.isolation import protocol
 from lookout.camera.isolation.camera import IsolatedCamera, _messages
-from lookout.camera.isolation.shared_memory import MOST_LENT
+from lookout.camera.isolation.shared_memory import MAX_LENT
 from lookout.camera.repeats import mark_of
 from lookout.deadline import Deadline
 from lookout.errors import CameraBusy, CameraDenied, CameraError, CameraSilent, CameraUnsupported
@@ -116,7 +116,7 @@ def test_a_frame_is_shown_where_it_lies_and_copied_only_where_too_many_are_looke
     camera = opened("counting", CameraOptions(fps=200))
     kept = [camera.read(Deadline.after(5)) for _ in range(2 * protocol.SLOTS)]
     own = [frame.pixels.flags.owndata for frame in kept]
-    assert own == [False] * MOST_LENT + [True] * (len(kept) - MOST_LENT)
+    assert own == [False] * MAX_LENT + [True] * (len(kept) - MAX_LENT)
     corner = kept[0].pixels[4:8, 4:8, 0]  # a view of a view: its slot is still looked at
     number = kept[0].sequence
     kept.clear()

@@ -61,7 +61,7 @@ def test_a_picture_cut_off_by_the_next_is_counted_and_not_handed_out() -> None:
 
 
 def test_what_never_ends_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lookout.camera.sources.jpeg_stream.MOST_PICTURE", 100_000)
+    monkeypatch.setattr("lookout.camera.sources.jpeg_stream.MAX_PICTURE_BYTES", 100_000)
     scanner = JpegScanner()
     scanner.feed(ONE[: ONE.index(b"\xff\xda") + 40], 0.0)
     for _ in range(10):

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from lookout.camera.repeats import LEAST, MEMORY, RepeatDetector
+from lookout.camera.repeats import MEMORY, MIN_FRAMES, RepeatDetector
 from lookout.frame import Frame
 
 STALE_S = 2.0
@@ -42,11 +42,11 @@ def test_a_looping_buffer_is_called_stalled(length: int) -> None:
     loop = [noise(number) for number in range(length)]
     stalled = first_stall(loop * (8 + 80 // length), fps=15)
     assert stalled is not None
-    assert stalled - (length - 1) / 15 == pytest.approx(max(STALE_S, LEAST / 15), abs=0.1)
+    assert stalled - (length - 1) / 15 == pytest.approx(max(STALE_S, MIN_FRAMES / 15), abs=0.1)
 
 
 def test_a_slow_camera_needs_ten_frames() -> None:
-    assert first_stall([noise(1)] * 30, fps=2) == pytest.approx(LEAST / 2)
+    assert first_stall([noise(1)] * 30, fps=2) == pytest.approx(MIN_FRAMES / 2)
 
 
 def test_new_pictures_are_never_stalled() -> None:

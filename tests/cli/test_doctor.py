@@ -21,7 +21,7 @@ from lookout.doctor.known_lines import KNOWN_LINES, explain
 from lookout.doctor.report import ALL_CHECKS
 from lookout.settings.schema import Settings
 from lookout.settings.sources import load
-from lookout.storage import within
+from lookout.storage import with_timeout
 
 from tests.camera.servers import free_port
 from tests.cli.conftest import Run, Running
@@ -372,7 +372,7 @@ def test_a_read_only_disk(tmp_path: Path) -> None:
 @requires("silent-disk")
 def test_a_disk_that_does_not_answer_holds_up_no_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load({"state.folder": str(tmp_path)}, None, {"HOME": "/"})
-    monkeypatch.setattr(within, "__defaults__", (0.1,))
+    monkeypatch.setattr(with_timeout, "__defaults__", (0.1,))
     with mounts.silent(tmp_path):
         for check in ("disk", "state folder"):
             finding = found(check, Context(loaded=loaded))
@@ -383,7 +383,7 @@ def test_a_disk_that_does_not_answer_holds_up_no_check(tmp_path: Path, monkeypat
 
 
 def test_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "LEAST_FREE_BYTES", 2**70)
+    monkeypatch.setattr(machine, "MIN_FREE_BYTES", 2**70)
     assert found("disk", Context()).status == "warn"
 
 

@@ -16,7 +16,7 @@ import pytest
 from lookout.auth.tokens import TokenStore
 from lookout.settings.installation import command
 from lookout.settings.sources import load
-from lookout.storage import within
+from lookout.storage import with_timeout
 
 from tests.cli.conftest import Run, environment
 from tests.faults import mounts
@@ -88,7 +88,7 @@ def test_a_token_that_cannot_be_shown_is_not_kept(lookout: Run, tmp_path: Path) 
 def test_on_a_disk_that_does_not_answer_it_says_so_and_ends(
     lookout: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(within, "__defaults__", (0.1,))
+    monkeypatch.setattr(with_timeout, "__defaults__", (0.1,))
     folder = tmp_path / "disk"
     folder.mkdir()
     with mounts.silent(folder):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis.strategies import SearchStrategy
-from lookout.api.routes.live import Wish, _reply
+from lookout.api.routes.live import LiveQuery, _reply
 from lookout.api.uploads import read_parts
 from lookout.errors import LookoutError
 from lookout.pictures.decode import read_picture
@@ -125,9 +125,9 @@ def check_message(message: str | bytes) -> None:
 
 def check_query(query: dict[str, str]) -> None:
     with _refusal_is_fine():
-        wish = Wish.of(query)
-        assert 1.0 <= wish.rate <= 60.0
-        assert wish.picture is None or 16 <= wish.picture <= 4096
+        asked = LiveQuery.of(query)
+        assert 1.0 <= asked.rate <= 60.0
+        assert asked.picture is None or 16 <= asked.picture <= 4096
 
 
 DECODERS = (

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from lookout.errors import ModelRejected, RequestInvalid, UnknownModel
 from lookout.geometry import WHOLE
-from lookout.inspection.extra_outputs import more_outputs, open_telling_session
+from lookout.inspection.extra_outputs import more_outputs, open_session_with_outputs
 from lookout.inspection.feature_maps import MapNetwork, map_layers, shades, strongest
 from lookout.inspection.layers_onnx import layer_table, write_layers
 from lookout.inspection.mosaic import mosaic
@@ -139,7 +139,7 @@ def test_a_table_that_names_what_the_graph_lacks_is_no_reason_to_fail(tmp_path: 
 def test_a_file_that_was_changed_meanwhile_is_not_opened(tmp_path: Path) -> None:
     path = lenet5().save(tmp_path / "net.onnx")
     with pytest.raises(ModelRejected, match="not the one its card describes"):
-        open_telling_session(path, "0" * 64, ["t0"])
+        open_session_with_outputs(path, "0" * 64, ["t0"])
 
 
 # --- how -----------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from lookout.auth.tokens import TOKENS_FILE, TokenStore
 from lookout.engine.control import PAUSED_FILE, was_paused
 from lookout.pipeline.card import Card, load_card
 from lookout.pipeline.session import GraphCache
-from lookout.registry.tuning import Candidate, Choices
+from lookout.registry.tuning import Candidate, TuningCache
 from lookout.resources import models_folder
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.overrides import OVERRIDES_FILE, keep_overrides, patch_settings
@@ -74,7 +74,7 @@ def _resume(folder: Path) -> None:
 def _choice(precision: str) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         choice = Candidate(precision, 1)
-        Choices(folder / "cache", MACHINE, storage(folder)).put(card(), 0, choice, {choice: 1.0})
+        TuningCache(folder / "cache", MACHINE, storage(folder)).put(card(), 0, choice, {choice: 1.0})
 
     return change
 
@@ -133,7 +133,7 @@ def check_it_opens(folder: Path) -> None:
     was_paused(folder)
     for file in (folder / "cache").glob("choice-*.json"):
         json.loads(file.read_bytes())
-    assert Choices(folder / "cache", MACHINE, storage(folder)).get(card(), 0) in (
+    assert TuningCache(folder / "cache", MACHINE, storage(folder)).get(card(), 0) in (
         None,
         Candidate("fp32", 1),
         Candidate("int8", 1),

@@ -44,7 +44,7 @@ def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
 
 
 def looked_again(store: TokenStore) -> None:
-    wanted = store.look_soon()
+    wanted = store.request_refresh()
     until(lambda: store.looks >= wanted)
 
 
@@ -133,7 +133,7 @@ def test_nobody_with_a_known_token_waits_for_a_disk_that_hangs(folder: Path, wat
     cookie = TokenStore(folder).open_session(token)
     store = watched()
     with mounts.silent(folder):
-        store.look_soon()
+        store.request_refresh()
         time.sleep(0.1)
         began = time.monotonic()
         assert store.verify(text) == token

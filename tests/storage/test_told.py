@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from lookout.engine.housekeeping import Upkeep
+from lookout.engine.housekeeping import Housekeeping
 from lookout.engine.worker import Engine, first_state
 from lookout.errors import DiskFull, Fault
 from lookout.registry.catalogue import Catalogue
@@ -51,14 +51,14 @@ async def test_upkeep_tells_and_takes_it_back(
     told: list[DiskFull | None] = [FULL]
     monkeypatch.setattr(storage, "trouble", lambda: told[0])
     monkeypatch.setattr("lookout.engine.housekeeping.STATUS_EVERY_S", 0.01)
-    upkeep = Upkeep(Engine(SETTINGS, Catalogue.of(SETTINGS), hub), hub, storage=storage)
-    running = asyncio.create_task(upkeep.run())
+    housekeeping = Housekeeping(Engine(SETTINGS, Catalogue.of(SETTINGS), hub), hub, storage=storage)
+    running = asyncio.create_task(housekeeping.run())
     try:
         async with asyncio.timeout(10):
             while hub.system.memory_bytes is None or hub.system.disk is None:
                 await asyncio.sleep(0.01)
             assert hub.system.disk == Fault.of(FULL), "a reading of the machine leaves it as it is"
-            assert upkeep.sentence().endswith(FULL.detail)
+            assert housekeeping.sentence().endswith(FULL.detail)
             told[0] = None
             while hub.system.disk is not None:
                 await asyncio.sleep(0.01)

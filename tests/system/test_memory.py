@@ -19,7 +19,7 @@ thread.join()
 _CODE = """
 import ctypes, platform, threading
 import psutil
-from lookout.system.memory import hand_back, keep_little
+from lookout.system.memory import release_free_memory, limit_arenas
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
@@ -32,10 +32,10 @@ def take_and_free(pieces, keep_last=False):
     for piece in taken[: -1 if keep_last else None]:
         libc.free(piece)
 
-keep_little()
+limit_arenas()
 before = psutil.Process().memory_info().rss
 {case}
-hand_back()
+release_free_memory()
 print(psutil.Process().memory_info().rss - before, platform.libc_ver()[0])
 """
 

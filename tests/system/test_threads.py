@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from lookout.deadline import Deadline, Late, bounded
+from lookout.deadline import Deadline, DeadlineExceeded, run_with_deadline
 from lookout.system.threads import start_pool
 
 
@@ -24,5 +24,5 @@ def test_a_pool_needs_no_thread_once_it_is_made(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_call_with_a_deadline_is_late_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading.Thread, "start", no_thread)
-    with pytest.raises(Late):
-        bounded(lambda: None, Deadline.after(1), "disk")
+    with pytest.raises(DeadlineExceeded):
+        run_with_deadline(lambda: None, Deadline.after(1), "disk")

@@ -16,7 +16,7 @@ from lookout.api.assets import Assets
 from lookout.api.context import Services
 from lookout.api.middleware.access import Access
 from lookout.api.middleware.body_limit import BodyLimit
-from lookout.api.middleware.head import Heads
+from lookout.api.middleware.head import HeadMiddleware
 from lookout.api.routes import (
     cameras,
     classify,
@@ -94,7 +94,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -
     pages.install(app, assets)
     app.router.add_websocket_route("/{path:path}", live.nowhere)
     problems.install(app)
-    app.add_middleware(Heads)
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimit)
     app.add_middleware(
         Access,

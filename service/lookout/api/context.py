@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from lookout.api.feature_map_requests import Looks
+from lookout.api.feature_map_requests import FeatureMapRequests
 from lookout.api.streaming.encoder import Encoder
 from lookout.api.streaming.viewers import Viewers
 from lookout.api.uploads import Uploads
@@ -35,7 +35,7 @@ _SAME_TEXT_S = 0.01
 _WAITING = 16
 
 
-class Helpers:
+class BoundedExecutor:
     """Threads for what blocks, with a bound on what waits for them."""
 
     def __init__(self, threads: int, name: str) -> None:
@@ -77,12 +77,12 @@ class Services:
     dashboard: str = ""
     viewers: Viewers = field(default_factory=Viewers)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    changes: Helpers = field(default_factory=lambda: Helpers(4, "changes"))
-    pauses: Helpers = field(default_factory=lambda: Helpers(2, "pauses"))
-    files: Helpers = field(default_factory=lambda: Helpers(1, "files"))
-    looks: Looks = field(default_factory=Looks)
+    changes: BoundedExecutor = field(default_factory=lambda: BoundedExecutor(4, "changes"))
+    pauses: BoundedExecutor = field(default_factory=lambda: BoundedExecutor(2, "pauses"))
+    files: BoundedExecutor = field(default_factory=lambda: BoundedExecutor(1, "files"))
+    feature_map_requests: FeatureMapRequests = field(default_factory=FeatureMapRequests)
     cameras: CameraList = field(default_factory=CameraList)
-    _told: tuple[State, float, str] | None = None
+    _last_text: tuple[State, float, str] | None = None
 
     def view(self, state: State | None = None) -> StateView:
         """What is told of a state (the newest, if none is given) at this moment."""
@@ -91,10 +91,10 @@ class Services:
     def text(self, state: State) -> str:
         """The same as JSON."""
         now = time.monotonic()
-        if self._told is None or self._told[0] is not state or now - self._told[1] > _SAME_TEXT_S:
+        if self._last_text is None or self._last_text[0] is not state or now - self._last_text[1] > _SAME_TEXT_S:
             text = json.dumps(self.view(state), ensure_ascii=False, separators=(",", ":"))
-            self._told = (state, now, text)
-        return self._told[2]
+            self._last_text = (state, now, text)
+        return self._last_text[2]
 
     async def sleep(self, seconds: float) -> None:
         """For so many seconds, but not longer than the service lives."""
@@ -111,7 +111,7 @@ class Services:
         self.changes.close()
         self.pauses.close()
         self.files.close()
-        self.looks.close()
+        self.feature_map_requests.close()
 
 
 async def services(connection: HTTPConnection) -> Services:
@@ -121,4 +121,4 @@ async def services(connection: HTTPConnection) -> Services:
     return found
 
 
-Provided = Annotated[Services, Depends(services)]
+ServicesDep = Annotated[Services, Depends(services)]

@@ -15,7 +15,7 @@ from lookout.system.threads import start_pool
 # A class of thirty that looks at one layer costs the machine two looks a second.
 SHARED_S = 0.5
 # A look takes milliseconds, and seconds where the network has to be loaded first: who comes behind these is told so.
-MOST_WAITING = 8
+MAX_WAITING = 8
 _KEPT = 16
 
 
@@ -29,7 +29,7 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class FeatureMapResult:
     """The maps of one layer for one frame, drawn.
 
     input: what the network was given of the frame, as JPEG.
@@ -54,21 +54,21 @@ class Look:
     png: bytes
 
 
-class Looks:
+class FeatureMapRequests:
     """One thread that looks. Its methods are for the event loop."""
 
     def __init__(self) -> None:
         self._thread = start_pool(1, "looks")
-        self._kept: OrderedDict[Hashable, asyncio.Future[Look]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, asyncio.Future[FeatureMapResult]] = OrderedDict()
 
-    async def shared(self, key: Hashable, look: Callable[[], Look], now: float) -> Look:
+    async def shared(self, key: Hashable, look: Callable[[], FeatureMapResult], now: float) -> FeatureMapResult:
         """What `look` returns, or what it has returned for this key just before `now` (monotonic seconds).
 
         Raises TooBusy, and what `look` raises.
         """
         future = self._kept.get(key)
         if future is None or _is_over(future, now):
-            if sum(not one.done() for one in self._kept.values()) >= MOST_WAITING:
+            if sum(not one.done() for one in self._kept.values()) >= MAX_WAITING:
                 raise TooBusy("Too many are looking inside at once.", "Try again in a moment.")
             future = asyncio.get_running_loop().run_in_executor(self._thread, look)
             self._kept[key] = future
@@ -82,7 +82,7 @@ class Looks:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _is_over(future: asyncio.Future[Look], now: float) -> bool:
+def _is_over(future: asyncio.Future[FeatureMapResult], now: float) -> bool:
     """Whether it is of a frame of some time ago, or failed."""
     if not future.done():
         return False

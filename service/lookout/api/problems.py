@@ -61,7 +61,7 @@ class HeadTooLarge(LookoutError):
     status = 431
 
 
-class Crowded(LookoutError):
+class TooManyConnections(LookoutError):
     """There are more connections than the service can serve."""
 
     code = "too_many_connections"

@@ -9,17 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from lookout.api.problems import Problem
 
 
-class _Answer(BaseModel):
+class _Response(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Scored(_Answer):
+class LabelScore(_Response):
     label: str
     title: str = Field(description="The label for people.")
     probability: float = Field(ge=0, le=1)
 
 
-class Part(_Answer):
+class NormalisedRect(_Response):
     """A part of a picture, normalised to 0..1: upper left corner, width and height."""
 
     x: float
@@ -28,7 +28,7 @@ class Part(_Answer):
     height: float
 
 
-class UploadTiming(_Answer):
+class UploadTiming(_Response):
     """Milliseconds in each stage."""
 
     decode: float
@@ -37,13 +37,13 @@ class UploadTiming(_Answer):
     postprocess: float
 
 
-class ModelUsed(_Answer):
+class ModelInfo(_Response):
     name: str
     version: str
     precision: str
 
 
-class Explanation(_Answer):
+class Explanation(_Response):
     """Which parts of what was seen speak for the label. Each cell looks at the whole picture, so this is coarse."""
 
     png: str = Field(description="A grey PNG as data URI, one pixel a cell, over `seen`.")
@@ -51,7 +51,7 @@ class Explanation(_Answer):
     label: str
 
 
-class Classified(_Answer):
+class ClassifyResponse(_Response):
     """What the network says of one picture."""
 
     model_config = ConfigDict(
@@ -72,25 +72,25 @@ class Classified(_Answer):
         }
     )
 
-    top: list[Scored] = Field(description="The best labels, best first.")
+    top: list[LabelScore] = Field(description="The best labels, best first.")
     probabilities: dict[str, float]
     width: int = Field(description="Pixels of the upright original.")
     height: int
-    seen: Part = Field(description="The part that the network saw.")
+    seen: NormalisedRect = Field(description="The part that the network saw.")
     timing_ms: UploadTiming
-    model: ModelUsed
+    model: ModelInfo
     embedding: list[float] | None = Field(None, description="With ?embedding=true; null where the model has none.")
     explanation: Explanation | None = Field(None, description="With ?explain=true; null where the model has none.")
 
 
-class Refused(_Answer):
+class ClassifyFailure(_Response):
     """A picture of a form that could not be classified, in its place of the list."""
 
     name: str = Field(description="What the client calls the file; may be empty.")
     error: Problem
 
 
-class MapLayerTold(_Answer):
+class MapLayerResponse(_Response):
     """A layer whose feature maps can be shown: so many channels of so many values."""
 
     name: str
@@ -100,7 +100,7 @@ class MapLayerTold(_Answer):
     width: int
 
 
-class ChannelTold(_Answer):
+class ChannelResponse(_Response):
     """One feature map."""
 
     channel: int = Field(description="Its number in the layer, from 0.")
@@ -108,7 +108,7 @@ class ChannelTold(_Answer):
     highest: float
 
 
-class FeatureMapsTold(_Answer):
+class FeatureMapsResponse(_Response):
     """What the strongest channels of a layer answer to one frame."""
 
     model_config = ConfigDict(
@@ -132,15 +132,15 @@ class FeatureMapsTold(_Answer):
         }
     )
 
-    layers: list[MapLayerTold] = Field(description="All to choose from, in the network's order.")
-    layer: MapLayerTold = Field(description="The one shown.")
-    model: ModelUsed
+    layers: list[MapLayerResponse] = Field(description="All to choose from, in the network's order.")
+    layer: MapLayerResponse = Field(description="The one shown.")
+    model: ModelInfo
     frame_id: int
     captured_at: str
     age_ms: int
-    seen: Part = Field(description="The part of the frame that the network saw.")
+    seen: NormalisedRect = Field(description="The part of the frame that the network saw.")
     input: str = Field(description="That part in the network's own size, as a JPEG in a data URI.")
-    channels: list[ChannelTold] = Field(description="Those shown, in the order of the tiles.")
+    channels: list[ChannelResponse] = Field(description="Those shown, in the order of the tiles.")
     columns: int = Field(description="Tiles in a row of the picture.")
     width: int = Field(description="Pixels of a tile; large maps are shrunk.")
     height: int
@@ -150,14 +150,14 @@ class FeatureMapsTold(_Answer):
     )
 
 
-class Broken(_Answer):
+class BrokenModel(_Response):
     """A model that is installed but cannot be used."""
 
     name: str
     reason: str
 
 
-class Models(_Answer):
+class ModelsResponse(_Response):
     """What is installed."""
 
     model_config = ConfigDict(
@@ -165,7 +165,7 @@ class Models(_Answer):
     )
 
     models: list[dict[str, Any]] = Field(description="The cards of all usable models.")
-    broken: list[Broken]
+    broken: list[BrokenModel]
 
 
 class ModelChoice(BaseModel):
@@ -179,7 +179,7 @@ class ModelChoice(BaseModel):
     precision: StrictStr | None = Field(None, max_length=20)
 
 
-class Setting(_Answer):
+class Setting(_Response):
     """One setting. value: what is in force."""
 
     value: Any
@@ -191,7 +191,7 @@ class Setting(_Answer):
     help: str
 
 
-class SettingsTold(_Answer):
+class SettingsResponse(_Response):
     """The settings in force."""
 
     model_config = ConfigDict(
@@ -221,11 +221,11 @@ class SettingsTold(_Answer):
     )
 
 
-class Paused(_Answer):
+class PauseResponse(_Response):
     paused: bool
 
 
-class CameraFound(_Answer):
+class ConnectedCamera(_Response):
     """A camera that is connected."""
 
     kind: str = Field(description="pi or usb.")
@@ -234,14 +234,14 @@ class CameraFound(_Answer):
     note: str
 
 
-class Cameras(_Answer):
+class CamerasResponse(_Response):
     """What is connected, best first. reasons: what was looked for and not found."""
 
-    cameras: list[CameraFound]
+    cameras: list[ConnectedCamera]
     reasons: list[str]
 
 
-class Login(BaseModel):
+class LoginRequest(BaseModel):
     """The token as `lookout token` prints it."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"token": "pY3…"}})
@@ -249,7 +249,7 @@ class Login(BaseModel):
     token: StrictStr = Field(min_length=1, max_length=200)
 
 
-class Door(_Answer):
+class LoginStatus(_Response):
     """What the login page needs to know. command: makes a token, typed on the machine that the service runs on."""
 
     logged_in: bool
@@ -257,26 +257,26 @@ class Door(_Answer):
     command: str
 
 
-class LoggedIn(_Answer):
+class LoginResponse(_Response):
     """Whose token it was. The cookie does the rest."""
 
     name: str
     expires_in_s: int
 
 
-class Healthy(_Answer):
+class HealthResponse(_Response):
     """The loop and the worker make progress."""
 
     status: Literal["ok"] = "ok"
 
 
-class CameraHealthy(_Answer):
+class CameraHealthResponse(_Response):
     """The camera delivers and the answer is of now, or somebody has paused it."""
 
     status: Literal["ok", "paused"]
 
 
-class Ready(_Answer):
+class ReadyResponse(_Response):
     """A model answers. camera: how the camera is; one that is absent does not make the service less ready."""
 
     status: Literal["ready"] = "ready"
@@ -284,7 +284,7 @@ class Ready(_Answer):
     camera: str
 
 
-class Licence(_Answer):
+class Licence(_Response):
     """A part of the program that others wrote."""
 
     name: str
@@ -292,7 +292,7 @@ class Licence(_Answer):
     licence: str
 
 
-class About(_Answer):
+class AboutResponse(_Response):
     """What runs here, on what."""
 
     version: str

@@ -28,12 +28,12 @@ T = TypeVar("T")
 # So many bodies come in, and answers go out, while the pool works on others: it never waits for the network.
 AHEAD = 1
 # Whoever waits longer has better things to do; whoever comes behind these is told at once.
-MOST_WAITING = 8
+MAX_WAITING = 8
 WAIT_S = 2.0
 # A body holds one of very few places while it arrives: a phone on bad wireless makes it, a trickle does not.
 BODY_S = 30.0
 CHUNK_S = 5.0
-MOST_PICTURES = 32
+MAX_PICTURES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Uploads:
     @contextlib.asynccontextmanager
     async def room(self) -> AsyncIterator[None]:
         """A place in or before the pool, to be held from before the body is read to the answer. Raises TooBusy."""
-        if self._free.locked() and self._waiting >= MOST_WAITING:
+        if self._free.locked() and self._waiting >= MAX_WAITING:
             raise _too_busy()
         self._waiting += 1
         try:
@@ -93,9 +93,9 @@ class Uploads:
             if self._resting is None:
                 self._resting = loop.call_later(IDLE_S + 1.0, self._rest)
 
-    def decode(self, upload: Upload, least_side: int) -> Picture:
+    def decode(self, upload: Upload, min_side: int) -> Picture:
         """In the pool: the picture, as `Decoder.read` makes it."""
-        limits = DecodeLimits(self._settings.max_bytes, self._settings.max_pixels, least_side)
+        limits = DecodeLimits(self._settings.max_bytes, self._settings.max_pixels, min_side)
         return self._decoder.read(upload.file, limits)
 
     def stop(self) -> None:
@@ -201,13 +201,13 @@ class _InMemory(MultiPartParser):
 
 async def read_parts(kind: str, chunks: AsyncGenerator[bytes, None], files: contextlib.ExitStack) -> list[Upload]:
     """The files of a multipart form. kind: its Content-Type."""
-    parser = _InMemory(_headers(kind), chunks, max_files=MOST_PICTURES, max_fields=MOST_PICTURES)
+    parser = _InMemory(_headers(kind), chunks, max_files=MAX_PICTURES, max_fields=MAX_PICTURES)
     try:
         form = await parser.parse()
     except MultiPartException as error:
         raise RequestInvalid(
             f"The multipart body cannot be read: {error.message.rstrip('.')}.",
-            f"Send each picture as a file of the form, {MOST_PICTURES} at most.",
+            f"Send each picture as a file of the form, {MAX_PICTURES} at most.",
         ) from error
     finally:
         parser.close_unfinished()

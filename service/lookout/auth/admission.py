@@ -75,8 +75,8 @@ class Admission:
         """Until the files have been read again: another process may have made a token since they last were."""
         if not self._tokens.watched:
             return
-        wanted, deadline = self._tokens.look_soon(), time.monotonic() + _JUST_MADE_S
-        while self._tokens.looks < wanted and time.monotonic() < deadline:
+        wanted, deadline = self._tokens.request_refresh(), time.monotonic() + _JUST_MADE_S
+        while self._tokens.refreshes < wanted and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
 
 

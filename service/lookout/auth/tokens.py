@@ -35,9 +35,9 @@ _MAX_TOKENS = 1000
 _MAX_TOKENS_BYTES = 2**20
 # A token file holds one line; anything longer is some other file.
 _MAX_TOKEN_FILE_BYTES = 4096
-_LEAST_IN_FILE = 16  # signs of a token that somebody made up: what is shorter can be guessed
+_MIN_IN_FILE = 16  # signs of a token that somebody made up: what is shorter can be guessed
 # A token made or revoked by another process counts after so long at most.
-LOOK_EVERY_S = 0.25
+REFRESH_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,10 @@ class TokenStore:
         )
         self._key: bytes | None = None
         self._watch: threading.Thread | None = None
-        self._look_soon = threading.Event()
-        self._looking = threading.Lock()
+        self._refresh_requested = threading.Event()
+        self._refresh_lock = threading.Lock()
         self._closed = False
-        self.looks = 0
+        self.refreshes = 0
 
     # --- looking at the files ---------------------------------------------------------------------------------
 
@@ -89,35 +89,35 @@ class TokenStore:
         answers, and without one all are refused. Raises StateFolderUnusable for a token file that cannot be read.
         """
         if folder_answers:
-            self._look()
+            self._refresh()
         elif from_file := self._read_token_file():
             self._tokens, self._problem = from_file, None
-        self._watch = threading.Thread(target=self._look_again, name="tokens", daemon=True)
+        self._watch = threading.Thread(target=self._refresh_loop, name="tokens", daemon=True)
         self._watch.start()
 
     def close(self) -> None:
         """End the watch."""
         self._closed = True
-        self._look_soon.set()
+        self._refresh_requested.set()
 
     @property
     def watched(self) -> bool:
         return self._watch is not None
 
-    def look_soon(self) -> int:
+    def request_refresh(self) -> int:
         """Have the thread look at once; what it finds is there when `looks` has reached the number returned."""
-        self._look_soon.set()
-        return self.looks + 2  # the look that is under way may have read the file already
+        self._refresh_requested.set()
+        return self.refreshes + 2  # the look that is under way may have read the file already
 
-    def _look_again(self) -> None:
+    def _refresh_loop(self) -> None:
         while not self._closed:
-            self._look_soon.wait(LOOK_EVERY_S)
-            self._look_soon.clear()
-            self._look()
+            self._refresh_requested.wait(REFRESH_EVERY_S)
+            self._refresh_requested.clear()
+            self._refresh()
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         """Read what has changed."""
-        with self._looking:
+        with self._refresh_lock:
             stamps = (_stamp(self._path), _stamp(self._token_file))
             if stamps != self._seen or self._problem is not None:
                 try:
@@ -130,7 +130,7 @@ class TokenStore:
             if self._key is None:
                 with contextlib.suppress(OSError):
                     self._key = self._read_key()
-            self.looks += 1
+            self.refreshes += 1
 
     def _read_kept(self) -> tuple[Token, ...]:
         """The tokens of the state folder; those known before, while the disk that holds it fails or is not there.
@@ -159,7 +159,7 @@ class TokenStore:
     def tokens(self) -> tuple[Token, ...]:
         """All valid tokens. Raises StateFolderUnusable when they cannot be read: nobody is let in on a guess."""
         if not self.watched:
-            self._look()
+            self._refresh()
         if self._problem is not None:
             raise self._problem
         return self._tokens
@@ -186,7 +186,7 @@ class TokenStore:
                 self._write(writer, (*tokens, token))
 
         self._storage.run(add)
-        self._look()
+        self._refresh()
         return token, text
 
     def revoke(self, token_id: str) -> bool:
@@ -202,7 +202,7 @@ class TokenStore:
                 return True
 
         removed = self._storage.run(remove)
-        self._look()
+        self._refresh()
         return removed
 
     def verify(self, text: str) -> Token | None:
@@ -291,9 +291,9 @@ class TokenStore:
                 f"The token file {self._token_file} cannot be read ({reason}).",
                 "Set server.token_file to a readable file with one token in it.",
             ) from error
-        if len(text) < _LEAST_IN_FILE or len(text.split()) != 1:
+        if len(text) < _MIN_IN_FILE or len(text.split()) != 1:
             raise StateFolderUnusable(
-                f"The token file {self._token_file} holds no token: one is a word of {_LEAST_IN_FILE} signs or more.",
+                f"The token file {self._token_file} holds no token: one is a word of {_MIN_IN_FILE} signs or more.",
                 f"For example: openssl rand -hex 16 > {self._token_file}",
             )
         digest = _digest(text)

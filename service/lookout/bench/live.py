@@ -24,9 +24,9 @@ from lookout.pipeline.card import Card
 
 START_S = 30.0
 FPS = 15.0
-MOST_START_S, MOST_IMPORTS_S = 2.0, 0.9
-MOST_BYTES = {"int8": 170e6, "fp32": 220e6}
-MOST_SHARE_AT_TWO = 0.02
+MAX_START_S, MAX_IMPORTS_S = 2.0, 0.9
+MAX_BYTES = {"int8": 170e6, "fp32": 220e6}
+MAX_SHARE_AT_TWO = 0.02
 _ANNOUNCED = re.compile(r"http://[^\s/]+/")
 # What `lookout serve` imports before it can answer.
 _IMPORTS = (
@@ -139,9 +139,9 @@ def _start(took: float) -> Row:
         float(subprocess.run([sys.executable, "-c", _IMPORTS], capture_output=True, text=True, check=True).stdout)
         for _ in range(3)
     )
-    met = took <= MOST_START_S and imports <= MOST_IMPORTS_S
+    met = took <= MAX_START_S and imports <= MAX_IMPORTS_S
     measured = f"{took:.2f} s, imports {imports:.2f} s"
-    goal = f"{MOST_START_S:g} s, imports {MOST_IMPORTS_S:g} s at most"
+    goal = f"{MAX_START_S:g} s, imports {MAX_IMPORTS_S:g} s at most"
     return Row("start to the first answer", goal, measured, met, {"seconds": took, "imports_s": imports})
 
 
@@ -175,7 +175,7 @@ def _age(service: Service, seconds: float) -> Row:
 
 
 def _memory(service: Service, precision: str) -> Row:
-    used, most = service.memory(), MOST_BYTES.get(precision, float("inf"))
+    used, most = service.memory(), MAX_BYTES.get(precision, float("inf"))
     name = f"memory of the service, {precision}"
     return Row(name, f"{most / 1e6:.0f} MB at most", f"{used / 1e6:.0f} MB", used <= most, {"bytes": used})
 
@@ -189,6 +189,6 @@ def _share(service: Service, seconds: float) -> Row:
     inference = float(service.state()["timing_ms"]["inference"]) / 1e3
     share = used / passed - 2 * inference
     measured = f"{share:.1%} ({used / passed:.1%} with the inferences)"
-    goal = f"{MOST_SHARE_AT_TWO:.0%} of a core at most"
+    goal = f"{MAX_SHARE_AT_TWO:.0%} of a core at most"
     figures = {"share": share, "with_inference": used / passed}
-    return Row("processor share at max_rate = 2", goal, measured, share <= MOST_SHARE_AT_TWO, figures)
+    return Row("processor share at max_rate = 2", goal, measured, share <= MAX_SHARE_AT_TWO, figures)

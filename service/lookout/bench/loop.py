@@ -22,8 +22,8 @@ from lookout.settings.schema import Settings
 from lookout.state.hub import Hub
 
 FIRST_S = 30.0
-MOST_SHARE = {"fp32": 0.08, "int8": 0.15}
-LEAST_RATE = 0.97
+MAX_SHARE = {"fp32": 0.08, "int8": 0.15}
+MIN_RATE = 0.97
 # A source that never lets the network wait, and still leaves it its core.
 FASTER = 1.5
 
@@ -33,7 +33,7 @@ def measure_loop(card: Card, precisions: tuple[str, ...], seconds: float) -> lis
     costs, rates = [], []
     for precision in precisions:
         timed = _run(card, precision, "vga", {}, seconds)
-        costs.append(_cost(timed, precision, "640 × 480", MOST_SHARE.get(precision, 1.0)))
+        costs.append(_cost(timed, precision, "640 × 480", MAX_SHARE.get(precision, 1.0)))
         rates.append(_kept_up(timed, precision))
     first, part = precisions[0], {"x": 0.1, "y": 0.1, "width": 0.5, "height": 0.5}
     for script, region, what in (
@@ -103,7 +103,7 @@ def _kept_up(timed: _Timed, precision: str) -> Row:
     share = rate / expected
     measured = f"{share:.1%} ({rate:.0f} of {expected:.0f} a second)"
     figures = {"share": share, "rate": rate, "expected": expected}
-    return Row(f"rate with a faster source, {precision}", "97% or more", measured, share >= LEAST_RATE, figures)
+    return Row(f"rate with a faster source, {precision}", "97% or more", measured, share >= MIN_RATE, figures)
 
 
 def _run(card: Card, precision: str, script: str, region: dict[str, float], seconds: float) -> _Timed:

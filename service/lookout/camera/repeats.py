@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lookout.frame import Frame
 
 MEMORY = 64  # frames looked back: finds buffers that loop with up to this many pictures
-LEAST = 10  # frames: fewer may be a coincidence of compression
+MIN_FRAMES = 10  # frames: fewer may be a coincidence of compression
 ROW_STEP = 8  # every eighth row is looked at: enough to tell pictures with sensor noise apart
 UNIFORM = 2.0  # standard deviation, 0..255: a covered lens or a dark night really looks the same each time
 
@@ -52,7 +52,7 @@ class RepeatDetector:
     def see(self, frame: Frame) -> bool:
         """Look at the next frame; True while the source is stuck.
 
-        That is when for `stale_after_s` seconds of capture time, and for at least LEAST frames, every frame was
+        That is when for `stale_after_s` seconds of capture time, and for at least MIN_FRAMES frames, every frame was
         among the last MEMORY ones, and the picture is not nearly uniform.
         """
         mark = mark_of(frame.pixels) if frame.mark is None else frame.mark
@@ -63,7 +63,7 @@ class RepeatDetector:
             self._wanted = max(0, self._wanted - 1)
             return False
         self._repeats += 1
-        return self._repeats >= LEAST and frame.captured_at - self._new_at >= self._stale_after_s
+        return self._repeats >= MIN_FRAMES and frame.captured_at - self._new_at >= self._stale_after_s
 
 
 def _nearly_uniform(frame: Frame) -> bool:

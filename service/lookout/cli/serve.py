@@ -31,7 +31,7 @@ def run(flags: dict[str, str], config: Path | None, sentence: str) -> None:
     from lookout.cli.logs import set_up_logs
 
     log = set_up_logs()
-    memory.keep_little()
+    memory.limit_arenas()
     loaded = load(flags, config)
 
     from lookout.server.serve import serve as serve_settings

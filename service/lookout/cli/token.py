@@ -19,7 +19,7 @@ from lookout.errors import LookoutError, StateFolderUnusable
 from lookout.settings.installation import SERVICE_FOLDER, address_for_others, service_owner, user_name
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.sources import load
-from lookout.storage import holder_of, holders, within
+from lookout.storage import holder_of, holders, with_timeout
 from lookout.terminal import console, say, table
 
 if TYPE_CHECKING:
@@ -65,13 +65,13 @@ def token(
     if context.invoked_subcommand is not None:
         return
     loaded = _loaded(config, folder)
-    from lookout.auth.tokens import LOOK_EVERY_S, TokenStore
+    from lookout.auth.tokens import REFRESH_EVERY_S, TokenStore
 
     store = TokenStore(loaded.state_folder, storage=_storage(loaded))
     made, text = store.create(name)
     if len(store.tokens()) == 1:
         # Whoever sees the first token may rely on it: by then a service that runs has seen it too and lets in no other.
-        time.sleep(2 * LOOK_EVERY_S)
+        time.sleep(2 * REFRESH_EVERY_S)
     address = _address(loaded)
     try:
         typer.echo(f"{address}#token={text}")  # what follows # stays in the browser and in no log
@@ -171,7 +171,7 @@ def _loaded(config: Path | None, folder: Path | None) -> LoadedSettings:
     loaded = load({} if folder is None else {"state.folder": str(folder)}, config)
     _refuse_wrong_folder(loaded)
     try:
-        there, owner = within(loaded.state_folder, lambda: _owned(loaded.state_folder))
+        there, owner = with_timeout(loaded.state_folder, lambda: _owned(loaded.state_folder))
     except OSError as error:
         raise StateFolderUnusable(
             f"The state folder {loaded.state_folder} cannot be looked at: {error.strerror}.",

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from lookout.doctor.check import Check, Context, Finding, ok, skipped
 from lookout.errors import DiskSlow
-from lookout.storage import within
+from lookout.storage import with_timeout
 from lookout.storage.volatile import is_in_memory, is_under_overlay
 from lookout.system import clock, thermal
 
 WARM_C = 80.0  # the firmware begins to slow the processor there
-LEAST_FREE_BYTES = 200 * 2**20
-LEAST_MEMORY_BYTES = 150 * 2**20
-LEAST_CMA_KB = 16 * 1024  # four buffers of a small stream
+MIN_FREE_BYTES = 200 * 2**20
+MIN_MEMORY_BYTES = 150 * 2**20
+MIN_CMA_KB = 16 * 1024  # four buffers of a small stream
 
 
 def _bits(_: Context) -> Finding:
@@ -85,10 +85,10 @@ def _memory(context: Context) -> Finding:
     available = _kilobytes(context.text("proc/meminfo"), "MemAvailable")
     if available is None:
         return skipped("The kernel does not tell how much memory is free.")
-    if available * 1024 < LEAST_MEMORY_BYTES:
+    if available * 1024 < MIN_MEMORY_BYTES:
         return Finding(
             "warn",
-            f"Only {available // 1024} MiB of memory are available; Lookout needs about {LEAST_MEMORY_BYTES >> 20}.",
+            f"Only {available // 1024} MiB of memory are available; Lookout needs about {MIN_MEMORY_BYTES >> 20}.",
             "Close other programs, a browser above all, or boot to the console (raspi-config, System Options, Boot).",
         )
     return ok(f"{available // 1024} MiB of memory available.")
@@ -98,7 +98,7 @@ def _cma(context: Context) -> Finding:
     total, free = (_kilobytes(context.text("proc/meminfo"), name) for name in ("CmaTotal", "CmaFree"))
     if not total:
         return skipped("No memory is set aside for cameras (CMA) on this machine.")
-    if (free or 0) < LEAST_CMA_KB:
+    if (free or 0) < MIN_CMA_KB:
         return Finding(
             "warn",
             f"Only {(free or 0) // 1024} of {total // 1024} MiB of contiguous memory (CMA) are free for the camera.",
@@ -115,7 +115,7 @@ def _kilobytes(text: str, name: str) -> int | None:
 def _disk(context: Context) -> Finding:
     folder = context.loaded.state_folder if context.loaded else context.root
     try:
-        return within(folder, lambda: _disk_under(folder))
+        return with_timeout(folder, lambda: _disk_under(folder))
     except DiskSlow as error:
         return Finding("fail", f"The disk that holds {folder} does not answer.", error.remedy)
 
@@ -137,7 +137,7 @@ def _disk_under(folder: Path) -> Finding:
             "Switch the overlay off (sudo raspi-config, Performance Options), or set state.folder to a disk.",
         )
     free = shutil.disk_usage(folder).free
-    if free < LEAST_FREE_BYTES:
+    if free < MIN_FREE_BYTES:
         return Finding(
             "warn",
             f"Only {free >> 20} MiB are free under {folder}.",

@@ -21,7 +21,7 @@ from lookout.geometry import carried
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.overrides import forget_overruled, keep_overrides, patch_settings
 from lookout.settings.schema import CameraSettings, Settings
-from lookout.storage import Storage, within
+from lookout.storage import Storage, with_timeout
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +222,7 @@ def _waiting_for_a_start(now: Settings, fresh: Settings) -> tuple[str, ...]:
 def was_paused(state_folder: Path) -> bool | None:
     """Whether the camera was paused when the service last ran; None where the disk does not tell."""
     try:
-        return within(state_folder, lambda: _is_marked(state_folder))
+        return with_timeout(state_folder, lambda: _is_marked(state_folder))
     except (OSError, DiskSlow):
         return None
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from lookout.engine.governor import Governor, Limit, Targets
 from lookout.engine.worker import Engine
 from lookout.errors import Fault, LookoutError, TooBusy
-from lookout.registry.loader import Learnt
+from lookout.registry.loader import MachineProfile
 from lookout.registry.tuning import Candidate, choose, measure_apart
 from lookout.state.hub import Hub
 from lookout.state.summary import sentence
@@ -35,7 +35,7 @@ TIDY_EVERY_S = 20.0
 TUNE_AFTER_S = 10.0
 
 
-class Upkeep:
+class Housekeeping:
     """Runs on the event loop, so that the watchdog starves when the loop is stuck, and asks after the worker."""
 
     def __init__(
@@ -43,19 +43,19 @@ class Upkeep:
         engine: Engine,
         hub: Hub,
         notifier: Notifier | None = None,
-        learnt: Learnt | None = None,
+        profile: MachineProfile | None = None,
         storage: Storage | None = None,
     ) -> None:
         """learnt: where the first run's measurement is remembered; None measures nothing. storage: told of."""
         self._engine = engine
         self._hub = hub
-        self._learnt = learnt
+        self._profile = profile
         self._storage = storage
         self.notifier = notifier or Notifier.from_environment()
         self._monitor = SystemMonitor()
         self._governor = Governor()
         self._governed: Limit | None = None
-        self._told = ""
+        self._reported = ""
         self._model_due = time.monotonic() + MODEL_RETRY_S
         self._tidy_due = time.monotonic() + TIDY_EVERY_S
         self._reading_due = 0.0
@@ -84,18 +84,18 @@ class Upkeep:
             log.exception("Precision and threads could not be measured; they stay as they are.")
 
     async def _use_the_fastest(self) -> None:
-        classifier, learnt, wanted = self._engine.classifier, self._learnt, self._engine.settings.model
-        if classifier is None or learnt is None or (wanted.precision != "auto" and wanted.threads):
+        classifier, profile, wanted = self._engine.classifier, self._profile, self._engine.settings.model
+        if classifier is None or profile is None or (wanted.precision != "auto" and wanted.threads):
             return
         card, running = classifier.card, Candidate(classifier.precision, classifier.threads)
         del classifier  # should another replace it meanwhile, its memory is wanted back
-        if await asyncio.to_thread(learnt.choices.get, card, wanted.threads) is not None:
+        if await asyncio.to_thread(profile.tuning.get, card, wanted.threads) is not None:
             return
         measured = await measure_apart(card, wanted.threads)
         if not measured:
             return
         choice = choose(measured)
-        learnt.choices.put(card, wanted.threads, choice, measured)
+        profile.tuning.put(card, wanted.threads, choice, measured)
         log.info("Measured: %s. Chosen: %s.", _in_words(measured), _in_words({choice: measured[choice]}))
         if choice != running:
             try:
@@ -117,13 +117,13 @@ class Upkeep:
             await asyncio.sleep(interval)
 
     async def _turn(self, now: float) -> None:
-        self._tell_disk()
-        self._tell_status()
+        self._report_disk()
+        self._report_status()
         self._retry_model(now)
-        self._engine.insight.rest(now)
+        self._engine.map_network_cache.rest(now)
         if now >= self._tidy_due:
             self._tidy_due = now + TIDY_EVERY_S
-            await asyncio.to_thread(memory.hand_back)
+            await asyncio.to_thread(memory.release_free_memory)
         if now >= self._reading_due:
             self._reading_due = now + INTERVAL_S
             await self._read_machine()
@@ -137,7 +137,7 @@ class Upkeep:
             with contextlib.suppress(LookoutError):  # another change is being made
                 self._engine.reload_model()
 
-    def _tell_disk(self) -> None:
+    def _report_disk(self) -> None:
         trouble = self._storage.trouble() if self._storage else None
         fault = Fault.of(trouble) if trouble else None
         if fault != self._hub.system.disk:
@@ -147,9 +147,9 @@ class Upkeep:
             else:
                 log.info("Changes are kept on disk again.")
 
-    def _tell_status(self) -> None:
-        if self.notifier.active and (text := self.sentence()) != self._told:
-            self._told = text
+    def _report_status(self) -> None:
+        if self.notifier.active and (text := self.sentence()) != self._reported:
+            self._reported = text
             self.notifier.status(text)
 
     async def _read_machine(self) -> None:
@@ -183,7 +183,7 @@ class Upkeep:
 
 def worker_is_alive(engine: Engine, now: float) -> bool:
     """Whether the camera loop has made progress lately; trying to open a camera that is not there is progress."""
-    return now - engine.progressed_at < engine.patience_s
+    return now - engine.progressed_at < engine.stall_timeout_s
 
 
 def _in_words(milliseconds: Mapping[Candidate, float]) -> str:

@@ -7,7 +7,7 @@ from collections import deque
 # Long enough that a figure does not flicker, short enough that it follows.
 WINDOW_S = 3.0
 _GAIN = 0.1
-_SHORTEST_S = 1e-6
+_MIN_INTERVAL_S = 1e-6
 
 
 class RateMeter:
@@ -27,7 +27,7 @@ class RateMeter:
             return 0.0
         first, last = self._times[0], self._times[-1]
         usual = (last - first) / (len(self._times) - 1)
-        return 1.0 / max(usual, now - last, _SHORTEST_S)
+        return 1.0 / max(usual, now - last, _MIN_INTERVAL_S)
 
     def clear(self) -> None:
         self._times.clear()

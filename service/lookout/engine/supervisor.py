@@ -13,11 +13,11 @@ HEALTHY_S = 60.0
 # A stream may take two seconds to negotiate, a Pi camera one to start; beyond this something is wrong.
 OPEN_DEADLINE_S = 10.0
 # Unless the machine is slow: each attempt that fails is followed by one that may take twice as long, up to this.
-MOST_OPEN_S = 30.0
+MAX_OPEN_S = 30.0
 # A source that opened before is given so many times as long as it took then. One that hangs while it is opened would
 # otherwise hide for the whole deadline that it could be opened again.
 OPEN_MARGIN = 3.0
-LEAST_OPEN_S = 2.0
+MIN_OPEN_S = 2.0
 
 
 class Supervisor:
@@ -53,8 +53,8 @@ class Supervisor:
     def open_within_s(self) -> float:
         """Seconds an attempt to open may take: few at first where few were enough before, doubled each time."""
         usual = self._usual_open_s
-        first = OPEN_DEADLINE_S if usual is None else max(LEAST_OPEN_S, OPEN_MARGIN * usual)
-        return min(MOST_OPEN_S, first * 2.0**self._hung)
+        first = OPEN_DEADLINE_S if usual is None else max(MIN_OPEN_S, OPEN_MARGIN * usual)
+        return min(MAX_OPEN_S, first * 2.0**self._hung)
 
     def opened(self, now: float, took_s: float | None = None) -> None:
         """The source is open, after `took_s` seconds; its first frame is due within `overdue_s`."""

@@ -21,7 +21,7 @@ from lookout.errors import Fault, LookoutError, ModelRejected, UnknownModel
 from lookout.focus.viewer import Viewed, Viewer
 from lookout.frame import Frame, Pixels
 from lookout.inspection.feature_maps import MapNetwork
-from lookout.inspection.map_network_cache import Insight
+from lookout.inspection.map_network_cache import MapNetworkCache
 from lookout.pipeline.change_gate import ChangeGate
 from lookout.pipeline.classifier import Classifier, Prediction
 from lookout.pipeline.smoothing import Answer, Smoother
@@ -29,7 +29,7 @@ from lookout.registry import loader
 from lookout.registry.catalogue import Catalogue
 from lookout.settings.schema import AnswerSettings, Settings
 from lookout.state.hub import Hub
-from lookout.state.state import CameraState, Predicted, Rate, StageTimes, State
+from lookout.state.state import CameraState, PredictionRecord, Rate, StageTimes, State
 from lookout.system import memory
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 # A camera's process is killed within a second; a worker that takes longer is stuck in a library and is abandoned.
 STOP_DEADLINE_S = 3.0
 # What the worker may take beyond the time that opening a camera is allowed.
-PATIENCE_S = 2.0
+STALL_MARGIN_S = 2.0
 
 
 def first_state(settings: Settings, now: float) -> State:
@@ -64,7 +64,7 @@ class Engine:
         hub: Hub,
         *,
         make_camera: MakeCamera = isolated_camera,
-        learnt: loader.Learnt | None = None,
+        profile: loader.MachineProfile | None = None,
         paused: bool = False,
     ) -> None:
         """learnt: what earlier runs found out about this machine; None begins afresh and remembers nothing."""
@@ -73,7 +73,7 @@ class Engine:
         self._catalogue = catalogue
         self._hub = hub
         self._make_camera = make_camera
-        self._learnt = learnt
+        self._profile = profile
         self._state = replace(hub.latest(), paused=paused)
         self._classifier: Classifier | None = None
         self._viewer: Viewer | None = None
@@ -85,7 +85,7 @@ class Engine:
         self._loader = ModelLoader()
         self._pace = Pace(now)
         self._gate = ChangeGate()
-        self.insight = Insight()
+        self.map_network_cache = MapNetworkCache()
         self._publish_ms = 0.0
         self._warned_of = ""
         self.progressed_at = now
@@ -108,15 +108,15 @@ class Engine:
         return self._classifier
 
     @property
-    def patience_s(self) -> float:
+    def stall_timeout_s(self) -> float:
         """Seconds since `progressed_at` after which the worker is stuck; opening a camera is its longest silence."""
-        return max(OPEN_DEADLINE_S, self._source.open_within_s) + PATIENCE_S
+        return max(OPEN_DEADLINE_S, self._source.open_within_s) + STALL_MARGIN_S
 
     def start(self) -> None:
         """Load the model, then let the worker run. A model that cannot be loaded is a state, not a crash."""
         try:
-            self._adopt(loader.load(self._catalogue, self._settings.model, self._learnt))
-            memory.hand_back()
+            self._adopt(loader.load(self._catalogue, self._settings.model, self._profile))
+            memory.release_free_memory()
         except LookoutError as error:
             log.error("%s", error)
             self._state = replace(self._state, model_fault=Fault.of(error))
@@ -125,17 +125,17 @@ class Engine:
         self._restart_answer(camera=self._source.state(time.monotonic()))
         self._thread.start()
 
-    def wind_down(self) -> None:
+    def close_mailbox(self) -> None:
         """Take no command any more and refuse those that wait, so that nobody waits while all ends. Never blocks."""
         self._mailbox.close()
 
     def stop(self) -> bool:
         """End the worker and let go of the camera. Returns whether it ended in time. Safe twice."""
         self._stopping.set()
-        self.wind_down()
+        self.close_mailbox()
         self._loader.close()
-        if self._learnt is not None:
-            self._learnt.trials.stop()  # the interpreter waits for the loader's thread
+        if self._profile is not None:
+            self._profile.trials.stop()  # the interpreter waits for the loader's thread
         deadline = Deadline.after(STOP_DEADLINE_S)
         while self._thread.is_alive() and not deadline.passed:
             self._source.interrupt()  # more than once: the worker may be about to open the next camera
@@ -191,7 +191,7 @@ class Engine:
 
         Raises ModelRejected when none runs, UnknownModel when this one cannot be looked into.
         """
-        return self.insight.network(self._loaded(), time.monotonic())
+        return self.map_network_cache.network(self._loaded(), time.monotonic())
 
     def _loaded(self) -> Classifier:
         classifier = self._classifier
@@ -275,7 +275,7 @@ class Engine:
             camera=camera,
             frame=frame,
             answer=answer,
-            prediction=Predicted(prediction.probabilities, frame.sequence, frame.captured_at),
+            prediction=PredictionRecord(prediction.probabilities, frame.sequence, frame.captured_at),
             region_seen=prediction.seen,
             focus=viewed.why,
             rate=self._rate(camera, now),
@@ -323,9 +323,9 @@ class Engine:
         catalogue = self._catalogue
         if wanted.folder != self._settings.model.folder:
             catalogue = catalogue.with_folder_of(settings or self._settings)
-        classifier = loader.load(catalogue, wanted, self._learnt)
+        classifier = loader.load(catalogue, wanted, self._profile)
         self._mailbox.post(lambda: self._swap(settings, catalogue, classifier, done)).result()
-        memory.hand_back()  # the old network's, and what loading the new one took
+        memory.release_free_memory()  # the old network's, and what loading the new one took
 
     def _swap(
         self, settings: Settings | None, catalogue: Catalogue, classifier: Classifier, done: Future[None]

@@ -29,7 +29,7 @@ FLOOR, NOISE_FACTOR = 14.0, 5.0
 # ... and from so many times what it differs by on average.
 UNREST_FACTOR = 2.5
 # Shares of the picture: less than this is nobody; more is another light or another view.
-SMALLEST, UPSET = 0.004, 0.6
+MIN_CHANGED, MAX_CHANGED = 0.004, 0.6
 # Seconds: until another view is believed, to learn a new background, for what hardly differs to become part of it.
 UPSET_S, LEARN_S, DRIFT_S = 0.7, 1.5, 8.0
 # Time constant of a cell's average difference.
@@ -109,7 +109,7 @@ class Background:
         if now >= self._learnt_at + LEARN_EVERY_S:
             self._learn(cells, difference, mask, min(now - self._learnt_at, 1.0), _held(mask.shape, protected))
             self._learnt_at = now
-        return _parts(mask) if SMALLEST <= share < UPSET else ()
+        return _parts(mask) if MIN_CHANGED <= share < MAX_CHANGED else ()
 
     def _begin(self, cells: Floats, now: float) -> None:
         self._cells = cells.copy()
@@ -131,7 +131,7 @@ class Background:
 
     def _is_upset(self, share: float, cells: Floats, now: float) -> bool:
         """Whether this is another view, or another light than a gain explains, and has been for a moment."""
-        if share > UPSET:
+        if share > MAX_CHANGED:
             self._upset_since = now if self._upset_since is None else self._upset_since
             return now - self._upset_since >= UPSET_S
         self._upset_since = None
@@ -195,6 +195,6 @@ def _parts(mask: Mask) -> tuple[Part, ...]:
     found = [
         Part(Rect(x / columns, y / rows, width / columns, height / rows), area / mask.size)
         for x, y, width, height, area in stats[1:count].tolist()
-        if area >= SMALLEST * mask.size
+        if area >= MIN_CHANGED * mask.size
     ]
     return tuple(sorted(found, key=lambda part: -part.share))

@@ -22,7 +22,7 @@ Why = Literal["changed", "found"]
 
 # Around what has changed: some room, and no less than the network takes in.
 MARGIN = 1.2
-SMALLEST_PX = 64.0
+MIN_SQUARE_PX = 64.0
 # Of the shorter side: a square this large is seen by the whole picture as well, and both are averaged.
 LARGE = 0.8
 # A pet's probability: from `FOUND` on a changed square holds somebody; below `LOST` for `LOST_S` nobody any more.
@@ -129,7 +129,7 @@ class Focus:
         """Give each changed part the target that was there before, and the held one the part it overlaps most."""
         targets = []
         for part in parts[:PARTS]:
-            square = square_around(part.box, *self._size, margin=MARGIN, smallest=SMALLEST_PX)
+            square = square_around(part.box, *self._size, margin=MARGIN, smallest=MIN_SQUARE_PX)
             before = max(self._targets, key=lambda one: overlap(one.square, square), default=None)
             if before is not None and overlap(before.square, square) > 0.3 and before not in targets:
                 before.square = _steadied(before.square, square)

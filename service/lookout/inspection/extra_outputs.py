@@ -24,7 +24,7 @@ _LENGTH_DELIMITED = 2
 _PROVIDERS = ["CPUExecutionProvider"]
 
 
-def open_telling_session(path: Path, sha256: str, tensors: Iterable[str]) -> ort.InferenceSession:
+def open_session_with_outputs(path: Path, sha256: str, tensors: Iterable[str]) -> ort.InferenceSession:
     """Open an ONNX file with these tensors as further outputs, to run on one thread.
 
     sha256: of the file. tensors: names in its graph, none of them an output already.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lookout.errors import ModelRejected, RequestInvalid, UnknownModel
 from lookout.frame import Pixels
 from lookout.geometry import Rect
-from lookout.inspection.extra_outputs import open_telling_session
+from lookout.inspection.extra_outputs import open_session_with_outputs
 from lookout.inspection.layers import read_table
 from lookout.pipeline.card import Card
 from lookout.pipeline.classifier import Classifier
@@ -30,9 +30,9 @@ Floats = NDArray[np.float32]
 _ACTIVATIONS = {"Relu", "LeakyRelu", "PRelu", "Elu", "Clip", "Tanh", "Sigmoid", "HardSigmoid", "HardSwish", "Gelu"}
 _SHOWN = {*_ACTIVATIONS, "MaxPool", "AveragePool"}
 # The deepest networks have some hundred; every one of them is kept in memory while somebody looks.
-_MOST_LAYERS = 200
+_MAX_LAYERS = 200
 # Sides of a map beyond this are shrunk: nobody sees more in a tile.
-_MOST_SIDE = 112
+_MAX_SIDE = 112
 # Grey for zero where a layer's values have both signs, as in the picture of the filters.
 MIDDLE = 128
 
@@ -82,7 +82,10 @@ class MapNetwork:
         inner = {layer.tensor for layer in layers} - classifier.output_names
         try:
             return cls(
-                card, precision, layers, open_telling_session(card.path(precision), card.files[precision].sha256, inner)
+                card,
+                precision,
+                layers,
+                open_session_with_outputs(card.path(precision), card.files[precision].sha256, inner),
             )
         except ModelRejected as error:
             raise _nothing_to_show(card) from error
@@ -115,7 +118,7 @@ def map_layers(table: Mapping[str, Any]) -> tuple[MapLayer, ...]:
     """The layers of a layer table (`layers.json`) whose answers are maps: activations and pools, else convolutions."""
     maps = [layer for row in table.get("layers", []) if row.get("main") and (layer := _map_layer(row))]
     shown = [layer for layer in maps if layer.operator in _SHOWN]
-    return tuple((shown or [layer for layer in maps if layer.operator == "Conv"])[:_MOST_LAYERS])
+    return tuple((shown or [layer for layer in maps if layer.operator == "Conv"])[:_MAX_LAYERS])
 
 
 def _map_layer(row: Mapping[str, Any]) -> MapLayer | None:
@@ -144,7 +147,7 @@ def shades(values: Floats) -> tuple[NDArray[np.uint8], int]:
 
     Each is stretched to its own extremes: from black at zero, or, where a layer has both signs, around middle grey.
     """
-    small = _at_most(values, _MOST_SIDE)
+    small = _at_most(values, _MAX_SIDE)
     reach = np.maximum(np.abs(small).max(axis=(1, 2), keepdims=True), 1e-12)
     zero = MIDDLE if small.min() < 0 else 0
     return np.rint(small / reach * (255 - zero) + zero).clip(0, 255).astype(np.uint8), zero

@@ -16,7 +16,7 @@ FILTERS_FILE = "filters.png"
 _SCALE = 4
 _GAP = 2
 # AlexNet has 96 filters in its first layer, most networks 64; beyond this nobody looks.
-_MOST = 256
+_MAX_FILTERS = 256
 
 
 def write_filters(graph: Path, model: Any) -> None:
@@ -42,7 +42,7 @@ def filter_picture(weights: NDArray[np.float32]) -> NDArray[np.uint8]:
     Filters over three channels, red-green-blue, are shown in colour, others by their first channel in grey. Each is
     stretched to its own extremes around middle grey: that is zero.
     """
-    return mosaic(np.stack([_tile(one) for one in weights[:_MOST]]), scale=_SCALE, gap=_GAP)
+    return mosaic(np.stack([_tile(one) for one in weights[:_MAX_FILTERS]]), scale=_SCALE, gap=_GAP)
 
 
 def _tile(one: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -216,13 +216,13 @@ def read_table(folder: Path, graphs: Collection[str]) -> dict[str, Any] | None:
     """The table kept in a model's folder; None where there is none that was made from one of these graphs (SHA-256)."""
     try:
         table = json.loads(read_regular(folder / LAYERS_FILE, MAX_TABLE_BYTES))
-        check_tellable(table)
+        check_json_safe(table)
     except (OSError, ValueError, RecursionError):
         return None
     graph = table.get("graph") if isinstance(table, dict) else None
     return table if isinstance(graph, dict) and graph.get("sha256") in graphs else None
 
 
-def check_tellable(document: object) -> None:
+def check_json_safe(document: object) -> None:
     """Raises ValueError for what only Python takes for JSON, and no answer can hold: NaN, infinities, half signs."""
     json.dumps(document, ensure_ascii=False, allow_nan=False).encode()

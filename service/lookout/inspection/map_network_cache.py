@@ -12,7 +12,7 @@ from lookout.system import memory
 KEPT_S = 60.0
 
 
-class Insight:
+class MapNetworkCache:
     """Keeps at most one such network. Its methods may be called from any thread; `now` is in monotonic seconds."""
 
     def __init__(self) -> None:
@@ -45,4 +45,4 @@ class Insight:
             self._network = None
         finally:
             self._lock.release()
-        memory.hand_back()
+        memory.release_free_memory()

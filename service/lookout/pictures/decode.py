@@ -94,7 +94,7 @@ def read_file(
     width, height = header.upright_size
     if width * height > limits.max_pixels or max(width, height) > MAX_SIDE:
         raise too_many_pixels(width, height, limits.max_pixels, MAX_SIDE)
-    factor = _factor(header, limits.least_side)
+    factor = _factor(header, limits.min_side)
     shape = (-(-height // factor), -(-width // factor), 3)
     _check_memory(header, factor, shape, limits.memory)
     try:
@@ -112,9 +112,9 @@ def _allocate(shape: tuple[int, int, int]) -> Pixels:
     return np.empty(shape, np.uint8)
 
 
-def _factor(header: PictureHeader, least_side: int) -> int:
+def _factor(header: PictureHeader, min_side: int) -> int:
     """The largest by which to reduce so that the short side stays long enough. JPEG is reduced while decoding."""
-    return next((factor for factor in _FACTORS if min(header.width, header.height) >= least_side * factor), 1)
+    return next((factor for factor in _FACTORS if min(header.width, header.height) >= min_side * factor), 1)
 
 
 # --- memory ---------------------------------------------------------------------------------------------------

@@ -14,27 +14,27 @@ MAX_PIXELS = 50_000_000
 # A file of one's own may be larger than an upload; it is mapped and not read, so this only bounds what is tried.
 MAX_FILE_BYTES = 512 * 2**20
 # Twice the side of a 96-pixel network: reducing further while decoding would cost sharpness the network could use.
-LEAST_SIDE = 2 * 96
+MIN_SIDE = 2 * 96
 # With the decoding process itself (20 MB) and three bodies of upload.max_bytes (36 MB) this makes 150 MB by default.
 # A JPEG is decoded at a fraction of its size; other formats take 3 bytes a pixel, or 4 with transparency.
 _BYTES_PER_PIXEL_ALLOWED = 1.8
-_LEAST_MEMORY = 32 * 2**20
+_MIN_MEMORY = 32 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """max_bytes, max_pixels: of the file, and as its header says. least_side: the short side that must remain when a
+    """max_bytes, max_pixels: of the file, and as its header says. min_side: the short side that must remain when a
     large picture is reduced by 2, 4 or 8.
     """
 
     max_bytes: int = MAX_BYTES
     max_pixels: int = MAX_PIXELS
-    least_side: int = LEAST_SIDE
+    min_side: int = MIN_SIDE
 
     @property
     def memory(self) -> int:
         """Bytes that decoding may take, the finished picture among them."""
-        return max(_LEAST_MEMORY, int(self.max_pixels * _BYTES_PER_PIXEL_ALLOWED))
+        return max(_MIN_MEMORY, int(self.max_pixels * _BYTES_PER_PIXEL_ALLOWED))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -108,7 +108,7 @@ class DecodingProcess:
         """
         target = os.memfd_create("lookout-pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
-            job = JOB.pack(limits.max_bytes, limits.max_pixels, limits.least_side)
+            job = JOB.pack(limits.max_bytes, limits.max_pixels, limits.min_side)
             with contextlib.suppress(OSError):  # it has ended, which is said below
                 socket.send_fds(self._line, [job], [file, target])
             reply = self._receive(Deadline.after(seconds))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 
 MAX_MESSAGE = 65_536
-# max_bytes, max_pixels, least_side; with it the file to decode and the memory file for the pixels.
+# max_bytes, max_pixels, min_side; with it the file to decode and the memory file for the pixels.
 JOB = struct.Struct("<QQI")
 JOB_DESCRIPTORS = 2
 # Rows and columns of the pixels, width and height of the original, its format.

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from lookout.errors import ModelRejected
-from lookout.inspection.layers import check_tellable
+from lookout.inspection.layers import check_json_safe
 from lookout.system.regular_files import open_regular, read_regular
 
 CARD_FILE = "card.json"
@@ -162,8 +162,8 @@ class Card(_Part):
 
     @field_validator("metrics")
     @classmethod
-    def _metrics_can_be_told(cls, metrics: dict[str, Any]) -> dict[str, Any]:
-        check_tellable(metrics)
+    def _metrics_are_json_safe(cls, metrics: dict[str, Any]) -> dict[str, Any]:
+        check_json_safe(metrics)
         return metrics
 
     @model_validator(mode="after")

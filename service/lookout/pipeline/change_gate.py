@@ -22,7 +22,7 @@ SIDE = 24
 _PIXELS_A_CELL = 6
 _COLOURS = np.full(3, 1.0 / 3.0, np.float32)
 # The cells that differ most; a cat of a twelfth of the picture's width and height covers four.
-_MOST_CHANGED = 16
+_MAX_CHANGED = 16
 _MIDDLE = SIDE * SIDE // 2
 # Grey levels of 255. A video holds the noise of each key frame until the next one, so that the middle cell sees none:
 # by day the most changed cells then differ by 2 to 3. What a network would notice makes a difference of 7 and more.
@@ -31,11 +31,11 @@ FLOOR = 4.0
 # noisier than dark ones.
 NOISE_FACTOR = 6.0
 # A night so noisy that more would be needed is never called unchanged.
-MOST_NOISE = 2.0
+MAX_NOISE = 2.0
 # Noise is believed slowly when it rises, since that may be something moving, and at once when it falls.
 _RISE, _FALL = 0.02, 0.2
 # A cloud dims a scene so much within seconds; more light or less than that is looked at.
-MOST_GAIN = 1.5
+MAX_GAIN = 1.5
 # After a change the picture is looked at as often as ever, until the smoothed answer has followed.
 SETTLE_S = 2.0
 # Frames do not come at the very moment they are due.
@@ -79,10 +79,10 @@ class ChangeGate:
         middle = float(np.partition(_difference(cells, previous), _MIDDLE)[_MIDDLE])
         self._noise += (_RISE if middle > self._noise else _FALL) * (middle - self._noise)
         gain = _gain(cells, self._reference)
-        if not 1.0 / MOST_GAIN < gain < MOST_GAIN:
+        if not 1.0 / MAX_GAIN < gain < MAX_GAIN:
             return True
-        most = np.partition(_difference(cells, gain * self._reference), -_MOST_CHANGED)[-_MOST_CHANGED:]
-        return float(most.mean()) > max(FLOOR, NOISE_FACTOR * min(self._noise, MOST_NOISE))
+        most = np.partition(_difference(cells, gain * self._reference), -_MAX_CHANGED)[-_MAX_CHANGED:]
+        return float(most.mean()) > max(FLOOR, NOISE_FACTOR * min(self._noise, MAX_NOISE))
 
 
 def reduced(pixels: Pixels, part: Rect) -> Cells:

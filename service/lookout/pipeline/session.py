@@ -21,7 +21,7 @@ import onnxruntime as ort
 
 from lookout.errors import ModelRejected, StateFolderUnusable
 from lookout.pipeline.card import MAX_GRAPH_BYTES, Card, sha256_of
-from lookout.storage import CACHE_DEADLINE_S, Storage, Writer, within
+from lookout.storage import CACHE_DEADLINE_S, Storage, Writer, with_timeout
 from lookout.system.regular_files import read_regular
 
 log = logging.getLogger(__name__)
@@ -142,10 +142,10 @@ def _from_graph(card: Card, precision: str, options: ort.SessionOptions) -> ort.
 def _from_cache(storage: Storage, entry: _Entry, threads: int) -> ort.InferenceSession | None:
     """None when there is none, it is damaged, or the process died while loading it last time."""
     try:
-        if within(entry.graph.parent, entry.loading.exists, CACHE_DEADLINE_S):
+        if with_timeout(entry.graph.parent, entry.loading.exists, CACHE_DEADLINE_S):
             log.warning("The last start ended while loading %s; it is made anew.", entry.graph.name)
             storage.run(entry.discard)
-        if not within(entry.graph.parent, entry.is_whole, CACHE_DEADLINE_S):
+        if not with_timeout(entry.graph.parent, entry.is_whole, CACHE_DEADLINE_S):
             return None
         with _marked(storage, entry.loading):
             return ort.InferenceSession(str(entry.graph), session_options(threads), providers=_PROVIDERS)

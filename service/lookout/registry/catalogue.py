@@ -10,7 +10,7 @@ from lookout.errors import DiskSlow, ModelRejected, UnknownModel
 from lookout.pipeline.card import CARD_FILE, Card, load_card
 from lookout.resources import models_folder
 from lookout.settings.schema import Settings
-from lookout.storage import within
+from lookout.storage import with_timeout
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class Catalogue:
         if folder.parent == self._shipped:
             return load_card(folder)
         try:
-            return within(folder, lambda: load_card(folder))
+            return with_timeout(folder, lambda: load_card(folder))
         except DiskSlow as error:
             raise ModelRejected(
                 f"The card in {folder} cannot be read: its disk does not answer.", error.remedy
@@ -81,7 +81,7 @@ class Catalogue:
         if folder == self._shipped:
             return look(folder)
         try:
-            return within(folder, lambda: look(folder))
+            return with_timeout(folder, lambda: look(folder))
         except DiskSlow:
             return otherwise
 

@@ -14,7 +14,7 @@ from lookout.pipeline.session import GraphCache
 from lookout.pipeline.smoothing import Threshold
 from lookout.registry.catalogue import Catalogue
 from lookout.registry.trial import Trials
-from lookout.registry.tuning import Candidate, Choices
+from lookout.registry.tuning import Candidate, TuningCache
 from lookout.resources import models_folder
 from lookout.settings.schema import AnswerSettings, ModelSettings
 from lookout.state.state import ModelState
@@ -28,31 +28,31 @@ PREFERRED = "int8"
 # In answer.enter and answer.leave: the threshold of every label that has none of its own there.
 EVERY_LABEL = "*"
 # A sentence names no more labels than somebody reads.
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class MachineProfile:
     """What this machine was found to do best, and the graphs optimised for it: all in the cache folder."""
 
     graphs: GraphCache
-    choices: Choices
+    tuning: TuningCache
     trials: Trials
 
     @classmethod
-    def at(cls, cache_folder: Path, storage: Storage) -> Learnt:
+    def at(cls, cache_folder: Path, storage: Storage) -> MachineProfile:
         kind = machine().key
         graphs = GraphCache(cache_folder / "graphs", kind, storage)
-        return cls(graphs, Choices(cache_folder, kind, storage), Trials(cache_folder, storage))
+        return cls(graphs, TuningCache(cache_folder, kind, storage), Trials(cache_folder, storage))
 
 
-def load(catalogue: Catalogue, settings: ModelSettings, learnt: Learnt | None = None) -> Classifier:
+def load(catalogue: Catalogue, settings: ModelSettings, profile: MachineProfile | None = None) -> Classifier:
     """Raises UnknownModel or ModelRejected."""
     card = catalogue.card(settings.name)
-    choice = decide(card, settings, learnt.choices.get(card, settings.threads) if learnt else None)
-    if learnt is not None and card.folder.parent != models_folder():  # the shipped ones are known to load
-        learnt.trials.check(card, choice.precision)
-    return Classifier.load(card, choice.precision, choice.threads, learnt.graphs if learnt else None)
+    choice = decide(card, settings, profile.tuning.get(card, settings.threads) if profile else None)
+    if profile is not None and card.folder.parent != models_folder():  # the shipped ones are known to load
+        profile.trials.check(card, choice.precision)
+    return Classifier.load(card, choice.precision, choice.threads, profile.graphs if profile else None)
 
 
 def decide(card: Card, settings: ModelSettings, measured: Candidate | None) -> Candidate:
@@ -88,8 +88,8 @@ def unknown_labels(card: Card, settings: AnswerSettings) -> str:
     strange = sorted((set(settings.enter) | set(settings.leave)) - {EVERY_LABEL, *card.label_names})
     if not strange:
         return ""
-    named = ", ".join(f'"{label}"' for label in strange[:_MOST_NAMED])
-    more = f" and {len(strange) - _MOST_NAMED} more" if len(strange) > _MOST_NAMED else ""
+    named = ", ".join(f'"{label}"' for label in strange[:_MAX_NAMED])
+    more = f" and {len(strange) - _MAX_NAMED} more" if len(strange) > _MAX_NAMED else ""
     return f'answer.enter and answer.leave: the model "{card.name}" has no label {named}{more}.'
 
 

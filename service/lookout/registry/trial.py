@@ -26,7 +26,7 @@ import psutil
 from lookout.errors import ModelRejected
 from lookout.pipeline.card import Card, load_card
 from lookout.pipeline.classifier import Classifier
-from lookout.storage import CACHE_DEADLINE_S, Storage, Writer, within
+from lookout.storage import CACHE_DEADLINE_S, Storage, Writer, with_timeout
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ TRIAL_S = 30.0
 # A graph that failed is not tried again before: the service asks every half minute.
 REMEMBERED_S = 600.0
 # Python, numpy, OpenCV and onnxruntime alone take some hundred megabytes.
-_LEAST_BYTES = 384 * 2**20
+_MIN_BYTES = 384 * 2**20
 _KEPT_MARKS = 64
 _KILLED_WITHIN_S = 2.0
 _REMEDY = "Choose another model, or export it anew and add it with `lookout models add`."
@@ -91,7 +91,7 @@ class Trials:
 
     def _has(self, mark: Path) -> bool:
         try:
-            return within(self._folder, mark.is_file, CACHE_DEADLINE_S)
+            return with_timeout(self._folder, mark.is_file, CACHE_DEADLINE_S)
         except OSError:
             return False
 
@@ -154,7 +154,7 @@ def _failed(folder: Path, reason: str) -> ModelRejected:
 def main(folder: str, precision: str, seconds: str) -> int:
     """The trying process. Prints {"detail", "remedy"} as JSON where the model is rejected; the status is 1 then."""
     signal.alarm(int(float(seconds)) + 1)  # should whoever started it be gone
-    limit = max(_LEAST_BYTES, psutil.virtual_memory().available)
+    limit = max(_MIN_BYTES, psutil.virtual_memory().available)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     path = Path(folder)

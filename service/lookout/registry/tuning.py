@@ -26,7 +26,7 @@ import psutil
 from lookout.errors import DiskSlow
 from lookout.pipeline.card import Card, load_card
 from lookout.pipeline.classifier import Classifier
-from lookout.storage import CACHE_DEADLINE_S, Storage, Writer, within
+from lookout.storage import CACHE_DEADLINE_S, Storage, Writer, with_timeout
 from lookout.system import memory
 from lookout.system.regular_files import read_regular
 
@@ -44,7 +44,7 @@ _NICENESS = 10
 _PROCESS_BYTES = 100 * 2**20
 _TIMES_GRAPH = 4
 # One for each model and version of onnxruntime; old ones are of no use to anybody.
-_KEPT_CHOICES = 16
+_MAX_CHOICES = 16
 _MAX_CHOICE_BYTES = 2**16
 
 
@@ -55,7 +55,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class TuningCache:
     """What was chosen for a model and a number of threads asked for, on this kind of machine; in the cache folder."""
 
     folder: Path
@@ -69,7 +69,9 @@ class Choices:
         """
         try:
             path = self._path(card, threads)
-            kept = json.loads(within(self.folder, lambda: read_regular(path, _MAX_CHOICE_BYTES), CACHE_DEADLINE_S))
+            kept = json.loads(
+                with_timeout(self.folder, lambda: read_regular(path, _MAX_CHOICE_BYTES), CACHE_DEADLINE_S)
+            )
             choice = Candidate(str(kept["precision"]), int(kept["threads"]))
         except (OSError, DiskSlow, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
@@ -82,7 +84,7 @@ class Choices:
 
         def keep(writer: Writer) -> None:
             # Before it comes itself: a clock that went back would make it the oldest.
-            writer.trim(self.folder, "choice-*.json", _KEPT_CHOICES - 1)
+            writer.trim(self.folder, "choice-*.json", _MAX_CHOICES - 1)
             writer.replace(self._path(card, threads), content)
 
         self.storage.later(keep, "What was measured")
@@ -114,7 +116,7 @@ def measure(card: Card, which: Sequence[Candidate], rounds: int = ROUNDS) -> dic
             runs = (classifier.classify(picture) for _ in range(rounds // TURNS))
             times[one].extend(run.timing.inference_ms for run in runs)
             del classifier, runs
-            memory.hand_back()
+            memory.release_free_memory()
     return {one: statistics.median(values) for one, values in times.items()}
 
 
@@ -179,7 +181,7 @@ def main(folder: str, threads: str) -> None:
     """The measuring process: prints [[precision, threads, milliseconds], ...] as JSON."""
     with contextlib.suppress(OSError):
         os.nice(_NICENESS)
-    memory.keep_little()
+    memory.limit_arenas()
     card = load_card(Path(folder))
     started = time.monotonic()
     found = measure(card, candidates(card, int(threads)))

@@ -6,7 +6,7 @@ import http
 
 from starlette.types import Receive, Scope, Send
 
-from lookout.api.problems import Crowded, HeadTooLarge, RequestMalformed, RequestTimeout, respond
+from lookout.api.problems import HeadTooLarge, RequestMalformed, RequestTimeout, TooManyConnections, respond
 from lookout.errors import LookoutError
 
 # Browsers send some kilobytes, cookies of other services on the same host included.
@@ -16,7 +16,7 @@ MAX_UPGRADE_HEADERS, MAX_UPGRADE_LINE_BYTES = 128, 8 * 1024
 # From the connection, or the last answer, to a whole head; for what is still sent after an answer was given, too.
 HEAD_S = 6.0
 
-TOO_MANY = Crowded("Too many connections are open.", "Close some pages, or try again in a moment.")
+TOO_MANY = TooManyConnections("Too many connections are open.", "Close some pages, or try again in a moment.")
 TOO_LONG = HeadTooLarge(
     f"The request's head has more than {MAX_HEAD_BYTES // 1024} KiB.",
     "Clear this host's cookies, or send fewer headers.",

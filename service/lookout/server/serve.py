@@ -23,12 +23,12 @@ from lookout.auth.names import is_loopback
 from lookout.auth.origins import proxies
 from lookout.auth.tokens import TokenStore
 from lookout.engine.control import Control, was_paused
-from lookout.engine.housekeeping import Upkeep
+from lookout.engine.housekeeping import Housekeeping
 from lookout.engine.worker import Engine, first_state
 from lookout.errors import AddressInUse, DiskSlow, LookoutError, SettingInvalid, StateFolderUnusable
 from lookout.healthcheck import check
 from lookout.registry.catalogue import Catalogue
-from lookout.registry.loader import Learnt
+from lookout.registry.loader import MachineProfile
 from lookout.server.http_protocol import BoundedConnection, sweep
 from lookout.server.listener import DEFAULT_CAPACITY, BoundedListener, Capacity
 from lookout.server.refusals import HEAD_S
@@ -102,16 +102,16 @@ def _serve(
         if hold is not None:
             hold.note(address_for_others(_bound(listener, settings)))
         hub = Hub(first_state(settings, time.monotonic()))
-        learnt = Learnt.at(loaded.cache_folder, storage)
+        profile = MachineProfile.at(loaded.cache_folder, storage)
         paused = was_paused(loaded.state_folder) if answers else None
         # Not known: closed, since a pause is to hold over a restart whatever the disk does.
         closed = paused is not False
         catalogue = Catalogue.of(settings, loaded.state_folder)
-        engine = Engine(settings, catalogue, hub, learnt=learnt, paused=closed)
+        engine = Engine(settings, catalogue, hub, profile=profile, paused=closed)
         control = Control(loaded, engine, reload, storage)
         app = create_app(engine, hub, control, tokens)
         server = _Server(_config(app, settings.server, listener.capacity))
-        upkeep = Upkeep(engine, hub, learnt=learnt, storage=storage)
+        housekeeping = Housekeeping(engine, hub, profile=profile, storage=storage)
         storage.start()
         control.forget_overruled()
         tokens.watch(folder_answers=answers)
@@ -121,7 +121,7 @@ def _serve(
                 log.warning("The camera stays closed until the disk tells whether it was paused, or somebody opens it.")
             if paused is None or loaded.unread:
                 threading.Thread(target=control.catch_up, name="catch up", daemon=True).start()
-            asyncio.run(_run(server, listener, app.state.stopping, engine, control, upkeep, announce))
+            asyncio.run(_run(server, listener, app.state.stopping, engine, control, housekeeping, announce))
         finally:
             if not engine.stop():
                 log.warning("The camera loop did not end in time and is abandoned.")
@@ -314,26 +314,26 @@ async def _run(
     stopping: asyncio.Event,
     engine: Engine,
     control: Control,
-    upkeep: Upkeep,
+    housekeeping: Housekeeping,
     announce: Callable[[str], None],
 ) -> None:
     """Serve until a signal says stop. systemd hears READY once requests are answered, camera or none."""
     loop = asyncio.get_running_loop()
     loop.set_default_executor(start_pool(_HELPERS, "helper"))
-    notifier = upkeep.notifier
+    notifier = housekeeping.notifier
     reloads: set[asyncio.Task[None]] = set()
 
     def stop(number: signal.Signals) -> None:
         server.stopped_by = number
         notifier.stopping("Stopping.")
-        engine.wind_down()  # the loop waits for its threads, and one of them may wait for a camera that hangs
+        engine.close_mailbox()  # the loop waits for its threads, and one of them may wait for a camera that hangs
         stopping.set()
         server.should_exit = True
 
     def reload() -> None:
         if len(reloads) >= _MAX_RELOADS:  # the one that waits will read what is written now
             return
-        task = loop.create_task(_reload(control, upkeep, server))
+        task = loop.create_task(_reload(control, housekeeping, server))
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
@@ -348,9 +348,9 @@ async def _run(
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
-    keeping = asyncio.create_task(upkeep.run())
+    keeping = asyncio.create_task(housekeeping.run())
     if server.started:
-        notifier.ready(upkeep.sentence())
+        notifier.ready(housekeeping.sentence())
         announce(address_of(listener, control.loaded.settings))
     try:
         await serving
@@ -360,11 +360,11 @@ async def _run(
             await keeping
 
 
-async def _reload(control: Control, upkeep: Upkeep, server: _Server) -> None:
-    upkeep.notifier.reloading()
+async def _reload(control: Control, housekeeping: Housekeeping, server: _Server) -> None:
+    housekeeping.notifier.reloading()
     try:
         await asyncio.to_thread(control.reload)
         if server.config.ssl is not None:
             await renew_certificate(server.config.ssl, control.loaded.settings.server)
     finally:
-        upkeep.notifier.ready(upkeep.sentence())
+        housekeeping.notifier.ready(housekeeping.sentence())

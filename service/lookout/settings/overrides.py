@@ -18,7 +18,7 @@ from lookout.errors import DiskSlow, SettingFixed, SettingInvalid, StateFolderUn
 from lookout.settings.keys import all_keys
 from lookout.settings.layers import Layer, LoadedSettings, flat, unknown_key
 from lookout.settings.schema import Settings
-from lookout.storage import Storage, within
+from lookout.storage import Storage, with_timeout
 from lookout.system.regular_files import NotRegular, read_regular
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def patch_settings(loaded: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSe
         if key == "camera.source" and str(value).strip().lower().startswith("scripted:"):
             raise SettingFixed("camera.source cannot name a script from here: it is a program that is run.", _WHERE_SET)
         if key == "camera.source" and isinstance(value, str) and is_masked(value):
-            if value == source_as_told(loaded.settings):
+            if value == masked_source(loaded.settings):
                 continue  # told, and sent back as it was told: nobody means to change it
             raise SettingInvalid(
                 "The patch: camera.source holds … or *** in the place of a password.",
@@ -72,7 +72,7 @@ def patch_settings(loaded: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSe
     return loaded.with_layer("override", _layer(list(changes.values()), str(loaded.state_folder / OVERRIDES_FILE)))
 
 
-def source_as_told(settings: Settings) -> str:
+def masked_source(settings: Settings) -> str:
     """The camera's address as it is told to whoever asks for the settings: passwords are for the camera alone."""
     return masked(settings.camera.source)
 
@@ -136,7 +136,7 @@ def _current(loaded: LoadedSettings) -> list[Change]:
 def _read(folder: Path) -> list[Change]:
     path = folder / OVERRIDES_FILE
     try:
-        entries = tomllib.loads(within(folder, lambda: read_regular(path, _MAX_BYTES)).decode()).get("change", [])
+        entries = tomllib.loads(with_timeout(folder, lambda: read_regular(path, _MAX_BYTES)).decode()).get("change", [])
         return [Change(str(entry["key"]), entry["value"], entry.get("replaced")) for entry in entries]
     except FileNotFoundError:
         return []

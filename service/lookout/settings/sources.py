@@ -17,7 +17,7 @@ from lookout.errors import SettingInvalid, StateFolderUnusable
 from lookout.settings.keys import Key, all_keys
 from lookout.settings.layers import PRECEDENCE, PREFIX, Kind, Layer, LoadedSettings, flat, merged, unknown_key
 from lookout.settings.overrides import read_overrides
-from lookout.storage import within
+from lookout.storage import with_timeout
 from lookout.storage.atomic_files import make_folder, probe_folder
 from lookout.system.regular_files import read_regular
 
@@ -111,7 +111,7 @@ def prepare_state_folder(folder: Path) -> None:
         probe_folder(folder)
 
     try:
-        within(folder, prepare)
+        with_timeout(folder, prepare)
     except OSError as error:
         raise StateFolderUnusable(
             f"The state folder {folder} cannot be written: {error.strerror or error}.",

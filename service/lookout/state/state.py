@@ -57,7 +57,7 @@ class ModelState:
 
 
 @dataclass(frozen=True, slots=True)
-class Predicted:
+class PredictionRecord:
     """What the network said of one frame. captured_at: monotonic seconds."""
 
     probabilities: tuple[float, ...]
@@ -102,7 +102,7 @@ class State:
     answer: Answer
     stale_after_s: float
     interval_s: float
-    prediction: Predicted | None = None
+    prediction: PredictionRecord | None = None
     frame: Frame | None = None
     model: ModelState | None = None
     model_fault: Fault | None = None

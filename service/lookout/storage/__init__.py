@@ -9,7 +9,17 @@ from __future__ import annotations
 from lookout.storage.budget import Limits
 from lookout.storage.lock import Hold, holder_of, holders, sole_use
 from lookout.storage.storage import Storage
-from lookout.storage.timeout import CACHE_DEADLINE_S, within
+from lookout.storage.timeout import CACHE_DEADLINE_S, with_timeout
 from lookout.storage.writer import Writer
 
-__all__ = ["CACHE_DEADLINE_S", "Hold", "Limits", "Storage", "Writer", "holder_of", "holders", "sole_use", "within"]
+__all__ = [
+    "CACHE_DEADLINE_S",
+    "Hold",
+    "Limits",
+    "Storage",
+    "Writer",
+    "holder_of",
+    "holders",
+    "sole_use",
+    "with_timeout",
+]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lookout.errors import DiskSlow, StateFolderInUse
-from lookout.storage.timeout import within
+from lookout.storage.timeout import with_timeout
 
 LOCK_FILE = "lock"
 _MAX_BYTES = 4096
@@ -49,7 +49,7 @@ class Hold:
         path = self._path
         if path is not None:
             with contextlib.suppress(OSError, DiskSlow):
-                within(path, lambda: _sign(path, address))
+                with_timeout(path, lambda: _sign(path, address))
 
 
 @contextlib.contextmanager
@@ -59,7 +59,7 @@ def sole_use(folder: Path) -> Iterator[Hold]:
     Raises StateFolderInUse, which names the other's process.
     """
     try:
-        lock = within(folder, lambda: _lock(folder))
+        lock = with_timeout(folder, lambda: _lock(folder))
     except DiskSlow:  # said by whoever keeps something there
         lock = None
     try:
@@ -73,7 +73,7 @@ def holder_of(folder: Path) -> Holder | None:
     """The service of this user that uses the folder at this moment; None where there is none, or it cannot be seen."""
     lines = [b""]
     with contextlib.suppress(OSError, DiskSlow):
-        lines = within(folder, lambda: _read(folder / LOCK_FILE)).split(b"\n")
+        lines = with_timeout(folder, lambda: _read(folder / LOCK_FILE)).split(b"\n")
     number = lines[0].decode("ascii", "replace")
     if not number.isdecimal() or folder.resolve() / LOCK_FILE not in _locks_open_in(Path("/proc", number)):
         return None

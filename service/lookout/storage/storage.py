@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 # A disk that is silent for so long is called slow.
 SLOW_AFTER_S = 2.0
 # Looking costs microseconds and no write.
-LOOK_EVERY_S = 1.0
+CHECK_EVERY_S = 1.0
 # The service has five seconds to stop in all.
 _CLOSE_S = 1.0
 # People make one change at a time; more than this waiting means that the disk hangs.
@@ -135,10 +135,10 @@ class Storage:
     def _run(self) -> None:
         self._busily(self._sweep)
         while True:
-            self._busily(self._look)
+            self._busily(self._check_disk)
             with self._changed:
                 if not (self._waiting or self._later or self._closed):
-                    self._changed.wait(LOOK_EVERY_S)
+                    self._changed.wait(CHECK_EVERY_S)
                 if self._closed and not (self._waiting or self._later):
                     return
             while (job := self._next()) is not None:
@@ -158,7 +158,7 @@ class Storage:
             sweep_folder(folder)
             sweep_folder(folder / "graphs")
 
-    def _look(self) -> None:
+    def _check_disk(self) -> None:
         with self._inline:
             self._seen = self._watch.look() or self._budget.spent()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from lookout.deadline import Deadline, Late, bounded
+from lookout.deadline import Deadline, DeadlineExceeded, run_with_deadline
 from lookout.storage.watch import slow
 
 T = TypeVar("T")
@@ -17,12 +17,12 @@ DEADLINE_S = 4.0
 CACHE_DEADLINE_S = 1.5
 
 
-def within(folder: Path, look: Callable[[], T], seconds: float = DEADLINE_S) -> T:
+def with_timeout(folder: Path, look: Callable[[], T], seconds: float = DEADLINE_S) -> T:
     """What the look at the folder returns or raises. Raises DiskSlow where it has not come back after so long.
 
     The thread that waits for the disk is then left behind: nothing else ends a call that the kernel does not answer.
     """
     try:
-        return bounded(look, Deadline.after(seconds), "disk")
-    except Late as error:
+        return run_with_deadline(look, Deadline.after(seconds), "disk")
+    except DeadlineExceeded as error:
         raise slow(folder) from error

@@ -17,7 +17,7 @@ _MAPPED_FROM_BYTES = 8 * 2**20
 _KEPT_BYTES = 2 * _MAPPED_FROM_BYTES
 
 
-def keep_little() -> None:
+def limit_arenas() -> None:
     """Have one heap for all threads, which keeps little of what is freed. To be called before there are threads."""
     for parameter, value in (
         (_M_ARENA_MAX, 1),
@@ -28,7 +28,7 @@ def keep_little() -> None:
             ctypes.CDLL(None).mallopt(parameter, value)
 
 
-def hand_back() -> None:
+def release_free_memory() -> None:
     """Return what is free to the system. Takes milliseconds; does nothing where the C library is not GNU's."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import psutil
 
-from lookout.deadline import Deadline, bounded
+from lookout.deadline import Deadline, run_with_deadline
 from lookout.system import clock
 from lookout.system.reading import SystemReading
 from lookout.system.thermal import temperature_c, throttled
@@ -33,7 +33,7 @@ class SystemMonitor:
         Raises TimeoutError, which is an OSError, where the kernel does not answer: it holds up who asks after a
         process whose driver hangs. Then no other reading begins until that one has come back.
         """
-        return bounded(self._read, Deadline.after(READ_S), "reading the machine")
+        return run_with_deadline(self._read, Deadline.after(READ_S), "reading the machine")
 
     def _read(self) -> SystemReading:
         if not self._reading.acquire(blocking=False):

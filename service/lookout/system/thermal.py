@@ -21,7 +21,7 @@ BITS = {
 }
 _FIRMWARE = "devices/platform/soc/soc:firmware/get_throttled"
 # Below and above these a reading is a broken sensor, not a temperature.
-_LOWEST_C, _HIGHEST_C = -40.0, 150.0
+_MIN_C, _MAX_C = -40.0, 150.0
 
 
 def temperature_c(root: Path = ROOT) -> float | None:
@@ -33,7 +33,7 @@ def temperature_c(root: Path = ROOT) -> float | None:
             celsius = int(text) / 1000
         except ValueError:
             continue
-        if _LOWEST_C < celsius < _HIGHEST_C:
+        if _MIN_C < celsius < _MAX_C:
             zones.append((_text(zone / "type"), celsius))
     processor = [value for name, value in zones if "cpu" in name.lower() or "pkg" in name.lower()]
     readings = processor or [value for _, value in zones]

@@ -7,7 +7,7 @@ import asyncio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class Heads:
+class HeadMiddleware:
     """ASGI middleware around the endpoints, which know GET alone."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -7,9 +7,9 @@ import asyncio
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
-from lookout.api.context import Provided
+from lookout.api.context import ServicesDep
 from lookout.api.problems import errors
-from lookout.api.schemas import CameraFound, Cameras
+from lookout.api.schemas import CamerasResponse, ConnectedCamera
 
 router = APIRouter(tags=["settings"])
 
@@ -18,13 +18,15 @@ router = APIRouter(tags=["settings"])
     "/api/cameras",
     operation_id="list_cameras",
     summary="The cameras of this machine",
-    response_model=Cameras,
+    response_model=CamerasResponse,
     responses=errors(),
 )
-async def list_cameras(app: Provided) -> JSONResponse:
+async def list_cameras(app: ServicesDep) -> JSONResponse:
     """Pi and USB cameras with the address to put into `camera.source`. Opens none; may take some seconds."""
     python = app.control.loaded.settings.camera.python
     # Shielded: a page that leaves must not cancel what others wait for.
     found = await asyncio.shield(asyncio.wrap_future(app.cameras.look(python)))
-    cameras = [CameraFound(kind=one.kind, address=one.address, name=one.name, note=one.note) for one in found.cameras]
-    return JSONResponse(Cameras(cameras=cameras, reasons=list(found.reasons)).model_dump(mode="json"))
+    cameras = [
+        ConnectedCamera(kind=one.kind, address=one.address, name=one.name, note=one.note) for one in found.cameras
+    ]
+    return JSONResponse(CamerasResponse(cameras=cameras, reasons=list(found.reasons)).model_dump(mode="json"))

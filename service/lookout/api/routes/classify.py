@@ -15,9 +15,9 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from lookout.api.context import Provided, Services
+from lookout.api.context import Services, ServicesDep
 from lookout.api.problems import Problem, RequestTimeout, errors, problem
-from lookout.api.schemas import Classified, Explanation, Refused, Scored
+from lookout.api.schemas import ClassifyFailure, ClassifyResponse, Explanation, LabelScore
 from lookout.api.uploads import Upload, read_uploads
 from lookout.deadline import Deadline
 from lookout.errors import (
@@ -31,13 +31,13 @@ from lookout.errors import (
     TooBusy,
     UnknownModel,
 )
-from lookout.pictures.limits import LEAST_SIDE
+from lookout.pictures.limits import MIN_SIDE
 from lookout.pipeline.card import Card
 from lookout.pipeline.classifier import Prediction
 
 router = APIRouter(tags=["classify"])
 
-DEFAULT_TOP, MOST_TOP = 5, 100
+DEFAULT_TOP, MAX_TOP = 5, 100
 FORM_S = 30.0  # after which no further picture of a form is begun
 # What is wrong with one picture and says nothing of the next.
 _ONE_PICTURES_OWN = (PictureTooLarge, PictureUnreadable, PictureUnsupported)
@@ -61,7 +61,7 @@ _BODY = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ClassifyQuery:
     """What the answer is to hold."""
 
     top: int
@@ -70,21 +70,21 @@ class Asked:
     explain: bool
 
 
-async def asked_for(
-    top: Annotated[int, Query(ge=1, le=MOST_TOP, description="How many labels to list, best first.")] = DEFAULT_TOP,
+async def classify_query(
+    top: Annotated[int, Query(ge=1, le=MAX_TOP, description="How many labels to list, best first.")] = DEFAULT_TOP,
     model: Annotated[str | None, Query(max_length=100, description="The model in use; another is refused.")] = None,
     embedding: Annotated[bool, Query(description="With the network's embedding of the picture.")] = False,
     explain: Annotated[bool, Query(description="With the class activation map of the best label.")] = False,
-) -> Asked:
+) -> ClassifyQuery:
     """The query. A class would be called on another thread."""
-    return Asked(top, model, embedding, explain)
+    return ClassifyQuery(top, model, embedding, explain)
 
 
 @router.post(
     "/api/classify",
     operation_id="classify",
     summary="Classify one picture, or several",
-    response_model=Classified | list[Classified | Refused],
+    response_model=ClassifyResponse | list[ClassifyResponse | ClassifyFailure],
     responses=errors(
         PictureTooLarge,
         PictureUnsupported,
@@ -98,7 +98,9 @@ async def asked_for(
     ),
     openapi_extra=_BODY,
 )
-async def classify(request: Request, app: Provided, asked: Annotated[Asked, Depends(asked_for)]) -> Response:
+async def classify(
+    request: Request, app: ServicesDep, query: Annotated[ClassifyQuery, Depends(classify_query)]
+) -> Response:
     """The answer for one picture is an object, for a multipart form a list in its order.
 
     A picture of a form that cannot be read has its problem in its place; where none can, the first problem is told.
@@ -109,7 +111,7 @@ async def classify(request: Request, app: Provided, asked: Annotated[Asked, Depe
                 uploads, several = await read_uploads(request, app.uploads.limits.max_bytes, files)
                 deadline = Deadline.after(FORM_S)
                 answers = [
-                    await app.uploads.run(functools.partial(_classify, app, one, asked, deadline)) for one in uploads
+                    await app.uploads.run(functools.partial(_classify, app, one, query, deadline)) for one in uploads
                 ]
             if refusal := _refusal(answers):
                 raise refusal
@@ -119,12 +121,14 @@ async def classify(request: Request, app: Provided, asked: Annotated[Asked, Depe
     return JSONResponse(contents if several else contents[0])
 
 
-def _classify(app: Services, upload: Upload, asked: Asked, deadline: Deadline) -> Classified | LookoutError:
-    """In the pool: decode, look, tell; or what is wrong with this picture."""
+def _classify(
+    app: Services, upload: Upload, query: ClassifyQuery, deadline: Deadline
+) -> ClassifyResponse | LookoutError:
+    """In the pool: decode and classify; or what is wrong with this picture."""
     if deadline.passed:
         raise RequestTimeout("The pictures of this form take too long together.", "Send fewer at once.")
     try:
-        return _told(app, upload, asked)
+        return _response(app, upload, query)
     except LookoutError as error:
         if upload.name:
             error.detail = f"{upload.name[:100]}: {error.detail}"
@@ -133,39 +137,41 @@ def _classify(app: Services, upload: Upload, asked: Asked, deadline: Deadline) -
         raise
 
 
-def _refusal(answers: list[Classified | LookoutError]) -> LookoutError | None:
+def _refusal(answers: list[ClassifyResponse | LookoutError]) -> LookoutError | None:
     """The first problem, if no picture could be classified."""
     problems = [answer for answer in answers if isinstance(answer, LookoutError)]
     return problems[0] if len(problems) == len(answers) else None
 
 
-def _content(upload: Upload, answer: Classified | LookoutError) -> dict[str, object]:
-    told: Classified | Refused = (
-        Refused(name=upload.name, error=Problem(**problem(answer))) if isinstance(answer, LookoutError) else answer
-    )
-    return told.model_dump(mode="json", exclude_unset=True)
+def _content(upload: Upload, answer: ClassifyResponse | LookoutError) -> dict[str, object]:
+    item: ClassifyResponse | ClassifyFailure
+    if isinstance(answer, LookoutError):
+        item = ClassifyFailure(name=upload.name, error=Problem(**problem(answer)))
+    else:
+        item = answer
+    return item.model_dump(mode="json", exclude_unset=True)
 
 
-def _told(app: Services, upload: Upload, asked: Asked) -> Classified:
+def _response(app: Services, upload: Upload, query: ClassifyQuery) -> ClassifyResponse:
     classifier = app.engine.classifier
-    least = LEAST_SIDE if classifier is None else 2 * min(classifier.card.input.width, classifier.card.input.height)
+    least = MIN_SIDE if classifier is None else 2 * min(classifier.card.input.width, classifier.card.input.height)
     started = time.perf_counter()
     picture = app.uploads.decode(upload, least)
     decode_ms = (time.perf_counter() - started) * 1e3
     used, prediction = app.engine.classify(
-        picture.pixels, model=asked.model, embedding=asked.embedding, activation_map=asked.explain
+        picture.pixels, model=query.model, embedding=query.embedding, activation_map=query.explain
     )
     card, timing, seen = used.card, prediction.timing, prediction.seen
     scored = _scored(card, prediction)
     more: dict[str, object] = {}
-    if asked.embedding:
+    if query.embedding:
         values = prediction.embedding
         more["embedding"] = None if values is None else [round(float(value), 6) for value in values.ravel()]
-    if asked.explain:
+    if query.explain:
         more["explanation"] = _explanation(card, prediction, scored[0].label)
-    return Classified.model_validate(
+    return ClassifyResponse.model_validate(
         {
-            "top": scored[: asked.top],
+            "top": scored[: query.top],
             "probabilities": {
                 name: round(p, 4) for name, p in zip(card.label_names, prediction.probabilities, strict=True)
             },
@@ -184,11 +190,11 @@ def _told(app: Services, upload: Upload, asked: Asked) -> Classified:
     )
 
 
-def _scored(card: Card, prediction: Prediction) -> list[Scored]:
+def _scored(card: Card, prediction: Prediction) -> list[LabelScore]:
     """All labels, best first."""
     pairs = zip(card.labels, prediction.probabilities, strict=True)
     ranked = sorted(pairs, key=lambda pair: -pair[1])
-    return [Scored(label=label.name, title=label.title, probability=round(p, 4)) for label, p in ranked]
+    return [LabelScore(label=label.name, title=label.title, probability=round(p, 4)) for label, p in ranked]
 
 
 def _explanation(card: Card, prediction: Prediction, label: str) -> Explanation | None:

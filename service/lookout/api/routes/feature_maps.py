@@ -12,10 +12,10 @@ import cv2
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse, Response
 
-from lookout.api.context import Provided, Services
-from lookout.api.feature_map_requests import Channel, Look
+from lookout.api.context import Services, ServicesDep
+from lookout.api.feature_map_requests import Channel, FeatureMapResult
 from lookout.api.problems import Responses, errors
-from lookout.api.schemas import FeatureMapsTold
+from lookout.api.schemas import FeatureMapsResponse
 from lookout.api.streaming.freshness import current_frame
 from lookout.errors import ModelRejected, NoFrame, RequestInvalid, TooBusy, UnknownModel
 from lookout.inspection.feature_maps import MapLayer, shades, strongest
@@ -25,7 +25,7 @@ from lookout.timestamps import rfc3339
 
 router = APIRouter(tags=["models"])
 
-DEFAULT_CHANNELS, MOST_CHANNELS = 64, 256
+DEFAULT_CHANNELS, MAX_CHANNELS = 64, 256
 # In the picture for people a tile is about so many pixels wide and high, with a gap around it.
 _TILE, _GAP = 96, 2
 
@@ -37,23 +37,23 @@ class PngResponse(Response):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class FeatureMapsQuery:
     """Which maps, and how many."""
 
     layer: str | None
     channels: int
 
 
-async def asked_for(
+async def feature_maps_query(
     layer: Annotated[
         str | None, Query(max_length=200, description="A name from `layers`; by default the first.")
     ] = None,
     channels: Annotated[
-        int, Query(ge=1, le=MOST_CHANNELS, description="So many of the strongest, in their own order.")
+        int, Query(ge=1, le=MAX_CHANNELS, description="So many of the strongest, in their own order.")
     ] = DEFAULT_CHANNELS,
-) -> Asked:
+) -> FeatureMapsQuery:
     """The query. A class would be called on another thread."""
-    return Asked(layer, channels)
+    return FeatureMapsQuery(layer, channels)
 
 
 _ERRORS = (NoFrame, UnknownModel, ModelRejected, RequestInvalid, TooBusy)
@@ -66,18 +66,18 @@ _PNG: Responses = {
     "/api/feature-maps",
     operation_id="get_feature_maps",
     summary="What a layer answers to the frame of now",
-    response_model=FeatureMapsTold,
+    response_model=FeatureMapsResponse,
     responses=errors(*_ERRORS),
 )
-async def feature_maps(app: Provided, asked: Annotated[Asked, Depends(asked_for)]) -> Response:
+async def feature_maps(app: ServicesDep, query: Annotated[FeatureMapsQuery, Depends(feature_maps_query)]) -> Response:
     """The strongest channels of a layer as grey tiles, one pixel a value, and the layers there are to choose from.
 
     Always of a frame of now: there is none while the camera is stale, paused or absent. The first look takes up to
     seconds, until the network is loaded a second time; a minute after the last one that memory is given back.
     """
-    look = await _look(app, asked, enlarged=False)
+    look = await _look(app, query, enlarged=False)
     now = time.monotonic()
-    return JSONResponse(_told(look, now, time.time()), headers={"Cache-Control": "no-store"})
+    return JSONResponse(_to_json(look, now, time.time()), headers={"Cache-Control": "no-store"})
 
 
 @router.get(
@@ -87,31 +87,33 @@ async def feature_maps(app: Provided, asked: Annotated[Asked, Depends(asked_for)
     response_class=PngResponse,
     responses=errors(*_ERRORS, also=_PNG),
 )
-async def feature_maps_picture(app: Provided, asked: Annotated[Asked, Depends(asked_for)]) -> Response:
+async def feature_maps_picture(
+    app: ServicesDep, query: Annotated[FeatureMapsQuery, Depends(feature_maps_query)]
+) -> Response:
     """One contact sheet, its tiles enlarged: bright is strong, black is zero (middle grey where a layer has signs)."""
-    look = await _look(app, asked, enlarged=True)
+    look = await _look(app, query, enlarged=True)
     taken = time.time() - (time.monotonic() - look.captured_at)
     return PngResponse(look.png, headers={"Cache-Control": "no-store", "X-Timestamp": f"{taken:.3f}"})
 
 
-async def _look(app: Services, asked: Asked, *, enlarged: bool) -> Look:
+async def _look(app: Services, query: FeatureMapsQuery, *, enlarged: bool) -> FeatureMapResult:
     now = time.monotonic()
     state = app.hub.latest()
     frame = current_frame(state, app.view(state), now)  # before anything is loaded for nothing
     model = state.model and (state.model.name, state.model.version, state.model.precision)
-    key = (asked.layer, asked.channels, enlarged, model, state.region_asked, frame.source)
-    return await app.looks.shared(key, _looker(app, asked, enlarged), now)
+    key = (query.layer, query.channels, enlarged, model, state.region_asked, frame.source)
+    return await app.feature_map_requests.shared(key, _drawing(app, query, enlarged), now)
 
 
-def _looker(app: Services, asked: Asked, enlarged: bool) -> Callable[[], Look]:
-    def look() -> Look:
+def _drawing(app: Services, query: FeatureMapsQuery, enlarged: bool) -> Callable[[], FeatureMapResult]:
+    def look() -> FeatureMapResult:
         """On the thread: load the network if need be, and only then take the frame, so that it is of now."""
         network = app.engine.map_network()
-        layer = network.layer(asked.layer)
+        layer = network.layer(query.layer)
         state = app.hub.latest()
         frame = current_frame(state, app.view(state), time.monotonic())
         maps = network.look(frame.pixels, state.region_asked, layer)
-        chosen = strongest(maps.values, asked.channels)
+        chosen = strongest(maps.values, query.channels)
         values = maps.values[chosen]
         tiles, zero = shades(values)
         height, width = tiles.shape[1:]
@@ -119,7 +121,7 @@ def _looker(app: Services, asked: Asked, enlarged: bool) -> Callable[[], Look]:
         given, _ = picture_seen(frame.pixels, network.card.input, state.region_asked)
         _, jpeg = cv2.imencode(".jpg", given, (cv2.IMWRITE_JPEG_QUALITY, 90))
         _, png = cv2.imencode(".png", mosaic(tiles, scale=scale, gap=_GAP if enlarged else 0))
-        return Look(
+        return FeatureMapResult(
             layers=network.layers,
             layer=layer,
             model=network.card.name,
@@ -142,10 +144,10 @@ def _looker(app: Services, asked: Asked, enlarged: bool) -> Callable[[], Look]:
     return look
 
 
-def _told(look: Look, now: float, wall: float) -> dict[str, object]:
+def _to_json(look: FeatureMapResult, now: float, wall: float) -> dict[str, object]:
     """The JSON, at this moment (monotonic and Unix seconds)."""
     age_s, seen = now - look.captured_at, look.seen
-    told = FeatureMapsTold.model_validate(
+    response = FeatureMapsResponse.model_validate(
         {
             "layers": [_layer(layer) for layer in look.layers],
             "layer": _layer(look.layer),
@@ -166,7 +168,7 @@ def _told(look: Look, now: float, wall: float) -> dict[str, object]:
             "png": _uri("png", look.png),
         }
     )
-    return told.model_dump(mode="json")
+    return response.model_dump(mode="json")
 
 
 def _uri(kind: str, data: bytes) -> str:

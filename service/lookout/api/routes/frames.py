@@ -9,14 +9,14 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lookout.api.context import Provided, Services
+from lookout.api.context import Services, ServicesDep
 from lookout.api.middleware.access import still_admitted
 from lookout.api.problems import errors
 from lookout.api.routes.live import HEARTBEAT_S, MAX_WIDTH, MIN_WIDTH, SEND_S
 from lookout.api.streaming.encoder import Jpeg, cropped, shrunk
 from lookout.api.streaming.freshness import fresh_frame, newest_frame, stale_lines
 from lookout.api.streaming.overlay import annotated, placeholder
-from lookout.api.streaming.response import EndlessResponse, Writer
+from lookout.api.streaming.response import StreamResponse, Writer
 from lookout.errors import NoFrame, RequestInvalid, TooBusy
 from lookout.frame import Frame
 from lookout.geometry import Rect
@@ -65,7 +65,7 @@ _PICTURE = {"type": "string", "format": "binary"}
 )
 async def snapshot(
     request: Request,
-    app: Provided,
+    app: ServicesDep,
     width: Width = None,
     region: Annotated[bool, Query(description="Only the part that the network sees.")] = False,
     annotate: Annotated[bool, Query(description="With the answer and the part seen drawn in.")] = False,
@@ -111,7 +111,7 @@ async def snapshot(
 )
 async def stream(
     request: Request,
-    app: Provided,
+    app: ServicesDep,
     fps: Annotated[float, Query(gt=0, le=60, description="Frames a second at most.")] = 15.0,
     width: Width = None,
     on_stale: Annotated[
@@ -145,7 +145,7 @@ async def stream(
                 await write(_part(await app.encoder.frame(frame, width), _timestamp(frame), stale=False))
 
     headers = {"Cache-Control": "no-store", "Age": "0", "X-Accel-Buffering": "no"}
-    return EndlessResponse(
+    return StreamResponse(
         produce, app.viewers.admit("stream"), SEND_S, f"multipart/x-mixed-replace;boundary={_BOUNDARY}", headers
     )
 

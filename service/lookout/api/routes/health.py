@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from lookout import __version__
-from lookout.api.context import Provided
+from lookout.api.context import ServicesDep
 from lookout.api.middleware.access import cookie_name
 from lookout.api.problems import NotReady, errors
-from lookout.api.schemas import About, CameraHealthy, Healthy, Licence, Ready
+from lookout.api.schemas import AboutResponse, CameraHealthResponse, HealthResponse, Licence, ReadyResponse
 from lookout.errors import TooBusy
 
 router = APIRouter(tags=["health"])
@@ -47,13 +47,13 @@ _PARTS = (
     "/healthz",
     operation_id="get_health",
     summary="Whether the service makes progress",
-    response_model=Healthy,
+    response_model=HealthResponse,
     responses=errors(NotReady),
 )
-async def healthz(app: Provided) -> JSONResponse:
+async def healthz(app: ServicesDep) -> JSONResponse:
     """200 while the event loop and the camera loop turn, whatever the camera does. Needs no token."""
     silent_s = time.monotonic() - app.engine.progressed_at
-    if silent_s > app.engine.patience_s + _MARGIN_S:
+    if silent_s > app.engine.stall_timeout_s + _MARGIN_S:
         raise NotReady(f"The camera loop has made no progress for {silent_s:.0f} s.", "Restart the service.")
     return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
@@ -71,10 +71,10 @@ _UNWELL = {
     "/healthz/camera",
     operation_id="get_camera_health",
     summary="Whether what it says is of now",
-    response_model=CameraHealthy,
+    response_model=CameraHealthResponse,
     responses=errors(NotReady),
 )
-async def camera_health(app: Provided) -> JSONResponse:
+async def camera_health(app: ServicesDep) -> JSONResponse:
     """200 while the camera delivers and the answer is of now, or somebody has paused it; else 503.
 
     For uptime checkers. Needs no token. Not for a watchdog: restarting the service brings no camera back that is gone.
@@ -92,10 +92,10 @@ async def camera_health(app: Provided) -> JSONResponse:
     "/readyz",
     operation_id="get_readiness",
     summary="Whether a model answers",
-    response_model=Ready,
+    response_model=ReadyResponse,
     responses=errors(NotReady),
 )
-async def readyz(app: Provided) -> JSONResponse:
+async def readyz(app: ServicesDep) -> JSONResponse:
     """200 once a model answers. A missing camera is said and does not count. Needs no token."""
     classifier = app.engine.classifier
     if classifier is None:
@@ -108,13 +108,13 @@ async def readyz(app: Provided) -> JSONResponse:
     "/api/about",
     operation_id="get_about",
     summary="What runs here",
-    response_model=About,
+    response_model=AboutResponse,
     responses=errors(TooBusy),
 )
-async def about(request: Request, app: Provided) -> JSONResponse:
+async def about(request: Request, app: ServicesDep) -> JSONResponse:
     """Versions, the platform, who is watching, and whose work this builds on."""
     licences = await app.files.run(_licences)
-    told = About(
+    told = AboutResponse(
         version=__version__,
         python=platform.python_version(),
         onnxruntime=_version("onnxruntime"),

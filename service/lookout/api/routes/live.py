@@ -17,13 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect
 
-from lookout.api.context import Provided, Services
+from lookout.api.context import Services, ServicesDep
 from lookout.api.middleware.access import NO_TOKEN, still_admitted, subprotocol
 from lookout.api.problems import NotFound, WebSocketNeeded, errors, problem
 from lookout.api.streaming.encoder import Jpeg
 from lookout.api.streaming.freshness import fresh_frame
 from lookout.api.streaming.pacing import MAX_INTERVAL_S, Pace
-from lookout.api.streaming.response import EndlessResponse, Writer
+from lookout.api.streaming.response import StreamResponse, Writer
 from lookout.errors import LookoutError, NotAuthorised, RequestInvalid, TooBusy
 from lookout.frame import Frame
 from lookout.state.hub import Hub
@@ -49,7 +49,7 @@ Network = Literal["fine", "slow", "too_slow"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class LiveQuery:
     """What a watcher asked for.
 
     rate: states a second at most. picture: width in pixels, None for no pictures. confirms: it says which states have
@@ -61,7 +61,7 @@ class Wish:
     confirms: bool = False
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> Wish:
+    def of(cls, query: Mapping[str, str]) -> LiveQuery:
         """Raises RequestInvalid."""
         rate = _number(query, "rate", MIN_RATE, MAX_RATE)
         picture = _number(query, "picture", MIN_WIDTH, MAX_WIDTH)
@@ -95,7 +95,7 @@ def _flag(query: Mapping[str, str], name: str) -> bool:
 
 
 @router.websocket("/api/live")
-async def live(socket: WebSocket, app: Provided) -> None:
+async def live(socket: WebSocket, app: ServicesDep) -> None:
     """States (text) and pictures (binary). The client acknowledges each picture before it gets the next.
 
     With confirm=true it confirms each state, too, with {"type": "seen", "sequence": n}, so that none grows old on a
@@ -107,9 +107,9 @@ async def live(socket: WebSocket, app: Provided) -> None:
     # A client that leaves, or takes nothing more, is nothing to report.
     with contextlib.suppress(WebSocketDisconnect, TimeoutError):
         try:
-            wish = Wish.of(socket.query_params)
+            query = LiveQuery.of(socket.query_params)
             with app.viewers.admit("live"):
-                await _Watcher(socket, app, wish).run()
+                await _Watcher(socket, app, query).run()
         except LookoutError as error:
             await _refuse(socket, error)
 
@@ -148,28 +148,28 @@ class Turns:
         self._sleep = sleep
         self.interval_s = 1.0 / rate
         self._sequence = -1
-        self._told_at = float("-inf")
+        self._sent_at = float("-inf")
         self._turns_at: float | None = None
 
     async def next(self) -> State:
         """The newest state, once it is to be told."""
-        await self._sleep(self._told_at + self.interval_s - time.monotonic())
+        await self._sleep(self._sent_at + self.interval_s - time.monotonic())
         # What time changed while nobody waited for it (the frame grew stale) is no news that the hub would wake us for.
         turned = self._turns_at is not None and self._turns_at <= time.monotonic()
         wait_s = 0.0 if turned else max(0.0, HEARTBEAT_S - self.interval_s)
         state = await self._hub.changed(self._sequence, wait_s)
-        self._sequence, self._told_at = state.sequence, time.monotonic()
-        self._turns_at = next_change(state, self._told_at)
+        self._sequence, self._sent_at = state.sequence, time.monotonic()
+        self._turns_at = next_change(state, self._sent_at)
         return state
 
 
 class _Watcher:
     """One WebSocket. Newest wins: nothing is queued, a slow reader gets fewer states, not older ones."""
 
-    def __init__(self, socket: WebSocket, app: Services, wish: Wish) -> None:
+    def __init__(self, socket: WebSocket, app: Services, query: LiveQuery) -> None:
         self._socket = socket
         self._app = app
-        self._wish = wish
+        self._query = query
         self._shown: Frame | None = None
         self._unacknowledged: int | None = None
         self._measured = False  # the client has said that the picture arrived, and still draws it
@@ -215,17 +215,17 @@ class _Watcher:
                 return
 
     async def _speak(self) -> None:
-        wished_s = 1.0 / self._wish.rate
-        turns = Turns(self._app.hub, self._app.sleep, self._wish.rate)
+        requested_s = 1.0 / self._query.rate
+        turns = Turns(self._app.hub, self._app.sleep, self._query.rate)
         while not self._app.stopping.is_set():
             await self._room()
             state = await turns.next()
             if not still_admitted(self._socket):
                 raise NotAuthorised("The token was revoked.", "Log in with another one.")
             text = self._app.text(state)
-            if self._wish.confirms:
+            if self._query.confirms:
                 self._unconfirmed.append((state.sequence, time.monotonic()))
-                turns.interval_s = self._pace.interval_s(len(text), wished_s)
+                turns.interval_s = self._pace.interval_s(len(text), requested_s)
             await self._send(text=text)
             await self._show(state)
 
@@ -243,13 +243,13 @@ class _Watcher:
     async def _show(self, state: State) -> None:
         """The state's own picture, unless the client still draws the last one or there is nothing new to draw."""
         frame = fresh_frame(state, time.monotonic())
-        if self._wish.picture is None or self._unacknowledged is not None or frame in (None, self._shown):
+        if self._query.picture is None or self._unacknowledged is not None or frame in (None, self._shown):
             return
         assert frame is not None
         if not self._pace.is_due(time.monotonic()):
             await self._announce(0, "too_slow")
             return
-        jpeg = await self._fitting(frame, self._wish.picture)
+        jpeg = await self._fitting(frame, self._query.picture)
         await self._announce(len(jpeg.data), self._network())
         self._shown, self._unacknowledged = frame, state.sequence
         header = {
@@ -279,7 +279,7 @@ class _Watcher:
 
     async def _announce(self, size: int, network: Network) -> None:
         """Say that a picture of so many bytes comes next, which may take a while; 0: that none does."""
-        if self._wish.confirms and (size or network != self._announced):
+        if self._query.confirms and (size or network != self._announced):
             self._announced = network
             await self._send(text=json.dumps({"type": "picture", "bytes": size, "network": network}))
 
@@ -331,7 +331,7 @@ class _EventStream(Response):
 )
 async def events(
     request: Request,
-    app: Provided,
+    app: ServicesDep,
     rate: Annotated[float, Query(ge=MIN_RATE, le=MAX_RATE, description="States a second at most.")] = DEFAULT_RATE,
 ) -> Response:
     """For curl and simple clients. `id` is instance and sequence; there is no history, a new connection starts now."""
@@ -344,4 +344,4 @@ async def events(
             await write(f"id: {state.instance}-{state.sequence}\ndata: {app.text(state)}\n\n".encode())
 
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return EndlessResponse(speak, app.viewers.admit("events"), SEND_S, "text/event-stream; charset=utf-8", headers)
+    return StreamResponse(speak, app.viewers.admit("events"), SEND_S, "text/event-stream; charset=utf-8", headers)

@@ -6,10 +6,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from lookout.api.context import Provided, Services
+from lookout.api.context import Services, ServicesDep
 from lookout.api.middleware.access import cookie_name
 from lookout.api.problems import RequestTimeout, RequestTooLarge, errors
-from lookout.api.schemas import Door, LoggedIn, Login
+from lookout.api.schemas import LoginRequest, LoginResponse, LoginStatus
 from lookout.auth.tokens import SESSION_S
 from lookout.errors import DiskBudgetSpent, NotAuthorised, RequestInvalid, StateFolderUnusable, TooBusy
 
@@ -20,13 +20,13 @@ router = APIRouter(tags=["access"])
     "/api/login",
     operation_id="get_login",
     summary="Whether one is logged in, and how to get a token",
-    response_model=Door,
+    response_model=LoginStatus,
     responses=errors(StateFolderUnusable),
 )
-async def door(request: Request, app: Provided) -> JSONResponse:
+async def door(request: Request, app: ServicesDep) -> JSONResponse:
     """For the login page. Needs no token."""
     cookie = request.cookies.get(cookie_name(request))
-    told = Door(
+    told = LoginStatus(
         logged_in=bool(cookie and app.tokens.session(cookie)),
         token_exists=not app.tokens.is_known_empty(),
         command=request.app.state.token_command,
@@ -38,10 +38,10 @@ async def door(request: Request, app: Provided) -> JSONResponse:
     "/api/login",
     operation_id="login",
     summary="Log in with a token",
-    response_model=LoggedIn,
+    response_model=LoginResponse,
     responses=errors(RequestInvalid, RequestTooLarge, RequestTimeout, StateFolderUnusable, DiskBudgetSpent, TooBusy),
 )
-async def login(given: Login, request: Request, app: Provided) -> Response:
+async def login(given: LoginRequest, request: Request, app: ServicesDep) -> Response:
     """Sets a cookie that stands for the token for 90 days, over restarts, and until the token is revoked."""
     token = await app.admission.token(given.token.strip(), request.client.host if request.client else "")
     if token is None:
@@ -64,7 +64,7 @@ async def login(given: Login, request: Request, app: Provided) -> Response:
 
 
 @router.post("/api/logout", operation_id="logout", summary="Forget the login", status_code=204, responses=errors())
-async def logout(request: Request, app: Provided) -> Response:
+async def logout(request: Request, app: ServicesDep) -> Response:
     """Takes the cookie back. The token stays valid."""
     response = Response(status_code=204)
     response.delete_cookie(cookie_name(request), path=_path(request), httponly=True, samesite="lax")

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lookout.api.compression import packed_json
-from lookout.api.context import Provided
+from lookout.api.context import ServicesDep
 from lookout.api.problems import RequestTimeout, RequestTooLarge, errors, writable
-from lookout.api.schemas import Broken, ModelChoice, Models
+from lookout.api.schemas import BrokenModel, ModelChoice, ModelsResponse
 from lookout.errors import (
     DiskBudgetSpent,
     LookoutError,
@@ -46,10 +46,10 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
     "/api/models",
     operation_id="list_models",
     summary="The installed models",
-    response_model=Models,
+    response_model=ModelsResponse,
     responses=errors(TooBusy),
 )
-async def list_models(request: Request, app: Provided) -> Response:
+async def list_models(request: Request, app: ServicesDep) -> Response:
     """The cards of all models that can be used, and the names of those that cannot, with the reason."""
     found = await app.files.run(lambda: _all(app.engine.catalogue))
     return packed_json(found.model_dump(mode="json"), request.headers)
@@ -62,9 +62,9 @@ async def list_models(request: Request, app: Provided) -> Response:
     response_model=dict[str, Any],
     responses=errors(UnknownModel, ModelRejected, RequestInvalid, TooBusy),
 )
-async def get_model(name: str, app: Provided) -> JSONResponse:
+async def get_model(name: str, app: ServicesDep) -> JSONResponse:
     """What is known of a model: labels, input, thresholds, files, metrics, licence."""
-    return JSONResponse(_told(await app.files.run(lambda: app.engine.catalogue.card(name))))
+    return JSONResponse(_to_json(await app.files.run(lambda: app.engine.catalogue.card(name))))
 
 
 @router.get(
@@ -74,7 +74,7 @@ async def get_model(name: str, app: Provided) -> JSONResponse:
     response_model=dict[str, Any],
     responses=errors(UnknownModel, ModelRejected, RequestInvalid, TooBusy),
 )
-async def get_layers(name: str, request: Request, app: Provided) -> Response:
+async def get_layers(name: str, request: Request, app: ServicesDep) -> Response:
     """Each layer's sizes, receptive field, parameters and multiply-adds, with the numbers of the size formula."""
     return packed_json(await app.files.run(lambda: _layers(app.engine.catalogue.card(name))), request.headers)
 
@@ -86,7 +86,7 @@ async def get_layers(name: str, request: Request, app: Provided) -> Response:
     response_class=_Png,
     responses=errors(UnknownModel, ModelRejected, RequestInvalid, TooBusy),
 )
-async def get_filters(name: str, app: Provided) -> Response:
+async def get_filters(name: str, app: ServicesDep) -> Response:
     """The first layer's filters as one picture: middle grey is zero, red-green-blue as the network takes them."""
     return _Png(await app.files.run(lambda: _filters(app.engine.catalogue.card(name))))
 
@@ -110,7 +110,7 @@ async def get_filters(name: str, app: Provided) -> Response:
         RequestTimeout,
     ),
 )
-async def use_model(choice: ModelChoice, app: Provided) -> JSONResponse:
+async def use_model(choice: ModelChoice, app: ServicesDep) -> JSONResponse:
     """Loaded beside the one in use, checked, swapped between two frames, and kept. A bad model changes nothing."""
     patch = choice.model_dump(exclude_none=True)
     if not patch:
@@ -121,17 +121,17 @@ async def use_model(choice: ModelChoice, app: Provided) -> JSONResponse:
     return JSONResponse(app.view()["model"])
 
 
-def _all(catalogue: Catalogue) -> Models:
+def _all(catalogue: Catalogue) -> ModelsResponse:
     models, broken = [], []
     for name in catalogue.names():
         try:
-            models.append(_told(catalogue.card(name)))
+            models.append(_to_json(catalogue.card(name)))
         except LookoutError as error:
-            broken.append(Broken(name=writable(name), reason=writable(str(error))))
-    return Models(models=models, broken=broken)
+            broken.append(BrokenModel(name=writable(name), reason=writable(str(error))))
+    return ModelsResponse(models=models, broken=broken)
 
 
-def _told(card: Card) -> dict[str, Any]:
+def _to_json(card: Card) -> dict[str, Any]:
     return card.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 

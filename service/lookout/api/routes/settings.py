@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lookout.api.compression import packed_json
-from lookout.api.context import Provided, Services
+from lookout.api.context import Services, ServicesDep
 from lookout.api.problems import RequestTimeout, RequestTooLarge, errors
-from lookout.api.schemas import Paused, Setting, SettingsTold
+from lookout.api.schemas import PauseResponse, Setting, SettingsResponse
 from lookout.errors import (
     DiskBudgetSpent,
     ModelBusy,
@@ -26,7 +26,7 @@ from lookout.errors import (
 )
 from lookout.settings.keys import all_keys
 from lookout.settings.layers import LoadedSettings
-from lookout.settings.overrides import source_as_told
+from lookout.settings.overrides import masked_source
 
 router = APIRouter(tags=["settings"])
 
@@ -43,10 +43,10 @@ Patch = Annotated[
     "/api/settings",
     operation_id="get_settings",
     summary="The settings in force",
-    response_model=SettingsTold,
+    response_model=SettingsResponse,
     responses=errors(),
 )
-async def get_settings(request: Request, app: Provided) -> Response:
+async def get_settings(request: Request, app: ServicesDep) -> Response:
     """Every setting with its value, who set it, and whether it can be changed here; and what waits for a restart."""
     return packed_json(_answer(app, app.control.loaded), request.headers)
 
@@ -55,7 +55,7 @@ async def get_settings(request: Request, app: Provided) -> Response:
     "/api/settings",
     operation_id="change_settings",
     summary="Change settings",
-    response_model=SettingsTold,
+    response_model=SettingsResponse,
     responses=errors(
         SettingInvalid,
         SettingFixed,
@@ -70,7 +70,7 @@ async def get_settings(request: Request, app: Provided) -> Response:
         RequestTimeout,
     ),
 )
-async def change_settings(patch: Patch, request: Request, app: Provided) -> Response:
+async def change_settings(patch: Patch, request: Request, app: ServicesDep) -> Response:
     """Checked whole, applied whole, and kept over restarts. On any error nothing has changed."""
     loaded = await app.changes.run(lambda: app.control.patch(patch))
     return packed_json(_answer(app, loaded), request.headers)
@@ -80,10 +80,10 @@ async def change_settings(patch: Patch, request: Request, app: Provided) -> Resp
     "/api/paused",
     operation_id="pause",
     summary="Close the camera, or open it again",
-    response_model=Paused,
+    response_model=PauseResponse,
     responses=errors(StateFolderUnusable, DiskBudgetSpent, TooBusy, RequestInvalid, RequestTooLarge, RequestTimeout),
 )
-async def pause(paused: Annotated[StrictBool, Body(examples=[True])], app: Provided) -> JSONResponse:
+async def pause(paused: Annotated[StrictBool, Body(examples=[True])], app: ServicesDep) -> JSONResponse:
     """The body is `true` or `false`. A paused camera is closed, its light goes out; this survives restarts."""
     await app.pauses.run(lambda: app.control.pause(paused))
     return JSONResponse({"paused": paused})
@@ -91,7 +91,7 @@ async def pause(paused: Annotated[StrictBool, Body(examples=[True])], app: Provi
 
 def _answer(app: Services, loaded: LoadedSettings) -> dict[str, Any]:
     settings = loaded.settings.model_dump(mode="json")
-    settings["camera"]["source"] = source_as_told(loaded.settings)
+    settings["camera"]["source"] = masked_source(loaded.settings)
     keys = {}
     for name, key in all_keys().items():
         changeable, reason = loaded.changeable(name)
@@ -106,5 +106,5 @@ def _answer(app: Services, loaded: LoadedSettings) -> dict[str, Any]:
             help=key.help,
         )
     waiting = list(app.control.restart_required)
-    told = SettingsTold(settings=settings, keys=keys, restart_required=waiting)
+    told = SettingsResponse(settings=settings, keys=keys, restart_required=waiting)
     return told.model_dump(mode="json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from lookout.api.context import Provided
+from lookout.api.context import ServicesDep
 from lookout.api.problems import errors
 from lookout.state.view import StateView
 
@@ -19,7 +19,7 @@ router = APIRouter(tags=["live"])
     response_model=StateView,
     responses=errors(),
 )
-async def state(app: Provided) -> Response:
+async def state(app: ServicesDep) -> Response:
     """What the camera sees, since when, how sure the network is, and how everything is."""
     headers = {"Cache-Control": "no-store"}
     return Response(app.text(app.hub.latest()), media_type="application/json", headers=headers)

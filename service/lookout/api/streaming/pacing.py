@@ -103,8 +103,8 @@ class Pace:
         """A state was with the watcher, and its confirmation here, after so many seconds."""
         self._ways.append(took)
 
-    def interval_s(self, size: int, wished_s: float) -> float:
-        """Seconds from one state of `size` bytes to the next for a watcher that wishes one every `wished_s`."""
+    def interval_s(self, size: int, requested_s: float) -> float:
+        """Seconds from one state of `size` bytes to the next for a watcher that wishes one every `requested_s`."""
         if self._rate is None:
-            return wished_s
-        return max(wished_s, min(MAX_INTERVAL_S, size / (self._rate * _STATES_SHARE)))
+            return requested_s
+        return max(requested_s, min(MAX_INTERVAL_S, size / (self._rate * _STATES_SHARE)))

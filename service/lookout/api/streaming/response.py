@@ -18,7 +18,7 @@ Writer = Callable[[bytes], Awaitable[None]]
 Body = Callable[[Writer], Awaitable[None]]
 
 
-class EndlessResponse(Response):
+class StreamResponse(Response):
     """Runs `body(write)` and watches the connection beside it."""
 
     def __init__(

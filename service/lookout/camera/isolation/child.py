@@ -115,12 +115,12 @@ class Worker:
 
     def _opened(self) -> Camera:
         from lookout.camera import create, parse
-        from lookout.camera.isolation.protocol import LEAST_ROOM, MAX_MESSAGE, Hello, pack_ready
+        from lookout.camera.isolation.protocol import MAX_MESSAGE, MIN_ROOM, Hello, pack_ready
         from lookout.deadline import Deadline
 
         hello = Hello.unpack(self._line.recv(MAX_MESSAGE))
         sys.path += [entry for entry in hello.path if entry not in sys.path]
-        self._slots.least_room = LEAST_ROOM.get(parse(hello.address).kind, 0)
+        self._slots.least_room = MIN_ROOM.get(parse(hello.address).kind, 0)
         camera = create(hello.address, hello.options, isolated=False)
         _one_thread()
         try:

@@ -21,7 +21,7 @@ CHILD = Path(__file__).resolve().parent / "child.py"
 LOG_LINES = 200
 LINE_BYTES = 2000  # a longer line is cut: some libraries print binary rubbish
 KILL_S = 1.0  # a killed process that is not gone by then waits for hardware; it is left behind and collected later
-MOST_LEFT = 8  # processes that wait for hardware or a disk, though killed; more would only take memory
+MAX_LEFT_BEHIND = 8  # processes that wait for hardware or a disk, though killed; more would only take memory
 _LEFT_BEHIND: list[subprocess.Popen[bytes]] = []
 _LEFT_LOCK = threading.Lock()
 
@@ -142,9 +142,9 @@ class CameraProcess:
 
 def _started(python: str, line: int, memory: int, life: int) -> subprocess.Popen[bytes]:
     _collect()
-    if len(_LEFT_BEHIND) >= MOST_LEFT:
+    if len(_LEFT_BEHIND) >= MAX_LEFT_BEHIND:
         raise CameraSilent(
-            f"The last {MOST_LEFT} processes of the camera wait for a device or disk that does not answer.",
+            f"The last {MAX_LEFT_BEHIND} processes of the camera wait for a device or disk that does not answer.",
             "Check it with dmesg; unplug it, or restart the machine.",
         )
     try:

@@ -23,7 +23,7 @@ MAX_MESSAGE = 32_768  # bytes; a Hello with a long import path is the largest
 MAX_PICTURE = 256 * 1024 * 1024  # bytes in a slot; guards against nonsense in a shape
 PAGE = 4096
 # Bytes of a slot for sources whose pictures change their size: a stream when somebody turns a knob, a folder with each.
-LEAST_ROOM = {"rtsp": 2**26, "http": 2**26, "file": MAX_PICTURE, "folder": MAX_PICTURE}
+MIN_ROOM = {"rtsp": 2**26, "http": 2**26, "file": MAX_PICTURE, "folder": MAX_PICTURE}
 # Characters of an error: drivers print what they like, and nobody reads more.
 _MAX_DETAIL, _MAX_REMEDY = 2000, 500
 

@@ -18,7 +18,7 @@ from lookout.frame import Pixels
 
 # The worker has two in its hands, the state's and the next; two more are for whoever draws. Later ones are copied: a
 # viewer who looks for long must not leave the camera without a slot. Half of them stay the camera's.
-MOST_LENT = protocol.SLOTS // 2
+MAX_LENT = protocol.SLOTS // 2
 
 
 class SharedPictures:
@@ -42,7 +42,7 @@ class SharedPictures:
 
     def lend(self, slot: int, view: Pixels) -> bool:
         """Keep the slot until `view` and all views of it have died. False when it must be copied instead."""
-        if len(self._lent) >= MOST_LENT:
+        if len(self._lent) >= MAX_LENT:
             return False
         # Every view that NumPy makes of this one holds on to it.
         self._lent[slot] = weakref.ref(view)

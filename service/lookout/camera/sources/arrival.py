@@ -6,7 +6,7 @@ from collections import deque
 
 _WINDOW_S = 3.0
 # What a pause between two frames counts at most in that window: a connection that stood still teaches nothing new.
-_MOST_STEP_S = 0.5
+_MAX_STEP_S = 0.5
 _STANDSTILL_S = 1.0
 _USUAL = 3  # times the usual time between two pictures is a standstill, where that is longer
 _WAITED_S = 0.05
@@ -33,7 +33,7 @@ class ArrivalClock:
             self._delays.clear()  # the stream began again, or has no times at all
         self._last = in_stream
         if self._last_arrived is not None:
-            self._active += min(_MOST_STEP_S, arrived - self._last_arrived)
+            self._active += min(_MAX_STEP_S, arrived - self._last_arrived)
         self._last_arrived = arrived
         delay = arrived - in_stream
         while self._delays and self._delays[0][0] < self._active - _WINDOW_S:

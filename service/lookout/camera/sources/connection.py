@@ -9,7 +9,7 @@ import ssl
 from dataclasses import dataclass
 from urllib.parse import SplitResult
 
-from lookout.deadline import Deadline, bounded
+from lookout.deadline import Deadline, run_with_deadline
 from lookout.errors import CameraAbsent, CameraError, CameraSilent, CameraUnsupported
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
@@ -94,7 +94,7 @@ def silent(shown: str) -> CameraSilent:
     )
 
 
-def within(deadline: Deadline) -> float:
+def socket_timeout(deadline: Deadline) -> float:
     """Seconds for a socket's next call; never none, which would mean for ever or not at all."""
     return max(_BRIEFLY_S, deadline.remaining())
 
@@ -105,7 +105,7 @@ def _connected(host: str, port: int, deadline: Deadline) -> socket.socket:
     for family, address in _resolved(host, port, deadline):
         line = socket.socket(family, socket.SOCK_STREAM)
         try:
-            line.settimeout(within(deadline))
+            line.settimeout(socket_timeout(deadline))
             line.connect(address)
         except OSError as error:
             line.close()
@@ -121,7 +121,7 @@ def _secured(line: socket.socket, host: str, deadline: Deadline, *, check: bool)
     context = ssl.create_default_context()
     if not check:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    line.settimeout(within(deadline))
+    line.settimeout(socket_timeout(deadline))
     try:
         return context.wrap_socket(line, server_hostname=host)
     except BaseException:
@@ -145,7 +145,7 @@ def _resolved(host: str, port: int, deadline: Deadline) -> list[tuple[int, tuple
         return [(family, address) for family, _, _, _, address in found]
 
     try:
-        return bounded(look_up, deadline, "name look-up")
+        return run_with_deadline(look_up, deadline, "name look-up")
     except TimeoutError:
         raise CameraSilent(
             f"The name server does not answer for {host}.", "Check the network, or use the IP address."

@@ -25,7 +25,7 @@ PICTURES = Path(__file__).resolve().parent / "pictures"
 FADE_S = 0.7
 MARGIN = 1.16  # stills are prepared this much larger than the frame, which leaves room to pan
 NOISE = 6  # sensor noise, in steps of brightness from least to most
-FASTEST = 240.0  # frames a second, more make no sense for a made-up scene
+MAX_FPS = 240.0  # frames a second, more make no sense for a made-up scene
 _EMPTY_FPS = 15.0
 
 
@@ -189,7 +189,7 @@ class DemoCamera:
         self._closed.clear()
         self._scene = DemoScene(options.width, options.height)
         width, height = turned_size(options.width, options.height, options.rotate)
-        fps = min(options.fps, FASTEST) if options.fps > 0 else _EMPTY_FPS
+        fps = min(options.fps, MAX_FPS) if options.fps > 0 else _EMPTY_FPS
         self._info = CameraInfo("demo", "Demo scene", width, height, fps, live=True)
         self._started, self._next = time.monotonic(), 0
 

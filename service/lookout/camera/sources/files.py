@@ -10,7 +10,7 @@ from pathlib import Path
 from lookout.camera.interface import Camera, CameraInfo, CameraOptions, EndOfSource
 from lookout.camera.sources.folder import FolderCamera
 from lookout.camera.sources.video import Decoded, NoVideo, Video, VideoBroken, open_film
-from lookout.deadline import Deadline, Late, bounded
+from lookout.deadline import Deadline, DeadlineExceeded, run_with_deadline
 from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported, CameraWaiting
 from lookout.frame import Frame, Pixels
 from lookout.pictures.folder import is_picture_file
@@ -29,8 +29,8 @@ def open_file(rest: str, options: CameraOptions) -> Camera:
     """
     path = Path(rest).expanduser()
     try:
-        picture = bounded(lambda: is_picture_file(path), Deadline.after(LOOK_S), "looking at a file")
-    except Late as error:
+        picture = run_with_deadline(lambda: is_picture_file(path), Deadline.after(LOOK_S), "looking at a file")
+    except DeadlineExceeded as error:
         raise CameraSilent(f"Nothing could be read from {path} in time.", "Check the disk or share.") from error
     except OSError:
         picture = False  # said when it is opened

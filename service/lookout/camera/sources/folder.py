@@ -37,7 +37,7 @@ from lookout.system.regular_files import open_regular
 SLIDE_S = 2.0  # for which a folder's picture stays when it keeps its own pace
 DECODE_S = 5.0  # a picture that takes longer is passed over
 # Larger pictures are shown at a half, a quarter or an eighth of their size, down to a screen's height.
-LEAST_SIDE = 1080
+MIN_SIDE = 1080
 OPEN_MARGIN_S = 0.5
 MAX_STUCK = 3
 _DEFAULT_FPS = 25.0
@@ -258,7 +258,7 @@ class _Reader:
         try:
             try:
                 with open_regular(path, MAX_FILE_BYTES, follow_links=True) as file:
-                    limits = DecodeLimits(MAX_FILE_BYTES, least_side=LEAST_SIDE)
+                    limits = DecodeLimits(MAX_FILE_BYTES, min_side=MIN_SIDE)
                     return self._decoder.read(file.fileno(), limits, DECODE_S).pixels
             except OSError as error:
                 raise PictureUnreadable(f"The file cannot be read: {error.strerror}.", "Check the file.") from error

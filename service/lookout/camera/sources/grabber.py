@@ -21,7 +21,7 @@ from lookout.frame import Pixels
 LIVELY_S = 1.0  # data younger than this shows that a source without a picture works
 # Smart encoders send a key frame a minute, and a large picture takes its time over a slow link. A source that sends and
 # sends, and never a picture, is not waited for beyond this.
-MOST_WAIT_S = 90.0
+MAX_WAIT_S = 90.0
 STOP_S = 1.0  # a thread that is not back by then is stuck in the driver; it releases the device when it returns
 
 
@@ -103,7 +103,7 @@ class Grabber(Generic[C]):
         now = time.monotonic()
         if now - self._heard_at > LIVELY_S:
             return CameraSilent("The camera sent nothing in time.", "Check its cable, network and power.")
-        if now - self._wait_since > MOST_WAIT_S:
+        if now - self._wait_since > MAX_WAIT_S:
             return CameraUnsupported(
                 f"The camera has sent data for {now - self._wait_since:.0f} s, and no picture in it can be decoded.",
                 "Choose H.264 or MJPEG, and a key frame (I-frame) every second, in the camera's settings.",

@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from lookout.camera.address import redact
-from lookout.camera.sources.connection import PORTS, Line, connect, silent, unreachable, within
+from lookout.camera.sources.connection import PORTS, Line, connect, silent, socket_timeout, unreachable
 from lookout.camera.sources.http_login import Login
 from lookout.camera.sources.refusal import refusal
 from lookout.deadline import Deadline
 from lookout.errors import CameraDenied, CameraError, CameraUnsupported
 
-MOST_HEAD = 65_536  # bytes
+MAX_HEAD_BYTES = 65_536  # bytes
 PIECE = 65_536
-MOST_REDIRECTS = 10
-MOST_ANSWERS = 30  # to one request: redirects, and each of them asking for the password
+MAX_REDIRECTS = 10
+MAX_ANSWERS = 30  # to one request: redirects, and each of them asking for the password
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _STATUS = re.compile(rb"(?:HTTP/\d(?:\.\d)?|ICY) +(\d{3})")
 _SAFE = "/%:=&?~+!$,;'@()*[]|"  # what stays as it is in a path; the rest is written with %
@@ -43,7 +43,7 @@ class _Wire:
     def more(self, deadline: Deadline) -> bytes:
         """The next bytes, none at the end. Raises TimeoutError, CameraError."""
         try:
-            self.line.socket.settimeout(within(deadline))
+            self.line.socket.settimeout(socket_timeout(deadline))
             return self.line.socket.recv(PIECE)
         except TimeoutError:
             raise
@@ -52,7 +52,7 @@ class _Wire:
 
     def send(self, data: bytes, deadline: Deadline) -> None:
         try:
-            self.line.socket.settimeout(within(deadline))
+            self.line.socket.settimeout(socket_timeout(deadline))
             self.line.socket.sendall(data)
         except TimeoutError:
             raise
@@ -142,7 +142,7 @@ class Response:
                 words = bytes(early[:end]).partition(b";")[0].strip()
                 del early[: end + 1]
                 return int(words, 16) if re.fullmatch(rb"[0-9a-fA-F]{1,8}", words) else 0
-            if len(early) > MOST_HEAD or not (more := self._wire.more(deadline)):
+            if len(early) > MAX_HEAD_BYTES or not (more := self._wire.more(deadline)):
                 return 0
             early += more
 
@@ -173,7 +173,7 @@ class HttpClient:
     def get(self, deadline: Deadline, headers: Mapping[str, str] | None = None) -> Response:
         """The answer with a status below 400, wherever redirects lead. Raises CameraError with what went wrong."""
         parts, seen = self._parts, set[str]()
-        for _ in range(MOST_ANSWERS):
+        for _ in range(MAX_ANSWERS):
             try:
                 response = self._asked(parts, headers or {}, deadline)
             except TimeoutError:
@@ -283,7 +283,7 @@ class HttpClient:
         found = found._replace(scheme=found.scheme.lower(), netloc=found.netloc.rpartition("@")[2], fragment="")
         if self._login is not None and _origin(found) == _origin(self._parts):
             found = found._replace(netloc=self._parts.netloc)
-        if found.geturl() in seen or len(seen) > MOST_REDIRECTS:
+        if found.geturl() in seen or len(seen) > MAX_REDIRECTS:
             raise self._in_circles()
         return found
 
@@ -301,7 +301,7 @@ def _head(wire: _Wire, deadline: Deadline) -> tuple[int, dict[str, str]]:
         early += more
         if early[:2] == b"\xff\xd8" or early[:2] == b"--":
             return 200, {}  # a camera that begins with its pictures at once
-        if not more or len(early) > MOST_HEAD or (len(early) > 8 and not early.startswith((b"HTTP", b"ICY"))):
+        if not more or len(early) > MAX_HEAD_BYTES or (len(early) > 8 and not early.startswith((b"HTTP", b"ICY"))):
             end = re.match(rb"(?s).*", early)
             break
         if deadline.passed:

@@ -30,8 +30,8 @@ Hear = Callable[[], None]
 SILENT_S = 5.0  # a stream that sends nothing for so long is broken; the caller's deadlines are shorter
 SLICE_S = 0.25  # so long at most the reader waits without looking whether it is still wanted
 HEAD_BYTES, ENOUGH_BYTES = 512, 16  # the first recognises any of the formats, the second most
-MOST_PICTURE_BYTES = 64 * 2**20
-MOST_WHOLE_BYTES = 64 * 2**20  # a video up to this is fetched whole: some have their index at the end
+MAX_PICTURE_BYTES = 64 * 2**20
+MAX_WHOLE_BYTES = 64 * 2**20  # a video up to this is fetched whole: some have their index at the end
 SAME_FILE = 3
 DAMAGED = 30  # pictures in a row that cannot be decoded: the camera sends nothing else
 _VIDEO = (b"FLV", b"\x1aE\xdf\xa3", b"OggS", b"\x00\x00\x01", b"\x00\x00\x00\x01", b"0&\xb2u")
@@ -47,7 +47,7 @@ def open_http(address: str, options: CameraOptions, deadline: Deadline, hear: He
         if kind == "pictures":
             return JpegFeed(client, response, head, options, hear)
         if kind == "picture":
-            rest = response.read_all(MOST_PICTURE_BYTES - len(head), deadline)
+            rest = response.read_all(MAX_PICTURE_BYTES - len(head), deadline)
             client.keep(response)
             return SnapshotFeed(client, response, head + rest, options, hear)
         if kind == "video":
@@ -249,8 +249,8 @@ class _Body:
 def _video_feed(response: Response, head: bytes, options: CameraOptions, deadline: Deadline, hear: Hear) -> Feed:
     body = _Body(response, head, deadline, hear)
     source: _Body | BytesIO = body
-    if response.length is not None and response.length <= MOST_WHOLE_BYTES:
-        source = BytesIO(head + response.read_all(MOST_WHOLE_BYTES, deadline))
+    if response.length is not None and response.length <= MAX_WHOLE_BYTES:
+        source = BytesIO(head + response.read_all(MAX_WHOLE_BYTES, deadline))
     try:
         container = av.open(source, "r", options={"analyzeduration": "1000000"})
         video = Video(container, live=container.duration is None)

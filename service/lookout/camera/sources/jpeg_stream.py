@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-MOST_PICTURE = 32 * 2**20  # bytes; what is longer is no picture of a camera
+MAX_PICTURE_BYTES = 32 * 2**20  # bytes; what is longer is no picture of a camera
 _BETWEEN = 4096  # bytes kept of what stands between two pictures: the headers of a part
 _START = b"\xff\xd8\xff"
 # In the compressed part a zero or a restart marker follows each FF; anything else ends it.
@@ -78,7 +78,7 @@ class JpegScanner:
         while True:
             marker = self._next_marker()
             if marker is None:
-                if len(data) > MOST_PICTURE:
+                if len(data) > MAX_PICTURE_BYTES:
                     self.damaged += 1
                     data.clear()
                     self._inside = False

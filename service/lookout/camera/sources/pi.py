@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lookout.camera.interface import CameraInfo, CameraOptions
 from lookout.camera.raw import RawFrame
-from lookout.deadline import Deadline, bounded
+from lookout.deadline import Deadline, run_with_deadline
 from lookout.errors import CameraAbsent, CameraBusy, CameraError, CameraSilent, CameraUnsupported
 from lookout.frame import Frame
 
@@ -80,9 +80,9 @@ class PiCamera:
         self.close()
         self._job, self._last_stamp, self._sequence = None, 0, 0
         try:
-            self._library, model = bounded(self._constructed, deadline, "finding the camera")
-            bounded(lambda: self._configured(self._open_library(), model), deadline, "configuring the camera")
-            bounded(self._library.start, deadline, "starting the camera")
+            self._library, model = run_with_deadline(self._constructed, deadline, "finding the camera")
+            run_with_deadline(lambda: self._configured(self._open_library(), model), deadline, "configuring the camera")
+            run_with_deadline(self._library.start, deadline, "starting the camera")
         except TimeoutError as error:
             self.close()
             raise CameraSilent(
@@ -122,7 +122,7 @@ class PiCamera:
         library, self._library, self._job = self._library, None, None
         if library is not None:
             with contextlib.suppress(Exception):
-                bounded(library.close, Deadline.after(CLOSE_S), "closing the camera")
+                run_with_deadline(library.close, Deadline.after(CLOSE_S), "closing the camera")
 
     def _constructed(self) -> tuple[Library, str]:
         try:
@@ -207,7 +207,7 @@ class PiCamera:
                 self._job, self._asked_at = library.capture_arrays(["main"], wait=False), time.monotonic()
             result = self._job.get_result(timeout=deadline.remaining())
         except (TimeoutError, concurrent.futures.TimeoutError):
-            if time.monotonic() - self._asked_at > self._patience():
+            if time.monotonic() - self._asked_at > self._timeout_s():
                 self._cancel(library)
             raise CameraSilent(
                 f"The camera {self._source} delivers no frame.",
@@ -222,14 +222,14 @@ class PiCamera:
         self._job = None
         return result
 
-    def _patience(self) -> float:
+    def _timeout_s(self) -> float:
         fps = self._info.fps if self._info else None
         return max(GIVE_UP_S, 4 / fps if fps else 0.0)
 
     def _cancel(self, library: Library) -> None:
         self._job = None
         try:
-            bounded(library.cancel_all_and_flush, Deadline.after(CLOSE_S), "cancelling a capture")
+            run_with_deadline(library.cancel_all_and_flush, Deadline.after(CLOSE_S), "cancelling a capture")
         except TimeoutError:
             raise CameraError(f"The camera {self._source} hangs.", "It is started again.") from None
 

@@ -6,19 +6,19 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from lookout.camera.address import redact
-from lookout.camera.sources.connection import Line, connect, silent, unreachable, within
+from lookout.camera.sources.connection import Line, connect, silent, socket_timeout, unreachable
 from lookout.camera.sources.refusal import refusal
 from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraUnsupported
 
 ANSWER_BYTES = 8192
-LEAST_S = 0.5  # for the probe, even when nothing is left of the caller's time
+MIN_PROBE_S = 0.5  # for the probe, even when nothing is left of the caller's time
 
 
 def reason(address: str, deadline: Deadline) -> CameraError:
-    """The error to raise for a stream that did not open; never raises, done by the deadline or within LEAST_S."""
+    """The error to raise for a stream that did not open; never raises, done by the deadline or within MIN_PROBE_S."""
     shown = redact(address)
-    until = Deadline(max(deadline.at, Deadline.after(LEAST_S).at))
+    until = Deadline(max(deadline.at, Deadline.after(MIN_PROBE_S).at))
     parts = urlsplit(address)
     try:
         # Nothing secret is sent here, and FFmpeg does not check certificates either.
@@ -35,11 +35,11 @@ def reason(address: str, deadline: Deadline) -> CameraError:
 
 
 def _exchanged(line: Line, parts: SplitResult, deadline: Deadline) -> bytes:
-    line.socket.settimeout(within(deadline))
+    line.socket.settimeout(socket_timeout(deadline))
     line.socket.sendall(_request(parts))
     answer = b""
     while b"\r\n\r\n" not in answer and len(answer) < ANSWER_BYTES:
-        line.socket.settimeout(within(deadline))
+        line.socket.settimeout(socket_timeout(deadline))
         piece = line.socket.recv(ANSWER_BYTES)
         if not piece:
             break

@@ -23,9 +23,9 @@ from lookout.pictures.decode import MAX_SIDE, read_picture
 from lookout.pictures.limits import DecodeLimits
 
 ANSWER_S = 5.0  # a request that takes longer has failed; the caller's deadlines are shorter
-MOST_BYTES = 64 * 2**20
-MOST_A_SECOND = 5.0  # a camera encodes each picture anew; more than this makes some of them reboot
-MOST_AGE_S = 3600.0  # a server that says a picture is older than this need not be believed to the second
+MAX_BYTES = 64 * 2**20
+MAX_PER_S = 5.0  # a camera encodes each picture anew; more than this makes some of them reboot
+MAX_AGE_S = 3600.0  # a server that says a picture is older than this need not be believed to the second
 SLICE_S = 0.2
 
 
@@ -47,7 +47,7 @@ class SnapshotFeed:
         Raises CameraUnsupported when it is no picture that can be decoded.
         """
         self._client, self._options, self._hear = client, options, hear
-        self._every_s = 1 / min(MOST_A_SECOND, options.fps if options.fps > 0 else MOST_A_SECOND)
+        self._every_s = 1 / min(MAX_PER_S, options.fps if options.fps > 0 else MAX_PER_S)
         self._name = response.shown
         self._conditions: dict[str, str] = {}
         self._pixels, self._mark = self._decoded(data), zlib.crc32(data)
@@ -74,7 +74,7 @@ class SnapshotFeed:
         deadline = Deadline.after(ANSWER_S)
         response = self._client.get(deadline, self._conditions)
         try:
-            data = b"" if response.status == 304 else response.read_all(MOST_BYTES, deadline)
+            data = b"" if response.status == 304 else response.read_all(MAX_BYTES, deadline)
         except TimeoutError:
             response.close()
             raise silent(self._name) from None
@@ -110,7 +110,7 @@ def decoded(data: bytes) -> Pixels:
     """A camera's picture in its full size; some wrap a JPEG in boundaries. Raises PictureError."""
     if data.lstrip().startswith((b"--", b"Content-")) and (found := JpegScanner().feed(data, 0.0)):
         data = found[0].data
-    return read_picture(data, DecodeLimits(MOST_BYTES, least_side=MAX_SIDE)).pixels
+    return read_picture(data, DecodeLimits(MAX_BYTES, min_side=MAX_SIDE)).pixels
 
 
 def _age_s(response: Response) -> float:
@@ -118,5 +118,5 @@ def _age_s(response: Response) -> float:
     with contextlib.suppress(ValueError, TypeError, KeyError):
         changed = parsedate_to_datetime(response.headers["last-modified"])
         age = (parsedate_to_datetime(response.headers["date"]) - changed).total_seconds()
-        return min(MOST_AGE_S, age) if age >= 1.0 else 0.0
+        return min(MAX_AGE_S, age) if age >= 1.0 else 0.0
     return 0.0

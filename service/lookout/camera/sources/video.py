@@ -44,7 +44,7 @@ _WAIT_FOR_THEMSELVES = frozenset({"h264", "hevc", "vvc"})
 _ONE_CORE_PIXELS = 1280 * 720
 _LIVE_THREADS = 2
 _SLICE = re.compile(rb"\x00\x00\x01[\x01\x21\x41\x61\x05\x25\x45\x65](.)", re.DOTALL)
-_MOST_PACKET = 2**23  # bytes of a key frame that are kept until the next packet
+_MAX_PACKET = 2**23  # bytes of a key frame that are kept until the next packet
 _SHAPES = (0.2, 5.0)  # a pixel's width to its height; anything else is a damaged header
 
 
@@ -129,7 +129,7 @@ class Video:
             self.damaged += 1
             return []
         if self._stream.codec_context.name == "h264" and any(frame.is_corrupt for frame in frames):
-            self._cut = bytes(packet) if packet.is_keyframe and packet.size < _MOST_PACKET else None
+            self._cut = bytes(packet) if packet.is_keyframe and packet.size < _MAX_PACKET else None
         return [Decoded(frame, _time_of(frame)) for frame in frames if self._is_whole(frame)]
 
     def pixels(self, decoded: Decoded, rotate: int, flip: str) -> Pixels | None:

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pytest
 from lookout.errors import DiskSlow
-from lookout.storage import within
+from lookout.storage import with_timeout
 
 
 def test_what_a_look_finds_or_raises_reaches_whoever_looks(tmp_path: Path) -> None:
-    assert within(tmp_path, tmp_path.is_dir) is True
+    assert with_timeout(tmp_path, tmp_path.is_dir) is True
     with pytest.raises(FileNotFoundError):
-        within(tmp_path, (tmp_path / "none").stat)
+        with_timeout(tmp_path, (tmp_path / "none").stat)
 
     def late() -> None:
         raise TimeoutError("the look's own")
 
     with pytest.raises(TimeoutError, match="own"):
-        within(tmp_path, late)
+        with_timeout(tmp_path, late)
 
 
 def test_a_look_that_does_not_come_back_is_given_up(tmp_path: Path) -> None:
     end = threading.Event()
     with pytest.raises(DiskSlow, match=str(tmp_path)):
-        within(tmp_path, end.wait, 0.05)
+        with_timeout(tmp_path, end.wait, 0.05)
     end.set()
