@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from lookout.frame import Rect
-from lookout.state.state import rfc3339
+from lookout.geometry import Rect
+from lookout.timestamps import rfc3339
 
 # seen: a label was the answer. quiet: a moment drawn at random at which nothing was. missed: somebody says that the
 # camera overlooked something. The others happen to the camera and the model.
