@@ -40,6 +40,17 @@ def test_the_api_opens_no_camera_and_no_session(graph: grimp.ImportGraph) -> Non
         assert "lookout.pipeline.classifier" not in direct or _only_types(graph, module), module
 
 
+def test_events_watch_the_state_and_are_wired_to_the_engine_by_the_server(graph: grimp.ImportGraph) -> None:
+    """Recording is an addition: the loop runs without it, and it can be tested without a camera and without HTTP."""
+    above = set().union(*(_modules(graph, f"lookout.{room}") for room in ("api", "engine", "camera", "server", "cli")))
+    for module in _modules(graph, "lookout.events"):
+        assert not graph.find_modules_directly_imported_by(module) & above, module
+    for room in ("engine", "state", "storage"):
+        for module in _modules(graph, f"lookout.{room}"):
+            direct = graph.find_modules_directly_imported_by(module)
+            assert not direct & _modules(graph, "lookout.events"), module
+
+
 def _only_types(graph: grimp.ImportGraph, module: str) -> bool:
     """Whether `module` takes nothing but the result type from the classifier."""
     details = graph.get_import_details(importer=module, imported="lookout.pipeline.classifier")

@@ -20,6 +20,8 @@ from lookout.deadline import Deadline
 from lookout.engine.control import Control
 from lookout.engine.worker import Engine, first_state
 from lookout.errors import CameraAbsent, CameraSilent
+from lookout.events.history import History
+from lookout.events.store import Store
 from lookout.frame import Frame
 from lookout.registry.catalogue import Catalogue
 from lookout.server import serve as server_module
@@ -108,7 +110,8 @@ class Service:
             paused=server_module.was_paused(self.folder),
         )
         control = Control(loaded, self.engine, self._load, storage)
-        self.app = create_app(self.engine, self.hub, control, self.tokens)
+        self.history = History(Store(loaded.state_folder, storage), lambda: self.engine.settings.events)
+        self.app = create_app(self.engine, self.hub, control, self.tokens, self.history)
         self.services = self.app.state.services
         self._server = server_module._Server(server_module._config(self.app, settings.server, capacity))
         self.engine.start()
@@ -137,6 +140,7 @@ class Service:
         assert not self._thread.is_alive(), "the server does not stop"
         assert self.engine.stop()
         self._listener.close()
+        self.history.store.close()
         return time.monotonic() - started
 
     def client(self, **more: Any) -> httpx.Client:

@@ -20,6 +20,7 @@ from lookout.api.middleware.head import HeadMiddleware
 from lookout.api.routes import (
     cameras,
     classify,
+    events,
     feature_maps,
     frames,
     health,
@@ -36,6 +37,7 @@ from lookout.auth.admission import Admission
 from lookout.auth.tokens import TokenStore
 from lookout.engine.control import Control
 from lookout.engine.worker import Engine
+from lookout.events.history import History
 from lookout.resources import static_folder
 from lookout.settings.installation import command
 from lookout.state.hub import Hub
@@ -46,6 +48,7 @@ _TAGS = [
     {"name": "live", "description": "What the camera sees, now and as it changes."},
     {"name": "pictures", "description": "The newest frame, and frames without end."},
     {"name": "classify", "description": "Pictures of your own."},
+    {"name": "events", "description": "What was seen: kept, reviewed, exported, deleted."},
     {"name": "models", "description": "What is installed and which model looks."},
     {"name": "settings", "description": "What can be changed while the service runs."},
     {"name": "access", "description": "Logging in and out."},
@@ -53,11 +56,11 @@ _TAGS = [
 ]
 
 
-def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -> FastAPI:
+def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore, history: History) -> FastAPI:
     """The application over one engine and its hub. Setting `app.state.stopping` ends every endless answer."""
     chosen = control.loaded.settings
     assets, uploads = Assets(static_folder()), Uploads(chosen.upload)
-    services = Services(engine, hub, control, tokens, Admission(tokens), Encoder(), uploads, assets.version)
+    services = Services(engine, hub, control, tokens, Admission(tokens), Encoder(), uploads, history, assets.version)
     token_command = command(control.loaded, "token")
 
     @contextlib.asynccontextmanager
@@ -89,7 +92,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -
     app.state.services = services
     app.state.stopping = services.stopping
     app.state.token_command = token_command
-    for resource in (state, live, frames, cameras, classify, models, feature_maps, settings, login, health):
+    for resource in (state, live, frames, cameras, classify, events, models, feature_maps, settings, login, health):
         app.include_router(resource.router)
     pages.install(app, assets)
     app.router.add_websocket_route("/{path:path}", live.nowhere)
@@ -109,7 +112,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore) -
             CORSMiddleware,
             # As browsers write them; the guard takes them in any spelling, too.
             allow_origins=[origin.lower().rstrip("/") for origin in chosen.server.allowed_origins],
-            allow_methods=["GET", "POST", "PUT", "PATCH"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],
         )
     description.install(app)

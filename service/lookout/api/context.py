@@ -22,6 +22,7 @@ from lookout.engine.camera_list import CameraList
 from lookout.engine.control import Control
 from lookout.engine.worker import Engine
 from lookout.errors import TooBusy
+from lookout.events.history import History
 from lookout.state.hub import Hub
 from lookout.state.state import State
 from lookout.state.view import StateView, view
@@ -64,7 +65,7 @@ class Services:
 
     changes: for what the worker has to do first, which may take seconds; several, so that a second swap of models
     is told that one is under way. pauses: for pauses, which wait for no other change. files: for what is read from
-    disk. looks: for feature maps. dashboard: the version of its files.
+    disk. looks: for feature maps. diary, edits: for reading and changing events. dashboard: the version of its files.
     """
 
     engine: Engine
@@ -74,12 +75,15 @@ class Services:
     admission: Admission
     encoder: Encoder
     uploads: Uploads
+    history: History
     dashboard: str = ""
     viewers: Viewers = field(default_factory=Viewers)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     changes: BoundedExecutor = field(default_factory=lambda: BoundedExecutor(4, "changes"))
     pauses: BoundedExecutor = field(default_factory=lambda: BoundedExecutor(2, "pauses"))
     files: BoundedExecutor = field(default_factory=lambda: BoundedExecutor(1, "files"))
+    diary: BoundedExecutor = field(default_factory=lambda: BoundedExecutor(3, "events"))
+    edits: BoundedExecutor = field(default_factory=lambda: BoundedExecutor(1, "edits"))
     feature_map_requests: FeatureMapRequests = field(default_factory=FeatureMapRequests)
     cameras: CameraList = field(default_factory=CameraList)
     _last_text: tuple[State, float, str] | None = None
@@ -111,6 +115,8 @@ class Services:
         self.changes.close()
         self.pauses.close()
         self.files.close()
+        self.diary.close()
+        self.edits.close()
         self.feature_map_requests.close()
 
 

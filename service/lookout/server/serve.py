@@ -26,6 +26,8 @@ from lookout.engine.control import Control, was_paused
 from lookout.engine.housekeeping import Housekeeping
 from lookout.engine.worker import Engine, first_state
 from lookout.errors import AddressInUse, DiskSlow, LookoutError, SettingInvalid, StateFolderUnusable
+from lookout.events.history import History
+from lookout.events.store import Store
 from lookout.healthcheck import check
 from lookout.registry.catalogue import Catalogue
 from lookout.registry.loader import MachineProfile
@@ -109,7 +111,8 @@ def _serve(
         catalogue = Catalogue.of(settings, loaded.state_folder)
         engine = Engine(settings, catalogue, hub, profile=profile, paused=closed)
         control = Control(loaded, engine, reload, storage)
-        app = create_app(engine, hub, control, tokens)
+        history = History(Store(loaded.state_folder, storage), lambda: engine.settings.events)
+        app = create_app(engine, hub, control, tokens, history)
         server = _Server(_config(app, settings.server, listener.capacity))
         housekeeping = Housekeeping(engine, hub, profile=profile, storage=storage)
         storage.start()
@@ -126,7 +129,8 @@ def _serve(
             if not engine.stop():
                 log.warning("The camera loop did not end in time and is abandoned.")
             tokens.close()
-            storage.close()
+            if storage.close():
+                history.store.close()
         log.info("Stopped.")
         if server.stopped_by == signal.SIGINT:
             raise KeyboardInterrupt  # in order, but whoever pressed Ctrl+C is told so by the exit status

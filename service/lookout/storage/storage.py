@@ -67,14 +67,18 @@ class Storage:
         self._thread = threading.Thread(target=self._run, name="storage", daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
-        """Write the changes that wait, then end. Caches are made again, and a disk that hangs is not waited for."""
+    def close(self) -> bool:
+        """Write the changes that wait, then end. Caches are made again, and a disk that hangs is not waited for.
+
+        Returns whether nothing is written any more.
+        """
         with self._changed:
             self._closed = True
             self._later.clear()
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(_CLOSE_S)
+        return self._thread is None or not self._thread.is_alive()
 
     # --- people's changes: any thread but the event loop's ------------------------------------------------------------
 
@@ -86,12 +90,13 @@ class Storage:
         """Remove a file and return when that lasts. Raises StateFolderUnusable."""
         self.run(lambda writer: writer.remove(path))
 
-    def run(self, work: Callable[[Writer], T]) -> T:
+    def run(self, work: Callable[[Writer], T], *, reserved: bool = True) -> T:
         """What the work returns or raises; OSError becomes StateFolderUnusable.
 
         A disk that is slow ends the wait after `DEADLINE_S`. What was not kept by then will not be.
+        reserved: whether it is somebody's own change, for which a part of the budget is left.
         """
-        job = Job(work, reserved=True)
+        job = Job(work, reserved=reserved)
         if not self._enqueue(self._waiting, job):
             self._perform_now(job)
         elif not job.done.wait(DEADLINE_S) and (job.give_up() or not job.done.wait(DEADLINE_S)):

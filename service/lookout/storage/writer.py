@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from typing_extensions import Buffer
@@ -38,6 +38,13 @@ class Writer:
         size = _size(path)
         remove_file(path, commit=self._commit)
         self._budget.charge(0, -size)
+
+    def discard(self, paths: Iterable[Path]) -> None:
+        """Remove files that a sweep would find again should the power fail: without a sync for each."""
+        for path in paths:
+            size = _size(path)
+            path.unlink(missing_ok=True)
+            self._budget.charge(0, -size)
 
     def mark(self, path: Path) -> None:
         """An empty file, not synced: it outlives this process, which is all it is for."""

@@ -1,0 +1,299 @@
+"""The file events.db: written by the one writer of `storage`, read by any thread; set aside where it is malformed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from lookout.errors import EventsUnavailable, LookoutError
+from lookout.events import tables
+from lookout.events.salvage import set_aside
+from lookout.storage import Storage, Writer
+from lookout.storage.atomic_files import make_folder
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+FILE = "events.db"
+# What a change of some rows writes at most; the budget is asked for so much, and charged what it was.
+_CHANGE_BYTES = 48 * 1024
+# The log of changes is written back into the file when it has grown to this.
+_CHECKPOINT_BYTES = 2**20
+_MALFORMED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_ERRNO = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_CANTOPEN: errno.EIO,
+    sqlite3.SQLITE_BUSY: errno.EBUSY,
+    sqlite3.SQLITE_LOCKED: errno.EBUSY,
+    sqlite3.SQLITE_PERM: errno.EACCES,
+}
+_READERS = 4
+
+
+class Database:
+    """events.db in a folder. `write` may be called from any thread but the event loop's, `read` from any that may wait.
+
+    set_aside: how often a malformed file was set aside since the start.
+    """
+
+    def __init__(self, folder: Path, storage: Storage) -> None:
+        self.folder = folder
+        self.path = folder / FILE
+        self._storage = storage
+        self._writing: sqlite3.Connection | None = None
+        self._writing_on: tuple[int, int] | None = None
+        self._lock = threading.Lock()
+        self._idle: list[tuple[tuple[int, int], sqlite3.Connection]] = []
+        self._nothing: sqlite3.Connection | None = None
+        self.set_aside = 0
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def write(self, work: Callable[[sqlite3.Connection], T], *, reserved: bool = True) -> T:
+        """What the work returns, once it lasts. All of it or nothing.
+
+        reserved: it is somebody's own change, for which a part of the budget is left.
+        Raises StateFolderUnusable, DiskBudgetSpent, and what the work raises.
+        """
+        return self._storage.run(lambda writer: self.write_with(writer, work), reserved=reserved)
+
+    def write_with(self, writer: Writer, work: Callable[[sqlite3.Connection], T]) -> T:
+        """The same as a part of another job of the writer. Raises OSError, DiskBudgetSpent."""
+        writer.admit(_CHANGE_BYTES, _CHANGE_BYTES)
+        try:
+            return self._change(writer, work)
+        except sqlite3.DatabaseError as error:
+            if not _is_malformed(error):
+                raise _os_error(error, self.path) from error
+        self.close_writer()
+        self._set_aside()
+        try:
+            return self._change(writer, work)
+        except sqlite3.DatabaseError as error:
+            raise _os_error(error, self.path) from error
+
+    def _change(self, writer: Writer, work: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._connection()
+        before = self._sizes()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            result = work(connection)
+            writer.commit()
+            connection.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back(connection)
+            if isinstance(error, sqlite3.DatabaseError):
+                self.close_writer()  # after a disk's error only a new connection is sure to see what is there
+            raise
+        after = self._sizes()
+        writer.charge(max(0, after[1] - before[1]), sum(after) - sum(before))
+        if after[1] > _CHECKPOINT_BYTES:
+            self._checkpoint(connection, writer)
+        return result
+
+    def checkpoint(self) -> None:
+        """Write the log of changes back, so that the file itself holds all. Raises StateFolderUnusable."""
+
+        def work(writer: Writer) -> None:
+            if self.path.exists():
+                self._checkpoint(self._connection(), writer)
+
+        self._storage.run(work)
+
+    def vacuum(self) -> None:
+        """Give back the space of what was deleted, and overwrite it. Raises StateFolderUnusable."""
+
+        def work(writer: Writer) -> None:
+            connection = self._connection()
+            size = sum(self._sizes())
+            writer.admit(2 * size, 0)
+            try:
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.DatabaseError as error:
+                raise _os_error(error, self.path) from error
+            now = sum(self._sizes())
+            writer.charge(2 * now, now - size)
+
+        self._storage.run(work)
+
+    def _checkpoint(self, connection: sqlite3.Connection, writer: Writer) -> None:
+        before = self._sizes()
+        with contextlib.suppress(sqlite3.OperationalError):  # somebody reads: the next one does it
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        after = self._sizes()
+        writer.charge(max(0, before[1] - after[1]), sum(after) - sum(before))
+
+    def _connection(self) -> sqlite3.Connection:
+        """Of the writer, to the file that is there now. Raises OSError, sqlite3.Error."""
+        if self._writing is not None and self._writing_on == _identity(self.path):
+            return self._writing
+        self.close_writer()
+        make_folder(self.folder)
+        try:
+            self._writing = tables.connect_writer(str(self.path))
+        except tables.NewerTables as error:
+            raise OSError(errno.EINVAL, "it was made by a newer Lookout", str(self.path)) from error
+        self._writing_on = _identity(self.path)
+        for name in (self.path, *_beside(self.path)):
+            with contextlib.suppress(OSError):
+                name.chmod(0o600)
+        return self._writing
+
+    @staticmethod
+    def _roll_back(connection: sqlite3.Connection) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    def close_writer(self) -> None:
+        """On the writer's thread."""
+        if self._writing is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._writing.close()
+        self._writing = self._writing_on = None
+
+    def _sizes(self) -> tuple[int, int]:
+        """Bytes of the file and of its log."""
+        return _size(self.path), _size(_beside(self.path)[0])
+
+    def _set_aside(self) -> None:
+        self._close_readers()
+        kept = set_aside(self.path)
+        self.set_aside += 1
+        log.error("%s was malformed and is set aside; %d events could be read and are kept.", self.path, kept)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What the work returns of what is kept now. May wait for the disk. Raises EventsUnavailable."""
+        identity, connection = self._take()
+        good = False
+        try:
+            result = work(connection)
+            good = True
+            return result
+        except sqlite3.DatabaseError as error:
+            if _is_malformed(error):
+                self._mend()
+                return self._read_again(work)
+            raise self._unavailable(error) from error
+        finally:
+            self._put_back(identity, connection, good)
+
+    def _read_again(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        identity, connection = self._take()
+        try:
+            return work(connection)
+        except sqlite3.DatabaseError as error:
+            raise self._unavailable(error) from error
+        finally:
+            self._put_back(identity, connection, False)
+
+    def _mend(self) -> None:
+        """Have the writer set the malformed file aside."""
+
+        def work(writer: Writer) -> None:
+            del writer
+            self.close_writer()
+            self._set_aside()
+            self._connection()
+
+        try:
+            self._storage.run(work)
+        except LookoutError as error:
+            raise EventsUnavailable(f"{self.path} is malformed and cannot be set aside: {error.detail}") from error
+
+    def _take(self) -> tuple[tuple[int, int] | None, sqlite3.Connection]:
+        identity = _identity(self.path)
+        if identity is None:
+            return None, tables.connect_nothing()
+        with self._lock:
+            while self._idle:
+                known, connection = self._idle.pop()
+                if known == identity:
+                    return identity, connection
+                connection.close()
+        try:
+            return identity, self._open_reader()
+        except sqlite3.DatabaseError as error:
+            if _is_malformed(error):
+                self._mend()
+                return _identity(self.path), self._open_reader()
+            raise self._unavailable(error) from error
+
+    def _open_reader(self) -> sqlite3.Connection:
+        try:
+            return tables.connect_reader(str(self.path))
+        except sqlite3.OperationalError:
+            if os.access(self.folder, os.W_OK):
+                raise
+            return tables.connect_reader(str(self.path), frozen=True)
+
+    def _put_back(self, identity: tuple[int, int] | None, connection: sqlite3.Connection, good: bool) -> None:
+        if good and identity is not None:
+            with self._lock:
+                if len(self._idle) < _READERS:
+                    self._idle.append((identity, connection))
+                    return
+        connection.close()
+
+    def _close_readers(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for _, connection in idle:
+            connection.close()
+
+    def close(self) -> None:
+        """Let go of all. Only once nobody writes any more."""
+        self._close_readers()
+        self.close_writer()
+
+    def _unavailable(self, error: sqlite3.Error) -> EventsUnavailable:
+        return EventsUnavailable(
+            f"The events cannot be read from {self.path}: {error}.",
+            "Look at the disk: GET /api/state says under system.disk what is wrong. `lookout events check` mends.",
+        )
+
+
+def _is_malformed(error: sqlite3.Error) -> bool:
+    return _code(error) in _MALFORMED
+
+
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+
+
+def _os_error(error: sqlite3.Error, path: Path) -> OSError:
+    """In the words in which the disk's other troubles are told."""
+    return OSError(_ERRNO.get(_code(error), errno.EIO), str(error), str(path))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is: a disk that went and came brings another."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    return path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

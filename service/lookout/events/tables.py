@@ -1,0 +1,160 @@
+"""The tables of events.db.
+
+`daily` is kept by triggers, so that counts stay true whatever changes a row: in `events` alone, counting all by label
+takes longer with each event. What is seldom read (curve, embedding) lies in `details`, which keeps rows short.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+VERSION = 1
+# "Look", so that `file` and we can tell our own.
+APPLICATION_ID = 0x4C6F6F6B
+
+_KEY = "day = date({0}.started, 'unixepoch') AND view = {0}.view AND kind = {0}.kind AND label = {1}"
+_LABEL = "coalesce({0}.\"right\", {0}.label, '')"
+_ADD = """
+    INSERT INTO daily (day, view, kind, label, n, bytes)
+    VALUES (date(NEW.started, 'unixepoch'), NEW.view, NEW.kind, coalesce(NEW."right", NEW.label, ''), 1, NEW.bytes)
+    ON CONFLICT DO UPDATE SET n = n + 1, bytes = bytes + excluded.bytes;
+"""
+_OLD = _KEY.format("OLD", _LABEL.format("OLD"))
+_TAKE = f"""
+    UPDATE daily SET n = n - 1, bytes = bytes - OLD.bytes WHERE {_OLD};
+    DELETE FROM daily WHERE {_OLD} AND n <= 0;
+"""
+
+SCHEMA = f"""
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    view TEXT NOT NULL DEFAULT 'main',
+    kind TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    mono_start REAL NOT NULL,
+    started REAL NOT NULL,
+    ended REAL NOT NULL,
+    open INTEGER NOT NULL DEFAULT 0,
+    cut INTEGER NOT NULL DEFAULT 0,
+    clock_ok INTEGER NOT NULL DEFAULT 1,
+    label TEXT,
+    "right" TEXT,
+    called TEXT GENERATED ALWAYS AS (coalesce("right", label)) VIRTUAL,
+    probability REAL,
+    mean REAL,
+    frames INTEGER NOT NULL DEFAULT 0,
+    model TEXT,
+    region TEXT,
+    why TEXT NOT NULL DEFAULT '{{}}',
+    reviewed_at REAL,
+    sampled INTEGER NOT NULL DEFAULT 0,
+    doubt TEXT,
+    kept INTEGER NOT NULL DEFAULT 0,
+    note TEXT NOT NULL DEFAULT '',
+    folder TEXT,
+    bytes INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX events_started ON events (started);
+CREATE INDEX events_called ON events (called, id);
+CREATE INDEX events_open ON events (id) WHERE open = 1;
+CREATE INDEX events_todo ON events (id) WHERE "right" IS NULL AND doubt IS NOT NULL;
+CREATE INDEX events_reviewed ON events ("right", id) WHERE "right" IS NOT NULL;
+CREATE INDEX events_machine ON events (started) WHERE kind NOT IN ('seen', 'quiet', 'missed');
+CREATE INDEX events_drawn ON events (id) WHERE sampled = 1 OR kind = 'quiet';
+
+CREATE TABLE details (id INTEGER PRIMARY KEY, curve BLOB, embedding BLOB);
+
+CREATE TABLE daily (
+    day TEXT NOT NULL, view TEXT NOT NULL, kind TEXT NOT NULL, label TEXT NOT NULL,
+    n INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    PRIMARY KEY (day, view, kind, label)
+) WITHOUT ROWID;
+CREATE TRIGGER events_added AFTER INSERT ON events BEGIN {_ADD} END;
+CREATE TRIGGER events_gone AFTER DELETE ON events BEGIN {_TAKE} DELETE FROM details WHERE id = OLD.id; END;
+CREATE TRIGGER events_changed AFTER UPDATE OF started, view, kind, label, "right", bytes ON events
+BEGIN {_TAKE} {_ADD} END;
+
+-- What was deleted less than ten minutes ago, for whoever wants it back.
+CREATE TABLE trash (id INTEGER PRIMARY KEY, event TEXT NOT NULL, folder TEXT, curve BLOB, embedding BLOB);
+
+-- When the service ran: between two runs nobody knows what happened.
+CREATE TABLE runs (
+    run TEXT PRIMARY KEY, boot TEXT NOT NULL, mono_start REAL NOT NULL,
+    started REAL NOT NULL, ended REAL NOT NULL, clock_ok INTEGER NOT NULL, first TEXT NOT NULL
+);
+CREATE INDEX runs_started ON runs (started);
+
+CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+# Of each connection: a small machine's memory, and content that is deleted is overwritten where that costs nothing.
+_PRAGMAS = """
+PRAGMA busy_timeout = 2000;
+PRAGMA cache_size = -512;
+PRAGMA temp_store = MEMORY;
+PRAGMA trusted_schema = OFF;
+"""
+_WRITERS_PRAGMAS = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA wal_autocheckpoint = 0;
+PRAGMA secure_delete = FAST;
+PRAGMA recursive_triggers = OFF;
+"""
+
+
+class NewerTables(Exception):
+    """The file was made by a newer Lookout."""
+
+
+def connect_writer(path: str) -> sqlite3.Connection:
+    """Open, and make the tables where there are none. Raises sqlite3.Error, NewerTables."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        connection.executescript(_PRAGMAS + _WRITERS_PRAGMAS)
+        make_tables(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: str, *, frozen: bool = False) -> sqlite3.Connection:
+    """Open for reading. frozen: on a disk that nothing can be written to. Raises sqlite3.Error."""
+    address = f"file:{_quoted(path)}?mode=ro" + ("&immutable=1" if frozen else "")
+    connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        connection.executescript(_PRAGMAS)
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_nothing() -> sqlite3.Connection:
+    """The same tables without a row, for who asks before anything was kept."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    make_tables(connection)
+    return connection
+
+
+def make_tables(connection: sqlite3.Connection) -> None:
+    """Raises sqlite3.Error, NewerTables."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise NewerTables
+    if version == VERSION:
+        return
+    script = f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {VERSION};COMMIT;"
+    try:
+        connection.executescript(script)
+    except sqlite3.OperationalError:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if int(connection.execute("PRAGMA user_version").fetchone()[0]) != VERSION:  # else another process was faster
+            raise
+
+
+def _quoted(path: str) -> str:
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")

@@ -1,0 +1,153 @@
+"""The store: pages by number, marks that count everywhere, deletions that can be undone and then delete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lookout.errors import NoPicture, NothingToUndo, UnknownEvent
+from lookout.events import queries
+from lookout.events.queries import Filter
+from lookout.events.store import Store
+
+from tests.events.conftest import Clock
+from tests.events.rows import DAY_S, MORNING, add, pictures_in, row, store_at
+
+
+def _daily(store: Store) -> dict[tuple[str, str], int]:
+    found = store.database.read(lambda connection: connection.execute("SELECT day, label, n FROM daily").fetchall())
+    return {(day, label): n for day, label, n in found}
+
+
+def test_a_store_that_holds_nothing_answers(store: Store) -> None:
+    assert store.page(Filter()) == ([], None)
+    with pytest.raises(UnknownEvent):
+        store.get(1)
+    assert not store.folder.exists(), "to read is not to write"
+
+
+def test_pages_go_by_number_and_neither_skip_nor_repeat(store: Store) -> None:
+    ids = add(store, *(row(MORNING + second) for second in range(25)))
+    seen, before = [], None
+    while True:
+        events, before = store.page(Filter(), before, 10)
+        seen += [event.id for event in events]
+        if len(seen) == 10:  # what is added meanwhile moves nothing
+            add(store, row())
+        if before is None:
+            break
+    assert seen == ids[::-1]
+
+
+def test_a_clock_that_jumps_back_reorders_nothing(store: Store) -> None:
+    ids = add(store, row(MORNING), row(MORNING - 365 * DAY_S), row(MORNING + 60))
+    assert [event.id for event in store.page(Filter())[0]] == ids[::-1]
+
+
+def test_a_mark_counts_in_every_list_and_count(store: Store) -> None:
+    """birdnet-go#1679: a marked event was shown unmarked elsewhere."""
+    one, other = add(store, row(), row())
+    marked = store.mark([one], {"right": "fox"})
+    assert (marked[0].label, marked[0].right, marked[0].called) == ("cat", "fox", "fox")
+    assert marked[0].reviewed_at is not None
+    assert [event.id for event in store.page(Filter(label="fox"))[0]] == [one]
+    assert [event.id for event in store.page(Filter(label="cat"))[0]] == [other]
+    assert [event.id for event in store.page(Filter(review="wrong"))[0]] == [one]
+    assert _daily(store) == {("2026-05-01", "fox"): 1, ("2026-05-01", "cat"): 1}
+    store.mark([one], {"right": None})
+    assert store.get(one).reviewed_at is None
+    assert _daily(store) == {("2026-05-01", "cat"): 2}
+
+
+def test_a_mark_of_what_is_not_there_says_so(store: Store) -> None:
+    with pytest.raises(UnknownEvent):
+        store.mark([7], {"kept": True}, one=True)
+
+
+def test_undo_takes_back_the_latest_change_first(store: Store) -> None:
+    one, other = add(store, row(), row(), pictures=True)
+    store.mark([one], {"right": "dog", "note": "at the door"})
+    store.delete([one, other])
+    assert store.page(Filter())[0] == []
+    undone = store.undo()
+    assert undone.deleted
+    assert {event.id for event in undone.events} == {one, other}
+    assert store.get(one).right == "dog"
+    assert store.curve(one) is not None
+    assert not store.undo().deleted
+    assert (store.get(one).right, store.get(one).note) == (None, "")
+    with pytest.raises(NothingToUndo):
+        store.undo()
+
+
+def test_after_ten_minutes_nothing_is_left_of_what_was_deleted(store: Store, clock: Clock) -> None:
+    """frigate#7742: what was deleted stayed on disk."""
+    one, other = add(store, row(note="the postman"), row(), pictures=True)
+    store.delete([one])
+    assert store.purge() == 0, "it could still be undone"
+    assert f"{one}.jpg" in pictures_in(store)
+    clock.pass_s(601)
+    with pytest.raises(NothingToUndo):
+        store.undo()
+    assert store.purge() == 1
+    assert pictures_in(store) == {f"{other}.jpg", f"{other}.webp"}
+    rest = store.database.read(lambda c: c.execute("SELECT id FROM details UNION SELECT id FROM trash").fetchall())
+    assert rest == [(other,)]
+
+
+def test_deleting_everything_leaves_no_trace_in_the_file(store: Store) -> None:
+    add(store, *(row(note="the postman") for _ in range(50)), pictures=True)
+    store.delete([1])
+    assert store.delete_all() == 49
+    assert pictures_in(store) == set()
+    for path in store.folder.iterdir():
+        if path.is_file():
+            assert b"postman" not in path.read_bytes(), path
+    assert add(store, row()) == [51], "a number is never given twice"
+
+
+def test_pictures_are_found_and_what_is_missing_says_so(store: Store) -> None:
+    (one,) = add(store, row(), pictures=True)
+    (bare,) = add(store, row())
+    assert store.picture(one, "jpg") == b"jpg of 1"
+    with pytest.raises(NoPicture):
+        store.picture(bare, "webp")
+    with pytest.raises(UnknownEvent):
+        store.picture(77, "webp")
+
+
+def test_a_malformed_file_is_set_aside_and_what_can_be_read_is_kept(tmp_path: Path) -> None:
+    """frigate#2006: an error of the file ended the recording of events."""
+    store = store_at(tmp_path)
+    add(store, *(row(MORNING + number) for number in range(400)))
+    store.database.checkpoint()
+    store.close()
+    path = store.database.path
+    content = bytearray(path.read_bytes())
+    pages = [start for start in range(4096, len(content), 4096) if content.count(b"boot-1", start, start + 4096) > 5]
+    for start in pages[len(pages) // 2 : len(pages) // 2 + 2]:
+        content[start : start + 4096] = b"\xa5" * 4096
+    path.write_bytes(content)
+    store = store_at(tmp_path)
+    assert len(store.page(Filter(), None, 500)[0]) > 100
+    (new,) = add(store, row())
+    assert new == 401
+    assert path.with_name("events.db.malformed").exists()
+    store.close()
+
+
+def test_a_file_that_is_no_database_is_set_aside(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    store.folder.mkdir(parents=True)
+    store.database.path.write_bytes(b"nothing of the kind" * 500)
+    assert store.page(Filter())[0] == []
+    assert len(add(store, row())) == 1
+    assert store.database.set_aside == 1
+    store.close()
+
+
+def test_counts_of_all_stay_true(store: Store) -> None:
+    ids = add(store, *(row(bytes=10) for _ in range(30)))
+    store.delete(ids[:10])
+    store.delete_now(ids[10:15])
+    assert store.database.read(queries.totals) == (15, 150)
