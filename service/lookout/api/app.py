@@ -24,6 +24,7 @@ from lookout.api.routes import (
     feature_maps,
     frames,
     health,
+    integrations,
     live,
     login,
     models,
@@ -54,6 +55,11 @@ _TAGS = [
     {"name": "access", "description": "Logging in and out."},
     {"name": "health", "description": "For supervisors and the curious."},
 ]
+
+_RESOURCES = (
+    *(state, live, frames, cameras, classify, events, models),
+    *(feature_maps, settings, login, health, integrations),
+)
 
 
 def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore, history: History) -> FastAPI:
@@ -92,7 +98,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore, h
     app.state.services = services
     app.state.stopping = services.stopping
     app.state.token_command = token_command
-    for resource in (state, live, frames, cameras, classify, events, models, feature_maps, settings, login, health):
+    for resource in _RESOURCES:
         app.include_router(resource.router)
     pages.install(app, assets)
     app.router.add_websocket_route("/{path:path}", live.nowhere)

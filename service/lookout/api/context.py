@@ -23,6 +23,7 @@ from lookout.engine.control import Control
 from lookout.engine.worker import Engine
 from lookout.errors import TooBusy
 from lookout.events.history import History
+from lookout.integrations.running import Integrations
 from lookout.state.hub import Hub
 from lookout.state.state import State
 from lookout.state.view import StateView, view
@@ -86,6 +87,7 @@ class Services:
     edits: BoundedExecutor = field(default_factory=lambda: BoundedExecutor(1, "edits"))
     feature_map_requests: FeatureMapRequests = field(default_factory=FeatureMapRequests)
     cameras: CameraList = field(default_factory=CameraList)
+    integrations: Integrations = field(default_factory=Integrations)
     _last_text: tuple[State, float, str] | None = None
 
     def view(self, state: State | None = None) -> StateView:

@@ -303,3 +303,17 @@ class AboutResponse(_Response):
     signed_in: bool = Field(description="Whether the request came with a login that POST /api/logout would end.")
     viewers: dict[str, int] = Field(description="How many are watching, by kind.")
     licences: list[Licence]
+
+
+class IntegrationResponse(_Response):
+    name: str
+    status: Literal["off", "missing", "starting", "ok", "failed"] = Field(
+        description="missing: a package it needs is not installed. failed: it does not work now, and tries again."
+    )
+    since: str | None = Field(description="RFC 3339; null for what is off.")
+    reason: str | None
+    remedy: str | None
+
+
+class IntegrationsResponse(_Response):
+    integrations: list[IntegrationResponse]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lookout.doctor.bundle import open_bundle, write_bundle
 from lookout.doctor.camera import CAMERA_CHECKS
 from lookout.doctor.check import Check, Context, Finding
+from lookout.doctor.integrations import INTEGRATION_CHECKS
 from lookout.doctor.known_lines import Sighting, explain
 from lookout.doctor.logs import from_file, journal, without_secrets
 from lookout.doctor.machine import MACHINE_CHECKS
@@ -22,7 +23,7 @@ from lookout.terminal import console, progress, say
 if TYPE_CHECKING:
     from rich.console import Console
 
-ALL_CHECKS: tuple[Check, ...] = SERVICE_CHECKS + MACHINE_CHECKS + CAMERA_CHECKS + PROGRAM_CHECKS
+ALL_CHECKS: tuple[Check, ...] = SERVICE_CHECKS + MACHINE_CHECKS + CAMERA_CHECKS + PROGRAM_CHECKS + INTEGRATION_CHECKS
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skipped": "dim"}
 _NAME_WIDTH = max(len(check.name) for check in ALL_CHECKS)
 

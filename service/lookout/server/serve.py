@@ -12,7 +12,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,8 @@ from lookout.errors import AddressInUse, DiskSlow, LookoutError, SettingInvalid,
 from lookout.events.history import History
 from lookout.events.store import Store
 from lookout.healthcheck import check
+from lookout.integrations.interface import Parts
+from lookout.integrations.running import Integrations
 from lookout.registry.catalogue import Catalogue
 from lookout.registry.loader import MachineProfile
 from lookout.server.http_protocol import BoundedConnection, sweep
@@ -124,7 +126,9 @@ def _serve(
                 log.warning("The camera stays closed until the disk tells whether it was paused, or somebody opens it.")
             if paused is None or loaded.unread:
                 threading.Thread(target=control.catch_up, name="catch up", daemon=True).start()
-            asyncio.run(_run(server, listener, app.state.stopping, engine, control, housekeeping, announce))
+            parts = Parts(hub, control, storage, _address_for_links(listener, settings))
+            beside = partial(_run_beside, app.state.services.integrations, parts, app.state.stopping)
+            asyncio.run(_run(server, listener, app.state.stopping, engine, control, housekeeping, beside, announce))
         finally:
             if not engine.stop():
                 log.warning("The camera loop did not end in time and is abandoned.")
@@ -257,6 +261,12 @@ def _bound(listener: socket.socket, settings: Settings) -> ServerSettings:
     return settings.server.model_copy(update={"host": host, "port": port})
 
 
+def _address_for_links(listener: socket.socket, settings: Settings) -> str:
+    """What people on other machines type, where they can reach this one; else what is typed here. Ends in a slash."""
+    server = _bound(listener, settings)
+    return loopback_address(server, server.root_path) if is_loopback(server.host) else address_for_others(server)
+
+
 def _is_container() -> bool:
     """Its name is then known to nobody outside."""
     return Path("/.dockerenv").exists() or Path("/run/.containerenv").exists() or "container" in os.environ
@@ -319,6 +329,7 @@ async def _run(
     engine: Engine,
     control: Control,
     housekeeping: Housekeeping,
+    beside: Callable[[], Coroutine[None, None, None]],
     announce: Callable[[str], None],
 ) -> None:
     """Serve until a signal says stop. systemd hears READY once requests are answered, camera or none."""
@@ -353,15 +364,25 @@ async def _run(
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     keeping = asyncio.create_task(housekeeping.run())
+    watching = asyncio.create_task(beside())
     if server.started:
         notifier.ready(housekeeping.sentence())
         announce(address_of(listener, control.loaded.settings))
     try:
         await serving
     finally:
+        stopping.set()  # where serving ended by itself
         keeping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await keeping
+        await watching
+
+
+async def _run_beside(integrations: Integrations, parts: Parts, stopping: asyncio.Event) -> None:
+    """What watches with us begins once requests are answered, and ends while the last answers do."""
+    await integrations.start(parts)
+    await stopping.wait()
+    await integrations.stop()
 
 
 async def _reload(control: Control, housekeeping: Housekeeping, server: _Server) -> None:

@@ -1,0 +1,39 @@
+"""How the programs are that Lookout works with."""
+
+from __future__ import annotations
+
+import time
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse
+
+from lookout.api.context import ServicesDep
+from lookout.api.problems import errors
+from lookout.api.schemas import IntegrationResponse, IntegrationsResponse
+from lookout.timestamps import rfc3339
+
+router = APIRouter(tags=["health"])
+
+
+@router.get(
+    "/api/integrations",
+    operation_id="list_integrations",
+    summary="MQTT, notices and whatever else Lookout works with",
+    response_model=IntegrationsResponse,
+    responses=errors(),
+)
+async def list_integrations(app: ServicesDep) -> JSONResponse:
+    """Each with its status; where something is wrong, with the reason and what helps."""
+    now, wall = time.monotonic(), time.time()
+    found = [
+        IntegrationResponse(
+            name=name,
+            status=one.status,
+            since=None if one.since is None else rfc3339(wall - (now - one.since)),
+            reason=one.reason or None,
+            remedy=one.remedy or None,
+        )
+        for name, one in app.integrations.statuses().items()
+    ]
+    headers = {"Cache-Control": "no-store"}
+    return JSONResponse(IntegrationsResponse(integrations=found).model_dump(mode="json"), headers=headers)

@@ -1,0 +1,60 @@
+"""What an integration is: something that watches the hub, may be started and stopped, and says how it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from lookout.engine.control import Control
+from lookout.state.hub import Hub
+from lookout.storage import Storage
+
+# off: not asked for. missing: a package that it needs is not installed. starting: no attempt has ended yet.
+# failed: it does not work now, and tries again by itself.
+Status = Literal["off", "missing", "starting", "ok", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class IntegrationStatus:
+    """How an integration is. since: monotonic seconds, None for one that never ran.
+
+    reason and remedy: one sentence each, empty while nothing is wrong. Neither holds a secret.
+    """
+
+    status: Status
+    since: float | None = None
+    reason: str = ""
+    remedy: str = ""
+
+
+class Integration(Protocol):
+    """Runs on the event loop and never blocks it; whatever goes wrong in it ends in its status, not in the service."""
+
+    @property
+    def name(self) -> str: ...
+
+    def status(self) -> IntegrationStatus:
+        """Returns at once."""
+        ...
+
+    async def start(self) -> None:
+        """Begin in the background and return at once. Raises LookoutError where it cannot begin at all."""
+        ...
+
+    async def stop(self) -> None:
+        """End within `STOP_S`; may be cancelled after that."""
+        ...
+
+
+# The service has five seconds to stop in all.
+STOP_S = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an integration is made of. address: where people open the dashboard, ending in a slash."""
+
+    hub: Hub
+    control: Control
+    storage: Storage
+    address: str

@@ -1,0 +1,84 @@
+"""The integrations of one service: made from the settings, started and stopped with the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+from lookout.errors import LookoutError
+from lookout.integrations.interface import STOP_S, Integration, IntegrationStatus, Parts
+from lookout.integrations.registry import KINDS, Kind
+
+log = logging.getLogger(__name__)
+
+OFF = IntegrationStatus("off")
+
+
+class Integrations:
+    """Whatever happens to one of them, the service and the others go on. For the event loop, but `statuses`."""
+
+    def __init__(self, kinds: Sequence[Kind] = KINDS) -> None:
+        self._running: dict[str, Integration] = {}
+        # Of those that are not running: off, missing, or refused at the start.
+        self._others = {kind.name: OFF for kind in kinds}
+        self._kinds = tuple(kinds)
+
+    def statuses(self) -> dict[str, IntegrationStatus]:
+        """How each is, by name, in the order of the registry. From any thread."""
+        return {name: self._status(name, other) for name, other in self._others.items()}
+
+    def find(self, name: str) -> Integration | None:
+        """The integration of that name, if it runs."""
+        return self._running.get(name)
+
+    async def start(self, parts: Parts) -> None:
+        """Start those that the settings ask for. Never raises for one that cannot start."""
+        settings = parts.control.loaded.settings
+        for kind in self._kinds:
+            if kind.is_on(settings):
+                await self._start(kind, parts)
+
+    async def stop(self) -> None:
+        """Stop all of them at once, each within its time."""
+        running, self._running = self._running, {}
+        await asyncio.gather(*(_stop(integration) for integration in running.values()))
+
+    async def _start(self, kind: Kind, parts: Parts) -> None:
+        status = kind.missing()
+        if status is None:
+            try:
+                integration = kind.make(parts)
+                await integration.start()
+            except LookoutError as error:
+                status = IntegrationStatus("failed", reason=error.detail, remedy=error.remedy)
+            except Exception as error:  # a package of another release, say: the camera matters more
+                log.exception("%s could not be started.", kind.title)
+                status = IntegrationStatus("failed", reason=_unexpected(kind, error), remedy=_REINSTALL)
+            else:
+                self._running[kind.name] = integration
+                return
+        self._others[kind.name] = IntegrationStatus(status.status, time.monotonic(), status.reason, status.remedy)
+        log.warning("%s %s", status.reason, status.remedy)
+
+    def _status(self, name: str, other: IntegrationStatus) -> IntegrationStatus:
+        integration = self._running.get(name)
+        return integration.status() if integration is not None else other
+
+
+_REINSTALL = "The log says more; installing its extra again may help."
+
+
+def _unexpected(kind: Kind, error: Exception) -> str:
+    return f"{kind.title} could not be started: {type(error).__name__}."
+
+
+async def _stop(integration: Integration) -> None:
+    try:
+        async with asyncio.timeout(STOP_S):
+            await integration.stop()
+    except TimeoutError:
+        log.warning("The integration %s did not end in time and is abandoned.", integration.name)
+    except Exception:
+        log.exception("The integration %s did not end in order.", integration.name)

@@ -1,0 +1,108 @@
+"""Integrations as the service runs them: one that is missing, breaks or hangs costs nobody else anything."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from lookout.doctor.check import Context
+from lookout.doctor.integrations import INTEGRATION_CHECKS
+from lookout.errors import SettingInvalid
+from lookout.integrations import running
+from lookout.integrations.interface import IntegrationStatus, Parts
+from lookout.integrations.registry import KINDS, Kind
+from lookout.integrations.running import Integrations
+from lookout.settings.schema import Settings
+
+from tests.api.conftest import Service, StartService
+
+PARTS = cast("Parts", SimpleNamespace(control=SimpleNamespace(loaded=SimpleNamespace(settings=Settings()))))
+
+
+class Sample:
+    name = "sample"
+
+    def __init__(self, *, start: Exception | None = None, stop_s: float = 0.0) -> None:
+        self._start, self._stop_s = start, stop_s
+
+    def status(self) -> IntegrationStatus:
+        return IntegrationStatus("ok", time.monotonic())
+
+    async def start(self) -> None:
+        if self._start is not None:
+            raise self._start
+
+    async def stop(self) -> None:
+        await asyncio.sleep(self._stop_s)
+
+
+def sample(name: str = "sample", *, on: bool = True, modules: tuple[str, ...] = (), **how: Any) -> Kind:
+    return Kind(name, "A sample", "sample.on", lambda _: on, lambda _: Sample(**how), modules, ("sample>=1",))
+
+
+async def test_one_that_is_on_is_started_and_one_that_is_off_is_not() -> None:
+    both = Integrations([sample(), sample("other", on=False)])
+    await both.start(PARTS)
+    assert {name: one.status for name, one in both.statuses().items()} == {"sample": "ok", "other": "off"}
+    await both.stop()
+
+
+async def test_a_package_that_is_not_installed_is_a_sentence_with_its_command() -> None:
+    lacking = Integrations([sample(modules=("no_such_module",)), sample("other")])
+    await lacking.start(PARTS)
+    status = lacking.statuses()["sample"]
+    assert status.status == "missing"
+    assert "no_such_module is not installed" in status.reason
+    assert status.remedy.endswith(f"{sys.executable} -m pip install 'sample>=1'")
+    assert lacking.statuses()["other"].status == "ok"
+    await lacking.stop()
+
+
+@pytest.mark.parametrize("error", [SettingInvalid("It is wrong.", "Mend it."), AttributeError("another release")])
+async def test_one_that_cannot_start_says_why_and_leaves_the_others_alone(error: Exception) -> None:
+    broken = Integrations([sample(start=error), sample("other")])
+    await broken.start(PARTS)
+    assert broken.statuses()["sample"].status == "failed"
+    assert broken.statuses()["sample"].reason
+    assert broken.statuses()["other"].status == "ok"
+    await broken.stop()
+
+
+async def test_one_that_hangs_at_the_stop_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "STOP_S", 0.05)
+    slow = Integrations([sample(stop_s=60), sample("other")])
+    await slow.start(PARTS)
+    began = time.monotonic()
+    await slow.stop()
+    assert time.monotonic() - began < 5
+
+
+def test_what_is_off_is_listed_and_nothing_of_it_is_imported(start: StartService) -> None:
+    service: Service = start()
+    with service.client() as client:
+        answer = client.get("api/integrations").json()
+    assert [one["name"] for one in answer["integrations"]] == [kind.name for kind in KINDS]
+    assert {one["status"] for one in answer["integrations"]} <= {"off"}
+
+
+def test_a_service_without_integrations_imports_none_of_their_packages() -> None:
+    modules = sorted({module for kind in KINDS for module in kind.modules})
+    code = (
+        "import sys, lookout.server.serve, lookout.cli, lookout.doctor.report\n"
+        "own = [name for name in sys.modules if name.startswith('lookout.integrations.') and name.count('.') > 2]\n"
+        f"print([name for name in {modules!r} if name in sys.modules] + own)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_doctor_has_a_line_for_each(tmp_path: Path) -> None:
+    findings = {check.name: check.run(Context(root=tmp_path)) for check in INTEGRATION_CHECKS}
+    assert list(findings) == [kind.name for kind in KINDS]
+    assert {finding.status for finding in findings.values()} <= {"skipped"}
