@@ -301,6 +301,7 @@ export const FAULTS = {
   too_busy: ["同時的請求太多。", "請稍候再試。"],
   not_authorised: ["需要權杖。", "請重新登入。"],
   forbidden: ["不允許這個請求。", "請用 Lookout 自己的位址開啟這個網頁。"],
+  scope_missing: ["這個權杖的權限不足。", "請用權限較大的權杖登入。"],
   request_invalid: ["請求的格式不正確。", "請重新載入網頁再試。"],
   request_malformed: ["請求不是有效的 HTTP。", "請重新載入網頁再試。"],
   head_too_large: ["請求的標頭太大。", "請清除這個網站的 Cookie 再試。"],

@@ -240,6 +240,13 @@ class Forbidden(LookoutError):
     status = 403
 
 
+class ScopeMissing(Forbidden):
+    """The token is valid, but was made for less."""
+
+    code = "scope_missing"
+    title = "This token may not do that"
+
+
 class RequestInvalid(LookoutError):
     """A parameter or body does not have the documented form."""
 

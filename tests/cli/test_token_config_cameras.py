@@ -262,3 +262,29 @@ def test_the_command_of_an_installation_is_its_own(tmp_path: Path, monkeypatch: 
     assert shown({"LOOKOUT_STATE__FOLDER": "/var/lib/lookout"}).startswith("docker exec ")
     monkeypatch.setenv("PATH", "/nowhere")
     assert shown(home) == "~/bin/lookout token"
+
+
+def test_a_token_has_a_scope_and_its_list_says_so(lookout: Run) -> None:
+    address = lookout("token", "--name", "phone", "--scope", "view").stdout.strip()
+    assert "/#token=" in address
+    shown = lookout("token", "--name", "prometheus", "--scope", "metrics").stdout.strip()
+    assert len(shown) >= 43
+    assert "/" not in shown
+    entries = [json.loads(line) for line in lookout("token", "list", "--json").stdout.splitlines()]
+    assert [(entry["name"], entry["scope"], entry["used"]) for entry in entries] == [
+        ("phone", "view", None),
+        ("prometheus", "metrics", None),
+    ]
+    refused = lookout("token", "--scope", "everything")
+    assert refused.returncode == 2
+
+
+def test_a_link_to_the_stream_is_a_token_of_its_own(lookout: Run, tmp_path: Path) -> None:
+    address = lookout("token", "link", "--name", "octoprint", "--days", "2").stdout.strip()
+    assert address.startswith("http://127.0.0.1:8642/api/stream.mjpg?link=")
+    store = TokenStore(tmp_path / ".local/state/lookout")
+    token = store.link(address.partition("link=")[2])
+    assert token is not None
+    assert (token.name, token.scope) == ("octoprint", "stream")
+    assert lookout("token", "revoke", token.id).returncode == 0
+    assert store.link(address.partition("link=")[2]) is None

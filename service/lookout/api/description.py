@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from lookout.api import problems
 from lookout.api.compression import takes_gzip
+from lookout.auth.scopes import needed
 
 
 def install(app: FastAPI) -> None:
@@ -58,6 +59,9 @@ def _described(app: FastAPI) -> dict[str, Any]:
             "password": {"type": "http", "scheme": "basic", "description": "Any user; the token is the password."},
         }
         described["security"] = [{"token": []}, {"password": []}]
+        for path, operations in described["paths"].items():
+            for method, operation in operations.items():
+                operation["x-scope"] = needed(method.upper(), path)
         for path in ("/healthz", "/healthz/camera", "/readyz", "/api/login"):
             for operation in described["paths"][path].values():
                 operation["security"] = []

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import compile_path
 
-from lookout.errors import Forbidden, LookoutError, NotAuthorised, RequestInvalid, TooManyAttempts
+from lookout.errors import Forbidden, LookoutError, NotAuthorised, RequestInvalid, ScopeMissing, TooManyAttempts
 
 log = logging.getLogger(__name__)
 
@@ -254,6 +254,7 @@ _EXAMPLES = {
     "setting_fixed": "server.port cannot be changed from here: it decides how the service is reached.",
     "not_authorised": "No valid token came with the request.",
     "too_many_attempts": "Too many wrong tokens came within a second; this one was not looked at.",
+    "scope_missing": 'The token "phone" has the scope "view", and this needs "control".',
     "forbidden": "The request comes from a page that is not allowed to make it.",
     "state_folder_unusable": "The disk that holds /var/lib/lookout is full: answers go on, but changes are not kept.",
     "disk_budget_spent": "Lookout has written 200 MiB to disk today; with 312 bytes more it would be over "
@@ -268,7 +269,7 @@ def errors(*kinds: type[LookoutError], also: Responses | None = None) -> Respons
     also: its other answers.
     """
     responses: Responses = dict(also or {})
-    every: list[type[LookoutError]] = [*kinds, NotAuthorised, Forbidden, TooManyAttempts]
+    every: list[type[LookoutError]] = [*kinds, NotAuthorised, Forbidden, ScopeMissing, TooManyAttempts]
     for kind in every:
         content = {MEDIA_TYPE: {"schema": _REFERENCE, "examples": {}}}
         entry = responses.setdefault(

@@ -255,6 +255,23 @@ class LoginStatus(_Response):
     logged_in: bool
     token_exists: bool
     command: str
+    scope: str = Field(description="What the login opens; empty where nobody is logged in.")
+
+
+class LinkWanted(BaseModel):
+    """for_s: seconds for which the link opens the pictures; a year, unless something else is asked for."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"for_s": 86400}})
+
+    for_s: float = Field(365 * 86400, ge=60, le=10 * 366 * 86400, allow_inf_nan=False)
+
+
+class StreamLink(_Answer):
+    """Addresses of the pictures that need no token. They end with the token that made them, at the latest."""
+
+    stream: str = Field(description="Of the stream, from the service's own root.")
+    snapshot: str = Field(description="Of the newest frame.")
+    expires: str | None = Field(description="RFC 3339; null where everybody may see the pictures anyway.")
 
 
 class LoginResponse(_Response):

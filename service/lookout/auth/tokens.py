@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lookout import timestamps
+from lookout.auth.scopes import DEFAULT
+from lookout.auth.uses import TokenUses
 from lookout.errors import StateFolderUnusable
 from lookout.storage import Storage, Writer
 from lookout.storage.atomic_files import make_folder
@@ -44,13 +46,14 @@ REFRESH_EVERY_S = 0.25
 class Token:
     """What is known of a token. The token itself is shown once, when it is made, and never kept.
 
-    sha256: of the token's text, hexadecimal. created: RFC 3339.
+    sha256: of the token's text, hexadecimal. created: RFC 3339. scope: what it opens, one of `scopes.SCOPES`.
     """
 
     id: str
     name: str
     sha256: str
     created: str
+    scope: str = DEFAULT
 
 
 class TokenStore:
@@ -79,6 +82,7 @@ class TokenStore:
         self._refresh_lock = threading.Lock()
         self._closed = False
         self.refreshes = 0
+        self.uses = TokenUses(folder, self._storage)
 
     # --- looking at the files ---------------------------------------------------------------------------------
 
@@ -114,6 +118,7 @@ class TokenStore:
             self._refresh_requested.wait(REFRESH_EVERY_S)
             self._refresh_requested.clear()
             self._refresh()
+            self.uses.keep({token.id for token in self._tokens})
 
     def _refresh(self) -> None:
         """Read what has changed."""
@@ -171,12 +176,13 @@ class TokenStore:
         except StateFolderUnusable:
             return False
 
-    def create(self, name: str) -> tuple[Token, str]:
+    def create(self, name: str, scope: str = DEFAULT) -> tuple[Token, str]:
         """A new token and its text, which cannot be had again. Raises StateFolderUnusable, DiskBudgetSpent."""
         text = secrets.token_urlsafe(_TOKEN_BYTES)
         created = timestamps.now()
         # As it can be told in JSON: what comes from a command line may be no UTF-8.
-        token = Token(secrets.token_hex(4), name.encode("utf-8", "replace").decode(), _digest(text), created)
+        shown = name.encode("utf-8", "replace").decode()
+        token = Token(secrets.token_hex(4), shown, _digest(text), created, scope)
 
         def add(writer: Writer) -> None:
             with self._locked():
@@ -220,12 +226,29 @@ class TokenStore:
 
         The first one makes the key, and waits for the disk. Raises StateFolderUnusable, DiskBudgetSpent.
         """
-        expiry = int((time.time() if now is None else now) + SESSION_S)
-        return f"{token.id}.{expiry}.{_sign(self._session_key(), token, expiry)}"
+        return self._stand_in("session", token, SESSION_S, now)
+
+    def open_link(self, token: Token, for_s: float, now: float | None = None) -> str:
+        """What in an address stands for the token for so many seconds, and opens nothing but the pictures.
+
+        Raises StateFolderUnusable, DiskBudgetSpent, as `open_session` does.
+        """
+        return self._stand_in("stream", token, for_s, now)
 
     def session(self, cookie: str, now: float | None = None) -> Token | None:
         """The token a cookie stands for, None when it is expired, forged, or its token is revoked."""
-        token_id, _, rest = cookie.partition(".")
+        return self._stood_for("session", cookie, now)
+
+    def link(self, text: str, now: float | None = None) -> Token | None:
+        """The token that the link's text stands for; None likewise."""
+        return self._stood_for("stream", text, now)
+
+    def _stand_in(self, purpose: str, token: Token, for_s: float, now: float | None) -> str:
+        expiry = int((time.time() if now is None else now) + for_s)
+        return f"{token.id}.{expiry}.{_sign(self._session_key(), purpose, token, expiry)}"
+
+    def _stood_for(self, purpose: str, text: str, now: float | None) -> Token | None:
+        token_id, _, rest = text.partition(".")
         expiry, _, signature = rest.partition(".")
         if not (expiry.isascii() and expiry.isdigit() and len(expiry) <= 12):
             return None
@@ -236,7 +259,7 @@ class TokenStore:
             return None
         for token in tokens:
             # As bytes: texts must be ASCII to be compared, and a cookie holds whatever its sender likes.
-            signed = _sign(key, token, int(expiry)).encode()
+            signed = _sign(key, purpose, token, int(expiry)).encode()
             if token.id == token_id and hmac.compare_digest(signed, signature.encode("utf-8", "replace")):
                 return token
         return None
@@ -269,13 +292,14 @@ class TokenStore:
         try:
             entries = json.loads(read_regular(self._path, _MAX_TOKENS_BYTES))["tokens"]
             return tuple(
-                Token(str(e["id"]), str(e["name"]), str(e["sha256"]), str(e["created"])) for e in entries[:_MAX_TOKENS]
+                Token(str(e["id"]), str(e["name"]), str(e["sha256"]), str(e["created"]), str(e.get("scope", DEFAULT)))
+                for e in entries[:_MAX_TOKENS]
             )
         except FileNotFoundError:
             return ()
         except OSError as error:
             raise _unusable("read", self._path, error.strerror or str(error)) from error
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise StateFolderUnusable(
                 f"{self._path} is damaged.", "Delete it and make new tokens with `lookout token`."
             ) from error
@@ -315,9 +339,12 @@ class TokenStore:
             os.close(descriptor)
 
 
-def _sign(key: bytes, token: Token, expiry: int) -> str:
-    """The token's hash is signed with its id: a token file with new content ends the logins of the old one."""
-    message = f"lookout-session.{token.id}.{token.sha256}.{expiry}".encode()
+def _sign(key: bytes, purpose: str, token: Token, expiry: int) -> str:
+    """The token's hash is signed with its id: a token file with new content ends the logins of the old one.
+
+    purpose: what is signed for one is worth nothing for another.
+    """
+    message = f"lookout-{purpose}.{token.id}.{token.sha256}.{expiry}".encode()
     return base64.urlsafe_b64encode(hmac.digest(key, message, "sha256")).decode().rstrip("=")
 
 

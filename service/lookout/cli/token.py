@@ -7,6 +7,8 @@ import os
 import shlex
 import sys
 import time
+from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -23,6 +25,7 @@ from lookout.storage import holder_of, holders, with_timeout
 from lookout.terminal import console, say, table
 
 if TYPE_CHECKING:
+    from lookout.auth.tokens import Token, TokenStore
     from lookout.storage import Storage
 
 app = App(
@@ -42,6 +45,16 @@ _Folder = Annotated[
 _Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)]
 
 
+class _Scope(StrEnum):
+    """`auth.scopes.SCOPES`, as the command line wants a choice."""
+
+    VIEW = "view"
+    CONTROL = "control"
+    ADMIN = "admin"
+    METRICS = "metrics"
+    STREAM = "stream"
+
+
 class UnknownToken(LookoutError):
     """There is no token of that id."""
 
@@ -54,6 +67,15 @@ class UnknownToken(LookoutError):
 def token(
     context: typer.Context,
     name: Annotated[str, typer.Option("--name", "-n", help="What the token is for, such as: phone")] = "command line",
+    scope: Annotated[
+        _Scope,
+        typer.Option(
+            "--scope",
+            "-s",
+            help="What it opens: view (see), control (pause and review, too), admin (settings and model, too); "
+            "metrics or stream alone, for a program.",
+        ),
+    ] = _Scope.ADMIN,
     qr: Annotated[bool, typer.Option("--qr/--no-qr", help="Show a QR code for phones as well.")] = True,
     config: _Config = None,
     folder: _Folder = None,
@@ -68,16 +90,16 @@ def token(
     from lookout.auth.tokens import REFRESH_EVERY_S, TokenStore
 
     store = TokenStore(loaded.state_folder, storage=_storage(loaded))
-    made, text = store.create(name)
+    made, text = store.create(name, scope)
     if len(store.tokens()) == 1:
         # Whoever sees the first token may rely on it: by then a service that runs has seen it too and lets in no other.
         time.sleep(2 * REFRESH_EVERY_S)
+    if scope in (_Scope.METRICS, _Scope.STREAM):
+        _show(store, made, text)
+        say(f"Token {made.id} ({made.name}) opens {scope} alone. Programs send: Authorization: Bearer {text}")
+        return
     address = _address(loaded)
-    try:
-        typer.echo(f"{address}#token={text}")  # what follows # stays in the browser and in no log
-    except OSError:  # one that nobody has seen must not stay
-        store.revoke(made.id)
-        raise
+    _show(store, made, f"{address}#token={text}")  # what follows # stays in the browser and in no log
     say(f"Token {made.id} ({made.name}). Open the address in a browser; programs send: Authorization: Bearer {text}")
     if urlsplit(address).hostname in ("127.0.0.1", "::1", "localhost"):
         # No phone could follow this address, so none is shown a QR code.
@@ -86,6 +108,15 @@ def token(
         import segno
 
         segno.make(f"{address}#token={text}", error="l").terminal(out=sys.stderr, compact=True)
+
+
+def _show(store: TokenStore, made: Token, text: str) -> None:
+    """Print it; what nobody has seen must not stay."""
+    try:
+        typer.echo(text)
+    except OSError:
+        store.revoke(made.id)
+        raise
 
 
 def _opening(loaded: LoadedSettings) -> str:
@@ -105,18 +136,50 @@ def list_tokens(
     loaded = _loaded(config, folder)
     from lookout.auth.tokens import TokenStore
 
-    tokens = TokenStore(loaded.state_folder, loaded.settings.server.token_file).tokens()
+    store = TokenStore(loaded.state_folder, loaded.settings.server.token_file)
+    tokens, used = store.tokens(), store.uses.read()
     if as_json:
         for entry in tokens:
-            typer.echo(json.dumps({"id": entry.id, "name": entry.name, "created": entry.created}))
+            told = {"id": entry.id, "name": entry.name, "created": entry.created, "scope": entry.scope}
+            typer.echo(json.dumps(told | {"used": _hour(used[entry.id]) if entry.id in used else None}))
         return
     if not tokens:
         say("There is no token yet. Make one with: lookout token")
         return
-    rows = table("Id", "Name", "Made", folding=("Name",))
+    rows = table("Id", "Name", "Scope", "Made", "Last used", folding=("Name",))
     for entry in tokens:
-        rows.add_row(entry.id, entry.name, entry.created)
+        last = _hour(used[entry.id]) if entry.id in used else "never"
+        rows.add_row(entry.id, entry.name, entry.scope, entry.created[:10], last)
     console().print(rows)
+
+
+def _hour(at: int) -> str:
+    """Unix seconds as a time that is honest: uses are kept to the hour."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:00Z")
+
+
+@app.command("link")
+def link(
+    name: Annotated[str, typer.Option("--name", "-n", help="What the link is for, such as: octoprint")] = "link",
+    days: Annotated[int, typer.Option(min=1, max=3660, help="For how many days it is good.")] = 365,
+    config: _Config = None,
+    folder: _Folder = None,
+) -> None:
+    """Make an address that opens the live picture alone, for programs that can send no token.
+
+    It ends after its days, or when `lookout token revoke` ends the token made for it.
+    """
+    loaded = _loaded(config, folder)
+    from lookout.auth.tokens import TokenStore
+
+    store = TokenStore(loaded.state_folder, storage=_storage(loaded))
+    made, _ = store.create(name, _Scope.STREAM)
+    signed = store.open_link(made, days * 86400)
+    _show(store, made, f"{_address(loaded)}api/stream.mjpg?link={signed}")
+    say(
+        f"The same with snapshot.jpg in place of stream.mjpg is a single picture. Anybody who has the address sees "
+        f"what the camera sees; to end it: lookout token revoke {made.id}"
+    )
 
 
 @app.command("revoke")

@@ -16,17 +16,20 @@ from lookout.api.problems import problem, respond
 from lookout.auth.admission import Admission
 from lookout.auth.names import HostNames, UnknownName, is_loopback
 from lookout.auth.origins import check_origin, comes_directly, proxies
+from lookout.auth.scopes import PICTURES, grants, needed
+from lookout.auth.scopes import Scope as Needed
 from lookout.auth.tokens import Token, TokenStore
-from lookout.errors import Forbidden, LookoutError, NotAuthorised, TooManyAttempts
+from lookout.errors import LookoutError, NotAuthorised, ScopeMissing
 from lookout.settings.schema import ServerSettings
 from lookout.system.peer import is_another_service, uid_at
 
 NO_TOKEN, FOREIGN_ORIGIN = 4401, 4403
 _TRY_LATER = 1013
+# The part of an address that stands for a token and opens the pictures alone.
+LINK = "link"
 SUBPROTOCOL = "lookout.v1"
 # Reading these needs no token: health checks have none, and one must be able to log in.
 _OPEN = frozenset({"/healthz", "/healthz/camera", "/readyz", "/login", "/api/login"})
-_PICTURES = frozenset({"/api/snapshot.jpg", "/api/stream.mjpg"})
 
 
 def cookie_name(connection: HTTPConnection) -> str:
@@ -94,7 +97,7 @@ class Access:
             await self._app(scope, receive, self._with_headers(send, path))
 
     async def _check(self, connection: HTTPConnection, path: str) -> None:
-        """Raises Forbidden or NotAuthorised."""
+        """Raises Forbidden, NotAuthorised or ScopeMissing."""
         hosts = [connection.headers.get("host", ""), *self._forwarded_host(connection)]
         for host in hosts:
             self._names.check(host)
@@ -108,12 +111,28 @@ class Access:
             # Until somebody makes the first token.
             connection.scope["lookout.admitted"] = lambda: not self._tokens.tokens()
             return
+        need = needed(method, path)
         token = await self._token_of(connection)
+        if token is None and need == "stream" and self._admit_by_link(connection):
+            return
         if token is None:
             raise self._not_authorised()
+        self._tokens.uses.note(token.id)
+        if not grants(token.scope, need):
+            raise _too_narrow(token, need, self._command)
         token_id = token.id
         connection.scope["lookout.token"] = token
         connection.scope["lookout.admitted"] = lambda: any(one.id == token_id for one in self._tokens.tokens())
+
+    def _admit_by_link(self, connection: HTTPConnection) -> bool:
+        """Whether the address has a signed link in it, for as long as that and its token are valid."""
+        text = connection.query_params.get(LINK, "")
+        token = self._tokens.link(text) if text else None
+        if token is None or not grants(token.scope, "stream"):
+            return False
+        self._tokens.uses.note(token.id)
+        connection.scope["lookout.admitted"] = lambda: self._tokens.link(text) is not None
+        return True
 
     def _forwarded_host(self, connection: HTTPConnection) -> list[str]:
         """The name a trusted proxy was called by, if it says one. It has to pass the same check as the other."""
@@ -165,7 +184,7 @@ class Access:
 
     async def _refuse(self, error: LookoutError, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            code = {Forbidden.code: FOREIGN_ORIGIN, TooManyAttempts.code: _TRY_LATER}.get(error.code, NO_TOKEN)
+            code = {403: FOREIGN_ORIGIN, 429: _TRY_LATER}.get(error.status, NO_TOKEN)
             await refuse_socket(error, code, scope, receive, send)
         elif path == "/" and isinstance(error, NotAuthorised) and scope["method"] in ("GET", "HEAD"):
             # A person: the door instead of a riddle. Browsers show the page of a 401 like any other.
@@ -183,7 +202,7 @@ class Access:
             await response(scope, receive, send)
 
     def _with_headers(self, send: Send, path: str) -> Send:
-        added = self._picture_headers if path in _PICTURES else self._headers
+        added = self._picture_headers if path in PICTURES else self._headers
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -193,6 +212,13 @@ class Access:
             await send(message)
 
         return sending
+
+
+def _too_narrow(token: Token, need: Needed, command: str) -> ScopeMissing:
+    return ScopeMissing(
+        f'The token "{token.name}" has the scope "{token.scope}", and this needs "{need}".',
+        f"Make another one with: {command} --scope {need}",
+    )
 
 
 def subprotocol(scope: Scope) -> str | None:

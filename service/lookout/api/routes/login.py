@@ -1,17 +1,21 @@
-"""Trading a token for a cookie: the token goes over in a body once, never in an address."""
+"""Trading a token for a cookie, or for a link to the pictures: it goes over in a body once, never in an address."""
 
 from __future__ import annotations
+
+import time
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from lookout import timestamps
 from lookout.api.context import Services, ServicesDep
-from lookout.api.middleware.access import cookie_name
+from lookout.api.middleware.access import LINK, cookie_name
 from lookout.api.problems import RequestTimeout, RequestTooLarge, errors
-from lookout.api.schemas import LoginRequest, LoginResponse, LoginStatus
+from lookout.api.schemas import LinkWanted, LoginRequest, LoginResponse, LoginStatus, StreamLink
+from lookout.auth.scopes import grants
 from lookout.auth.tokens import SESSION_S
-from lookout.errors import DiskBudgetSpent, NotAuthorised, RequestInvalid, StateFolderUnusable, TooBusy
+from lookout.errors import DiskBudgetSpent, NotAuthorised, RequestInvalid, ScopeMissing, StateFolderUnusable, TooBusy
 
 router = APIRouter(tags=["access"])
 
@@ -26,10 +30,12 @@ router = APIRouter(tags=["access"])
 async def door(request: Request, app: ServicesDep) -> JSONResponse:
     """For the login page. Needs no token."""
     cookie = request.cookies.get(cookie_name(request))
+    token = app.tokens.session(cookie) if cookie else None
     told = LoginStatus(
-        logged_in=bool(cookie and app.tokens.session(cookie)),
+        logged_in=token is not None,
         token_exists=not app.tokens.is_known_empty(),
         command=request.app.state.token_command,
+        scope="" if token is None else token.scope,
     )
     return JSONResponse(told.model_dump(), headers={"Cache-Control": "no-store"})
 
@@ -48,6 +54,11 @@ async def login(given: LoginRequest, request: Request, app: ServicesDep) -> Resp
         raise NotAuthorised(
             "There is no such token.",
             f"On the machine that Lookout runs on, this makes one: {request.app.state.token_command}",
+        )
+    if not grants(token.scope, "view"):
+        raise ScopeMissing(
+            f'The token "{token.name}" has the scope "{token.scope}", which shows no dashboard.',
+            f"Make another one with: {request.app.state.token_command} --scope view",
         )
     response = JSONResponse({"name": token.name, "expires_in_s": SESSION_S})
     response.set_cookie(
@@ -70,6 +81,24 @@ async def logout(request: Request, app: ServicesDep) -> Response:
     response.delete_cookie(cookie_name(request), path=_path(request), httponly=True, samesite="lax")
     _let_into_frames(request, app, response)
     return response
+
+
+@router.post(
+    "/api/stream-link",
+    operation_id="make_stream_link",
+    summary="Addresses of the pictures that need no token",
+    response_model=StreamLink,
+    responses=errors(RequestInvalid, RequestTooLarge, RequestTimeout, StateFolderUnusable, DiskBudgetSpent, TooBusy),
+)
+async def stream_link(wanted: LinkWanted, request: Request, app: ServicesDep) -> JSONResponse:
+    """For programs that can send none. They open the stream and the newest frame, and end with the token used here."""
+    token = request.scope.get("lookout.token")
+    query, expires = "", None
+    if token is not None:
+        text = await app.changes.run(lambda: app.tokens.open_link(token, wanted.for_s))
+        query, expires = f"?{LINK}={text}", timestamps.rfc3339(time.time() + wanted.for_s)
+    told = StreamLink(stream=f"/api/stream.mjpg{query}", snapshot=f"/api/snapshot.jpg{query}", expires=expires)
+    return JSONResponse(told.model_dump(), headers={"Cache-Control": "no-store"})
 
 
 def _let_into_frames(request: Request, app: Services, response: Response) -> None:

@@ -1,0 +1,51 @@
+"""What a token may do: its scope, and the scope that each request needs. Unknown writes need the whole.
+
+`view` sees and hands in pictures, `control` also pauses and reviews, `admin` also changes settings and model. `metrics`
+and `stream` open one thing each, for a program that needs no more.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, get_args
+
+Scope = Literal["view", "control", "admin", "metrics", "stream"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+# Of tokens made before there were scopes.
+DEFAULT: Scope = "admin"
+
+_GRANTS: dict[str, frozenset[Scope]] = {
+    "admin": frozenset(SCOPES),
+    "control": frozenset({"view", "control", "metrics", "stream"}),
+    "view": frozenset({"view", "metrics", "stream"}),
+    "metrics": frozenset({"metrics"}),
+    "stream": frozenset({"stream"}),
+}
+# The picture now, and nothing of what the network says of it: what a signed link opens.
+PICTURES = frozenset({"/api/snapshot.jpg", "/api/stream.mjpg"})
+_READS = frozenset({"GET", "HEAD", "OPTIONS", "WEBSOCKET"})
+# What changes nothing but comes as a write, and what a household does every day. All other writes are the admin's.
+_VIEW, _CONTROL = (
+    r"POST (/api/(logout|stream-link|classify)|/hf|/models/[^/]+)"
+    r"|POST /v2/(repository/index|models/[^/]+(/versions/[^/]+)?/infer)",
+    r"PUT /api/(paused|notify/snooze)|POST /api/events|PATCH /api/events/[^/]+",
+)
+_WRITES: tuple[tuple[re.Pattern[str], Scope], ...] = (
+    (re.compile(_VIEW), "view"),
+    (re.compile(_CONTROL), "control"),
+)
+
+
+def needed(method: str, path: str) -> Scope:
+    """The scope that a request needs. method: in capitals, or "WEBSOCKET". path: without the sub-path of a proxy."""
+    if path == "/metrics":
+        return "metrics"
+    if method in _READS:
+        return "stream" if path in PICTURES else "view"
+    request = f"{method} {path}"
+    return next((scope for pattern, scope in _WRITES if pattern.fullmatch(request)), "admin")
+
+
+def grants(scope: str, need: Scope) -> bool:
+    """Whether a token of that scope may do what needs the other. A scope that is not known opens nothing."""
+    return need in _GRANTS.get(scope, frozenset())
