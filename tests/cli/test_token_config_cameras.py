@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from lookout.auth.tokens import TokenStore
 from lookout.settings.installation import command
+from lookout.settings.schema import Settings
 from lookout.settings.sources import load
 from lookout.storage import with_timeout
 
@@ -216,7 +217,7 @@ def test_config_tells_who_set_what_and_hides_passwords(lookout: Run, tmp_path: P
 def test_the_template_is_toml_and_nothing_but_the_file_goes_to_stdout(lookout: Run) -> None:
     done = lookout("config", "--template")
     assert done.stderr == ""
-    assert set(tomllib.loads(done.stdout)) == {"camera", "model", "answer", "power", "server", "upload", "state"}
+    assert set(tomllib.loads(done.stdout)) == set(Settings.model_fields)
     assert lookout("config", "--markdown").stdout.startswith("| setting |")
     assert "^" not in done.stdout  # what is allowed is said in words, not as a pattern
 

@@ -266,7 +266,7 @@ class LinkWanted(BaseModel):
     for_s: float = Field(365 * 86400, ge=60, le=10 * 366 * 86400, allow_inf_nan=False)
 
 
-class StreamLink(_Answer):
+class StreamLink(_Response):
     """Addresses of the pictures that need no token. They end with the token that made them, at the latest."""
 
     stream: str = Field(description="Of the stream, from the service's own root.")
