@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 
 import pytest
-from lookout.camera import masked
 from lookout.errors import SettingFixed, SettingInvalid, StateFolderUnusable
+from lookout.redaction import masked
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.overrides import OVERRIDES_FILE, forget_overruled, keep_overrides, patch_settings
 from lookout.settings.sources import load

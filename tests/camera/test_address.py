@@ -8,10 +8,11 @@ import sys
 from urllib.parse import urlsplit
 
 import pytest
-from lookout.camera import create, is_live, is_masked, masked, redact, redact_text
+from lookout.camera import create, is_live
 from lookout.camera.address import parse
 from lookout.camera.interface import CameraOptions
 from lookout.errors import CameraUnsupported
+from lookout.redaction import is_masked, masked, redact, redact_text
 
 OPTIONS = CameraOptions()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lookout.camera.address import Address, is_live, is_masked, masked, parse, redact, redact_text, shows_one_scene
+from lookout.camera.address import Address, is_live, parse, shows_one_scene
 
 if TYPE_CHECKING:
     from lookout.camera.interface import Camera, CameraOptions
@@ -13,11 +13,7 @@ __all__ = [
     "create",
     "fetch_picture",
     "is_live",
-    "is_masked",
-    "masked",
     "parse",
-    "redact",
-    "redact_text",
     "shows_one_scene",
 ]
 

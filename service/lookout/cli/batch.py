@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from lookout.camera import redact
 from lookout.camera.interface import CameraOptions, EndOfSource
 from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraWaiting, LookoutError, PictureUnreadable, PictureUnsupported
@@ -25,6 +24,7 @@ from lookout.pictures.limits import MAX_FILE_BYTES, DecodeLimits
 from lookout.pipeline.card import Card
 from lookout.pipeline.classifier import Classifier
 from lookout.printable import printable_json
+from lookout.redaction import redact
 from lookout.registry.catalogue import Catalogue
 from lookout.registry.loader import load as load_model
 from lookout.settings.layers import LoadedSettings

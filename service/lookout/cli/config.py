@@ -39,7 +39,7 @@ def config(
     rows = table("Setting", "Value", "Set by", folding=("Value", "Set by"))
     for name in all_keys():
         origin = loaded.origins[name]
-        rows.add_row(name, toml_value(value_of(loaded, name)), str(origin), style=None if origin.where else "dim")
+        rows.add_row(name, toml_value(loaded.value_of(name)), str(origin), style=None if origin.where else "dim")
     console().print(rows)
     say(f"State folder: {loaded.state_folder}")
     owner = service_owner()
@@ -56,19 +56,10 @@ def config(
         )
 
 
-def value_of(loaded: LoadedSettings, name: str) -> Any:
-    """A setting's value in plain TOML types; addresses without their passwords."""
-    from lookout.camera import redact
-
-    section, _, leaf = name.partition(".")
-    value = loaded.settings.model_dump(mode="json")[section][leaf]
-    return redact(value) if name == "camera.source" else value
-
-
 def _as_json(loaded: LoadedSettings) -> dict[str, Any]:
     return {
         name: {
-            "value": value_of(loaded, name),
+            "value": loaded.value_of(name),
             "set_by": loaded.origins[name].kind,
             "where": loaded.origins[name].where,
         }

@@ -61,12 +61,10 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 def _settings(context: Context) -> dict[str, object]:
-    from lookout.cli.config import value_of
-
     if context.loaded is None:
         return {"problem": context.problem}
     loaded = context.loaded
-    return {key: {"value": value_of(loaded, key), "from": str(origin)} for key, origin in loaded.origins.items()}
+    return {key: {"value": loaded.value_of(key), "from": str(origin)} for key, origin in loaded.origins.items()}
 
 
 def _versions() -> dict[str, str]:

@@ -121,7 +121,7 @@ def _may_have_pi_camera(context: Context) -> bool:
 
 
 def _source(context: Context) -> str:
-    from lookout.camera import redact
+    from lookout.redaction import redact
 
     return redact(context.settings.camera.source)
 

@@ -6,9 +6,9 @@ import re
 import sys
 from pathlib import Path
 
-from lookout.camera import redact_text
 from lookout.doctor.check import output_of
 from lookout.errors import LookoutError
+from lookout.redaction import redact_text
 
 LINES = 500
 MAX_FILE_BYTES = 64 * 2**20

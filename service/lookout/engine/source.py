@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from lookout.camera import create, is_live, redact, redact_text, shows_one_scene
+from lookout.camera import create, is_live, shows_one_scene
 from lookout.camera.interface import Camera, CameraOptions, EndOfSource
 from lookout.camera.repeats import RepeatDetector
 from lookout.deadline import Deadline
@@ -23,6 +23,7 @@ from lookout.errors import (
     Fault,
 )
 from lookout.frame import Frame
+from lookout.redaction import redact, redact_text
 from lookout.settings.schema import CameraSettings
 from lookout.state.state import CameraState, CameraStatus
 

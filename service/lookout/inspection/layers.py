@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lookout.pipeline.card import check_json_safe
 from lookout.system.regular_files import read_regular
 
 SCHEMA = "lookout-layers-1"
@@ -221,8 +222,3 @@ def read_table(folder: Path, graphs: Collection[str]) -> dict[str, Any] | None:
         return None
     graph = table.get("graph") if isinstance(table, dict) else None
     return table if isinstance(graph, dict) and graph.get("sha256") in graphs else None
-
-
-def check_json_safe(document: object) -> None:
-    """Raises ValueError for what only Python takes for JSON, and no answer can hold: NaN, infinities, half signs."""
-    json.dumps(document, ensure_ascii=False, allow_nan=False).encode()

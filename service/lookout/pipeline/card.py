@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from lookout.errors import ModelRejected
-from lookout.inspection.layers import check_json_safe
 from lookout.system.regular_files import open_regular, read_regular
 
 CARD_FILE = "card.json"
@@ -249,6 +248,11 @@ def _first(error: Exception) -> str:
     where = ".".join(str(part) for part in first["loc"])
     message = str(first["msg"]).removeprefix("Value error, ")
     return f"{where}: {message}" if where else message
+
+
+def check_json_safe(document: object) -> None:
+    """Raises ValueError for what only Python takes for JSON, and no answer can hold: NaN, infinities, half signs."""
+    json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
 
 
 def sha256_of(path: Path, *, follow_links: bool = False) -> str:

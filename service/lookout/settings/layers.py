@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from lookout.camera import redact, redact_text
 from lookout.errors import SettingInvalid
+from lookout.redaction import redact, redact_text
 from lookout.settings.keys import Key, all_keys, key_meant
 from lookout.settings.schema import Settings
 
@@ -74,6 +74,12 @@ class LoadedSettings:
         if origin.kind in ("flag", "environment"):
             return False, f"{key} is set by {origin.where}, which goes before anything set here."
         return True, ""
+
+    def value_of(self, key: str) -> Any:
+        """A setting's value in plain TOML types; addresses without their passwords."""
+        section, _, name = key.partition(".")
+        value = self.settings.model_dump(mode="json")[section][name]
+        return redact(value) if key == "camera.source" else value
 
     def with_layer(self, kind: Kind, layer: Layer) -> LoadedSettings:
         """The same with one source replaced, checked whole. Raises SettingInvalid."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lookout.camera import is_masked, masked, redact
 from lookout.errors import DiskSlow, SettingFixed, SettingInvalid, StateFolderUnusable
+from lookout.redaction import is_masked, masked, redact
 from lookout.settings.keys import all_keys
 from lookout.settings.layers import Layer, LoadedSettings, flat, unknown_key
 from lookout.settings.schema import Settings

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from lookout.camera.address import parse, redact, redact_text
+from lookout.camera.address import parse
 from lookout.camera.convert import finished, is_finished
 from lookout.camera.interface import CameraInfo, CameraOptions, EndOfSource
 from lookout.camera.interpreters import choose
@@ -20,6 +20,7 @@ from lookout.camera.symptoms import diagnose
 from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraSilent, CameraWaiting
 from lookout.frame import Frame
+from lookout.redaction import redact, redact_text
 
 GRACE_S = 0.6  # for a source that works to close its device in order; one that was silent is killed at once
 LIVELY_S = 1.0  # a source whose last frame is younger works

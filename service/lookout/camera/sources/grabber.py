@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from lookout.camera.address import redact_text
 from lookout.camera.interface import EndOfSource
 from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraSilent, CameraUnsupported, CameraWaiting
 from lookout.frame import Pixels
+from lookout.redaction import redact_text
 
 LIVELY_S = 1.0  # data younger than this shows that a source without a picture works
 # Smart encoders send a key frame a minute, and a large picture takes its time over a slow link. A source that sends and

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
-from lookout.camera.address import redact
 from lookout.camera.sources.connection import PORTS, Line, connect, silent, socket_timeout, unreachable
 from lookout.camera.sources.http_login import Login
 from lookout.camera.sources.refusal import refusal
 from lookout.deadline import Deadline
 from lookout.errors import CameraDenied, CameraError, CameraUnsupported
+from lookout.redaction import redact
 
 MAX_HEAD_BYTES = 65_536  # bytes
 PIECE = 65_536

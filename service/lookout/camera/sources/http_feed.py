@@ -11,7 +11,7 @@ import av
 import av.error
 import numpy as np
 
-from lookout.camera.address import parse, redact
+from lookout.camera.address import parse
 from lookout.camera.convert import upright
 from lookout.camera.interface import CameraOptions
 from lookout.camera.sources.arrival import ArrivalClock, Standstill
@@ -24,6 +24,7 @@ from lookout.camera.sources.video import NoVideo, Video, VideoBroken
 from lookout.camera.sources.video_feed import Feed, VideoFeed
 from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraSilent, CameraUnsupported, PictureError
+from lookout.redaction import redact
 
 Hear = Callable[[], None]
 

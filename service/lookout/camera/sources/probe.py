@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit
 
-from lookout.camera.address import redact
 from lookout.camera.sources.connection import Line, connect, silent, socket_timeout, unreachable
 from lookout.camera.sources.refusal import refusal
 from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraUnsupported
+from lookout.redaction import redact
 
 ANSWER_BYTES = 8192
 MIN_PROBE_S = 0.5  # for the probe, even when nothing is left of the caller's time

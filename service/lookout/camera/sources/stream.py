@@ -5,7 +5,7 @@ from __future__ import annotations
 import av
 import av.error
 
-from lookout.camera.address import parse, redact
+from lookout.camera.address import parse
 from lookout.camera.convert import turned_size
 from lookout.camera.interface import CameraInfo, CameraOptions
 from lookout.camera.sources.grabber import Grabber
@@ -16,6 +16,7 @@ from lookout.camera.sources.video_feed import Feed, VideoFeed
 from lookout.deadline import Deadline
 from lookout.errors import CameraError, CameraSilent, CameraUnsupported
 from lookout.frame import Frame
+from lookout.redaction import redact
 
 READ_TIMEOUT_S = 5.0  # a stream silent for so long is broken; the caller's deadlines are shorter
 OPEN_SHARE = 0.6  # of the time to open goes to FFmpeg; the rest is for finding out why it failed

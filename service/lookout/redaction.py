@@ -1,0 +1,150 @@
+"""Addresses of cameras and other services as they may be shown: without user names, passwords and tokens."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+# What stands before the colon in addresses that name something on this machine.
+LOCAL_KINDS = frozenset({"pi", "usb", "file", "folder", "scripted"})
+# Cameras take passwords in the query as well: ".../snapshot.cgi?user=admin&pwd=1234"; some recorders in the path:
+# "rtsp://host/user=admin_password=1234_channel=1".
+_SECRET = re.compile(r"pass|pw|token|secret|auth|key|user|usr|login|sign", re.IGNORECASE)
+_SECRET_PAIR = re.compile(rf"([^/?&;_=]*(?:{_SECRET.pattern})[^/?&;_=]*)=((?:(?!_[^/?&;_=]+=)[^/?&;])*)", re.IGNORECASE)
+# A password may hold quotes: up to its "@" they belong to the address.
+_URL_IN_TEXT = re.compile(r"\b[a-z][a-z0-9+.-]*://(?:[^\s<>]*@)?[^\s'\"<>]+", re.IGNORECASE)
+NESTED_URL = re.compile(r"\s*[a-z][a-z0-9+.-]*://|\s*(?:rtsps?|https?):/", re.IGNORECASE)
+
+
+def redact(address: str) -> str:
+    """The address without user name and password, in front of the host, in the path or in the query.
+
+    Those of files and devices are unchanged. What is none, such as "rtsp:/user:password@host", may hold a password all
+    the same; "…@" stands for what is left out of it. Line breaks and control characters are shown as escapes.
+    """
+    return _printable(_redacted(address))
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def _redacted(address: str) -> str:
+    prefix, _, nested = address.partition(":")
+    if NESTED_URL.match(nested):
+        return f"{prefix}:{_redacted(nested)}"  # "auto:rtsp://…" is a mistake, and holds a password all the same
+    if "://" not in address:
+        return address if _is_local(address) else _mistyped(address)
+    scheme, _, rest = address.partition("://")
+    try:
+        parts = urlsplit(address)
+        odd = parts.port is None and ":" in parts.netloc.rpartition("@")[2].rpartition("]")[2]
+    except ValueError:
+        odd = True
+    if odd or hides_password(address):
+        return f"{scheme}://{_behind_password(rest)}"
+    host = parts.netloc.rpartition("@")[2]
+    path = _without_pairs(parts.path)
+    return parts._replace(netloc=host, path=path, query=_redacted_query(parts), fragment="").geturl()
+
+
+def _behind_password(rest: str) -> str:
+    """What may be shown where the host is unreadable, mostly because of a bare "/" in the password."""
+    before, at, behind = rest.rpartition("@")
+    if not at:  # "rtsp://user:pass/word": what is behind the colon was meant for a port, or is a password
+        return f"{rest.partition(':')[0]}:…"
+    if "=" in re.split("[?&;]", before)[-1]:  # the "@" may be part of a password in the query
+        return "…"
+    return _without_pairs(_without_query(behind))
+
+
+def masked(address: str) -> str:
+    """The address as `redact` leaves it, and "…@" in front of the host where something secret was left out there."""
+    redacted = redact(address)
+    scheme, separator, rest = redacted.partition("://")
+    if not separator:  # no stream's address
+        return redacted
+    host = rest.partition("/")[0].partition("?")[0]
+    plain = address.lower().startswith(f"{scheme}{separator}{host}".lower())
+    return redacted if plain else f"{scheme}://…@{rest}"
+
+
+def is_masked(address: str) -> bool:
+    """Whether it holds what stands for a secret, which no camera would take for one."""
+    return "…" in address or "=***" in address
+
+
+def _is_local(address: str) -> bool:
+    """Whether it names a file, a device or a module, whose names may hold any sign."""
+    text = address.strip()
+    prefix, _, rest = text.partition(":")
+    if prefix.lower() in ("pi", "usb") and re.match(r"[^/@]*:[^@]*@", rest):
+        return False  # "usb:user:password@host"; names of devices hold no "@" behind a colon
+    return text.startswith("/") or prefix.lower() in LOCAL_KINDS
+
+
+def _mistyped(address: str) -> str:
+    _, at, rest = address.rpartition("@")
+    return _without_pairs(f"…@{rest}" if at else address)
+
+
+def _without_pairs(path: str) -> str:
+    return _SECRET_PAIR.sub(r"\1=***", path)
+
+
+def redact_text(text: str, address: str = "") -> str:
+    """A line of log or message with every stream address in it redacted, and the words of `address` that are secret."""
+    if "://" in address:  # before anything else: a password with a space in it ends what looks like an address
+        text = text.replace(address, redact(address))
+    for secret in secrets_of(address):
+        text = text.replace(secret, "***")
+    return _URL_IN_TEXT.sub(lambda match: redact(match.group()), text)
+
+
+def secrets_of(address: str) -> tuple[str, ...]:
+    """Password and secret query values of an address, as written and decoded; only those long enough to search for."""
+    _, _, nested = address.partition(":")
+    if NESTED_URL.match(nested):
+        return secrets_of(nested)
+    found = []
+    try:
+        parts = urlsplit(address)
+        found += [parts.password or ""]
+        found += [value for name, value in parse_qsl(parts.query) if _SECRET.search(name)]
+        found += [pair[2] for pair in _SECRET_PAIR.finditer(parts.path)]
+        readable = parts.port is None or parts.port >= 0  # asked for its ValueError
+    except ValueError:
+        readable = False
+    if not readable or hides_password(address):
+        whole = address.partition("://")[2].rpartition("@")[0].partition(":")[2]
+        found += [whole, *re.split("[/?#@:]", whole)]
+    spelt = {form for word in found for form in (word, unquote(word), quote(word, safe=""))}
+    return tuple(sorted((form for form in spelt if len(form) >= 4), key=len, reverse=True))
+
+
+def _redacted_query(parts: SplitResult) -> str:
+    if not parts.query or not _SECRET.search(parts.query):
+        return parts.query
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    return urlencode([(name, "***" if _SECRET.search(name) else value) for name, value in pairs], safe="*/")
+
+
+def _without_query(rest: str) -> str:
+    return rest.partition("?")[0].partition("#")[0]
+
+
+def hides_password(address: str) -> bool:
+    """Whether an "@" behind the host may end a password with a bare "/", "?" or "#" in it: "rtsp://me:12345/6@cam".
+
+    An "@" in a password of the query, or behind a host without port and user, is taken for what it seems.
+    """
+    rest = address.partition("://")[2]
+    end = re.search(r"[/?#]|$", rest)
+    at = rest.rfind("@")
+    if end is None or at < end.start() or ":" not in re.sub(r"^\[[^\]]*\]", "", rest[:at]):
+        return False
+    path, _, query = rest[end.start() :].partition("?")
+    pairs = [pair.partition("=") for pair in re.split("[&;]", query) if "@" in pair]
+    return len(path) < 2 or "@" in path or not all(_SECRET.search(name) and "@" not in name for name, _, _ in pairs)
