@@ -80,7 +80,7 @@ def test_it_asks_where_the_service_listens(environ: dict[str, str], asked: str) 
 
 def test_who_is_not_well_or_not_there_fails_with_a_sentence() -> None:
     with serving(503) as port:
-        assert check(port) == (1, "The service is not well: HTTP Error 503: Service Unavailable")
+        assert check(port) == (1, "The service is not healthy: HTTP Error 503: Service Unavailable")
     code, words = check(port)
     assert code == 1
     assert "refused" in words

@@ -102,7 +102,7 @@ def test_what_was_told_without_its_password_may_be_sent_back_and_changes_nothing
     assert patched.settings.camera.source == source
     assert place.load().settings.camera.source == source
     assert place.load().settings.camera.fps == 12
-    with pytest.raises(SettingInvalid, match="in the place of a password"):
+    with pytest.raises(SettingInvalid, match="instead of a password"):
         place.change({"camera": {"source": "rtsp://…@another/live"}})
 
 
@@ -150,7 +150,7 @@ def test_what_does_not_fit_is_named_without_the_file_that_keeps_changes(place: P
     place.change({"camera": {"fps": 20.0}})
     with pytest.raises(SettingInvalid, match=r"^answer\.window_s is -1, but must be "):
         place.change({"answer": {"window_s": -1.0}})
-    with pytest.raises(SettingInvalid, match=r"^answer\.max_rate of 0\.5 a second leaves ") as raised:
+    with pytest.raises(SettingInvalid, match=r"^answer\.max_rate of 0\.5 per second leaves ") as raised:
         place.change({"answer": {"max_rate": 0.5}})
     assert raised.value.remedy == "Raise max_rate or stale_after_s."
     assert place.load().origins["camera.fps"].where == str(place.kept)
@@ -173,7 +173,7 @@ def test_a_damaged_file_is_left_out_and_the_log_says_so(
     place.kept.write_bytes(content)
     with caplog.at_level(logging.WARNING):
         assert place.load().settings.camera.fps == 11
-    assert "cannot be read and is left out" in caplog.text
+    assert "cannot be read and is ignored" in caplog.text
 
 
 def test_a_key_that_no_longer_exists_is_left_out(place: Place, caplog: pytest.LogCaptureFixture) -> None:
@@ -181,7 +181,7 @@ def test_a_key_that_no_longer_exists_is_left_out(place: Place, caplog: pytest.Lo
     place.kept.write_text('[[change]]\nkey = "camera.zoom"\nvalue = 3\n')
     with caplog.at_level(logging.WARNING):
         place.load()
-    assert "camera.zoom is not a setting any more" in caplog.text
+    assert "camera.zoom is no longer a setting" in caplog.text
 
 
 def test_a_folder_that_cannot_be_written_is_said(place: Place) -> None:

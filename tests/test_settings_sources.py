@@ -92,14 +92,14 @@ def test_flag_goes_before_environment_before_override_before_file(home: dict[str
         ("[camera]\nrotate = 45", "camera.rotate is 45, but must be one of 0, 90, 180, 270."),
         ("[answer.enter]\n\ncat = 1.5", "line 3: answer.enter.cat is 1.5, but must be a number between 0 and 1."),
         ("[answer.region]\nwidht = 1.0", "line 2: answer.region.widht does not exist; answer.region takes x, y, width"),
-        ("[answer]\nregion = { x = 0.9, width = 0.5 }", "line 2: answer.region: the region reaches over the edge"),
+        ("[answer]\nregion = { x = 0.9, width = 0.5 }", "line 2: answer.region: the region extends past the edge"),
         (
             "[camera]\nfps = 0.5",
-            "line 2: at 0.5 frames a second one frame takes 2.00 s, more than half of stale_after_s",
+            "line 2: at 0.5 frames per second one frame takes 2.00 s, more than half of stale_after_s",
         ),
         (
             "[answer]\nmax_rate = 0.5",
-            "line 2: answer.max_rate of 0.5 a second leaves 2.00 s between classifications, more than half of "
+            "line 2: answer.max_rate of 0.5 per second leaves 2.00 s between classifications, more than half of "
             "camera.stale_after_s (2 s). Raise max_rate or stale_after_s.",
         ),
         (
@@ -166,8 +166,8 @@ def test_an_empty_path_is_not_the_folder_that_somebody_is_in(home: dict[str, str
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ({"server.allowed_origins": "home.example"}, "is no origin"),
-        ({"server.allowed_origins": "https://home.example/path"}, "is no origin"),
+        ({"server.allowed_origins": "home.example"}, "is not an origin"),
+        ({"server.allowed_origins": "https://home.example/path"}, "is not an origin"),
         ({"server.allowed_hosts": "home.example:8642"}, "is not a name: write it without scheme, port and path"),
         ({"server.allowed_hosts": "https://home.example"}, "is not a name: write it without scheme, port and path"),
     ],
@@ -250,9 +250,9 @@ def test_somebody_elses_home_is_passed_over_and_a_service_shut_out_of_its_own_se
 
 def test_a_path_that_is_no_utf_8_is_named(home: dict[str, str]) -> None:
     odd = os.fsdecode(b"caf\xe9")
-    assert mistake(home, flags={"camera.source": f"folder:{odd}"}).startswith("--camera.source is no text in UTF-8.")
+    assert mistake(home, flags={"camera.source": f"folder:{odd}"}).startswith("--camera.source is not valid UTF-8.")
     said = mistake(home, LOOKOUT_STATE__FOLDER=f"/tmp/{odd}")
-    assert said.startswith("LOOKOUT_STATE__FOLDER is no text in UTF-8. Rename")
+    assert said.startswith("LOOKOUT_STATE__FOLDER is not valid UTF-8. Rename")
 
 
 def test_the_machines_file_is_passed_over_by_those_it_is_not_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,7 +308,7 @@ def test_the_mark_of_windows_editors_is_no_mistake(home: dict[str, str], tmp_pat
 
 def test_a_state_folder_in_the_home_of_nobody_is_said(home: dict[str, str]) -> None:
     said = mistake(home, flags={"state.folder": "~nobody-is-called-so/state"})
-    assert said.startswith("state.folder ~nobody-is-called-so/state is in the home of nobody here.")
+    assert said.startswith("state.folder ~nobody-is-called-so/state is in the home of an unknown user.")
 
 
 def test_an_unwritable_state_folder_is_said(tmp_path: Path) -> None:
@@ -324,7 +324,7 @@ def test_what_a_running_service_lets_be_changed(home: dict[str, str]) -> None:
     assert loaded.changeable("answer.max_rate") == (True, "")
     assert loaded.changeable("camera.fps") == (
         False,
-        "camera.fps is set by --camera.fps, which goes before anything set here.",
+        "camera.fps is set by --camera.fps, which takes precedence over anything set here.",
     )
     assert "LOOKOUT_CAMERA__WIDTH" in loaded.changeable("camera.width")[1]
     for section in ("server", "upload", "state"):

@@ -4,6 +4,6 @@ import os
 
 __version__ = "0.1.0"
 
-# What a camera in somebody's home sees is theirs: from 1.29 on, onnxruntime's Linux builds report models and sessions
-# to their maker unless this is set before the library is loaded. Nothing leaves the machine.
+# What a camera in somebody's home sees belongs to them: from 1.29 on, onnxruntime's Linux builds report models and
+# sessions to Microsoft unless this is set before the library is loaded. Nothing leaves the machine.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

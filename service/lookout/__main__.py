@@ -10,13 +10,13 @@ from typing import NoReturn
 
 from lookout.errors import LookoutError
 
-# A disk, not a program of ours, is what says so of standard output.
+# Errors of a disk, not of this program, when standard output is written.
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG})
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def _fill_standard_descriptors() -> None:
-    """Who starts us may have closed 0, 1 or 2: a socket would take that number, and libraries' words go into it."""
+    """The parent may have closed fds 0 to 2; a socket would reuse the number and receive whatever libraries print."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)
@@ -30,7 +30,7 @@ def main() -> None:
     """
     _fill_standard_descriptors()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A file's name may be no UTF-8, and is then told as Python and JSON spell such signs: caf\udce9.jpg.
+        # A file name need not be UTF-8; such bytes are then escaped as Python and JSON do: caf\udce9.jpg.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         from lookout.cli import app
@@ -50,9 +50,9 @@ def main() -> None:
 
 
 def _fail(error: LookoutError) -> NoReturn:
-    from lookout.terminal import tell
+    from lookout.terminal import print_error
 
-    tell(error)
+    print_error(error)
     sys.exit(error.exit_code)
 
 

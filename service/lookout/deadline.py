@@ -1,6 +1,6 @@
 """The moment by which a blocking call returns, and a deadline around a call that knows none.
 
-Such a call runs in a thread of its own, which is left behind when it is late.
+Such a call runs in its own thread, which is abandoned when the deadline passes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class DeadlineExceeded(TimeoutError):
 def run_with_deadline(call: Callable[[], T], deadline: Deadline, name: str) -> T:
     """The call's result or its exception. name: the thread's.
 
-    Raises Late at the deadline, and where no thread can be started.
+    Raises DeadlineExceeded at the deadline, and when no thread can be started.
     """
     results: list[T] = []
     failures: list[BaseException] = []
@@ -54,8 +54,8 @@ def run_with_deadline(call: Callable[[], T], deadline: Deadline, name: str) -> T
     thread = threading.Thread(target=run, name=name, daemon=True)
     try:
         thread.start()
-    except RuntimeError as error:  # the machine has no thread to give at this moment
-        raise DeadlineExceeded(f"{name} could not be asked") from error
+    except RuntimeError as error:  # the system is out of threads
+        raise DeadlineExceeded(f"{name} could not be started") from error
     thread.join(deadline.remaining())
     if failures:
         raise failures[0]

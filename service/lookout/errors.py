@@ -1,8 +1,45 @@
-"""Every way Lookout can fail, one tree ordered by cause.
+"""Every error a user can meet, as one tree ordered by cause.
 
-Each leaf has a stable `code`, the HTTP `status` the API answers with and the `exit_code` of the command line.
-An instance adds one sentence for people (`detail`) and what to do about it (`remedy`). Command line, API and
-log print the same three.
+LookoutError
+  SettingInvalid
+  SettingFixed
+  CameraError
+    CameraAbsent
+    CameraBusy
+    CameraDenied
+    CameraSilent
+      CameraWaiting
+    CameraUnsupported
+    CameraRepeats
+  ModelError
+    UnknownModel
+    ModelRejected
+    ModelBusy
+  PictureError
+    PictureTooLarge
+    PictureUnsupported
+    PictureUnreadable
+    DecoderUnavailable
+  NoFrame
+  TooBusy
+  TooManyAttempts
+  NotAuthorised
+  Forbidden
+  RequestInvalid
+  AddressInUse
+  StateFolderUnusable
+    StateFolderInUse
+    DiskBudgetSpent
+    DiskFull
+    DiskReadOnly
+    DiskSlow
+    DiskGone
+    DiskVolatile
+    DiskFailing
+
+Each class has a stable `code`, the HTTP `status` of the API's response and the `exit_code` of the command line. An
+instance adds one sentence on what happened (`detail`) and one on what to do about it (`remedy`). Command line, API and
+log print the same two sentences.
 """
 
 from __future__ import annotations
@@ -11,9 +48,9 @@ from dataclasses import dataclass
 
 
 class LookoutError(Exception):
-    """The root: an error somebody can act on.
+    """The root: an error that the user can do something about.
 
-    `detail` is one sentence saying what happened, `remedy` one sentence saying what helps.
+    `detail` is one sentence on what happened, `remedy` one on what helps.
     """
 
     code = "error"
@@ -32,7 +69,7 @@ class LookoutError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong, in the three parts every error has."""
+    """What is wrong, as the state carries it: an error's code and two sentences."""
 
     code: str
     reason: str
@@ -56,7 +93,7 @@ class SettingInvalid(LookoutError):
 
 
 class SettingFixed(LookoutError):
-    """A setting is real, but cannot be changed while the service runs."""
+    """The setting exists, but cannot be changed while the service runs."""
 
     code = "setting_fixed"
     title = "This setting cannot be changed here"
@@ -143,7 +180,7 @@ class UnknownModel(ModelError):
 
 
 class ModelRejected(ModelError):
-    """The model's files do not fit its card, or are no model at all."""
+    """The model's files do not match its card, or are not a model at all."""
 
     code = "model_rejected"
     title = "The model cannot be used"
@@ -182,7 +219,7 @@ class PictureUnsupported(PictureError):
 
 
 class PictureUnreadable(PictureError):
-    """A known format, but it cannot be decoded."""
+    """The format is known, but the file cannot be decoded."""
 
     code = "picture_unreadable"
     title = "The picture cannot be decoded"
@@ -190,7 +227,7 @@ class PictureUnreadable(PictureError):
 
 
 class DecoderUnavailable(PictureError):
-    """The machine has no room at the moment to decode a picture, whichever it is."""
+    """The machine has no memory or process to spare at the moment to decode any picture."""
 
     code = "decoder_unavailable"
     title = "Pictures cannot be decoded at the moment"
@@ -217,7 +254,7 @@ class TooBusy(LookoutError):
 
 
 class TooManyAttempts(LookoutError):
-    """More wrong tokens than a mistake explains: none is looked at for a moment."""
+    """More wrong tokens than a mistake explains: for a moment none is checked."""
 
     code = "too_many_attempts"
     title = "Too many wrong tokens"
@@ -248,7 +285,7 @@ class ScopeMissing(Forbidden):
 
 
 class RequestInvalid(LookoutError):
-    """A parameter or body does not have the documented form."""
+    """A parameter or the body does not have the documented form."""
 
     code = "request_invalid"
     title = "The request is not valid"
@@ -281,7 +318,7 @@ class StateFolderInUse(StateFolderUnusable):
 
 
 class DiskBudgetSpent(StateFolderUnusable):
-    """As much was written today, or is kept in all, as the settings allow."""
+    """The settings allow no more to be written today, or to be kept in total."""
 
     code = "disk_budget_spent"
     title = "The budget for writing to disk is spent"
@@ -302,14 +339,14 @@ class DiskReadOnly(StateFolderUnusable):
 
 
 class DiskSlow(StateFolderUnusable):
-    """The disk that holds the state folder does not answer for seconds."""
+    """The disk that holds the state folder has not responded for seconds."""
 
     code = "disk_slow"
     title = "The disk does not answer"
 
 
 class DiskGone(StateFolderUnusable):
-    """The disk that held the state folder is not there."""
+    """The disk that held the state folder is missing."""
 
     code = "disk_gone"
     title = "The disk is gone"

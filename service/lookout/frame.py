@@ -18,11 +18,11 @@ class Frame:
     """One upright picture.
 
     pixels: contiguous uint8, height x width x 3, blue-green-red, never written to once published. They may lie in
-        memory shared with the camera's process, which writes there again when no array shows them any more.
-    captured_at: seconds on the monotonic clock when the light was caught, as near as the source can tell.
-    sequence: counts frames, dropped ones included: a camera's from 0 each time it opens, the service's on and on.
+            memory shared with the camera's process, which reuses it once no array refers to it.
+    captured_at: seconds on the monotonic clock at which the light was captured, as precisely as the source knows.
+    sequence: counts frames, dropped ones included: a camera's from 0 each time it opens, the service's without reset.
     source: the address the frame came from, without credentials.
-    mark: a checksum of the picture as the camera delivered it, from the camera's process; None: not taken yet.
+    mark: a checksum of the picture as the camera delivered it, from the camera's process; None: not computed yet.
     """
 
     pixels: Pixels

@@ -1,4 +1,4 @@
-"""Parts of a picture, and how they are carried along when the picture is turned or mirrored."""
+"""Parts of a picture, and where they move when the picture is rotated or mirrored."""
 
 from __future__ import annotations
 

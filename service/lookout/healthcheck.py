@@ -1,7 +1,7 @@
-"""`python -m lookout.healthcheck`: whether the service in this container is well.
+"""`python -m lookout.healthcheck`: whether the service in this container is healthy.
 
-Standard library alone, since it runs often. Looks where the environment says that the service listens; a
-settings file with another port needs a check of its own.
+Standard library only, since it runs often. Asks where the environment says the service listens; a settings file
+with another port needs its own check.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WAIT_S = 4.0
 
 
 def address(environ: Mapping[str, str]) -> str:
-    """Of /healthz, on this machine."""
+    """The URL of /healthz on this machine."""
     scheme = "https" if environ.get("LOOKOUT_SERVER__TLS_CERTIFICATE") else "http"
     host = environ.get("LOOKOUT_SERVER__HOST", "")
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
@@ -26,8 +26,8 @@ def address(environ: Mapping[str, str]) -> str:
 
 
 def check(url: str, wait_s: float = WAIT_S, max_bytes: int = 1024) -> bytes:
-    """What is answered, its first `max_bytes`. Raises OSError when nobody answers in time, or with an error."""
-    # The certificate names the host that visitors know, and here nobody can stand in between.
+    """The first `max_bytes` of the response. Raises OSError when there is none in time, or an error status."""
+    # The certificate is for the public host name, and nothing can stand in between on this machine.
     unverified = ssl.create_default_context()
     unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
     opener = urllib.request.build_opener(
@@ -38,11 +38,11 @@ def check(url: str, wait_s: float = WAIT_S, max_bytes: int = 1024) -> bytes:
             told: bytes = answer.read(max_bytes)
             return told
     except http.client.HTTPException as error:
-        raise OSError(f"what answers does not speak HTTP ({error})") from error
+        raise OSError(f"the response is not HTTP ({error})") from error
 
 
 if __name__ == "__main__":
     try:
         check(address(os.environ))
     except OSError as error:
-        sys.exit(f"The service is not well: {error}")
+        sys.exit(f"The service is not healthy: {error}")

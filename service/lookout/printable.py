@@ -1,7 +1,7 @@
 """Text from elsewhere (names of files, labels, cameras and models, addresses) as it may go to a terminal or a log.
 
-A terminal obeys escape sequences: a file's name could clear the screen, set the window's title or answer for its user.
-A line break in a log line begins a line that nobody wrote, and signs that turn the direction of writing hide things.
+A terminal obeys escape sequences: a file name could clear the screen, set the window title or type an answer for the
+user. A line break in a log message forges a log line, and characters that change the writing direction hide text.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import json
 import re
 from typing import Any
 
-# C0 and C1 control characters, line separators, marks that reorder text, and halves of characters.
+# C0 and C1 control characters, line separators, bidirectional marks, and lone surrogates.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _BREAKS = re.compile("[\t\n]")
 
 
 def printable(text: str, *, lines: bool = True) -> str:
-    """The text with such characters as Python spells them: \\x1b. lines: whether line breaks and tabs may stay."""
+    """The text with such characters escaped as in Python: \\x1b. lines: whether line breaks and tabs are kept."""
     text = _UNSAFE.sub(_spelt, text)
     return text if lines else _BREAKS.sub(_spelt, text)
 
 
 def printable_json(value: Any, indent: int | None = None) -> str:
-    """JSON in which letters of all scripts stay readable, and only such characters are escaped."""
+    """JSON in which letters of every script stay readable; only unsafe characters are escaped."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False, indent=indent))
 
 

@@ -1,4 +1,4 @@
-"""Where the shipped files lie: beside the package in a checkout, inside it in a wheel."""
+"""Where the shipped files are: beside the package in a checkout, inside it in a wheel."""
 
 from __future__ import annotations
 

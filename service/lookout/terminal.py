@@ -1,4 +1,4 @@
-"""How the command line speaks: data on stdout, words on stderr, an error as what happened and what helps."""
+"""Output of the command line: data on stdout, messages on stderr, an error as what happened and what helps."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Where stdout is no terminal, nothing is cut to fit one.
+# When stdout is not a terminal, nothing is cut to fit one.
 _WIDE = 250
 
 
 @contextmanager
-def _where_words_go() -> Iterator[None]:
-    """Words that cannot be written (a full disk, a reader who has gone) are lost; the command goes on as it would."""
+def _dropping_unwritable() -> Iterator[None]:
+    """Messages that cannot be written (a full disk, a closed pipe) are dropped; the command goes on."""
     try:
         yield
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # or Python would try once more at its end, and fail
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # or Python would flush once more at exit, and fail
 
 
 def say(text: str) -> None:
-    """A line for people."""
-    with _where_words_go():
+    """Print a message to stderr."""
+    with _dropping_unwritable():
         print(printable(text), file=sys.stderr, flush=True)
 
 
 def show(text: str) -> None:
-    """A line of data that is neither a table nor JSON."""
+    """Print a line of data that is neither a table nor JSON."""
     print(printable(text), flush=True)
 
 
-def tell(error: LookoutError) -> None:
-    """The error's title, what happened and what helps; never a traceback."""
-    with _where_words_go():
-        _tell(error)
+def print_error(error: LookoutError) -> None:
+    """Print the error's title, what happened and what helps; never a traceback."""
+    with _dropping_unwritable():
+        _print_error(error)
 
 
-def _tell(error: LookoutError) -> None:
+def _print_error(error: LookoutError) -> None:
     console = _plain(stderr=True, soft_wrap=True)
     console.print(f"{error.title}.", style="bold red")
     console.print(error.detail)
@@ -57,18 +57,18 @@ def _tell(error: LookoutError) -> None:
 
 
 def console() -> Console:
-    """For data that is a table."""
+    """For data in a table."""
     return _plain(width=None if sys.stdout.isatty() else _WIDE)
 
 
 def _plain(**options: Any) -> Console:
-    """A console that changes nothing in its text, but lets none of it act on the terminal."""
+    """A console that leaves its text as it is, but lets no control characters through to the terminal."""
     from rich.console import Console
     from rich.segment import Segment
 
     class Plain(Console):
         def on_broken_pipe(self) -> None:
-            """The reader, such as `head`, has had enough: no failure, here as for every other output."""
+            """The reader, such as `head`, has closed the pipe: no failure, as with any other output."""
             raise BrokenPipeError
 
         def render(self, *arguments: Any, **more: Any) -> Iterator[Segment]:
@@ -85,7 +85,7 @@ def table(*columns: str, right: Sequence[str] = (), folding: Sequence[str] = ())
 
     class Rows(Table):
         def add_row(self, *cells: Any, **more: Any) -> None:
-            """Spelt out before columns are measured, or what that adds would be cut off."""
+            """Escape before columns are measured, or the longer text would be cut off."""
             super().add_row(*(printable(cell) if isinstance(cell, str) else cell for cell in cells), **more)
 
     made = Rows(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
@@ -101,7 +101,7 @@ def table(*columns: str, right: Sequence[str] = (), folding: Sequence[str] = ())
 
 @contextmanager
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[Iterable[T]]:
-    """The items, with a bar on stderr while they are worked through, if people look there."""
+    """The items, with a progress bar on stderr if that is a terminal."""
     if not sys.stderr.isatty() or (total is not None and total < 2):
         yield items
         return
@@ -114,7 +114,7 @@ def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterato
 
 
 def size(count: float) -> str:
-    """Bytes for people: 44.7 MB."""
+    """Bytes as text for people: 44.7 MB."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""Moments of the wall clock as text: the one format in which they leave the program."""
+"""Wall-clock times as text: the one format in which they leave the program."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_listed_names_may_hold_stars(listed: str, known: list[str], unknown: lis
         ("allowed_hosts", "cam .example", "is not a name"),
         ("allowed_frames", "https://home.example; script-src *", "is not a site"),
         ("allowed_frames", "https://home.example/path", "is not a site"),
-        ("allowed_origins", "home.example", "is no origin"),
+        ("allowed_origins", "home.example", "is not an origin"),
         ("trusted_proxies", "nginx", "is not an address"),
     ],
 )

@@ -33,7 +33,7 @@ def test_json_stays_the_same_json() -> None:
 
 def test_words_tables_and_errors_are_safe(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.say(f"say {NASTY}")
-    terminal.tell(LookoutError(f"detail {NASTY}", f"remedy {NASTY}"))
+    terminal.print_error(LookoutError(f"detail {NASTY}", f"remedy {NASTY}"))
     terminal.show(f"show {NASTY}")
     rows = terminal.table("Name", folding=("Name",))
     rows.add_row(NASTY)

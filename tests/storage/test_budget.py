@@ -45,7 +45,7 @@ def test_a_change_over_the_days_budget_is_refused_with_what_helps_and_the_old_st
     with pytest.raises(DiskBudgetSpent) as refused:
         one.keep(file, b"y" * 600 * KIB)
     assert refused.value.detail == (
-        "Lookout has written 600 KiB to disk today; with 600 KiB more it would be over state.max_bytes_per_day (1 MiB)."
+        "Lookout has written 600 KiB to disk today; 600 KiB more would exceed state.max_bytes_per_day (1 MiB)."
     )
     assert "raise state.max_bytes_per_day" in refused.value.remedy
     assert file.read_bytes() == b"x" * 600 * KIB

@@ -86,7 +86,7 @@ def check(
     """Check models: files against their card, and one run on a grey picture."""
     from lookout.cli.model_check import check_model
     from lookout.errors import LookoutError
-    from lookout.terminal import show, tell
+    from lookout.terminal import print_error, show
 
     catalogue = _catalogue(config)
     status = 0
@@ -95,7 +95,7 @@ def check(
             for line in check_model(catalogue.card(name)):
                 show(f"{name}: {line}")
         except LookoutError as error:
-            tell(error)
+            print_error(error)
             status = error.exit_code
     if status:
         raise typer.Exit(status)

@@ -1,4 +1,4 @@
-"""Which command speaks to this installation: a Pi's service, a container and a folder of one's own differ."""
+"""Which command line reaches this installation: a Pi's service, a container or a private folder."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def service_owner() -> int | None:
 
 
 def user_name(number: int) -> str:
-    """A user's name, or the number of one without."""
+    """A user's name, or the number if there is no name."""
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
@@ -66,14 +66,14 @@ def user_name(number: int) -> str:
 
 
 def _container(environ: Mapping[str, str]) -> str:
-    """The program that runs the image of our Dockerfile, which is known by where it keeps its state."""
+    """docker or podman when this is our image (recognised by its state folder), else ""."""
     if environ.get("LOOKOUT_STATE__FOLDER") != str(SERVICE_FOLDER):
         return ""
     return next((engine for mark, engine in _CONTAINER_MARKS.items() if mark.exists()), "")
 
 
 def _program() -> str:
-    """As it can be typed from anywhere."""
+    """How to call this program from any folder."""
     started = Path(sys.argv[0]).absolute()
     if started.name != "lookout":
         return f"{_path(Path(sys.executable))} -m lookout"
@@ -82,7 +82,7 @@ def _program() -> str:
 
 
 def _path(path: Path) -> str:
-    """Quoted for a shell, and without the name of whose home it is in."""
+    """Quoted for a shell; a path in the home folder starts with ~, so that it does not show the user's name."""
     home = os.environ.get("HOME", "")
     if len(home) > 1 and path.is_relative_to(home):
         return f"~/{shlex.quote(str(path.relative_to(home)))}"

@@ -1,4 +1,4 @@
-"""The settings as a flat list of dotted keys, with everything that is told of each: type, range, default, help."""
+"""The settings as a flat list of dotted keys, with all there is to know about each: type, range, default, help."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Key:
 
     @property
     def is_table(self) -> bool:
-        """Whether the value holds names of its own: thresholds by label, controls by name, a region's sides."""
+        """Whether the value is a table: thresholds by label, controls by name, a region's sides."""
         return get_origin(self.type) is dict or self.type is Region
 
     @property
     def allowed(self) -> str:
-        """What may stand there, in words: "a number above 0 and at most 240"."""
+        """The allowed values in words: "a number above 0 and at most 240"."""
         if self.choices:
             return "one of " + ", ".join(_shown(choice) for choice in self.choices)
         if self.type is Region:
@@ -74,8 +74,9 @@ class Key:
         return "LOOKOUT_" + self.name.upper().replace(".", "__")
 
     def parse(self, text: str) -> Any:
-        """What a flag's or variable's text means for this setting; the text itself where it does not fit, for the
-        check to name. Lists may be written a,b; tables cat=0.9,dog=0.8 or as TOML or JSON; a region x,y,width,height.
+        """The value that a flag's or variable's text stands for; if it cannot be converted, the text, for validation.
+
+        Lists may be written a,b; tables cat=0.9,dog=0.8 or as TOML or JSON; a region x,y,width,height.
         """
         kind = type(self.choices[0]) if self.choices else self.type
         if kind in (int, float, bool):
@@ -129,12 +130,12 @@ def _table(text: str, names: tuple[str, ...]) -> Any:
     return table
 
 
-# What the patterns of settings.py ask for, for people who read no patterns.
+# The patterns of schema.py in words.
 _FORMS = {
-    r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "of letters, digits, dots, dashes and underscores, a letter or digit first",
-    r"^[a-z0-9]+$": "of small letters and digits",
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "of letters, digits, dots, dashes, underscores, starting with a letter or digit",
+    r"^[a-z0-9]+$": "of lower-case letters and digits",
     r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$": "that is empty or two times of day such as 22:00-07:00",
-    r"^(/[A-Za-z0-9._~-]+)*$": "that is empty or a path such as /lookout, with no / at its end",
+    r"^(/[A-Za-z0-9._~-]+)*$": "that is empty or a path such as /lookout, without a / at the end",
 }
 
 
@@ -185,13 +186,13 @@ def _default(field: FieldInfo) -> Any:
 
 
 def key_meant(name: str) -> str | None:
-    """The setting that a misspelt name most likely means."""
+    """The setting most likely meant by a misspelt name."""
     names = list(all_keys())
     plain = name.strip().lower().replace("-", "_").replace("__", ".")
     if plain in names:
         return plain
     last = plain.rpartition(".")[2]
-    for candidate in names:  # the right word in the wrong section, or without one
+    for candidate in names:  # the right name in the wrong section, or without a section
         section, _, leaf = candidate.partition(".")
         if leaf == last or plain == f"{section}_{leaf}":
             return candidate

@@ -1,4 +1,4 @@
-"""The settings as layers, one a source, merged in order; and the sentence for what does not fit, with its place."""
+"""The settings as layers, one per source, merged in order; an invalid value is reported with the place it came from."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from lookout.settings.schema import Settings
 Kind = Literal["flag", "environment", "override", "file", "default"]
 PRECEDENCE: tuple[Kind, ...] = ("flag", "environment", "override", "file")
 PREFIX = "LOOKOUT_"
-# Sections and keys that a running service leaves as they are, and why.
+# Sections and keys that cannot be changed while the service runs, and why.
 _FIXED = {
     "server": "it decides how the service is reached",
     "upload": "it protects the machine",
-    "state": "it says where things are kept",
+    "state": "it says where data is kept",
     "model.folder": "it says where models are found",
-    # Whoever may change settings must not be able to run any program on the disk with it.
+    # Permission to change settings must not become permission to run any program on the disk.
     "camera.python": "it names a program that is run",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who set a value. where: the flag, the variable, or the file with its line."""
+    """Where a value was set. where: the flag, the variable, or the file with its line."""
 
     kind: Kind
     where: str = ""
@@ -44,7 +44,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one source says: values by dotted key, and where each stands."""
+    """The values of one source by dotted key, and where each was set."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     where: Mapping[str, str] = field(default_factory=dict)
@@ -54,8 +54,8 @@ class Layer:
 class LoadedSettings:
     """The settings in force, and where each came from.
 
-    config: the TOML file that was read. state_folder, cache_folder: chosen, not yet made. unread: whether the changes
-    that are kept in the state folder could not be read, and are missing here.
+    config: the TOML file that was read. state_folder, cache_folder: chosen, not created yet. unread: whether the
+    changes kept in the state folder could not be read, and are therefore missing here.
     """
 
     settings: Settings
@@ -67,12 +67,12 @@ class LoadedSettings:
     unread: bool = False
 
     def changeable(self, key: str) -> tuple[bool, str]:
-        """Whether a running service lets this setting be changed, and the reason if not."""
+        """Whether this setting can be changed while the service runs, and the reason if not."""
         origin, why = self.origins[key], _FIXED.get(key) or _FIXED.get(key.partition(".")[0])
         if why is not None:
             return False, f"{key} cannot be changed from here: {why}."
         if origin.kind in ("flag", "environment"):
-            return False, f"{key} is set by {origin.where}, which goes before anything set here."
+            return False, f"{key} is set by {origin.where}, which takes precedence over anything set here."
         return True, ""
 
     def value_of(self, key: str) -> Any:
@@ -82,13 +82,13 @@ class LoadedSettings:
         return redact(value) if key == "camera.source" else value
 
     def with_layer(self, kind: Kind, layer: Layer) -> LoadedSettings:
-        """The same with one source replaced, checked whole. Raises SettingInvalid."""
+        """A copy with one source replaced, validated as a whole. Raises SettingInvalid."""
         layers = {**self.layers, kind: layer}
         settings, origins = merged(layers)
         return replace(self, settings=settings, origins=origins, layers=layers)
 
     def with_sections_of(self, other: LoadedSettings, sections: Collection[str]) -> LoadedSettings:
-        """The same with some sections as `other` has them, whichever source they come from. Raises SettingInvalid."""
+        """A copy with some sections as `other` has them, from all sources. Raises SettingInvalid."""
         layers = {
             kind: _spliced(layer, other.layers.get(kind, Layer()), sections) for kind, layer in self.layers.items()
         }
@@ -116,7 +116,7 @@ def flat(tree: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def unknown_key(name: str, place: str, *, environment: bool = False) -> SettingInvalid:
-    """The error for a name that is no setting, with the one that is meant."""
+    """The error for a name that is not a setting, suggesting the one that was meant."""
     meant = key_meant(name)
     said = f"{place} is not a setting" if place.startswith(("--", PREFIX)) else f'{place}: "{name}" is not a setting'
     if name in Settings.model_fields:
@@ -142,7 +142,7 @@ def merged(layers: Mapping[Kind, Layer]) -> tuple[Settings, dict[str, Origin]]:
                 origins[name] = Origin(kind, layer.where.get(name, kind))
                 break
     try:
-        # As JSON and strictly: "8642" is no number and 1 is not true, but paths may be written as text.
+        # Validated as JSON, strictly: "8642" is not a number and 1 is not true, but paths may be written as text.
         return Settings.model_validate_json(json.dumps(tree, default=str), strict=True), origins
     except ValidationError as error:
         raise _invalid(error, origins, layers) from error
@@ -174,19 +174,19 @@ def _invalid(error: ValidationError, origins: Mapping[str, Origin], layers: Mapp
 
 
 def _subject(origin: Origin, place: str, said: str) -> str:
-    """A flag or variable names the setting by itself; a file needs the setting's name beside the line."""
+    """A flag or variable names the setting itself; for a file the setting's name is added to the line."""
     return place if origin.kind in ("flag", "environment") else f"{place}: {said}" if place else said
 
 
 def _no_text(origins: Mapping[str, Origin], layers: Mapping[Kind, Layer]) -> SettingInvalid | None:
-    """The first setting that JSON cannot say: mostly a path whose name is in another encoding. None: there is none."""
+    """The first setting that JSON cannot express: usually a path in another encoding. None if all can be."""
     for name, origin in origins.items():
         try:
             json.dumps(layers.get(origin.kind, Layer()).values.get(name), ensure_ascii=False, default=str).encode()
         except UnicodeEncodeError:
             return SettingInvalid(
-                f"{_subject(origin, origin.where, name)} is no text in UTF-8.",
-                "Rename what it names, or make a link to it that has a name in UTF-8.",
+                f"{_subject(origin, origin.where, name)} is not valid UTF-8.",
+                "Rename the file or folder, or make a link to it with a name in UTF-8.",
             )
     return None
 
@@ -198,7 +198,7 @@ def _entry_allowed(key: Key) -> str:
 
 
 def _contradiction(message: str, origins: Mapping[str, Origin]) -> SettingInvalid:
-    """Two settings that are each right but do not fit together: name the places of those that were set.
+    """Two settings, each valid, that contradict each other: report where each of them was set.
 
     message: what is wrong, a colon, and what helps.
     """
@@ -215,6 +215,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, str):
-        value = redact(value) if "://" in value else value  # whole: a password may hold spaces
+        value = redact(value) if "://" in value else value  # whole: a password may contain spaces
     text = redact_text(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= 80 else text[:77] + "…"

@@ -1,7 +1,7 @@
 """What was changed while the service ran, kept in the state folder as overrides.toml. The user's file stays as it is.
 
-Each change remembers what the file said when it was made. Once the file says something else, the file wins: whoever
-edits it means it.
+Each change records the file's value at the time it was made. When the file says something else later, the file wins:
+somebody has edited it on purpose.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ log = logging.getLogger(__name__)
 
 OVERRIDES_FILE = "overrides.toml"
 _HEADER = (
-    "# Changes made while the service ran, such as in the dashboard. They go before the settings file, until that\n"
-    "# says something else than it did then (`replaced`). Delete a change to undo it, or the file to undo all.\n\n"
+    "# Changes made while the service ran, such as in the dashboard. They override the settings file, until that\n"
+    "# says something other than it did then (`replaced`). Delete a change to undo it, or the file to undo all.\n\n"
 )
-# Beyond this it is none of ours.
+# A larger file is not one that Lookout wrote.
 _MAX_BYTES = 2**20
 _WHERE_SET = "Change it where it is set, and start the service again."
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One kept change. replaced: the settings file's value at the time, None where the file did not set the key."""
+    """One kept change. replaced: the settings file's value at the time, None if the file did not set the key."""
 
     key: str
     value: Any
@@ -43,9 +43,9 @@ class Change:
 
 
 def patch_settings(loaded: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSettings:
-    """The settings with a patch applied whole. Nested tables as in the TOML file; None resets a setting.
+    """The settings with the whole patch applied. Nested tables as in the TOML file; None resets a setting.
 
-    Nothing is kept yet: `keep_overrides` does, once the service runs with them. Raises SettingInvalid, SettingFixed.
+    Nothing is written yet: `keep_overrides` does that once they are in force. Raises SettingInvalid, SettingFixed.
     """
     changes = {change.key: change for change in _current(loaded)}
     for key, value in flat(patch):
@@ -58,31 +58,31 @@ def patch_settings(loaded: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSe
             raise SettingFixed("camera.source cannot name a script from here: it is a program that is run.", _WHERE_SET)
         if key == "camera.source" and isinstance(value, str) and is_masked(value):
             if value == masked_source(loaded.settings):
-                continue  # told, and sent back as it was told: nobody means to change it
+                continue  # the masked address, sent back unchanged: no change was meant
             raise SettingInvalid(
-                "The patch: camera.source holds … or *** in the place of a password.",
+                "The patch: camera.source contains … or *** instead of a password.",
                 "Send the whole address, or leave camera.source out to keep the one in force.",
             )
         if value is None:
             changes.pop(key, None)
         else:
             changes[key] = Change(key, value, loaded.layers["file"].values.get(key))
-    # What does not fit was asked for just now: the sentence is about the setting, not the file that it is kept in.
+    # The invalid value was sent just now: the error is about the setting, not the file it would be kept in.
     loaded.with_layer("override", _layer(list(changes.values()), place=""))
     return loaded.with_layer("override", _layer(list(changes.values()), str(loaded.state_folder / OVERRIDES_FILE)))
 
 
 def masked_source(settings: Settings) -> str:
-    """The camera's address as it is told to whoever asks for the settings: passwords are for the camera alone."""
+    """The camera's address as clients see it: without its password."""
     return masked(settings.camera.source)
 
 
 def _no_setting(key: str) -> SettingInvalid:
-    """A name of a patch that is none of a setting's, in the words of who sends JSON."""
+    """The error for a name in a patch that is not a setting, worded for JSON."""
     if key in Settings.model_fields:
         return SettingInvalid(
-            f'The patch: "{key}" is a section, which takes an object of settings.',
-            f'Send {{"{key}": {{"…": …}}}}; null takes one setting back, not a section.',
+            f'The patch: "{key}" is a section; it takes an object of settings.',
+            f'Send {{"{key}": {{"…": …}}}}; null resets one setting, not a section.',
         )
     return unknown_key(key, "The patch")
 
@@ -93,7 +93,7 @@ def keep_overrides(loaded: LoadedSettings, storage: Storage) -> None:
 
 
 def forget_overruled(loaded: LoadedSettings, storage: Storage) -> None:
-    """Strike out kept changes that no longer hold, or one would come back with the file's old value.
+    """Delete kept changes that are out of date, or one would apply again when the file gets its old value back.
 
     Raises StateFolderUnusable, DiskBudgetSpent.
     """
@@ -102,20 +102,20 @@ def forget_overruled(loaded: LoadedSettings, storage: Storage) -> None:
 
 
 def read_overrides(folder: Path, file: Layer) -> Layer:
-    """The kept changes that still hold. A damaged file counts as none, and the log says so.
+    """The kept changes that still apply. A damaged file counts as empty, with a warning in the log.
 
-    Raises StateFolderUnusable where the disk does not tell what was kept.
+    Raises StateFolderUnusable when the disk cannot be read.
     """
     return _layer([change for change in _read(folder) if _holds(change, file)], str(folder / OVERRIDES_FILE))
 
 
 def _holds(change: Change, file: Layer) -> bool:
     if change.key not in all_keys():
-        log.warning("%s: %s is not a setting any more and is left out.", OVERRIDES_FILE, change.key)
+        log.warning("%s: %s is no longer a setting and is ignored.", OVERRIDES_FILE, change.key)
         return False
     if file.values.get(change.key) != change.replaced:
         log.warning(
-            "%s was changed in the settings file; that wins over the value kept from before (%r).",
+            "%s was changed in the settings file, which takes precedence over the value kept earlier (%r).",
             change.key,
             redact(str(change.value)) if change.key == "camera.source" else change.value,
         )
@@ -143,14 +143,14 @@ def _read(folder: Path) -> list[Change]:
     except DiskSlow as error:
         raise StateFolderUnusable(f"{path} cannot be read: its disk does not answer.", error.remedy) from error
     except NotRegular as error:
-        log.warning("%s is left out: %s.", path, error.strerror)
+        log.warning("%s is ignored: %s.", path, error.strerror)
         return []
     except OSError as error:
         raise StateFolderUnusable(
             f"{path} cannot be read ({error.strerror or error}).", "Let the service's user own the folder."
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        log.warning("%s cannot be read and is left out: %s.", path, error)
+        log.warning("%s cannot be read and is ignored: %s.", path, error)
         return []
 
 

@@ -1,4 +1,4 @@
-"""Every setting once: its type, default, range and help. Where the values come from is `settings_sources.py`'s matter.
+"""Every setting once: its type, default, range and help. Where the values come from is up to `sources.py`.
 
 `--help`, the TOML template, `GET /api/settings` and the documentation are all made from these classes.
 """
@@ -16,25 +16,25 @@ from lookout.geometry import Rect
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
-# As browsers send it; with the slash that people add. An application's page may have a scheme of its own.
+# As browsers send it, plus the trailing slash that people add. An app's page may have its own scheme.
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*://[^/\s]+/?|null)", re.IGNORECASE)
-# What may stand in a browser's list of sites that embed a page.
+# An entry of Content-Security-Policy's frame-ancestors.
 _SITE = re.compile(r"\*|([a-z][a-z0-9+.-]*://)?(\*\.)?([\w.-]+|\[[0-9a-f:]+\])(:(\d+|\*))?/?", re.IGNORECASE | re.ASCII)
-# A name, in which a star stands for a part: cam.example, *.example, pi*.example, * for all.
+# A host name, with * for any part of it: cam.example, *.example, pi*.example, * for all.
 _HOST_PATTERN = re.compile(r"[\w*-]+(\.[\w*-]+)*\.?")
-# A region narrower than this many pixels of the camera's picture holds too little for the network to see.
+# A smaller region of the camera's picture shows the network too little.
 MIN_REGION_PIXELS = 32
 
 
 class Section(BaseModel):
-    """A table of the TOML file. Unknown keys are errors: a misspelt setting must not be silently ignored."""
+    """A table of the TOML file. Unknown keys are errors: a misspelt setting must not be ignored silently."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     @field_validator("*", mode="before")
     @classmethod
     def _names_a_place(cls, value: object, info: ValidationInfo) -> object:
-        """An empty path would mean the folder that the service happens to run in."""
+        """An empty path would mean the current folder, whichever that is."""
         if value == "" and info.field_name and cls.model_fields[info.field_name].annotation == Path | None:
             raise ValueError("the path is empty")
         return value
@@ -56,7 +56,7 @@ class Region(Section):
     @model_validator(mode="after")
     def _inside(self) -> Region:
         if self.x + self.width > 1.0 + 1e-6 or self.y + self.height > 1.0 + 1e-6:
-            raise ValueError("the region reaches over the edge: x + width and y + height must be at most 1")
+            raise ValueError("the region extends past the edge: x + width and y + height must be at most 1")
         return self
 
 
@@ -67,11 +67,11 @@ class CameraSettings(Section):
         "auto",
         min_length=1,
         description="auto, pi:0, usb:/dev/v4l/by-id/…, rtsp://…, http://…, file:clip.mp4, folder:photos/, demo. "
-        "auto takes the Pi camera, else a USB camera.",
+        "auto picks the Pi camera, else a USB camera.",
     )
-    width: int = Field(640, ge=32, le=4608, description="Width in pixels asked of the camera.")
-    height: int = Field(480, ge=32, le=4608, description="Height in pixels asked of the camera.")
-    fps: float = Field(15.0, gt=0.0, le=240.0, description="Frames a second asked of the camera.")
+    width: int = Field(640, ge=32, le=4608, description="Width in pixels requested from the camera.")
+    height: int = Field(480, ge=32, le=4608, description="Height in pixels requested from the camera.")
+    fps: float = Field(15.0, gt=0.0, le=240.0, description="Frames per second requested from the camera.")
     rotate: Literal[0, 90, 180, 270] = Field(0, description="Degrees clockwise, applied before flip.")
     flip: Literal["none", "horizontal", "vertical", "both"] = Field("none", description="Mirror the picture.")
     stale_after_s: float = Field(
@@ -82,8 +82,8 @@ class CameraSettings(Section):
     )
     controls: dict[str, bool | int | FiniteFloat | str | list[FiniteFloat]] = Field(
         default_factory=dict,
-        description="Exposure, focus, tuning file …: passed on to the camera. RTSP: transport is tcp, udp, "
-        "multicast or http. HTTPS: certificate = any accepts one that cannot be checked.",
+        description="Exposure, focus, tuning file …: passed to the camera. RTSP: transport is tcp, udp, "
+        "multicast or http. HTTPS: certificate = any accepts one that cannot be verified.",
     )
     repeats: Literal["stalled", "ignore"] = Field(
         "stalled",
@@ -95,51 +95,51 @@ class CameraSettings(Section):
     def _frames_come_often_enough(self) -> CameraSettings:
         if 1.0 / self.fps > self.stale_after_s / 2.0:
             raise ValueError(
-                f"at {self.fps:g} frames a second one frame takes {1 / self.fps:.2f} s, more than half of "
+                f"at {self.fps:g} frames per second one frame takes {1 / self.fps:.2f} s, more than half of "
                 f"stale_after_s ({self.stale_after_s:g} s): raise fps or stale_after_s"
             )
         return self
 
 
 class ModelSettings(Section):
-    """Which network looks at the frames."""
+    """Which network classifies the frames."""
 
     name: str = Field("cat-dog-resnet18", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the model.")
     precision: str = Field(
         "auto",
         pattern=r"^[a-z0-9]+$",
-        description="auto, fp32 or int8; auto takes what is faster on this machine.",
+        description="auto, fp32 or int8; auto picks the faster one on this machine.",
     )
-    threads: int = Field(0, ge=0, le=64, description="Threads of the network; 0 chooses.")
-    folder: Path | None = Field(None, description="A further folder of models.")
+    threads: int = Field(0, ge=0, le=64, description="Threads for the network; 0: chosen automatically.")
+    folder: Path | None = Field(None, description="An additional folder of models.")
 
 
 class AnswerSettings(Section):
     """How predictions become an answer."""
 
     window_s: float = Field(0.5, ge=0.0, le=60.0, description="Smoothing time constant in seconds.")
-    hold_s: float = Field(1.0, ge=0.0, le=600.0, description="Least time in seconds that an answer stays.")
+    hold_s: float = Field(1.0, ge=0.0, le=600.0, description="Minimum seconds that an answer stays.")
     enter: dict[str, Probability] = Field(
         default_factory=dict,
         description='Per label, or "*" for all others: the probability that makes it the answer. Default: the card\'s.',
     )
     leave: dict[str, Probability] = Field(
         default_factory=dict,
-        description='Per label, or "*" for all others: below it the answer is given up. Default: the card\'s.',
+        description='Per label, or "*" for all others: below it the answer is dropped. Default: the card\'s.',
     )
-    region: Region = Field(default_factory=lambda: Region.model_validate({}), description="The part looked at.")
+    region: Region = Field(default_factory=lambda: Region.model_validate({}), description="The part to classify.")
     focus: Literal["auto", "off"] = Field(
         "auto",
-        description='"auto" looks closer at what has changed in a fixed scene, up to once a frame; "off" never does.',
+        description='"auto" zooms in on what changed in a fixed scene, at most once per frame; "off" never does.',
     )
     max_rate: float = Field(
-        10.0, ge=0.0, le=1000.0, description="Classifications a second at most; 0: as fast as frames come."
+        10.0, ge=0.0, le=1000.0, description="Maximum classifications per second; 0: as fast as frames come."
     )
     unchanged_rate: float = Field(
         0.0,
         ge=0.0,
         le=1000.0,
-        description="Classifications a second while the picture does not change; 0: as many as when it does.",
+        description="Classifications per second while the picture does not change; 0: as often as when it does.",
     )
 
     @model_validator(mode="after")
@@ -160,46 +160,46 @@ class PowerSettings(Section):
         75.0,
         ge=0.0,
         le=110.0,
-        description="Degrees Celsius above which classification slows down, before the firmware throttles; 0: never.",
+        description="Degrees Celsius above which Lookout classifies less, before the firmware throttles; 0: never.",
     )
     cpu_percent: float = Field(
         0.0,
         ge=0.0,
         le=6400.0,
-        description="Percent of one processor core that Lookout may use, by fewer classifications; 0: no limit.",
+        description="Percent of one processor core that Lookout may use before it classifies less; 0: no limit.",
     )
     min_rate: float = Field(
-        1.0, gt=0.0, le=1000.0, description="Classifications a second that are kept, however warm it is."
+        1.0, gt=0.0, le=1000.0, description="Minimum classifications per second, however warm it is."
     )
 
 
 class ServerSettings(Section):
-    """Who may reach the service, and where."""
+    """Where the service listens, and who may use it."""
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; any but loopback needs a token.")
     port: int = Field(8642, ge=0, le=65535, description="Port to listen on; 0: any free one.")
     auth: Literal["token", "always", "none"] = Field(
         "token",
-        description='"token" asks for a token, except on this machine itself until the first one was made; '
-        '"always" asks there too; "none" lets everybody in who can reach the port.',
+        description='"token" asks for a token, except on this machine itself until the first one is made; '
+        '"always" asks there too; "none" admits everybody who can reach the port.',
     )
     token_file: Path | None = Field(None, description="A file holding a token, for containers.")
     root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="Sub-path behind a proxy: /lookout")
     allowed_hosts: list[str] = Field(
         default_factory=list,
-        description="Further names this machine is called by; *.example.org stands for all below it.",
+        description="Other host names of this machine; *.example.org stands for all below it.",
     )
-    allowed_origins: list[str] = Field(default_factory=list, description="Pages of other sites that may write.")
+    allowed_origins: list[str] = Field(default_factory=list, description="Other sites whose pages may change things.")
     allowed_frames: list[str] = Field(default_factory=list, description="Sites that may embed the dashboard.")
     allowed_images: Literal["same-origin", "same-site", "cross-origin"] = Field(
         "same-origin",
-        description="Whose pages may show snapshot and stream as an image: only ours, those of the same host or "
-        "domain, or all.",
+        description="Whose pages may show snapshot and stream as an image: only Lookout's, those of the same host or "
+        "domain, or everybody's.",
     )
     trusted_proxies: list[str] = Field(
-        default_factory=lambda: ["127.0.0.1", "::1"], description="Proxies whose X-Forwarded-* headers count."
+        default_factory=lambda: ["127.0.0.1", "::1"], description="Proxies whose X-Forwarded-* headers are trusted."
     )
-    tls_certificate: Path | None = Field(None, description="PEM file; with tls_key the service speaks HTTPS.")
+    tls_certificate: Path | None = Field(None, description="PEM file; with tls_key, the service uses HTTPS.")
     tls_key: Path | None = Field(None, description="PEM file with the certificate's private key.")
 
     @field_validator("allowed_origins")
@@ -207,7 +207,7 @@ class ServerSettings(Section):
     def _are_origins(cls, value: list[str]) -> list[str]:
         for entry in value:
             if not _ORIGIN.fullmatch(entry):
-                raise ValueError(f'"{entry}" is no origin: write it as https://home.example or http://10.0.0.2:8123')
+                raise ValueError(f'"{entry}" is not an origin: write it as https://home.example or http://10.0.0.2:80')
         return value
 
     @field_validator("allowed_hosts")
@@ -224,7 +224,7 @@ class ServerSettings(Section):
     @classmethod
     def _are_sites(cls, value: list[str]) -> list[str]:
         for entry in value:
-            # It becomes a part of a header, where a semicolon or a comma would begin something else.
+            # It becomes part of a header, where a semicolon or a comma would start a new directive.
             if not _SITE.fullmatch(entry):
                 raise ValueError(f'"{entry}" is not a site: write it as https://home.example or http://10.0.0.2:8123')
         return value
@@ -244,18 +244,18 @@ class ServerSettings(Section):
 
 
 class UploadSettings(Section):
-    """Limits on pictures handed in, and on what decoding them may take."""
+    """Limits on uploaded pictures, and on what decoding them may cost."""
 
-    max_bytes: int = Field(12 * 2**20, ge=1024, le=2**30, description="Bytes of one request at most.")
+    max_bytes: int = Field(12 * 2**20, ge=1024, le=2**30, description="Maximum bytes of one request.")
     max_pixels: int = Field(
         50_000_000,
         ge=1024,
         le=2**28,
-        description="Pixels of one picture at most. Decoding it may take 1.8 bytes of memory for each, which is enough "
-        "for a JPEG of so many and for other formats of half as many.",
+        description="Maximum pixels of one picture. Decoding may take 1.8 bytes of memory per pixel, which is enough "
+        "for a JPEG of that size and for other formats of half that.",
     )
     max_concurrent: int = Field(
-        2, ge=1, le=64, description="Pictures classified at once; they are decoded one after the other."
+        2, ge=1, le=64, description="Pictures classified at once; they are decoded one at a time."
     )
 
 
@@ -266,13 +266,13 @@ class StateSettings(Section):
     max_bytes: int = Field(
         2**30,
         ge=2**20,
-        description="Bytes that Lookout keeps on disk at most, caches included, models that you added apart. "
+        description="Maximum bytes that Lookout keeps on disk, including caches, excluding models that you added. "
         "The last sixteenth is left to changes that you make.",
     )
     max_bytes_per_day: int = Field(
         200 * 2**20,
         ge=2**16,
-        description="Bytes that Lookout writes to disk a day (UTC) at most: cards wear out by what is written. "
+        description="Maximum bytes that Lookout writes to disk per day (UTC): every write wears an SD card. "
         "The last sixteenth is left to changes that you make.",
     )
 
@@ -312,7 +312,7 @@ class EventsSettings(Section):
 
 
 class Settings(Section):
-    """All settings. Immutable: a change makes a new one, checked whole."""
+    """All settings. Immutable: a change makes a new object, validated as a whole."""
 
     camera: CameraSettings = Field(default_factory=lambda: CameraSettings.model_validate({}))
     model: ModelSettings = Field(default_factory=lambda: ModelSettings.model_validate({}))
@@ -340,13 +340,13 @@ class Settings(Section):
         rate, stale = self.answer.max_rate, self.camera.stale_after_s
         if rate > 0 and 1.0 / rate > stale / 2.0:
             raise ValueError(
-                f"answer.max_rate of {rate:g} a second leaves {1 / rate:.2f} s between classifications, more than "
+                f"answer.max_rate of {rate:g} per second leaves {1 / rate:.2f} s between classifications, more than "
                 f"half of camera.stale_after_s ({stale:g} s): raise max_rate or stale_after_s"
             )
         unchanged = self.answer.unchanged_rate
         if unchanged > 0 and 1.0 / unchanged > stale / 2.0:
             raise ValueError(
-                f"answer.unchanged_rate of {unchanged:g} a second leaves {1 / unchanged:.2f} s between "
+                f"answer.unchanged_rate of {unchanged:g} per second leaves {1 / unchanged:.2f} s between "
                 f"classifications, more than half of camera.stale_after_s ({stale:g} s): raise unchanged_rate or "
                 "stale_after_s"
             )

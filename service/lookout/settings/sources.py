@@ -1,4 +1,4 @@
-"""Where the settings come from: flags, environment, kept changes, the TOML file, defaults; and who set what.
+"""Where the settings come from: flags, environment, kept changes, the TOML file, defaults.
 
 The first that names a setting wins, in this order: flag, environment, override, file, default.
 """
@@ -23,10 +23,10 @@ from lookout.system.regular_files import read_regular
 
 log = logging.getLogger(__name__)
 
-# A settings file is some hundred lines; more is some other file.
+# A settings file has a few hundred lines; a larger one is some other file.
 MAX_FILE_BYTES = 2**20
 MACHINE_CONFIG = Path("/etc/lookout/lookout.toml")
-# Set by our own test command, and by Kubernetes for a service that is called "lookout".
+# Set by our own test command, and by Kubernetes for a service named "lookout".
 _NOT_OURS = re.compile(r"LOOKOUT_(TESTS_.*|SERVICE_(HOST|PORT.*)|PORT_\d+_(TCP|UDP).*)")
 
 
@@ -39,7 +39,7 @@ def load(
 ) -> LoadedSettings:
     """Read every source. flags: texts by dotted key. config: the file named by --config, which then must exist.
 
-    Raises SettingInvalid in one sentence that names the place, the key meant and what is allowed there.
+    Raises SettingInvalid, whose sentence names the place, the key that was meant and the allowed values.
     """
     environ = os.environ if environ is None else environ
     path = config or default_config(environ)
@@ -54,7 +54,7 @@ def load(
         try:
             layers["override"] = read_overrides(folder, layers["file"])
         except StateFolderUnusable as error:
-            log.warning("%s What was changed while Lookout ran is left out.", error.detail)
+            log.warning("%s Changes made while Lookout ran are ignored.", error.detail)
             unread = True
     settings, origins = merged(layers)
     return LoadedSettings(settings, origins, layers, path, folder, choose_cache_folder(environ), unread)
@@ -66,18 +66,18 @@ def load(
 def default_config(environ: Mapping[str, str]) -> Path | None:
     """The settings file that is read when none is named: the user's, else the machine's, if there is one.
 
-    The machine's may hold a camera's password and is then for the service alone: others do without it. Under systemd it
-    is returned all the same, since a service that cannot read its own settings must say so.
+    The machine's may hold a camera's password and be readable by the service only: other users do without it. Under
+    systemd it is returned all the same, since a service that cannot read its own settings must say so.
     """
     own = _home_folder(environ, "XDG_CONFIG_HOME", ".config") / "lookout.toml"
-    if _exists(own, unseen=False):  # a home that this user may not look into is somebody else's
+    if _exists(own, unseen=False):  # a home that this user may not read is somebody else's
         return own
     theirs = os.access(MACHINE_CONFIG, os.R_OK, effective_ids=True) or "STATE_DIRECTORY" in environ
     return MACHINE_CONFIG if theirs and _exists(MACHINE_CONFIG, unseen=True) else None
 
 
 def _exists(path: Path, *, unseen: bool) -> bool:
-    """Also of what is no file: reading it says so. unseen: what is taken for true where this user may not look."""
+    """True also for what is not a file: reading it reports that. unseen: the result where this user may not look."""
     try:
         return path.exists()
     except PermissionError:
@@ -91,7 +91,7 @@ def choose_state_folder(asked: Path | None, environ: Mapping[str, str]) -> Path:
             return asked.expanduser().absolute()
         except RuntimeError as error:
             raise SettingInvalid(
-                f"state.folder {asked} is in the home of nobody here.", "Name it in full, from / on."
+                f"state.folder {asked} is in the home of an unknown user.", "Give the full path, starting with /."
             ) from error
     given = environ.get("STATE_DIRECTORY", "").partition(":")[0]
     return Path(given) if given else _home_folder(environ, "XDG_STATE_HOME", ".local/state")
@@ -104,7 +104,7 @@ def choose_cache_folder(environ: Mapping[str, str]) -> Path:
 
 
 def prepare_state_folder(folder: Path) -> None:
-    """Make the folder and see that it can be written. Raises StateFolderUnusable; DiskSlow when the disk is silent."""
+    """Create the folder and check that it is writable. Raises StateFolderUnusable, DiskSlow."""
 
     def prepare() -> None:
         make_folder(folder)
@@ -115,16 +115,16 @@ def prepare_state_folder(folder: Path) -> None:
     except OSError as error:
         raise StateFolderUnusable(
             f"The state folder {folder} cannot be written: {error.strerror or error}.",
-            "Let the service's user own it, or name another one with --state.folder.",
+            "Make the service's user its owner, or choose another folder with --state.folder.",
         ) from error
 
 
 def _home_folder(environ: Mapping[str, str], variable: str, below_home: str) -> Path:
     base = environ.get(variable, "")
-    if Path(base).is_absolute():  # the XDG specification: relative ones are to be ignored
+    if Path(base).is_absolute():  # the XDG specification: relative paths must be ignored
         return Path(base) / "lookout"
     home = environ.get("HOME", "")
-    # A service user may have no home: then the folders of a system service.
+    # A service user may have no home: use the folders of a system service.
     fallback = {".config": "/etc", ".local/state": "/var/lib", ".cache": "/var/cache"}[below_home]
     return (Path(home) / below_home if Path(home).is_absolute() else Path(fallback)) / "lookout"
 
@@ -170,12 +170,12 @@ def _environment_layer(environ: Mapping[str, str]) -> Layer:
 
 
 def _table_entry(variable: str, by_variable: Mapping[str, Key]) -> tuple[Key, str]:
-    """LOOKOUT_ANSWER__ENTER__CAT names one entry of a table."""
+    """LOOKOUT_ANSWER__ENTER__CAT sets one entry of a table."""
     head, separator, entry = variable.rpartition("__")
     key = by_variable.get(head) if separator else None
     if key is None or not key.is_table:
         raise unknown_key(variable.removeprefix(PREFIX).lower().replace("__", "."), variable, environment=True)
-    # Variables are written in capitals, labels in small letters; libcamera's controls, ExposureTime, in both.
+    # Variables are upper-case, labels lower-case; libcamera's controls, such as ExposureTime, are mixed.
     return key, entry.lower() if entry.isupper() else entry
 
 
@@ -188,7 +188,7 @@ def _plain(text: str) -> Any:
 
 def _file_layer(path: Path) -> Layer:
     try:
-        # Windows' editors put a mark in front.
+        # Editors on Windows write a byte order mark.
         text = read_regular(path, MAX_FILE_BYTES, follow_links=True).decode("utf-8-sig")
         tree = tomllib.loads(text)
     except OSError as error:
@@ -197,8 +197,8 @@ def _file_layer(path: Path) -> Layer:
             _remedy_for(path, error),
         ) from error
     except UnicodeDecodeError as error:
-        raise SettingInvalid(f"The settings file {path} is not text in UTF-8.", "Save it as UTF-8.") from error
-    except (ValueError, RecursionError) as error:  # the parser's own, and what it lets through of numbers and depth
+        raise SettingInvalid(f"The settings file {path} is not UTF-8 text.", "Save it as UTF-8.") from error
+    except (ValueError, RecursionError) as error:  # from the parser, or beyond it: huge numbers, deep nesting
         raise _not_toml(path, error) from error
     values, where = {}, {}
     for name, value in flat(tree):
@@ -215,10 +215,10 @@ def _file_layer(path: Path) -> Layer:
 
 def _remedy_for(path: Path, error: OSError) -> str:
     if not isinstance(error, PermissionError):
-        return "Correct the path, or make one: lookout config --template > lookout.toml."
+        return "Correct the path, or create the file: lookout config --template > lookout.toml."
     if path == MACHINE_CONFIG:
-        return f"Let the service read it: sudo chown root:lookout {path} && sudo chmod 640 {path}."
-    return f"Let the user who runs Lookout read it: chmod u+r {path}, or another owner."
+        return f"Make it readable for the service: sudo chown root:lookout {path} && sudo chmod 640 {path}."
+    return f"Make it readable for the user who runs Lookout: chmod u+r {path}, or change its owner."
 
 
 def _not_toml(path: Path, error: Exception) -> SettingInvalid:
@@ -228,12 +228,12 @@ def _not_toml(path: Path, error: Exception) -> SettingInvalid:
     place = f"{path}, line {line[1]}" if line else f"{path}, at its end"
     return SettingInvalid(
         f"{place}: this is not TOML: {reason[:1].lower()}{reason[1:]}.",
-        "Texts need quotation marks: source = \"demo\". `lookout config --template` shows the form.",
+        "Texts need quotation marks: source = \"demo\". `lookout config --template` shows the format.",
     )  # fmt: skip
 
 
 def line_of(text: str, name: str) -> int | None:
-    """The line of a TOML text where a dotted key is set. None where it cannot be told."""
+    """The line of a TOML text on which a dotted key is set; None if it cannot be found."""
     header = ""
     parts = name.split(".")
     for number, line in enumerate(text.splitlines(), 1):

@@ -1,1 +1,1 @@
-"""The state that everybody sees: what it holds, what it means at a given moment, and who is woken when it changes."""
+"""The state that every interface serves: what it holds, what it means at a given moment, and who is notified of it."""

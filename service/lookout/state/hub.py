@@ -1,4 +1,4 @@
-"""The newest state and everybody who watches it: the only door between the worker and the event loop."""
+"""The newest state and its watchers: the only connection between the worker and the event loop."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from typing import Any
 from lookout.state.state import Rate, StageTimes, State, next_change
 from lookout.system.reading import SystemReading
 
-# A thousand pictures would be a gigabyte, and figures that are old the next moment half a megabyte.
+# A thousand frames would be a gigabyte; figures that are out of date a moment later, half a megabyte.
 _NOT_RECORDED: dict[str, Any] = {"frame": None, "rate": Rate(), "timing": StageTimes()}
-# A watcher that fell this many transitions behind is told how many it missed.
+# A watcher that falls behind by more transitions than this learns how many it missed.
 RING = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """The state in which the answer or the camera's status changed, numbered from 1; less what no history records."""
+    """The state in which the answer or the camera's status changed, numbered from 1; without what no history needs."""
 
     number: int
     state: State
 
 
 class Hub:
-    """Newest wins. The worker publishes; the event loop waits for changes; anybody reads.
+    """Newest wins. The worker publishes, the event loop waits for changes, anyone may read.
 
-    Whatever the number of watchers, at most one wake-up of the loop is pending, and none when nobody watches.
+    However many watchers there are, at most one wake-up of the loop is pending, and none if nobody watches.
     """
 
     def __init__(self, state: State, clock: Callable[[], float] = time.monotonic) -> None:
@@ -66,7 +66,7 @@ class Hub:
             self._call_soon(loop)
 
     def transitions(self, after: int) -> tuple[list[Transition], int]:
-        """Those numbered above `after`, oldest first, and how many more there were that the ring has forgotten."""
+        """Those numbered above `after`, oldest first, and how many more the ring no longer holds."""
         with self._lock:
             news = [transition for transition in self._ring if transition.number > after]
             return news, max(0, self._transitions - after - len(news))
@@ -76,7 +76,7 @@ class Hub:
         return self._system
 
     def set_system(self, reading: SystemReading) -> None:
-        """The machine's newest reading; watchers see it with the next state."""
+        """The machine's newest readings; watchers see them with the next state."""
         self._system = reading
 
     # --- the event loop ---------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ class Hub:
             self._loop, self._wake_pending = loop, False
 
     def detach(self) -> None:
-        """The loop ends: no more wake-ups. Whoever still waits is let go."""
+        """The loop is closing: no more wake-ups. Tasks that still wait are released."""
         with self._lock:
             self._loop = None
         self._wake_all()
@@ -98,7 +98,7 @@ class Hub:
     async def changed(self, after: int, timeout_s: float) -> State:
         """The newest state: at once if its sequence is above `after`, else when it changes or time changes its view.
 
-        Returns the newest state at the latest after `timeout_s` seconds, changed or not.
+        Returns the newest state after `timeout_s` seconds at the latest, changed or not.
         """
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
@@ -123,7 +123,7 @@ class Hub:
                 self._loop, self._wake_pending = None, False
 
     def _wake(self) -> None:
-        """Something was published; whoever came since then has seen it already."""
+        """Something was published; tasks that started waiting since then have already seen it."""
         with self._lock:
             self._wake_pending = False
             newest = self._state.sequence
@@ -136,7 +136,7 @@ class Hub:
         _let_go(waiters)
 
     def _arm(self, state: State) -> None:
-        """One timer for the moment at which time alone changes the view."""
+        """Set one timer for the moment at which time alone changes the view."""
         now = self._clock()
         at = next_change(state, now)
         if at is None or (self._timer_at is not None and now < self._timer_at <= at):
@@ -158,7 +158,7 @@ def _let_go(waiters: Iterable[asyncio.Future[None]]) -> None:
 
 
 def _turned(before: State, after: State) -> bool:
-    """Whether something happened that a history would record."""
+    """Whether something happened that a history should record."""
     return (
         (before.answer.label, before.answer.reason) != (after.answer.label, after.answer.reason)
         or before.camera.status != after.camera.status

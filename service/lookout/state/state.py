@@ -58,7 +58,7 @@ class ModelState:
 
 @dataclass(frozen=True, slots=True)
 class PredictionRecord:
-    """What the network said of one frame. captured_at: monotonic seconds."""
+    """The network's output for one frame. captured_at: monotonic seconds."""
 
     probabilities: tuple[float, ...]
     frame_id: int
@@ -67,7 +67,7 @@ class PredictionRecord:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """reason: why the governor holds it down, as a sentence."""
+    """reason: why the governor limits it, as a sentence."""
 
     classifications_per_s: float = 0.0
     limited_by: LimitedBy = "camera"
@@ -88,11 +88,11 @@ class StageTimes:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything a watcher needs, at one moment of the worker's.
+    """Everything a watcher needs, as of one moment in the worker.
 
-    sequence rises by one a state; `instance` is random per process and scopes it. `frame` is the newest accepted
-    one. interval_s: seconds between two classifications; `stale_after_s` seconds after its capture a frame is
-    no longer of now. focus: what drew the look to `region_seen`, None where it is all of the region that was asked for.
+    sequence rises by one with each state; `instance` is random per process and scopes it. `frame` is the newest
+    accepted one. interval_s: seconds between two classifications; `stale_after_s` seconds after its capture a frame is
+    no longer current. focus: what drew attention to `region_seen`, None if that is the whole requested region.
     """
 
     instance: str
@@ -116,8 +116,8 @@ class State:
     def but(self, **changes: object) -> State:
         """A copy with these changes.
 
-        The worker makes one for each frame. `dataclasses.replace` asks for the description of every field: with the
-        caches as a network leaves them that takes 27 microseconds, this 20.
+        The worker makes one for each frame. `dataclasses.replace` inspects every field: with the caches as a network
+        leaves them, that takes 27 microseconds, this 20.
         """
         return State(**{**dict(zip(_FIELDS, _values(self), strict=True)), **changes})
 
@@ -147,7 +147,7 @@ def status(state: State, now: float) -> Status:
 
 
 def is_current(state: State, now: float) -> bool:
-    """Whether the answer is of now: the one rule by which every interface tells."""
+    """Whether the answer is current: the one rule that every interface uses."""
     prediction = state.prediction
     return (
         prediction is not None
@@ -157,7 +157,7 @@ def is_current(state: State, now: float) -> bool:
 
 
 def next_change(state: State, now: float) -> float | None:
-    """The next moment (monotonic seconds) at which time alone changes what is told, None if it never does."""
+    """The next moment (monotonic seconds) at which time alone changes the view, None if it never does."""
     moments = []
     if state.frame is not None:
         moments.append(_stale_at(state, state.frame.captured_at))

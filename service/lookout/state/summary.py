@@ -6,7 +6,7 @@ from lookout.state.view import StateView
 
 
 def sentence(view: StateView) -> str:
-    """What a person asks first: what does it see, and if nothing, why; and whether changes are kept."""
+    """What people ask first: what it sees, or why it sees nothing; and whether changes are kept."""
     disk = view["system"]["disk"]
     return f"{_seen(view)} {disk['reason']}" if disk else _seen(view)
 

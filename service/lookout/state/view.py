@@ -142,8 +142,8 @@ _REASON_TITLES: dict[Reason, str] = {"reject": "Nobody here", "unsure": "Not sur
 
 
 def view(state: State, now: float, wall: float, system: SystemReading = _NO_SYSTEM) -> StateView:
-    """What is told of the state at `now` (monotonic seconds), when the wall clock shows `wall` (Unix seconds)."""
-    told = _Teller(now, wall)
+    """The state as seen at `now` (monotonic seconds), when the wall clock shows `wall` (Unix seconds)."""
+    clock = _Clock(now, wall)
     return {
         "type": "state",
         "instance": state.instance,
@@ -151,10 +151,10 @@ def view(state: State, now: float, wall: float, system: SystemReading = _NO_SYST
         "status": status(state, now),
         "stale_after_s": state.stale_after_s,
         "time": {"now": rfc3339(wall), "synchronised": system.clock_synchronised},
-        "answer": _answer(state, told),
-        "prediction": _prediction(state, told),
+        "answer": _answer(state, clock),
+        "prediction": _prediction(state, clock),
         "region": _region(state),
-        "camera": _camera(state, told),
+        "camera": _camera(state, clock),
         "model": _model(state.model),
         "fault": _fault(state.model_fault),
         "rate": {
@@ -182,8 +182,8 @@ def view(state: State, now: float, wall: float, system: SystemReading = _NO_SYST
 
 
 @dataclass(frozen=True, slots=True)
-class _Teller:
-    """Turns monotonic moments into what people read."""
+class _Clock:
+    """Turns monotonic times into wall times and ages."""
 
     now: float
     wall: float
@@ -195,7 +195,7 @@ class _Teller:
         return max(0.0, self.now - at)
 
 
-def _answer(state: State, told: _Teller) -> AnswerView:
+def _answer(state: State, clock: _Clock) -> AnswerView:
     answer, model = state.answer, state.model
     labels = model.labels if model else ()
     probabilities = _by_label(labels, answer.probabilities)
@@ -208,27 +208,27 @@ def _answer(state: State, told: _Teller) -> AnswerView:
         "reason": answer.reason,
         "title": title,
         "probability": probabilities.get(answer.label) if answer.label else None,
-        "current": is_current(state, told.now),
-        "since": told.moment(answer.since),
-        "for_s": round(told.age_s(answer.since), 1),
+        "current": is_current(state, clock.now),
+        "since": clock.moment(answer.since),
+        "for_s": round(clock.age_s(answer.since), 1),
         "probabilities": probabilities,
         "thresholds": {label: {"enter": t.enter, "leave": t.leave} for label, t in thresholds.items()},
     }
 
 
-def _prediction(state: State, told: _Teller) -> PredictionView | None:
+def _prediction(state: State, clock: _Clock) -> PredictionView | None:
     prediction = state.prediction
     if prediction is None:
         return None
     return {
         "probabilities": _by_label(state.model.labels if state.model else (), prediction.probabilities),
         "frame_id": prediction.frame_id,
-        "captured_at": told.moment(prediction.captured_at),
-        "age_ms": round(told.age_s(prediction.captured_at) * 1e3),
+        "captured_at": clock.moment(prediction.captured_at),
+        "age_ms": round(clock.age_s(prediction.captured_at) * 1e3),
     }
 
 
-def _camera(state: State, told: _Teller) -> CameraView:
+def _camera(state: State, clock: _Clock) -> CameraView:
     camera, fault = state.camera, state.camera.fault
     return {
         "status": camera.status,
@@ -237,13 +237,13 @@ def _camera(state: State, told: _Teller) -> CameraView:
         "width": camera.width,
         "height": camera.height,
         "frames_per_s": round(camera.frames_per_s, 1),
-        "frame_age_s": round(told.age_s(state.frame.captured_at), 2) if state.frame else None,
-        "since": told.moment(camera.since),
-        "for_s": round(told.age_s(camera.since), 1),
+        "frame_age_s": round(clock.age_s(state.frame.captured_at), 2) if state.frame else None,
+        "since": clock.moment(camera.since),
+        "for_s": round(clock.age_s(camera.since), 1),
         "code": fault.code if fault else None,
         "reason": fault.reason if fault else None,
         "remedy": fault.remedy if fault else None,
-        "retry_in_s": round(max(0.0, camera.retry_at - told.now), 1) if camera.retry_at is not None else None,
+        "retry_in_s": round(max(0.0, camera.retry_at - clock.now), 1) if camera.retry_at is not None else None,
         "restarts": camera.restarts,
         "notes": list(camera.notes),
     }

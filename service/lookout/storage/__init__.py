@@ -1,7 +1,7 @@
 """Everything the service writes on disk goes through one writer here: `Storage`.
 
-It has a budget, a deadline for whoever waits, and a thread of its own, so that a disk that is full, read-only, slow or
-gone is told and costs no answer.
+It has a budget, a deadline for callers that wait, and its own thread, so that a disk that is full, read-only, slow or
+gone is reported and costs no answer.
 """
 
 from __future__ import annotations

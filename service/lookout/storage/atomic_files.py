@@ -10,9 +10,9 @@ from pathlib import Path
 
 from typing_extensions import Buffer
 
-# Between two chunks others get their turn, and none takes long to reach even a slow card.
+# Between two chunks other work gets its turn, and no chunk takes long even on a slow card.
 _CHUNK_BYTES = 2**20
-# The process that was writing is part of the name: it tells what a power cut or a kill has left behind.
+# The name contains the writing process's number, which shows what a power cut or a kill has left behind.
 _TEMPORARY = re.compile(r"\..+\.(\d+)\.new")
 
 
@@ -27,10 +27,10 @@ def replace_file(
     between: Callable[[], None] = _nothing,
     commit: Callable[[], None] = _nothing,
 ) -> None:
-    """Replace a file in one step, synced, readable by its owner alone.
+    """Replace a file atomically, synced, readable by its owner only.
 
-    between: called after each chunk. commit: called before the one step that counts; what it raises stops the step.
-    Raises OSError; then the old file stands, unless all that failed was to make the step last.
+    between: called after each chunk. commit: called right before the rename; if it raises, nothing is replaced.
+    Raises OSError; then the old file is still there, unless only syncing the rename failed.
     """
     temporary = _temporary(path.parent, path.name)
     try:
@@ -59,7 +59,7 @@ def _write_synced(path: Path, content: memoryview, between: Callable[[], None]) 
 
 
 def remove_file(path: Path, *, commit: Callable[[], None] = _nothing) -> None:
-    """Remove a file for good; one that is not there is removed already. Raises OSError."""
+    """Remove a file durably; a missing file counts as removed. Raises OSError."""
     commit()
     try:
         path.unlink()
@@ -69,7 +69,7 @@ def remove_file(path: Path, *, commit: Callable[[], None] = _nothing) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, for the owner alone; it lasts like what is put into it. Raises OSError."""
+    """Create a folder and its parents, for the owner only, durably. Raises OSError."""
     if folder.is_dir():
         return
     if folder.parent != folder:
@@ -79,7 +79,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in the folder last: on ext4 it is otherwise written seconds later."""
+    """Make a rename in the folder durable: ext4 would otherwise write it seconds later."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -88,14 +88,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def probe_folder(folder: Path) -> None:
-    """See that a file can be made in the folder and synced. Raises OSError."""
+    """Check that a file can be created in the folder and synced. Raises OSError."""
     probe = _temporary(folder, "writable")
     _write_synced(probe, memoryview(b""), _nothing)
     probe.unlink()
 
 
 def sweep_folder(folder: Path) -> None:
-    """Remove what processes that are no more have left half written."""
+    """Remove half-written files of processes that no longer exist."""
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
             found = _TEMPORARY.fullmatch(path.name)

@@ -1,4 +1,4 @@
-"""How much may be written a day and kept in all: a card wears out by what is written, and fills by what is kept."""
+"""How much may be written per day and kept in total: cards wear out by writes, and fill up."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lookout.storage.atomic_files import make_folder, replace_file
 from lookout.system.regular_files import read_regular
 
 COUNT_FILE = "written.json"
-# The count on disk runs ahead of the true one by at most so much: a write of its own for every 256 KiB, not for each.
+# The count on disk is at most this far ahead of the true one: one extra write per 256 KiB instead of per write.
 _STEP_BYTES = 256 * 1024
 _STEPS_A_DAY = 64
-# Of both budgets one sixteenth is left to people's own changes, whatever caches and histories have used up.
+# One sixteenth of both budgets is reserved for people's own changes, whatever caches and histories have used.
 _RESERVED = 16
 _MAX_COUNT_BYTES = 4096
 # Models that somebody added are theirs, not ours.
@@ -26,46 +26,46 @@ _NOT_OURS = "models"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes. The defaults are those of the settings `state.max_bytes_per_day` and `state.max_bytes`."""
+    """In bytes. The defaults are those of the settings `state.max_bytes_per_day` and `state.max_bytes`."""
 
     per_day: int = 200 * 2**20
     total: int = 2**30
 
 
 def utc_day() -> str:
-    """A day of the budget: 2026-05-01, in UTC. A clock that jumps begins another day, nothing worse."""
+    """A day of the budget: 2026-05-01, in UTC. A clock that jumps starts another day, nothing worse."""
     return datetime.now(UTC).date().isoformat()
 
 
 class Budget:
-    """Admits writes and counts them. Used by one thread at a time."""
+    """Admits writes and counts them. For one thread at a time."""
 
     def __init__(
         self, limits: Limits, state_folder: Path, folders: Iterable[Path], today: Callable[[], str] = utc_day
     ) -> None:
-        """folders: all that are written to, the state folder among them."""
+        """folders: all that are written to, including the state folder."""
         self._limits = limits
         self._folders = tuple(dict.fromkeys(folders))
         self._count = DayCount(state_folder / COUNT_FILE, min(_STEP_BYTES, limits.per_day // _STEPS_A_DAY), today)
         self._kept: int | None = None
 
     def admit(self, size: int, growth: int, *, reserved: bool) -> None:
-        """Before a write of `size` bytes by which the folders grow. reserved: whether it may use the last sixteenth.
+        """Call before a write of `size` bytes by which the folders grow. reserved: may use the last sixteenth.
 
-        Raises DiskBudgetSpent, and OSError where the count itself cannot be kept.
+        Raises DiskBudgetSpent, and OSError if the count itself cannot be written.
         """
         if refusal := self._refusal(size, growth, reserved):
             raise refusal
         self._count.run_ahead(size)
 
     def charge(self, size: int, growth: int) -> None:
-        """After the write."""
+        """Call after the write."""
         self._count.add(size)
         if self._kept is not None:
             self._kept += growth
 
     def spent(self) -> DiskBudgetSpent | None:
-        """What is told while nothing but people's own changes is written any more."""
+        """The error to report while only people's own changes are still written."""
         refusal = self._refusal(1, 1, reserved=False)
         return (
             None
@@ -81,15 +81,13 @@ class Budget:
         if size and written + size > _share(self._limits.per_day, reserved):
             allowed = _allowed("state.max_bytes_per_day", self._limits.per_day, reserved)
             return DiskBudgetSpent(
-                f"Lookout has written {_words(written)} to disk today; with {_words(size)} more it would be over "
-                f"{allowed}.",
+                f"Lookout has written {_words(written)} to disk today; {_words(size)} more would exceed {allowed}.",
                 "Wait until midnight UTC, or raise state.max_bytes_per_day and restart.",
             )
         if growth > 0 and self._would_overflow(growth, reserved):
             allowed = _allowed("state.max_bytes", self._limits.total, reserved)
             return DiskBudgetSpent(
-                f"Lookout keeps {_words(self._kept or 0)} on disk; with {_words(growth)} more it would be over "
-                f"{allowed}.",
+                f"Lookout keeps {_words(self._kept or 0)} on disk; {_words(growth)} more would exceed {allowed}.",
                 "Delete the cache folder, or raise state.max_bytes and restart.",
             )
         return None
@@ -98,15 +96,15 @@ class Budget:
         limit = _share(self._limits.total, reserved)
         if self._kept is not None and self._kept + growth <= limit:
             return False
-        self._kept = _bytes_below(self._folders)  # counted anew before anything is refused: somebody may have cleared
+        self._kept = _bytes_below(self._folders)  # recounted before anything is refused: somebody may have cleaned up
         return self._kept + growth > limit
 
 
 class DayCount:
-    """Bytes written today, over restarts.
+    """Bytes written today, kept across restarts.
 
-    The file says at least as much as was really written: it runs ahead in steps, so that counting costs one write a
-    step, and a process that is killed makes the next one count at most one step too much.
+    The file never says less than was really written: it runs ahead in steps, so that counting costs one write per
+    step, and after a kill the next process counts at most one step too much.
     """
 
     def __init__(self, path: Path, step: int, today: Callable[[], str]) -> None:
@@ -121,7 +119,7 @@ class DayCount:
         return self._bytes
 
     def run_ahead(self, size: int) -> None:
-        """See that the file covers `size` more bytes. Raises OSError."""
+        """Make the file cover `size` more bytes. Raises OSError."""
         self._turn_page()
         if self._bytes + size <= self._ahead:
             return
@@ -136,7 +134,7 @@ class DayCount:
         self._bytes += len(content)
 
     def add(self, size: int) -> None:
-        """They were written."""
+        """Count bytes that were written."""
         self._bytes += size
 
     def _turn_page(self) -> None:
@@ -145,7 +143,7 @@ class DayCount:
             self._bytes = self._ahead = self._read()
 
     def _read(self) -> int:
-        """What the file says of today; 0 where it says nothing that can be understood."""
+        """The file's count for today; 0 if it cannot be understood."""
         try:
             kept = json.loads(read_regular(self._path, _MAX_COUNT_BYTES))
             return max(0, int(kept["bytes"])) if kept["day"] == self._day else 0
@@ -162,7 +160,7 @@ def _allowed(setting: str, limit: int, reserved: bool) -> str:
 
 
 def _bytes_below(folders: Iterable[Path]) -> int:
-    sizes: dict[tuple[int, int], int] = {}  # by file, should one folder lie inside the other
+    sizes: dict[tuple[int, int], int] = {}  # by file, in case one folder is inside the other
     for top in folders:
         for folder, inside, files in os.walk(top):
             if Path(folder) == top and _NOT_OURS in inside:

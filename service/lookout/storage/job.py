@@ -1,4 +1,4 @@
-"""One piece of work for the writer, which whoever asked may give up as long as nothing has come of it."""
+"""One piece of work for the writer, which the caller may give up as long as it has had no effect."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 class GivenUp(Exception):
-    """Whoever asked has gone: the step that counts is not taken."""
+    """The caller has gone: the work is not committed."""
 
 
 class Job(Generic[T]):
     """Either given up or committed, never both: a refused change must not appear on disk a minute later."""
 
     def __init__(self, work: Callable[[Writer], T], *, reserved: bool) -> None:
-        """reserved: whether it is somebody's own change, for which a part of the budget is left."""
+        """reserved: whether it is a person's own change, for which part of the budget is reserved."""
         self.work = work
         self.reserved = reserved
         self.done = threading.Event()
@@ -30,14 +30,14 @@ class Job(Generic[T]):
         self._error: Exception | None = None
 
     def commit(self) -> None:
-        """Before the step that counts. Raises GivenUp."""
+        """Call right before the step that takes effect. Raises GivenUp."""
         with self._lock:
             if self._given_up:
                 raise GivenUp
             self._committed = True
 
     def give_up(self) -> bool:
-        """Whether it was in time."""
+        """Whether giving up was in time."""
         with self._lock:
             self._given_up = not self._committed
             return self._given_up

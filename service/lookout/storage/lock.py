@@ -1,4 +1,4 @@
-"""One service a state folder: two would undo each other's changes, and open a camera that was paused in the other."""
+"""One service per state folder: two would undo each other's changes, and open a camera paused in the other."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lookout.storage.timeout import with_timeout
 LOCK_FILE = "lock"
 _MAX_BYTES = 4096
 _SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-# File systems without locks, such as some network shares, and disks on which nothing can be made: two services go
-# unnoticed there.
+# File systems without locks, such as some network shares, or on which nothing can be created: there two services are
+# not detected.
 _CANNOT_LOCK = frozenset(
     (
         *(errno.EACCES, errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP),
@@ -30,7 +30,7 @@ _CANNOT_LOCK = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The service that uses a state folder. address: where it is reached, empty where that was not noted."""
+    """The service that uses a state folder. address: where it listens, empty if that was not recorded."""
 
     process: int
     folder: Path
@@ -38,14 +38,14 @@ class Holder:
 
 
 class Hold:
-    """The folder, as the service that holds it sees it."""
+    """The folder, as seen by the service that holds it."""
 
     def __init__(self, path: Path | None) -> None:
-        """path: of the lock; None where there can be none."""
+        """path: of the lock; None if there is no lock."""
         self._path = path
 
     def note(self, address: str) -> None:
-        """Write down where this service is reached, for the other commands on this machine."""
+        """Record where this service listens, for other commands on this machine."""
         path = self._path
         if path is not None:
             with contextlib.suppress(OSError, DiskSlow):
@@ -54,13 +54,13 @@ class Hold:
 
 @contextlib.contextmanager
 def sole_use(folder: Path) -> Iterator[Hold]:
-    """Hold the folder against other services until the end of the block, or of the process, however it ends.
+    """Lock the folder against other services until the end of the block, or of the process, however it ends.
 
     Raises StateFolderInUse, which names the other's process.
     """
     try:
         lock = with_timeout(folder, lambda: _lock(folder))
-    except DiskSlow:  # said by whoever keeps something there
+    except DiskSlow:  # reported by the code that keeps data there
         lock = None
     try:
         yield Hold(None if lock is None else folder / LOCK_FILE)
@@ -70,7 +70,7 @@ def sole_use(folder: Path) -> Iterator[Hold]:
 
 
 def holder_of(folder: Path) -> Holder | None:
-    """The service of this user that uses the folder at this moment; None where there is none, or it cannot be seen."""
+    """The service of this user that uses the folder now; None if there is none, or it cannot be seen."""
     lines = [b""]
     with contextlib.suppress(OSError, DiskSlow):
         lines = with_timeout(folder, lambda: _read(folder / LOCK_FILE)).split(b"\n")
@@ -81,7 +81,7 @@ def holder_of(folder: Path) -> Holder | None:
 
 
 def holders() -> list[Holder]:
-    """All services of this user with this home that hold a state folder."""
+    """All services of this user with this home folder that hold a state folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -93,7 +93,7 @@ def holders() -> list[Holder]:
 
 
 def _locks_open_in(process: Path) -> set[Path]:
-    """The files called as our locks that a process has open; empty where that is not shown to us."""
+    """The files with our lock's name that a process has open; empty if we may not see that."""
     found = set()
     with contextlib.suppress(OSError):
         for link in (process / "fd").iterdir():
@@ -111,12 +111,12 @@ def _read(path: Path) -> bytes:
 
 
 def _lock(folder: Path) -> int | None:
-    """The descriptor that holds the lock; None where there can be none."""
+    """The descriptor that holds the lock; None if there can be none."""
     path = folder / LOCK_FILE
     try:
-        # Not for writing: a file held so would keep the disk from being remounted read-only.
+        # Not for writing: a file opened for writing would keep the disk from being remounted read-only.
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | _SAFELY, 0o600)
-    except OSError:  # the checks of the folder itself say what is wrong with it
+    except OSError:  # the folder's own checks report what is wrong with it
         return None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -149,7 +149,7 @@ def _sign(path: Path, address: str = "") -> None:
 
 
 def _holder(descriptor: int) -> str:
-    """Who holds it, as the end of a sentence; empty where that is not known."""
+    """Who holds it, as the end of a sentence; empty if unknown."""
     with contextlib.suppress(OSError, ValueError):
         number, command = os.pread(descriptor, _MAX_BYTES, 0).decode("utf-8", "replace").split("\n")[:2]
         return f": process {int(number)} ({command.strip()[:100]})"
@@ -157,5 +157,5 @@ def _holder(descriptor: int) -> str:
 
 
 def _this_command() -> str:
-    """`lookout serve`, without its flags: an address among them may hold a password."""
+    """`lookout serve`, without its flags: an address among them may contain a password."""
     return " ".join(["lookout", *(word for word in sys.argv[1:2] if not word.startswith("-"))])

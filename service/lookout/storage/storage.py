@@ -1,4 +1,4 @@
-"""The one writer. People's changes wait for it, but not for ever; caches are written when it gets round to them."""
+"""The one writer. People's changes wait for it, but not forever; caches are written when there is time."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from lookout.storage.writer import Writer
 
 log = logging.getLogger(__name__)
 
-# A disk that is silent for so long is called slow.
+# A disk that does not respond for this long is called slow.
 SLOW_AFTER_S = 2.0
-# Looking costs microseconds and no write.
+# A check costs microseconds and writes nothing.
 CHECK_EVERY_S = 1.0
-# The service has five seconds to stop in all.
+# The whole service has five seconds to stop.
 _CLOSE_S = 1.0
 # People make one change at a time; more than this waiting means that the disk hangs.
 _MAX_WAITING = 32
@@ -38,7 +38,7 @@ T = TypeVar("T")
 class Storage:
     """Writes below a state folder and a cache folder. All methods may be called from any thread.
 
-    Until `start` there is no thread: whoever writes does it there and then, as the command line does.
+    Before `start` there is no thread: writes happen on the caller's thread, as in the command line.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class Storage:
         self._inline = threading.RLock()
 
     def start(self) -> None:
-        """Write on a thread of its own from now on, and look after the disk."""
+        """From now on, write on a separate thread and watch the disk."""
         self._thread = threading.Thread(target=self._run, name="storage", daemon=True)
         self._thread.start()
 
     def close(self) -> bool:
-        """Write the changes that wait, then end. Caches are made again, and a disk that hangs is not waited for.
+        """Write the changes that are waiting, then stop. Caches are dropped, and a hanging disk is not waited for.
 
-        Returns whether nothing is written any more.
+        Returns whether all writing has stopped.
         """
         with self._changed:
             self._closed = True
@@ -83,18 +83,18 @@ class Storage:
     # --- people's changes: any thread but the event loop's ------------------------------------------------------------
 
     def keep(self, path: Path, content: Buffer) -> None:
-        """Replace a file and return when it lasts. Raises StateFolderUnusable, DiskBudgetSpent; the old one stands."""
+        """Replace a file; durable on return. Raises StateFolderUnusable, DiskBudgetSpent; then the old one remains."""
         self.run(lambda writer: writer.replace(path, content))
 
     def remove(self, path: Path) -> None:
-        """Remove a file and return when that lasts. Raises StateFolderUnusable."""
+        """Remove a file; durable on return. Raises StateFolderUnusable."""
         self.run(lambda writer: writer.remove(path))
 
     def run(self, work: Callable[[Writer], T], *, reserved: bool = True) -> T:
-        """What the work returns or raises; OSError becomes StateFolderUnusable.
+        """Run the work and return its result. Raises what it raises; OSError becomes StateFolderUnusable.
 
-        A disk that is slow ends the wait after `DEADLINE_S`. What was not kept by then will not be.
-        reserved: whether it is somebody's own change, for which a part of the budget is left.
+        A slow disk ends the wait after `DEADLINE_S`. What was not written by then never will be.
+        reserved: whether it is a person's own change, for which part of the budget is reserved.
         """
         job = Job(work, reserved=reserved)
         if not self._enqueue(self._waiting, job):
@@ -106,7 +106,7 @@ class Storage:
     # --- what nobody waits for: any thread ----------------------------------------------------------------------------
 
     def later(self, work: Callable[[Writer], object], what: str) -> None:
-        """Do it when there is time. A disk or a budget that does not allow it costs nothing but `what`."""
+        """Do the work when there is time. If the disk or the budget does not allow it, only `what` is lost."""
 
         def gently(writer: Writer) -> None:
             try:
@@ -124,14 +124,14 @@ class Storage:
             log.info("%s is not kept: %s", what, error.detail)
 
     def trouble(self) -> LookoutError | None:
-        """What is wrong with the disk now, None when nothing is. Never waits."""
+        """What is wrong with the disk now, None if nothing is. Never waits."""
         since = self._busy_since
         if since is not None and time.monotonic() - since > SLOW_AFTER_S:
             return slow(self._folder)
         return self._seen
 
     def is_gone(self) -> bool:
-        """Whether the disk that held the state folder is not there. May wait for the disk; raises OSError."""
+        """Whether the disk that held the state folder is missing. May wait for the disk; raises OSError."""
         with self._inline:
             return self._watch.is_gone()
 
@@ -150,7 +150,7 @@ class Storage:
                 self._busily(partial(self._perform, job))
 
     def _busily(self, work: Callable[[], None]) -> None:
-        """With a note of since when, so that others can tell a disk that hangs."""
+        """Run the work and record since when, so that a hanging disk is noticed."""
         self._busy_since = time.monotonic()
         try:
             work()
@@ -158,7 +158,7 @@ class Storage:
             self._busy_since = None
 
     def _sweep(self) -> None:
-        """Once at the start: what a power cut left half written."""
+        """Once at the start: remove what a power cut left half written."""
         for folder in self._folders:
             sweep_folder(folder)
             sweep_folder(folder / "graphs")
@@ -172,14 +172,14 @@ class Storage:
             return self._waiting.popleft() if self._waiting else self._later.popleft() if self._later else None
 
     def _enqueue(self, queue: deque[Job[Any]], job: Job[Any]) -> bool:
-        """False where there is no thread to do it. Raises StateFolderUnusable when the disk hangs already."""
+        """False if there is no thread to do it. Raises StateFolderUnusable if the disk already hangs."""
         if self._thread is None:
             return False
         since = self._busy_since
         stuck = since is not None and time.monotonic() - since > SLOW_AFTER_S
         with self._changed:
             if self._closed:
-                raise StateFolderUnusable("The service is stopping and keeps no more.", "Try again when it runs.")
+                raise StateFolderUnusable("The service is stopping and saves nothing more.", "Try again when it runs.")
             if stuck or len(queue) >= _MAX_WAITING:
                 raise _refused(slow(self._folder))
             queue.append(job)
@@ -209,7 +209,7 @@ class Storage:
                 job.fail(error)
 
     def _make_way(self) -> None:
-        """A large cache lets people's changes pass between two chunks, and shows that the disk is at work."""
+        """Between two chunks of a large cache, let people's changes pass and note that the disk works."""
         if self._thread is None:
             return
         if self._closed:
@@ -230,12 +230,12 @@ class Storage:
             where = error.filename or self._folder
             raise StateFolderUnusable(
                 f"{where} cannot be written ({error.strerror or error}).",
-                "Free some space, let the service's user own the folder, or set state.folder to one it owns.",
+                "Free some space, make the service's user the folder's owner, or set state.folder to one it owns.",
             ) from error
 
 
 def _refused(trouble: StateFolderUnusable) -> StateFolderUnusable:
-    """A change that is refused has one code whatever the disk's trouble is; the sentence tells it."""
+    """A refused change has one code whatever is wrong with the disk; the sentence says what it is."""
     return StateFolderUnusable(trouble.detail, trouble.remedy)
 
 

@@ -1,4 +1,4 @@
-"""A look at a disk that may never answer: whoever looks waits only so long."""
+"""Reading from a disk that may never respond, with a time limit for the caller."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from lookout.storage.watch import slow
 
 T = TypeVar("T")
 
-# An SD card that tidies up takes a second or two.
+# An SD card pauses for a second or two to tidy up.
 DEADLINE_S = 4.0
-# What is kept to save time is not worth as much of it.
+# A cache exists to save time, and is worth less waiting.
 CACHE_DEADLINE_S = 1.5
 
 
 def with_timeout(folder: Path, look: Callable[[], T], seconds: float = DEADLINE_S) -> T:
-    """What the look at the folder returns or raises. Raises DiskSlow where it has not come back after so long.
+    """Run `look`, which reads from the folder, and return its result. Raises what it raises, and DiskSlow at the limit.
 
-    The thread that waits for the disk is then left behind: nothing else ends a call that the kernel does not answer.
+    Its thread is then abandoned: nothing can end a system call that the kernel does not return from.
     """
     try:
         return run_with_deadline(look, Deadline.after(seconds), "disk")

@@ -1,4 +1,4 @@
-"""Is a folder on a disk at all? An overlay over a read-only root keeps in memory what is written, until the restart."""
+"""Is a folder on a disk at all? An overlay over a read-only root keeps what is written in memory, until a restart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-# How Raspberry Pi OS and the package overlayroot switch it on.
+# How Raspberry Pi OS and the package overlayroot enable it.
 _KERNEL_ASKS = re.compile(r"\b(boot=overlay|overlayroot=(?!disabled))")
 
 
@@ -18,15 +18,15 @@ class _Mount:
 
 
 def is_in_memory(folder: Path, root: Path = Path("/")) -> bool:
-    """Whether the folder lies on a tmpfs."""
+    """Whether the folder is on a tmpfs."""
     mount = _mount_of(folder, root)
     return mount is not None and mount.kind == "tmpfs"
 
 
 def is_under_overlay(folder: Path, root: Path = Path("/")) -> bool:
-    """Whether the folder lies on an overlay whose upper layer is in memory.
+    """Whether the folder is on an overlay whose upper layer is in memory.
 
-    A container's root is an overlay too, but of layers on disk. root: where /proc lies below.
+    A container's root is an overlay too, but of layers on disk. root: where /proc is found.
     """
     mount = _mount_of(folder, root)
     if mount is None or mount.kind != "overlay":
@@ -38,7 +38,7 @@ def is_under_overlay(folder: Path, root: Path = Path("/")) -> bool:
 
 
 def _mount_of(folder: Path, root: Path) -> _Mount | None:
-    """The mount that a path lies on: of the places above it the deepest, and there the latest."""
+    """The mount that a path is on: the deepest above it, and of several there the latest."""
     found = None
     for line in _text(root / "proc/self/mountinfo").splitlines():
         before, _, after = line.partition(" - ")

@@ -1,4 +1,4 @@
-"""What is wrong with the disk under the state folder, found by looking: gone, read-only, full or failing."""
+"""What is wrong with the disk under the state folder: missing, read-only, full or failing."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lookout.storage.atomic_files import probe_folder
 from lookout.storage.budget import COUNT_FILE
 from lookout.storage.volatile import is_under_overlay
 
-# With less free than this not even a change of settings fits.
+# With less free space than this not even a change of settings fits.
 _FULL_BYTES = 16 * 1024
 _GOES_ON = "answers go on, but changes are not kept"
 
 
 class DiskWatch:
-    """Knows which disk the folder was on, and whether the last write failed. Used by one thread at a time."""
+    """Knows which disk the folder was on, and whether the last write failed. For one thread at a time."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -29,17 +29,17 @@ class DiskWatch:
         self._is_volatile = False
 
     def wrote(self, failure: OSError | None) -> None:
-        """How the last write ended."""
+        """Record how the last write ended."""
         self._failure = failure
         if failure is None:
             self._had_content = True
 
     def look(self) -> StateFolderUnusable | None:
-        """What is wrong now. Writes only to find out whether a disk that failed to write does so still."""
+        """What is wrong now. Writes only to find out whether a disk that failed still fails."""
         try:
             if self.is_gone():
                 return self._gone()
-            with contextlib.suppress(FileNotFoundError):  # no state folder yet: nothing was ever kept
+            with contextlib.suppress(FileNotFoundError):  # no state folder yet: nothing was kept so far
                 if trouble := self._trouble(os.statvfs(self._folder)):
                     return trouble
                 self._retry()
@@ -48,12 +48,12 @@ class DiskWatch:
         return self._volatile()
 
     def refuse_if_gone(self) -> None:
-        """What is written below the mount point of a disk that is gone lands on another. Raises DiskGone."""
+        """Below the mount point of a missing disk, writes would land on another disk. Raises DiskGone."""
         if self.is_gone():
             raise self._gone()
 
     def is_gone(self) -> bool:
-        """Whether the folder lies on another disk than before and lacks what it held. Raises OSError."""
+        """Whether the folder is on another disk than before and lacks what it held. Raises OSError."""
         device = _device(self._folder)
         has_content = (self._folder / COUNT_FILE).exists()
         if self._device is not None and device != self._device and self._had_content and not has_content:
@@ -74,13 +74,13 @@ class DiskWatch:
             self._failure = None
 
     def _volatile(self) -> DiskVolatile | None:
-        if self._checked_device != self._device:  # it changes with the disk alone
+        if self._checked_device != self._device:  # this only changes with the disk
             self._checked_device, self._is_volatile = self._device, is_under_overlay(self._folder)
         if not self._is_volatile:
             return None
         return DiskVolatile(
-            f"{self._folder} lies on an overlay in memory: changes hold until the next restart, and are lost then.",
-            "Switch the overlay off (sudo raspi-config, Performance Options), or set state.folder to a disk.",
+            f"{self._folder} is on an overlay in memory: changes last until the next restart and are then lost.",
+            "Turn the overlay off (sudo raspi-config, Performance Options), or set state.folder to a disk.",
         )
 
     def _gone(self) -> DiskGone:
@@ -91,15 +91,15 @@ class DiskWatch:
 
 
 def slow(folder: Path) -> DiskSlow:
-    """While an operation does not come back."""
+    """The error for an operation that does not return."""
     return DiskSlow(
         f"The disk that holds {folder} does not answer: {_GOES_ON}.",
-        "Look at its plug, card or network; `sudo dmesg` says more. Lookout goes on by itself when it answers.",
+        "Check its plug, card or network; `sudo dmesg` shows more. Lookout goes on by itself when it answers.",
     )
 
 
 def trouble_of(folder: Path, error: OSError) -> StateFolderUnusable:
-    """An error of the operating system in our words."""
+    """An operating system error as one of ours."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(
             f"The disk that holds {folder} is full: {_GOES_ON}.",
@@ -108,16 +108,16 @@ def trouble_of(folder: Path, error: OSError) -> StateFolderUnusable:
     if error.errno == errno.EROFS:
         return DiskReadOnly(
             f"The disk that holds {folder} is read-only: {_GOES_ON}.",
-            "A card that is dying does that: save what matters, write the system to a new card.",
+            "A dying card does that: back up what matters, and write the system to a new card.",
         )
     return DiskFailing(
         f"The disk that holds {folder} fails ({error.strerror or error}): {_GOES_ON}.",
-        "Look at its plug or card; `sudo dmesg` says more. Lookout goes on by itself when it works again.",
+        "Check its plug or card; `sudo dmesg` shows more. Lookout goes on by itself when it works again.",
     )
 
 
 def _device(folder: Path) -> int:
-    """The disk of the folder, or of what is left of the way to it. Raises OSError."""
+    """The disk of the folder, or of its deepest parent that exists. Raises OSError."""
     for place in (folder, *folder.parents):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             return place.stat().st_dev

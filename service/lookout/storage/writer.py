@@ -1,4 +1,4 @@
-"""The hand that writes, for the length of one job: within the budget, in one step, synced."""
+"""Writes for the length of one job: within the budget, atomically, synced."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from lookout.storage.budget import Budget
 
 
 class Writer:
-    """What a job may do on disk. Every method raises OSError, and DiskBudgetSpent where it writes."""
+    """What a job may do on disk. Every method raises OSError, and DiskBudgetSpent if it writes."""
 
     def __init__(
         self, budget: Budget, *, reserved: bool, between: Callable[[], None], commit: Callable[[], None]
     ) -> None:
-        """reserved: for people's own changes. between, commit: see `durable.replace_file`."""
+        """reserved: for people's own changes. between, commit: see `atomic_files.replace_file`."""
         self._budget = budget
         self._reserved = reserved
         self._between = between
         self._commit = commit
 
     def replace(self, path: Path, content: Buffer) -> None:
-        """The old file or the new, whatever happens meanwhile. Folders are made as needed, for the owner alone."""
+        """The old file or the new, whatever happens. Folders are created as needed, for the owner only."""
         size = memoryview(content).nbytes
         growth = size - _size(path)
         self.admit(size, growth)
@@ -47,21 +47,21 @@ class Writer:
             self._budget.charge(0, -size)
 
     def mark(self, path: Path) -> None:
-        """An empty file, not synced: it outlives this process, which is all it is for."""
+        """Create an empty file, not synced: it only has to outlive this process."""
         path.touch(mode=0o600)
 
     def trim(self, folder: Path, pattern: str, kept: int) -> None:
-        """Remove all but the newest of a folder's files that fit the pattern."""
+        """Remove all but the newest of a folder's files that match the pattern."""
         files = sorted(folder.glob(pattern), key=_changed_at, reverse=True)
         for path in files[kept:]:
             self.remove(path)
 
     def admit(self, size: int, growth: int) -> None:
-        """For who writes by other means, such as a database: ask before, then `commit`, write, and `charge`."""
+        """For writes by other means, such as a database: ask first, then `commit`, write, and `charge`."""
         self._budget.admit(size, growth, reserved=self._reserved)
 
     def commit(self) -> None:
-        """Just before the step that counts. Raises GivenUp where nobody waits for it any more."""
+        """Call right before the step that takes effect. Raises GivenUp if nobody waits for it any more."""
         self._commit()
 
     def charge(self, size: int, growth: int) -> None:

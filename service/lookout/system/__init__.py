@@ -1,1 +1,1 @@
-"""The machine: systemd, temperature, clock, memory, files that last; readable without a Pi."""
+"""The machine: systemd, temperature, clock, memory, users and files; works without a Pi, too."""

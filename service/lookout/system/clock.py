@@ -1,4 +1,4 @@
-"""Whether the wall clock can be believed: a Pi has no battery clock and starts with the time it last knew."""
+"""Whether the wall clock can be trusted: a Pi has no battery-backed clock and boots with the last time it knew."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import ctypes
 from pathlib import Path
 
 _TIMESYNCD = Path("/run/systemd/timesync/synchronized")
-# adjtimex(2): the kernel's clock state, and the flag that says nobody disciplines it.
+# adjtimex(2): the kernel's clock state, and the flag for "not synchronised".
 _TIME_ERROR = 5
 _TIMEX_BYTES = 208
 
 
 def synchronised() -> bool | None:
-    """True once a time server has set the clock, False before, None where the kernel does not say."""
+    """True once a time server has set the clock, False before, None if the kernel does not report it."""
     if _TIMESYNCD.exists():
         return True
     try:

@@ -1,6 +1,6 @@
 """What kind of machine this is, for measurements that hold on every machine of the kind.
 
-Never a machine's own number: cards are moved between Pis, and two equal Pis may share a measurement.
+Never the serial number of one machine: cards are moved between Pis, and two equal Pis may share a measurement.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-# Memory is told to the nearest half GiB: firmware and kernel take differing shares of the same chips.
+# Memory is rounded to half a GiB: firmware and kernel reserve different amounts of the same chips.
 _MEMORY_STEP = 2**29
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """processor: its model in words. features: instruction sets, sorted. cores: those this process may use.
+    """processor: its model name. features: instruction sets, sorted. cores: those this process may use.
 
-    memory: bytes, rounded. board: what the device tree says, empty elsewhere.
+    memory: bytes, rounded. board: from the device tree, empty on other machines.
     """
 
     processor: str
@@ -32,7 +32,7 @@ class Machine:
 
     @property
     def key(self) -> str:
-        """The same for all machines on which the same network runs equally fast: 16 hexadecimal digits."""
+        """16 hexadecimal digits, equal for all machines on which a network runs at the same speed."""
         parts = (self.processor, self.architecture, " ".join(self.features), str(self.cores), str(self.memory))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -42,7 +42,7 @@ class Machine:
 
 
 def machine(root: Path = Path("/")) -> Machine:
-    """Read the machine. root: where /proc lies below."""
+    """Read the machine's properties. root: where /proc is found."""
     information = _text(root / "proc/cpuinfo")
     return Machine(
         processor=_processor(information),
@@ -58,7 +58,7 @@ def _processor(information: str) -> str:
     name = _field(information, "model name")
     if name:
         return name
-    # 64-bit Arm kernels tell numbers alone: implementer and part name the core (0x41 0xd0b is a Cortex-A76).
+    # 64-bit Arm kernels give numbers only: implementer and part identify the core (0x41 0xd0b is a Cortex-A76).
     numbers = (
         _field(information, "CPU implementer"),
         _field(information, "CPU part"),

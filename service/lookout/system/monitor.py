@@ -1,4 +1,4 @@
-"""The machine and our share of it, read every few seconds: processor, memory, temperature, clock."""
+"""The machine and this process's share of it, read every few seconds: processor, memory, temperature, clock."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lookout.system import clock
 from lookout.system.reading import SystemReading
 from lookout.system.thermal import temperature_c, throttled
 
-# Often enough for people, seldom enough to cost nothing.
+# Often enough for people, rarely enough to cost nothing.
 INTERVAL_S = 3.0
-# The watchdog is fed by who asks for it, and starves before long.
+# The caller also feeds the watchdog, and must not be held up for long.
 READ_S = 1.0
 
 
 class SystemMonitor:
-    """Reads the machine. Processor share is that of this process and its children since the last reading."""
+    """Reads the machine. The processor share is that of this process and its children since the last reading."""
 
     def __init__(self) -> None:
         self._reading = threading.Lock()
@@ -28,16 +28,16 @@ class SystemMonitor:
         self._known: dict[int, psutil.Process] = {}
 
     def read(self) -> SystemReading:
-        """What the machine tells now; what it does not tell is None. Takes about a millisecond.
+        """The current readings; None for what the machine does not report. Takes about a millisecond.
 
-        Raises TimeoutError, which is an OSError, where the kernel does not answer: it holds up who asks after a
-        process whose driver hangs. Then no other reading begins until that one has come back.
+        Raises TimeoutError (an OSError) when the kernel does not respond: reading about a process whose driver hangs
+        blocks. No other reading starts until that one has returned.
         """
         return run_with_deadline(self._read, Deadline.after(READ_S), "reading the machine")
 
     def _read(self) -> SystemReading:
         if not self._reading.acquire(blocking=False):
-            raise TimeoutError("the last reading has not come back")
+            raise TimeoutError("the last reading has not returned")
         try:
             return self._read_now()
         finally:
@@ -54,7 +54,7 @@ class SystemMonitor:
         )
 
     def _processes(self) -> Iterator[psutil.Process]:
-        """This process and its children; kept between readings, since psutil measures shares between two calls."""
+        """This process and its children; kept between readings, because psutil measures shares between two calls."""
         alive = {self._process.pid: self._process}
         with contextlib.suppress(psutil.Error):
             alive |= {child.pid: child for child in self._process.children(recursive=True)}
@@ -70,7 +70,7 @@ def _cpu(process: psutil.Process) -> float:
 
 
 def _memory(process: psutil.Process) -> int:
-    """Proportional set size: shared pages count once over all processes. Resident where the kernel hides it."""
+    """Proportional set size: shared pages count once over all processes. Resident size if the kernel hides that."""
     try:
         return int(process.memory_full_info().pss)
     except (psutil.Error, AttributeError):

@@ -1,4 +1,4 @@
-"""Processes of ours that are to end with the one that started them. Standard library alone."""
+"""Child processes that must end with the process that started them. Standard library only."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import signal
 
 
 def die_with(life: int) -> None:
-    """Have the kernel kill this process when the service's end of the pipe `life` closes, however it comes to that.
+    """Have the kernel kill this process when the service's end of the pipe `life` closes, for whatever reason.
 
-    A signal on the pipe rather than PR_SET_PDEATHSIG, which follows the *thread* that started us; and rather than a
-    thread of ours, which could not run while a driver holds the interpreter.
+    A signal on the pipe rather than PR_SET_PDEATHSIG, which follows the *thread* that started the child; and rather
+    than a watching thread, which could not run while a driver holds the interpreter's lock.
     """
     fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())

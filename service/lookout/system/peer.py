@@ -1,4 +1,4 @@
-"""Which user's program is at the other end of a connection on this machine."""
+"""Which user's program is at the other end of a local connection."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _NO_COOKIE = 0xFFFFFFFF
 _HEADER = struct.Struct("=IHHII")
 _REQUEST = struct.Struct("=BBBxI")
 _UID_AT = 80  # behind the header, four bytes of state, the socket's identity, and three counters
-# The kernel answers within microseconds; more means that it does not support the question.
+# The kernel responds within microseconds; longer means that it does not support the question.
 _ANSWER_S = 0.05
 
-# login.defs and systemd.exec(5): people's accounts begin here ...
+# login.defs and systemd.exec(5): accounts of people start here ...
 _FIRST_PERSON = 1000
-# ... and these are of services that systemd makes a user for, and "nobody".
+# ... and these are dynamic users of systemd services, and "nobody".
 _DYNAMIC = range(61184, 65535)
 
 Endpoint = tuple[str, int]
 
 
 def uid_at(client: Endpoint, server: Endpoint) -> int | None:
-    """The user who owns the socket that is connected from `client` to `server` (address, port), both on this machine.
+    """The user who owns the socket connected from `client` to `server` (address, port), both on this machine.
 
-    None where the kernel does not say. One question about one socket, whatever else is open: tens of microseconds.
+    None if the kernel does not say. One question about one socket, however many are open: tens of microseconds.
     """
     try:
         question = _question(client, server)
@@ -54,7 +54,7 @@ def _question(client: Endpoint, server: Endpoint) -> bytes:
 
 
 def is_another_service(uid: int | None) -> bool:
-    """Whether a user is the account of a system service other than ours, such as a web server's. None: not known."""
+    """Whether a user is the account of a system service other than ours, such as a web server's. None: unknown."""
     if uid is None or uid in (0, os.geteuid()):
         return False
     return uid < _FIRST_PERSON or uid in _DYNAMIC

@@ -9,7 +9,7 @@ from lookout.errors import Fault
 
 @dataclass(frozen=True, slots=True)
 class SystemReading:
-    """The machine. What it does not tell is None. disk: what is wrong with the one that changes are kept on."""
+    """The machine's readings, None for what it does not report. disk: what is wrong with the disk for kept changes."""
 
     temperature_c: float | None = None
     throttled: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
-"""Opens files that somebody else may have put there: regular ones only, no larger than allowed.
+"""Opens files that somebody else may have put there: regular files only, no larger than allowed.
 
-A link could lead out of its folder, a pipe or a device could keep the reader for ever or never end. What is refused
-is an OSError like any other that reading a file may raise, with a reason that fits a sentence.
+A link could lead out of its folder; a pipe or a device could block the reader or never end. A refusal is an OSError
+like any other error of reading a file, with a reason that fits into a sentence.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ _KINDS = {
 
 
 class NotRegular(OSError):
-    """It is no regular file, or one larger than allowed."""
+    """It is not a regular file, or larger than allowed."""
 
 
 def open_regular(path: Path, max_bytes: int, *, follow_links: bool = False) -> BufferedReader:
     """Open a regular file of at most `max_bytes` for reading, without waiting for a writer or a device.
 
-    follow_links: for paths that the administrator names; what lies in a folder of ours is never a link.
-    Raises OSError, NotRegular among them.
+    follow_links: for paths that the administrator configured; a file in a folder of ours is never a link.
+    Raises OSError, including NotRegular.
     """
     _refuse_unless_regular(path, path.stat(follow_symlinks=follow_links), max_bytes)  # opening a device may act on it
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     descriptor = os.open(path, flags if follow_links else flags | os.O_NOFOLLOW)
     try:
-        _refuse_unless_regular(path, os.fstat(descriptor), max_bytes)  # it may be another by now
+        _refuse_unless_regular(path, os.fstat(descriptor), max_bytes)  # it may have been replaced meanwhile
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
@@ -44,7 +44,7 @@ def open_regular(path: Path, max_bytes: int, *, follow_links: bool = False) -> B
 
 
 def read_regular(path: Path, max_bytes: int, *, follow_links: bool = False) -> bytes:
-    """The content of such a file. Raises OSError, NotRegular among them; also where it grows while it is read."""
+    """The content of such a file. Raises OSError, including NotRegular; also if the file grows while it is read."""
     with open_regular(path, max_bytes, follow_links=follow_links) as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:

@@ -1,6 +1,6 @@
-"""Tells systemd the truth about the service: sd_notify(3), a datagram to `$NOTIFY_SOCKET`, without a library.
+"""Reports the service's real state to systemd: sd_notify(3), a datagram to `$NOTIFY_SOCKET`, without a library.
 
-Nothing here raises: a service must not die because its supervisor does not listen. Without systemd nothing happens.
+Nothing here raises: a service must not die because its supervisor does not listen. Without systemd it does nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# systemd drops lines it cannot parse; a status is one line and is cut to what `systemctl status` can show.
+# systemd drops lines it cannot parse; a status is one line, cut to what `systemctl status` shows.
 MAX_STATUS_CHARACTERS = 500
 
 
@@ -19,7 +19,7 @@ MAX_STATUS_CHARACTERS = 500
 class Notifier:
     """Sends the states of sd_notify(3).
 
-    `address` is a socket's path, or `@name` for one in the abstract namespace; None: nobody listens.
+    `address` is a socket's path, or `@name` for one in the abstract namespace; None: no systemd.
     `watchdog_interval_s` is how often `watchdog()` is to be called: half of systemd's limit (`WatchdogSec=`), as
     sd_watchdog_enabled(3) asks; None: there is no watchdog, or it watches another process.
     """
@@ -38,11 +38,11 @@ class Notifier:
 
     @property
     def active(self) -> bool:
-        """Whether somebody listens."""
+        """Whether systemd listens."""
         return self.address is not None
 
     def ready(self, status: str = "") -> bool:
-        """The service answers requests (after a start, or after `reloading`)."""
+        """The service accepts requests (after a start, or after `reloading`)."""
         return self._send(["READY=1", *_status(status)])
 
     def status(self, text: str) -> bool:
@@ -54,11 +54,11 @@ class Notifier:
         return self._send(["WATCHDOG=1"])
 
     def stopping(self, status: str = "") -> bool:
-        """The service is going down, on purpose."""
+        """The service is stopping on purpose."""
         return self._send(["STOPPING=1", *_status(status)])
 
     def reloading(self) -> bool:
-        """Settings are being read again; `ready` ends it. `Type=notify-reload` needs the time stamp."""
+        """Settings are being read again; `ready` ends it. `Type=notify-reload` needs the timestamp."""
         return self._send(["RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"])
 
     def _send(self, lines: list[str]) -> bool:
@@ -68,7 +68,7 @@ class Notifier:
         address = "\0" + self.address[1:] if self.address.startswith("@") else self.address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-                # systemd being busy must not hold up the caller: the worker and the event loop call this.
+                # A busy systemd must not hold up the caller: the worker and the event loop call this.
                 channel.setblocking(False)
                 channel.sendto("\n".join(lines).encode("utf-8", "replace"), address)
         except (OSError, ValueError):

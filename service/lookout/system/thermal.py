@@ -1,6 +1,6 @@
-"""How warm the processor is and whether it is held back, read from /sys: no privileges, no subprocess.
+"""How warm the processor is and whether it is throttled, read from /sys: no privileges, no subprocess.
 
-On anything but a Pi most of this is not there; then it is None or empty, never an error.
+On machines other than a Pi most of this does not exist; the result is then None or empty, never an error.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ BITS = {
     19: "soft temperature limit since boot",
 }
 _FIRMWARE = "devices/platform/soc/soc:firmware/get_throttled"
-# Below and above these a reading is a broken sensor, not a temperature.
+# A reading outside this range is a broken sensor, not a temperature.
 _MIN_C, _MAX_C = -40.0, 150.0
 
 
 def temperature_c(root: Path = ROOT) -> float | None:
-    """Degrees Celsius of the processor; where it is not named, of the warmest zone. root: where /sys is."""
+    """The processor's temperature; that of the warmest zone if none is named so. root: where /sys is."""
     zones: list[tuple[str, float]] = []  # several may be of one type, as on machines with two processors
     for zone in sorted((root / "class/thermal").glob("thermal_zone*")):
         text = _text(zone / "temp")
@@ -41,7 +41,7 @@ def temperature_c(root: Path = ROOT) -> float | None:
 
 
 def throttled(root: Path = ROOT) -> tuple[str, ...]:
-    """What holds the processor back, in words, now and since the last start; empty when nothing does."""
+    """What throttles the processor, in words, now and since boot; empty if nothing does."""
     bits = throttle_bits(root)
     if bits is not None:
         return tuple(words for bit, words in BITS.items() if bits >> bit & 1)
@@ -49,7 +49,7 @@ def throttled(root: Path = ROOT) -> tuple[str, ...]:
 
 
 def throttle_bits(root: Path = ROOT) -> int | None:
-    """The firmware's figure, None where there is no such firmware."""
+    """The firmware's value, None without such firmware."""
     try:
         return int(_text(root / _FIRMWARE), 16)
     except ValueError:
@@ -57,7 +57,7 @@ def throttle_bits(root: Path = ROOT) -> int | None:
 
 
 def under_voltage(root: Path = ROOT) -> bool | None:
-    """Whether the supply is below about 4.63 V now, or was since this was last read; None where nobody measures."""
+    """Whether the supply is below about 4.63 V now, or was since the last reading; None if it is not measured."""
     for sensor in sorted((root / "class/hwmon").glob("hwmon*")):
         if _text(sensor / "name") == "rpi_volt":
             alarm = _text(sensor / "in0_lcrit_alarm")

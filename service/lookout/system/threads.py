@@ -1,19 +1,19 @@
-"""Thread pools that are complete before the first piece of work comes."""
+"""Thread pools whose threads are all started up front."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-# A thread takes a millisecond to start; on the busiest machine not this long.
+# Starting a thread takes a millisecond; even the busiest machine needs less than this.
 _START_S = 10.0
 
 
 def start_pool(threads: int, name: str) -> ThreadPoolExecutor:
-    """A pool whose threads all run already.
+    """A pool whose threads already run.
 
-    An executor by itself starts them as work comes. Where the machine has no thread to give at that moment, `submit`
-    fails but leaves the work in its queue, to be done later although the caller was refused. Raises RuntimeError.
+    An executor otherwise starts them as work arrives. If the system is out of threads at that moment, `submit` fails
+    but leaves the work in its queue, to be done later although the caller was refused. Raises RuntimeError.
     """
     pool = ThreadPoolExecutor(threads, name)
     together = threading.Barrier(threads + 1)
