@@ -214,7 +214,7 @@ def test_a_named_file_must_exist_and_be_text(home: dict[str, str], tmp_path: Pat
     with pytest.raises(SettingInvalid, match="cannot be read: No such file"):
         load({}, tmp_path / "none.toml", home)
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(SettingInvalid, match="not text in UTF-8"):
+    with pytest.raises(SettingInvalid, match="not UTF-8 text"):
         load({}, tmp_path / "binary.toml", home)
     with (tmp_path / "large.toml").open("wb") as file:
         file.truncate(2**21)

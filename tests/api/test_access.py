@@ -452,7 +452,7 @@ def test_before_the_first_token_only_a_loopback_name_gets_in(start: StartService
         for name in ("cam.example", "192.168.1.20", f"192.168.1.20:{service.port}", socket.gethostname()):
             refused = client.get("api/state", headers={"Host": name})
             assert (refused.status_code, refused.json()["code"]) == (401, "not_authorised"), name
-            assert "Make a token before any proxy" in refused.json()["remedy"]
+            assert "Make a token before you set up a proxy" in refused.json()["remedy"]
         service.tokens.create("test")
         assert "No valid token" in client.get("api/state").json()["detail"]
 

@@ -33,7 +33,7 @@ def told(status: str, camera: str, **more: Any) -> Any:
     ("view", "lines"),
     [
         (told("paused", "paused"), ["Paused: the camera is closed."]),
-        (told("ended", "ended"), ["The video is over."]),
+        (told("ended", "ended"), ["The video has ended."]),
         (told("absent", "absent", reason="No such file."), ["No picture.", "No such file."]),
         (told("absent", "failed"), ["No picture.", "There is no camera."]),
         (told("starting", "opening"), ["Waiting for the first picture."]),

@@ -114,9 +114,9 @@ async def test_a_frame_that_grows_stale_between_two_turns_is_told_at_the_next_on
     frame = Frame(plain(RED), now - 1.9, 1, "demo")
     camera, model = CameraState("streaming", "demo", now), ModelState("any", "1", "fp32", 1, (), {}, {})
     state = replace(first_state(Settings(), now), frame=frame, model=model, camera=camera)
-    turns = live_module.Turns(Hub(state), asyncio.sleep, rate=5)
-    assert status(await turns.next(), time.monotonic()) == "ok"
-    assert status(await turns.next(), time.monotonic()) == "stale"
+    schedule = live_module.StateSchedule(Hub(state), asyncio.sleep, rate=5)
+    assert status(await schedule.next(), time.monotonic()) == "ok"
+    assert status(await schedule.next(), time.monotonic()) == "stale"
     assert time.monotonic() - now < 0.6
 
 

@@ -150,7 +150,7 @@ def test_a_fresh_install_behind_a_careless_proxy_lets_no_stranger_in(careless: S
         ("POST", "api/classify", b""),
     ):
         assert _ask(careless.address + path, body, method, Content_Type="application/json")[0] == 401, path
-    assert "Make a token before any proxy" in json.loads(_ask(f"{careless.address}api/state")[1])["remedy"]
+    assert "Make a token before you set up a proxy" in json.loads(_ask(f"{careless.address}api/state")[1])["remedy"]
 
 
 def test_a_stranger_cannot_pass_for_somebody_on_the_machine(careless: Site) -> None:

@@ -26,7 +26,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same in a fraction of the time."""
     monkeypatch.setattr(storage, "DEADLINE_S", 0.5)
     monkeypatch.setattr(storage, "SLOW_AFTER_S", 0.2)
-    monkeypatch.setattr(storage, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(storage, "CHECK_EVERY_S", 0.02)
 
 
 @pytest.fixture

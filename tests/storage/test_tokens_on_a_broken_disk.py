@@ -45,7 +45,7 @@ def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
 
 def looked_again(store: TokenStore) -> None:
     wanted = store.request_refresh()
-    until(lambda: store.looks >= wanted)
+    until(lambda: store.refreshes >= wanted)
 
 
 def test_what_another_process_does_counts_a_moment_later(folder: Path, watched: Callable[[], TokenStore]) -> None:

@@ -1,1 +1,1 @@
-"""The service over HTTP: reads the hub, calls the engine's verbs, touches no camera and no session."""
+"""The service over HTTP: reads the hub, calls the engine, opens no camera and no session itself."""

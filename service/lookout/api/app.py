@@ -1,4 +1,4 @@
-"""The web application: a factory that wires the resources together."""
+"""The web application: a factory that wires its parts together."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ from lookout.state.hub import Hub
 _FILE_THREADS = 4
 _TAGS = [
     {"name": "live", "description": "What the camera sees, now and as it changes."},
-    {"name": "pictures", "description": "The newest frame, and frames without end."},
+    {"name": "pictures", "description": "The newest frame, and a stream of frames."},
     {"name": "classify", "description": "Pictures of your own."},
-    {"name": "events", "description": "What was seen: kept, reviewed, exported, deleted."},
-    {"name": "models", "description": "What is installed and which model looks."},
+    {"name": "events", "description": "What was seen: stored, reviewed, exported, deleted."},
+    {"name": "models", "description": "Which models are installed, and which one is in use."},
     {"name": "settings", "description": "What can be changed while the service runs."},
     {"name": "access", "description": "Logging in and out."},
-    {"name": "health", "description": "For supervisors and the curious."},
+    {"name": "health", "description": "For monitoring."},
 ]
 
 _RESOURCES = (
@@ -63,7 +63,7 @@ _RESOURCES = (
 
 
 def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore, history: History) -> FastAPI:
-    """The application over one engine and its hub. Setting `app.state.stopping` ends every endless answer."""
+    """The application for one engine and its hub. Setting `app.state.stopping` ends every streaming response."""
     chosen = control.loaded.settings
     assets, uploads = Assets(static_folder()), Uploads(chosen.upload)
     services = Services(engine, hub, control, tokens, Admission(tokens), Encoder(), uploads, history, assets.version)
@@ -87,7 +87,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore, h
         title="Lookout",
         version=__version__,
         summary="Says, truthfully and at once, what a camera sees.",
-        description="Errors are problem details (RFC 9457) with a stable `code`. HEAD is answered wherever GET is.",
+        description="Errors are problem details (RFC 9457) with a stable `code`. HEAD works wherever GET does.",
         openapi_tags=_TAGS,
         lifespan=lifespan,
         openapi_url=None,  # `description` serves it
@@ -101,7 +101,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore, h
     for resource in _RESOURCES:
         app.include_router(resource.router)
     pages.install(app, assets)
-    app.router.add_websocket_route("/{path:path}", live.nowhere)
+    app.router.add_websocket_route("/{path:path}", live.reject_unknown_path)
     problems.install(app)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimit)
@@ -116,7 +116,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore, h
     if chosen.server.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
-            # As browsers write them; the guard takes them in any spelling, too.
+            # In the form that browsers send; our own check accepts any spelling.
             allow_origins=[origin.lower().rstrip("/") for origin in chosen.server.allowed_origins],
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],

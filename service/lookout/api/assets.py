@@ -1,7 +1,7 @@
-"""The dashboard's files, read and compressed once, under addresses that name their version.
+"""The dashboard's files, read and compressed once, at URLs that contain their version.
 
-A browser keeps a file with a versioned address for a year without asking again; the pages themselves, which name the
-version, are asked for each time. So an update shows at once, and a second visit costs one small request.
+A browser keeps a file with a versioned URL for a year without asking again; the pages themselves, which name the
+version, are requested each time. So an update shows at once, and a second visit costs one small request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from lookout.api.compression import takes_gzip
 
-# The whole of the cache's lifetime, as RFC 9111 advises for what never changes.
+# For the cache's whole lifetime, as RFC 9111 advises for content that never changes.
 _FOR_EVER = "private, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
 _TYPES = {
@@ -29,17 +29,17 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".webmanifest": "application/manifest+json",
 }
-# What a page or a module loads. Both use only plain relative addresses.
+# What a page or a module loads. Both use plain relative URLs only.
 _LOADED_BY_PAGE = re.compile(r"""(?:src|href)="static/([\w.-]+)\"""")
 _IMPORTED = re.compile(r"""(?:\bfrom|^import)\s*["']\./([\w.-]+)["']""", re.MULTILINE)
-# Whole lines of comments, which only readers of the source need: a fifth of what goes over the wire.
+# Lines that are only a comment, which only readers of the source need: a fifth of the transfer.
 _COMMENTS = re.compile(r"^[ \t]*(?://[^\n]*|/\*.*?\*/[ \t]*)$", re.MULTILINE | re.DOTALL)
 _IMPORTED_LATER = re.compile(r"""\bimport\(\s*["']\./([\w.-]+)["']""")
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file as it is sent. packed: the same with gzip, where that is smaller."""
+    """One file as it is sent. packed: the same with gzip, if that is smaller."""
 
     media_type: str
     data: bytes
@@ -51,7 +51,7 @@ class Assets:
     """All files of one folder. `version`: twelve hexadecimal digits that change with any of them."""
 
     def __init__(self, folder: Path) -> None:
-        """Reads every file whose type is known. The folder may be missing: then there is no dashboard."""
+        """Reads every file of a known type. Without the folder there is no dashboard."""
         files = sorted(folder.iterdir()) if folder.is_dir() else []
         self._raw = {file.name: file.read_bytes() for file in files if file.suffix in _TYPES}
         digest = hashlib.sha256()
@@ -65,7 +65,7 @@ class Assets:
     def response(self, path: str, request_headers: Mapping[str, str]) -> Response:
         """The file at `path`, with or without the version in front. Raises HTTPException 404.
 
-        An open page of the version before may still load what it has not loaded yet: it gets today's file, not kept.
+        A page of the previous version may still load further files: it gets today's, with no caching.
         """
         version, slash, name = path.rpartition("/")
         asset = self._assets.get(name)
@@ -92,14 +92,14 @@ class Assets:
         return f"static/{self.version}/{name}"
 
     def paths_for(self, page: str) -> set[str]:
-        """Absolute paths of everything a page loads, at once or later, with and without the version."""
+        """Absolute paths of everything a page loads, now or later, with and without the version."""
         loaded = self._closure(self._loaded_by_page(page), _IMPORTED, _IMPORTED_LATER)
         return {f"/static/{name}" for name in loaded} | {f"/{self.address(name)}" for name in loaded}
 
     def _page(self, name: str) -> bytes:
-        """The page with versioned addresses, and with all the modules it needs named in its head.
+        """The page with versioned URLs, and with all the modules it needs named in its head.
 
-        Otherwise a browser would hear of a module only when it has read the one that imports it.
+        Otherwise a browser would learn of a module only after reading the one that imports it.
         """
         modules = [one for one in self._loaded_by_page(name) if one.endswith(".js")]
         preloads = sorted(self._closure(modules, _IMPORTED) - set(modules))
@@ -112,7 +112,7 @@ class Assets:
         return _LOADED_BY_PAGE.findall(self._raw[page].decode("utf-8")) if page in self._raw else []
 
     def _closure(self, names: Iterable[str], *patterns: re.Pattern[str]) -> set[str]:
-        """The files named and all modules they import, where an import matches one of the patterns."""
+        """The named files and all modules they import, where the import matches one of the patterns."""
         waiting, found = set(names), set[str]()
         while waiting:
             name = waiting.pop()
@@ -124,13 +124,13 @@ class Assets:
 
 
 def _without_comments(source: bytes) -> bytes:
-    """A script or style sheet without the lines that are comments; every other line keeps its number."""
+    """A script or style sheet with its comment lines emptied, so that line numbers stay the same."""
     return _COMMENTS.sub(lambda found: "\n" * found[0].count("\n"), source.decode("utf-8")).encode()
 
 
 def _asset(name: str, data: bytes) -> Asset:
     packed = gzip.compress(data, 9, mtime=0)
     digest = hashlib.sha256(data).hexdigest()[:16]
-    # Weak: the packed form is another sequence of bytes, but the same file.
+    # Weak: the compressed form is a different sequence of bytes, but the same file.
     smaller = packed if len(packed) < len(data) else None
     return Asset(_TYPES[Path(name).suffix], data, smaller, f'W/"{digest}"')

@@ -1,4 +1,4 @@
-"""gzip for what is long and asked for over slow networks: files once, lists of models and settings each time."""
+"""gzip for long responses on slow networks: files once, lists of models and settings each time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-# Below this a header costs what is saved.
+# Below this a header costs more than is saved.
 MIN_BYTES = 1000
-# Of a short answer the last per cent is not worth a small machine's time.
+# The last per cent of a short response is not worth a small machine's time.
 _LEVEL = 5
 
 
@@ -26,7 +26,7 @@ def takes_gzip(request_headers: Mapping[str, str]) -> bool:
 
 
 def packed_json(content: Any, request_headers: Mapping[str, str]) -> Response:
-    """The content as JSON, with gzip where the client takes it and it is long."""
+    """The content as JSON, compressed if it is long and the client accepts gzip."""
     response = JSONResponse(content, headers={"Vary": "Accept-Encoding"})
     body = bytes(response.body)
     if len(body) < MIN_BYTES or not takes_gzip(request_headers):

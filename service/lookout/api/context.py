@@ -1,4 +1,4 @@
-"""What the resources share, wired once by the factory and handed to every endpoint."""
+"""What the endpoints share, wired once by the factory."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ T = TypeVar("T")
 
 # Within this many seconds all watchers of one state get the same text: fifty of them ask at the same moment.
 _SAME_TEXT_S = 0.01
-# People press buttons; more than this waiting at once is no person.
+# People press buttons; more calls than this waiting at once do not come from a person.
 _WAITING = 16
 
 
 class BoundedExecutor:
-    """Threads for what blocks, with a bound on what waits for them."""
+    """Threads for blocking work, with a limit on what waits for them."""
 
     def __init__(self, threads: int, name: str) -> None:
         self._pool = start_pool(threads, name)
         self._room = threads + _WAITING
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Raises TooBusy. Work that has begun ends, even if whoever asked for it leaves."""
+        """Raises TooBusy. Work that has started runs to its end, even if its caller goes away."""
         if self._room <= 0:
-            raise TooBusy("Too much is asked for at once.", "Try again in a moment.")
+            raise TooBusy("Too many requests at once.", "Try again in a moment.")
         future = asyncio.get_running_loop().run_in_executor(self._pool, work)
         self._room -= 1
         future.add_done_callback(self._done)
@@ -62,11 +62,11 @@ class BoundedExecutor:
 
 @dataclass(slots=True)
 class Services:
-    """One application's parts.
+    """The application's parts.
 
-    changes: for what the worker has to do first, which may take seconds; several, so that a second swap of models
-    is told that one is under way. pauses: for pauses, which wait for no other change. files: for what is read from
-    disk. looks: for feature maps. diary, edits: for reading and changing events. dashboard: the version of its files.
+    changes: for changes that the worker carries out, which may take seconds; several threads, so that a second change
+    of model is refused at once. pauses: for pauses, which must not wait for other changes. files: for reading from
+    disk. diary, edits: for reading and changing events. dashboard: the version of its files.
     """
 
     engine: Engine
@@ -91,11 +91,11 @@ class Services:
     _last_text: tuple[State, float, str] | None = None
 
     def view(self, state: State | None = None) -> StateView:
-        """What is told of a state (the newest, if none is given) at this moment."""
+        """The view of a state (by default the newest) at this moment."""
         return view(state or self.hub.latest(), time.monotonic(), time.time(), self.hub.system)
 
     def text(self, state: State) -> str:
-        """The same as JSON."""
+        """The view as JSON."""
         now = time.monotonic()
         if self._last_text is None or self._last_text[0] is not state or now - self._last_text[1] > _SAME_TEXT_S:
             text = json.dumps(self.view(state), ensure_ascii=False, separators=(",", ":"))
@@ -103,7 +103,7 @@ class Services:
         return self._last_text[2]
 
     async def sleep(self, seconds: float) -> None:
-        """For so many seconds, but not longer than the service lives."""
+        """For this many seconds, but no longer than the service runs."""
         if seconds > 0 and not self.stopping.is_set():
             try:
                 async with asyncio.timeout(seconds):
@@ -123,7 +123,7 @@ class Services:
 
 
 async def services(connection: HTTPConnection) -> Services:
-    """Not an ordinary function: the framework would call that on another thread, for every request."""
+    """Async, because the framework would call a plain function on another thread for every request."""
     found = connection.app.state.services
     assert isinstance(found, Services)
     return found

@@ -1,4 +1,4 @@
-"""`/openapi.json`: the description of the API, made and written out once."""
+"""`/openapi.json`: the description of the API, generated and serialised once."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from lookout.auth.scopes import needed
 
 
 def install(app: FastAPI) -> None:
-    """Serve the description. It does not change while the service runs, so it is written out once."""
+    """Serve the description. It does not change while the service runs, so it is serialised once."""
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     written: dict[str, tuple[bytes, bytes]] = {}
 
     async def description(request: Request) -> Response:
         prefix = str(request.scope.get("root_path", "")).rstrip("/")
         if prefix not in written:
-            written.clear()  # one proxy stands before a service; whatever else is asked for is not kept
+            written.clear()  # usually one proxy stands in front; only the latest variant is kept
             plain = json.dumps(_behind(prefix, app.openapi()), separators=(",", ":"), ensure_ascii=False).encode()
             written[prefix] = plain, gzip.compress(plain, mtime=0)
         plain, packed = written[prefix]
@@ -42,7 +42,7 @@ def _behind(prefix: str, described: dict[str, Any]) -> dict[str, Any]:
 
 
 def _described(app: FastAPI) -> dict[str, Any]:
-    """The description of the API, with the one form of all errors and the ways to show a token."""
+    """The description of the API, with the one form of all errors and the ways to send a token."""
     if app.openapi_schema is None:
         described = get_openapi(
             title=app.title,

@@ -1,4 +1,4 @@
-"""Looks into the network: one at a time, and one for all who ask for the same at nearly the same moment."""
+"""Requests for feature maps: computed one at a time, and once for all who ask for the same at nearly the same time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lookout.geometry import Rect
 from lookout.inspection.feature_maps import MapLayer
 from lookout.system.threads import start_pool
 
-# A class of thirty that looks at one layer costs the machine two looks a second.
+# A class of thirty that looks at one layer costs the machine two computations per second.
 SHARED_S = 0.5
-# A look takes milliseconds, and seconds where the network has to be loaded first: who comes behind these is told so.
+# One takes milliseconds, or seconds if the network has to be loaded first; with more waiting, requests are refused.
 MAX_WAITING = 8
 _KEPT = 16
 
@@ -32,7 +32,7 @@ class Channel:
 class FeatureMapResult:
     """The maps of one layer for one frame, drawn.
 
-    input: what the network was given of the frame, as JPEG.
+    input: the network's input for the frame, as JPEG.
     png: tiles of width x height pixels, `columns` in a row, in the order of `channels`. zero: the grey that is zero.
     captured_at: of the frame, monotonic seconds.
     """
@@ -55,27 +55,27 @@ class FeatureMapResult:
 
 
 class FeatureMapRequests:
-    """One thread that looks. Its methods are for the event loop."""
+    """Computes feature maps on one thread. Its methods are for the event loop."""
 
     def __init__(self) -> None:
-        self._thread = start_pool(1, "looks")
+        self._thread = start_pool(1, "feature maps")
         self._kept: OrderedDict[Hashable, asyncio.Future[FeatureMapResult]] = OrderedDict()
 
-    async def shared(self, key: Hashable, look: Callable[[], FeatureMapResult], now: float) -> FeatureMapResult:
-        """What `look` returns, or what it has returned for this key just before `now` (monotonic seconds).
+    async def shared(self, key: Hashable, compute: Callable[[], FeatureMapResult], now: float) -> FeatureMapResult:
+        """The result of `compute`, or its result for the same key from just before `now` (monotonic seconds).
 
-        Raises TooBusy, and what `look` raises.
+        Raises TooBusy, and what `compute` raises.
         """
         future = self._kept.get(key)
         if future is None or _is_over(future, now):
             if sum(not one.done() for one in self._kept.values()) >= MAX_WAITING:
-                raise TooBusy("Too many are looking inside at once.", "Try again in a moment.")
-            future = asyncio.get_running_loop().run_in_executor(self._thread, look)
+                raise TooBusy("Too many requests for feature maps at once.", "Try again in a moment.")
+            future = asyncio.get_running_loop().run_in_executor(self._thread, compute)
             self._kept[key] = future
             self._kept.move_to_end(key)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
-        # Shielded: whoever leaves must not cancel what others wait for.
+        # Shielded: a client that leaves must not cancel what others wait for.
         return await asyncio.shield(future)
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ class FeatureMapRequests:
 
 
 def _is_over(future: asyncio.Future[FeatureMapResult], now: float) -> bool:
-    """Whether it is of a frame of some time ago, or failed."""
+    """Whether its frame is from some time ago, or it failed."""
     if not future.done():
         return False
     if future.cancelled() or future.exception() is not None:

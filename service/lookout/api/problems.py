@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details: every refusal is one sentence, what helps, and a code that never changes."""
+"""Errors as RFC 9457 problem details: one sentence, what helps, and a code that never changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class NotReady(LookoutError):
-    """The service runs, but cannot do its work yet, or not any more."""
+    """The service runs, but cannot do its work yet, or no longer can."""
 
     code = "not_ready"
     title = "Not ready"
@@ -46,7 +46,7 @@ class RequestTooLarge(LookoutError):
 
 
 class RequestMalformed(LookoutError):
-    """What came is not valid HTTP."""
+    """The request is not valid HTTP."""
 
     code = "request_malformed"
     title = "The request is not valid HTTP"
@@ -54,7 +54,7 @@ class RequestMalformed(LookoutError):
 
 
 class HeadTooLarge(LookoutError):
-    """The request's line and headers are larger than any real ones."""
+    """The request line and headers are larger than any real ones."""
 
     code = "head_too_large"
     title = "The request's headers are too large"
@@ -78,7 +78,7 @@ class RequestTimeout(LookoutError):
 
 
 class WebSocketNeeded(LookoutError):
-    """A WebSocket was asked for like a page."""
+    """A WebSocket was requested with plain HTTP."""
 
     code = "websocket_needed"
     title = "This is a WebSocket"
@@ -96,7 +96,7 @@ class Problem(BaseModel):
                 "status": 503,
                 "detail": "The camera has not delivered a picture yet.",
                 "code": "no_frame",
-                "remedy": "GET /api/state tells how the camera is.",
+                "remedy": "GET /api/state says how the camera is.",
             }
         }
     )
@@ -104,7 +104,7 @@ class Problem(BaseModel):
     type: str = Field(description="A URI that names the kind of problem.")
     title: str = Field(description="The kind of problem in a few words.")
     status: int = Field(description="The HTTP status.")
-    detail: str = Field(description="One sentence saying what happened.")
+    detail: str = Field(description="One sentence on what happened.")
     code: str = Field(description="The kind of problem for programs; codes never change.")
     remedy: str = Field(description="What helps; may be empty.")
 
@@ -122,18 +122,18 @@ def problem(error: LookoutError) -> dict[str, Any]:
 
 
 def writable(text: str) -> str:
-    """What a request said may stand in the sentence, and JSON can say half a character (a lone surrogate)."""
+    """Text from a request may contain a lone surrogate, which JSON can express but UTF-8 cannot: replace it."""
     return text.encode("utf-8", "replace").decode()
 
 
-# Who asks for a picture every second while there is none must not fill the log; a full disk is worth a line.
+# A client that asks for a picture every second while there is none must not fill the log; a full disk deserves a line.
 _LOGGED = frozenset({500, 507})
-# Seconds after which asking again is worth it.
+# Seconds after which a retry makes sense.
 _RETRY_AFTER = {429: "2", 503: "2"}
 
 
 def respond(error: LookoutError, headers: Mapping[str, str] | None = None) -> Response:
-    """The answer to a request that failed."""
+    """The response to a request that failed."""
     more = dict(headers or {})
     if error.status == 401:
         more["WWW-Authenticate"] = 'Bearer realm="lookout"'
@@ -146,25 +146,25 @@ def respond(error: LookoutError, headers: Mapping[str, str] | None = None) -> Re
 
 
 def request_invalid(error: RequestValidationError, content_type: str | None = None) -> RequestInvalid:
-    """The first complaint about a request, in a sentence. content_type: what the body is said to be."""
+    """The first complaint about a request, as a sentence. content_type: of the body, as declared."""
     first = error.errors()[0]
     place, *path = (str(part) for part in first["loc"])
     if place == "body" and not _is_json(content_type or ""):
-        # What `curl -d` says unless told otherwise. Read all the same it would let pages of other sites write.
+        # curl -d sends this by default. If it were read all the same, pages of other sites could write.
         came = f"came as {content_type[:100]}" if content_type else "came without a Content-Type"
         return RequestInvalid(f"The body must be JSON, but {came}.", "Send it with Content-Type: application/json.")
     if first["type"] == "json_invalid":
         reason = str(first.get("ctx", {}).get("error", "it cannot be read")).rstrip(".")
         return RequestInvalid(
             f"The body is not JSON: {reason[:1].lower()}{reason[1:]} (character {path[0] if path else 0}).",
-            "GET /openapi.json tells the form.",
+            "GET /openapi.json describes the format.",
         )
     name = ".".join(path)
     where = {"body": "The body", "query": "The parameter", "path": "The path"}.get(place, "The request")
     message = str(first["msg"]).removeprefix("Value error, ")
     named = f'{where} "{name}"' if name else where
     return RequestInvalid(
-        f"{named} is not valid: {message[:1].lower()}{message[1:]}.", "GET /openapi.json tells the form."
+        f"{named} is not valid: {message[:1].lower()}{message[1:]}.", "GET /openapi.json describes the format."
     )
 
 
@@ -174,7 +174,7 @@ def _is_json(content_type: str) -> bool:
 
 
 class _Plain(LookoutError):
-    """An HTTP status that no leaf of ours stands for."""
+    """An HTTP status that none of our errors stands for."""
 
     def __init__(self, status: int, detail: str, remedy: str = "") -> None:
         super().__init__(detail, remedy)
@@ -184,7 +184,7 @@ class _Plain(LookoutError):
 
 
 def _allowed(request: Request, named: str) -> str:
-    """All methods of an address; the framework itself names only those of the first route that matches."""
+    """All methods of a path; the framework lists only those of the first route that matches."""
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     methods = {method.strip() for method in named.split(",") if method.strip()}
     for template, operations in request.app.openapi()["paths"].items():
@@ -196,7 +196,7 @@ def _allowed(request: Request, named: str) -> str:
 
 
 def install(app: FastAPI) -> None:
-    """Have the application answer every error as a problem."""
+    """Answer every error of the application as a problem."""
 
     async def known(_: Request, error: Exception) -> Response:
         assert isinstance(error, LookoutError)
@@ -213,7 +213,7 @@ def install(app: FastAPI) -> None:
         if error.status_code == 404:
             return respond(NotFound(f"Nothing is served at {request.url.path}.", "GET /openapi.json lists what is."))
         if error.status_code == 400:
-            return respond(RequestInvalid("The body cannot be read.", "GET /openapi.json tells the form."))
+            return respond(RequestInvalid("The body cannot be read.", "GET /openapi.json describes the format."))
         if error.status_code == 405:
             named = (error.headers or {}).get("Allow", "")
             allowed = _allowed(request, named)
@@ -222,10 +222,12 @@ def install(app: FastAPI) -> None:
         return respond(_Plain(error.status_code, str(error.detail)), error.headers)
 
     async def unexpected(_: Request, error: Exception) -> Response:
-        # The server logs the traceback; strangers learn nothing of our insides.
+        # The server logs the traceback; strangers learn nothing about internals.
         del error
-        mistake = LookoutError("Lookout made a mistake; its log says more.", "Try again, and report it if it stays.")
-        # This answer is made outside of the middleware that adds them.
+        mistake = LookoutError(
+            "Lookout made a mistake; its log has the details.", "Try again; if it persists, report it."
+        )
+        # This response is created outside the middleware that adds these headers.
         return respond(mistake, {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"})
 
     app.add_exception_handler(LookoutError, known)
@@ -239,7 +241,7 @@ def install(app: FastAPI) -> None:
 Responses = dict[int | str, dict[str, Any]]
 
 _REFERENCE = {"$ref": "#/components/schemas/Problem"}
-# What the examples say where an error's class alone says too little.
+# Examples for errors whose class says too little.
 _EXAMPLES = {
     "picture_too_large": "The picture has 20,000 x 20,000 pixels; at most 50,000,000 pixels are accepted.",
     "picture_unsupported": "This is a zip archive, not a picture Lookout can read.",
@@ -253,20 +255,20 @@ _EXAMPLES = {
     "setting_invalid": "camera.fps is -1, but must be a number above 0 and at most 240.",
     "setting_fixed": "server.port cannot be changed from here: it decides how the service is reached.",
     "not_authorised": "No valid token came with the request.",
-    "too_many_attempts": "Too many wrong tokens came within a second; this one was not looked at.",
+    "too_many_attempts": "Too many wrong tokens came within a second; this one was not checked.",
     "scope_missing": 'The token "phone" has the scope "view", and this needs "control".',
     "forbidden": "The request comes from a page that is not allowed to make it.",
     "state_folder_unusable": "The disk that holds /var/lib/lookout is full: answers go on, but changes are not kept.",
-    "disk_budget_spent": "Lookout has written 200 MiB to disk today; with 312 bytes more it would be over "
+    "disk_budget_spent": "Lookout has written 200 MiB to disk today; 312 bytes more would exceed "
     "state.max_bytes_per_day (200 MiB).",
     "request_invalid": 'The parameter "width" is not valid: input should be at least 16.',
 }
 
 
 def errors(*kinds: type[LookoutError], also: Responses | None = None) -> Responses:
-    """The `responses=` of an endpoint that may fail in these ways; the ways every endpoint has are added.
+    """The `responses=` of an endpoint that can fail in these ways; those common to all endpoints are added.
 
-    also: its other answers.
+    also: its other responses.
     """
     responses: Responses = dict(also or {})
     every: list[type[LookoutError]] = [*kinds, NotAuthorised, Forbidden, ScopeMissing, TooManyAttempts]

@@ -1,4 +1,4 @@
-"""The forms of answers and bodies, for the description of the API; the state's own is in `state.view`."""
+"""The shapes of requests and responses, for the description of the API; the state's own are in `state.view`."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ class ModelInfo(_Response):
 
 
 class Explanation(_Response):
-    """Which parts of what was seen speak for the label. Each cell looks at the whole picture, so this is coarse."""
+    """Which parts of the picture support the label. Each cell sees the whole picture, so this is coarse."""
 
-    png: str = Field(description="A grey PNG as data URI, one pixel a cell, over `seen`.")
+    png: str = Field(description="A grey PNG as a data URI, one pixel per cell, covering `seen`.")
     cells: int
     label: str
 
 
 class ClassifyResponse(_Response):
-    """What the network says of one picture."""
+    """What the network says about one picture."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -79,19 +79,19 @@ class ClassifyResponse(_Response):
     seen: NormalisedRect = Field(description="The part that the network saw.")
     timing_ms: UploadTiming
     model: ModelInfo
-    embedding: list[float] | None = Field(None, description="With ?embedding=true; null where the model has none.")
-    explanation: Explanation | None = Field(None, description="With ?explain=true; null where the model has none.")
+    embedding: list[float] | None = Field(None, description="With ?embedding=true; null if the model has none.")
+    explanation: Explanation | None = Field(None, description="With ?explain=true; null if the model has none.")
 
 
 class ClassifyFailure(_Response):
-    """A picture of a form that could not be classified, in its place of the list."""
+    """A picture of a form that could not be classified, at its place in the list."""
 
-    name: str = Field(description="What the client calls the file; may be empty.")
+    name: str = Field(description="The file name the client sent; may be empty.")
     error: Problem
 
 
 class MapLayerResponse(_Response):
-    """A layer whose feature maps can be shown: so many channels of so many values."""
+    """A layer whose feature maps can be shown, with its number of channels and their size."""
 
     name: str
     operator: str
@@ -109,7 +109,7 @@ class ChannelResponse(_Response):
 
 
 class FeatureMapsResponse(_Response):
-    """What the strongest channels of a layer answer to one frame."""
+    """How the strongest channels of a layer respond to one frame."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -139,14 +139,14 @@ class FeatureMapsResponse(_Response):
     captured_at: str
     age_ms: int
     seen: NormalisedRect = Field(description="The part of the frame that the network saw.")
-    input: str = Field(description="That part in the network's own size, as a JPEG in a data URI.")
+    input: str = Field(description="That part at the network's input size, as a JPEG in a data URI.")
     channels: list[ChannelResponse] = Field(description="Those shown, in the order of the tiles.")
-    columns: int = Field(description="Tiles in a row of the picture.")
+    columns: int = Field(description="Tiles per row of the picture.")
     width: int = Field(description="Pixels of a tile; large maps are shrunk.")
     height: int
-    zero: int = Field(description="The grey that stands for zero: 0, or 128 where the layer has both signs.")
+    zero: int = Field(description="The grey value of zero: 0, or 128 for a layer with both signs.")
     png: str = Field(
-        description="The tiles as a grey PNG without gaps, as data URI; each stretched to its own highest."
+        description="The tiles as a grey PNG without gaps, as a data URI; each is scaled to its own maximum."
     )
 
 
@@ -158,7 +158,7 @@ class BrokenModel(_Response):
 
 
 class ModelsResponse(_Response):
-    """What is installed."""
+    """The installed models."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"models": [{"name": "cat-dog-resnet18", "title": "Cat or dog"}], "broken": []}}
@@ -169,7 +169,7 @@ class ModelsResponse(_Response):
 
 
 class ModelChoice(BaseModel):
-    """Which model to use. What is left out stays, but a new name without a precision means "auto"."""
+    """Which model to use. What is left out stays the same, but a new name without a precision means "auto"."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"example": {"name": "cat-dog-resnet18", "precision": "int8"}}
@@ -180,14 +180,14 @@ class ModelChoice(BaseModel):
 
 
 class Setting(_Response):
-    """One setting. value: what is in force."""
+    """One setting. value: the one in force."""
 
     value: Any
     default: Any
     changeable: bool
     reason: str = Field(description="Why it cannot be changed here; empty if it can.")
-    source: Literal["flag", "environment", "override", "file", "default"] = Field(description="Who set it.")
-    allowed: str = Field(description="What it may be, in words.")
+    source: Literal["flag", "environment", "override", "file", "default"] = Field(description="Where it was set.")
+    allowed: str = Field(description="The allowed values, in words.")
     help: str
 
 
@@ -206,7 +206,7 @@ class SettingsResponse(_Response):
                         "reason": "",
                         "source": "default",
                         "allowed": "a number of at least 0 and at most 1000",
-                        "help": "Classifications a second at most; 0: as fast as frames come.",
+                        "help": "Maximum classifications per second; 0: as fast as frames come.",
                     }
                 },
                 "restart_required": ["server.port"],
@@ -215,9 +215,9 @@ class SettingsResponse(_Response):
     )
 
     settings: dict[str, dict[str, Any]] = Field(description="As in the TOML file.")
-    keys: dict[str, Setting] = Field(description="The same, each with what is known of it.")
+    keys: dict[str, Setting] = Field(description="The same, each with everything known about it.")
     restart_required: list[str] = Field(
-        description="Settings that were changed where they are set, and take effect at the next start."
+        description="Settings that were changed where they are set and take effect at the next start."
     )
 
 
@@ -235,7 +235,7 @@ class ConnectedCamera(_Response):
 
 
 class CamerasResponse(_Response):
-    """What is connected, best first. reasons: what was looked for and not found."""
+    """The connected cameras, best first. reasons: what was looked for and not found."""
 
     cameras: list[ConnectedCamera]
     reasons: list[str]
@@ -250,7 +250,7 @@ class LoginRequest(BaseModel):
 
 
 class LoginStatus(_Response):
-    """What the login page needs to know. command: makes a token, typed on the machine that the service runs on."""
+    """What the login page needs to know. command: makes a token, typed on the machine that runs the service."""
 
     logged_in: bool
     token_exists: bool
@@ -288,13 +288,13 @@ class HealthResponse(_Response):
 
 
 class CameraHealthResponse(_Response):
-    """The camera delivers and the answer is of now, or somebody has paused it."""
+    """The camera delivers and the answer is current, or the camera is paused."""
 
     status: Literal["ok", "paused"]
 
 
 class ReadyResponse(_Response):
-    """A model answers. camera: how the camera is; one that is absent does not make the service less ready."""
+    """A model answers. camera: its status; a missing camera does not make the service less ready."""
 
     status: Literal["ready"] = "ready"
     model: str
@@ -302,7 +302,7 @@ class ReadyResponse(_Response):
 
 
 class Licence(_Response):
-    """A part of the program that others wrote."""
+    """Third-party software that this program uses."""
 
     name: str
     version: str
@@ -316,9 +316,9 @@ class AboutResponse(_Response):
     python: str
     onnxruntime: str
     platform: str
-    dashboard: str = Field(description="Version of the dashboard's files; another one means that pages are outdated.")
+    dashboard: str = Field(description="Version of the dashboard's files; pages with another one are out of date.")
     signed_in: bool = Field(description="Whether the request came with a login that POST /api/logout would end.")
-    viewers: dict[str, int] = Field(description="How many are watching, by kind.")
+    viewers: dict[str, int] = Field(description="How many clients are watching, by kind.")
     licences: list[Licence]
 
 

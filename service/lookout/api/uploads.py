@@ -1,4 +1,4 @@
-"""Room for uploads: few at once, few waiting, and every body measured while it streams in."""
+"""Places for uploads: few at once, few waiting, and every body measured while it streams in."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from lookout.system.threads import start_pool
 
 T = TypeVar("T")
 
-# So many bodies come in, and answers go out, while the pool works on others: it never waits for the network.
+# This many bodies arrive, and responses leave, while the pool works on others: it never waits for the network.
 AHEAD = 1
-# Whoever waits longer has better things to do; whoever comes behind these is told at once.
+# Nobody waits longer than this; with more waiting than that, a request is refused at once.
 MAX_WAITING = 8
 WAIT_S = 2.0
 # A body holds one of very few places while it arrives: a phone on bad wireless makes it, a trickle does not.
@@ -38,16 +38,16 @@ MAX_PICTURES = 32
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One picture as it came. file: descriptor of its bytes in memory. name: the client's, empty for a plain body."""
+    """One picture as received. file: descriptor of its bytes in memory. name: the client's, empty for a plain body."""
 
     file: int
     name: str = ""
 
 
 class Uploads:
-    """The pool in which pictures are classified, and the process in which they are decoded one after the other.
+    """The pool in which pictures are classified, and the process in which they are decoded one at a time.
 
-    Its methods are for the event loop, but for `decode`.
+    Its methods are for the event loop, except `decode`.
     """
 
     def __init__(self, settings: UploadSettings) -> None:
@@ -64,7 +64,7 @@ class Uploads:
 
     @contextlib.asynccontextmanager
     async def room(self) -> AsyncIterator[None]:
-        """A place in or before the pool, to be held from before the body is read to the answer. Raises TooBusy."""
+        """A place in or before the pool, held from before the body is read until the response. Raises TooBusy."""
         if self._free.locked() and self._waiting >= MAX_WAITING:
             raise _too_busy()
         self._waiting += 1
@@ -81,7 +81,7 @@ class Uploads:
             self._free.release()
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Run the work in the pool. Once begun it is waited for, so that the place stays taken while it runs."""
+        """Run the work in the pool. Once started it is waited for, so that its place stays taken."""
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._pool, work)
         try:
@@ -94,12 +94,12 @@ class Uploads:
                 self._resting = loop.call_later(IDLE_S + 1.0, self._rest)
 
     def decode(self, upload: Upload, min_side: int) -> Picture:
-        """In the pool: the picture, as `Decoder.read` makes it."""
+        """In the pool: the picture, as `Decoder.read` returns it."""
         limits = DecodeLimits(self._settings.max_bytes, self._settings.max_pixels, min_side)
         return self._decoder.read(upload.file, limits)
 
     def stop(self) -> None:
-        """End what is being decoded: its senders are refused. Never blocks."""
+        """Stop decoding: the current requests are refused. Never blocks."""
         self._decoder.close()
 
     def close(self) -> None:
@@ -107,7 +107,7 @@ class Uploads:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _rest(self) -> None:
-        """Have the decoding process end when it has had nothing to do, now or later."""
+        """Stop the decoding process when it has been idle, now or later."""
         self._resting = None
         with contextlib.suppress(RuntimeError):  # the pool is closed
             self._pool.submit(self._decoder.rest)
@@ -143,7 +143,7 @@ async def read_uploads(request: Request, max_bytes: int, files: contextlib.ExitS
 
 
 async def _chunks(stream: AsyncIterator[bytes], max_bytes: int) -> AsyncGenerator[bytes, None]:
-    """The body as it comes. Raises PictureTooLarge, TimeoutError."""
+    """The body as it arrives. Raises PictureTooLarge, TimeoutError."""
     size = 0
     while True:
         async with asyncio.timeout(CHUNK_S):
@@ -193,7 +193,7 @@ class _InMemory(MultiPartParser):
     spool_max_size = 2**31
 
     def close_unfinished(self) -> None:
-        """A part that the body's end cut off belongs to no form that would close it."""
+        """A part cut off by the end of the body belongs to no form that would close it."""
         part = self._current_part.file
         if part is not None and all(value is not part for _, value in self.items):
             part.file.close()
@@ -216,12 +216,12 @@ async def read_parts(kind: str, chunks: AsyncGenerator[bytes, None], files: cont
     finally:
         await form.close()
     if not uploads:
-        raise RequestInvalid("The multipart body holds no picture.", "Send each picture as a file of the form.")
+        raise RequestInvalid("The multipart body contains no picture.", "Send each picture as a file of the form.")
     return uploads
 
 
 def _headers(kind: str) -> Headers:
-    """The boundary and nothing else: a charset would only decode the names of files, and not all that have one can."""
+    """Only the boundary: a charset would only be used to decode file names, and might not be able to."""
     _, parameters = parse_options_header(kind)
     boundary = parameters.get(b"boundary", b"").decode("latin-1")
     if '"' in boundary or "\\" in boundary:

@@ -1,1 +1,1 @@
-"""What every request passes through: access, size limits, HEAD."""
+"""What every request passes through: access control, size limits, HEAD."""

@@ -1,4 +1,4 @@
-"""Who may do what, before any endpoint runs: names, origins, tokens; and the headers every answer carries."""
+"""Who may do what, before any endpoint runs: host names, origins, tokens; and the security headers of responses."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ _TRY_LATER = 1013
 # The part of an address that stands for a token and opens the pictures alone.
 LINK = "link"
 SUBPROTOCOL = "lookout.v1"
-# Reading these needs no token: health checks have none, and one must be able to log in.
+# Reading these needs no token: health checks have none, and the login page must load without one.
 _OPEN = frozenset({"/healthz", "/healthz/camera", "/readyz", "/login", "/api/login"})
 
 
 def cookie_name(connection: HTTPConnection) -> str:
-    """Cookies are shared by all ports of a host, so the name carries ours."""
+    """Cookies are shared by all ports of a host, so the name contains ours."""
     server = connection.scope.get("server")
     return f"lookout_{server[1] if server else 0}"
 
 
 def still_admitted(connection: HTTPConnection) -> bool:
-    """Whether an endless answer may go on: its token may have been revoked meanwhile."""
+    """Whether a streaming response may go on: its token may have been revoked since."""
     check: Callable[[], bool] | None = connection.scope.get("lookout.admitted")
     return check is None or check()
 
 
 def route_path(scope: Scope) -> str:
-    """The path without the sub-path, whether or not the proxy strips it (the server has put it in front once)."""
+    """The path without the sub-path, whether or not the proxy strips it (the server puts it in front once)."""
     path, root = str(scope["path"]), str(scope.get("root_path", ""))
     for _ in range(2):
         if root and (path == root or path.startswith(root + "/")):
@@ -65,7 +65,7 @@ class Access:
         command: str,
         open_files: Iterable[str] = (),
     ) -> None:
-        """command: makes a token here. open_files: paths of what the login page loads."""
+        """command: makes a token on this machine. open_files: paths of what the login page loads."""
         self._app = app
         self._settings = settings
         self._tokens = tokens
@@ -83,7 +83,7 @@ class Access:
             return
         path = route_path(scope)
         if path == "" and scope["type"] == "websocket":
-            path = "/"  # which is no address of one: refused in the way that its client understands
+            path = "/"  # not a WebSocket endpoint: refused in the way that its client understands
         if path == "":
             await RedirectResponse(scope["root_path"] + "/", 307)(scope, receive, send)
             return
@@ -135,9 +135,9 @@ class Access:
         return True
 
     def _forwarded_host(self, connection: HTTPConnection) -> list[str]:
-        """The name a trusted proxy was called by, if it says one. It has to pass the same check as the other."""
+        """The name a trusted proxy was addressed by, if it says so. It must pass the same check as the Host header."""
         name = connection.headers.get("x-forwarded-host", "").partition(",")[0].strip()
-        # The server has already put the viewer's address in the place of a trusted proxy's; it knows no port of it.
+        # The server has already replaced a trusted proxy's address by the viewer's, whose port it does not know.
         client = connection.client
         trusted = client is not None and (client.host in self._proxies or client.port == 0)
         return [name] if name and trusted else []
@@ -154,7 +154,7 @@ class Access:
 
     @staticmethod
     def _is_of_another_service(connection: HTTPConnection) -> bool:
-        """A proxy need not say that it is one, and the Host header is what its clients like: its account is known."""
+        """A proxy need not identify itself, and the Host header is up to its clients; but its user account is known."""
         client, server = connection.client, connection.scope.get("server")
         return bool(
             client and server and is_another_service(uid_at((client.host, client.port), (server[0], server[1])))
@@ -168,12 +168,12 @@ class Access:
         return NotAuthorised(
             "Nobody has made a token yet, and this request does not come from this machine itself."
             if self._settings.auth == "token"
-            else "Nobody has made a token yet, and server.auth asks everybody for one.",
-            f"Make a token before any proxy: {self._command}",
+            else "Nobody has made a token yet, and server.auth requires one from everybody.",
+            f"Make a token before you set up a proxy: {self._command}",
         )
 
     async def _token_of(self, connection: HTTPConnection) -> Token | None:
-        """Of the cookie, else of the Authorization header. Raises TooManyAttempts."""
+        """From the cookie, else from the Authorization header. Raises TooManyAttempts."""
         cookie = connection.cookies.get(cookie_name(connection))
         if cookie and (token := self._tokens.session(cookie)):
             return token
@@ -187,7 +187,7 @@ class Access:
             code = {403: FOREIGN_ORIGIN, 429: _TRY_LATER}.get(error.status, NO_TOKEN)
             await refuse_socket(error, code, scope, receive, send)
         elif path == "/" and isinstance(error, NotAuthorised) and scope["method"] in ("GET", "HEAD"):
-            # A person: the door instead of a riddle. Browsers show the page of a 401 like any other.
+            # A person gets the login page, not an error: browsers show the page of a 401 like any other.
             scope["path"] = scope.get("root_path", "") + "/login"
             scope["lookout.status"] = 401
             await self._app(scope, receive, send)
@@ -222,12 +222,12 @@ def _too_narrow(token: Token, need: Needed, command: str) -> ScopeMissing:
 
 
 def subprotocol(scope: Scope) -> str | None:
-    """Ours, if the client offers it. A browser that offers one and hears of none ends the connection unread."""
+    """Ours, if the client offers it. A browser whose offer is not accepted closes the connection unread."""
     return SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", []) else None
 
 
 async def refuse_socket(error: LookoutError, code: int, scope: Scope, receive: Receive, send: Send) -> None:
-    """A browser tells a page nothing of a refused handshake: so accept, say why, close."""
+    """A browser does not report to a page why a handshake was refused: so accept, say why, close."""
     if (await receive())["type"] != "websocket.connect":
         return
     await send({"type": "websocket.accept", "subprotocol": subprotocol(scope)})
@@ -236,7 +236,7 @@ async def refuse_socket(error: LookoutError, code: int, scope: Scope, receive: R
 
 
 def security_headers(settings: ServerSettings) -> dict[str, str]:
-    """Nothing is loaded from elsewhere, nobody else embeds or reads us, no address of ours leaks."""
+    """Nothing is loaded from elsewhere, nobody else embeds or reads our pages, no URL of ours leaks."""
     frames = " ".join(["'self'", *settings.allowed_frames])
     policy = {
         "default-src": "'none'",

@@ -1,4 +1,4 @@
-"""A limit on every body but the pictures', which `uploads.py` measures: commands and settings are small."""
+"""A limit on every body except uploaded pictures, which `uploads.py` measures: commands and settings are small."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from lookout.api.middleware.access import route_path
 from lookout.api.problems import RequestTimeout, RequestTooLarge, respond
 from lookout.errors import LookoutError
 
-# The largest real body is a patch of all settings, some kilobytes.
+# The largest real body is a patch of all settings, a few kilobytes.
 MAX_BODY_BYTES = 64 * 1024
-# Seconds in which a body of that size arrives over any network worth the name.
+# Seconds in which a body of that size arrives over any usable network.
 BODY_S = 10.0
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 _MEASURED_ELSEWHERE = frozenset({"/api/classify"})
 
 
 class BodyLimit:
-    """ASGI middleware; counts what arrives, whether or not it was announced."""
+    """ASGI middleware; counts what arrives, whether or not its length was announced."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -34,7 +34,7 @@ class BodyLimit:
         except LookoutError as error:
             await respond(error)(scope, receive, send)
         except TimeoutError:
-            late = RequestTimeout("The body did not arrive in time.", "Look at the network.")
+            late = RequestTimeout("The body did not arrive in time.", "Check the network connection.")
             await respond(late)(scope, receive, send)
         else:
             if body is not None:
@@ -42,7 +42,7 @@ class BodyLimit:
 
 
 async def _whole(receive: Receive) -> bytes | None:
-    """The body; None when the client has gone. Raises RequestTooLarge."""
+    """The body; None if the client has gone. Raises RequestTooLarge."""
     body, more = bytearray(), True
     while more:
         message = await receive()
@@ -56,13 +56,13 @@ async def _whole(receive: Receive) -> bytes | None:
 
 
 def _replaying(body: bytes, receive: Receive) -> Receive:
-    told = False
+    replayed = False
 
     async def replay() -> Message:
-        nonlocal told
-        if told:
+        nonlocal replayed
+        if replayed:
             return await receive()
-        told = True
+        replayed = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay

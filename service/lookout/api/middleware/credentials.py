@@ -1,4 +1,4 @@
-"""How a client shows its token in the Authorization header, and how it is asked for it."""
+"""How a client sends its token in the Authorization header, and how it is asked for one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _BASIC = 'Basic realm="lookout", charset="UTF-8"'
 
 
 def shown_token(authorization: str) -> str:
-    """The token of an Authorization header, empty where there is none.
+    """The token of an Authorization header, empty if there is none.
 
-    Programs that know only user and password, as most that show streams do, send it as the password of any user.
+    Programs that know only user and password, as most stream viewers do, send it as the password of any user.
     """
     scheme, _, text = authorization.partition(" ")
     if scheme.lower() == "bearer":
@@ -27,10 +27,10 @@ def shown_token(authorization: str) -> str:
 
 
 def challenges(method: str, path: str, headers: Headers) -> list[str]:
-    """The WWW-Authenticate headers of a 401, each a line of its own: some programs read no list.
+    """The WWW-Authenticate headers of a 401, one per scheme: some programs do not parse a list.
 
-    Players, recorders and download tools keep the password of http://any:TOKEN@host/… to themselves until they are
-    asked for it. Browsers are not asked: they would put a dialogue of their own over the dashboard.
+    Players, recorders and download tools send the password of http://any:TOKEN@host/… only when asked for it. Browsers
+    are not asked: they would put their own dialogue in front of the dashboard.
     """
     if method in ("GET", "HEAD") and path.startswith("/api/") and not _is_browser(headers):
         return [_BASIC, _BEARER]

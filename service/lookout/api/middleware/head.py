@@ -1,4 +1,4 @@
-"""HEAD is what GET would answer, without the body (RFC 9110, 9.3.2): monitors and link checkers ask that way."""
+"""HEAD: the response to GET without its body (RFC 9110, 9.3.2), as monitors and link checkers request it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadMiddleware:
-    """ASGI middleware around the endpoints, which know GET alone."""
+    """ASGI middleware around the endpoints, which only know GET."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -17,23 +17,23 @@ class HeadMiddleware:
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
-        told = asyncio.Event()
-        asked = False
+        head_sent = asyncio.Event()
+        request_sent = False
 
         async def without_body(message: Message) -> None:
             if message["type"] != "http.response.body":
                 await send(message)
-            elif not told.is_set():
-                told.set()
+            elif not head_sent.is_set():
+                head_sent.set()
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         async def then_leave() -> Message:
-            """A request without a body, whose sender leaves once it has the head: what has no end ends then."""
-            nonlocal asked
-            if not asked:
-                asked = True
+            """An empty request body, then a disconnect once the head was sent: that ends a stream."""
+            nonlocal request_sent
+            if not request_sent:
+                request_sent = True
                 return {"type": "http.request", "body": b"", "more_body": False}
-            await told.wait()
+            await head_sent.wait()
             return {"type": "http.disconnect"}
 
         await self._app({**scope, "method": "GET"}, then_leave, without_body)

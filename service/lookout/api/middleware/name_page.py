@@ -1,4 +1,4 @@
-"""What people see who open the dashboard by a name that Lookout does not know: why, and what helps."""
+"""The page for people who open the dashboard under a name that Lookout does not know: why, and what helps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from lookout.auth.names import UnknownName
 
-# No style sheet, no script: those would be asked for by the same name, and refused.
+# No style sheet and no script: those would be requested under the same name, and refused.
 _PAGE = """<!doctype html>
 <html lang="{language}"><head><meta charset="utf-8"><title>Lookout</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -40,7 +40,7 @@ _CHINESE = {
 
 
 def wants_page(scope: Scope) -> bool:
-    """Whether a person asks, with a browser."""
+    """Whether the client is a person with a browser."""
     return scope["method"] in ("GET", "HEAD") and "text/html" in Headers(scope=scope).get("accept", "")
 
 
@@ -62,7 +62,7 @@ def name_page(error: UnknownName, scope: Scope) -> HTMLResponse:
 
 
 def _address(scope: Scope) -> str:
-    """Where the browser reached this machine, in figures; empty where that was a proxy on it."""
+    """The numeric address at which the browser reached this machine; empty behind a proxy on it."""
     host, port = scope.get("server") or ("", None)
     try:
         found = ipaddress.ip_address(host)

@@ -22,7 +22,7 @@ router = APIRouter(tags=["settings"])
     responses=errors(),
 )
 async def list_cameras(app: ServicesDep) -> JSONResponse:
-    """Pi and USB cameras with the address to put into `camera.source`. Opens none; may take some seconds."""
+    """Pi and USB cameras with the address to put into `camera.source`. Opens none; may take a few seconds."""
     python = app.control.loaded.settings.camera.python
     # Shielded: a page that leaves must not cancel what others wait for.
     found = await asyncio.shield(asyncio.wrap_future(app.cameras.look(python)))

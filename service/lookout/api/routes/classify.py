@@ -1,4 +1,4 @@
-"""Pictures handed in: classified by the network in use, with what speaks for the answer."""
+"""Uploaded pictures: classified by the network in use, with an explanation on request."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from lookout.pipeline.classifier import Prediction
 router = APIRouter(tags=["classify"])
 
 DEFAULT_TOP, MAX_TOP = 5, 100
-FORM_S = 30.0  # after which no further picture of a form is begun
-# What is wrong with one picture and says nothing of the next.
+FORM_S = 30.0  # after which no further picture of a form is started
+# Errors of one picture that say nothing about the next.
 _ONE_PICTURES_OWN = (PictureTooLarge, PictureUnreadable, PictureUnsupported)
 _BINARY = {"type": "string", "format": "binary"}
 _BODY = {
@@ -62,7 +62,7 @@ _BODY = {
 
 @dataclass(frozen=True, slots=True)
 class ClassifyQuery:
-    """What the answer is to hold."""
+    """What the response should contain."""
 
     top: int
     model: str | None
@@ -101,9 +101,9 @@ async def classify_query(
 async def classify(
     request: Request, app: ServicesDep, query: Annotated[ClassifyQuery, Depends(classify_query)]
 ) -> Response:
-    """The answer for one picture is an object, for a multipart form a list in its order.
+    """The response for one picture is an object, for a multipart form a list in the form's order.
 
-    A picture of a form that cannot be read has its problem in its place; where none can, the first problem is told.
+    An unreadable picture in a form gets a problem in its place; if all are unreadable, the first problem is returned.
     """
     try:
         async with app.uploads.room():
@@ -198,9 +198,9 @@ def _scored(card: Card, prediction: Prediction) -> list[LabelScore]:
 
 
 def _explanation(card: Card, prediction: Prediction, label: str) -> Explanation | None:
-    """How much each cell of the picture speaks for the label, as a small grey picture. None where no map is had.
+    """How much each cell of the picture supports the label, as a small grey picture. None without an activation map.
 
-    Zhou et al. 2016, "Learning Deep Features for Discriminative Localization": what speaks against it is left out.
+    Zhou et al. 2016, "Learning Deep Features for Discriminative Localization": evidence against the label is left out.
     """
     if prediction.activation_map is None:
         return None

@@ -1,4 +1,4 @@
-"""The feature maps of the frame on show: what the channels of a layer answer to what the camera sees now."""
+"""The feature maps of the current frame: how the channels of a layer respond to what the camera sees now."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lookout.timestamps import rfc3339
 router = APIRouter(tags=["models"])
 
 DEFAULT_CHANNELS, MAX_CHANNELS = 64, 256
-# In the picture for people a tile is about so many pixels wide and high, with a gap around it.
+# In the picture for people a tile is about this many pixels wide and high, with a gap around it.
 _TILE, _GAP = 96, 2
 
 
@@ -49,7 +49,7 @@ async def feature_maps_query(
         str | None, Query(max_length=200, description="A name from `layers`; by default the first.")
     ] = None,
     channels: Annotated[
-        int, Query(ge=1, le=MAX_CHANNELS, description="So many of the strongest, in their own order.")
+        int, Query(ge=1, le=MAX_CHANNELS, description="How many of the strongest to return, in their own order.")
     ] = DEFAULT_CHANNELS,
 ) -> FeatureMapsQuery:
     """The query. A class would be called on another thread."""
@@ -65,15 +65,15 @@ _PNG: Responses = {
 @router.get(
     "/api/feature-maps",
     operation_id="get_feature_maps",
-    summary="What a layer answers to the frame of now",
+    summary="How a layer responds to the current frame",
     response_model=FeatureMapsResponse,
     responses=errors(*_ERRORS),
 )
 async def feature_maps(app: ServicesDep, query: Annotated[FeatureMapsQuery, Depends(feature_maps_query)]) -> Response:
-    """The strongest channels of a layer as grey tiles, one pixel a value, and the layers there are to choose from.
+    """The strongest channels of a layer as grey tiles, one pixel per value, and the list of layers to choose from.
 
-    Always of a frame of now: there is none while the camera is stale, paused or absent. The first look takes up to
-    seconds, until the network is loaded a second time; a minute after the last one that memory is given back.
+    Always of the current frame: there is none while the camera is stale, paused or absent. The first request takes up
+    to seconds, while the network is loaded a second time; a minute after the last one that memory is released.
     """
     look = await _look(app, query, enlarged=False)
     now = time.monotonic()
@@ -99,7 +99,7 @@ async def feature_maps_picture(
 async def _look(app: Services, query: FeatureMapsQuery, *, enlarged: bool) -> FeatureMapResult:
     now = time.monotonic()
     state = app.hub.latest()
-    frame = current_frame(state, app.view(state), now)  # before anything is loaded for nothing
+    frame = current_frame(state, app.view(state), now)  # before the network is loaded for nothing
     model = state.model and (state.model.name, state.model.version, state.model.precision)
     key = (query.layer, query.channels, enlarged, model, state.region_asked, frame.source)
     return await app.feature_map_requests.shared(key, _drawing(app, query, enlarged), now)
@@ -107,7 +107,7 @@ async def _look(app: Services, query: FeatureMapsQuery, *, enlarged: bool) -> Fe
 
 def _drawing(app: Services, query: FeatureMapsQuery, enlarged: bool) -> Callable[[], FeatureMapResult]:
     def look() -> FeatureMapResult:
-        """On the thread: load the network if need be, and only then take the frame, so that it is of now."""
+        """On the thread: load the network if needed, and only then take the frame, so that it is current."""
         network = app.engine.map_network()
         layer = network.layer(query.layer)
         state = app.hub.latest()

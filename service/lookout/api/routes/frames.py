@@ -25,12 +25,12 @@ from lookout.state.state import State
 router = APIRouter(tags=["pictures"])
 
 _BOUNDARY = "lookoutframe"
-# A stream without pictures says so this often; each of the words is encoded once however many look.
+# A stream without pictures repeats its message this often; each message is encoded once, however many viewers.
 _PLACEHOLDER_S = 1.0
 
 Width = Annotated[
     int | None,
-    Query(ge=MIN_WIDTH, le=MAX_WIDTH, description="Width in pixels at most; pictures are never enlarged."),
+    Query(ge=MIN_WIDTH, le=MAX_WIDTH, description="Maximum width in pixels; pictures are never enlarged."),
 ]
 
 
@@ -68,17 +68,17 @@ async def snapshot(
     app: ServicesDep,
     width: Width = None,
     region: Annotated[bool, Query(description="Only the part that the network sees.")] = False,
-    annotate: Annotated[bool, Query(description="With the answer and the part seen drawn in.")] = False,
+    annotate: Annotated[bool, Query(description="With the answer and the seen part drawn in.")] = False,
 ) -> Response:
-    """The newest frame of the camera. A picture that is not of now has the header `X-Lookout-Stale: 1`."""
+    """The camera's newest frame. One that is not current has the header `X-Lookout-Stale: 1`."""
     state = app.hub.latest()
     view = app.view(state)
     frame = newest_frame(state, view)
     part = state.region_seen if region else None
-    # Time alone makes "Cat" a "last seen: Cat", while the state stays the same.
+    # Time alone turns "Cat" into "last seen: Cat", while the state stays the same.
     words = (state.sequence, view["answer"]["current"])
     etag = _etag(state, frame, width, part, words if annotate else ())
-    # Pictures of somebody's home are kept by no browser and no proxy; programs may ask with the ETag all the same.
+    # No browser and no proxy may store pictures of somebody's home; programs can still use the ETag.
     headers = {"ETag": etag, "Cache-Control": "no-store", "X-Timestamp": _timestamp(frame)}
     if fresh_frame(state, time.monotonic()) is None:
         headers["X-Lookout-Stale"] = "1"
@@ -96,7 +96,7 @@ async def snapshot(
 @router.get(
     "/api/stream.mjpg",
     operation_id="get_stream",
-    summary="Frames without end, for other programs",
+    summary="A stream of frames, for other programs",
     response_class=MjpegResponse,
     responses=errors(
         RequestInvalid,
@@ -112,14 +112,14 @@ async def snapshot(
 async def stream(
     request: Request,
     app: ServicesDep,
-    fps: Annotated[float, Query(gt=0, le=60, description="Frames a second at most.")] = 15.0,
+    fps: Annotated[float, Query(gt=0, le=60, description="Maximum frames per second.")] = 15.0,
     width: Width = None,
     on_stale: Annotated[
         Literal["placeholder", "end"],
-        Query(description="Where there is no picture of now: a dimmed one in words once a second, or the end."),
+        Query(description="Without a current picture: a dimmed one with a message once a second, or the end."),
     ] = "placeholder",
 ) -> Response:
-    """MJPEG. A part that is no live picture has the header `X-Lookout-Stale: 1`."""
+    """MJPEG. A part that is not a live picture has the header `X-Lookout-Stale: 1`."""
 
     async def produce(write: Writer) -> None:
         shown, turn_at, interval = None, float("-inf"), 1.0 / fps
@@ -131,10 +131,10 @@ async def stream(
                 if on_stale == "end":
                     return
                 shown = None
-                await write(_part(await _words(app, state, width), _now(), stale=True))
+                await write(_part(await _placeholder(app, state, width), _now(), stale=True))
                 await app.sleep(_PLACEHOLDER_S)
                 continue
-            # Never beyond the moment at which the frame grows stale: the words do not wait for the viewer's turn.
+            # Never past the moment at which the frame becomes stale: the message must not wait for the viewer's turn.
             rest_s = min(HEARTBEAT_S, frame.captured_at + state.stale_after_s - now)
             if now < turn_at:
                 await app.sleep(min(rest_s, turn_at - now))
@@ -150,8 +150,8 @@ async def stream(
     )
 
 
-async def _words(app: Services, state: State, width: int | None) -> Jpeg:
-    """The placeholder. Nobody's last picture is shown while the camera is paused."""
+async def _placeholder(app: Services, state: State, width: int | None) -> Jpeg:
+    """The placeholder. While the camera is paused, it shows nothing of the last picture."""
     lines = stale_lines(app.view(state))
     frame = None if state.paused else state.frame
     pixels = None if frame is None else frame.pixels
@@ -159,7 +159,7 @@ async def _words(app: Services, state: State, width: int | None) -> Jpeg:
 
 
 def _part(jpeg: Jpeg, timestamp: str, *, stale: bool) -> bytes:
-    """One part with the boundary that ends it: browsers show a part only when they have seen its end."""
+    """One part with the boundary that ends it: browsers show a part only once they have seen its end."""
     lines = ["Content-Type: image/jpeg", f"Content-Length: {len(jpeg.data)}", f"X-Timestamp: {timestamp}"]
     if stale:
         lines.append("X-Lookout-Stale: 1")
@@ -176,7 +176,7 @@ def _now() -> str:
 
 
 def _etag(state: State, frame: Frame, width: int | None, part: Rect | None, words: tuple[int, ...]) -> str:
-    """Names the picture: the frame and all that is done to it."""
+    """Identifies the picture: the frame and everything that is done to it."""
     made_of = [state.instance, frame.sequence, round(frame.captured_at * 1000), width or ""]
     shares = () if part is None else (part.x, part.y, part.width, part.height)
     made_of += [":".join(f"{share:.4f}" for share in shares), ":".join(f"{word:d}" for word in words)]

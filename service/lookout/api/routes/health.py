@@ -1,4 +1,4 @@
-"""For whoever supervises: does it run, can it answer, what is it."""
+"""For monitoring: is it running, can it answer, what is it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lookout.errors import TooBusy
 
 router = APIRouter(tags=["health"])
 
-# Beyond the patience that the watchdog has with the worker: where there is one, it is to act first.
+# On top of the watchdog's limit for the worker: if there is a watchdog, it should act first.
 _MARGIN_S = 3.0
 _PARTS = (
     "fastapi",
@@ -51,7 +51,7 @@ _PARTS = (
     responses=errors(NotReady),
 )
 async def healthz(app: ServicesDep) -> JSONResponse:
-    """200 while the event loop and the camera loop turn, whatever the camera does. Needs no token."""
+    """200 while the event loop and the camera loop make progress, whatever the camera does. Needs no token."""
     silent_s = time.monotonic() - app.engine.progressed_at
     if silent_s > app.engine.stall_timeout_s + _MARGIN_S:
         raise NotReady(f"The camera loop has made no progress for {silent_s:.0f} s.", "Restart the service.")
@@ -61,7 +61,7 @@ async def healthz(app: ServicesDep) -> JSONResponse:
 _UNWELL = {
     "failed": "No model runs.",
     "absent": "There is no camera, or it cannot be opened.",
-    "ended": "The file that is shown instead of a camera is over.",
+    "ended": "The file shown instead of a camera has ended.",
     "starting": "No picture has come since the start.",
     "stale": "The newest picture is too old.",
 }
@@ -70,21 +70,21 @@ _UNWELL = {
 @router.get(
     "/healthz/camera",
     operation_id="get_camera_health",
-    summary="Whether what it says is of now",
+    summary="Whether its answer is current",
     response_model=CameraHealthResponse,
     responses=errors(NotReady),
 )
 async def camera_health(app: ServicesDep) -> JSONResponse:
-    """200 while the camera delivers and the answer is of now, or somebody has paused it; else 503.
+    """200 while the camera delivers and the answer is current, or the camera is paused; else 503.
 
-    For uptime checkers. Needs no token. Not for a watchdog: restarting the service brings no camera back that is gone.
+    For uptime checks. Needs no token. Not for a watchdog: restarting the service does not bring a missing camera back.
     """
     state = app.view()
     status = state["status"]
     if status not in ("ok", "paused"):
         raise NotReady(_UNWELL.get(status, "Nothing is seen now."), "GET /api/state says more; it needs a token.")
     if status == "ok" and not state["answer"]["current"]:
-        raise NotReady("The answer is older than its picture may be.", "GET /api/state says more; it needs a token.")
+        raise NotReady("The answer is older than allowed.", "GET /api/state says more; it needs a token.")
     return JSONResponse({"status": status}, headers={"Cache-Control": "no-store"})
 
 
@@ -96,10 +96,10 @@ async def camera_health(app: ServicesDep) -> JSONResponse:
     responses=errors(NotReady),
 )
 async def readyz(app: ServicesDep) -> JSONResponse:
-    """200 once a model answers. A missing camera is said and does not count. Needs no token."""
+    """200 once a model answers. A missing camera is reported but does not count. Needs no token."""
     classifier = app.engine.classifier
     if classifier is None:
-        raise NotReady("No model runs.", "GET /api/state tells why.")
+        raise NotReady("No model runs.", "GET /api/state says why.")
     answer = {"status": "ready", "model": classifier.card.name, "camera": app.hub.latest().camera.status}
     return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
@@ -114,7 +114,7 @@ async def readyz(app: ServicesDep) -> JSONResponse:
 async def about(request: Request, app: ServicesDep) -> JSONResponse:
     """Versions, the platform, who is watching, and whose work this builds on."""
     licences = await app.files.run(_licences)
-    told = AboutResponse(
+    response = AboutResponse(
         version=__version__,
         python=platform.python_version(),
         onnxruntime=_version("onnxruntime"),
@@ -124,7 +124,7 @@ async def about(request: Request, app: ServicesDep) -> JSONResponse:
         viewers={str(kind): count for kind, count in app.viewers.counts().items()},
         licences=list(licences),
     )
-    return JSONResponse(told.model_dump(mode="json"))
+    return JSONResponse(response.model_dump(mode="json"))
 
 
 @functools.cache
@@ -135,20 +135,20 @@ def _licences() -> tuple[Licence, ...]:
 def _version(name: str) -> str:
     try:
         return metadata.version(name)
-    except metadata.PackageNotFoundError:  # installed by other means, such as Debian's packages
+    except metadata.PackageNotFoundError:  # installed by other means, such as Debian packages
         return "unknown"
 
 
 def _licence(name: str) -> str:
     """As the package states it: an SPDX expression, a classifier, or the first line of a text."""
     try:
-        told = metadata.metadata(name)
+        response = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return "unknown"
-    for line in told.get_all("License-Expression") or []:
+    for line in response.get_all("License-Expression") or []:
         return str(line)
-    for line in told.get_all("Classifier") or []:
+    for line in response.get_all("Classifier") or []:
         if str(line).startswith("License :: OSI Approved :: "):
             return str(line).rpartition(" :: ")[2]
-    texts = [str(text).strip() for text in told.get_all("License") or []]
+    texts = [str(text).strip() for text in response.get_all("License") or []]
     return next((text.splitlines()[0][:80] for text in texts if text), "unknown")

@@ -1,4 +1,4 @@
-"""The state as it changes, to whoever watches: over a WebSocket with pictures, or as server-sent events."""
+"""The state as it changes: over a WebSocket with pictures, or as server-sent events."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from lookout.timestamps import rfc3339
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["live"])
 
-# A client may take 2.5 s of silence for a lost connection, so the service speaks well before a second is over.
+# Clients may treat 2.5 s of silence as a lost connection, so the service sends something well within a second.
 HEARTBEAT_S = MAX_INTERVAL_S
-# Of a client that confirms states so many may be on their way: what lies in a slow network's buffers is not of now.
+# For a client that confirms states, at most this many are in flight: what waits in a slow network's buffers is old.
 UNCONFIRMED = 2
-# Who does not take what was sent for this long is gone, or will never see anything of now.
+# A client that takes nothing for this long is gone, or will never see anything current.
 SEND_S = 5.0
 DEFAULT_RATE, MIN_RATE, MAX_RATE = 10.0, 1.0, 60.0
 MIN_WIDTH, MAX_WIDTH = 16, 4096
-# Who confirms nothing for this long is gone; what is slow but alive confirms several times meanwhile.
+# A client that confirms nothing for this long is gone; a slow one confirms several times in that time.
 CONFIRM_S = 10.0
 _INVALID, _TOO_MANY = 1008, 1013
-# What a watcher's network carries: pictures as asked for, smaller ones, or none but one now and then.
+# What a watcher's network can carry: pictures as requested, smaller ones, or only an occasional one.
 Network = Literal["fine", "slow", "too_slow"]
 
 
@@ -52,8 +52,8 @@ Network = Literal["fine", "slow", "too_slow"]
 class LiveQuery:
     """What a watcher asked for.
 
-    rate: states a second at most. picture: width in pixels, None for no pictures. confirms: it says which states have
-    arrived, and hears of a picture before it comes.
+    rate: maximum states per second. picture: width in pixels, None for no pictures. confirms: it confirms each state,
+    and is notified before each picture.
     """
 
     rate: float = DEFAULT_RATE
@@ -72,7 +72,7 @@ class LiveQuery:
         )
 
 
-def _number(query: Mapping[str, str], name: str, least: float, most: float) -> float | None:
+def _number(query: Mapping[str, str], name: str, low: float, high: float) -> float | None:
     text = query.get(name)
     if text is None:
         return None
@@ -80,9 +80,9 @@ def _number(query: Mapping[str, str], name: str, least: float, most: float) -> f
         number = float(text)
     except ValueError:
         number = float("nan")
-    if not least <= number <= most:
+    if not low <= number <= high:
         raise RequestInvalid(
-            f'The parameter "{name}" must be a number between {least:g} and {most:g}.', "Correct it, or leave it out."
+            f'The parameter "{name}" must be a number between {low:g} and {high:g}.', "Correct it, or leave it out."
         )
     return number
 
@@ -98,13 +98,13 @@ def _flag(query: Mapping[str, str], name: str) -> bool:
 async def live(socket: WebSocket, app: ServicesDep) -> None:
     """States (text) and pictures (binary). The client acknowledges each picture before it gets the next.
 
-    With confirm=true it confirms each state, too, with {"type": "seen", "sequence": n}, so that none grows old on a
-    slow network; and {"type": "picture", "bytes": n, "network": "fine"} comes before each picture. "slow" there means
-    smaller pictures than were asked for, "too_slow" none but one now and then. A client that takes a while to draw
-    says {"type": "got", "sequence": n} when the picture has arrived, and acknowledges it when it is drawn.
+    With confirm=true it also confirms each state, with {"type": "seen", "sequence": n}, so that none gets old on a slow
+    network; and {"type": "picture", "bytes": n, "network": "fine"} comes before each picture. "slow" there means
+    smaller pictures than requested, "too_slow" only an occasional one. A client that takes a while to draw says
+    {"type": "got", "sequence": n} when the picture has arrived, and acknowledges it when it is drawn.
     """
     await socket.accept(subprotocol(socket.scope))
-    # A client that leaves, or takes nothing more, is nothing to report.
+    # A client that leaves, or stops reading, is not worth a log line.
     with contextlib.suppress(WebSocketDisconnect, TimeoutError):
         try:
             query = LiveQuery.of(socket.query_params)
@@ -123,15 +123,15 @@ async def _refuse(socket: WebSocket, error: LookoutError) -> None:
 
 @router.get("/api/live", include_in_schema=False)
 async def live_without_upgrade() -> Response:
-    """For who asks with the wrong client, or through a proxy that loses the upgrade."""
+    """For clients without WebSocket support, or behind a proxy that drops the upgrade."""
     raise WebSocketNeeded(
-        "This address speaks WebSocket alone, and the request did not ask for one.",
-        "GET /api/live.sse sends the same states over plain HTTP; a proxy in between must pass Upgrade on.",
+        "This address only speaks WebSocket, and the request did not ask for one.",
+        "GET /api/live.sse sends the same states over plain HTTP; a proxy in between must forward the Upgrade header.",
     )
 
 
-async def nowhere(socket: WebSocket) -> None:
-    """A WebSocket at an address where there is none: the framework would refuse it as if a right were missing."""
+async def reject_unknown_path(socket: WebSocket) -> None:
+    """A WebSocket at an unknown path: the framework would refuse it as if a permission were missing."""
     await socket.accept(subprotocol(socket.scope))
     with contextlib.suppress(WebSocketDisconnect, TimeoutError):
         await _refuse(
@@ -139,32 +139,32 @@ async def nowhere(socket: WebSocket) -> None:
         )
 
 
-class Turns:
-    """When one watcher is told: on each change, at most `rate` times a second, and before a second of silence."""
+class StateSchedule:
+    """When a watcher gets a state: on each change, at most `rate` times per second, and before a second of silence."""
 
     def __init__(self, hub: Hub, sleep: Callable[[float], Awaitable[None]], rate: float) -> None:
-        """sleep: for so many seconds, but not longer than the service lives."""
+        """sleep: waits for this many seconds, but no longer than the service runs."""
         self._hub = hub
         self._sleep = sleep
         self.interval_s = 1.0 / rate
         self._sequence = -1
         self._sent_at = float("-inf")
-        self._turns_at: float | None = None
+        self._changes_at: float | None = None
 
     async def next(self) -> State:
-        """The newest state, once it is to be told."""
+        """The newest state, once it is due."""
         await self._sleep(self._sent_at + self.interval_s - time.monotonic())
-        # What time changed while nobody waited for it (the frame grew stale) is no news that the hub would wake us for.
-        turned = self._turns_at is not None and self._turns_at <= time.monotonic()
-        wait_s = 0.0 if turned else max(0.0, HEARTBEAT_S - self.interval_s)
+        # A view that changed with time while nobody waited (the frame became stale) does not wake the hub's waiters.
+        changed = self._changes_at is not None and self._changes_at <= time.monotonic()
+        wait_s = 0.0 if changed else max(0.0, HEARTBEAT_S - self.interval_s)
         state = await self._hub.changed(self._sequence, wait_s)
         self._sequence, self._sent_at = state.sequence, time.monotonic()
-        self._turns_at = next_change(state, self._sent_at)
+        self._changes_at = next_change(state, self._sent_at)
         return state
 
 
 class _Watcher:
-    """One WebSocket. Newest wins: nothing is queued, a slow reader gets fewer states, not older ones."""
+    """One WebSocket. Newest wins: nothing is queued; a slow reader gets fewer states, not older ones."""
 
     def __init__(self, socket: WebSocket, app: Services, query: LiveQuery) -> None:
         self._socket = socket
@@ -172,7 +172,7 @@ class _Watcher:
         self._query = query
         self._shown: Frame | None = None
         self._unacknowledged: int | None = None
-        self._measured = False  # the client has said that the picture arrived, and still draws it
+        self._measured = False  # the client has reported the picture's arrival, and is still drawing it
         self._unconfirmed: list[tuple[int, float]] = []  # sequences, and when they were sent
         self._confirmed = asyncio.Event()
         self._announced: Network = "fine"
@@ -180,7 +180,7 @@ class _Watcher:
 
     async def run(self) -> None:
         """Until the client leaves or the service stops. Raises what ends it."""
-        tasks = {asyncio.create_task(self._listen()), asyncio.create_task(self._speak())}
+        tasks = {asyncio.create_task(self._receive_replies()), asyncio.create_task(self._send_states())}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -190,8 +190,8 @@ class _Watcher:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _listen(self) -> None:
-        """Take acknowledgements; whatever else clients of other versions say is not understood and does no harm."""
+    async def _receive_replies(self) -> None:
+        """Take acknowledgements; anything else that clients of other versions send is ignored."""
         while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
@@ -206,7 +206,7 @@ class _Watcher:
                 self._confirm(sequence)
 
     def _confirm(self, sequence: int | None) -> None:
-        """A state has arrived. They do so in order: with one, those before it have arrived."""
+        """A state has arrived. They arrive in order, so those before it have, too."""
         for i, (sent, at) in enumerate(self._unconfirmed):
             if sent == sequence:
                 del self._unconfirmed[: i + 1]
@@ -214,34 +214,34 @@ class _Watcher:
                 self._confirmed.set()
                 return
 
-    async def _speak(self) -> None:
+    async def _send_states(self) -> None:
         requested_s = 1.0 / self._query.rate
-        turns = Turns(self._app.hub, self._app.sleep, self._query.rate)
+        schedule = StateSchedule(self._app.hub, self._app.sleep, self._query.rate)
         while not self._app.stopping.is_set():
-            await self._room()
-            state = await turns.next()
+            await self._wait_until_confirmed()
+            state = await schedule.next()
             if not still_admitted(self._socket):
                 raise NotAuthorised("The token was revoked.", "Log in with another one.")
             text = self._app.text(state)
             if self._query.confirms:
                 self._unconfirmed.append((state.sequence, time.monotonic()))
-                turns.interval_s = self._pace.interval_s(len(text), requested_s)
+                schedule.interval_s = self._pace.interval_s(len(text), requested_s)
             await self._send(text=text)
-            await self._show(state)
+            await self._send_picture(state)
 
-    async def _room(self) -> None:
-        """Wait until a state may be on its way. Raises TimeoutError when the client confirms nothing any more."""
+    async def _wait_until_confirmed(self) -> None:
+        """Wait until another state may be in flight. Raises TimeoutError if the client stops confirming."""
         deadline = time.monotonic() + CONFIRM_S
         while len(self._unconfirmed) >= UNCONFIRMED and not self._app.stopping.is_set():
             if time.monotonic() > deadline:
                 raise TimeoutError
             self._confirmed.clear()
-            with contextlib.suppress(TimeoutError):  # a stop is looked for twice a second
+            with contextlib.suppress(TimeoutError):  # check for a stop twice a second
                 async with asyncio.timeout(0.5):
                     await self._confirmed.wait()
 
-    async def _show(self, state: State) -> None:
-        """The state's own picture, unless the client still draws the last one or there is nothing new to draw."""
+    async def _send_picture(self, state: State) -> None:
+        """The state's own picture, unless the client is still drawing the last one or there is nothing new to draw."""
         frame = fresh_frame(state, time.monotonic())
         if self._query.picture is None or self._unacknowledged is not None or frame in (None, self._shown):
             return
@@ -249,7 +249,7 @@ class _Watcher:
         if not self._pace.is_due(time.monotonic()):
             await self._announce(0, "too_slow")
             return
-        jpeg = await self._fitting(frame, self._query.picture)
+        jpeg = await self._fit_to_network(frame, self._query.picture)
         await self._announce(len(jpeg.data), self._network())
         self._shown, self._unacknowledged = frame, state.sequence
         header = {
@@ -263,8 +263,8 @@ class _Watcher:
         self._pace.sent(len(jpeg.data), time.monotonic())
         await self._send(data=struct.pack(">I", len(packed)) + packed + jpeg.data)
 
-    async def _fitting(self, frame: Frame, width: int) -> Jpeg:
-        """As large as the client asked for and its network takes."""
+    async def _fit_to_network(self, frame: Frame, width: int) -> Jpeg:
+        """As large as the client asked for and its network allows."""
         width = min(width, frame.width)
         while True:
             jpeg = await self._app.encoder.frame(frame, max(MIN_WIDTH, round(width * self._pace.share)))
@@ -278,13 +278,13 @@ class _Watcher:
         return "slow" if self._pace.slow else "fine"
 
     async def _announce(self, size: int, network: Network) -> None:
-        """Say that a picture of so many bytes comes next, which may take a while; 0: that none does."""
+        """Announce that a picture of this many bytes comes next, which may take a while; 0: none does."""
         if self._query.confirms and (size or network != self._announced):
             self._announced = network
             await self._send(text=json.dumps({"type": "picture", "bytes": size, "network": network}))
 
     async def _send(self, *, text: str | None = None, data: bytes | None = None) -> None:
-        """Raises TimeoutError when the client has not taken what came before."""
+        """Raises TimeoutError if the client does not take what was sent before."""
         async with asyncio.timeout(SEND_S):
             if text is not None:
                 await self._socket.send_text(text)
@@ -308,7 +308,7 @@ def _reply(text: str | None) -> tuple[str, int | None]:
 
 
 class _EventStream(Response):
-    """Only here to name the media type in the description of the API."""
+    """Only names the media type in the API's description."""
 
     media_type = "text/event-stream"
 
@@ -332,15 +332,15 @@ class _EventStream(Response):
 async def events(
     request: Request,
     app: ServicesDep,
-    rate: Annotated[float, Query(ge=MIN_RATE, le=MAX_RATE, description="States a second at most.")] = DEFAULT_RATE,
+    rate: Annotated[float, Query(ge=MIN_RATE, le=MAX_RATE, description="Maximum states per second.")] = DEFAULT_RATE,
 ) -> Response:
-    """For curl and simple clients. `id` is instance and sequence; there is no history, a new connection starts now."""
+    """For curl and simple clients. `id` is instance and sequence; no history is sent, a new connection starts now."""
 
     async def speak(write: Writer) -> None:
-        turns = Turns(app.hub, app.sleep, rate)
+        schedule = StateSchedule(app.hub, app.sleep, rate)
         await write(b"retry: 1000\n\n")
         while not app.stopping.is_set() and still_admitted(request):
-            state = await turns.next()
+            state = await schedule.next()
             await write(f"id: {state.instance}-{state.sequence}\ndata: {app.text(state)}\n\n".encode())
 
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}

@@ -1,4 +1,4 @@
-"""Trading a token for a cookie, or for a link to the pictures: it goes over in a body once, never in an address."""
+"""Trading a token for a cookie, or for a link to the pictures: it is sent in a body once, never in a URL."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ router = APIRouter(tags=["access"])
 @router.get(
     "/api/login",
     operation_id="get_login",
-    summary="Whether one is logged in, and how to get a token",
+    summary="Whether the client is logged in, and how to get a token",
     response_model=LoginStatus,
     responses=errors(StateFolderUnusable),
 )
-async def door(request: Request, app: ServicesDep) -> JSONResponse:
+async def login_status(request: Request, app: ServicesDep) -> JSONResponse:
     """For the login page. Needs no token."""
     cookie = request.cookies.get(cookie_name(request))
     token = app.tokens.session(cookie) if cookie else None
-    told = LoginStatus(
+    response = LoginStatus(
         logged_in=token is not None,
         token_exists=not app.tokens.is_known_empty(),
         command=request.app.state.token_command,
         scope="" if token is None else token.scope,
     )
-    return JSONResponse(told.model_dump(), headers={"Cache-Control": "no-store"})
+    return JSONResponse(response.model_dump(), headers={"Cache-Control": "no-store"})
 
 
 @router.post(
@@ -48,12 +48,12 @@ async def door(request: Request, app: ServicesDep) -> JSONResponse:
     responses=errors(RequestInvalid, RequestTooLarge, RequestTimeout, StateFolderUnusable, DiskBudgetSpent, TooBusy),
 )
 async def login(given: LoginRequest, request: Request, app: ServicesDep) -> Response:
-    """Sets a cookie that stands for the token for 90 days, over restarts, and until the token is revoked."""
+    """Sets a cookie that stands for the token for 90 days, across restarts, until the token is revoked."""
     token = await app.admission.token(given.token.strip(), request.client.host if request.client else "")
     if token is None:
         raise NotAuthorised(
             "There is no such token.",
-            f"On the machine that Lookout runs on, this makes one: {request.app.state.token_command}",
+            f"This command makes one, on the machine that runs Lookout: {request.app.state.token_command}",
         )
     if not grants(token.scope, "view"):
         raise ScopeMissing(
@@ -70,42 +70,42 @@ async def login(given: LoginRequest, request: Request, app: ServicesDep) -> Resp
         httponly=True,
         samesite="lax",
     )
-    _let_into_frames(request, app, response)
+    _allow_in_frames(request, app, response)
     return response
 
 
-@router.post("/api/logout", operation_id="logout", summary="Forget the login", status_code=204, responses=errors())
+@router.post("/api/logout", operation_id="logout", summary="Log out", status_code=204, responses=errors())
 async def logout(request: Request, app: ServicesDep) -> Response:
-    """Takes the cookie back. The token stays valid."""
+    """Deletes the cookie. The token stays valid."""
     response = Response(status_code=204)
     response.delete_cookie(cookie_name(request), path=_path(request), httponly=True, samesite="lax")
-    _let_into_frames(request, app, response)
+    _allow_in_frames(request, app, response)
     return response
 
 
 @router.post(
     "/api/stream-link",
     operation_id="make_stream_link",
-    summary="Addresses of the pictures that need no token",
+    summary="URLs of the pictures that need no token",
     response_model=StreamLink,
     responses=errors(RequestInvalid, RequestTooLarge, RequestTimeout, StateFolderUnusable, DiskBudgetSpent, TooBusy),
 )
 async def stream_link(wanted: LinkWanted, request: Request, app: ServicesDep) -> JSONResponse:
-    """For programs that can send none. They open the stream and the newest frame, and end with the token used here."""
+    """For programs that cannot send one. The links open the stream and the newest frame, and expire with the token."""
     token = request.scope.get("lookout.token")
     query, expires = "", None
     if token is not None:
         text = await app.changes.run(lambda: app.tokens.open_link(token, wanted.for_s))
         query, expires = f"?{LINK}={text}", timestamps.rfc3339(time.time() + wanted.for_s)
-    told = StreamLink(stream=f"/api/stream.mjpg{query}", snapshot=f"/api/snapshot.jpg{query}", expires=expires)
-    return JSONResponse(told.model_dump(), headers={"Cache-Control": "no-store"})
+    response = StreamLink(stream=f"/api/stream.mjpg{query}", snapshot=f"/api/snapshot.jpg{query}", expires=expires)
+    return JSONResponse(response.model_dump(), headers={"Cache-Control": "no-store"})
 
 
-def _let_into_frames(request: Request, app: Services, response: Response) -> None:
-    """Have browsers send the cookie from a frame in a listed site's page, too, which they do over HTTPS only.
+def _allow_in_frames(request: Request, app: Services, response: Response) -> None:
+    """Let browsers send the cookie from a frame in a listed site's page, too, which they do over HTTPS only.
 
-    Partitioned: the login counts in pages of that site, and no other site's requests carry it. Python's http.cookies
-    knows the word from 3.14 on.
+    Partitioned: the login is limited to pages of that site, and no other site's requests carry it. Python's
+    http.cookies supports the attribute from 3.14 on.
     """
     if app.control.loaded.settings.server.allowed_frames and request.url.scheme == "https":
         cookie = response.headers["Set-Cookie"].replace("SameSite=lax", "SameSite=None")
@@ -114,5 +114,5 @@ def _let_into_frames(request: Request, app: Services, response: Response) -> Non
 
 
 def _path(request: Request) -> str:
-    """The cookie is sent to this service alone, not to others behind the same proxy."""
+    """The cookie is sent to this service only, not to others behind the same proxy."""
     return request.scope.get("root_path", "") or "/"

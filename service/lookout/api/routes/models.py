@@ -1,4 +1,4 @@
-"""The installed models, their layers, and which of them looks at the frames."""
+"""The installed models, their layers, and which of them is in use."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
     responses=errors(TooBusy),
 )
 async def list_models(request: Request, app: ServicesDep) -> Response:
-    """The cards of all models that can be used, and the names of those that cannot, with the reason."""
+    """The cards of all usable models, and the names of the others, with the reason."""
     found = await app.files.run(lambda: _all(app.engine.catalogue))
     return packed_json(found.model_dump(mode="json"), request.headers)
 
@@ -63,7 +63,7 @@ async def list_models(request: Request, app: ServicesDep) -> Response:
     responses=errors(UnknownModel, ModelRejected, RequestInvalid, TooBusy),
 )
 async def get_model(name: str, app: ServicesDep) -> JSONResponse:
-    """What is known of a model: labels, input, thresholds, files, metrics, licence."""
+    """A model's card: labels, input, thresholds, files, metrics, licence."""
     return JSONResponse(_to_json(await app.files.run(lambda: app.engine.catalogue.card(name))))
 
 
@@ -75,7 +75,7 @@ async def get_model(name: str, app: ServicesDep) -> JSONResponse:
     responses=errors(UnknownModel, ModelRejected, RequestInvalid, TooBusy),
 )
 async def get_layers(name: str, request: Request, app: ServicesDep) -> Response:
-    """Each layer's sizes, receptive field, parameters and multiply-adds, with the numbers of the size formula."""
+    """Each layer's sizes, receptive field, parameters and multiply-adds, with the values of the size formula."""
     return packed_json(await app.files.run(lambda: _layers(app.engine.catalogue.card(name))), request.headers)
 
 
@@ -87,7 +87,7 @@ async def get_layers(name: str, request: Request, app: ServicesDep) -> Response:
     responses=errors(UnknownModel, ModelRejected, RequestInvalid, TooBusy),
 )
 async def get_filters(name: str, app: ServicesDep) -> Response:
-    """The first layer's filters as one picture: middle grey is zero, red-green-blue as the network takes them."""
+    """The first layer's filters as one picture: middle grey is zero; red, green and blue as the network takes them."""
     return _Png(await app.files.run(lambda: _filters(app.engine.catalogue.card(name))))
 
 
@@ -136,7 +136,7 @@ def _to_json(card: Card) -> dict[str, Any]:
 
 
 def _layers(card: Card) -> dict[str, Any]:
-    """The kept table, if it belongs to the card's graph. Raises UnknownModel."""
+    """The table, if it belongs to the card's graph. Raises UnknownModel."""
     table = read_table(card.folder, {file.sha256 for file in card.files.values()})
     if table is not None:
         return table
@@ -147,11 +147,11 @@ def _layers(card: Card) -> dict[str, Any]:
 
 
 def _filters(card: Card) -> bytes:
-    """Raises UnknownModel where nothing was drawn."""
+    """Raises UnknownModel if there is no picture."""
     path = card.folder / FILTERS_FILE
     try:
         content = read_regular(path, _MAX_FILTERS_BYTES)
-        if content.startswith(_PNG_SIGNATURE):  # whatever else it may be is not for a browser to see
+        if content.startswith(_PNG_SIGNATURE):  # any other content is not for a browser
             return content
     except OSError:
         pass

@@ -1,4 +1,4 @@
-"""The pages for people: the dashboard, the door, the list of what the API offers, and their files."""
+"""The pages for people: the dashboard, the login page, the list of API endpoints, and their files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def install(app: FastAPI, assets: Assets) -> None:
 
     async def login(request: Request) -> Response:
         response = assets.response("login.html", request.headers)
-        if response.status_code == 200:  # not when the browser has it already
+        if response.status_code == 200:  # not if the browser has it already
             response.status_code = request.scope.get("lookout.status", 200)
         response.headers["Cache-Control"] = "no-store"
         return response
@@ -42,7 +42,7 @@ def install(app: FastAPI, assets: Assets) -> None:
 
 
 def api_page(openapi: dict[str, Any], assets: Assets) -> str:
-    """The API as a plain list, made of its own description; nothing is loaded from elsewhere."""
+    """The API as a plain list, generated from its description; nothing is loaded from elsewhere."""
     rows = []
     for path, operations in openapi["paths"].items():
         for method, operation in operations.items():
@@ -56,7 +56,7 @@ def api_page(openapi: dict[str, Any], assets: Assets) -> str:
         f'<script src="../{assets.address("early.js")}"></script>'
         f'<link rel="stylesheet" href="../{assets.address("style.css")}"></head>'
         '<body><main class="api-list"><h1>Lookout: API</h1>'
-        '<p>In full, for programs: <a href="../openapi.json">openapi.json</a>. '
+        '<p>For programs: <a href="../openapi.json">openapi.json</a>. '
         '<code>GET /api/live</code> is a WebSocket. <a href="../">Back</a></p>'
         f"<dl>{''.join(rows)}</dl></main></body></html>"
     )

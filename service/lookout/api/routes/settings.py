@@ -33,7 +33,7 @@ router = APIRouter(tags=["settings"])
 Patch = Annotated[
     dict[str, Any],
     Body(
-        description="Sections and keys as in the TOML file; null takes a change back.",
+        description="Sections and keys as in the TOML file; null resets a setting.",
         examples=[{"answer": {"max_rate": 5}}],
     ),
 ]
@@ -47,7 +47,7 @@ Patch = Annotated[
     responses=errors(),
 )
 async def get_settings(request: Request, app: ServicesDep) -> Response:
-    """Every setting with its value, who set it, and whether it can be changed here; and what waits for a restart."""
+    """Every setting with its value, where it was set, and whether it can be changed here; and what needs a restart."""
     return packed_json(_answer(app, app.control.loaded), request.headers)
 
 
@@ -71,7 +71,7 @@ async def get_settings(request: Request, app: ServicesDep) -> Response:
     ),
 )
 async def change_settings(patch: Patch, request: Request, app: ServicesDep) -> Response:
-    """Checked whole, applied whole, and kept over restarts. On any error nothing has changed."""
+    """Checked and applied as a whole, and kept across restarts. After an error nothing has changed."""
     loaded = await app.changes.run(lambda: app.control.patch(patch))
     return packed_json(_answer(app, loaded), request.headers)
 
@@ -84,7 +84,7 @@ async def change_settings(patch: Patch, request: Request, app: ServicesDep) -> R
     responses=errors(StateFolderUnusable, DiskBudgetSpent, TooBusy, RequestInvalid, RequestTooLarge, RequestTimeout),
 )
 async def pause(paused: Annotated[StrictBool, Body(examples=[True])], app: ServicesDep) -> JSONResponse:
-    """The body is `true` or `false`. A paused camera is closed, its light goes out; this survives restarts."""
+    """The body is `true` or `false`. Pausing closes the camera and turns its light off; it survives restarts."""
     await app.pauses.run(lambda: app.control.pause(paused))
     return JSONResponse({"paused": paused})
 
@@ -106,5 +106,5 @@ def _answer(app: Services, loaded: LoadedSettings) -> dict[str, Any]:
             help=key.help,
         )
     waiting = list(app.control.restart_required)
-    told = SettingsResponse(settings=settings, keys=keys, restart_required=waiting)
-    return told.model_dump(mode="json")
+    response = SettingsResponse(settings=settings, keys=keys, restart_required=waiting)
+    return response.model_dump(mode="json")

@@ -20,6 +20,6 @@ router = APIRouter(tags=["live"])
     responses=errors(),
 )
 async def state(app: ServicesDep) -> Response:
-    """What the camera sees, since when, how sure the network is, and how everything is."""
+    """What the camera sees, since when, how sure the network is, and the condition of every part."""
     headers = {"Cache-Control": "no-store"}
     return Response(app.text(app.hub.latest()), media_type="application/json", headers=headers)

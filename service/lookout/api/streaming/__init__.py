@@ -1,1 +1,1 @@
-"""Endless responses: their pace, their viewers, their pictures."""
+"""Streaming responses: their pace, their viewers, their pictures."""

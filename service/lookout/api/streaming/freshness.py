@@ -1,4 +1,4 @@
-"""Whether the newest frame is of now, and what to say where there is none."""
+"""Whether the newest frame is current, and what to say if there is none."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ def fresh_frame(state: State, now: float) -> Frame | None:
 
 
 def newest_frame(state: State, view: StateView) -> Frame:
-    """The newest frame, stale or not. Raises NoFrame with the reason the camera gave.
+    """The newest frame, stale or not. Raises NoFrame with the camera's reason.
 
-    A camera that is gone has no newest frame: what it saw last is of some other time and perhaps some other place.
+    A missing camera has no newest frame: what it saw last is from another time and perhaps another place.
     """
     if state.frame is not None and view["camera"]["status"] not in ("absent", "failed", "paused"):
         return state.frame
-    raise NoFrame(*no_frame_words(view))
+    raise NoFrame(*no_frame_reason(view))
 
 
 def current_frame(state: State, view: StateView, now: float) -> Frame:
-    """The newest frame if it is of now. Raises NoFrame with the reason why there is none."""
+    """The newest frame if it is current. Raises NoFrame with the reason why there is none."""
     frame = fresh_frame(state, now)
     if frame is not None:
         return frame
     newest_frame(state, view)
-    raise NoFrame(" ".join(stale_lines(view)), "GET /api/state tells how the camera is.")
+    raise NoFrame(" ".join(stale_lines(view)), "GET /api/state says how the camera is.")
 
 
-def no_frame_words(view: StateView) -> tuple[str, str]:
+def no_frame_reason(view: StateView) -> tuple[str, str]:
     """Why there is no picture, and what helps."""
     camera = view["camera"]
     if view["status"] == "paused" or camera["status"] == "paused":
         return "The camera is paused.", "PUT /api/paused with false opens it again."
     if camera["reason"]:
         return camera["reason"], camera["remedy"] or ""
-    return "The camera has not delivered a picture yet.", "GET /api/state tells how the camera is."
+    return "The camera has not delivered a picture yet.", "GET /api/state says how the camera is."
 
 
 def stale_lines(view: StateView) -> list[str]:
-    """What a stream shows in place of a picture, in a line or two."""
+    """What a stream shows instead of a picture, in a line or two."""
     camera, age = view["camera"], view["camera"]["frame_age_s"]
     if view["status"] == "paused" or camera["status"] == "paused":
         return ["Paused: the camera is closed."]
     if camera["status"] == "ended":
-        return ["The video is over."]
+        return ["The video has ended."]
     if camera["status"] in ("absent", "failed"):
         return ["No picture.", camera["reason"] or "There is no camera."]
     if age is None:

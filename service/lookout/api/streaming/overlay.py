@@ -10,9 +10,9 @@ from lookout.frame import Pixels
 from lookout.geometry import Rect
 from lookout.state.view import StateView
 
-# A size for programs that begin to read a stream before there is a camera.
+# A size for programs that start reading a stream before there is a camera.
 _EMPTY_SHAPE = (480, 640, 3)
-# How much of the last picture shines through: enough to tell where the camera looked, too little to pass for live.
+# How much of the last picture shows through: enough to recognise the view, too little to pass for live.
 _DIMMED = 0.25
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
@@ -35,7 +35,7 @@ def annotated(pixels: Pixels, seen: Rect, view: StateView) -> Pixels:
 
 
 def placeholder(last: Pixels | None, width: int | None, lines: list[str]) -> Pixels:
-    """A picture that cannot be taken for a live one: the last one dimmed to grey (if there is one), under words."""
+    """A picture that cannot be mistaken for a live one: the last one dimmed to grey (if there is one), under text."""
     if last is None:
         canvas = np.zeros(_EMPTY_SHAPE, np.uint8)
     else:
@@ -55,7 +55,7 @@ def _write(canvas: Pixels, lines: list[str], *, from_top: bool) -> None:
     step = round(34 * scale)
     top = height // 2 - step * (len(lines) - 1) // 2 if from_top else height - step * (len(lines) - 1) - step // 2
     for index, line in enumerate(lines):
-        text = line.encode("ascii", "replace").decode()  # OpenCV's own font has no other letters
+        text = line.encode("ascii", "replace").decode()  # OpenCV's font has no other letters
         size = cv2.getTextSize(text, _FONT, scale, thickness)[0][0]
         fitted = scale * min(1.0, 0.94 * width / max(1, size))
         at = (round(width * 0.03), top + index * step)

@@ -1,4 +1,4 @@
-"""A response without end: it stops when the viewer leaves, stops reading, or the service stops."""
+"""A streaming response: it ends when the viewer leaves, stops reading, or the service stops."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from lookout.errors import LookoutError
 
-# No viewer has anything to say; what some clients send all the same is small.
+# Viewers have nothing to send; what some clients send all the same is small.
 MAX_BODY_BYTES = 64 * 1024
 
 Writer = Callable[[bytes], Awaitable[None]]
@@ -31,7 +31,7 @@ class StreamResponse(Response):
     ) -> None:
         """admission: held while the response runs; it may refuse before anything is sent.
 
-        send_s: seconds after which a viewer that takes nothing more is given up.
+        send_s: seconds after which a viewer that takes no more data is dropped.
         """
         super().__init__(media_type=media_type, headers=dict(headers))
         del self.headers["content-length"]
@@ -40,7 +40,7 @@ class StreamResponse(Response):
         self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del scope  # the connection alone decides
+        del scope  # only the connection matters
 
         async def write(data: bytes) -> None:
             async with asyncio.timeout(self._send_s):
@@ -49,7 +49,7 @@ class StreamResponse(Response):
         async def produce() -> None:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             with contextlib.suppress(TimeoutError):
-                with contextlib.suppress(LookoutError):  # the answer has begun; the next request is told
+                with contextlib.suppress(LookoutError):  # the response has started; the next request gets the error
                     await self._write_body(write)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -66,7 +66,7 @@ class StreamResponse(Response):
 
 
 async def _left(receive: Receive) -> None:
-    """Returns when the viewer has gone, or sends a body that has no end either."""
+    """Returns when the viewer has left, or sends an endless body."""
     size = 0
     while size <= MAX_BODY_BYTES and (message := await receive())["type"] != "http.disconnect":
         size += len(message.get("body", b""))

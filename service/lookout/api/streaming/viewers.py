@@ -1,4 +1,4 @@
-"""How many are watching: counted so that a crowd is refused politely and a leak would be seen."""
+"""How many are watching: counted so that a crowd is refused politely and a leak would show."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lookout.errors import TooBusy
 
 Kind = Literal["live", "events", "stream"]
 
-# Far above a household; each costs memory for its buffers, and a Pi has little.
+# Far above a household's needs; each viewer costs memory for buffers, and a Pi has little.
 LIMITS: dict[Kind, int] = {"live": 100, "events": 40, "stream": 40}
 
 
