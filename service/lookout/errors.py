@@ -415,3 +415,11 @@ class EventsUnavailable(LookoutError):
     code = "events_unavailable"
     title = "The events cannot be read"
     status = 503
+
+
+class EventsLimited(LookoutError):
+    """Less is kept of what was seen than the settings ask for."""
+
+    code = "events_limited"
+    title = "Fewer events are kept"
+    status = 507

@@ -21,7 +21,6 @@ from lookout.engine.control import Control
 from lookout.engine.worker import Engine, first_state
 from lookout.errors import CameraAbsent, CameraSilent
 from lookout.events.history import History
-from lookout.events.store import Store
 from lookout.frame import Frame
 from lookout.registry.catalogue import Catalogue
 from lookout.server import serve as server_module
@@ -84,6 +83,7 @@ class Service:
             "model.folder": str(models),
             "camera.repeats": "ignore",
             "camera.fps": "20",
+            "events.enabled": "false",
         }
         (folder / "lookout.toml").parent.mkdir(parents=True, exist_ok=True)
         (folder / "lookout.toml").write_text('[camera]\nsource = "demo"\n[model]\nname = "colours"\n')
@@ -110,10 +110,11 @@ class Service:
             paused=server_module.was_paused(self.folder),
         )
         control = Control(loaded, self.engine, self._load, storage)
-        self.history = History(Store(loaded.state_folder, storage), lambda: self.engine.settings.events)
+        self.history = History(loaded.state_folder, storage, self.hub, lambda: self.engine.settings)
         self.app = create_app(self.engine, self.hub, control, self.tokens, self.history)
         self.services = self.app.state.services
         self._server = server_module._Server(server_module._config(self.app, settings.server, capacity))
+        self.history.start()
         self.engine.start()
         self._thread = threading.Thread(target=self._run, name="server")
         self._thread.start()
@@ -140,6 +141,7 @@ class Service:
         assert not self._thread.is_alive(), "the server does not stop"
         assert self.engine.stop()
         self._listener.close()
+        self.history.stop()
         self.history.store.close()
         return time.monotonic() - started
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import cv2
 import httpx
+import numpy as np
 import pytest
 
-from tests.api.conftest import Service, StartService
+from tests.api.conftest import GREY, RED, Service, StartService, plain, wait_until
 from tests.events.rows import MORNING, add, row
 
 
@@ -84,3 +86,22 @@ def test_a_deleted_event_is_out_of_sight(service: Service, http: httpx.Client) -
     for path in ("api/events/1", "api/events/1/snapshot.jpg", "api/events/1/curve"):
         assert http.get(path).json()["code"] == "unknown_event"
     assert http.delete("api/events/1").status_code == 404
+
+
+def test_the_running_service_records_what_it_sees(start: StartService) -> None:
+    """From a frame to a picture on disk, with everything real but the camera."""
+    service = start({"events.enabled": "true", "events.merge_s": "0.5"})
+    with service.client() as client:
+        wait_until(lambda: service.state()["answer"]["label"] == "cat")
+        wait_until(lambda: bool(client.get("api/events", params={"kind": "seen"}).json()["events"]))
+        service.camera.pixels = plain(GREY)
+        wait_until(lambda: client.get("api/events/1").json()["picture"])
+        event = client.get("api/events/1").json()
+        assert (event["label"], event["model"]["name"], event["cut"]) == ("cat", "colours", False)
+        assert event["frames"] > 0
+        snapshot = cv2.imdecode(np.frombuffer(client.get("api/events/1/snapshot.jpg").content, np.uint8), 1)
+        assert snapshot.shape == (240, 320, 3)
+        assert snapshot[120, 160].tolist() == pytest.approx(list(RED), abs=12)
+        thumbnail = cv2.imdecode(np.frombuffer(client.get("api/events/1/thumbnail.webp").content, np.uint8), 1)
+        assert thumbnail.shape == (120, 160, 3)
+        assert client.get("api/events/1/curve").json()["labels"][0] == "cat"

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from lookout.engine.governor import Governor, Limit, Targets
@@ -17,7 +17,6 @@ from lookout.registry.tuning import Candidate, choose, measure_apart
 from lookout.state.hub import Hub
 from lookout.state.summary import sentence
 from lookout.state.view import view
-from lookout.storage import Storage
 from lookout.system import memory
 from lookout.system.monitor import INTERVAL_S, SystemMonitor
 from lookout.system.sd_notify import Notifier
@@ -44,13 +43,16 @@ class Housekeeping:
         hub: Hub,
         notifier: Notifier | None = None,
         profile: MachineProfile | None = None,
-        storage: Storage | None = None,
+        trouble: Callable[[], LookoutError | None] | None = None,
     ) -> None:
-        """learnt: where the first run's measurement is remembered; None measures nothing. storage: told of."""
+        """learnt: where the first run's measurement is remembered; None measures nothing.
+
+        trouble: what is wrong with the disk, and with what is kept on it.
+        """
         self._engine = engine
         self._hub = hub
         self._profile = profile
-        self._storage = storage
+        self._trouble = trouble
         self.notifier = notifier or Notifier.from_environment()
         self._monitor = SystemMonitor()
         self._governor = Governor()
@@ -138,7 +140,7 @@ class Housekeeping:
                 self._engine.reload_model()
 
     def _report_disk(self) -> None:
-        trouble = self._storage.trouble() if self._storage else None
+        trouble = self._trouble() if self._trouble else None
         fault = Fault.of(trouble) if trouble else None
         if fault != self._hub.system.disk:
             self._hub.set_system(replace(self._hub.system, disk=fault))

@@ -59,13 +59,27 @@ class Database:
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    def write(self, work: Callable[[sqlite3.Connection], T], *, reserved: bool = True) -> T:
+    def write(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        *,
+        reserved: bool = True,
+        committed: Callable[[T], None] | None = None,
+    ) -> T:
         """What the work returns, once it lasts. All of it or nothing.
 
-        reserved: it is somebody's own change, for which a part of the budget is left.
+        reserved: it is somebody's own change, for which a part of the budget is left. committed: told the result when
+        it lasts, on the writer's thread; also when whoever waited has given up meanwhile.
         Raises StateFolderUnusable, DiskBudgetSpent, and what the work raises.
         """
-        return self._storage.run(lambda writer: self.write_with(writer, work), reserved=reserved)
+
+        def job(writer: Writer) -> T:
+            result = self.write_with(writer, work)
+            if committed is not None:
+                committed(result)
+            return result
+
+        return self._storage.run(job, reserved=reserved)
 
     def write_with(self, writer: Writer, work: Callable[[sqlite3.Connection], T]) -> T:
         """The same as a part of another job of the writer. Raises OSError, DiskBudgetSpent."""

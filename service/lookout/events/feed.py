@@ -10,6 +10,7 @@ from typing import Literal
 
 from lookout.events.event import Event
 
+# Of somebody seen both begun and ended come; what happens at once, such as a camera that is lost, comes as ended.
 # begun: it has lasted `events.min_s`. ended: it is over and counted. changed: somebody marked it. deleted: it is gone.
 What = Literal["begun", "ended", "changed", "deleted"]
 # An hour of a busy day; who takes none of them for so long gets the newest.

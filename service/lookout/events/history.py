@@ -3,26 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from lookout.errors import LookoutError
+from lookout.events.caretaker import Caretaker
 from lookout.events.event import Event
 from lookout.events.feed import Feed, News, What
+from lookout.events.journal import Embed
+from lookout.events.recorder import Recorder
 from lookout.events.store import Store, Undone
-from lookout.settings.schema import EventsSettings
+from lookout.settings.schema import Settings
+from lookout.state.hub import Hub
+from lookout.storage import Storage
 
 
 class History:
     """What the API and integrations are handed. Methods that change something may wait for the disk."""
 
-    def __init__(self, store: Store, settings: Callable[[], EventsSettings]) -> None:
-        """settings: those in force."""
-        self.store = store
+    def __init__(
+        self,
+        state_folder: Path,
+        storage: Storage,
+        hub: Hub,
+        settings: Callable[[], Settings],
+        embed: Embed | None = None,
+    ) -> None:
+        """settings: those in force. embed: has the network describe a picture."""
+        self.store = Store(state_folder, storage)
         self.feed = Feed()
-        self._settings = settings
+        self.recorder = Recorder(hub, self.store, self.feed, settings, embed)
+        self.caretaker = Caretaker(self.store, self.recorder, settings)
 
-    @property
-    def settings(self) -> EventsSettings:
-        return self._settings()
+    def start(self) -> None:
+        """Record from now on."""
+        self.recorder.start(self.caretaker.idle)
+
+    def stop(self) -> bool:
+        """End what is under way. Returns whether all is on disk."""
+        return self.recorder.stop()
+
+    def trouble(self) -> LookoutError | None:
+        """Why less is kept than the settings ask for; None when all is."""
+        return self.recorder.journal.trouble()
+
+    def miss(self, right: str) -> Event:
+        """See `Recorder.miss`."""
+        return self.recorder.miss(right).event()
 
     def mark(self, ids: Sequence[int], values: Mapping[str, Any], *, one: bool = False) -> list[Event]:
         """See `Store.mark`."""

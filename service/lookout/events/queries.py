@@ -10,12 +10,13 @@ from typing import Any, Literal
 from lookout.errors import UnknownEvent
 from lookout.events.event import Event, Kind
 from lookout.events.rows import SELECTED, event_of
+from lookout.events.tables import DRAWN
 
 Review = Literal["sampled", "todo", "wrong", "done"]
 # A quiet moment that was not drawn is nobody's business, and goes when the day's draw is made.
 _SHOWN = "(kind <> 'quiet' OR sampled = 1)"
 _REVIEW = {
-    "sampled": "sampled = 1",
+    "sampled": DRAWN,
     "todo": '"right" IS NULL AND doubt IS NOT NULL AND open = 0',
     "wrong": '"right" IS NOT NULL AND "right" IS NOT label',
     "done": '"right" IS NOT NULL',

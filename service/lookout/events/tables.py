@@ -12,6 +12,10 @@ VERSION = 1
 # "Look", so that `file` and we can tell our own.
 APPLICATION_ID = 0x4C6F6F6B
 
+# As the condition of an index, which is used only by who asks in the same words.
+MAY_BE_DRAWN = "(sampled = 1 OR kind = 'quiet')"
+DRAWN = f"{MAY_BE_DRAWN} AND sampled = 1"
+
 _KEY = "day = date({0}.started, 'unixepoch') AND view = {0}.view AND kind = {0}.kind AND label = {1}"
 _LABEL = "coalesce({0}.\"right\", {0}.label, '')"
 _ADD = """
@@ -60,7 +64,8 @@ CREATE INDEX events_open ON events (id) WHERE open = 1;
 CREATE INDEX events_todo ON events (id) WHERE "right" IS NULL AND doubt IS NOT NULL;
 CREATE INDEX events_reviewed ON events ("right", id) WHERE "right" IS NOT NULL;
 CREATE INDEX events_machine ON events (started) WHERE kind NOT IN ('seen', 'quiet', 'missed');
-CREATE INDEX events_drawn ON events (id) WHERE sampled = 1 OR kind = 'quiet';
+CREATE INDEX events_by_wrong_clock ON events (boot) WHERE clock_ok = 0;
+CREATE INDEX events_drawn ON events (id) WHERE {MAY_BE_DRAWN};
 
 CREATE TABLE details (id INTEGER PRIMARY KEY, curve BLOB, embedding BLOB);
 

@@ -26,8 +26,9 @@ from lookout.engine.control import Control, was_paused
 from lookout.engine.housekeeping import Housekeeping
 from lookout.engine.worker import Engine, first_state
 from lookout.errors import AddressInUse, DiskSlow, LookoutError, SettingInvalid, StateFolderUnusable
+from lookout.events.event import ModelUsed
 from lookout.events.history import History
-from lookout.events.store import Store
+from lookout.frame import Pixels
 from lookout.healthcheck import check
 from lookout.integrations.interface import Parts
 from lookout.integrations.running import Integrations
@@ -113,14 +114,19 @@ def _serve(
         catalogue = Catalogue.of(settings, loaded.state_folder)
         engine = Engine(settings, catalogue, hub, profile=profile, paused=closed)
         control = Control(loaded, engine, reload, storage)
-        history = History(Store(loaded.state_folder, storage), lambda: engine.settings.events)
+        history = History(
+            loaded.state_folder, storage, hub, lambda: engine.settings, embed=partial(describe_picture, engine)
+        )
         app = create_app(engine, hub, control, tokens, history)
         server = _Server(_config(app, settings.server, listener.capacity))
-        housekeeping = Housekeeping(engine, hub, profile=profile, storage=storage)
+        housekeeping = Housekeeping(
+            engine, hub, profile=profile, trouble=lambda: storage.trouble() or history.trouble()
+        )
         storage.start()
         control.forget_overruled()
         tokens.watch(folder_answers=answers)
         try:
+            history.start()
             engine.start()
             if paused is None:
                 log.warning("The camera stays closed until the disk tells whether it was paused, or somebody opens it.")
@@ -133,11 +139,27 @@ def _serve(
             if not engine.stop():
                 log.warning("The camera loop did not end in time and is abandoned.")
             tokens.close()
+            history.stop()
             if storage.close():
                 history.store.close()
         log.info("Stopped.")
         if server.stopped_by == signal.SIGINT:
             raise KeyboardInterrupt  # in order, but whoever pressed Ctrl+C is told so by the exit status
+
+
+def describe_picture(engine: Engine, pixels: Pixels) -> tuple[ModelUsed, bytes] | None:
+    """What the network in use makes of a picture, as float16, and which network; None where it does not tell.
+
+    pixels: uint8, height x width x 3, blue-green-red.
+    """
+    try:
+        classifier, prediction = engine.classify(pixels, embedding=True)
+    except LookoutError:
+        return None
+    if prediction.embedding is None:
+        return None
+    card = classifier.card
+    return ModelUsed(card.name, card.version, classifier.precision), prediction.embedding.astype("float16").tobytes()
 
 
 def _prepare(folder: Path) -> bool:

@@ -40,6 +40,7 @@ class Hub:
         self._ring: deque[Transition] = deque(maxlen=RING)
         self._transitions = 0
         self._system = SystemReading()
+        self._listener: Callable[[State], None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake_pending = False
         self._waiters: dict[asyncio.Future[None], int] = {}  # each with the sequence number its owner has seen
@@ -64,6 +65,15 @@ class Hub:
             self._wake_pending = self._wake_pending or loop is not None
         if loop is not None:
             self._call_soon(loop)
+        if self._listener is not None:
+            self._listener(state)
+
+    def listen(self, listener: Callable[[State], None] | None) -> None:
+        """Have every state shown to `listener`, on the camera loop's thread: it must return within microseconds.
+
+        For whoever must miss none, such as the record of events; all others want the newest state only.
+        """
+        self._listener = listener
 
     def transitions(self, after: int) -> tuple[list[Transition], int]:
         """Those numbered above `after`, oldest first, and how many more the ring no longer holds."""

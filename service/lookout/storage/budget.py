@@ -49,12 +49,14 @@ class Budget:
         self._count = DayCount(state_folder / COUNT_FILE, min(_STEP_BYTES, limits.per_day // _STEPS_A_DAY), today)
         self._kept: int | None = None
 
-    def admit(self, size: int, growth: int, *, reserved: bool) -> None:
+    def admit(self, size: int, growth: int, *, reserved: bool, spare: bool = False) -> None:
         """Call before a write of `size` bytes by which the folders grow. reserved: may use the last sixteenth.
+
+        spare: leaves another sixteenth to what matters more.
 
         Raises DiskBudgetSpent, and OSError if the count itself cannot be written.
         """
-        if refusal := self._refusal(size, growth, reserved):
+        if refusal := self._refusal(size, growth, _part(reserved, spare)):
             raise refusal
         self._count.run_ahead(size)
 
@@ -66,7 +68,7 @@ class Budget:
 
     def spent(self) -> DiskBudgetSpent | None:
         """The error to report while only people's own changes are still written."""
-        refusal = self._refusal(1, 1, reserved=False)
+        refusal = self._refusal(1, 1, _part(False, False))
         return (
             None
             if refusal is None
@@ -76,24 +78,24 @@ class Budget:
             )
         )
 
-    def _refusal(self, size: int, growth: int, reserved: bool) -> DiskBudgetSpent | None:
+    def _refusal(self, size: int, growth: int, left: int) -> DiskBudgetSpent | None:
         written = self._count.written
-        if size and written + size > _share(self._limits.per_day, reserved):
-            allowed = _allowed("state.max_bytes_per_day", self._limits.per_day, reserved)
+        if size and written + size > _share(self._limits.per_day, left):
+            allowed = _allowed("state.max_bytes_per_day", self._limits.per_day, left)
             return DiskBudgetSpent(
                 f"Lookout has written {_words(written)} to disk today; {_words(size)} more would exceed {allowed}.",
                 "Wait until midnight UTC, or raise state.max_bytes_per_day and restart.",
             )
-        if growth > 0 and self._would_overflow(growth, reserved):
-            allowed = _allowed("state.max_bytes", self._limits.total, reserved)
+        if growth > 0 and self._would_overflow(growth, left):
+            allowed = _allowed("state.max_bytes", self._limits.total, left)
             return DiskBudgetSpent(
                 f"Lookout keeps {_words(self._kept or 0)} on disk; {_words(growth)} more would exceed {allowed}.",
                 "Delete the cache folder, or raise state.max_bytes and restart.",
             )
         return None
 
-    def _would_overflow(self, growth: int, reserved: bool) -> bool:
-        limit = _share(self._limits.total, reserved)
+    def _would_overflow(self, growth: int, left: int) -> bool:
+        limit = _share(self._limits.total, left)
         if self._kept is not None and self._kept + growth <= limit:
             return False
         self._kept = _bytes_below(self._folders)  # recounted before anything is refused: somebody may have cleaned up
@@ -151,12 +153,17 @@ class DayCount:
             return 0
 
 
-def _share(limit: int, reserved: bool) -> int:
-    return limit if reserved else limit - limit // _RESERVED
+def _part(reserved: bool, spare: bool) -> int:
+    """How many sixteenths are to be left."""
+    return 0 if reserved else 2 if spare else 1
 
 
-def _allowed(setting: str, limit: int, reserved: bool) -> str:
-    return f"{setting} ({_words(limit)}{'' if reserved else ' less a reserve for changes that you make'})"
+def _share(limit: int, left: int) -> int:
+    return limit - left * (limit // _RESERVED)
+
+
+def _allowed(setting: str, limit: int, left: int) -> str:
+    return f"{setting} ({_words(limit)}{'' if not left else ' less a reserve for changes that you make'})"
 
 
 def _bytes_below(folders: Iterable[Path]) -> int:

@@ -24,11 +24,14 @@ class Writer:
         self._between = between
         self._commit = commit
 
-    def replace(self, path: Path, content: Buffer) -> None:
-        """The old file or the new, whatever happens. Folders are created as needed, for the owner only."""
+    def replace(self, path: Path, content: Buffer, *, spare: bool = False) -> None:
+        """The old file or the new, whatever happens. Folders are created as needed, for the owner only.
+
+        spare: it is refused earlier than the rest, when the budget runs out.
+        """
         size = memoryview(content).nbytes
         growth = size - _size(path)
-        self.admit(size, growth)
+        self._budget.admit(size, growth, reserved=self._reserved, spare=spare)
         make_folder(path.parent)
         replace_file(path, content, between=self._between, commit=self._commit)
         self._budget.charge(size, growth)

@@ -1,0 +1,113 @@
+"""What goes when: by age, by number, by bytes; the newest of each label last, what somebody keeps never."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from lookout.events import queries
+from lookout.settings.schema import EventsSettings
+
+# Deleted at once, so that others get their turn.
+AT_ONCE = 100
+_DAY_S = 86_400.0
+# A row with its indexes and details, where it has no picture; with one the files come on top.
+ROW_BYTES = 2_500
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """days: None while the clock cannot be believed. max_bytes: pictures and rows."""
+
+    days: int | None
+    max_count: int
+    max_bytes: int
+    keep_per_label: int
+
+    @classmethod
+    def of(cls, events: EventsSettings, state_max_bytes: int, *, clock_good: bool) -> Limits:
+        """Of what is kept in all, a quarter is left to everything else."""
+        max_bytes = min(events.max_bytes, state_max_bytes * 3 // 4)
+        return cls(events.days if clock_good else None, events.max_count, max_bytes, events.keep_per_label)
+
+
+def overdue(connection: sqlite3.Connection, limits: Limits, now: float) -> list[int]:
+    """The next few that are to go, the oldest first. now: Unix seconds."""
+    if limits.days is not None and (old := _older(connection, now - limits.days * _DAY_S)):
+        return old
+    count, size = queries.totals(connection)
+    size += count * ROW_BYTES
+    if count <= limits.max_count and size <= limits.max_bytes:
+        return []
+    few = AT_ONCE
+    if size <= limits.max_bytes:
+        few = min(few, count - limits.max_count)
+    return _expendable(connection, limits.keep_per_label, few) or _oldest(connection, few)
+
+
+def _older(connection: sqlite3.Connection, than: float) -> list[int]:
+    """Age is a promise of privacy: it counts for the last of a label, too."""
+    rows = connection.execute(
+        "SELECT id FROM events WHERE started < ? AND kept = 0 AND open = 0 ORDER BY started LIMIT ?", (than, AT_ONCE)
+    )
+    return [int(row[0]) for row in rows]
+
+
+def _expendable(connection: sqlite3.Connection, keep: int, few: int) -> list[int]:
+    """The oldest of labels of which enough newer ones stay."""
+    first_to_stay: dict[str, int] = {}
+    for label in queries.labels(connection):
+        row = connection.execute(
+            "SELECT id FROM events WHERE called = ? ORDER BY id DESC LIMIT 1 OFFSET ?", (label, max(0, keep - 1))
+        ).fetchone()
+        first_to_stay[label] = int(row[0]) if row is not None and keep else (0 if keep else 2**62)
+    found: list[int] = []
+    last = 0
+    while len(found) < few:
+        rows = connection.execute(
+            "SELECT id, called FROM events WHERE id > ? AND kept = 0 AND open = 0 ORDER BY id LIMIT 1000", (last,)
+        ).fetchall()
+        if not rows:
+            break
+        found += [number for number, label in rows if label is None or number < first_to_stay.get(label, 2**62)]
+        last = rows[-1][0]
+    return found[:few]
+
+
+def _oldest(connection: sqlite3.Connection, few: int) -> list[int]:
+    rows = connection.execute("SELECT id FROM events WHERE kept = 0 AND open = 0 ORDER BY id LIMIT ?", (few,))
+    return [int(row[0]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """bytes: kept now, pictures and rows. days_left: until the oldest go for space or number; None: never, by age."""
+
+    events: int
+    kept: int
+    bytes: int
+    max_bytes: int
+    bytes_a_day: int
+    days_left: float | None
+    oldest: float | None
+
+
+def forecast(connection: sqlite3.Connection, limits: Limits) -> Forecast:
+    """From what the last days have brought, today's apart."""
+    count, size = queries.totals(connection)
+    size += count * ROW_BYTES
+    days = connection.execute(
+        "SELECT sum(n), sum(bytes) FROM daily WHERE day >= date('now', '-14 days') AND day < date('now') GROUP BY day"
+    ).fetchall()
+    oldest = connection.execute("SELECT min(started) FROM events").fetchone()[0]
+    kept = int(connection.execute("SELECT count(*) FROM events WHERE kept = 1").fetchone()[0]) if count else 0
+    if not days:
+        return Forecast(count, kept, size, limits.max_bytes, 0, None, oldest)
+    daily_count = sum(row[0] for row in days) / len(days)
+    daily_bytes = sum(row[1] for row in days) / len(days) + daily_count * ROW_BYTES
+    left = min((limits.max_bytes - size) / daily_bytes, (limits.max_count - count) / daily_count)
+    by_age = limits.days is not None and limits.max_bytes / daily_bytes > limits.days
+    by_age = by_age and limits.max_count / daily_count > (limits.days or 0)
+    return Forecast(
+        count, kept, size, limits.max_bytes, round(daily_bytes), None if by_age else round(max(0.0, left), 1), oldest
+    )
