@@ -164,7 +164,7 @@ def test_a_run_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
 def test_fewer_answers_on_some_pictures_are_an_error_of_that_picture(tmp_path: Path) -> None:
     classifier = Classifier.load(write_card(tmp_path, graphs={"fp32": fewer_when_bright()}, outputs=LOGITS), "fp32")
     assert len(classifier.classify(picture((9, 9, 9))).probabilities) == 3
-    with pytest.raises(ModelRejected, match="2 values, the card names 3 labels"):
+    with pytest.raises(ModelRejected, match="2 values, the card lists 3 labels"):
         classifier.classify(picture((255, 9, 9)))
 
 
@@ -179,7 +179,7 @@ def test_a_trial_says_why_a_graph_cannot_be_loaded(tmp_path: Path) -> None:
     assert "it takes more memory than there is" in tried(
         write_model(tmp_path, "hungry", {"fp32": hungry()}, outputs=LOGITS)
     )
-    assert "no ONNX graph" in tried(write_model(tmp_path, "text", {"fp32": b"text"}))
+    assert "not an ONNX graph" in tried(write_model(tmp_path, "text", {"fp32": b"text"}))
     endless_one = write_model(tmp_path, "endless", {"fp32": endless()}, outputs=LOGITS)
     assert "did not load within 2 s" in tried(endless_one, 2.0)
 
@@ -202,7 +202,7 @@ def test_a_graph_is_tried_once_and_one_that_failed_is_not_tried_again_at_once(
         profile = MachineProfile.at(tmp_path / "cache", storage)
         load(catalogue, ModelSettings(name="sound"), profile)
         for _ in range(2):
-            with pytest.raises(ModelRejected, match="no ONNX graph"):
+            with pytest.raises(ModelRejected, match="not an ONNX graph"):
                 load(catalogue, ModelSettings(name="text"), profile)
     assert starts == ["sound", "text", "text"]
 

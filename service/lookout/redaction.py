@@ -17,10 +17,10 @@ NESTED_URL = re.compile(r"\s*[a-z][a-z0-9+.-]*://|\s*(?:rtsps?|https?):/", re.IG
 
 
 def redact(address: str) -> str:
-    """The address without user name and password, in front of the host, in the path or in the query.
+    """The address without user name and password, whether before the host, in the path or in the query.
 
-    Those of files and devices are unchanged. What is none, such as "rtsp:/user:password@host", may hold a password all
-    the same; "…@" stands for what is left out of it. Line breaks and control characters are shown as escapes.
+    Those of files and devices are unchanged. A malformed one, such as "rtsp:/user:password@host", may hold a password
+    all the same; "…@" stands for what is left out of it. Line breaks and control characters are shown as escapes.
     """
     return _printable(_redacted(address))
 

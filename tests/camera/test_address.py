@@ -190,7 +190,7 @@ def test_an_at_sign_that_ends_no_password_is_left_alone(address: str) -> None:
     ["usb:rtsp://me:hunter22@cam/x", "pi:http://cam/x", "file:RTSP://me:hunter22@cam", "folder: http:/h/x"],
 )
 def test_a_stream_behind_the_name_of_another_kind_is_refused(address: str) -> None:
-    with pytest.raises(CameraUnsupported, match="an address in a network") as raised:
+    with pytest.raises(CameraUnsupported, match="is a network address") as raised:
         parse(address)
     assert "hunter22" not in str(raised.value)
 

@@ -199,7 +199,7 @@ def test_paths_that_are_wrong_are_told_apart(tmp_path: Path) -> None:
         opened(f"file:{tmp_path}", PACED)
     assert f"folder:{tmp_path}" in raised.value.remedy
     (tmp_path / "a.txt").write_text("no picture")
-    with pytest.raises(CameraAbsent, match="holds no pictures"):
+    with pytest.raises(CameraAbsent, match="contains no pictures"):
         opened(f"folder:{tmp_path}", PACED)
     with pytest.raises(CameraUnsupported, match="not a folder"):
         opened(f"folder:{tmp_path}/a.txt", PACED)
@@ -312,7 +312,7 @@ def test_what_is_no_regular_file_keeps_nobody_waiting(tmp_path: Path) -> None:
     began = time.monotonic()
     camera = opened(f"folder:{tmp_path}", UNPACED)
     assert [colour_of(frame.pixels) for frame in all_frames(camera)] == ["blue"]
-    assert "3 no regular files or too large" in camera.info.notes[0]
+    assert "3 not regular files or too large" in camera.info.notes[0]
     assert time.monotonic() - began < 8
 
 

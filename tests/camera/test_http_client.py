@@ -123,7 +123,7 @@ def test_a_redirect_elsewhere_takes_no_password_along() -> None:
 def test_a_redirect_to_a_locked_place_elsewhere_is_said_and_one_at_home_logs_in() -> None:
     with servers.answering(b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\n\r\n") as other:
         moved = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%d/x\r\n\r\n" % other.port
-        with servers.answering(moved) as server, pytest.raises(CameraDenied, match="none goes there"):
+        with servers.answering(moved) as server, pytest.raises(CameraDenied, match="and gets none"):
             got(f"http://ann:{SPELT}@127.0.0.1:{server.port}/")
         assert b"Authorization" not in b"".join(other.requests)
 

@@ -316,7 +316,7 @@ def test_the_end_of_a_source_comes_after_its_last_frame(opened: Opener) -> None:
 
 def test_a_crash_is_told_with_its_last_words(opened: Opener) -> None:
     camera = opened("crash")
-    with pytest.raises(CameraError, match=r"signal 6 .SIGABRT.. Its last words: terminate called"):
+    with pytest.raises(CameraError, match=r"signal 6 .SIGABRT.. Its last output: terminate called"):
         read_on(camera)
 
 
@@ -372,7 +372,7 @@ def test_a_picture_in_a_slot_that_is_looked_at_is_nonsense(opened: Opener, behin
     liar.line.send(dataclasses.replace(PICTURE, slot=slot).pack())
     if behind:
         liar.line.send(behind)
-    with pytest.raises(CameraError, match="nonsense"):
+    with pytest.raises(CameraError, match="an invalid message"):
         camera.read(Deadline.after(2))
     assert colour_of(frame.pixels) == "red"
     liar.line.close()
@@ -395,7 +395,7 @@ def test_nonsense_from_the_process_is_an_error_and_no_crash(opened: Opener, lie:
     camera.read(Deadline.after(5))
     liar = Liar(camera)
     liar.line.send(lie)
-    with pytest.raises(CameraError, match="nonsense"):
+    with pytest.raises(CameraError, match="an invalid message"):
         camera.read(Deadline.after(2))
     liar.line.close()
 

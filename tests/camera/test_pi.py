@@ -98,7 +98,7 @@ def test_the_users_controls_are_passed_on_and_win_over_autofocus() -> None:
 def test_a_rate_beyond_the_sensor_is_limited_and_said(fps: float, real: float) -> None:
     camera, _ = opened(CameraOptions(fps=fps))
     assert camera.info.fps == pytest.approx(real, rel=0.01)
-    assert camera.info.notes == (f"Asked for {fps:g} frames a second, the camera does {real:.1f}.",)
+    assert camera.info.notes == (f"Asked for {fps:g} frames per second, the camera does {real:.1f}.",)
 
 
 def test_without_a_rate_asked_the_camera_chooses() -> None:

@@ -38,15 +38,15 @@ def test_a_login_that_ffmpeg_does_not_know_is_no_wrong_password() -> None:
 @pytest.mark.parametrize(
     ("scheme", "answer", "kind", "words"),
     [
-        ("rtsp", b"RTSP/1.0 401 Unauthorized\r\n\r\n", CameraDenied, "wants a user name"),
+        ("rtsp", b"RTSP/1.0 401 Unauthorized\r\n\r\n", CameraDenied, "asks for a user name"),
         ("rtsp", b"RTSP/1.0 404 Not Found\r\n\r\n", CameraAbsent, "knows no such path"),
         ("rtsp", b"RTSP/1.0 503 Service Unavailable\r\n\r\n", CameraError, "error 503"),
         ("rtsp", b"RTSP/1.0 200 OK\r\n\r\nv=0\r\n", CameraUnsupported, "no video that can be decoded"),
         ("rtsp", b"HTTP/1.1 400 Bad Request\r\n\r\n", CameraUnsupported, "does not speak RTSP"),
         ("rtsp", b"SSH-2.0-OpenSSH_9.2\r\n", CameraUnsupported, "does not speak RTSP"),
         ("rtsp", b"", CameraUnsupported, "does not speak RTSP"),
-        ("http", b"HTTP/1.1 401 Unauthorized\r\n\r\n", CameraDenied, "wants a user name"),
-        ("http", b"HTTP/1.1 403 Forbidden\r\n\r\n", CameraDenied, "wants a user name"),
+        ("http", b"HTTP/1.1 401 Unauthorized\r\n\r\n", CameraDenied, "asks for a user name"),
+        ("http", b"HTTP/1.1 403 Forbidden\r\n\r\n", CameraDenied, "asks for a user name"),
         ("http", b"HTTP/1.1 404 Not Found\r\n\r\n", CameraAbsent, "knows no such path"),
         ("http", b"HTTP/1.1 500 Oh\r\n\r\n", CameraError, "error 500"),
         ("http", b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n", CameraUnsupported, "The picture is empty"),

@@ -146,7 +146,7 @@ def test_an_rtsp_stream_is_young_and_its_silence_is_told_by_the_deadline(rtsp: t
 @pytest.mark.parametrize(
     ("login", "kind", "words"),
     [
-        ("", CameraDenied, "wants a user name and password"),
+        ("", CameraDenied, "asks for a user name and password"),
         ("cat:wrong-wrong@", CameraDenied, "refuses the user name or password"),
     ],
 )

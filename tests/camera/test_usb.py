@@ -54,7 +54,7 @@ def test_what_was_not_granted_is_noted() -> None:
         "The camera does not accept 'zoom' = 2.",
         "The control 'Iris' is unknown for USB cameras and was skipped.",
         "Asked for 640 x 480, got 160 x 120.",
-        "Asked for 15 frames a second, got 100.",
+        "Asked for 15 frames per second, got 100.",
     )
     assert (camera.info.width, camera.info.height, camera.info.fps) == (160, 120, 100)
 
@@ -176,7 +176,7 @@ def test_a_node_that_is_not_there_or_no_camera_is_a_sentence(tmp_path: Path) -> 
     with pytest.raises(CameraAbsent, match="There is no camera at /dev/video99"):
         UsbCamera("99", OPTIONS).open(Deadline.after(1))
     (tmp_path / "video0").write_bytes(b"")
-    with pytest.raises(CameraUnsupported, match="no video device"):
+    with pytest.raises(CameraUnsupported, match="not a video device"):
         UsbCamera(str(tmp_path / "video0"), OPTIONS).open(Deadline.after(1))
 
 

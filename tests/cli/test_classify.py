@@ -265,7 +265,7 @@ def test_an_address_may_hold_a_user_and_password(lookout: Run, address: str) -> 
     assert done.returncode == 0, done.stdout
     assert lines(done.stdout)["one.jpg"]["width"] == 160
     assert "s%3A" not in done.stdout
-    assert "wants a user name and password" in lookout("classify", "--json", address + "/locked/one.jpg").stdout
+    assert "asks for a user name and password" in lookout("classify", "--json", address + "/locked/one.jpg").stdout
 
 
 def test_a_camera_gives_one_picture(lookout: Run) -> None:

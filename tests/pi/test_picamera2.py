@@ -132,7 +132,7 @@ def test_a_rate_the_camera_lacks_is_said() -> None:
     camera = PiCamera("0", replace(OPTIONS, fps=5))
     camera.open(Deadline.after(20))
     camera.close()
-    assert camera.info.notes == ("Asked for 5 frames a second, the camera does 30.0.",)
+    assert camera.info.notes == ("Asked for 5 frames per second, the camera does 30.0.",)
 
 
 def test_turns_are_left_to_software_where_the_camera_would_only_claim_them() -> None:

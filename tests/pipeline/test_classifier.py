@@ -1,4 +1,4 @@
-"""Networks: graphs of every usual shape go one way; one that does not fit its card is refused in one sentence."""
+"""Networks: graphs of every usual shape go one way; one that does not match its card is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -208,12 +208,12 @@ def test_a_file_other_than_the_cards_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"cat\ndog\nneither\n", b"\x00" * 1000, b"{}"])
 def test_a_text_file_as_a_model_is_refused(tmp_path: Path, content: bytes) -> None:
-    assert "is no ONNX graph that can run here" in refusal_of(tmp_path, content)
+    assert "is not an ONNX graph that can run here" in refusal_of(tmp_path, content)
 
 
 def test_half_a_graph_is_refused(tmp_path: Path) -> None:
     whole = colour_graph().SerializeToString()
-    assert "is no ONNX graph that can run here" in refusal_of(tmp_path, whole[: len(whole) // 2])
+    assert "is not an ONNX graph that can run here" in refusal_of(tmp_path, whole[: len(whole) // 2])
 
 
 @pytest.mark.parametrize("beside", [True, False], ids=["run from the model's folder", "run from elsewhere"])
@@ -224,19 +224,19 @@ def test_weights_outside_the_file_are_refused_wherever_they_lie(
     card = written(tmp_path, graphs={"fp32": data})
     (tmp_path / "weights.bin").replace(card.folder / "weights.bin")
     monkeypatch.chdir(card.folder if beside else tmp_path)
-    assert "is no ONNX graph that can run here" in refusal(card)
+    assert "is not an ONNX graph that can run here" in refusal(card)
 
 
 def test_the_wrong_number_of_labels_is_refused(tmp_path: Path) -> None:
     two = card_of("x", {})["labels"][:2]
-    assert "it gives 1 x 3 values, the card names 2 labels" in refusal_of(tmp_path, labels=two)
+    assert "it gives 1 x 3 values, the card lists 2 labels" in refusal_of(tmp_path, labels=two)
 
 
 def test_the_wrong_number_of_labels_is_found_out_even_if_the_graph_does_not_tell(tmp_path: Path) -> None:
     graph = ends_in([helper.make_node("Identity", ["means"], ["logits"])], [1, "classes"])
     graph.graph.input[0].type.tensor_type.shape.dim[3].dim_param = "channels"
     two = card_of("x", {})["labels"][:2]
-    assert "it gives 3 values, the card names 2 labels" in refusal_of(tmp_path, graph, labels=two, outputs=LOGITS_ALONE)
+    assert "it gives 3 values, the card lists 2 labels" in refusal_of(tmp_path, graph, labels=two, outputs=LOGITS_ALONE)
 
 
 @pytest.mark.parametrize(
@@ -271,13 +271,13 @@ def test_a_graph_that_answers_with_no_number_is_refused(tmp_path: Path) -> None:
         helper.make_node("Div", ["zero", "zero"], ["logits"]),
     ]
     detail = refusal_of(tmp_path, ends_in(nodes, [1, 3]), outputs=LOGITS_ALONE)
-    assert detail.endswith('"colours" does not fit its card: its output is not finite (NaN or infinity).')
+    assert detail.endswith('"colours" does not match its card: its output is not finite (NaN or infinity).')
 
 
 def test_probabilities_that_are_none_are_refused(tmp_path: Path) -> None:
     graph = ends_in([helper.make_node("Identity", ["means"], ["logits"])], [1, 3])
     detail = refusal_of(tmp_path, graph, outputs={"probabilities": "logits"})
-    assert "its output holds no probabilities that add up to 1" in detail
+    assert "its output contains no probabilities that add up to 1" in detail
 
 
 def test_a_graph_that_loads_but_does_not_run_is_refused(tmp_path: Path) -> None:

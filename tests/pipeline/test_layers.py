@@ -260,7 +260,7 @@ def test_an_open_number_of_pictures_counts_as_one_and_an_open_size_must_be_said(
     with pytest.raises(ModelRejected, match="takes 4 dimensions, but 2 sizes"):
         layer_table(path, (64, 48))
     for size in (0, -5, 2**31, 10**20):
-        with pytest.raises(ModelRejected, match="each number is between 1 and"):
+        with pytest.raises(ModelRejected, match="numbers are between 1 and"):
             layer_table(path, (1, 3, size, 48))
 
 

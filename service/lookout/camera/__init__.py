@@ -21,7 +21,7 @@ __all__ = [
 def create(address: str, options: CameraOptions, *, isolated: bool) -> Camera:
     """The camera behind an address, not yet open.
 
-    isolated: it runs in a process of its own, so that a driver, a decoder or a disk that hangs or dies takes nothing
+    isolated: it runs in a separate process, so that a driver, a decoder or a disk that hangs or dies takes nothing else
     with it.
     Raises CameraUnsupported, with one sentence and a remedy, when the address is not understood.
     """
@@ -45,7 +45,7 @@ def fetch_picture(address: str, answer_s: float, whole_s: float, limit: int) -> 
 
 
 def _in_process(address: Address, options: CameraOptions) -> Camera:
-    # Each source is imported when asked for: the Pi camera's process must not load OpenCV.
+    # Each source is imported on demand: the Pi camera's process must not load OpenCV.
     match address.kind:
         case "pi":
             from lookout.camera.sources.pi import PiCamera

@@ -20,7 +20,7 @@ _PERCENT = "Write / ? # @ : % in a user name or password as %2F %3F %23 %40 %3A 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """kind: as in `CameraInfo`, or "auto". rest: what follows the kind, the whole address for a stream."""
+    """kind: as in `CameraInfo`, or "auto". rest: what follows the kind, or the whole address of a stream."""
 
     kind: str
     rest: str
@@ -31,11 +31,11 @@ class Address:
 
 
 def parse(address: str) -> Address:
-    """Take an address apart. Raises CameraUnsupported with examples when it is none."""
+    """Parse an address. Raises CameraUnsupported, with examples, if it is not one."""
     text = address.strip()
-    if not re.sub("[\ud800-\udfff]", "", text).isprintable():  # those stand for bytes of a name that is no UTF-8
+    if not re.sub("[\ud800-\udfff]", "", text).isprintable():  # surrogates stand for bytes of a name that is not UTF-8
         raise CameraUnsupported(
-            f"The camera address '{redact(text)}' holds a line break or another control character.",
+            f"The camera address '{redact(text)}' contains a line break or another control character.",
             f"Use {EXAMPLES}.",
         )
     if text.lower() in ("auto", "demo"):
@@ -49,12 +49,12 @@ def parse(address: str) -> Address:
     if head in LOCAL_KINDS and (colon or head in ("pi", "usb")):
         return Address(head, _rest(head, rest))
     raise CameraUnsupported(
-        f"'{redact(text)}' is no camera address." if text else "The camera address is empty.", f"Use {EXAMPLES}."
+        f"'{redact(text)}' is not a camera address." if text else "The camera address is empty.", f"Use {EXAMPLES}."
     )
 
 
 def is_live(address: str) -> bool:
-    """Whether frames of this address are of now. An address nobody understands counts as live."""
+    """Whether frames of this address are live. An address that cannot be parsed counts as live."""
     try:
         return parse(address).live
     except CameraUnsupported:
@@ -62,7 +62,7 @@ def is_live(address: str) -> bool:
 
 
 def shows_one_scene(address: str) -> bool:
-    """Whether frames of this address follow one another in one place; a folder's pictures are each of another."""
+    """Whether all frames of this address show one place; a folder's pictures each show another."""
     try:
         return parse(address).kind != "folder"
     except CameraUnsupported:
@@ -74,17 +74,17 @@ def _stream(text: str) -> str:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        # A "/" or "#" in a password ends the host too early; the port is then no number.
+        # A "/" or "#" in a password ends the host too early; the port is then not a number.
         raise CameraUnsupported(
             f"The stream address '{redact(text)}' has a host or port that cannot be read.", f"{_PERCENT}."
         ) from None
     if hides_password(text):
         raise CameraUnsupported(
-            f"The stream address '{redact(text)}' cannot be read: there is an @ behind its host.",
-            f"{_PERCENT}, and an @ behind the host as %40.",
+            f"The stream address '{redact(text)}' cannot be read: there is an @ after its host.",
+            f"{_PERCENT}, and an @ after the host as %40.",
         )
     if not host:
-        raise CameraUnsupported(f"The stream address '{redact(text)}' names no host.", "Use rtsp://HOST/PATH.")
+        raise CameraUnsupported(f"The stream address '{redact(text)}' has no host.", "Use rtsp://HOST/PATH.")
     return text.replace(" ", "%20")
 
 
@@ -92,7 +92,7 @@ def _rest(kind: str, rest: str) -> str:
     rest = rest.strip()
     if NESTED_URL.match(rest):
         raise CameraUnsupported(
-            f"'{kind}:' names something on this machine, and {redact(rest)} is an address in a network.",
+            f"'{kind}:' means something on this machine, but {redact(rest)} is a network address.",
             f"Use that address without '{kind}:'.",
         )
     if kind in ("pi", "usb"):

@@ -13,7 +13,7 @@ from lookout.frame import Frame
 
 
 class AutoCamera:
-    """Looks for cameras each time it is opened, and stands for the one it found. `address` names that one."""
+    """Looks for cameras each time it is opened, and delegates to the one it found. `address` is that one's."""
 
     def __init__(self, options: CameraOptions, make: Callable[[str], Camera]) -> None:
         """make: the camera behind an address, not yet open."""
@@ -31,7 +31,7 @@ class AutoCamera:
 
     @property
     def log(self) -> tuple[str, ...]:
-        """The last lines the source's software printed, where it runs isolated."""
+        """The last lines the source's software printed, if it runs isolated."""
         return tuple(getattr(self._camera, "log", ()))
 
     def open(self, deadline: Deadline) -> None:
@@ -57,14 +57,14 @@ class AutoCamera:
             raise type(failures[0])(" ".join(failure.detail for failure in failures), failures[0].remedy)
         raise CameraAbsent(
             f"No camera was found: {' and '.join(found.reasons)}.",
-            " ".join((*found.remedies[-1:], "Without a camera, 'lookout demo' shows what it does.")),
+            " ".join((*found.remedies[-1:], "Without a camera, 'lookout demo' shows what Lookout does.")),
         )
 
     def read(self, deadline: Deadline) -> Frame:
         return self._open_camera().read(deadline)
 
     def wake(self) -> None:
-        """Make a waiting `read` return early, where the camera can."""
+        """Make a waiting `read` return early, if the camera can."""
         wake = getattr(self._camera, "wake", None)
         if wake is not None:
             wake()
@@ -86,7 +86,7 @@ class AutoCamera:
         return camera
 
     def _try(self, candidate: FoundCamera, deadline: Deadline) -> None:
-        """Open the candidate. It is ours before it is open, so that `close` reaches one that hangs."""
+        """Open the candidate. It is assigned before it is open, so that `close` reaches one that hangs."""
         self._camera = camera = self._make(candidate.address)
         self._stop_if_closed()
         camera.open(deadline)

@@ -1,4 +1,4 @@
-"""From whatever a camera delivered to what a frame is: upright, contiguous, uint8, height x width x 3, BGR."""
+"""From what a camera delivered to a frame: upright, contiguous, uint8, height x width x 3, BGR."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from lookout.errors import CameraUnsupported
 from lookout.frame import Pixels
 
-# Names are those of DRM and libcamera, little-endian: RGB888 lies in memory as B, G, R.
+# Names are those of DRM and libcamera, little-endian: RGB888 is B, G, R in memory.
 _CODES: dict[str, int] = {
     "BGR888": cv2.COLOR_RGB2BGR,
     "RGB": cv2.COLOR_RGB2BGR,
@@ -36,9 +36,9 @@ _FLIPS = {"horizontal": 1, "vertical": 0, "both": -1}
 def to_bgr(pixels: Pixels, name: str, width: int, height: int) -> Pixels:
     """BGR pixels, height x width x 3, from an array in the format `name`; may be a view of the input.
 
-    pixels: as the camera's library hands it over. Planar 4:2:0 formats are (height * 3/2, stride); the padding right of
-    the picture is cut here. MJPEG is a flat run of bytes.
-    Raises CameraUnsupported for a format nobody converts, and for an array that does not have the format's shape.
+    pixels: as the camera's library delivers it. Planar 4:2:0 formats are (height * 3/2, stride); the padding to the
+    right of the picture is cut off here. MJPEG is a flat run of bytes. Raises CameraUnsupported for an unknown format,
+    and for an array that does not have the format's shape.
     """
     try:
         if name in _AS_THEY_ARE:
@@ -46,7 +46,7 @@ def to_bgr(pixels: Pixels, name: str, width: int, height: int) -> Pixels:
         elif name == "MJPEG" and pixels.ndim == 1:
             picture = _decoded(pixels)
         elif name == "MJPEG":
-            picture = _uint8(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))  # picamera2 has decoded it to R, G, B already
+            picture = _uint8(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))  # picamera2 has already decoded it to R, G, B
         else:
             picture = _uint8(cv2.cvtColor(_packed(pixels, name), _CODES[name]))[:height, :width]
     except KeyError:
@@ -57,7 +57,7 @@ def to_bgr(pixels: Pixels, name: str, width: int, height: int) -> Pixels:
         picture = pixels[:0]
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.shape[0] < height or picture.shape[1] < width:
         raise CameraUnsupported(
-            f"A picture said to be {name} of {width} x {height} came as an array of shape {pixels.shape}.",
+            f"A {name} picture of {width} x {height} came as an array of shape {pixels.shape}.",
             "Choose another size with camera.width and camera.height.",
         )
     return picture
@@ -90,7 +90,7 @@ def upright(picture: Pixels, rotate: int, flip: str) -> Pixels:
 
 
 def finished(pixels: Pixels, name: str, width: int, height: int, rotate: int, flip: str) -> Pixels:
-    """`to_bgr`, then `upright`, as an array of its own: nothing in it changes when `pixels` are written to again."""
+    """`to_bgr`, then `upright`, as a new array: nothing in it changes when `pixels` are overwritten."""
     picture = upright(to_bgr(pixels, name, width, height), rotate, flip)
     if not picture.flags.c_contiguous or np.may_share_memory(picture, pixels):
         return picture.copy()
@@ -98,7 +98,7 @@ def finished(pixels: Pixels, name: str, width: int, height: int, rotate: int, fl
 
 
 def is_finished(shape: tuple[int, ...], name: str, width: int, height: int, rotate: int, flip: str) -> bool:
-    """Whether `finished` would change nothing of contiguous pixels of this shape but copy them."""
+    """Whether `finished` would only copy contiguous pixels of this shape."""
     return name in _AS_THEY_ARE and shape == (height, width, 3) and rotate == 0 and flip == "none"
 
 

@@ -1,4 +1,4 @@
-"""Which cameras are here: for `lookout cameras` and for the address `auto`. Opens none of them."""
+"""Which cameras are connected: for `lookout cameras` and for the address `auto`. Opens none of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lookout.deadline import Deadline
 
 @dataclass(frozen=True, slots=True)
 class FoundCamera:
-    """kind: "pi" or "usb". address: for camera.source. name: of sensor or product. note: what else to know."""
+    """kind: "pi" or "usb". address: for camera.source. name: of sensor or product. note: anything else to know."""
 
     kind: str
     address: str

@@ -1,4 +1,4 @@
-"""What every source of frames can do. Standard library alone: the Pi camera's process imports this."""
+"""What every source of frames can do. Standard library only: the Pi camera's process imports this."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lookout.frame import Frame
 
 @dataclass(frozen=True, slots=True)
 class CameraInfo:
-    """What a source says of itself once it is open.
+    """What a source reports about itself once it is open.
 
     kind: "pi", "usb", "rtsp", "http", "file", "folder", "demo" or "scripted".
-    name: for people, e.g. the sensor's or the file's name; never holds credentials.
-    width, height: pixels of the upright frames really delivered.
-    fps: nominal frames a second, None where frames come as fast as they are asked for.
-    live: whether frames are of now. Only live sources can be stale, late or stuck.
-    notes: what was asked for and could not be had, one sentence each.
+    name: for people, e.g. the sensor's or the file's name; never contains credentials.
+    width, height: pixels of the upright frames as delivered.
+    fps: nominal frames per second, None if frames come as fast as they are requested.
+    live: whether frames show the present. Only live sources can be stale, late or stuck.
+    notes: requested options that could not be met, one sentence each.
     """
 
     kind: str
@@ -32,14 +32,14 @@ class CameraInfo:
 
 @dataclass(frozen=True, slots=True)
 class CameraOptions:
-    """What a source is asked for; it reports what it really delivers in its `CameraInfo`.
+    """What is requested from a source; it reports what it really delivers in its `CameraInfo`.
 
     rotate: degrees clockwise, one of 0, 90, 180, 270; applied before flip.
     flip: "none", "horizontal", "vertical" or "both".
-    controls: exposure, focus, tuning file ...: handed to the camera, unknown ones named in `notes` and skipped.
-    python: interpreter for the Pi camera's process, "auto" to choose.
-    loop: files and folders begin again at their end.
-    pace: files keep their own speed; False reads as fast as asked (batch use).
+    controls: exposure, focus, tuning file ...: passed to the camera; unknown ones are listed in `notes` and skipped.
+    python: interpreter for the Pi camera's process, or "auto".
+    loop: files and folders start over at their end.
+    pace: files play at their own speed; False reads as fast as frames are requested (batch use).
     """
 
     width: int = 640
@@ -70,13 +70,13 @@ class Camera(Protocol):
         ...
 
     def read(self, deadline: Deadline) -> Frame:
-        """The newest frame not handed out before, waiting for it until the deadline.
+        """The newest frame not returned before, waiting for it until the deadline.
 
-        Raises CameraSilent when none came by then (the caller may simply read again), another CameraError
-        when the source is broken and must be reopened, EndOfSource when a file is over.
+        Raises CameraSilent if none came by then (the caller may simply read again), another CameraError
+        if the source is broken and must be reopened, EndOfSource at the end of a file.
         """
         ...
 
     def close(self) -> None:
-        """Let go of everything. Safe twice, safe from another thread, bounded in time, never raises."""
+        """Release everything. Safe to call twice, safe from another thread, bounded in time, never raises."""
         ...

@@ -1,4 +1,4 @@
-"""Which Python runs the Pi camera: the one that can import picamera2, found out in a process with a deadline."""
+"""Which Python runs the Pi camera: the one that can import picamera2, tested in a process with a deadline."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ print("\\n" + json.dumps(found))
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What an interpreter said. error: why it cannot drive a Pi camera, or empty. cameras: libcamera's list."""
+    """Result of a test. error: why the interpreter cannot drive a Pi camera, or empty. cameras: libcamera's list."""
 
     error: str
     cameras: tuple[dict[str, object], ...] = ()
@@ -41,7 +41,7 @@ _can: dict[str, bool] = {}
 
 
 def probe(python: str, deadline: Deadline, *, cameras: bool = False) -> Probe:
-    """Let an interpreter import picamera2 and, when asked, list the cameras. Never raises, never hangs."""
+    """Have an interpreter import picamera2 and, if requested, list the cameras. Never raises, never hangs."""
     arguments = [python, "-I", "-c", _PROBE, *(["list"] if cameras else [])]
     limit = min(PROBE_S, deadline.remaining())
     try:
@@ -67,9 +67,9 @@ def candidates(wanted: str) -> tuple[str, ...]:
 
 
 def choose(wanted: str, deadline: Deadline) -> str:
-    """The interpreter for the Pi camera. An interpreter that can is remembered, one that cannot is asked again.
+    """The interpreter for the Pi camera. A success is remembered, a failure is tested again.
 
-    Raises CameraUnsupported, with what each one said.
+    Raises CameraUnsupported with the result for each interpreter.
     """
     reasons = []
     for python in candidates(wanted):

@@ -1,4 +1,4 @@
-"""A picture as the camera's library delivered it, before anything is converted. NumPy alone."""
+"""A picture as the camera's library delivered it, before any conversion. Needs only NumPy."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawFrame:
-    """Pixels in the format really delivered, and what is still to be done to make a `Frame` of them.
+    """Pixels in the delivered format, and what is left to do to make a `Frame` of them.
 
     pixels: uint8, one to three dimensions, as `convert.to_bgr` takes them. format: a name it knows.
-    width, height: of the picture inside, in pixels, before rotating.
+    width, height: of the picture in it, in pixels, before rotating.
     captured_at, sequence: as in `Frame`.
-    rotate, flip: what the camera has not done itself, as in `CameraOptions`.
+    rotate, flip: what the camera has not already done, as in `CameraOptions`.
     mark: as in `Frame`.
     """
 

@@ -1,4 +1,4 @@
-"""The repeat detector: a live camera that shows the same pictures again and again has a stuck driver."""
+"""The repeat detector: a live camera that shows the same pictures over and over has a stuck driver."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
     from lookout.frame import Frame
 
-MEMORY = 64  # frames looked back: finds buffers that loop with up to this many pictures
+MEMORY = 64  # frames remembered: finds loops of up to this many pictures
 MIN_FRAMES = 10  # frames: fewer may be a coincidence of compression
-ROW_STEP = 8  # every eighth row is looked at: enough to tell pictures with sensor noise apart
+ROW_STEP = 8  # every eighth row is compared: enough to distinguish pictures with sensor noise
 UNIFORM = 2.0  # standard deviation, 0..255: a covered lens or a dark night really looks the same each time
 
 
 def mark_of(pixels: NDArray[np.uint8]) -> int:
-    """A checksum by which pictures of one source are known again, 0 to 2**32 - 1; of as many dimensions as it likes."""
+    """A checksum that identifies pictures of one source, 0 to 2**32 - 1; for any number of dimensions."""
     return zlib.crc32(pixels[::ROW_STEP].tobytes())
 
 
 class RepeatDetector:
-    """Says whether a live source is stuck, from the frames alone; no clock of its own.
+    """Says whether a live source is stuck, from the frames only; it has no clock of its own.
 
     stale_after_s: seconds during which every frame must have been seen before.
     """
@@ -41,18 +41,18 @@ class RepeatDetector:
         self._wanted = 0
 
     def doubt(self) -> None:
-        """It was reopened because it was stuck: the one picture it starts with proves nothing, only a second does."""
+        """It was reopened because it was stuck: a single picture proves nothing, only a second, different one does."""
         self._wanted = 2
 
     @property
     def doubted(self) -> bool:
-        """Whether what it shows is not to be believed yet."""
+        """Whether what it shows cannot be trusted yet."""
         return self._wanted > 0
 
     def see(self, frame: Frame) -> bool:
-        """Look at the next frame; True while the source is stuck.
+        """Check the next frame; True while the source is stuck.
 
-        That is when for `stale_after_s` seconds of capture time, and for at least MIN_FRAMES frames, every frame was
+        That is, if for `stale_after_s` seconds of capture time, and for at least MIN_FRAMES frames, every frame was
         among the last MEMORY ones, and the picture is not nearly uniform.
         """
         mark = mark_of(frame.pixels) if frame.mark is None else frame.mark

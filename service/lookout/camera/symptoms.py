@@ -1,4 +1,4 @@
-"""Known last words of camera software, and what they mean: from the lines on stderr to a sentence and a remedy."""
+"""Known error messages of camera software and what they mean: from lines on stderr to a sentence and a remedy."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ _SYMPTOMS = (
 
 
 def diagnose(lines: Iterable[str]) -> CameraError | None:
-    """What the newest telling line says, as an error to raise; None when no line is known."""
+    """What the newest known line means, as an error to raise; None if no line is known."""
     for line in reversed(list(lines)):
         for symptom in _SYMPTOMS:
             if symptom.pattern.search(line):

@@ -1,1 +1,1 @@
-"""Where to look: what has changed in a fixed scene, a slow scan of the rest, and what both say with the whole."""
+"""Where to zoom in: at what has changed in a fixed scene and, in a slow scan, at the rest; and the combined result."""

@@ -1,8 +1,8 @@
-"""The focus: which square to look at besides the whole picture, and what both say together.
+"""The focus: which square to classify besides the whole picture, and the conclusion from both.
 
-One square a frame at most. Somebody found stays the focus until the network no longer sees it there. Otherwise what
-has changed is looked at, the largest part first and the others in turn; and the scan, one tile at a time, finds
-whoever was there before the background was.
+One square per frame at most. A pet that was found stays the focus until the network no longer sees it there. Otherwise
+the changed parts are classified, the largest first and the others in turn; and the scan, one tile at a time, finds
+animals that were there before the background was.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from lookout.frame import Pixels
 from lookout.geometry import Rect
 
 Probabilities = tuple[float, ...]
-# What drew the look to a square: it differs from the background, or the scan found somebody in it.
+# Why a square was chosen: it differs from the background, or the scan found an animal in it.
 Why = Literal["changed", "found"]
 
-# Around what has changed: some room, and no less than the network takes in.
+# Around what has changed: some margin, and no less than the network's input size.
 MARGIN = 1.2
 MIN_SQUARE_PX = 64.0
-# Of the shorter side: a square this large is seen by the whole picture as well, and both are averaged.
+# Of the shorter side: a square this large is seen in the whole picture as well, and both are averaged.
 LARGE = 0.8
-# A pet's probability: from `FOUND` on a changed square holds somebody; below `LOST` for `LOST_S` nobody any more.
+# A pet's probability: from `FOUND` a changed square contains one; below `LOST` for `LOST_S` it has gone.
 FOUND, LOST, LOST_S = 0.6, 0.4, 1.5
-# Where somebody walked in and nothing has differed for so long, nobody is, whatever the network makes of the place.
+# If something walked in and nothing has differed for this long, it has gone, whatever the network sees there.
 VANISHED_S = 1.5
-# A tile of the scan must say so more clearly, twice, the second time seen a little wider.
+# A tile of the scan must show it more clearly, twice, the second time with a little more margin.
 SCAN_FOUND, SECOND_LOOK = 0.93, 1.3
-# Passes of the scan over the picture after a new background, one tile a frame; after that a tile each so many seconds.
+# Passes of the scan over the picture after a new background, one tile per frame; then one tile per this many seconds.
 PASSES, IDLE_S = 2, 1.0
-# Changed parts that are looked at in turn, and every how many looks one goes to the scan meanwhile.
+# Changed parts that are classified in turn, and how often one turn goes to the scan meanwhile.
 PARTS, SCAN_EVERY = 3, 4
-# What a square said of a part is of use for so long, seconds.
+# How long the result for a part is valid, in seconds.
 FRESH_S = 1.0
 
 
 @dataclass(slots=True)
 class _Target:
-    """A square that is looked at. said: the network's last word on it."""
+    """A square that is classified. said: the network's latest result for it."""
 
     square: Rect
     box: Rect
@@ -54,7 +54,7 @@ class _Target:
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """What is said of the frame. square: the part that decided and why, None for the whole picture."""
+    """The result for the frame. square: the part that decided and why, None for the whole picture."""
 
     probabilities: Probabilities
     square: Rect | None = None
@@ -62,7 +62,7 @@ class Conclusion:
 
 
 class Focus:
-    """Asked and told about each frame that is classified. Coordinates are shares of the region that is looked at.
+    """Called for each frame that is classified. Coordinates are relative to the region.
 
     reject: for each label, in the card's order, whether it means "none of these".
     """
@@ -89,13 +89,13 @@ class Focus:
 
     @property
     def searching(self) -> bool:
-        """Whether the scan of a new scene is under way."""
+        """Whether the scan of a new scene is in progress."""
         return self._scan_left > 0 or self._second is not None
 
     def look(self, pixels: Pixels, whole: Probabilities, now: float) -> Rect | None:
-        """The square to look at in this frame besides the whole, None for none.
+        """The square to classify in this frame besides the whole, None for none.
 
-        pixels: the region, uint8, height x width x 3. whole: what the network says of it.
+        pixels: the region, uint8, height x width x 3. whole: the network's result for it.
         """
         self._whole = whole
         height, width = pixels.shape[:2]
@@ -107,14 +107,14 @@ class Focus:
         if self._background.renewed_at != self._renewed_at:
             self._renewed_at = self._background.renewed_at
             self._scan_left = PASSES * len(scan_tiles(width, height))
-            if self._held is not None:  # part of the new background: that nothing differs says nothing any more
+            if self._held is not None:  # part of the new background: "nothing differs" no longer says anything
                 self._held.why = "found"
         self._follow(parts, now)
         self._asked = self._choose(now)
         return self._asked.square if self._asked else None
 
     def conclude(self, close: Probabilities | None, now: float) -> Conclusion:
-        """What is said of the frame. close: what the network said of the square `look` returned, None for none."""
+        """The result for the frame. close: the network's result for the square that `look` returned, None for none."""
         whole = self._whole
         if close is not None and self._asked is not None:
             self._hear(self._asked, close, now)
@@ -126,7 +126,7 @@ class Focus:
     # --- what to look at ----------------------------------------------------------------------------------------
 
     def _follow(self, parts: Sequence[Part], now: float) -> None:
-        """Give each changed part the target that was there before, and the held one the part it overlaps most."""
+        """Give each changed part its previous target, and the held one the part it overlaps most."""
         targets = []
         for part in parts[:PARTS]:
             square = square_around(part.box, *self._size, margin=MARGIN, smallest=MIN_SQUARE_PX)
@@ -161,7 +161,7 @@ class Focus:
 
     def _next_tile(self, now: float) -> _Target | None:
         idle = self._scan_left <= 0 and now < self._scanned_at + IDLE_S
-        found = self._pet(self._whole) >= FOUND  # the whole picture needs no search
+        found = self._pet(self._whole) >= FOUND  # found in the whole picture: no search needed
         if idle or found or self._background.moving:
             return None
         tiles = scan_tiles(*self._size)
@@ -198,12 +198,12 @@ class Focus:
         self._held = target
 
     def _surest(self, now: float) -> _Target | None:
-        """Of the changed parts that were looked at lately, the one most likely to hold somebody."""
+        """Of the changed parts classified lately, the one most likely to contain a pet."""
         fresh = [target for target in self._targets if target.said is not None and now - target.said_at < FRESH_S]
         return max(fresh, key=lambda one: self._pet(one.said or ()), default=None)
 
     def _living(self, target: _Target) -> bool:
-        """Whether the network is not sure that nobody is there."""
+        """Whether the network is not sure that it is empty."""
         return target.said is not None and self._pet(target.said) > 0.3
 
     def _pet(self, said: Probabilities) -> float:
@@ -218,7 +218,7 @@ def _joined(whole: Probabilities, close: Probabilities, square: Rect) -> Probabi
 
 
 def _steadied(before: Rect, after: Rect) -> Rect:
-    """Half-way, so that a square does not tremble with its outline; at once where it has moved on."""
+    """Half-way, so that a square does not jitter with its outline; at once if it has moved on."""
     if overlap(before, after) < 0.55:
         return after
     return Rect(

@@ -1,8 +1,8 @@
-"""The light of a picture against that of a background: a gain for each colour, and its slope across the picture.
+"""The light of a picture relative to that of a background: a gain per colour, and its slope across the picture.
 
-A lamp, a cloud or automatic exposure brightens a scene evenly or from one side to the other; what somebody in the
-scene changes is local. So a plane is fitted through the ratios of coarse blocks, twice, the second time without the
-blocks that the first fit explains badly.
+A lamp, a cloud or automatic exposure brightens a scene evenly or from one side to the other; an animal in the scene
+changes it locally. So a plane is fitted through the ratios of coarse blocks, twice, the second time without the blocks
+that the first fit explains badly.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ Floats = NDArray[np.float32]
 
 # Blocks a side: enough for a plane through the robust half of them, few enough to cost nothing.
 _COLUMNS, _ROWS = 8, 6
-# Added to both sides of a ratio, grey levels: in the dark noise decides it otherwise.
+# Added to both sides of a ratio, grey levels: in the dark, noise would dominate it.
 _DARK = 12.0
-# A block whose ratio is further from the fit than this share of it holds somebody, or another lamp.
+# A block whose ratio differs from the fit by more than this share contains an object, or another lamp.
 _OUTLIER = 0.2
 # More light than this, or less than its inverse, is another scene.
 MAX_GAIN = 4.0
-# Keeps the fit solvable where few blocks are left.
+# Keeps the fit solvable if few blocks are left.
 _RIDGE = 1e-3 * np.eye(3, dtype=np.float32)
 
 
 def gain_between(now: Floats, background: Floats) -> Floats:
-    """What the background must be multiplied with to be lit like `now`: rows x columns x 3, float32.
+    """What the background must be multiplied by to be lit like `now`: rows x columns x 3, float32.
 
     now, background: rows x columns x 3, 0..255.
     """
@@ -57,7 +57,7 @@ def _blocks(cells: Floats) -> Floats:
 
 @functools.cache
 def _design() -> Floats:
-    """Of each block: 1, its x and its y, both from -1 to 1."""
+    """For each block: 1, its x and its y, both from -1 to 1."""
     y, x = np.meshgrid(np.linspace(-1, 1, _ROWS), np.linspace(-1, 1, _COLUMNS), indexing="ij")
     return np.stack([np.ones(x.size), x.ravel(), y.ravel()], axis=1).astype(np.float32)
 

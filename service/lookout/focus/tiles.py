@@ -1,4 +1,4 @@
-"""The tiles of the scan, and squares in general: where a close look goes, in shares of the picture."""
+"""The tiles of the scan, and squares in general: where to zoom in, in shares of the picture."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import functools
 
 from lookout.geometry import Rect
 
-# Of the shorter side, and how far each tile lies from the next, as a share of the tile.
+# Of the shorter side, and the distance from one tile to the next, as a share of the tile.
 _SIZES = ((0.5, 0.5), (0.36, 0.55))
-# A step through the tiles that visits far apart places one after the other, whatever their number.
+# A step through the tiles that visits distant places in succession, whatever their number.
 _GOLDEN = 0.618
 
 
@@ -50,7 +50,7 @@ def _divides(stride: int, count: int) -> bool:
 
 
 def square_around(box: Rect, width: int, height: int, *, margin: float, smallest: float) -> Rect:
-    """The square of `margin` times the box's longer side about its middle, moved and cut to fit the picture.
+    """The square of `margin` times the box's longer side around its middle, moved and cut to fit the picture.
 
     width, height: the picture's, in pixels. smallest: the least side, pixels.
     """

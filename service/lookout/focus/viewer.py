@@ -12,17 +12,17 @@ from lookout.pipeline.classifier import Classifier, Prediction, Timing
 
 @dataclass(frozen=True, slots=True)
 class Viewed:
-    """What a frame shows. why: what drew the look to the part seen; None where the whole region decided."""
+    """The result for a frame. why: why the part seen was chosen; None if the whole region decided."""
 
     prediction: Prediction
     why: Why | None = None
 
 
 class Viewer:
-    """Owned by the worker; shown each frame that is classified, in order.
+    """Owned by the worker; gets each frame that is classified, in order.
 
-    focused: whether to look closer. Without a label that means "none of these" there is nothing to look for, and
-    the whole region decides as it does without a focus.
+    focused: whether to zoom in. Without a label that means "none of these" there is nothing to look for, and the whole
+    region decides, as without a focus.
     """
 
     def __init__(self, classifier: Classifier, *, focused: bool) -> None:
@@ -36,7 +36,7 @@ class Viewer:
 
     @property
     def searching(self) -> bool:
-        """Whether tiles of a new scene are still to be looked at, though nothing changes in it."""
+        """Whether tiles of a new scene are still to be classified, though nothing changes in it."""
         return self._focus is not None and self._focus.searching
 
     def view(self, pixels: Pixels, region: Rect, now: float) -> Viewed:

@@ -1,7 +1,7 @@
-"""A session that also tells what inner layers compute: the same file, with some of its tensors among the outputs.
+"""A session that also returns what inner layers compute: the same file, with some of its tensors as extra outputs.
 
-Messages of protobuf that are concatenated are merged: inner messages too, and lists in them grow. So a few bytes behind
-the file add outputs to its graph, and no library has to parse, change and write megabytes.
+Concatenated protobuf messages are merged, including inner messages and lists. So a few bytes appended to the file add
+outputs to its graph, and no library has to parse, change and write megabytes.
 https://protobuf.dev/programming-guides/encoding/#last-one-wins
 """
 
@@ -25,10 +25,10 @@ _PROVIDERS = ["CPUExecutionProvider"]
 
 
 def open_session_with_outputs(path: Path, sha256: str, tensors: Iterable[str]) -> ort.InferenceSession:
-    """Open an ONNX file with these tensors as further outputs, to run on one thread.
+    """Open an ONNX file with these tensors as additional outputs, to run on one thread.
 
     sha256: of the file. tensors: names in its graph, none of them an output already.
-    Raises ModelRejected where the file is another or cannot be read, or a tensor is not in it.
+    Raises ModelRejected if it is another file or cannot be read, or a tensor is not in it.
     """
     try:
         data = read_regular(path, MAX_GRAPH_BYTES)
@@ -38,11 +38,11 @@ def open_session_with_outputs(path: Path, sha256: str, tensors: Iterable[str]) -
     except ModelRejected:
         raise
     except Exception as error:  # onnxruntime's errors have no common base class
-        raise ModelRejected(f"The layers of {path} cannot be looked into: {one_line(error)}.") from error
+        raise ModelRejected(f"The layers of {path} cannot be inspected: {one_line(error)}.") from error
 
 
 def more_outputs(tensors: Iterable[str]) -> bytes:
-    """What makes them outputs when it stands behind an ONNX file. onnxruntime works out their types and shapes."""
+    """Bytes that turn them into outputs when appended to an ONNX file. onnxruntime infers their types and shapes."""
     outputs = (_field(_GRAPH_OUTPUT, _field(_VALUE_NAME, name.encode())) for name in tensors)
     return _field(_MODEL_GRAPH, b"".join(outputs))
 
@@ -52,6 +52,6 @@ def _field(number: int, content: bytes) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; the eighth bit says that more follow."""
+    """Seven bits per byte, the lowest first; the eighth bit means that more follow."""
     *more, last = [value >> shift & 0x7F for shift in range(0, max(1, value.bit_length()), 7)]
     return bytes([*(bits | 0x80 for bits in more), last])

@@ -1,7 +1,7 @@
-"""The feature maps of a picture: what each channel of a layer answers to it, for whoever wants to look inside.
+"""The feature maps of a picture: how each channel of a layer responds to it, for anyone who wants to look inside.
 
-A graph only tells what is among its outputs. So that looking costs the live picture nothing, a second session of the
-same graph, with the inner tensors among its outputs, is made for it; the layer table says which tensors there are.
+A graph only returns its outputs. So that inspection costs the live picture nothing, a second session of the same graph,
+with the inner tensors among its outputs, is created; the layer table lists the tensors.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from lookout.pipeline.preprocess import new_tensor, preprocess
 
 Floats = NDArray[np.float32]
 
-# What a layer answers is what leaves its activation; pooling shows how it becomes smaller.
+# A layer's response is what leaves its activation; pooling shows how it gets smaller.
 _ACTIVATIONS = {"Relu", "LeakyRelu", "PRelu", "Elu", "Clip", "Tanh", "Sigmoid", "HardSigmoid", "HardSwish", "Gelu"}
 _SHOWN = {*_ACTIVATIONS, "MaxPool", "AveragePool"}
-# The deepest networks have some hundred; every one of them is kept in memory while somebody looks.
+# The deepest networks have a few hundred; all of them are kept in memory during inspection.
 _MAX_LAYERS = 200
-# Sides of a map beyond this are shrunk: nobody sees more in a tile.
+# Maps with longer sides are shrunk: nobody sees more in a tile.
 _MAX_SIDE = 112
-# Grey for zero where a layer's values have both signs, as in the picture of the filters.
+# The grey for zero if a layer's values have both signs, as in the picture of the filters.
 MIDDLE = 128
 
 
@@ -52,9 +52,9 @@ class MapLayer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureMaps:
-    """What the channels of one layer answer to one picture.
+    """How the channels of one layer respond to one picture.
 
-    values: float32, channels x height x width. seen: the part of the picture that the network looked at.
+    values: float32, channels x height x width. seen: the part of the picture that the network saw.
     """
 
     layer: MapLayer
@@ -63,7 +63,7 @@ class FeatureMaps:
 
 
 class MapNetwork:
-    """A network that tells what its layers answer. Takes tens of megabytes more than the one that classifies."""
+    """A network that returns its layers' responses. Takes tens of megabytes more than the one that classifies."""
 
     def __init__(self, card: Card, precision: str, layers: tuple[MapLayer, ...], session: ort.InferenceSession) -> None:
         self.card = card
@@ -73,7 +73,7 @@ class MapNetwork:
 
     @classmethod
     def load(cls, classifier: Classifier) -> MapNetwork:
-        """A second session of the network in use. Raises UnknownModel where its layers cannot be shown."""
+        """A second session of the network in use. Raises UnknownModel if its layers cannot be shown."""
         card, precision = classifier.card, classifier.precision
         table = read_table(card.folder, {file.sha256 for file in card.files.values()})
         layers = map_layers(table) if table is not None else ()
@@ -103,26 +103,26 @@ class MapNetwork:
         )
 
     def look(self, pixels: Pixels, region: Rect, layer: MapLayer) -> FeatureMaps:
-        """What this layer answers to a picture (uint8, height x width x 3, BGR, upright)."""
+        """This layer's response to a picture (uint8, height x width x 3, BGR, upright)."""
         tensor = new_tensor(self.card.input)
         seen = preprocess(pixels, self.card.input, tensor, region)
         (values,) = self._session.run([layer.tensor], {self.card.input.name: tensor})
         maps = np.asarray(values[0], np.float32)
         if layer.channels_last:
             maps = np.ascontiguousarray(maps.transpose(2, 0, 1))
-        # Quantised graphs have no ReLU left: it is part of the rounding, behind the tensor of this name.
+        # Quantised graphs have no ReLU any more: it is part of the rounding, after the tensor of this name.
         return FeatureMaps(layer, np.maximum(maps, 0.0) if layer.operator == "Relu" else maps, seen)
 
 
 def map_layers(table: Mapping[str, Any]) -> tuple[MapLayer, ...]:
-    """The layers of a layer table (`layers.json`) whose answers are maps: activations and pools, else convolutions."""
+    """The layers of a layer table (`layers.json`) whose outputs are maps: activations and pools, else convolutions."""
     maps = [layer for row in table.get("layers", []) if row.get("main") and (layer := _map_layer(row))]
     shown = [layer for layer in maps if layer.operator in _SHOWN]
     return tuple((shown or [layer for layer in maps if layer.operator == "Conv"])[:_MAX_LAYERS])
 
 
 def _map_layer(row: Mapping[str, Any]) -> MapLayer | None:
-    """None where what comes out is not channels of one picture, or has no place in it any more."""
+    """None if its output is not channels of one picture, or no longer has positions."""
     shape, tensor = row.get("output"), row.get("tensor")
     if not tensor or not shape or len(shape) != 4 or shape[0] != 1:
         return None
@@ -134,9 +134,9 @@ def _map_layer(row: Mapping[str, Any]) -> MapLayer | None:
 
 
 def strongest(values: Floats, count: int) -> list[int]:
-    """The channels with the largest mean magnitude, at most so many, in their own order.
+    """The channels with the largest mean magnitude, at most `count`, in their own order.
 
-    In their own order, so that a channel keeps its place from one picture to the next.
+    Their own order keeps a channel in its place from one picture to the next.
     """
     strength = np.abs(values).mean(axis=(1, 2))
     return sorted(int(channel) for channel in np.argsort(-strength, kind="stable")[:count])
@@ -145,7 +145,7 @@ def strongest(values: Floats, count: int) -> list[int]:
 def shades(values: Floats) -> tuple[NDArray[np.uint8], int]:
     """Maps (channels x height x width) as grey tiles of their size, and which grey is zero.
 
-    Each is stretched to its own extremes: from black at zero, or, where a layer has both signs, around middle grey.
+    Each is scaled to its own extremes: from black at zero or, if a layer has both signs, around middle grey.
     """
     small = _at_most(values, _MAX_SIDE)
     reach = np.maximum(np.abs(small).max(axis=(1, 2), keepdims=True), 1e-12)
@@ -166,5 +166,5 @@ def _at_most(values: Floats, side: int) -> Floats:
 def _nothing_to_show(card: Card) -> UnknownModel:
     return UnknownModel(
         f'The model "{card.name}" has no layers whose feature maps can be shown.',
-        "`lookout models add` notes with the card which there are.",
+        "`lookout models add` records with the card which there are.",
     )

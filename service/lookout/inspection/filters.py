@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from lookout.inspection.mosaic import mosaic
 
 FILTERS_FILE = "filters.png"
-# Each weight becomes a square of so many pixels, so that a 7 x 7 filter can be seen.
+# Each weight becomes a square of this many pixels, so that a 7 x 7 filter can be seen.
 _SCALE = 4
 _GAP = 2
-# AlexNet has 96 filters in its first layer, most networks 64; beyond this nobody looks.
+# AlexNet has 96 filters in its first layer, most networks 64; nobody looks at more.
 _MAX_FILTERS = 256
 
 
 def write_filters(graph: Path, model: Any) -> None:
-    """Draw the first convolution of an ONNX file into `filters.png` beside it; nothing where there is none.
+    """Draw the first convolution of an ONNX file into `filters.png` beside it, if it has one.
 
-    model: what the file holds.
+    model: the parsed file.
     """
     weights = _first_filters(model.graph)
     if weights is None:
@@ -40,7 +40,7 @@ def filter_picture(weights: NDArray[np.float32]) -> NDArray[np.uint8]:
     """A mosaic (uint8, height x width x 3, BGR) of filters given as out x in x height x width.
 
     Filters over three channels, red-green-blue, are shown in colour, others by their first channel in grey. Each is
-    stretched to its own extremes around middle grey: that is zero.
+    scaled to its own extremes around middle grey, which is zero.
     """
     return mosaic(np.stack([_tile(one) for one in weights[:_MAX_FILTERS]]), scale=_SCALE, gap=_GAP)
 
@@ -64,7 +64,7 @@ def _first_filters(graph: Any) -> NDArray[np.float32] | None:
 
 
 def _numbers(name: str, stored: dict[str, Any], makers: dict[str, Any]) -> NDArray[np.float32] | None:
-    """A weight as float32, also where it is kept as float16 or int8 and unpacked in the graph."""
+    """A weight as float32, even if it is stored as float16 or int8 and converted in the graph."""
     import onnx
 
     if name in stored:

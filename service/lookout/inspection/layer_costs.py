@@ -1,6 +1,6 @@
-"""What the operators of a graph cost: learned numbers, and multiply-adds of one run.
+"""What the operators of a graph cost: learned parameters, and multiply-adds per run.
 
-Fused and quantised operators, onnxruntime's own ones included, cost what the plain ones they stand for cost.
+Fused and quantised operators, including onnxruntime's own, cost what the plain ones they stand for cost.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from lookout.inspection.layers import Sides
 from lookout.inspection.onnx_graph import Graph, attribute
 
-# Operators with weights: where the weights and the bias stand among the inputs.
+# Operators with weights: the positions of weights and bias among the inputs.
 CONVOLUTIONS = {
     "Conv": (1, 2),
     "ConvTranspose": (1, 2),
@@ -36,7 +36,7 @@ PRODUCTS = {
     "DynamicQuantizeMatMul": (1, 4),
     "MatMulNBits": (1,),
 }
-# Of a product: where its two factors stand.
+# For products: the positions of the two factors.
 _FACTORS = {"QLinearMatMul": (0, 3), "QGemm": (0, 3)}
 _RECURRENT = {"LSTM": 4, "GRU": 3, "RNN": 1}
 # Scale and shift; running mean and variance are measured, not learned.
@@ -56,10 +56,10 @@ _NORMS = {
     "FastGelu": (1,),
     "Scale": (),
 }
-# Sums and products with a stored operand: a bias or scale that stands alone. Every other operator's constants say
-# where or how far (axes, limits, sizes) and are no parameters.
+# Sums and products with a stored operand: a bias or scale by itself. Constants of all other operators say where or how
+# far (axes, limits, sizes) and are not parameters.
 _ELEMENTWISE = {"Add", "Sub", "Mul", "Div", "PRelu"}
-# These hold weights, and are not worked out: their cost is said to be missing.
+# These have weights, but are not worked out: their cost is reported as missing.
 _UNKNOWN = {
     "Attention", "MultiHeadAttention", "QAttention", "PackedAttention", "If", "Loop", "Scan",
     "EmbedLayerNormalization",
@@ -73,7 +73,7 @@ def weight_of(graph: Graph, node: Any) -> Sides | None:
 
 
 def parameter_places(graph: Graph, node: Any, behind_weights: bool) -> Sequence[int]:
-    """Which of a node's inputs are learned numbers. behind_weights: whether a layer with weights came before."""
+    """Which of a node's inputs are learned parameters. behind_weights: whether a layer with weights came before."""
     kind, filled = node.op_type, [place for place, name in enumerate(node.input) if name]
     known = CONVOLUTIONS.get(kind) or PRODUCTS.get(kind) or _NORMS.get(kind)
     if kind in _RECURRENT:
@@ -83,7 +83,7 @@ def parameter_places(graph: Graph, node: Any, behind_weights: bool) -> Sequence[
     if kind in ("Concat", "Gather") and behind_weights:  # a class token, an embedding
         return [place for place in filled if _is_table(graph, node.input[place])]
     if kind in _ELEMENTWISE and behind_weights:
-        # Before the first layer with weights such constants only normalise pixels; single ones are mere scaling.
+        # Before the first layer with weights such constants only normalise pixels; single numbers are mere scaling.
         return [place for place in filled if math.prod(graph.shapes.get(node.input[place]) or ()) > 1]
     return []
 
@@ -93,7 +93,7 @@ def _is_table(graph: Graph, name: str) -> bool:
 
 
 def multiply_adds(graph: Graph, node: Any, after: Sides | None) -> int | None:
-    """Of convolutions and products of matrices, 0 for everything else; None where it cannot be worked out."""
+    """Of convolutions and matrix products, 0 for everything else; None if it cannot be worked out."""
     kind = node.op_type
     if kind == "Einsum":
         return _einsum(graph, node)
@@ -152,7 +152,7 @@ def _attention(graph: Graph, node: Any, after: Sides | None) -> int | None:
 
 
 def holds_unknown_weights(graph: Graph, node: Any) -> bool:
-    """Whether an operator that is not known here takes stored numbers that may be learned."""
+    """Whether an unknown operator takes stored numbers that may be learned."""
     if node.domain in ("", "ai.onnx") and node.op_type not in _UNKNOWN:
         return False
     known = {"MultiHeadAttention", *CONVOLUTIONS, *PRODUCTS, *_NORMS}

@@ -1,6 +1,6 @@
 """The layer table: what each layer of a convolutional network does to the picture's size, and what it costs.
 
-The arithmetic is here, plain and without dependencies; `layers_onnx.py` makes the table of a graph (and imports onnx).
+The arithmetic is here, without dependencies; `layers_onnx.py` makes the table of a graph (and imports onnx).
 The table is computed once, when a model's card is written, and kept beside it as `layers.json`.
 """
 
@@ -18,7 +18,7 @@ from lookout.system.regular_files import read_regular
 
 SCHEMA = "lookout-layers-1"
 LAYERS_FILE = "layers.json"
-# The table of the deepest networks has some thousand rows of some hundred bytes.
+# The table of the deepest networks has a few thousand rows of a few hundred bytes.
 MAX_TABLE_BYTES = 16 * 2**20
 
 Sides = tuple[int, ...]
@@ -92,7 +92,7 @@ class ReceptiveField:
         )
 
     def over_all(self, size: Sides) -> ReceptiveField:
-        """The field of a unit that takes in every one of `size` units of its input."""
+        """The field of a unit that sees all `size` units of its input."""
         return ReceptiveField(
             tuple(r + (n - 1) * j for r, n, j in zip(self.size, size, self.jump, strict=True)), self.jump
         )
@@ -107,13 +107,13 @@ class ReceptiveField:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One row. Shapes are as the graph has them, the number of pictures first; None where they are not known.
+    """One row. Shapes are as in the graph, the number of pictures first; None if they are not known.
 
-    main: whether the network's answer depends on it; only such layers are in the totals.
-    tensor: the graph's name of what it puts out, by which the feature maps are asked for.
-    channels_last: whether what it puts out is a picture whose channels come last.
+    main: whether the network's output depends on it; only such layers count in the totals.
+    tensor: the graph's name of its output, by which its feature maps are requested.
+    channels_last: whether its output is a picture with the channels last.
     parameters: learned numbers of this layer; of BatchNormalization scale and shift, not its running statistics.
-    multiply_adds: of convolutions and matrix products, for one run; everything else counts nothing.
+    multiply_adds: of convolutions and matrix products, for one run; everything else counts as zero.
     """
 
     name: str
@@ -183,10 +183,10 @@ def _whole(number: float) -> int | float:
 
 @dataclass(frozen=True, slots=True)
 class LayerTable:
-    """All layers of one graph, in order, with the totals of those that the answer depends on.
+    """All layers of one graph, in order, with the totals of those that the output depends on.
 
-    file, sha256: the graph the table was read from. parameters: shared ones count once. incomplete: a sentence on
-    what the totals lack, empty where they are whole.
+    file, sha256: the graph the table was made from. parameters: shared ones count once. incomplete: a sentence on what
+    the totals lack, empty if they are complete.
     """
 
     file: str
@@ -200,7 +200,7 @@ class LayerTable:
     incomplete: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The content of `layers.json`; made of lists, numbers and strings alone."""
+        """The content of `layers.json`; only lists, numbers and strings."""
         table = {
             "schema": SCHEMA,
             "graph": {"file": self.file, "sha256": self.sha256},
@@ -214,7 +214,7 @@ class LayerTable:
 
 
 def read_table(folder: Path, graphs: Collection[str]) -> dict[str, Any] | None:
-    """The table kept in a model's folder; None where there is none that was made from one of these graphs (SHA-256)."""
+    """The table in a model's folder; None if there is none made from one of these graphs (SHA-256)."""
     try:
         table = json.loads(read_regular(folder / LAYERS_FILE, MAX_TABLE_BYTES))
         check_json_safe(table)

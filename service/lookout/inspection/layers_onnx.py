@@ -1,8 +1,8 @@
 """Reads an ONNX graph into a layer table.
 
-A graph stored in float16 or quantised does the same arithmetic as the float32 one, so it gives the same rows:
-weights behind Cast, DequantizeLinear and the like are counted where they are used, and the QuantizeLinear and
-DequantizeLinear pairs between layers are looked through.
+A graph stored in float16 or quantised does the same arithmetic as the float32 one, so it gives the same rows: weights
+behind Cast, DequantizeLinear and the like are counted where they are used, and pairs of QuantizeLinear and
+DequantizeLinear between layers are skipped.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from lookout.system.regular_files import read_regular
 POOLS = {"MaxPool", "AveragePool", "LpPool", "QLinearAveragePool", "NhwcMaxPool"}
 GLOBAL_POOLS = {"GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "QLinearGlobalAveragePool"}
 LOOKED_THROUGH = {"QuantizeLinear", "DequantizeLinear"}
-# These take their pictures channels last.
+# These take their pictures with the channels last.
 CHANNELS_LAST = {"NhwcFusedConv", "NhwcConv", "NhwcMaxPool"}
 MAX_NAMED = 5
 
@@ -41,19 +41,19 @@ MAX_NAMED = 5
 def layer_table(graph: Path | str, shape: Sequence[int] | None = None, output: str | None = None) -> LayerTable:
     """The layer table of an ONNX file.
 
-    shape: the input's shape where the graph leaves it open; an open first number (of pictures) counts as 1.
+    shape: the input's shape if the graph leaves it open; an open first number (of pictures) counts as 1.
     output: the output whose layers make the totals; by default `logits`, else `probabilities`, else the first.
-    Raises ModelRejected when the file is no ONNX graph or leaves its size open.
+    Raises ModelRejected if the file is not an ONNX graph or leaves its size open.
     """
     path, given = Path(graph), tuple(shape) if shape is not None else None
     return _table(load_graph(path), path, given, output)
 
 
 def write_layers(folder: Path, shape: Sequence[int] | None = None) -> LayerTable:
-    """Compute the table for the model in this folder and keep it there as `layers.json`, bound to its graph's hash.
+    """Compute the table for the model in this folder and store it there as `layers.json`, bound to its graph's hash.
 
     The first layer's filters are drawn beside it. The graph is the card's fp32 file, else its first.
-    shape: the input's shape where the graph leaves it open. Raises ModelRejected.
+    shape: the input's shape if the graph leaves it open. Raises ModelRejected.
     """
     try:
         card = json.loads(read_regular(folder / CARD_FILE, MAX_CARD_BYTES))
@@ -94,7 +94,7 @@ def _table(model: Any, path: Path, shape: Sides | None, output: str | None) -> L
 
 
 def _incomplete(operators: Sequence[str]) -> str:
-    """A sentence on what is missing in the totals; empty where nothing is."""
+    """A sentence on what is missing in the totals; empty if nothing is."""
     kinds = sorted(set(operators))
     if not kinds:
         return ""
@@ -156,14 +156,14 @@ class _Reader:
         )
 
     def _is_channels_last(self, name: str, shape: Sides | None) -> bool:
-        """Whether it is a picture whose channels come last."""
+        """Whether it is a picture with the channels last."""
         sight = self.sights.get(name)
         return shape is not None and len(shape) == 4 and sight is not None and sight.axes == (1, 2)
 
     # --- windows --------------------------------------------------------------------------------------------
 
     def _window(self, node: Any, before: Sides | None) -> Window | None:
-        """None where there is none, or the picture does not lie as a window needs it."""
+        """None if there is none, or the picture's axes are not where a window needs them."""
         if before is None or len(before) < 3 or node.op_type in CHANNELS_LAST:
             return None
         size = before[2:]
@@ -190,7 +190,7 @@ class _Reader:
         return _with_automatic_padding(window, attribute(node, "auto_pad", b"NOTSET").decode(), size)
 
     def _size_behind(self, node: Any, window: Window, before: Sides) -> Sides | None:
-        """For operators whose shapes onnx itself does not work out."""
+        """For operators whose shapes onnx itself does not infer."""
         weight = weight_of(self.graph, node) if node.op_type in CONVOLUTIONS else None
         if node.op_type in ("ConvTranspose", "DeformConv"):
             return None

@@ -1,4 +1,4 @@
-"""The network that shows its layers: loaded when somebody looks inside, let go of when nobody has for a while."""
+"""The network that shows its layers: loaded when somebody looks inside, released when nobody has for a while."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lookout.inspection.feature_maps import MapNetwork
 from lookout.pipeline.classifier import Classifier
 from lookout.system import memory
 
-# Forty megabytes in int8, seventy in fp32: too much to keep for nobody, too slow to load for every look.
+# Forty megabytes in int8, seventy in fp32: too much to keep unused, too slow to load for every request.
 KEPT_S = 60.0
 
 
@@ -36,7 +36,7 @@ class MapNetworkCache:
             return self._network
 
     def rest(self, now: float) -> None:
-        """Let go of a network that nobody has looked into for `KEPT_S`. Never waits."""
+        """Release a network that has not been used for `KEPT_S`. Never waits."""
         if not self.loaded or not self._lock.acquire(blocking=False):
             return
         try:

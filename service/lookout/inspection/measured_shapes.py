@@ -1,4 +1,4 @@
-"""Shapes that onnx cannot work out (unknown operators, computed sizes), found by running the graph once."""
+"""Shapes that onnx cannot infer (unknown operators, computed sizes), found by running the graph once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lookout.pipeline.run_limit import run_limited
 from lookout.pipeline.session import one_line, session_options
 from lookout.system.regular_files import read_regular
 
-# So many inner tensors at once fit into memory, of networks for small computers.
+# This many inner tensors at once fit into memory, for networks of small computers.
 _MAX_MEASURED = 4000
 _TYPES = {
     "tensor(float)": np.float32,
@@ -30,7 +30,7 @@ _PROVIDERS = ["CPUExecutionProvider"]
 
 
 def refusal(path: Path) -> str | None:
-    """Why onnxruntime does not load a graph; None where it does."""
+    """Why onnxruntime does not load a graph; None if it does."""
     try:
         ort.InferenceSession(str(path), session_options(threads=1), providers=_PROVIDERS)
     except Exception as error:  # its errors have no common base class
@@ -41,14 +41,14 @@ def refusal(path: Path) -> str | None:
 def measured_shapes(
     path: Path, shape: Sides | None, names: Collection[str], outputs: Collection[str]
 ) -> dict[str, Sides]:
-    """The shapes of inner tensors in a run on an empty picture of this shape; nothing where that cannot be done.
+    """The shapes of inner tensors in a run on an empty picture of this shape; nothing if that cannot be done.
 
-    names: of the tensors. outputs: those that the graph puts out anyway.
+    names: of the tensors. outputs: those that are outputs anyway.
     """
     if shape is None or len(names) > _MAX_MEASURED:
         return {}
     options = session_options(threads=1)
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # it would take tensors away
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # it would remove tensors
     try:
         data = read_regular(path, MAX_GRAPH_BYTES, follow_links=True)
         more = more_outputs(name for name in names if name not in outputs)

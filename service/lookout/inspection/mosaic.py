@@ -12,14 +12,14 @@ _BACKGROUND = 255
 
 
 def columns_of(count: int) -> int:
-    """In how many columns so many tiles make nearly a square."""
+    """How many columns make this many tiles nearly a square."""
     return math.ceil(math.sqrt(count))
 
 
 def mosaic(tiles: Pixels, *, scale: int = 1, gap: int = 0) -> Pixels:
     """Tiles (uint8, count x height x width, perhaps x 3; at least one) row by row on white, uint8.
 
-    scale: each number becomes a square of so many pixels. gap: pixels between the tiles and around them.
+    scale: each number becomes a square of this many pixels. gap: pixels between the tiles and around them.
     """
     large = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
     count, height, width = large.shape[:3]

@@ -1,4 +1,4 @@
-"""An ONNX graph, opened for reading: inputs, shapes, stored numbers. Alone imports onnx, never in the service."""
+"""An ONNX graph, opened for reading: inputs, shapes, stored numbers. Only this imports onnx, never in the service."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from lookout.pipeline.card import MAX_GRAPH_BYTES
 from lookout.system.regular_files import open_regular
 
 _SNIFFED_BYTES = 512
-# What people take for an ONNX model, by how it begins, and the way to one.
+# What people mistake for an ONNX model, by its first bytes, and how to get one.
 _OTHER_FORMATS = (
     (re.compile(rb"^version https://git-lfs"), "a pointer of Git LFS", "Fetch the file itself: git lfs pull."),
     (re.compile(rb"^PK\x03\x04|^\x80[\x02-\x05]"), "a PyTorch, Keras or zip file", "Convert it: torch.onnx.export."),
     (re.compile(rb"^\x89HDF"), "a Keras file", "Convert it with tf2onnx."),
     (re.compile(rb"^....TFL3", re.DOTALL), "a TensorFlow Lite file", "Convert it: python -m tf2onnx.convert --tflite."),
-    (re.compile(rb"^....ORTM", re.DOTALL), "an ORT file", "Give the .onnx file that it was made from."),
+    (re.compile(rb"^....ORTM", re.DOTALL), "an ORT file", "Use the .onnx file that it was made from."),
     (re.compile(rb"^\s*<(?:!doctype|html)", re.IGNORECASE), "a web page", "Download the file itself."),
     (re.compile(rb"^\x1f\x8b|^BZh|^\xfd7zXZ"), "a compressed file", "Unpack it first."),
 )
 # Smaller ones may be sizes and axes that shapes depend on.
 _STRIPPED_BYTES = 1024
 MAX_SIDE = 2**31 - 1
-# What may stand between a stored weight and its use without changing how many numbers it holds.
+# What may be between a stored weight and its use without changing how many numbers it has.
 REARRANGING = {"Cast", "DequantizeLinear", "QuantizeLinear", "Identity", "Transpose", "Reshape", "Unsqueeze", "Squeeze"}
-# A shape is fixed once the input's is, so what is computed from one does not depend on the picture.
+# A shape is fixed once the input's is, so what is computed from it does not depend on the picture.
 _PRECISIONS = {
     onnx.TensorProto.FLOAT: "fp32",
     onnx.TensorProto.DOUBLE: "fp64",
@@ -50,7 +50,7 @@ ALWAYS_CONSTANT = {"Constant", "Shape", "Size"}
 
 
 def load_graph(path: Path) -> Any:
-    """The ModelProto of an ONNX file, external data left alone. Raises ModelRejected in one sentence."""
+    """The ModelProto of an ONNX file, without external data. Raises ModelRejected in one sentence."""
     remedy = "Give the path of an .onnx file, or a name that `lookout models list` shows."
     try:
         with open_regular(path, MAX_GRAPH_BYTES, follow_links=True) as file:
@@ -83,7 +83,7 @@ def graph_inputs(model: Any) -> list[Any]:
 
 
 def dimensions(value: Any) -> Sides | None:
-    """The shape of a graph's value, None where a size is open."""
+    """The shape of a graph's value, None if a size is open."""
     tensor = value.type.tensor_type
     if not tensor.HasField("shape") or not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
         return None
@@ -102,8 +102,8 @@ def precision_of(model: Any) -> str:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph for one size of picture. shapes: of every tensor, None where unknown; constants: those that are the
-    same for every picture."""
+    """A graph for one size of picture. shapes: of every tensor, None if unknown; constants: those that are the same
+    for every picture."""
 
     nodes: list[Any]
     input: str
@@ -115,9 +115,9 @@ class Graph:
 
     @classmethod
     def of(cls, model: Any, path: Path, shape: Sides | None, *, strip: bool = False) -> Graph:
-        """Work out every shape for an input of this shape. Raises ModelRejected when it is open or does not fit.
+        """Work out every shape for an input of this shape. Raises ModelRejected if it is open or does not fit.
 
-        strip: the weights are let go of, which for shapes are not needed and would be copied several times.
+        strip: drop the weights, which are not needed for shapes and would be copied several times.
         """
         _fix_input_shape(model, path, shape)
         if model.functions:
@@ -166,7 +166,7 @@ class Graph:
         return name, math.prod(self.shapes.get(name) or (0,))
 
     def is_fraction(self, name: str) -> bool:
-        """Whether a constant holds numbers with a fraction, or such numbers rounded."""
+        """Whether a constant holds numbers with a fraction, or rounded ones."""
         root = self.stored_numbers(name)[0]
         tensor = self.stored.get(root)
         if tensor is None and root in self.makers and self.makers[root].op_type == "Constant":
@@ -174,7 +174,7 @@ class Graph:
         return name in self.constants and tensor is not None and tensor.data_type in _PRECISIONS
 
     def integers(self, name: str) -> list[int]:
-        """The whole numbers of a stored constant, such as axes; empty where they are computed."""
+        """The whole numbers of a stored constant, such as axes; empty if they are computed."""
         tensor = self.stored.get(name)
         if tensor is None and name in self.makers:
             tensor = attribute(self.makers[name], "value", None)
@@ -183,7 +183,7 @@ class Graph:
 
 def _constants(nodes: Iterable[Any], stored: Iterable[str]) -> set[str]:
     known = set(stored)
-    for node in nodes:  # ONNX orders nodes by dependence
+    for node in nodes:  # ONNX orders nodes by dependency
         inputs = [name for name in node.input if name]
         if node.op_type in ALWAYS_CONSTANT or (inputs and all(name in known for name in inputs)):
             known.update(node.output)
@@ -193,12 +193,12 @@ def _constants(nodes: Iterable[Any], stored: Iterable[str]) -> set[str]:
 def _fix_input_shape(model: Any, path: Path, shape: Sides | None) -> None:
     inputs = graph_inputs(model)
     if not inputs or not inputs[0].type.HasField("tensor_type"):
-        raise ModelRejected(f"{path} takes no tensor as its input, so it is no network for pictures.")
+        raise ModelRejected(f"{path} takes no tensor as its input, so it is not a network for pictures.")
     dims = inputs[0].type.tensor_type.shape.dim
     if shape is not None and len(shape) != len(dims):
         raise ModelRejected(f"{path} takes {len(dims)} dimensions, but {len(shape)} sizes were given.")
     if shape is not None and not all(1 <= size <= MAX_SIDE for size in shape):
-        raise ModelRejected(f"--shape {','.join(map(str, shape))} is no size: each number is between 1 and {MAX_SIDE}.")
+        raise ModelRejected(f"--shape {','.join(map(str, shape))} is not a size: numbers are between 1 and {MAX_SIDE}.")
     for index, dim in enumerate(dims):
         if shape is not None:
             dim.dim_value = shape[index]
@@ -212,7 +212,7 @@ def _fix_input_shape(model: Any, path: Path, shape: Sides | None) -> None:
 
 
 def _with_shapes(model: Any, path: Path) -> Any:
-    # Shapes noted in the file may still hold the open sizes: they are worked out anew.
+    # Shapes stored in the file may still contain the open sizes: they are inferred again.
     del model.graph.value_info[:]
     for value in model.graph.output:
         if value.type.HasField("tensor_type"):
@@ -221,9 +221,9 @@ def _with_shapes(model: Any, path: Path) -> Any:
         return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     except Exception as error:
         if (reason := refusal(path)) is None:
-            return model  # onnxruntime takes it: its shapes are measured
+            return model  # onnxruntime accepts it: its shapes are measured
         raise ModelRejected(
-            f"The layers of {path} do not fit each other: {reason or _last_line(error)}.", "Export it anew."
+            f"The layers of {path} do not fit each other: {reason or _last_line(error)}.", "Export it again."
         ) from error
 
 

@@ -1,7 +1,7 @@
-"""Which part of the picture one unit of each tensor sees, as far as that is a rectangle that grows by the formula.
+"""Which part of the picture one unit of each tensor sees, as far as that is a rectangle that follows the formula.
 
-Where the places of a picture mix otherwise (attention, products of two tensors, a change of shape that tears rows
-apart) there is no such rectangle, and nothing is said.
+Where positions mix otherwise (attention, products of two tensors, a reshape that tears rows apart) there is no such
+rectangle, and none is reported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lookout.inspection.layers import ReceptiveField, Sides, Window
 from lookout.inspection.onnx_graph import Graph, attribute
 
 _RESHAPING = {"Flatten", "Reshape", "Squeeze", "Unsqueeze"}
-# They work on each number for itself, or join tensors place by place.
+# They work on each number by itself, or combine tensors position by position.
 _IN_PLACE = {
     "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Clip", "Tanh", "Sigmoid", "HardSigmoid", "HardSwish", "Gelu",
     "FastGelu", "BiasGelu", "QuickGelu", "Mish", "Swish", "Silu", "Softplus", "Softsign", "ThresholdedRelu", "Erf",
@@ -25,7 +25,7 @@ _IN_PLACE = {
     "LRN", "Pad", "LpNormalization", "LogSoftmax", "Softmax", "QLinearSoftmax", "ArgMax", "Concat", "QLinearConcat",
     "Split", "LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization", "SkipLayerNormalization",
 }  # fmt: skip
-# Of these, those that take in a whole axis: fine unless it is one along which the picture lies.
+# Of these, those that reduce a whole axis: fine unless the picture lies along it.
 _ALONG_AN_AXIS = {
     "Softmax": -1, "LogSoftmax": -1, "QLinearSoftmax": -1, "LpNormalization": -1, "ArgMax": 0, "Concat": 0, "Split": 0,
     "QLinearConcat": 1,
@@ -36,10 +36,10 @@ _FROM_AN_AXIS = {"LayerNormalization", "RMSNormalization", "SimplifiedLayerNorma
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What is known of a tensor's units.
+    """What is known about a tensor's units.
 
-    axes: where its sides (height, width) stand in its shape. row: the axis that holds all of them, one place after
-    the other, when they have been flattened; `mixed`: with channels among them. sides: how long they were then.
+    axes: the positions of its sides (height, width) in its shape. row: the axis that holds all of them in sequence,
+    after flattening; `mixed`: with channels among them. sides: how long they were then.
     """
 
     field: ReceptiveField
@@ -55,7 +55,7 @@ class Sight:
 
 
 def first_sight(graph: Graph) -> dict[str, Sight]:
-    """Of the picture itself; empty where the input is none."""
+    """Of the picture itself; empty if the input is not one."""
     shape = graph.shapes.get(graph.input)
     if shape is None or len(shape) not in (3, 4, 5):
         return {}
@@ -66,7 +66,7 @@ def first_sight(graph: Graph) -> dict[str, Sight]:
 
 
 def look(graph: Graph, sights: dict[str, Sight], node: Any, window: Window | None) -> ReceptiveField | None:
-    """Work out what a node's outputs see, note it in `sights`, and return it; None where nothing can be said."""
+    """Work out what a node's outputs see, record it in `sights`, and return it; None if it cannot be said."""
     names = [name for name in node.input if name and name not in graph.constants]
     if not names or any(name not in sights for name in names):
         return None
@@ -105,7 +105,7 @@ def _behind(graph: Graph, seen: list[Sight], names: list[str], node: Any, window
 
 
 def _joined(graph: Graph, seen: list[Sight], names: list[str], node: Any, before: Sides) -> Sight | None:
-    """Tensors whose places lie alike, a single place that holds for all of them among others."""
+    """Tensors whose positions are arranged alike, possibly with a single position that applies to all."""
     if node.op_type in _ALONG_AN_AXIS:
         axis = int(attribute(node, "axis", _ALONG_AN_AXIS[node.op_type])) % max(1, len(before))
         if axis in seen[0].places:
@@ -127,12 +127,12 @@ def _joined(graph: Graph, seen: list[Sight], names: list[str], node: Any, before
 
 
 def _has_places(shape: Sides | None, sight: Sight) -> bool:
-    """Whether there is more than one place in it."""
+    """Whether there is more than one position in it."""
     return shape is None or any(axis < len(shape) and shape[axis] > 1 for axis in sight.places)
 
 
 def _product(graph: Graph, sight: Sight, node: Any, names: list[str]) -> Sight | None:
-    """A product with stored weights runs over one axis: of channels, or of all places at once."""
+    """A product with stored weights runs over one axis: of channels, or of all positions at once."""
     before = graph.shapes.get(names[0])
     if before is None:
         return None
@@ -146,7 +146,7 @@ def _product(graph: Graph, sight: Sight, node: Any, names: list[str]) -> Sight |
 
 
 def _over(sight: Sight, over: set[int], before: Sides) -> Sight:
-    """Behind an operator that takes in whole axes."""
+    """After an operator that reduces whole axes."""
     if sight.row is not None and sight.row in over:
         return Sight(sight.field.over_all(sight.sides), ())
     sides = tuple(before[axis] if axis in over else 1 for axis in sight.axes)
@@ -172,7 +172,7 @@ def _reduced(graph: Graph, sight: Sight, node: Any, before: Sides) -> Sight | No
 
 
 def _moved(sight: Sight, order: list[int]) -> Sight | None:
-    """The axes stand in another order."""
+    """After reordering the axes."""
     if any(axis not in order for axis in sight.places):
         return None
     row = None if sight.row is None else order.index(sight.row)
@@ -180,7 +180,7 @@ def _moved(sight: Sight, order: list[int]) -> Sight | None:
 
 
 def _reshaped(sight: Sight, before: Sides, after: Sides | None) -> Sight | None:
-    """Where the places went: kept, laid in a row, in a row with the channels, or gone because there was one."""
+    """Where the positions went: kept, laid in a row, in a row with the channels, or gone because there was one."""
     if after is None:
         return None
     if before == after or not sight.places:
@@ -204,7 +204,7 @@ def _reshaped(sight: Sight, before: Sides, after: Sides | None) -> Sight | None:
 
 
 def _squeezed(sight: Sight, before: Sides, after: Sides) -> Sight | None:
-    """Axes of one came or went: the sides are found again by their lengths, from behind."""
+    """Axes of length one came or went: the sides are found again by their lengths, from the end."""
     sides = [before[axis] for axis in sight.axes]
     rest = len(before) - 1 - sight.axes[-1]
     last = len(after) - rest

@@ -1,1 +1,1 @@
-"""Still pictures: what their headers say, and decoding them to upright BGR pixels."""
+"""Still pictures: reading their headers, and decoding them to upright BGR pixels."""

@@ -1,7 +1,7 @@
-"""BMP pictures of 16 and 32 bits a pixel, whose header says which bits hold which colour.
+"""BMP pictures with 16 or 32 bits per pixel, whose header says which bits hold which colour.
 
-OpenCV reads some of them, refuses some, and takes the red of others for their blue. They are not compressed, so their
-pixels are read where they are.
+OpenCV reads some of them, refuses some, and swaps red and blue in others. They are not compressed, so their pixels are
+read in place.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _RLE4 = 2
 _END, _MOVE = 1, 2
 _UNCOMPRESSED, _FIELDS, _FIELDS_AND_ALPHA = 0, 3, 6
 _BY_LIBRARY = frozenset({_UNCOMPRESSED, 1, 2})  # with run lengths of 8 and 4 bits
-_NAMES = {4: "a BMP that holds a JPEG", 5: "a BMP that holds a PNG"}
-# Blue, green, red, alpha where no masks are given.
+_NAMES = {4: "a BMP that contains a JPEG", 5: "a BMP that contains a PNG"}
+# Blue, green, red, alpha if no masks are given.
 _DEFAULT_MASKS = {16: (0x1F, 0x3E0, 0x7C00, 0), 32: (0xFF, 0xFF00, 0xFF0000, 0)}
 
 
 @dataclass(frozen=True, slots=True)
 class BitFields:
-    """Where the pixels are. bits: of a pixel, 16 or 32. stride: bytes of a row. masks: blue, green, red, alpha."""
+    """Where the pixels are. bits: per pixel, 16 or 32. stride: bytes per row. masks: blue, green, red, alpha."""
 
     bits: int
     offset: int
@@ -40,9 +40,9 @@ class BitFields:
 
 
 def read_info(data: bytes | mmap.mmap) -> tuple[int, int, BitFields | None]:
-    """Width, height, and the fields of a picture that has some.
+    """Width, height, and the bit fields of a picture that has them.
 
-    Raises PictureUnreadable, PictureUnsupported, or struct.error where the file ends too early.
+    Raises PictureUnreadable, PictureUnsupported, or struct.error if the file ends too early.
     """
     offset, header_bytes = struct.unpack_from("<II", data, 10)
     if header_bytes == _OS2_HEADER:
@@ -66,9 +66,9 @@ def read_info(data: bytes | mmap.mmap) -> tuple[int, int, BitFields | None]:
 
 
 def _check_runs(data: bytes | mmap.mmap, at: int, pixels: int, *, nibbles: bool) -> None:
-    """Whether the runs draw as many pixels as there are: the library leaves the others black.
+    """Check that the runs draw every pixel: the library leaves missing ones black.
 
-    Raises PictureUnreadable, IndexError where the file ends too early.
+    Raises PictureUnreadable, and IndexError if the file ends too early.
     """
     drawn = 0
     while drawn < pixels:
@@ -76,7 +76,7 @@ def _check_runs(data: bytes | mmap.mmap, at: int, pixels: int, *, nibbles: bool)
         at += 2
         if count:
             drawn += count
-        elif value > _MOVE:  # so many pixels as they are, in whole pairs of bytes
+        elif value > _MOVE:  # this many literal pixels, padded to whole pairs of bytes
             drawn += value
             size = -(-value // 2) if nibbles else value
             at += size + size % 2
@@ -106,13 +106,13 @@ def rows_of(data: bytes | mmap.mmap, fields: BitFields, width: int, height: int)
 
 
 def has_alpha(rows: NDArray[Any], fields: BitFields) -> bool:
-    """Whether the alpha channel says anything. Many programs leave it all zeros and mean opaque."""
+    """Whether the alpha channel is used. Many programs leave it all zeros and mean opaque."""
     mask = fields.masks[3]
     return bool(mask) and any(bool((part & mask).any()) for part in rows)
 
 
 def unpacked(rows: NDArray[Any], fields: BitFields, *, alpha: bool) -> Pixels:
-    """Blue-green-red, with alpha where that is asked for, 0 to 255 each."""
+    """Blue-green-red, with alpha if requested, 0 to 255 each."""
     masks = fields.masks if alpha else fields.masks[:3]
     pixels = np.zeros((*rows.shape, len(masks)), np.uint8)
     wide = rows.astype(np.uint32)

@@ -1,7 +1,7 @@
-"""The decoding process: started by `process.py`, never imported by the service for more than its name.
+"""The decoding process: started by `process.py`; the service itself imports this only for its name.
 
-It gets one line to the service, one pipe that closes when the service ends, and for each picture two descriptors: the
-bytes, and an empty memory file for the pixels. It knows no settings and no names of files.
+It gets one socket to the service, one pipe that closes when the service ends, and for each picture two descriptors: the
+bytes, and an empty memory file for the pixels. It knows no settings and no file names.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
     from lookout.pictures.confinement import Limits
 
-# The smallest GIF: decoding one loads what is loaded late, while files can still be opened and memory be had.
+# The smallest GIF: decoding it loads what is loaded lazily, while files can still be opened and memory is available.
 _SPECK = bytes.fromhex("47494638376101000100800000ffffff0000002c00000000010001000002024401003b")
 
 
 class Printed:
-    """What libraries print: on a pipe, of which the end is lost when it is full."""
+    """What libraries print: captured by a pipe; when that is full, the rest is lost."""
 
     def __init__(self) -> None:
         self._reading, writing = os.pipe()
@@ -40,7 +40,7 @@ class Printed:
         os.close(writing)
 
     def take(self) -> bytes:
-        """All since the last time."""
+        """Everything since the last call."""
         try:
             return os.read(self._reading, MAX_MESSAGE)
         except BlockingIOError:
@@ -48,7 +48,7 @@ class Printed:
 
 
 def main(line: socket.socket, life: int) -> None:
-    """Decode picture after picture until the service hangs up."""
+    """Decode pictures until the service hangs up."""
     die_with(life)
     try:
         printed = Printed()
@@ -70,14 +70,14 @@ def main(line: socket.socket, life: int) -> None:
 
 
 def _prepared() -> Limits:
-    """Load what decoding needs, which takes most of a second, then give up what it does not."""
+    """Load what decoding needs, which takes most of a second, then give up all other rights."""
     import cv2
 
     from lookout.pictures.confinement import Limits
     from lookout.pictures.decode import read_picture
 
     cv2.setNumThreads(1)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # to be printed, see there
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # printed, and evaluated there
     with contextlib.suppress(LookoutError):
         read_picture(_SPECK)
     return Limits()

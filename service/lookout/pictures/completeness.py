@@ -1,7 +1,7 @@
-"""Whether a decoder that says it succeeded has decoded a picture.
+"""Whether a decoder that reports success has really decoded a picture.
 
-Some have left the whole picture as it was, which may be the one before; others fill what is missing with grey or black,
-and that would be classified.
+Some have left the target untouched, with perhaps the previous picture in it; others fill missing parts with grey or
+black, which would then be classified.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 
 from lookout.pictures.refusals import broken
 
-# So long a piece of a row is not the same by chance.
+# A piece of a row this long does not match by chance.
 _PIECE = 16
 _PIECES_PER_ROW = 8
 _NOISE = np.frombuffer(os.urandom(2**16), np.uint8)
-# What libjpeg and libtiff print when data ends too early, and go on.
+# What libjpeg and libtiff print when data ends too early and they go on.
 _ENDS_TOO_EARLY = re.compile(rb"[Pp]remature end")
 _CANNOT_DECODE = re.compile(rb"TIFF_Error[^\n]*(Decode|FillStrip|FillTile|ReadEncoded|[Rr]ead error|[Nn]ot enough)")
-# Of the rows, which may be of one colour at the end of a picture that ends too early. Webcams leave out a last block.
+# Share of rows that may be of one colour at the end of a truncated picture. Webcams omit a last block.
 _MAX_FLAT = 1 / 16
 
 
 class Untouched:
-    """Noise where a picture is to be decoded to, and whether it still shows."""
+    """Noise in the place where a picture will be decoded to, and whether it still shows."""
 
     def __init__(self, place: NDArray[Any]) -> None:
         """place: height x width, or with channels; rows are contiguous."""
@@ -48,7 +48,7 @@ class Untouched:
 
 
 def check_complaints(printed: bytes, stored: NDArray[np.uint8]) -> None:
-    """Raise PictureUnreadable where libraries said that data is missing, and much is. stored: in the file's order."""
+    """Raise PictureUnreadable if libraries reported missing data, and much is missing. stored: in the file's order."""
     if _CANNOT_DECODE.search(printed):
         raise broken("some of its pixels cannot be decoded")
     if _ENDS_TOO_EARLY.search(printed):

@@ -1,4 +1,4 @@
-"""What the decoding process may use: memory, processor time, files and system calls, from now on and for good."""
+"""What the decoding process may use from now on: memory, processor time, files and system calls."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _NO_NEW_PRIVILEGES, _SET_SECCOMP, _FILTER = 38, 22, 2
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050001  # with EPERM
 _LOAD, _JUMP_IF_EQUAL, _JUMP_IF_AT_LEAST, _JUMP_IF_ANY, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
-_X32 = 0x40000000  # x86-64 knows its calls by a second set of numbers
+_X32 = 0x40000000  # x86-64 has a second set of numbers for its calls
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
-# Of each machine: its name for filters; how it opens files, with the place of the flags; and what is refused, the same
-# in both: sockets, programs, processes and threads, signals, other processes' memory, names of files, the kernel.
+# For each machine: its name for filters; how it opens files, with the position of the flags; and what is refused, the
+# same on both: sockets, programs, processes and threads, signals, other processes' memory, file names, the kernel.
 _SAME = (424, 425, 434, 435, 437, 438)  # pidfd_*, io_uring_setup, clone3, openat2
 _MACHINES: dict[str, tuple[int, tuple[tuple[int, int], ...], tuple[int, ...]]] = {
     "x86_64": (
@@ -42,7 +42,7 @@ _MACHINES: dict[str, tuple[int, tuple[tuple[int, int], ...], tuple[int, ...]]] =
 
 
 class Limits:
-    """The limits of this process, to be set anew for each picture. To be made when all is loaded that will be."""
+    """The limits of this process, reset for each picture. Create it once everything needed is loaded."""
 
     def __init__(self) -> None:
         _prefer_us_when_memory_runs_out()
@@ -52,13 +52,13 @@ class Limits:
         self._at_rest = _data_bytes()
 
     def begin(self, memory: int) -> None:
-        """memory: bytes that the next picture may take, beyond what the process has."""
+        """memory: bytes that the next picture may take, beyond what the process already has."""
         self.memory(memory)
-        _limit(resource.RLIMIT_FSIZE, memory)  # of shared memory, too
+        _limit(resource.RLIMIT_FSIZE, memory)  # shared memory counts, too
         _limit(resource.RLIMIT_CPU, int(time.process_time()) + CPU_S + 1)
 
     def memory(self, memory: int) -> None:
-        # RLIMIT_DATA counts what is private and can be written, used or not: libraries and mapped files do not count.
+        # RLIMIT_DATA counts private writable memory, used or not: libraries and mapped files do not count.
         _limit(resource.RLIMIT_DATA, self._at_rest + max(0, memory))
 
 
@@ -76,7 +76,7 @@ def _data_bytes() -> int:
 
 
 def _prefer_us_when_memory_runs_out() -> None:
-    """Let the kernel end this process before the service."""
+    """Have the kernel kill this process before the service when memory runs out."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
 
@@ -84,7 +84,7 @@ def _prefer_us_when_memory_runs_out() -> None:
 def _refuse_system_calls() -> None:
     """A picture that takes over its decoder finds no network, no other process and no file that it could change.
 
-    Where the kernel or the machine knows no filters it stays at the limits.
+    If the kernel or the machine does not support filters, only the limits remain.
     """
     machine = _MACHINES.get(platform.machine())
     if machine is None:
@@ -98,9 +98,9 @@ def _refuse_system_calls() -> None:
 
 
 def filter_program(architecture: int, opens: tuple[tuple[int, int], ...], refused: tuple[int, ...]) -> bytes:
-    """Instructions for the kernel's packet filter: everything is allowed but the calls named here.
+    """Instructions for the kernel's packet filter: everything is allowed except the calls listed here.
 
-    opens: numbers of the calls that open files, with the place of their flags; those that write are refused.
+    opens: numbers of the calls that open files, with the position of their flags; opening for writing is refused.
     """
     steps: list[tuple[int, int, int, int]] = [
         (_LOAD, 0, 0, _ARCHITECTURE_AT),

@@ -1,6 +1,6 @@
-"""From a stranger's bytes to an upright picture: recognised, measured, and only then decoded.
+"""From untrusted bytes to an upright picture: recognised, measured, and only then decoded.
 
-Headers lie and decoders have faults, so the service runs this in a process with limits: see `decoder`.
+Headers lie and decoders have bugs, so the service runs this in a process with limits: see `decoder`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 from lookout.frame import Pixels
 
-# OpenCV's own limit is a second lock behind ours, and the most that `upload.max_pixels` allows. It is read once, when
-# the library loads, so this stands before the import.
+# OpenCV's own limit is a second safeguard behind ours, and the maximum that `upload.max_pixels` allows. It is read
+# once, when the library loads, so this comes before the import.
 MAX_PIXELS_EVER = 2**28
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS_EVER))
 
@@ -39,11 +39,11 @@ from lookout.pictures.refusals import (  # noqa: E402
 
 Allocate = Callable[[tuple[int, int, int]], Pixels]
 
-# No format of ours means to hold a longer side, and decoders count some products of it in 32 bits.
+# None of our formats needs a longer side, and decoders compute some products of it in 32 bits.
 MAX_SIDE = 65_535
-# What shows through transparent parts. Pictures that have such parts are mostly cut out to stand on a white page.
+# What shows through transparent parts. Pictures with such parts are usually cut out to go on a white page.
 _BACKGROUND = 255
-# Converted so many rows at a time, to keep the working copies small. A multiple of every factor.
+# Converted this many rows at a time, to keep the working copies small. A multiple of every factor.
 _ROWS = 256
 _FACTORS = (8, 4, 2)
 _REDUCED = {
@@ -53,12 +53,12 @@ _REDUCED = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 
-# A damaged upload is the sender's matter and is answered with a sentence; OpenCV would also write it to the log.
+# A damaged upload is the client's problem and gets an error response; OpenCV would also write it to the log.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_FATAL)
 
 
 def read_picture(data: bytes, limits: DecodeLimits | None = None) -> Picture:
-    """Decode one picture (the first, where a file holds several) in this process. Errors as `read_file`."""
+    """Decode one picture (the first, if a file holds several) in this process. Errors as `read_file`."""
     limits = limits or DecodeLimits()
     if len(data) > limits.max_bytes:
         raise too_many_bytes(limits.max_bytes)
@@ -79,10 +79,11 @@ def read_file(
 ) -> Picture:
     """Decode the picture in an open regular file.
 
-    allocate: makes the array that the picture is to lie in, of the shape given, before anything is decoded.
-    complaints: what the libraries have printed since it was last called.
-    Raises PictureTooLarge by bytes, by the header's pixels or by memory; PictureUnsupported for what is no picture or
-    none that we can decode; PictureUnreadable for a damaged one; DecoderUnavailable where the machine has no memory.
+    allocate: creates the array for the picture, of the shape given, before anything is decoded.
+    complaints: what the libraries have printed since the last call.
+    Raises PictureTooLarge by bytes, by the header's pixels or by memory; PictureUnsupported for what is not a picture
+    or not one that can be decoded; PictureUnreadable for a damaged one; DecoderUnavailable if the machine has no
+    memory.
     """
     size = os.fstat(descriptor).st_size
     if size > limits.max_bytes:
@@ -103,7 +104,7 @@ def read_file(
         _decode_into(_as_stored(pixels, header), descriptor, data, header, factor)
         check_complaints(complaints(), _as_stored(pixels, header))
     except MemoryError as error:
-        error.__traceback__ = None  # its frames hold what was decoded so far
+        error.__traceback__ = None  # its frames refer to what was decoded so far
         raise _no_room(header, factor, limits.memory) from error
     return Picture(pixels, width, height, header.format)
 
@@ -113,7 +114,7 @@ def _allocate(shape: tuple[int, int, int]) -> Pixels:
 
 
 def _factor(header: PictureHeader, min_side: int) -> int:
-    """The largest by which to reduce so that the short side stays long enough. JPEG is reduced while decoding."""
+    """The largest factor to reduce by that keeps the short side long enough. JPEG is reduced while decoding."""
     return next((factor for factor in _FACTORS if min(header.width, header.height) >= min_side * factor), 1)
 
 
@@ -121,7 +122,7 @@ def _factor(header: PictureHeader, min_side: int) -> int:
 
 
 def _check_memory(header: PictureHeader, factor: int, shape: tuple[int, int, int], limit: int) -> None:
-    """The picture before and after it is finished, and what its decoder needs, as far as the header says."""
+    """The picture before and after the final conversion, and what its decoder needs, as far as the header says."""
     needed = int(np.prod(shape)) + header.decoder_bytes
     if not _fits_as_it_is(header, factor):
         needed += _raw_bytes(header, factor)
@@ -130,16 +131,16 @@ def _check_memory(header: PictureHeader, factor: int, shape: tuple[int, int, int
 
 
 def _raw_bytes(header: PictureHeader, factor: int) -> int:
-    """Bytes of the picture as it comes from the decoder. Pixels of BMP's fields are not copied."""
+    """Bytes of the picture as it comes from the decoder. Pixels of BMP bit fields are not copied."""
     if header.fields is not None:
         return 0
     shape, kind, _ = _raw(header, factor)
-    # What is turned by the library cannot be decoded to where we want it, and is copied.
+    # What the library rotates cannot be decoded into our target, and is copied.
     return int(np.prod(shape)) * kind.itemsize * (2 if _turned_by_library(header) else 1)
 
 
 def _no_room(header: PictureHeader, factor: int, limit: int) -> Exception:
-    """Whether it is the picture that wants too much, or the machine that has too little."""
+    """Whether the picture needs too much memory, or the machine has too little."""
     try:
         mmap.mmap(-1, max(mmap.PAGESIZE, _raw_bytes(header, factor)), flags=mmap.MAP_PRIVATE).close()
     except (OSError, MemoryError):
@@ -148,7 +149,7 @@ def _no_room(header: PictureHeader, factor: int, limit: int) -> Exception:
 
 
 class _Errno:
-    """The C library's `errno`, to learn of memory refused deep in a decoder: most only say that they failed."""
+    """The C library's `errno`, to detect memory refused deep in a decoder: most only report failure."""
 
     def __init__(self) -> None:
         where = getattr(ctypes.CDLL(None), "__errno_location")
@@ -167,12 +168,12 @@ class _Errno:
 
 
 def _turned_by_library(header: PictureHeader) -> bool:
-    """OpenCV turns TIFF upright whatever it is asked for."""
+    """OpenCV turns TIFF upright whatever flags it gets."""
     return header.format == "TIFF" and header.orientation >= 5
 
 
 def _fits_as_it_is(header: PictureHeader, factor: int) -> bool:
-    """Whether the decoder can write the finished picture to its place."""
+    """Whether the decoder can write the finished picture into its place."""
     reduced = factor == 1 or header.format == "JPEG"
     plain = not header.alpha and header.transparent_grey is None and header.fields is None
     return reduced and plain and (header.orientation == 1 or (header.format == "TIFF" and header.orientation < 5))
@@ -187,13 +188,13 @@ def _raw(header: PictureHeader, factor: int) -> tuple[tuple[int, ...], np.dtype[
     if header.alpha or header.animated:  # converting an animation takes four times the memory
         return (height, width, 4 if header.alpha else 3), kind, cv2.IMREAD_UNCHANGED
     by = factor if header.format == "JPEG" else 1
-    # The orientation is ours to apply: which decoder honours it by itself differs between OpenCV's releases.
+    # We apply the orientation ourselves: which decoder honours it differs between OpenCV's releases.
     flags = _REDUCED[by] | cv2.IMREAD_IGNORE_ORIENTATION
     return (-(-height // by), -(-width // by), 3), kind, flags
 
 
 def _decode_into(target: Pixels, descriptor: int, data: mmap.mmap, header: PictureHeader, factor: int) -> None:
-    """Decode and finish the picture in the orientation in which it is stored."""
+    """Decode and convert the picture in the orientation in which it is stored."""
     if header.fields is not None:
         rows = bmp.rows_of(data, header.fields, header.width, header.height)
         alpha = bmp.has_alpha(rows, header.fields)
@@ -209,7 +210,7 @@ def _decode_into(target: Pixels, descriptor: int, data: mmap.mmap, header: Pictu
 def _decoded(
     descriptor: int, data: mmap.mmap, header: PictureHeader, factor: int, target: Pixels | None
 ) -> NDArray[Any]:
-    """The decoder's array: the target itself where it has one. Raises MemoryError, PictureUnreadable."""
+    """The decoder's array: the target itself if possible. Raises MemoryError, PictureUnreadable."""
     shape, kind, flags = _raw(header, factor)
     number = _Errno()
     number.clear()
@@ -234,10 +235,10 @@ def _decoded(
 
 
 def _decoded_file(descriptor: int, place: NDArray[Any], flags: int) -> NDArray[Any] | None:
-    """What lies in the file, decoded to `place`; elsewhere where that does not fit. None where it cannot be decoded.
+    """The file decoded into `place`, or into a new array if it does not fit. None if it cannot be decoded.
 
-    By its name and not from memory: only so can it be given the place to decode to, and takes a third. Decoders have
-    been seen to succeed without writing a pixel, so what lay there before is known, and refused.
+    By name and not from memory: only then can it be given a target, and takes a third. Decoders have been seen to
+    succeed without writing a pixel, so the target's previous content is known, and refused.
     """
     name = f"/proc/self/fd/{descriptor}"
     pattern = Untouched(place)
@@ -246,7 +247,7 @@ def _decoded_file(descriptor: int, place: NDArray[Any], flags: int) -> NDArray[A
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:
             raise
-        found = cv2.imread(name, flags)  # of another type than its header lets expect
+        found = cv2.imread(name, flags)  # of another type than its header suggests
         if found is None:
             return None
         place = np.empty(found.shape, found.dtype)
@@ -263,7 +264,7 @@ def _decoded_file(descriptor: int, place: NDArray[Any], flags: int) -> NDArray[A
 
 
 def _finish(raw: NDArray[Any], target: Pixels, factor: int, convert: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
-    """Convert the decoder's rows, reduce them and put them where they belong, some at a time."""
+    """Convert the decoder's rows, reduce them and put them in their place, some at a time."""
     for row in range(0, raw.shape[0], _ROWS):
         part = convert(raw[row : row + _ROWS])
         place = target[row // factor : -(-(row + part.shape[0]) // factor)]
@@ -285,7 +286,7 @@ def _three_channels(part: NDArray[Any], header: PictureHeader) -> NDArray[Any]:
 
 
 def _on_background(part: NDArray[Any], header: PictureHeader) -> NDArray[Any]:
-    """Blend blue-green-red-alpha, 0 to 255 each, with the background; without alpha as it is."""
+    """Blend blue-green-red-alpha, 0 to 255 each, with the background; without alpha unchanged."""
     if part.shape[2] < 4:
         return part
     wide = part.astype(np.uint16)
@@ -298,9 +299,9 @@ def _on_background(part: NDArray[Any], header: PictureHeader) -> NDArray[Any]:
 
 
 def _as_stored(pixels: Pixels, header: PictureHeader) -> Pixels:
-    """A view of the upright picture as it is stored: what is written into it stands upright in `pixels`.
+    """A view of the upright picture as it is stored: what is written into it appears upright in `pixels`.
 
-    The EXIF orientation names one of the eight ways to turn and mirror a rectangle.
+    The EXIF orientation is one of the eight ways to rotate and mirror a rectangle.
     """
     if header.format == "TIFF":
         return pixels

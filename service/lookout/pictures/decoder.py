@@ -1,6 +1,6 @@
-"""Pictures from outside, decoded in a process of its own with bounds on memory and time, one after the other.
+"""Untrusted pictures, decoded one at a time in a separate process with limits on memory and time.
 
-The process starts with the first picture and is kept for the next. One that exceeds its bounds is killed, and a new one
+The process starts with the first picture and is reused. If a picture exceeds the limits it is killed, and a new one
 starts for the next picture.
 """
 
@@ -17,8 +17,8 @@ from lookout.pictures.limits import DecodeLimits, Picture
 from lookout.pictures.process import DECODE_S, START_S, DecodingProcess, Ended
 from lookout.pictures.refusals import too_many_bytes
 
-IDLE_S = 60.0  # for which the process is kept warm
-# Behind a picture that takes all the time there is, another waits so long for its turn.
+IDLE_S = 60.0  # how long the idle process is kept
+# Behind a picture that uses all the time it may, another waits this long for its turn.
 TURN_S = 8.0
 
 
@@ -34,11 +34,11 @@ class Decoder:
     def read(
         self, source: bytes | bytearray | memoryview | int, limits: DecodeLimits, seconds: float = DECODE_S
     ) -> Picture:
-        """Decode one picture, the first where a file holds several. source: its bytes, or an open regular file.
+        """Decode one picture, the first if a file holds several. source: its bytes, or an open regular file.
 
-        Takes TURN_S, START_S and `seconds` at most. Raises PictureTooLarge, PictureUnsupported or PictureUnreadable for
-        what is wrong with the picture, TooBusy while others are decoded, DecoderUnavailable where the machine has no
-        room or the decoder is closed.
+        Takes at most TURN_S, START_S and `seconds`. Raises PictureTooLarge, PictureUnsupported or PictureUnreadable if
+        something is wrong with the picture, TooBusy while others are decoded, DecoderUnavailable if the machine has no
+        memory or the decoder is closed.
         """
         if isinstance(source, int):
             return self._in_turn(source, limits, seconds)
@@ -54,14 +54,14 @@ class Decoder:
             os.close(file)
 
     def warm(self) -> None:
-        """Begin to start the process, if there is none; whether it starts is seen with the first picture."""
+        """Begin to start the process, if there is none; whether it starts shows with the first picture."""
         with self._turn, contextlib.suppress(DecoderUnavailable, RuntimeError, MemoryError):
             if self._process is None and not self._closed.is_set():
                 self._process = DecodingProcess()
 
     @property
     def pid(self) -> int | None:
-        """The process's number while there is one."""
+        """The process's id while it runs."""
         process = self._process
         return process.pid if process else None
 
@@ -76,12 +76,12 @@ class Decoder:
             self._turn.release()
 
     def close(self) -> None:
-        """End the process, whatever it does: those who wait for it get DecoderUnavailable."""
+        """End the process, whatever it is doing: callers that wait for it get DecoderUnavailable."""
         self._closed.set()
         process = self._process
         if process is not None:
             process.kill()
-        if self._turn.acquire(blocking=False):  # else whoever has it ends the process
+        if self._turn.acquire(blocking=False):  # otherwise the holder ends the process
             try:
                 self._end()
             finally:
@@ -105,7 +105,7 @@ class Decoder:
         if self._process is not None and self._process.has_ended:
             self._end()
         process = self._process = self._process or DecodingProcess()
-        if self._closed.is_set():  # `close` may have looked before there was anything to kill
+        if self._closed.is_set():  # `close` may have run before there was anything to kill
             process.kill()
         try:
             process.wait_until_ready(Deadline.after(START_S))
@@ -121,7 +121,7 @@ class Decoder:
 
 
 def memory_file(data: bytes | bytearray | memoryview) -> int:
-    """A descriptor of an anonymous file that holds the bytes. Raises OSError."""
+    """A descriptor of an anonymous file with these bytes. Raises OSError."""
     descriptor = os.memfd_create("lookout-picture", os.MFD_CLOEXEC)
     try:
         left = memoryview(data)

@@ -1,4 +1,4 @@
-"""The pictures of a folder, by what the files hold and not by what they are called, and how many files are left out."""
+"""The pictures of a folder, recognised by content and not by name, and how many files are left out."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lookout.pictures.limits import MAX_FILE_BYTES
 from lookout.system.regular_files import NotRegular, open_regular
 
 HEAD_BYTES = 32
-# What cameras, shares and systems leave beside pictures: small copies, rubbish bins, notes about files.
+# What cameras, shares and systems store beside pictures: thumbnails, recycle bins, notes about files.
 _JUNK = frozenset({"@eadir", "#recycle", "@recycle", "$recycle.bin", "system volume information", "__macosx"})
-# Reading the head of each file takes a while where they are many and the disk is slow. Those not reached by then are
-# taken for pictures, and judged when their turn comes.
+# Reading the head of each file takes a while if they are many and the disk is slow. Those not reached by then count as
+# pictures, and are judged when their turn comes.
 LOOK_S = 3.0
 
 
 @dataclass(slots=True)
 class LeftOut:
-    """How many files, or folders, were left out and why."""
+    """How many files or folders were left out, and why."""
 
     hidden: int = 0
     others: int = 0
@@ -34,11 +34,11 @@ class LeftOut:
         return self.hidden + self.others + self.irregular + self.unreadable
 
     def sentence(self) -> str:
-        """Empty where nothing was left out."""
+        """Empty if nothing was left out."""
         counted = (
             (self.others, "not pictures that Lookout reads"),
             (self.hidden, "hidden or made by other programs"),
-            (self.irregular, "no regular files or too large"),
+            (self.irregular, "not regular files or too large"),
             (self.unreadable, "not readable"),
         )
         reasons = ", ".join(f"{count} {why}" for count, why in counted if count)
@@ -47,9 +47,9 @@ class LeftOut:
 
 
 def find_pictures(folder: Path, *, below: bool = False, look_s: float = LOOK_S) -> tuple[list[Path], LeftOut]:
-    """The pictures in a folder, sorted by their paths, and what was left out. below: those in its folders, too.
+    """The pictures in a folder, sorted by path, and what was left out. below: include subfolders.
 
-    Raises OSError where the folder itself cannot be read.
+    Raises OSError if the folder itself cannot be read.
     """
     left_out = LeftOut()
     deadline = Deadline.after(look_s)
@@ -58,7 +58,7 @@ def find_pictures(folder: Path, *, below: bool = False, look_s: float = LOOK_S) 
 
 
 def is_picture_file(path: Path) -> bool:
-    """Whether it begins as a picture does. Raises OSError, NotRegular for what is no regular file or too large."""
+    """Whether it starts like a picture. Raises OSError, NotRegular if it is not a regular file or too large."""
     with open_regular(path, MAX_FILE_BYTES, follow_links=True) as file:
         return is_picture(file.read(HEAD_BYTES))
 
@@ -68,7 +68,7 @@ def _files(folder: Path, below: bool, left_out: LeftOut) -> Iterator[Path]:
         for entry in entries:
             if entry.name.startswith(".") or entry.name.lower() in _JUNK:
                 left_out.hidden += 1
-            elif entry.is_dir(follow_symlinks=False):  # a link may lead back to where it lies
+            elif entry.is_dir(follow_symlinks=False):  # a link may lead back to its own folder
                 if below:
                     yield from _files_below(Path(entry.path), left_out)
             elif not entry.is_dir():

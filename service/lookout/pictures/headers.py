@@ -1,7 +1,7 @@
-"""What a picture file says of itself before anything is decoded: format, size, orientation, whether it is whole.
+"""What a picture file says about itself before decoding: format, size, orientation, whether it is complete.
 
-A few bytes are read in place and nothing is allocated in proportion to what the header claims. Every loop is bounded:
-these bytes come from strangers.
+A few bytes are read in place, and nothing is allocated in proportion to what the header claims. Every loop is bounded:
+the bytes are untrusted.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from lookout.errors import PictureUnreadable, PictureUnsupported
 from lookout.pictures.bmp import BitFields, read_info
 from lookout.pictures.refusals import broken, cut_off, unsupported
 
-# A JPEG has a few dozen segments before its scan, a PNG or WebP of the size we accept some thousand chunks.
+# A JPEG has a few dozen segments before its scan; a PNG or WebP of an accepted size has a few thousand chunks.
 _MAX_SEGMENTS = 1024
 # A progressive JPEG has about ten scans. Each is a pass of the decoder over all pixels, and may be a few bytes long.
 _MAX_SCANS = 100
 _MAX_CHUNKS = 65_536
 _MAX_TIFF_ENTRIES = 1024
 
-# A file may be mapped rather than read: pages that nobody looks at are never loaded.
+# A file may be mapped rather than read: pages that nobody touches are never loaded.
 Data = bytes | mmap.mmap
 
 _ACCEPTED = "Send a JPEG, PNG, WebP, BMP, TIFF or GIF picture."
@@ -33,9 +33,9 @@ _ACCEPTED = "Send a JPEG, PNG, WebP, BMP, TIFF or GIF picture."
 class PictureHeader:
     """width, height: pixels as stored, before the orientation (EXIF, 1 to 8) turns them upright.
 
-    alpha: whether pixels may be transparent; premultiplied: whether their colours come multiplied with that.
-    deep: 16 bits a channel. animated: several frames. transparent_grey: the one grey value that means transparent.
-    decoder_bytes: what its decoder holds at once beside the picture. fields: how a BMP packs its pixels.
+    alpha: whether pixels may be transparent; premultiplied: whether their colours are already multiplied by it.
+    deep: 16 bits per channel. animated: several frames. transparent_grey: the grey value that means transparent.
+    decoder_bytes: what its decoder needs besides the picture. fields: how a BMP packs its pixels.
     """
 
     format: str
@@ -58,16 +58,16 @@ class PictureHeader:
 
 
 def is_picture(head: bytes) -> bool:
-    """Whether a file that begins with these bytes (32 or more) is a picture of ours, sound or not."""
-    # Texts begin with BM too. A BMP names the size of its second header, which is one of a few.
+    """Whether a file that starts with these bytes (32 or more) is in one of our formats, sound or not."""
+    # Texts may start with BM, too. A BMP gives the size of its second header, which is one of a few.
     return any(matches(head) for matches, _ in _FORMATS) and (head[:2] != b"BM" or head[15:18] == b"\0\0\0")
 
 
 def read_header(data: Data) -> PictureHeader:
     """Recognise the picture by its first bytes and read its header.
 
-    Raises PictureUnsupported for what is no picture of ours, or of a kind that we cannot decode; PictureUnreadable for
-    one that is cut off or broken.
+    Raises PictureUnsupported for what is not in one of our formats, or of a kind that cannot be decoded;
+    PictureUnreadable if it is cut off or broken.
     """
     head = data[:32]
     for matches, parse in _FORMATS:
@@ -83,7 +83,7 @@ def read_header(data: Data) -> PictureHeader:
 
 
 def _guess(data: bytes) -> str:
-    """What it may be instead, so that the sentence helps."""
+    """What it may be instead, to make the error helpful."""
     if data[4:8] == b"ftyp":
         return "a HEIC, AVIF or video file"
     for magic, words in (
@@ -108,8 +108,8 @@ _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # tables an
 _HIERARCHICAL = frozenset({0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF})
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _START_OF_SCAN, _END_OF_IMAGE, _APP1 = 0xDA, 0xD9, 0xE1
-# Phones and editors leave stray bytes between segments. Like all decoders we go on at the next marker: the last of any
-# number of 0xFF, and what follows it.
+# Phones and editors leave stray bytes between segments. Like all decoders, continue at the next marker: the last of any
+# number of 0xFF, and the byte after it.
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 # Inside a scan 0xFF is always followed by a zero or a restart marker.
 _MARKER_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -132,15 +132,15 @@ def _jpeg(data: Data) -> PictureHeader:
             _check_frame(marker, depth)
             size = (width, height)
         elif marker == _APP1 and not orientation and data[at + 2 : at + 8] == b"Exif\0\0":
-            # The first one counts: editors put their own before the one that the camera wrote.
+            # The first one counts: editors put theirs before the one that the camera wrote.
             orientation = _exif_orientation(data[at + 8 : at + length])
         at += max(2, length)
-    raise broken("it holds no image data")
+    raise broken("it contains no image data")
 
 
 def _check_frame(marker: int, depth: int) -> None:
     if depth != 8 or marker in _HIERARCHICAL:
-        kind = "JPEG in several sizes" if marker in _HIERARCHICAL else f"JPEG of {depth} bits a channel"
+        kind = "JPEG in several sizes" if marker in _HIERARCHICAL else f"JPEG of {depth} bits per channel"
         raise unsupported(f"a {kind}")
 
 
@@ -153,9 +153,9 @@ def _next_marker(pattern: re.Pattern[bytes], data: Data, at: int) -> tuple[int, 
 
 
 def _to_the_end(data: Data, at: int) -> None:
-    """From the header of the first scan to the picture's true end, as decoders go; what follows it may be a video.
+    """From the header of the first scan to the picture's true end, as decoders do; a video may follow it.
 
-    A decoder may fill what is missing with grey, and grey would be classified.
+    A decoder may fill missing parts with grey, and grey would be classified.
     """
     scans, marker = 0, _START_OF_SCAN
     for _ in range(_MAX_SEGMENTS):
@@ -182,8 +182,8 @@ def _png(data: Data) -> PictureHeader:
         length, kind = struct.unpack_from(">I4s", data, at)
         if kind == b"IEND":
             if not pixels:
-                raise broken("it holds no image data")
-            # Transparent pictures are decoded as they are stored; of others the library drops the second byte at once.
+                raise broken("it contains no image data")
+            # Transparent pictures are decoded as stored; for others the library drops the second byte at once.
             deep = depth == 16 and (alpha or grey is not None)
             return PictureHeader("PNG", width, height, orientation, alpha, deep=deep, transparent_grey=grey)
         pixels = pixels or kind == b"IDAT"
@@ -223,7 +223,7 @@ def _webp(data: Data) -> PictureHeader:
         width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
         _ = data[29]  # the size must be there in full
         return PictureHeader("WebP", width, height, _webp_orientation(data), alpha, animated=animated)
-    raise broken("it holds no image data")
+    raise broken("it contains no image data")
 
 
 def _webp_orientation(data: Data) -> int:
@@ -267,7 +267,7 @@ def _gif(data: Data) -> PictureHeader:
         if data[at + 1] == _GIF_CONTROL and data[at + 2]:
             alpha = bool(data[at + 3] & 1)
         at = _after_blocks(data, at + 2)
-    raise broken("it holds no image data")
+    raise broken("it contains no image data")
 
 
 def _after_blocks(data: Data, at: int) -> int:
@@ -283,15 +283,15 @@ _WIDTH, _HEIGHT, _BITS, _ORIENTATION, _SAMPLES, _STRIP_ROWS, _TILE_WIDTH, _TILE_
     256, 257, 258, 274, 277, 278, 322, 323,
 )  # fmt: skip
 _COMPRESSION, _PHOTOMETRIC, _EXTRA, _SAMPLE_FORMAT = 259, 262, 338, 339
-# One value for each sample: the first stands for all.
+# One value per sample: the first stands for all.
 _PER_SAMPLE = (_BITS, _EXTRA, _SAMPLE_FORMAT)
 _GREY, _RGB = (0, 1), 2
 _PREMULTIPLIED, _STRAIGHT = 1, 2
-_UNSIGNED = (1, 4)  # 4: not said
+_UNSIGNED = (1, 4)  # 4: not specified
 _COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946})
 _COMPRESSION_NAMES = {34712: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP"}
 _SHORT, _LONG = 3, 4
-# What decides how much a decoder allocates. It reads them in more ways than the format knows.
+# What determines how much a decoder allocates. It reads these in more ways than the format allows.
 _MEASURES = (_WIDTH, _HEIGHT, _BITS, _SAMPLES, _STRIP_ROWS, _TILE_WIDTH, _TILE_HEIGHT)
 _ODD = -1
 
@@ -299,7 +299,7 @@ _ODD = -1
 def _tiff(data: Data) -> PictureHeader:
     tags = _first_directory(data)
     if any(tags.get(tag) == _ODD for tag in _MEASURES):
-        raise broken("its header tells its size in a way the format does not know")
+        raise broken("its header gives its size in a way the format does not allow")
     width, height = tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0)
     # Decoders allocate whole tiles, so a small picture with one huge tile is a huge picture.
     stored = (max(width, tags.get(_TILE_WIDTH, 0)), max(height, tags.get(_TILE_HEIGHT, 0)))
@@ -307,11 +307,11 @@ def _tiff(data: Data) -> PictureHeader:
         raise broken("its tiles are far larger than the picture")
     _check_tiff(tags)
     orientation = _valid_orientation(tags.get(_ORIENTATION, 1))
-    # A fourth sample of which nothing is said is transparency, too: so OpenCV and others write it.
+    # A fourth sample without a description is transparency, too: OpenCV and others write it so.
     extra = tags.get(_EXTRA, _STRAIGHT)
     alpha = tags.get(_SAMPLES) == 4 and tags.get(_PHOTOMETRIC) == _RGB and extra in (_PREMULTIPLIED, _STRAIGHT)
     deep = alpha and tags.get(_BITS) == 16
-    # Of 8 bits the library multiplies what is said to be straight; 16 it leaves as they are.
+    # With 8 bits the library multiplies what is declared straight; 16 it leaves alone.
     multiplied = extra == _PREMULTIPLIED or (_EXTRA in tags and not deep)
     return PictureHeader(
         "TIFF",
@@ -339,14 +339,14 @@ def _check_tiff(tags: dict[int, int]) -> None:
 
 
 def _block_bytes(tags: dict[int, int]) -> int:
-    """Bytes of one tile or strip, which is decoded whole: a strip may be the whole picture, in 64 bits a sample."""
+    """Bytes of one tile or strip, which is decoded whole: a strip may be the whole picture, at 64 bits per sample."""
     rows = min(tags.get(_STRIP_ROWS, 2**32), tags.get(_HEIGHT, 0))
     pixels = tags.get(_TILE_WIDTH, tags.get(_WIDTH, 0)) * tags.get(_TILE_HEIGHT, rows)
     return pixels * tags.get(_SAMPLES, 1) * -(-tags.get(_BITS, 1) // 8)
 
 
 def _exif_orientation(block: bytes) -> int:
-    """1 (upright) when the block is damaged: a broken note about a picture is no reason to refuse the picture."""
+    """1 (upright) if the block is damaged: broken metadata is not a reason to refuse the picture."""
     if block[:4] not in (b"II*\0", b"MM\0*"):
         return 1
     try:
@@ -360,10 +360,10 @@ def _valid_orientation(value: int) -> int:
 
 
 def _first_directory(block: Data) -> dict[int, int]:
-    """Tags of the first directory that are one whole number, or one for each sample: then the first.
+    """Tags of the first directory that are a single whole number, or one per sample: then the first.
 
-    Others are _ODD. Of a tag that comes twice the first counts, as for decoders: else a small picture would be judged
-    and a huge one decoded. Raises struct.error where it leaves the block.
+    Others are _ODD. If a tag occurs twice the first counts, as in decoders: otherwise a small picture would be checked
+    and a huge one decoded. Raises struct.error if it leaves the block.
     """
     order = "<" if block[:2] == b"II" else ">"
     (at,) = struct.unpack_from(order + "I", block, 4)

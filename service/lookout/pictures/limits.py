@@ -1,4 +1,4 @@
-"""What decoding a picture may cost, and what comes of it. NumPy and OpenCV stay unloaded here."""
+"""What decoding a picture may cost, and the result. This does not load NumPy or OpenCV."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 12 * 2**20
 MAX_PIXELS = 50_000_000
-# A file of one's own may be larger than an upload; it is mapped and not read, so this only bounds what is tried.
+# One's own file may be larger than an upload; it is mapped and not read, so this only limits what is tried.
 MAX_FILE_BYTES = 512 * 2**20
-# Twice the side of a 96-pixel network: reducing further while decoding would cost sharpness the network could use.
+# Twice the side of a 96-pixel network: reducing further while decoding would lose sharpness the network could use.
 MIN_SIDE = 2 * 96
-# With the decoding process itself (20 MB) and three bodies of upload.max_bytes (36 MB) this makes 150 MB by default.
-# A JPEG is decoded at a fraction of its size; other formats take 3 bytes a pixel, or 4 with transparency.
+# With the decoding process itself (20 MB) and three bodies of upload.max_bytes (36 MB) this is 150 MB by default.
+# A JPEG is decoded at a fraction of its size; other formats take 3 bytes per pixel, or 4 with transparency.
 _BYTES_PER_PIXEL_ALLOWED = 1.8
 _MIN_MEMORY = 32 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """max_bytes, max_pixels: of the file, and as its header says. min_side: the short side that must remain when a
-    large picture is reduced by 2, 4 or 8.
+    """max_bytes, max_pixels: of the file, and according to its header. min_side: the short side that must remain when
+    a large picture is reduced by 2, 4 or 8.
     """
 
     max_bytes: int = MAX_BYTES
@@ -33,7 +33,7 @@ class DecodeLimits:
 
     @property
     def memory(self) -> int:
-        """Bytes that decoding may take, the finished picture among them."""
+        """Bytes that decoding may take, including the finished picture."""
         return max(_MIN_MEMORY, int(self.max_pixels * _BYTES_PER_PIXEL_ALLOWED))
 
 

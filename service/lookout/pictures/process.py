@@ -29,24 +29,24 @@ from lookout.pictures.refusals import crashed, no_memory, too_slow
 log = logging.getLogger(__name__)
 
 START_S = 20.0  # a Pi Zero loads OpenCV from its card in about five
-DECODE_S = 20.0  # by the clock on the wall; CPU_S by the processor's
-END_S = 1.0  # a killed process that is not gone by then waits for a disk; it is left behind and collected later
+DECODE_S = 20.0  # wall-clock time; CPU_S limits processor time
+END_S = 1.0  # a killed process that still exists after this waits for a disk; it is abandoned and collected later
 _CHANNELS = 3
 _RETRY = "Try again in a moment."
 
-# The path comes over the line: on the command line everybody could read where things are.
+# The import path is sent over the socket: a command line is visible to every user.
 _BEGIN = (
     "import socket, sys; line = socket.socket(fileno=int(sys.argv[1])); "
     f"sys.path[:] = line.recv({MAX_MESSAGE}).decode('utf-8', 'surrogateescape').split('\\n'); "
     f"from {child.__name__} import main; main(line, int(sys.argv[2]))"
 )
-# All else is kept from it, tokens and addresses among it.
+# Nothing else is passed on, in particular no tokens or addresses.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 _OWN_ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "1",
-    # What is large goes back to the system when it is freed, whatever was freed before.
+    # Large blocks go back to the system when they are freed, whatever was freed before.
     "MALLOC_MMAP_THRESHOLD_": str(2**18),
     "MALLOC_TRIM_THRESHOLD_": str(2**20),
 }
@@ -58,10 +58,10 @@ _LEFT_LOCK = threading.Lock()
 
 
 class DecodingProcess:
-    """A running `child`. Used by one thread at a time; only `kill` may come from others."""
+    """A running `child`. Used by one thread at a time; others may only call `kill`."""
 
     def __init__(self) -> None:
-        """Start it. It is not ready before `wait_until_ready`. Raises DecoderUnavailable where there is no room."""
+        """Start it. It is not ready before `wait_until_ready`. Raises DecoderUnavailable without resources for it."""
         self._ready = False
         with contextlib.ExitStack() as undo:
             try:
@@ -87,11 +87,11 @@ class DecodingProcess:
 
     @property
     def has_ended(self) -> bool:
-        """Whether somebody ended it while it had nothing to do."""
+        """Whether it was ended by somebody else while idle."""
         return self._popen.poll() is not None
 
     def wait_until_ready(self, deadline: Deadline) -> None:
-        """Raises Ended when it has ended, or is too slow."""
+        """Raises Ended if it has ended, or is too slow."""
         if self._ready:
             return
         reply = self._receive(deadline)
@@ -104,12 +104,12 @@ class DecodingProcess:
     def decode(self, file: int, limits: DecodeLimits, seconds: float) -> Picture:
         """Decode the picture in an open file.
 
-        Raises PictureError, after which it can take the next; Ended or OSError when it is to be ended.
+        Raises PictureError, after which it can take the next; Ended or OSError if it must be ended.
         """
         target = os.memfd_create("lookout-pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             job = JOB.pack(limits.max_bytes, limits.max_pixels, limits.min_side)
-            with contextlib.suppress(OSError):  # it has ended, which is said below
+            with contextlib.suppress(OSError):  # it has ended, which is reported below
                 socket.send_fds(self._line, [job], [file, target])
             reply = self._receive(Deadline.after(seconds))
             if reply is None:
@@ -127,12 +127,12 @@ class DecodingProcess:
             os.close(target)
 
     def kill(self) -> None:
-        """End it now, whatever it does: a waiting `decode` comes back. Safe from any thread."""
+        """End it now, whatever it is doing: a waiting `decode` returns. Safe from any thread."""
         with contextlib.suppress(OSError):
             self._popen.send_signal(signal.SIGKILL)
 
     def end(self) -> None:
-        """Kill it and let go of everything, within END_S."""
+        """Kill it and release everything, within END_S."""
         self.kill()
         self._line.close()
         os.close(self._life)
@@ -142,7 +142,7 @@ class DecodingProcess:
             _LEFT_BEHIND[:] = [left for left in (*_LEFT_BEHIND, self._popen) if left.poll() is None]
 
     def _receive(self, deadline: Deadline) -> bytes | None:
-        """Its next message; empty when it has ended, None at the deadline."""
+        """Its next message; empty if it has ended, None at the deadline."""
         poll = select.poll()
         poll.register(self._line, select.POLLIN)
         while not poll.poll(deadline.remaining() * 1000):
@@ -163,18 +163,18 @@ class DecodingProcess:
         status = self._exit_status()
         if status == -signal.SIGXCPU:
             return too_slow(CPU_S)
-        if status == -signal.SIGKILL:  # not by us: the kernel had no memory left
+        if status == -signal.SIGKILL:  # not by us: the kernel was out of memory
             return no_memory()
         log.warning("The process that decodes pictures ended: %s.", self._ending())
         return crashed()
 
     def _ending(self) -> str:
         status = self._exit_status()
-        return "it runs on" if status is None else f"exit status {status}" if status >= 0 else f"signal {-status}"
+        return "it still runs" if status is None else f"exit status {status}" if status >= 0 else f"signal {-status}"
 
 
 class Ended(Exception):
-    """The process can take no further picture. error: what is to be said of this one."""
+    """The process can take no further picture. error: what to report for this one."""
 
     def __init__(self, error: LookoutError) -> None:
         super().__init__(str(error))
@@ -192,7 +192,7 @@ def _started(line: int, life: int) -> subprocess.Popen[bytes]:
         [sys.executable, "-I", "-c", _BEGIN, str(line), str(life)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,  # decoders print what they think of a picture
+        stderr=subprocess.DEVNULL,  # decoders print warnings about pictures
         pass_fds=(line, life),
         env=kept | _OWN_ENVIRONMENT,
         cwd="/",
@@ -201,9 +201,9 @@ def _started(line: int, life: int) -> subprocess.Popen[bytes]:
 
 
 def _picture(described: bytes, target: int, limits: DecodeLimits) -> Picture:
-    """The pixels where the process put them. Raises Ended for a description that cannot be true."""
+    """The pixels that the process wrote. Raises Ended for a description that cannot be true."""
     rows, columns, width, height, name = PICTURE.unpack(described)
-    # From now on it cannot be made smaller: reading beyond the end of a file kills.
+    # From now on it cannot be truncated: reading beyond the end of a mapped file kills the reader.
     fcntl.fcntl(target, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
     size = rows * columns * _CHANNELS
     if not 0 < size == os.fstat(target).st_size <= limits.memory:

@@ -1,7 +1,7 @@
-"""What the service and its decoding process say to each other, over one SOCK_SEQPACKET pair.
+"""The messages between the service and its decoding process, over one SOCK_SEQPACKET pair.
 
-The service sends the import path, then one job after another, each with two descriptors. The process answers "R" when
-it is ready, then for each job "P" and the picture's sizes, "E" and an error as JSON, or "X" and what went wrong in it.
+The service sends the import path, then jobs, each with two descriptors. The process sends "R" when it is ready, then
+for each job "P" and the picture's sizes, "E" and an error as JSON, or "X" and an internal error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is said of pictures that cannot be classified: one sentence and a remedy for each kind."""
+"""The errors for pictures that cannot be classified: one sentence and a remedy for each kind."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _SIMPLER = "Save a copy as a baseline JPEG, or smaller. The limit follows from u
 
 
 def unsupported(what: str) -> PictureUnsupported:
-    """A sound picture of a kind that the decoder does not know."""
+    """A valid picture of a kind that the decoder does not know."""
     return PictureUnsupported(
-        f"This is {what}, which Lookout cannot read.", "Save a copy as a JPEG or PNG of 8 bits a channel."
+        f"This is {what}, which Lookout cannot read.", "Save a copy as a JPEG or PNG with 8 bits per channel."
     )
 
 
 def cut_off() -> PictureUnreadable:
-    return PictureUnreadable("The picture ends too early: a part of the file is missing.", _AGAIN)
+    return PictureUnreadable("The picture ends too early: part of the file is missing.", _AGAIN)
 
 
 def broken(why: str) -> PictureUnreadable:
@@ -24,25 +24,25 @@ def broken(why: str) -> PictureUnreadable:
 
 
 def undecodable() -> PictureUnreadable:
-    """The decoder gave up and did not say why."""
+    """The decoder failed without saying why."""
     return PictureUnreadable(
         "The picture cannot be decoded: it is damaged, or stored in a way that Lookout does not know.", _AGAIN
     )
 
 
 def crashed() -> PictureUnreadable:
-    """The decoder itself failed, which only happens to pictures made for it or badly damaged."""
-    return PictureUnreadable("The picture makes its decoder fail, so it is most likely damaged.", _AGAIN)
+    """The decoder itself crashed, which only happens with pictures made for it or badly damaged ones."""
+    return PictureUnreadable("The picture crashes its decoder, so it is most likely damaged.", _AGAIN)
 
 
 def empty() -> PictureUnsupported:
-    return PictureUnsupported("The picture is empty: it has no bytes.", "Send one that other programs open.")
+    return PictureUnsupported("The picture is empty: it has no bytes.", "Send one that other programs can open.")
 
 
 def too_many_bytes(max_bytes: int) -> PictureTooLarge:
     return PictureTooLarge(
         f"The picture has more than {max_bytes:,} bytes.",
-        "Send a smaller picture; 96 pixels a side are all the network looks at. The limit is upload.max_bytes.",
+        "Send a smaller picture; the network sees no more than 96 pixels a side. The limit is upload.max_bytes.",
     )
 
 
@@ -70,7 +70,7 @@ def too_slow(seconds: float) -> PictureTooLarge:
 
 
 def no_memory() -> DecoderUnavailable:
-    """The machine has too little left, whatever the picture."""
+    """The machine has too little memory left, whatever the picture."""
     return DecoderUnavailable(
         "There is too little memory left on this machine to decode the picture.", "Try again in a moment."
     )

@@ -1,4 +1,4 @@
-"""The model card: what a graph cannot say of itself. `card.json` lies beside the ONNX files it describes."""
+"""The model card: what a graph cannot say about itself. `card.json` is beside the ONNX files it describes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lookout.errors import ModelRejected
 from lookout.system.regular_files import open_regular, read_regular
 
 CARD_FILE = "card.json"
-# A card is a page of text; more than this is not one.
+# A card is a page of text; a larger file is not one.
 MAX_CARD_BYTES = 2**20
 MAX_OUTPUTS = 10_000
 # A protobuf cannot be larger.
 MAX_GRAPH_BYTES = 2**31 - 1
-# Used for labels the card gives no thresholds: cautious enough for an uncalibrated network.
+# For labels without thresholds in the card: cautious enough for an uncalibrated network.
 DEFAULT_ENTER, DEFAULT_LEAVE = 0.8, 0.6
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -31,9 +31,9 @@ class _Part(BaseModel):
 
 
 class Label(_Part):
-    """One class of the network's last layer, in its order. A reject label means "none of these".
+    """One class of the network's last layer, in order. A reject label means "none of these".
 
-    outputs: the places, from 0, of the network's outputs that this label stands for together; None: its own.
+    outputs: the positions, from 0, of the network's outputs that this label combines; None: its own.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
@@ -45,7 +45,7 @@ class Label(_Part):
 class InputSpec(_Part):
     """How a picture becomes the network's input tensor.
 
-    The tensor holds (pixel * scale - mean) / std per channel, pixels on 0..255, when dtype is float32; a uint8
+    With dtype float32, the tensor is (pixel * scale - mean) / std per channel, with pixels from 0 to 255; a uint8
     graph takes the pixels as they are and does this itself.
     """
 
@@ -74,13 +74,13 @@ class InputSpec(_Part):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of a batch of one."""
+        """For a batch of one."""
         h, w, c = self.height, self.width, self.channels
         return (1, h, w, c) if self.layout == "NHWC" else (1, c, h, w)
 
 
 class Outputs(_Part):
-    """Names of the graph's outputs. Either logits, or probabilities where the graph ends in a softmax."""
+    """Names of the graph's outputs. Either logits, or probabilities if the graph ends in a softmax."""
 
     logits: str | None = None
     probabilities: str | None = None
@@ -106,7 +106,7 @@ class Calibration(_Part):
 
 
 class Thresholds(_Part):
-    """The smoothed probability that makes a label the answer, and the one below which it is given up."""
+    """The smoothed probability at which a label becomes the answer, and the one below which it is dropped."""
 
     enter: Probability = DEFAULT_ENTER
     leave: Probability = DEFAULT_LEAVE
@@ -119,7 +119,7 @@ class Thresholds(_Part):
 
 
 class GraphFile(_Part):
-    """One ONNX file and what it must hash to."""
+    """One ONNX file and its hash."""
 
     file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$", max_length=200)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -127,7 +127,7 @@ class GraphFile(_Part):
 
 
 class Translation(_Part):
-    """What a card says in another language. labels: titles by label; what is not given stays as the card has it."""
+    """The card's texts in another language. labels: titles by label; anything missing stays in English."""
 
     title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     description: Annotated[str, Field(min_length=1, max_length=10_000)] | None = None
@@ -135,7 +135,7 @@ class Translation(_Part):
 
 
 class Card(_Part):
-    """Everything known of a model. Order of `labels` is the order of the network's outputs."""
+    """Everything known about a model. The order of `labels` is the order of the network's outputs."""
 
     schema_version: Literal[1] = Field(alias="schema")
     name: Name
@@ -177,14 +177,16 @@ class Card(_Part):
             raise ValueError("the labels' outputs are not every output of the network, each once")
         unknown = sorted(set(self.thresholds) - set(names))
         if unknown:
-            raise ValueError(f'thresholds name "{unknown[0]}", which is none of the labels')
+            raise ValueError(f'thresholds contain "{unknown[0]}", which is not one of the labels')
         for language, translation in self.translations.items():
             unknown = sorted(set(translation.labels) - set(names))
             if unknown:
-                raise ValueError(f'the translation "{language}" names "{unknown[0]}", which is none of the labels')
+                raise ValueError(
+                    f'the translation "{language}" contains "{unknown[0]}", which is not one of the labels'
+                )
         unknown = sorted(set(self.calibration) - set(self.files))
         if unknown:
-            raise ValueError(f'calibration names the precision "{unknown[0]}", for which there is no file')
+            raise ValueError(f'calibration contains the precision "{unknown[0]}", for which there is no file')
         return self
 
     @property
@@ -197,14 +199,14 @@ class Card(_Part):
 
     @property
     def groups(self) -> tuple[tuple[int, ...], ...] | None:
-        """Of each label, which of the network's outputs make it up; None where each has its own."""
+        """For each label, the network's outputs that make it up; None if each has its own."""
         if self.labels[0].outputs is None:
             return None
         return tuple(tuple(label.outputs or ()) for label in self.labels)
 
     @property
     def numbers(self) -> int:
-        """How many numbers the network's answer has."""
+        """How many numbers the network puts out."""
         return len(self.labels) if self.groups is None else sum(map(len, self.groups))
 
     @property
@@ -222,7 +224,7 @@ class Card(_Part):
 
 
 def load_card(folder: Path) -> Card:
-    """Read and check `folder/card.json`. Raises ModelRejected naming the first thing that is wrong."""
+    """Read and check `folder/card.json`. Raises ModelRejected with the first thing that is wrong."""
     path = folder / CARD_FILE
     try:
         card = Card.model_validate(json.loads(read_regular(path, MAX_CARD_BYTES)))
@@ -237,7 +239,7 @@ def load_card(folder: Path) -> Card:
     return card
 
 
-_REMEDY = "Mend the card, or make a new one with `lookout models add`."
+_REMEDY = "Correct the card, or make a new one with `lookout models add`."
 
 
 def _first(error: Exception) -> str:
@@ -251,7 +253,7 @@ def _first(error: Exception) -> str:
 
 
 def check_json_safe(document: object) -> None:
-    """Raises ValueError for what only Python takes for JSON, and no answer can hold: NaN, infinities, half signs."""
+    """Raises ValueError for what Python accepts as JSON but no response can contain: NaN, infinities, surrogates."""
     json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
 
 

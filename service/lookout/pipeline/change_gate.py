@@ -1,9 +1,9 @@
-"""Whether the picture has changed enough to be looked at again: a still scene need not be classified all the time.
+"""Whether the picture has changed enough to be classified again: a still scene need not be classified all the time.
 
-Compares a reduction of the part that the network sees with the one of the last change. Light that comes and goes
-brightens or dims all cells by the same share; that share is taken out first. Sensor noise moves all cells a little,
-something that enters moves few of them much: so the cells that differ most are held against a threshold that follows
-the noise of the middle cell. In doubt the picture counts as changed.
+Compares a reduced copy of the part that the network sees with the one of the last change. Changing light brightens or
+dims all cells by the same factor; that factor is removed first. Sensor noise changes all cells a little, something
+that enters changes few of them much: so the cells that differ most are compared with a threshold that follows the
+noise of the median cell. In doubt the picture counts as changed.
 """
 
 from __future__ import annotations
@@ -18,38 +18,38 @@ from lookout.geometry import Rect
 Cells = NDArray[np.float32]
 
 SIDE = 24
-# Of each cell so many pixels a side are averaged: all of them would take longer than the rest of the loop.
+# Of each cell this many pixels per side are averaged: all of them would take longer than the rest of the loop.
 _PIXELS_A_CELL = 6
 _COLOURS = np.full(3, 1.0 / 3.0, np.float32)
 # The cells that differ most; a cat of a twelfth of the picture's width and height covers four.
 _MAX_CHANGED = 16
 _MIDDLE = SIDE * SIDE // 2
-# Grey levels of 255. A video holds the noise of each key frame until the next one, so that the middle cell sees none:
-# by day the most changed cells then differ by 2 to 3. What a network would notice makes a difference of 7 and more.
+# Grey levels of 255. A video repeats the noise of each key frame until the next one, so the median cell sees none: by
+# day the most changed cells then differ by 2 to 3. What a network would notice makes a difference of 7 or more.
 FLOOR = 4.0
-# For normal noise the most changed cells differ 2.5 times as much as the middle one, 5 times where bright cells are
+# For normal noise the most changed cells differ 2.5 times as much as the median one, 5 times if bright cells are
 # noisier than dark ones.
 NOISE_FACTOR = 6.0
-# A night so noisy that more would be needed is never called unchanged.
+# A night so noisy that more would be needed never counts as unchanged.
 MAX_NOISE = 2.0
-# Noise is believed slowly when it rises, since that may be something moving, and at once when it falls.
+# The noise estimate follows slowly upwards, since that may be something moving, and at once downwards.
 _RISE, _FALL = 0.02, 0.2
-# A cloud dims a scene so much within seconds; more light or less than that is looked at.
+# A cloud changes a scene's light by up to this factor within seconds; a larger change is classified.
 MAX_GAIN = 1.5
-# After a change the picture is looked at as often as ever, until the smoothed answer has followed.
+# After a change every picture is classified until the smoothed answer has followed.
 SETTLE_S = 2.0
-# Frames do not come at the very moment they are due.
+# Frames do not arrive exactly when they are due.
 _EARLY_S = 0.02
 
 
 class ChangeGate:
-    """Asked about every picture that is due for classification. Times are monotonic seconds, passed in."""
+    """Called for every picture that is due for classification. Times are monotonic seconds, passed in."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Another source, model or region: what was seen says nothing."""
+        """Another source, model or region: forget what was seen."""
         self._reference: Cells | None = None
         self._previous: Cells | None = None
         self._noise = 0.0
@@ -58,9 +58,9 @@ class ChangeGate:
         self.resting = False
 
     def rests(self, pixels: Pixels, part: Rect, now: float, keep_alive: float) -> bool:
-        """Whether this picture may be left out. keep_alive: classifications a second while nothing changes.
+        """Whether this picture may be skipped. keep_alive: classifications per second while nothing changes.
 
-        pixels: uint8, height x width x 3. part: what of it the network sees.
+        pixels: uint8, height x width x 3. part: what the network sees of it.
         """
         cells = reduced(pixels, part)
         if self._has_changed(cells):
@@ -99,11 +99,11 @@ def reduced(pixels: Pixels, part: Rect) -> Cells:
 
 
 def _gain(cells: Cells, reference: Cells) -> float:
-    """How much brighter the cells are as a whole, by least squares. About 1 where there is no light to compare."""
+    """How much brighter the cells are overall, by least squares. About 1 if there is no light to compare."""
     dark = float(reference.size)  # as much as one grey level everywhere
     return float((np.vdot(cells, reference) + dark) / (np.vdot(reference, reference) + dark))
 
 
 def _difference(one: Cells, other: Cells) -> Cells:
-    """Of each cell, over its colours: SIDE * SIDE values."""
+    """For each cell, over its colours: SIDE * SIDE values."""
     return np.asarray(np.abs(one - other).reshape(-1, 3) @ _COLOURS, np.float32)

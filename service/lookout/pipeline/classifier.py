@@ -1,4 +1,4 @@
-"""One network: its session and what it says of a picture."""
+"""One network: its session and what it says about a picture."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from lookout.pipeline.session import GraphCache, one_line, open_session
 
 Floats = NDArray[np.float32]
 
-# Probabilities that a graph computes itself, perhaps in float16, sum to 1 this nearly; quantised ones are rounded each.
+# The sum of probabilities computed by the graph, perhaps in float16, is this close to 1; quantised ones are rounded
+# each.
 _SUM_TOLERANCE, _ROUNDING, _MAX_SUM_TOLERANCE = 1e-2, 1 / 512, 0.7
 _FLOATS = {"tensor(float)", "tensor(float16)", "tensor(double)"}
-# Of the further outputs, the batch included.
+# Of the additional outputs, including the batch axis.
 _AXES = {"embedding": 2, "feature_map": 4, "activation_map": 4}
 _ONNX_TYPE = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 
@@ -41,11 +42,11 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What the network says of one picture.
+    """What the network says about one picture.
 
-    probabilities: one a label, in the card's order, calibrated, summing to 1.
-    seen: the part of the picture it looked at.
-    embedding: float32, one dimension, only when asked for and the graph offers it.
+    probabilities: one per label, in the card's order, calibrated, summing to 1.
+    seen: the part of the picture that the network saw.
+    embedding: float32, one dimension, only if requested and the graph offers it.
     activation_map: float32, labels x height x width (3 x 3 cells at 96 pixels), likewise.
     feature_map: float32, channels x height x width, likewise.
     """
@@ -59,9 +60,9 @@ class Prediction:
 
 
 class Classifier:
-    """A loaded network, ready to be used by any number of threads at once.
+    """A loaded network, usable by any number of threads at once.
 
-    session: runs the graph. Whoever measures may put one that notes the time in its place.
+    session: runs the graph. Measurements may replace it by one that records the time.
     """
 
     def __init__(self, card: Card, precision: str, threads: int, session: ort.InferenceSession) -> None:
@@ -75,14 +76,14 @@ class Classifier:
 
     @property
     def output_names(self) -> set[str]:
-        """What the graph puts out, by its own names."""
+        """The graph's own names of its outputs."""
         return {output.name for output in self.session.get_outputs()}
 
     @classmethod
     def load(cls, card: Card, precision: str, threads: int = 1, cache: GraphCache | None = None) -> Classifier:
-        """Read the file the card names, check that it fits the card, and try it on a grey picture.
+        """Read the file that the card names, check that it matches the card, and try it on a grey picture.
 
-        Raises UnknownModel for a precision the card lacks, ModelRejected with the first difference otherwise.
+        Raises UnknownModel for a precision the card lacks, otherwise ModelRejected with the first difference.
         """
         if precision not in card.files:
             raise UnknownModel(
@@ -103,12 +104,12 @@ class Classifier:
         activation_map: bool = False,
         feature_map: bool = False,
     ) -> Prediction:
-        """Look at one upright blue-green-red picture (uint8, height x width x 3).
+        """Classify one upright blue-green-red picture (uint8, height x width x 3).
 
-        Raises ModelRejected where the network fails on it, takes longer than RUN_LIMIT_S, or answers with no numbers.
+        Raises ModelRejected if the network fails on it, takes longer than RUN_LIMIT_S, or its output is not finite.
         """
         started = time.perf_counter()
-        tensor = np.empty_like(self._blank)  # each thread its own; the card would have to work out its shape again
+        tensor = np.empty_like(self._blank)  # one per thread; the card would have to work out its shape again
         seen = preprocess(pixels, self.card.input, tensor, region)
         prepared = time.perf_counter()
         wanted = self._outputs(embedding, activation_map, feature_map)
@@ -133,7 +134,7 @@ class Classifier:
             ) from error
 
     def _outputs(self, embedding: bool, activation_map: bool, feature_map: bool) -> dict[str, str]:
-        """Which outputs to compute, by our word and the graph's name. What the graph lacks is left out."""
+        """The outputs to compute: our name and the graph's. What the graph lacks is left out."""
         names = self.card.outputs
         wanted = {"answer": names.answer}
         if embedding and names.embedding:
@@ -147,9 +148,11 @@ class Classifier:
     def _probabilities(self, answer: Floats) -> tuple[float, ...]:
         values = np.asarray(answer).ravel().tolist()
         numbers = self._numbers
-        if len(values) != numbers and not (len(values) == 1 and numbers == 2):  # of some graphs the picture decides
-            raise self._misfit(f"it gives {len(values)} values, the card names {numbers} labels")
-        if not all(map(math.isfinite, values)):  # one such value would poison the smoothing for good
+        if len(values) != numbers and not (
+            len(values) == 1 and numbers == 2
+        ):  # for some graphs it depends on the picture
+            raise self._misfit(f"it gives {len(values)} values, the card lists {numbers} labels")
+        if not all(map(math.isfinite, values)):  # one such value would corrupt the smoothing for good
             raise self._misfit("its output is not finite (NaN or infinity)")
         probabilities: tuple[float, ...]
         if len(values) == 1:
@@ -163,14 +166,14 @@ class Classifier:
         return tuple([sum([probabilities[place] for place in group]) for group in self._groups])
 
     def _adding_up(self, values: list[float]) -> tuple[float, ...]:
-        """Probabilities as the graph computed them, less what rounding did to their sum."""
+        """Probabilities as computed by the graph, corrected for the rounding of their sum."""
         total = sum(values)
         if min(values) < -_SUM_TOLERANCE or abs(total - 1.0) > sum_tolerance(len(values)):
-            raise self._misfit("its output holds no probabilities that add up to 1")
+            raise self._misfit("its output contains no probabilities that add up to 1")
         return tuple([max(0.0, value) / total for value in values])
 
     def _further(self, role: str, value: Any) -> Floats:
-        """A further output without the axis of the batch. Raises ModelRejected where it is not what its role says."""
+        """An additional output without the batch axis. Raises ModelRejected if it does not fit its role."""
         array = np.asarray(value)
         labels = self.card.numbers
         fits = array.ndim == _AXES[role] and array.shape[0] == 1 and array.dtype.kind == "f"
@@ -183,7 +186,7 @@ class Classifier:
         return values
 
     def _check_fits(self) -> None:
-        """The graph's inputs and outputs are those of the card."""
+        """Check that the graph's inputs and outputs are those of the card."""
         inputs = self.session.get_inputs()
         spec = self.card.input
         if len(inputs) != 1:
@@ -204,22 +207,22 @@ class Classifier:
             raise self._misfit(f"its answer is {kinds[self.card.outputs.answer]}, not numbers with a fraction")
         found = shapes[self.card.outputs.answer]
         if not _holds(found, self.card.numbers):
-            raise self._misfit(f"it gives {_shape(found)} values, the card names {self.card.numbers} labels")
+            raise self._misfit(f"it gives {_shape(found)} values, the card lists {self.card.numbers} labels")
 
     def _check_runs(self) -> None:
-        """A graph may load and still not run; better found out here than on the first frame."""
+        """A graph may load and still fail to run; better found out here than on the first frame."""
         grey = np.full((self.card.input.height, self.card.input.width, 3), 128, np.uint8)
         self.classify(grey, embedding=True, activation_map=True, feature_map=True)
 
     def _misfit(self, difference: str) -> ModelRejected:
         return ModelRejected(
-            f'The {self.precision} graph of "{self.card.name}" does not fit its card: {difference}.',
+            f'The {self.precision} graph of "{self.card.name}" does not match its card: {difference}.',
             "Make a new card with `lookout models add`, or restore the file.",
         )
 
 
 def softmax(logits: Sequence[float], temperature: float = 1.0) -> tuple[float, ...]:
-    """exp(l / T) / sum exp(l / T), shifted by the largest so that nothing overflows. Plain: there are few labels."""
+    """exp(l / T) / sum exp(l / T), shifted by the largest so that nothing overflows. Python: there are few labels."""
     largest = max(logits)
     powers = [math.exp((logit - largest) / temperature) for logit in logits]
     total = sum(powers)
@@ -227,7 +230,7 @@ def softmax(logits: Sequence[float], temperature: float = 1.0) -> tuple[float, .
 
 
 def pair(value: float, temperature: float | None) -> tuple[float, float]:
-    """Of two labels where the network gives one number: its sigmoid's, that of the second; else its logit."""
+    """For two labels and a network with one number: its sigmoid, which is the second label's; or else its logit."""
     if temperature is None:
         p = min(1.0, max(0.0, value))
     else:
@@ -236,19 +239,19 @@ def pair(value: float, temperature: float | None) -> tuple[float, float]:
 
 
 def sum_tolerance(rounded: int) -> float:
-    """How far from 1 probabilities may add up when so many of them were rounded to a byte."""
+    """How far from 1 the sum of probabilities may be if this many of them were rounded to a byte."""
     return min(_SUM_TOLERANCE + rounded * _ROUNDING, _MAX_SUM_TOLERANCE)
 
 
 def _holds(found: Sequence[Any], numbers: int) -> bool:
-    """Whether a shape is a row of so many numbers, or of one for two labels; open dimensions fit every number."""
+    """Whether a shape is a row of this many numbers, or of one for two labels; open dimensions match every number."""
     sides = [side for side in found if isinstance(side, int) and side != 1]
     open_ones = [side for side in found if not isinstance(side, int)]
     return sides == [numbers] or (not sides and (bool(open_ones) or numbers == 2))
 
 
 def _same_shape(found: Sequence[Any], wanted: Sequence[int]) -> bool:
-    """Named dimensions (a batch of any size) fit every number."""
+    """Named dimensions (a batch of any size) match every number."""
     return len(found) == len(wanted) and all(
         not isinstance(a, int) or a == b for a, b in zip(found, wanted, strict=True)
     )

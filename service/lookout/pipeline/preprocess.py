@@ -18,14 +18,14 @@ from lookout.pipeline.card import InputSpec
 
 Tensor = NDArray[np.uint8] | NDArray[np.float32]
 
-# Area averaging costs as much as the network on a large picture (4 ms for 1080 x 1080); halving, for which OpenCV has
-# vector code, a tenth of it. So large pictures are halved first, to no less than this many times the network's side;
-# the last step then decides the quality.
+# Area averaging of a large picture costs as much as the network (4 ms for 1080 x 1080); halving, for which OpenCV has
+# vector code, a tenth of it. So large pictures are halved first, to no less than this multiple of the network's side;
+# the last step then determines the quality.
 _KEEP = 2
-# By these factors a box filter and every third or fifth of its pixels give what area averaging gives, in half the time:
-# 65 instead of 145 microseconds for 480 x 480 to 96 x 96, the middle of what most cameras send.
+# For these factors a box filter, sampled at every third or fifth pixel, gives the same as area averaging in half the
+# time: 65 instead of 145 microseconds for 480 x 480 to 96 x 96, the middle of what most cameras send.
 _BOX_FACTORS = (3, 5)
-# Frames and uploads have threads of their own; OpenCV's would wait for a busy core in the middle of every resize.
+# Frames and uploads have their own threads; OpenCV's would wait for a busy core in the middle of every resize.
 cv2.setNumThreads(1)
 # Letterbox bars: middle grey, as far from black as from white.
 _BAR = 128
@@ -50,12 +50,12 @@ def new_tensor(spec: InputSpec) -> Tensor:
 
 
 def preprocess(pixels: Pixels, spec: InputSpec, out: Tensor, region: Rect = WHOLE) -> Rect:
-    """Fill `out` with what the network is to see of the picture.
+    """Fill `out` with what the network should see of the picture.
 
     pixels: uint8, height x width x 3, blue-green-red, upright.
     spec: the card's input; its `shape` and `dtype` are those of `out`, which the caller owns and may reuse.
-    region: the part of the picture asked for.
-    Returns the part really seen: the region, less what the crop to the network's aspect cuts away.
+    region: the requested part of the picture.
+    Returns the part really seen: the region, less what the crop to the network's aspect ratio cuts off.
     """
     small, seen = picture_seen(pixels, spec, region)
     if spec.dtype == "uint8" and spec.layout == "NHWC" and spec.color == "rgb":
@@ -66,22 +66,22 @@ def preprocess(pixels: Pixels, spec: InputSpec, out: Tensor, region: Rect = WHOL
 
 
 def picture_seen(pixels: Pixels, spec: InputSpec, region: Rect = WHOLE) -> tuple[Pixels, Rect]:
-    """What the network sees, still as a picture (blue-green-red, in its own size), and which part that is."""
+    """What the network sees, still as a picture (blue-green-red, at its input size), and which part that is."""
     height, width = pixels.shape[:2]
     box, halvings, seen = _seen_box(width, height, region, spec.width, spec.height, spec.resize, spec.interpolation)
     return _resize(box.of(pixels), spec, halvings), seen
 
 
-@functools.lru_cache(maxsize=16)  # a camera's frames are of one size
+@functools.lru_cache(maxsize=16)  # a camera's frames are all of one size
 def _seen_box(
     width: int, height: int, region: Rect, out_width: int, out_height: int, resize: str, interpolation: str
 ) -> tuple[_Box, int, Rect]:
-    """Of a picture of that size: the pixels that will be looked at, how often they are halved first, their share."""
+    """For a picture of that size: the pixels used, how often they are halved first, and their share."""
     box = _region_box(width, height, region)
     if resize == "crop":
         box = _centre_crop(box, out_width / out_height)
     halvings = _halvings(box, out_width, out_height, interpolation)
-    # The box becomes a multiple of 2 ** halvings; the few pixels this costs are said not to be seen.
+    # The box is cut to a multiple of 2 ** halvings; the few pixels lost are reported as not seen.
     box = _centred(box, box.width >> halvings << halvings, box.height >> halvings << halvings)
     return box, halvings, Rect(box.x / width, box.y / height, box.width / width, box.height / height)
 
@@ -91,7 +91,7 @@ def _halvings(box: _Box, width: int, height: int, interpolation: str) -> int:
     halvings = max(0, int(factor).bit_length() - 1)
     kept = halvings - 1
     if kept >= 0 and interpolation == "area" and (box.width, box.height) == (5 * width << kept, 5 * height << kept):
-        return kept  # down to exactly five times the size, which is quick, not to two and a half
+        return kept  # down to exactly five times the size, which is fast, not to two and a half
     return halvings
 
 
@@ -102,7 +102,7 @@ def _region_box(width: int, height: int, region: Rect) -> _Box:
 
 
 def _span(start: float, length: float, pixels: int) -> tuple[int, int]:
-    """A part of a side in whole pixels, from and to; of less than one, the pixel that holds its middle."""
+    """A part of a side in whole pixels, from and to; if less than one, the pixel that contains its middle."""
     first, end = round(start * pixels), min(round((start + length) * pixels), pixels)
     if first >= end:
         first = min(int((start + length / 2) * pixels), pixels - 1)
@@ -133,18 +133,18 @@ def _resize(part: Pixels, spec: InputSpec, halvings: int) -> Pixels:
 def _to_size(part: Pixels, width: int, height: int, interpolation: str) -> Pixels:
     if part.shape[:2] == (height, width):
         return part
-    # Averaging over areas only means something when shrinking; to enlarge, interpolate.
+    # Averaging over areas only makes sense for shrinking; to enlarge, interpolate.
     if interpolation != "area" or part.shape[1] < width or part.shape[0] < height:
         return _as_pixels(cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR))
     for factor in _BOX_FACTORS:
         if part.shape[:2] == (factor * height, factor * width):
-            means = cv2.blur(part, (factor, factor), anchor=(0, 0))  # of the pixel and those right of and below it
+            means = cv2.blur(part, (factor, factor), anchor=(0, 0))  # of the pixel and those to its right and below
             return _as_pixels(cv2.resize(means, (width, height), interpolation=cv2.INTER_NEAREST))
     return _as_pixels(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA))
 
 
 def _letterbox(part: Pixels, spec: InputSpec) -> Pixels:
-    """The whole part, its aspect kept, centred on grey bars."""
+    """The whole part, keeping its aspect ratio, centred on grey bars."""
     height, width = part.shape[:2]
     ratio = min(spec.width / width, spec.height / height)
     inner_width, inner_height = max(1, round(width * ratio)), max(1, round(height * ratio))
@@ -165,7 +165,7 @@ def _recolor(small: Pixels, color: str) -> Pixels:
 
 
 def _fill(out: Tensor, picture: Pixels, spec: InputSpec) -> None:
-    """Scale and normalise where the graph does not, and lay the axes out as it wants them."""
+    """Scale and normalise unless the graph does, and order the axes as it expects them."""
     values: NDArray[np.uint8] | NDArray[np.float32] = picture
     if spec.dtype == "float32":
         mean, std = np.asarray(spec.mean, np.float32), np.asarray(spec.std, np.float32)
@@ -174,6 +174,6 @@ def _fill(out: Tensor, picture: Pixels, spec: InputSpec) -> None:
 
 
 def _as_pixels(array: object) -> Pixels:
-    """OpenCV's stubs promise any array; these are always uint8."""
+    """OpenCV's stubs return any array; these are always uint8."""
     assert isinstance(array, np.ndarray)
     return array

@@ -1,6 +1,6 @@
 """Ends a run of a network that takes too long.
 
-onnxruntime checks a flag between two operators, inside the bodies of loops too. One thread for all sessions sets it.
+onnxruntime checks a flag between two operators, also inside loop bodies. One thread for all sessions sets it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 import onnxruntime as ort
 
-# Shorter than the silence after which the worker counts as stuck. A network that needs longer cannot watch anything.
+# Shorter than the silence after which the worker counts as stuck. A slower network cannot watch anything.
 RUN_LIMIT_S = 8.0
-# The exception says all that its log line would.
+# The exception says everything its log line would.
 _LOG_FATAL_ONLY = 4
 
 
@@ -60,7 +60,7 @@ class _Watch:
                 for run in self._runs:
                     if not run.ended and now >= run.ends_at:
                         run.ended = run.options.terminate = True
-                # Runs end long before this moment; it stays, so that not every one of them wakes this thread.
+                # Runs end long before this; the entry stays, so that not every run has to wake this thread.
                 self._wakes_at = min((run.ends_at for run in self._runs if not run.ended), default=math.inf)
                 self._changed.wait(None if self._wakes_at == math.inf else self._wakes_at - now)
 
@@ -71,7 +71,7 @@ _watch = _Watch()
 def run_limited(
     session: ort.InferenceSession, outputs: Sequence[str], feeds: Mapping[str, Any], limit_s: float | None = None
 ) -> list[Any]:
-    """What the session returns. limit_s: seconds, RUN_LIMIT_S by default; raises RunTooLong after them."""
+    """Run the session. limit_s: seconds, RUN_LIMIT_S by default; raises RunTooLong after that."""
     options = ort.RunOptions()
     options.log_severity_level = _LOG_FATAL_ONLY
     run = _Run(options, time.monotonic() + (RUN_LIMIT_S if limit_s is None else limit_s))

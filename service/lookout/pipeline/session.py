@@ -1,8 +1,8 @@
-"""Opening an onnxruntime session, from the shipped graph or from one optimised for this machine before.
+"""Opening an onnxruntime session, from the shipped graph or from one optimised earlier for this machine.
 
-Optimising at load keeps the weights twice. Loading a graph that was saved already optimised does not, and is valid
-only for the same graph, onnxruntime, options and processor: all of that is in its name. Deleting the folder is safe.
-onnxruntime saves into memory, and the one writer takes it from there: a slow disk keeps no answer waiting.
+Optimising while loading holds the weights twice. Loading a graph that was saved optimised does not, but is only valid
+for the same graph, onnxruntime, options and processor: all of that is in its name. Deleting the folder is safe.
+onnxruntime saves into memory, and the one writer takes it from there: a slow disk delays no answer.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ log = logging.getLogger(__name__)
 
 # Only errors: from 1.23 on onnxruntime warns about the graphics card that a Pi does not have.
 _LOG_ERRORS_ONLY = 3
-# Weights outside the graph's file are looked for here. Without it, loading from bytes looks in the working folder.
+# Weights outside the graph's file are looked for here. Without it, loading from bytes looks in the current folder.
 _NOWHERE = os.devnull
 _PROVIDERS = ["CPUExecutionProvider"]
-# A key of the cache: enough of a digest that no two are alike.
+# A cache key: enough of a digest to be unique.
 _KEY_CHARACTERS = 32
-# Both precisions of the model in use and of the one before; up to 45 MB each.
+# Both precisions of the model in use and of the previous one; up to 45 MB each.
 _KEPT_GRAPHS = 4
 _DIGEST_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
 class GraphCache:
-    """Where optimised graphs are kept. machine: a word for this kind of processor, see system/fingerprint.py."""
+    """Where optimised graphs are kept. machine: a key for this kind of processor, see system/fingerprint.py."""
 
     folder: Path
     machine: str
     storage: Storage
 
     def entry(self, sha256: str, threads: int) -> _Entry:
-        """The place of one graph. Threads count: onnxruntime lays weights out by them."""
+        """The cache entry of one graph. The thread count matters: onnxruntime lays out weights by it."""
         parts = (sha256, ort.__version__, str(threads), self.machine)
         key = hashlib.sha256("|".join(parts).encode()).hexdigest()[:_KEY_CHARACTERS]
         return _Entry(self.folder / f"{key}.ort", self.folder / f"{key}.sha256", self.folder / f"{key}.loading")
@@ -60,7 +60,7 @@ class _Entry:
     loading: Path
 
     def is_whole(self) -> bool:
-        """Whether it is there as it was written. May wait for the disk. Raises OSError."""
+        """Whether it is there and undamaged. May wait for the disk. Raises OSError."""
         return self.graph.exists() and sha256_of(self.graph) == read_regular(self.digest, _DIGEST_BYTES).decode()
 
     def discard(self, writer: Writer) -> None:
@@ -68,7 +68,7 @@ class _Entry:
             writer.remove(path)
 
     def keep(self, writer: Writer, graph: mmap.mmap) -> None:
-        """After a power cut the entry is whole, not there, or seen to be damaged. Old entries make room."""
+        """After a power cut the entry is complete, missing, or recognisably damaged. Old entries are removed."""
         writer.trim(self.graph.parent, "*.ort", _KEPT_GRAPHS - 1)
         for path in self.graph.parent.glob("*.sha256"):
             if not path.with_suffix(".ort").exists():
@@ -78,7 +78,7 @@ class _Entry:
 
 
 def session_options(threads: int) -> ort.SessionOptions:
-    """How every session is set up. Threads do not spin: between two frames that would burn the processor."""
+    """The options of every session. Threads do not spin: between two frames that would burn processor time."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -90,7 +90,7 @@ def session_options(threads: int) -> ort.SessionOptions:
 
 
 def open_session(card: Card, precision: str, threads: int, cache: GraphCache | None = None) -> ort.InferenceSession:
-    """The session of one of the card's files. Raises ModelRejected when the file is not the one the card describes."""
+    """The session of one of the card's files. Raises ModelRejected if the file is not the one the card describes."""
     sha256 = _checked_sha256(card, precision)
     if cache is None:
         return _from_graph(card, precision, session_options(threads))
@@ -128,22 +128,22 @@ def _from_graph(card: Card, precision: str, options: ort.SessionOptions) -> ort.
     try:
         graph = read_regular(path, MAX_GRAPH_BYTES)
         if hashlib.sha256(graph).hexdigest() != card.files[precision].sha256:
-            raise _another(path)  # it was replaced since it was looked at, and would be kept under the other's name
+            raise _another(path)  # replaced since it was checked, and would be cached under the wrong name
         return ort.InferenceSession(graph, options, providers=_PROVIDERS)
     except ModelRejected:
         raise
     except Exception as error:  # onnxruntime's errors have no common base class
         raise ModelRejected(
-            f"The model file {path} is no ONNX graph that can run here: {one_line(error)}.",
+            f"The model file {path} is not an ONNX graph that can run here: {one_line(error)}.",
             "Export it again with opset 17 or newer and the weights inside the file.",
         ) from error
 
 
 def _from_cache(storage: Storage, entry: _Entry, threads: int) -> ort.InferenceSession | None:
-    """None when there is none, it is damaged, or the process died while loading it last time."""
+    """None if there is none, it is damaged, or the process died while loading it last time."""
     try:
         if with_timeout(entry.graph.parent, entry.loading.exists, CACHE_DEADLINE_S):
-            log.warning("The last start ended while loading %s; it is made anew.", entry.graph.name)
+            log.warning("The last start ended while loading %s; it is recreated.", entry.graph.name)
             storage.run(entry.discard)
         if not with_timeout(entry.graph.parent, entry.is_whole, CACHE_DEADLINE_S):
             return None
@@ -151,15 +151,15 @@ def _from_cache(storage: Storage, entry: _Entry, threads: int) -> ort.InferenceS
             return ort.InferenceSession(str(entry.graph), session_options(threads), providers=_PROVIDERS)
     except (OSError, StateFolderUnusable) as error:
         log.info("The optimised graph %s cannot be used now: %s", entry.graph.name, one_line(error))
-    except Exception as error:  # a cache that fails is no reason to fail
-        log.warning("The optimised graph %s cannot be used and is made anew: %s.", entry.graph.name, one_line(error))
+    except Exception as error:  # a failing cache must not fail the service
+        log.warning("The optimised graph %s cannot be used and is recreated: %s.", entry.graph.name, one_line(error))
         storage.later(entry.discard, "The removal of the optimised graph")
     return None
 
 
 @contextlib.contextmanager
 def _marked(storage: Storage, mark: Path) -> Iterator[None]:
-    """The mark stays where the process dies meanwhile. Raises StateFolderUnusable."""
+    """The mark remains if the process dies in the meantime. Raises StateFolderUnusable."""
     storage.run(lambda writer: writer.mark(mark))
     try:
         yield
@@ -170,9 +170,9 @@ def _marked(storage: Storage, mark: Path) -> Iterator[None]:
 def _optimised(
     storage: Storage, card: Card, precision: str, threads: int, entry: _Entry
 ) -> ort.InferenceSession | None:
-    """From a graph optimised now, which is kept when the writer gets round to it. None when that fails.
+    """From a graph optimised now, which is kept when the writer has time. None if that fails.
 
-    The session that optimised it goes: it has the weights twice.
+    The session that optimised it is dropped: it holds the weights twice.
     """
     saving, loading = session_options(threads), session_options(threads)
     saving.add_session_config_entry("session.save_model_format", "ORT")
@@ -183,7 +183,7 @@ def _optimised(
         _from_graph(card, precision, saving)
         session = ort.InferenceSession(f"/proc/self/fd/{memory}", loading, providers=_PROVIDERS)
         graph = mmap.mmap(memory, 0, prot=mmap.PROT_READ)
-    except Exception as error:  # perhaps memory is short, and the graph itself is sound
+    except Exception as error:  # memory may be short, and the graph itself fine
         log.info("The graph is used as it is: %s.", one_line(error))
         return None
     finally:
@@ -202,7 +202,7 @@ _NEWER_OPSET = re.compile(r"Opset (\d+) is under development.*support for domain
 
 
 def one_line(error: Exception) -> str:
-    """The reason of an error, short enough for a sentence and without what only onnxruntime's authors understand."""
+    """The reason of an error, short enough for a sentence and without onnxruntime's internals."""
     text = " ".join(str(error).split())
     text = _SOURCE_PLACE.sub("", _ERROR_CLASS.sub("", text)).removeprefix("This is an invalid model. ")
     if found := _NEWER_IR.search(text):

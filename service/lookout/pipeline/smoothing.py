@@ -12,7 +12,7 @@ Reason = Literal["reject", "unsure", "no_data"]
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A label becomes the answer at `enter` and is given up below `leave`."""
+    """A label becomes the answer at `enter` and is dropped below `leave`."""
 
     enter: float
     leave: float
@@ -24,7 +24,7 @@ class Answer:
 
     label: the answer, or None with the reason why there is none.
     since: monotonic seconds of the frame that brought this answer (label and reason).
-    probabilities: smoothed, one a label in the card's order; empty before the first prediction.
+    probabilities: smoothed, one per label in the card's order; empty before the first prediction.
     """
 
     label: str | None
@@ -36,9 +36,9 @@ class Answer:
 class Smoother:
     """s <- s + (1 - exp(-dt / window_s)) (p - s), with dt from capture times; then hysteresis on s.
 
-    The candidate is the label with the largest s among those that are no reject label and reach `enter`. From
-    no label to a label at once; otherwise the answer changes only after `hold_s`, and only when its own s fell
-    below `leave` or the candidate's s is larger.
+    The candidate is the label with the largest s among those that are not reject labels and reach `enter`. From no
+    label to a label at once; otherwise the answer changes only after `hold_s`, and only if its own s fell below `leave`
+    or the candidate's s is larger.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Smoother:
         gap_s: float,
         now: float,
     ) -> None:
-        """thresholds: one for each label that is no reject label. gap_s: a longer gap forgets what was."""
+        """thresholds: one for each label that is not a reject label. gap_s: after a longer gap, start over."""
         self._labels = tuple(labels)
         self._place = {label: place for place, label in enumerate(self._labels)}
         self._reject = frozenset(reject)
@@ -64,16 +64,16 @@ class Smoother:
         self.tune(thresholds, window_s=window_s, hold_s=hold_s)
 
     def tune(self, thresholds: Mapping[str, Threshold], *, window_s: float, hold_s: float) -> None:
-        """Conclude differently from the next prediction on, without forgetting what was seen."""
+        """Use other parameters from the next prediction on, without forgetting what was seen."""
         self._thresholds = dict(thresholds)
         self._window_s = window_s
         self._hold_s = hold_s
 
     def add(self, probabilities: Sequence[float], captured_at: float) -> Answer:
-        """Take one prediction into account; `captured_at` in monotonic seconds. Returns the answer it leaves."""
+        """Take one prediction into account; `captured_at` in monotonic seconds. Returns the resulting answer."""
         dt = captured_at - self._last if self._last is not None else math.inf
         if dt > self._gap_s:
-            # What was seen before the gap says nothing of now: start uniform, as long ago as one window.
+            # What was seen before the gap says nothing about now: start uniform, one window ago.
             self._smoothed, dt = self._uniform, self._window_s
             self.answer = Answer(None, "no_data", captured_at)
         gain = 1.0 - math.exp(-max(0.0, dt) / self._window_s) if self._window_s > 0 else 1.0

@@ -1,1 +1,1 @@
-"""A source in a process of its own, and the line and shared memory between it and the service."""
+"""A source in a separate process, with the socket and the shared memory between it and the service."""

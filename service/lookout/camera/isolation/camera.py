@@ -22,14 +22,14 @@ from lookout.errors import CameraError, CameraSilent, CameraWaiting
 from lookout.frame import Frame
 from lookout.redaction import redact, redact_text
 
-GRACE_S = 0.6  # for a source that works to close its device in order; one that was silent is killed at once
-LIVELY_S = 1.0  # a source whose last frame is younger works
-OPEN_MARGIN_S = 0.2  # the source gives up so much before us, so that its own reason arrives
+GRACE_S = 0.6  # for a working source to close its device properly; a silent one is killed at once
+LIVELY_S = 1.0  # a source whose last frame is younger than this works
+OPEN_MARGIN_S = 0.2  # the source gives up this much earlier than we do, so that its own reason arrives
 LAST_WORDS_S = 0.5
 
 
 class _Wake:
-    """A flag that a poll sees; its descriptor lives as long as the object, so that no other can take its number."""
+    """A flag that poll() can wait for; its descriptor lives as long as the object, so that its number is not reused."""
 
     def __init__(self) -> None:
         self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -50,15 +50,15 @@ class _Wake:
 class IsolatedCamera:
     """Any source, run by `child.py`.
 
-    Frames cross through one anonymous memory file. Pictures that are as frames are to be are shown where they lie, the
-    others converted into arrays of their own. `wake` ends a waiting `read` early.
+    Frames are passed in one anonymous memory file. Pictures that already are as a frame should be are used in place,
+    the others are converted into new arrays. `wake` ends a waiting `read` early.
     """
 
     def __init__(self, address: str, options: CameraOptions) -> None:
         self._address, self._options = address, options
         self._parsed = parse(address)
         self._shown = redact(address)
-        self._lock = threading.Lock()  # held by whoever uses the process; close() waits for it
+        self._lock = threading.Lock()  # held while the process is used; close() waits for it
         self._closing = threading.Event()
         self._wake = _Wake()
         self._process: CameraProcess | None = None
@@ -66,7 +66,7 @@ class IsolatedCamera:
         self._info: CameraInfo | None = None
         self._log: tuple[str, ...] = ()
         self._frame_at = 0.0
-        self._farewell = b""  # a message other than a picture, to be told when the last picture has been
+        self._farewell = b""  # a message other than a picture, delivered after the last picture
 
     def __del__(self) -> None:
         if getattr(self, "_process", None) is not None:
@@ -87,12 +87,12 @@ class IsolatedCamera:
 
     @property
     def pid(self) -> int | None:
-        """The process's number while there is one."""
+        """The process's id while it runs."""
         process = self._process
         return process.pid if process else None
 
     def open(self, deadline: Deadline) -> None:
-        """Start the process and have it open the source. The source's own error is raised here as it was there."""
+        """Start the process and have it open the source. The source's own error is raised here."""
         self.close()
         self._closing.clear()  # before the search for an interpreter, which takes seconds: a close() meanwhile counts
         same = self._parsed.kind != "pi"
@@ -116,7 +116,7 @@ class IsolatedCamera:
             self._frame_at = time.monotonic()
 
     def read(self, deadline: Deadline) -> Frame:
-        """The newest frame not handed out before. CameraSilent by the deadline, or at once after `wake`."""
+        """The newest frame not returned before. CameraSilent at the deadline, or at once after `wake`."""
         with self._lock:
             while True:
                 process = self._process
@@ -133,7 +133,7 @@ class IsolatedCamera:
         self._wake.set()
 
     def close(self) -> None:
-        """End the process within GRACE_S and a second, with everything it holds."""
+        """End the process, with everything it holds, within GRACE_S and one second."""
         self._closing.set()
         self.wake()
         with self._lock:
@@ -165,7 +165,7 @@ class IsolatedCamera:
                 )
 
     def _newest(self, process: CameraProcess) -> tuple[protocol.Picture, bytes] | None:
-        """Drain the line: the newest picture, and the slots to give back with its own, those of overtaken ones."""
+        """Drain the socket: the newest picture, and the slots to give back: its own and those of skipped pictures."""
         if self._farewell:
             raise self._meant(process, self._farewell)
         pictures = _messages(process, at_most=2 * protocol.SLOTS)
@@ -186,7 +186,7 @@ class IsolatedCamera:
         shared = self._shared(process, layout)
         if shared.is_any_lent(slots):
             raise _nonsense()
-        free = shared.returned()  # before this one is lent, which may have waited for it
+        free = shared.returned()  # before this one is lent, which may need a free place
         flat = shared.view(picture.slot, layout)
         pixels = flat.reshape(layout.shape)
         try:
@@ -210,7 +210,7 @@ class IsolatedCamera:
         return self._pictures
 
     def _wait(self, process: CameraProcess, deadline: Deadline) -> bool:
-        """Wait for a message, taking in what the source prints meanwhile; False at the deadline or when woken."""
+        """Wait for a message while collecting what the source prints; False at the deadline or when woken."""
         poll = select.poll()
         poll.register(process.line, select.POLLIN)
         poll.register(self._wake.descriptor, select.POLLIN)
@@ -232,7 +232,7 @@ class IsolatedCamera:
                 return False
 
     def _meant(self, process: CameraProcess, message: bytes) -> Exception:
-        """What a message other than a picture means: the end of the file, an error of the source, the line's end."""
+        """What a message other than a picture means: the end of the file, an error of the source, a closed socket."""
         if message[:1] == protocol.END:
             return EndOfSource()
         if message[:1] != b"E":
@@ -248,7 +248,7 @@ class IsolatedCamera:
         known = diagnose(process.log)
         if known is not None:
             return known
-        last = f" Its last words: {redact_text(process.log[-1], self._address)}" if process.log else ""
+        last = f" Its last output: {redact_text(process.log[-1], self._address)}" if process.log else ""
         return CameraError(f"The process of the camera {self._shown} {words}.{last}", "It is started again.")
 
     def _closed_meanwhile(self) -> CameraError:
@@ -262,24 +262,24 @@ class IsolatedCamera:
         if now - process.waiting_at < LIVELY_S:
             return CameraWaiting(
                 f"{self._shown} is connected and sends data; its first whole picture has not come yet.",
-                "If that takes long, set the key frame (I-frame) interval to a second in the camera's settings.",
+                "If that takes long, set the key frame (I-frame) interval to one second in the camera's settings.",
             )
         since = now - self._frame_at
         if not self._parsed.live:
-            return CameraSilent(f"{self._shown} has not been read for {since:.1f} s.", "Check the disk it lies on.")
+            return CameraSilent(f"{self._shown} has not been read for {since:.1f} s.", "Check the disk it is on.")
         return CameraSilent(
             f"The camera {self._shown} has sent nothing for {since:.1f} s.", "Check its cable, network and power."
         )
 
 
 def _nonsense() -> CameraError:
-    return CameraError("The camera's process sent nonsense.", "It is started again.")
+    return CameraError("The camera's process sent an invalid message.", "It is started again.")
 
 
 def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
-    """The messages that stand ready, oldest first, up to one that is no picture: empty when the process hung up.
+    """The messages that are ready, oldest first, up to the first that is not a picture: empty if the process hung up.
 
-    That it waits is no message; it is kept in `process.waiting_at`.
+    A notice that it is waiting does not count; its time is kept in `process.waiting_at`.
     """
     found: list[bytes] = []
     for _ in range(4 * at_most):
@@ -288,7 +288,7 @@ def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
         try:
             message = process.receive()
         except ConnectionResetError:
-            continue  # told once, before the messages that still lie there, when it left our slots unread
+            continue  # reported once, before the messages still to be read, if it left our slots unread
         except OSError:
             message = b""
         if message is None:
@@ -305,7 +305,7 @@ def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
 def _give_back(process: CameraProcess, slots: bytes) -> None:
     if not slots:
         return
-    # A process that is gone needs no slot; that it is gone is told by the next read.
+    # A process that has gone needs no slot; the next read reports that it has gone.
     with contextlib.suppress(OSError):
         process.line.send(slots)
 

@@ -2,9 +2,9 @@
 
     PYTHON -I child.py SOCKET MEMORY LIFE
 
-Needs the standard library and NumPy, and whatever its source needs. The interpreter may be another one than the
-service's (the Pi camera's library belongs to the system's Python), so nothing of the service's environment may reach
-it: it runs isolated (-I) and finds the package `lookout` by its place alone.
+Needs the standard library and NumPy, and whatever its source needs. The interpreter may differ from the service's (the
+Pi camera's library belongs to the system's Python), so nothing of the service's environment may reach it: it runs
+isolated (-I) and finds the package `lookout` only by its location.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from lookout.camera.raw import RawFrame
     from lookout.deadline import Deadline
 
-READ_SLICE_S = 0.25  # so long at most until the service's goodbye is noticed
+READ_SLICE_S = 0.25  # the longest time until a stop by the service is noticed
 
 
 def bootstrap() -> None:
-    """Make `lookout` importable from the folder this file lies in, without adding to the import path."""
+    """Make `lookout` importable from the folder of this file, without changing the import path."""
     if "lookout" in sys.modules:
         return
     root = Path(__file__).resolve().parents[2]
@@ -45,10 +45,10 @@ def bootstrap() -> None:
 
 
 class Slots:
-    """The shared memory file as seen from the side that writes.
+    """The shared memory file, from the writing side.
 
     least_room: bytes of a slot, for a source whose first picture says nothing about the size of the others. Memory is
-    taken only for what is written.
+    only allocated for what is written.
     """
 
     def __init__(self, memory: int, count: int) -> None:
@@ -59,7 +59,7 @@ class Slots:
         self.free = list(range(count))
 
     def write(self, slot: int, pixels: NDArray[np.uint8]) -> None:
-        """Copy the array into the slot: the one copy on this side."""
+        """Copy the array into the slot: the only copy on this side."""
         import numpy as np
 
         target = np.frombuffer(self._mapped(pixels.nbytes), np.uint8, pixels.nbytes, slot * self.room)
@@ -81,7 +81,7 @@ class Slots:
 
 
 class Worker:
-    """Opens the source, then carries its frames into free slots until the service hangs up."""
+    """Opens the source, then puts its frames into free slots until the service hangs up."""
 
     def __init__(self, line: socket.socket, memory: int) -> None:
         from lookout.camera.isolation.protocol import SLOTS
@@ -132,7 +132,7 @@ class Worker:
         return camera
 
     def _take_back(self) -> bool:
-        """Collect the slots given back so far; False when the service has hung up."""
+        """Collect the slots given back so far; False if the service has hung up."""
         while True:
             try:
                 message = self._line.recv(64, socket.MSG_DONTWAIT)
@@ -155,7 +155,7 @@ class Worker:
         if not self._take_back():
             raise BrokenPipeError
         if not self._slots.free:
-            return  # nobody reads so fast: this frame is dropped, the next one finds a slot
+            return  # the reader is too slow: this frame is dropped, the next one finds a slot
         slot = self._slots.free.pop()
         self._slots.write(slot, raw.pixels)
         layout = Layout(raw.pixels.shape, raw.format, raw.width, raw.height, raw.rotate, raw.flip, self._slots.room)
@@ -171,7 +171,7 @@ class Worker:
 
 
 def read_raw(camera: Camera, deadline: Deadline) -> RawFrame:
-    """The camera's next frame, unconverted where the camera can leave that to the service."""
+    """The camera's next frame, unconverted if the camera can leave that to the service."""
     from lookout.camera.raw import RawFrame, RawSource
 
     if isinstance(camera, RawSource):
@@ -181,7 +181,7 @@ def read_raw(camera: Camera, deadline: Deadline) -> RawFrame:
 
 
 def _one_thread() -> None:
-    """OpenCV, where a source has loaded it, is not to keep a pool of threads for a few conversions a second."""
+    """OpenCV, if a source has loaded it, must not keep a thread pool for a few conversions per second."""
     if "cv2" in sys.modules:
         import cv2
 
@@ -189,7 +189,7 @@ def _one_thread() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """The script. Ends without the interpreter's clean-up, which may wait for a driver's threads for ever."""
+    """The script. Exits without the interpreter's clean-up, which may wait forever for a driver's threads."""
     line, memory, life = (int(argument) for argument in arguments)
     bootstrap()
     from lookout.system.parent import die_with

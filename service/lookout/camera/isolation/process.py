@@ -1,4 +1,4 @@
-"""The process behind an isolated camera: starting it, its last words, ending it within a bounded time."""
+"""The process behind an isolated camera: starting it, collecting its output, ending it within a bounded time."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from lookout.errors import CameraSilent, CameraUnsupported
 
 CHILD = Path(__file__).resolve().parent / "child.py"
 LOG_LINES = 200
-LINE_BYTES = 2000  # a longer line is cut: some libraries print binary rubbish
-KILL_S = 1.0  # a killed process that is not gone by then waits for hardware; it is left behind and collected later
-MAX_LEFT_BEHIND = 8  # processes that wait for hardware or a disk, though killed; more would only take memory
+LINE_BYTES = 2000  # a longer line is cut: some libraries print binary garbage
+KILL_S = 1.0  # a killed process that still exists after this waits for hardware; it is abandoned and collected later
+MAX_LEFT_BEHIND = 8  # killed processes that still wait for hardware or a disk; more would only take memory
 _LEFT_BEHIND: list[subprocess.Popen[bytes]] = []
 _LEFT_LOCK = threading.Lock()
 
 
 class CameraProcess:
-    """One running `child.py`. Owned by one thread; `end` may be called once by any thread when no other uses it.
+    """One running `child.py`. Owned by one thread; `end` may be called once by any thread if no other uses it.
 
     line: the message socket. memory: descriptor of the shared file. stderr: descriptor, or -1 once it has ended.
     """
 
     def __init__(self, python: str) -> None:
         self.log: deque[str] = deque(maxlen=LOG_LINES)
-        self.waiting_at = float("-inf")  # when it last said that data comes, but no picture
+        self.waiting_at = float("-inf")  # when it last reported that data arrives, but no picture
         self._partial = b""
         self._message = memoryview(bytearray(MAX_MESSAGE))
         with contextlib.ExitStack() as undo:
@@ -49,7 +49,7 @@ class CameraProcess:
             finally:
                 other.close()
                 os.close(life)
-            # Where descriptors run out half-way, a process that nobody knows of would keep the camera busy for good.
+            # If we run out of descriptors half-way, an untracked process would keep the camera busy for good.
             undo.callback(_collect, self._popen)
             undo.callback(self._popen.kill)
             assert self._popen.stderr is not None
@@ -65,10 +65,10 @@ class CameraProcess:
         self._incoming.register(self.line, select.POLLIN)
 
     def receive(self) -> bytes | None:
-        """The next message, empty once the process has hung up; None while none stands ready. Never waits.
+        """The next message, empty once the process has hung up; None if none is ready. Never waits.
 
-        For each frame this is asked once in vain. With the caches as a network leaves them an exception, and a buffer
-        made anew for the largest message, took 40 microseconds; this takes 10. Raises OSError.
+        This is called once in vain for each frame. With the caches as a network leaves them, an exception and a new
+        buffer for the largest message took 40 microseconds; this takes 10. Raises OSError.
         """
         if not self._incoming.poll(0):
             return None
@@ -76,12 +76,12 @@ class CameraProcess:
         return bytes(self._message[:size])
 
     def seal(self) -> int:
-        """Fix the size of the shared file for good, so that no later change can pull it from under us; its bytes."""
+        """Seal the size of the shared file, so that no later change can pull it from under us; returns its bytes."""
         fcntl.fcntl(self.memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
         return os.fstat(self.memory).st_size
 
     def listen(self) -> bool:
-        """Take what stands ready on stderr into `log`; False once it has ended. Never waits."""
+        """Read what is ready on stderr into `log`; False once it has ended. Never waits."""
         if self.stderr < 0:
             return False
         try:
@@ -100,11 +100,11 @@ class CameraProcess:
         return bool(data)
 
     def exit_words(self, wait_s: float) -> str:
-        """How it ended, as the end of a sentence; waits a little for the end. It stays collectable."""
+        """How it ended, as the end of a sentence; waits a little for that. It stays collectable."""
         self._gone(wait_s)
         result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if result is None:
-            return "closed its line and runs on"
+            return "closed its connection but still runs"
         if result.si_code == os.CLD_EXITED:
             return f"ended with exit status {result.si_status}"
         with contextlib.suppress(ValueError):
@@ -112,13 +112,13 @@ class CameraProcess:
         return f"was ended by signal {result.si_status}"
 
     def end(self, grace_s: float) -> None:
-        """Say goodbye, wait so long, kill the process with all it started, and let go of every descriptor."""
+        """Hang up, wait for `grace_s`, kill the process and all it started, and close every descriptor."""
         with contextlib.suppress(OSError):
             self.line.shutdown(socket.SHUT_RDWR)
         if grace_s > 0:
             self._gone(grace_s)
-        # Also when it is gone: what it started may live on in its session. It is not yet collected, so its number
-        # cannot belong to anybody else.
+        # Also if it has exited: what it started may live on in its session. It is not collected yet, so its number
+        # cannot belong to another process.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._gone(KILL_S)
@@ -165,13 +165,13 @@ def _started(python: str, line: int, memory: int, life: int) -> subprocess.Popen
 
 
 def _collect(*killed: subprocess.Popen[bytes]) -> None:
-    """Take note of processes that were killed, and let go of all that are gone by now."""
+    """Remember processes that were killed, and collect all that have exited by now."""
     with _LEFT_LOCK:
         _LEFT_BEHIND[:] = [left for left in (*_LEFT_BEHIND, *killed) if left.poll() is None]
 
 
 def environment() -> dict[str, str]:
-    """The environment of a camera's process: ours without Python's, systemd's and Lookout's own variables."""
+    """The environment of a camera's process: ours, without the variables of Python, systemd and Lookout."""
     kept = {
         name: value
         for name, value in os.environ.items()

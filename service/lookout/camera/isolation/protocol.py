@@ -1,8 +1,8 @@
-"""What a camera's process and the service say to each other. Standard library alone, both sides import it.
+"""The messages between a camera's process and the service. Standard library only, as both sides import it.
 
-Over one SOCK_SEQPACKET pair: the service sends one `Hello`, then the slots it gives back; the camera's process answers
-with `Ready` or an error, then one `Picture` for each filled slot, and WAITING while data comes but no picture. The
-pixels lie in one anonymous memory file of SLOTS equal parts, which the camera's process sizes before its first picture.
+Over one SOCK_SEQPACKET pair: the service sends one `Hello`, then the slots it gives back; the camera's process sends
+`Ready` or an error, then one `Picture` for each filled slot, and WAITING while data arrives but no picture. The pixels
+are in one anonymous memory file of SLOTS equal parts, which the camera's process sizes before its first picture.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from dataclasses import asdict, dataclass
 from lookout import errors
 from lookout.camera.interface import CameraInfo, CameraOptions
 
-# Half of them may be lent at a time, see `shared.py`. Memory is taken when one is written for the first time, and the
-# camera's process takes the one that came back last.
+# Half of them may be lent at a time, see `shared_memory.py`. Memory is allocated when a slot is first written, and the
+# camera's process takes the slot that came back last.
 SLOTS = 8
 MAX_MESSAGE = 32_768  # bytes; a Hello with a long import path is the largest
-MAX_PICTURE = 256 * 1024 * 1024  # bytes in a slot; guards against nonsense in a shape
+MAX_PICTURE = 256 * 1024 * 1024  # bytes in a slot; guards against a nonsensical shape
 PAGE = 4096
-# Bytes of a slot for sources whose pictures change their size: a stream when somebody turns a knob, a folder with each.
+# Bytes of a slot for sources whose pictures vary in size: a stream that is reconfigured, a folder of pictures.
 MIN_ROOM = {"rtsp": 2**26, "http": 2**26, "file": MAX_PICTURE, "folder": MAX_PICTURE}
-# Characters of an error: drivers print what they like, and nobody reads more.
+# Characters of an error: drivers may print anything, and nobody reads more.
 _MAX_DETAIL, _MAX_REMEDY = 2000, 500
 
 _PICTURE = struct.Struct("<cBdQI")
@@ -34,7 +34,7 @@ _FLIPS = ("none", "horizontal", "vertical", "both")
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What the camera's process is to open. path: where further modules may be found, for scripted cameras."""
+    """What the camera's process should open. path: where to find further modules, for scripted cameras."""
 
     address: str
     options: CameraOptions
@@ -53,7 +53,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How pictures lie in their slots. shape: of the array; bytes_per_slot: of the file; the rest as in `RawFrame`."""
+    """How pictures are stored in slots. shape: of the array; bytes_per_slot: of the file; the rest as in `RawFrame`."""
 
     shape: tuple[int, ...]
     format: str
@@ -79,7 +79,7 @@ class Layout:
 
     @classmethod
     def unpack(cls, message: bytes) -> Layout:
-        """Raises ValueError for one that cannot be true: it is about to be used as an address in memory."""
+        """Raises ValueError if it cannot be true: it is about to be used as a memory address."""
         turns, flip, rows, columns, channels, width, height, room, name = _LAYOUT.unpack(message)
         shape = tuple(size for size in (rows, columns, channels) if size)
         layout = cls(shape, name.rstrip(b"\0").decode(), width, height, turns * 90, _FLIPS[flip & 3], room)
@@ -117,7 +117,7 @@ class Picture:
         return cls(slot, captured_at, sequence, mark, _layout(message[_PICTURE.size :]))
 
 
-# A source keeps its layout, all but those whose pictures differ in size.
+# A source keeps its layout, unless its pictures differ in size.
 _layout = functools.lru_cache(maxsize=1)(Layout.unpack)
 
 
@@ -131,13 +131,13 @@ def unpack_ready(message: bytes) -> CameraInfo:
 
 
 def pack_error(error: errors.LookoutError) -> bytes:
-    """Long words are cut; as JSON each of their characters takes 12 bytes at most, so that all fits into a message."""
+    """Long texts are cut; in JSON each character takes at most 12 bytes, so that everything fits into a message."""
     detail, remedy = error.detail[:_MAX_DETAIL], error.remedy[:_MAX_REMEDY]
     return b"E" + json.dumps({"code": error.code, "detail": detail, "remedy": remedy}).encode()
 
 
 def unpack_error(message: bytes) -> errors.CameraError:
-    """The error as it was raised in the camera's process; of a kind unknown here a plain CameraError."""
+    """The error raised in the camera's process; an unknown kind becomes a plain CameraError."""
     data = json.loads(message[1:])
     kinds = {kind.code: kind for kind in errors.CameraError.__subclasses__()}
     return kinds.get(data["code"], errors.CameraError)(data["detail"], data["remedy"])
@@ -148,5 +148,5 @@ WAITING = b"W"
 
 
 def room_for(size: int) -> int:
-    """Bytes of a slot that holds `size` bytes: whole pages, so that each slot can be mapped alone."""
+    """Bytes of a slot for `size` bytes: whole pages, so that each slot can be mapped separately."""
     return -(-size // PAGE) * PAGE

@@ -1,1 +1,1 @@
-"""One module a kind of source, each behind `camera.interface.Camera`."""
+"""One module per kind of source, each behind `camera.interface.Camera`."""

@@ -1,4 +1,4 @@
-"""A TCP or TLS connection to a camera by a deadline, and in one sentence why there is none."""
+"""A TCP or TLS connection to a camera before a deadline, or in one sentence why there is none."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from lookout.errors import CameraAbsent, CameraError, CameraSilent, CameraUnsupp
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _TLS = frozenset({"rtsps", "https"})
-_BRIEFLY_S = 0.05  # the least a call gets that is made after the deadline: enough for an answer that is there
-# What OpenSSL's numbers mean to people.
+_BRIEFLY_S = 0.05  # the minimum for a call made after the deadline: enough for data that is already there
+# What OpenSSL's error numbers mean.
 _CERTIFICATES = {
     10: "has expired",
     18: "is signed by the camera itself",
-    19: "is signed by somebody this machine does not know",
-    20: "is signed by somebody this machine does not know",
-    21: "is signed by somebody this machine does not know",
-    62: "is made out to another name",
-    64: "is made out to another address",
+    19: "is signed by an authority that this machine does not know",
+    20: "is signed by an authority that this machine does not know",
+    21: "is signed by an authority that this machine does not know",
+    62: "is for another host name",
+    64: "is for another address",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An open connection. doubt: why its certificate proves nothing, "" where it does or there is none."""
+    """An open connection. doubt: why its certificate proves nothing, "" if it does or there is none."""
 
     socket: socket.socket
     doubt: str = ""
@@ -38,9 +38,10 @@ class Line:
 def connect(parts: SplitResult, shown: str, deadline: Deadline, *, any_certificate: bool = False) -> Line:
     """Connect to the address's host. shown: the address for messages.
 
-    Cameras sign their own certificates. One that cannot be checked is accepted with a `doubt` inside one's own network,
-    and anywhere with `any_certificate`; across the internet it is refused, since a password would go to whoever
-    answers. Raises CameraError with the reason, and TimeoutError once connected to something that falls silent.
+    Cameras sign their own certificates. One that cannot be verified is accepted with a `doubt` inside one's own
+    network, and anywhere with `any_certificate`; across the internet it is refused, since the password would go to
+    anybody who answers. Raises CameraError with the reason, and TimeoutError if the server falls silent after
+    connecting.
     """
     scheme = parts.scheme.lower()
     port = parts.port or PORTS[scheme]
@@ -52,7 +53,7 @@ def connect(parts: SplitResult, shown: str, deadline: Deadline, *, any_certifica
         try:
             return Line(_secured(plain, parts.hostname or "", deadline, check=True))
         except ssl.SSLCertVerificationError as error:
-            doubt = _CERTIFICATES.get(error.verify_code, "cannot be checked")
+            doubt = _CERTIFICATES.get(error.verify_code, "cannot be verified")
             if public and not any_certificate:
                 raise CameraUnsupported(
                     f"The certificate of {shown} {doubt}, so somebody else may be answering.",
@@ -71,7 +72,7 @@ def connect(parts: SplitResult, shown: str, deadline: Deadline, *, any_certifica
 
 
 def unreachable(shown: str, parts: SplitResult, error: OSError) -> CameraError:
-    """What an error of the network means, in one sentence."""
+    """What a network error means, in one sentence."""
     if isinstance(error, socket.gaierror):
         return CameraAbsent(f"The host name {parts.hostname} is not known here.", "Check it, or use the IP address.")
     if isinstance(error, ConnectionRefusedError):
@@ -79,7 +80,7 @@ def unreachable(shown: str, parts: SplitResult, error: OSError) -> CameraError:
             f"Nothing listens at {shown}.", "Check that the camera is on, its stream is enabled, and the port."
         )
     if isinstance(error, ConnectionResetError | BrokenPipeError | ssl.SSLEOFError):
-        return CameraError(f"{shown} breaks the connection off.", "Restart the camera.")
+        return CameraError(f"{shown} closed the connection.", "Restart the camera.")
     return CameraAbsent(
         f"{shown} cannot be reached: {error.strerror or type(error).__name__}.",
         "Check the network and that the camera is on.",
@@ -89,18 +90,18 @@ def unreachable(shown: str, parts: SplitResult, error: OSError) -> CameraError:
 def silent(shown: str) -> CameraSilent:
     """The error for a server that accepts the connection and does not answer."""
     return CameraSilent(
-        f"{shown} accepts the connection and then says nothing.",
+        f"{shown} accepts the connection and then sends nothing.",
         "Restart the camera; check that the port is right.",
     )
 
 
 def socket_timeout(deadline: Deadline) -> float:
-    """Seconds for a socket's next call; never none, which would mean for ever or not at all."""
+    """Seconds for a socket's next call; never 0 or None, which would mean not at all or forever."""
     return max(_BRIEFLY_S, deadline.remaining())
 
 
 def _connected(host: str, port: int, deadline: Deadline) -> socket.socket:
-    """To the first of the host's addresses that accepts: many name an IPv6 address on which no camera listens."""
+    """To the first of the host's addresses that accepts: many names have an IPv6 address on which no camera listens."""
     failure: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
     for family, address in _resolved(host, port, deadline):
         line = socket.socket(family, socket.SOCK_STREAM)
@@ -138,7 +139,7 @@ def _is_public(line: socket.socket) -> bool:
 
 
 def _resolved(host: str, port: int, deadline: Deadline) -> list[tuple[int, tuple[object, ...]]]:
-    """The addresses of a host. Name look-up cannot be given a time-out, so a thread does it that may be left."""
+    """The addresses of a host. Name look-up has no time-out, so it runs on a thread that may be abandoned."""
 
     def look_up() -> list[tuple[int, tuple[object, ...]]]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -150,5 +151,5 @@ def _resolved(host: str, port: int, deadline: Deadline) -> list[tuple[int, tuple
         raise CameraSilent(
             f"The name server does not answer for {host}.", "Check the network, or use the IP address."
         ) from None
-    except ValueError:  # what no name server is asked, such as a part of more than 63 letters
+    except ValueError:  # names that cannot be looked up, such as one with a part of more than 63 letters
         raise socket.gaierror(socket.EAI_NONAME, "no valid host name") from None

@@ -1,7 +1,7 @@
-"""The demo: a live scene made up from three shipped photographs and a drawn room, for trying Lookout without a camera.
+"""The demo: a live scene made of three shipped photographs and a drawn room, for trying Lookout without a camera.
 
-An empty room, a cat, the room again, a dog, a cup of coffee, and from the beginning. The pictures' licences lie
-beside them in `pictures/LICENCES.md`.
+An empty room, a cat, the room again, a dog, a cup of coffee, and over again. The pictures' licences are in
+`pictures/LICENCES.md`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from lookout.frame import Frame, Pixels
 PICTURES = Path(__file__).resolve().parent / "pictures"
 FADE_S = 0.7
 MARGIN = 1.16  # stills are prepared this much larger than the frame, which leaves room to pan
-NOISE = 6  # sensor noise, in steps of brightness from least to most
-MAX_FPS = 240.0  # frames a second, more make no sense for a made-up scene
+NOISE = 6  # sensor noise, in steps of brightness from lowest to highest
+MAX_FPS = 240.0  # frames per second; more make no sense for an artificial scene
 _EMPTY_FPS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """name: of the still. seconds: how long it is on. swing: how far it pans, as a share of the margin."""
+    """name: of the still. seconds: how long it is shown. swing: how far it pans, as a share of the margin."""
 
     name: str
     seconds: float
@@ -49,7 +49,7 @@ LENGTH_S = sum(scene.seconds for scene in SCENES)
 
 
 def scene_at(seconds: float) -> tuple[int, float]:
-    """Index into SCENES of the scene that is on, and for how many seconds it has been."""
+    """Index into SCENES of the current scene, and for how many seconds it has been shown."""
     left = seconds % LENGTH_S
     for index, scene in enumerate(SCENES):
         if left < scene.seconds:
@@ -194,7 +194,7 @@ class DemoCamera:
         self._started, self._next = time.monotonic(), 0
 
     def read(self, deadline: Deadline) -> Frame:
-        """The scene as it is now, once a frame interval; CameraSilent when the next is due after the deadline."""
+        """The scene as it is now, once per frame interval; CameraSilent if the next is due after the deadline."""
         scene, fps = self._scene, self.info.fps or _EMPTY_FPS
         if scene is None or self._closed.is_set():
             raise CameraError("The demo was closed.", "Open it again.")

@@ -1,4 +1,4 @@
-"""Video files as sources, at their own pace or as fast as asked."""
+"""Video files as sources, at their own pace or as fast as requested."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _CONVERT = "Convert it, e.g. with ffmpeg -i FILE clip.mp4."
 
 
 def open_file(rest: str, options: CameraOptions) -> Camera:
-    """The source for `file:rest`: a video, or a single picture, by what the file holds.
+    """The source for `file:rest`: a video or a single picture, depending on the content.
 
-    Raises CameraSilent where its disk does not answer.
+    Raises CameraSilent if its disk does not respond.
     """
     path = Path(rest).expanduser()
     try:
@@ -33,7 +33,7 @@ def open_file(rest: str, options: CameraOptions) -> Camera:
     except DeadlineExceeded as error:
         raise CameraSilent(f"Nothing could be read from {path} in time.", "Check the disk or share.") from error
     except OSError:
-        picture = False  # said when it is opened
+        picture = False  # reported when it is opened
     return FolderCamera(rest, options, kind="file") if picture else VideoCamera(rest, options)
 
 
@@ -41,8 +41,8 @@ class VideoCamera:
     """A video file.
 
     With `pace`, `read` waits until a frame is due and skips those it is too late for. Without it every frame comes at
-    once, and `captured_at` runs on in the video's own time from the moment of opening, so that whoever measures time
-    between frames sees the video's, however fast it is read.
+    once, and `captured_at` advances in the video's own time from the moment of opening, so that the time between frames
+    is the video's, however fast it is read.
     """
 
     def __init__(self, rest: str, options: CameraOptions) -> None:
@@ -64,7 +64,7 @@ class VideoCamera:
         return self._info
 
     def open(self, deadline: Deadline) -> None:
-        """Raises CameraAbsent, CameraDenied or CameraUnsupported, also where no picture of it can be decoded."""
+        """Raises CameraAbsent, CameraDenied or CameraUnsupported, also if none of its pictures can be decoded."""
         self.close()
         self._closed.clear()
         video = self._begun()
@@ -77,7 +77,7 @@ class VideoCamera:
         self._started, self._position, self._before = time.monotonic(), 0.0, 0.0
 
     def read(self, deadline: Deadline) -> Frame:
-        """The next frame, or the newest due one with `pace`. EndOfSource after the last, unless it loops."""
+        """The next frame, or with `pace` the newest that is due. EndOfSource after the last, unless it loops."""
         skipped = 0  # bounded, for a machine too slow for the video's own speed
         with self._lock:
             while True:
@@ -95,13 +95,13 @@ class VideoCamera:
                 behind = time.monotonic() - (self._started + self._position)
                 if self._options.pace and behind > 0 and not deadline.passed and skipped < self._fps:
                     skipped += 1
-                    continue  # the frame after this one is due already
+                    continue  # the next frame is due already
                 picture = video.pixels(decoded, self._options.rotate, self._options.flip)
-                if picture is not None:  # a damaged frame is passed over, the next one may be sound
+                if picture is not None:  # a damaged frame is skipped, the next one may be sound
                     return self._frame(picture, due)
 
     def close(self) -> None:
-        """Bounded: a read that the disk keeps waiting is left behind, and with it what it holds."""
+        """Bounded: a read that waits for the disk is abandoned, with what it holds."""
         self._closed.set()
         if not self._lock.acquire(timeout=CLOSE_S):
             return
@@ -117,10 +117,10 @@ class VideoCamera:
         try:
             return open_film(self._path)
         except (NoVideo, VideoBroken, OSError):
-            raise CameraUnsupported(f"{self._path.name} is no video that can be read.", _CONVERT) from None
+            raise CameraUnsupported(f"{self._path.name} is not a video that can be read.", _CONVERT) from None
 
     def _first(self, video: Video, deadline: Deadline) -> Pixels:
-        """The first picture that can be decoded; it stays pending."""
+        """The first picture that can be decoded; it remains pending."""
         try:
             while decoded := self._next(video, deadline):
                 picture = video.pixels(decoded, self._options.rotate, self._options.flip)
@@ -131,7 +131,7 @@ class VideoCamera:
             video.close()
             raise
         video.close()
-        raise CameraUnsupported(f"{self._path.name} holds no picture that can be decoded.", _CONVERT)
+        raise CameraUnsupported(f"{self._path.name} contains no picture that can be decoded.", _CONVERT)
 
     def _next(self, video: Video, deadline: Deadline) -> Decoded | None:
         """The next picture, None at the end; a film that is damaged further on ends there."""
@@ -147,7 +147,7 @@ class VideoCamera:
         return self._pending.popleft()
 
     def _advance(self, decoded: Decoded) -> None:
-        """Count the frame and foresee when the next one is due, from the file's own times where it has them."""
+        """Count the frame and work out when the next one is due, from the file's own times if it has them."""
         self._sequence += 1
         stamp = self._before if decoded.at is None else decoded.at
         step = stamp - self._before if 0 < stamp - self._before < 10 else 1 / self._fps
@@ -157,8 +157,8 @@ class VideoCamera:
     def _over(self) -> None:
         if not self._options.loop:
             raise EndOfSource
-        if self._sequence == self._begun_with:  # it was written over since it was opened
-            raise CameraUnsupported(f"{self._path.name} holds no picture that can be decoded.", _CONVERT)
+        if self._sequence == self._begun_with:  # it was overwritten since it was opened
+            raise CameraUnsupported(f"{self._path.name} contains no picture that can be decoded.", _CONVERT)
         if self._video is not None:
             self._video.close()
         self._video, self._before, self._begun_with = self._begun(), 0.0, self._sequence

@@ -1,6 +1,6 @@
 """Folders of pictures, and single pictures, as sources.
 
-Files are listed, opened and decoded on a thread that is waited for with a deadline: a disk may stop answering.
+Files are listed, opened and decoded on a thread with a deadline, because a disk may stop responding.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from lookout.pictures.folder import find_pictures
 from lookout.pictures.limits import MAX_FILE_BYTES, DecodeLimits
 from lookout.system.regular_files import open_regular
 
-SLIDE_S = 2.0  # for which a folder's picture stays when it keeps its own pace
-DECODE_S = 5.0  # a picture that takes longer is passed over
-# Larger pictures are shown at a half, a quarter or an eighth of their size, down to a screen's height.
+SLIDE_S = 2.0  # how long each picture of a folder stays at its own pace
+DECODE_S = 5.0  # a picture that takes longer is skipped
+# Larger pictures are reduced to a half, a quarter or an eighth of their size, down to a screen's height.
 MIN_SIDE = 1080
 OPEN_MARGIN_S = 0.5
 MAX_STUCK = 3
@@ -54,9 +54,9 @@ def natural(path: Path) -> list[tuple[int, int | str]]:
 class FolderCamera:
     """The pictures of a folder in natural order, or one picture.
 
-    With `pace` each stays for SLIDE_S seconds, delivered `fps` times a second; without it each comes once.
-    Files are chosen by content. How many are left out is said in the notes of `info`; pictures that cannot be decoded
-    are passed over and named in `skipped`.
+    With `pace` each stays for SLIDE_S seconds, delivered `fps` times per second; without it each comes once.
+    Files are selected by content. The notes of `info` say how many are left out; pictures that cannot be decoded are
+    skipped and listed in `skipped`.
     """
 
     def __init__(self, rest: str, options: CameraOptions, kind: str = "folder") -> None:
@@ -87,8 +87,8 @@ class FolderCamera:
         return list(self._reader.skipped if self._reader else self._skipped)
 
     def open(self, deadline: Deadline) -> None:
-        """Raises CameraAbsent for no folder or no picture in it, CameraDenied, CameraUnsupported for none readable,
-        CameraSilent when the disk does not answer.
+        """Raises CameraAbsent if there is no folder or no picture in it, CameraDenied, CameraUnsupported if none can be
+        read, CameraSilent if the disk does not respond.
         """
         self.close()
         self._closed.clear()
@@ -100,7 +100,7 @@ class FolderCamera:
             if not reader.listed:
                 self.close()
                 raise
-            # Its first pictures take long: those after them are shown when they are there.
+            # Its first pictures take long: the ones after them are shown when they are ready.
         except EndOfSource:
             raise CameraUnsupported(f"No picture in {self._path} can be read.", reader.reason) from None
         if self._closed.is_set():
@@ -122,7 +122,7 @@ class FolderCamera:
             raise CameraWaiting("The next picture is not due yet.", "Wait a little longer.")
         if self._shown is None or (self._sequence and self._sequence % max(1, round(SLIDE_S * self._rate)) == 0):
             self._shown = self._reader.take(deadline)
-            self._started += max(0.0, time.monotonic() - due)  # what was late is not made up for
+            self._started += max(0.0, time.monotonic() - due)  # lost time is not made up for
         return self._frame(self._shown[1], time.monotonic())
 
     def close(self) -> None:
@@ -156,10 +156,10 @@ class FolderCamera:
 
 
 class _Reader:
-    """Reads one picture ahead, on a thread of its own. `take` is for one thread, `close` for any."""
+    """Reads one picture ahead, on its own thread. `take` is for one thread, `close` for any."""
 
     def __init__(self, path: Path, kind: str, *, loop: bool) -> None:
-        """Raises CameraSilent while too many readers before it still wait for a disk, CameraError without threads."""
+        """Raises CameraSilent while too many earlier readers still wait for a disk, CameraError without threads."""
         self._path, self._kind, self._loop = path, kind, loop
         self._decoder = Decoder()
         self._changed = threading.Condition()
@@ -176,7 +176,7 @@ class _Reader:
         try:
             self._thread.start()
         except RuntimeError as error:
-            raise CameraError("The system has no room for another thread.", "It is tried again.") from error
+            raise CameraError("The system is out of threads.", "It is tried again.") from error
 
     def take(self, deadline: Deadline) -> tuple[Path, Pixels]:
         """The next picture with its path. Raises CameraSilent, CameraWaiting (both late), EndOfSource, CameraError."""
@@ -211,13 +211,13 @@ class _Reader:
             self._put(EndOfSource())
         except LookoutError as error:
             self._put(error if isinstance(error, CameraError) else CameraError(error.detail, error.remedy))
-        except Exception as error:  # a thread that ends without a word would leave its camera waiting
+        except Exception as error:  # a thread that ends silently would leave its camera waiting
             self._put(error)
         finally:
             self._decoder.close()
 
     def _put(self, item: tuple[Path, Pixels] | Exception) -> bool:
-        """Hand it over when the one before was taken; False when nobody wants it any more."""
+        """Hand it over once the previous one was taken; False if nobody wants it any more."""
         with self._changed:
             self._changed.wait_for(lambda: self._next is None or self._over)
             self._next = item
@@ -227,7 +227,7 @@ class _Reader:
     def _pictures(self) -> Iterator[tuple[Path, Pixels]]:
         paths = self._listed()
         self.listed = True
-        failed = 0  # one after the other
+        failed = 0  # in a row
         while failed < len(paths):
             self.skipped = []
             for path in paths:
@@ -250,7 +250,7 @@ class _Reader:
         self.left_out = left_out.sentence()
         if not paths:
             remedy = self.left_out or "Put JPEG, PNG, WebP, BMP, TIFF or GIF pictures there."
-            raise CameraAbsent(f"The folder {self._path} holds no pictures.", remedy)
+            raise CameraAbsent(f"The folder {self._path} contains no pictures.", remedy)
         return sorted(paths, key=natural)
 
     def _decoded(self, path: Path) -> Pixels | None:
@@ -271,7 +271,7 @@ class _Reader:
 
 
 def _check(path: Path, *, folder: bool) -> None:
-    """Whether it is there, and is what it is to be. Raises CameraError."""
+    """Whether it exists and is what it should be. Raises CameraError."""
     noun = "folder" if folder else "file"
     try:
         path.stat()

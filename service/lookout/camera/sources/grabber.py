@@ -1,7 +1,7 @@
 """A thread that empties a capture as fast as frames come, so that the newest frame is never behind a queue.
 
-Opening, reading and releasing all happen in that thread: calls of OpenCV and FFmpeg cannot be interrupted, so a caller
-with a deadline must be able to walk away from them.
+Opening, reading and releasing all happen on that thread: calls of OpenCV and FFmpeg cannot be interrupted, so a caller
+with a deadline must be able to abandon them.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from lookout.frame import Pixels
 from lookout.redaction import redact_text
 
 LIVELY_S = 1.0  # data younger than this shows that a source without a picture works
-# Smart encoders send a key frame a minute, and a large picture takes its time over a slow link. A source that sends and
-# sends, and never a picture, is not waited for beyond this.
+# Smart encoders send a key frame a minute, and a large picture takes its time on a slow link. A source that keeps
+# sending without ever completing a picture is not waited for longer than this.
 MAX_WAIT_S = 90.0
-STOP_S = 1.0  # a thread that is not back by then is stuck in the driver; it releases the device when it returns
+STOP_S = 1.0  # a thread that takes longer is stuck in the driver; it releases the device when it returns
 
 
 class Capture(Protocol):
@@ -36,7 +36,7 @@ C = TypeVar("C", bound=Capture)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taken:
-    """One frame out of a capture: upright BGR pixels, and when it was caught, on the monotonic clock.
+    """One frame from a capture: upright BGR pixels, and when it was captured, on the monotonic clock.
 
     mark: as in `Frame`.
     """
@@ -50,8 +50,8 @@ class Grabber(Generic[C]):
     """Opens a capture and keeps its newest frame.
 
     opener: makes the capture, or raises CameraError with the reason. take: waits for the next frame; raises CameraError
-    when the source is broken and EndOfSource when it is over, returns None for a frame that could not be decoded, and
-    when it has waited a moment. `hear` is to be called whenever data came.
+    if the source is broken and EndOfSource at its end, returns None for a frame that could not be decoded, and after a
+    short wait. Call `hear` whenever data arrives.
     """
 
     def __init__(self, name: str, opener: Callable[[], C], take: Callable[[C], Taken | None]) -> None:
@@ -75,7 +75,7 @@ class Grabber(Generic[C]):
                 raise late
 
     def first(self, deadline: Deadline) -> Taken | None:
-        """The newest frame so far, which `next` hands out all the same; None when none came by the deadline."""
+        """The newest frame so far, which `next` still returns; None if none came by the deadline."""
         with self._changed:
             self._changed.wait_for(lambda: self._newest or self._error or self._stopped, deadline.remaining())
             if self._newest is None and self._error is not None:
@@ -83,11 +83,11 @@ class Grabber(Generic[C]):
             return self._newest
 
     def hear(self) -> None:
-        """Data came, if not yet a frame."""
+        """Data arrived, even if not a frame yet."""
         self._heard_at = time.monotonic()
 
     def next(self, deadline: Deadline) -> tuple[Taken, int]:
-        """The newest frame not handed out before, and its number counted from 0."""
+        """The newest frame not returned before, and its number counted from 0."""
         with self._changed:
             self._changed.wait_for(lambda: self._newest or self._error or self._stopped, deadline.remaining())
             newest, self._newest = self._newest, None
@@ -110,11 +110,11 @@ class Grabber(Generic[C]):
             )
         return CameraWaiting(
             "The camera is connected and sends data; its first whole picture has not come yet.",
-            "If that takes long, set the key frame (I-frame) interval to a second in the camera's settings.",
+            "If that takes long, set the key frame (I-frame) interval to one second in the camera's settings.",
         )
 
     def stop(self) -> None:
-        """Have the thread release the capture; waits STOP_S at most."""
+        """Have the thread release the capture; waits at most STOP_S."""
         with self._changed:
             self._stopped = True
             self._newest = None
@@ -134,7 +134,7 @@ class Grabber(Generic[C]):
                     self._publish(taken)
         except (CameraError, EndOfSource) as error:
             self._publish(error=error)
-        except Exception as error:  # a fault of ours must not look like a camera that is merely silent
+        except Exception as error:  # a bug of ours must not look like a silent camera
             self._publish(
                 error=CameraError(f"Reading the camera failed: {redact_text(str(error))}.", "It is opened again.")
             )

@@ -1,8 +1,8 @@
-"""The one way to ask a web server for a picture or a stream: `classify`, snapshot addresses and streams all take it.
+"""The one HTTP client for pictures and streams: used by `classify`, snapshot addresses and streams.
 
-Deadlines hold whatever the server does. Name and password go into a header, only to the host they were given for and
-only once it asked for them. Servers in cameras are written by people in a hurry, so that nothing is demanded of an
-answer but a status.
+Deadlines hold whatever the server does. Name and password go into a header, only to the host they were given for, and
+only after it asked for them. Web servers in cameras are often sloppy, so nothing is required of a response but a
+status.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_REDIRECTS = 10
 MAX_ANSWERS = 30  # to one request: redirects, and each of them asking for the password
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _STATUS = re.compile(rb"(?:HTTP/\d(?:\.\d)?|ICY) +(\d{3})")
-_SAFE = "/%:=&?~+!$,;'@()*[]|"  # what stays as it is in a path; the rest is written with %
+_SAFE = "/%:=&?~+!$,;'@()*[]|"  # unchanged in a path; the rest is percent-encoded
 
 
 @dataclass(slots=True)
@@ -65,9 +65,9 @@ class _Wire:
 
 
 class Response:
-    """An answer whose body is read piece by piece. headers: by name in small letters.
+    """A response whose body is read in pieces. headers: by lower-case name.
 
-    arrived_at: when its head was there, on the monotonic clock. shown: the address it came from, without secrets.
+    arrived_at: when its head arrived, on the monotonic clock. shown: the address it came from, without secrets.
     """
 
     def __init__(self, wire: _Wire, status: int, headers: dict[str, str], shown: str) -> None:
@@ -76,7 +76,7 @@ class Response:
         self.type = headers.get("content-type", "").partition(";")[0].strip().lower()
         self._chunked = "chunked" in headers.get("transfer-encoding", "").lower()
         length = headers.get("content-length", "")
-        # Of a stream of parts some servers say a length all the same, and mean nothing by it.
+        # Some servers send a length even for a multipart stream; it means nothing.
         counts = (
             length.isascii() and length.isdecimal() and not self._chunked and not self.type.startswith("multipart/")
         )
@@ -87,11 +87,11 @@ class Response:
 
     @property
     def finished(self) -> bool:
-        """Whether the body has been read to its end, so that the connection can be used again."""
+        """Whether the body was read to its end, so that the connection can be reused."""
         return self._ended and (self._left == 0 or self._chunked)
 
     def read(self, deadline: Deadline) -> bytes:
-        """The next piece of the body, none at its end. Raises TimeoutError when nothing came, CameraError."""
+        """The next piece of the body, none at its end. Raises TimeoutError if nothing came, CameraError."""
         while not self._ended:
             piece = self._chunk(deadline) if self._chunked else self._plain(deadline)
             if piece:
@@ -99,7 +99,7 @@ class Response:
         return b""
 
     def read_all(self, limit: int, deadline: Deadline) -> bytes:
-        """The body, one byte more than `limit` at most. Raises TimeoutError: a server may drip for ever."""
+        """The body, at most one byte more than `limit`. Raises TimeoutError: a server may drip forever."""
         data = bytearray()
         while len(data) <= limit and (piece := self.read(deadline)):
             data += piece
@@ -132,7 +132,7 @@ class Response:
         return piece
 
     def _size_line(self, deadline: Deadline) -> int:
-        """Bytes of the next chunk; 0 after the last one, and where it cannot be read."""
+        """Bytes of the next chunk; 0 after the last one, or if it cannot be read."""
         early = self._wire.early
         while True:
             while early[:2] == b"\r\n":
@@ -156,9 +156,9 @@ class Response:
 
 
 class HttpClient:
-    """Asks one address, again and again over one connection where the server keeps it. Used by one thread.
+    """Requests one address repeatedly, over one connection if the server keeps it. Used by one thread.
 
-    doubts: why a certificate on the way proves nothing, in a sentence each.
+    doubts: why a certificate on the way proves nothing, one sentence each.
     """
 
     def __init__(self, address: str, *, any_certificate: bool = False) -> None:
@@ -171,7 +171,7 @@ class HttpClient:
         self.doubts: list[str] = []
 
     def get(self, deadline: Deadline, headers: Mapping[str, str] | None = None) -> Response:
-        """The answer with a status below 400, wherever redirects lead. Raises CameraError with what went wrong."""
+        """The response with a status below 400, following redirects. Raises CameraError with what went wrong."""
         parts, seen = self._parts, set[str]()
         for _ in range(MAX_ANSWERS):
             try:
@@ -195,7 +195,7 @@ class HttpClient:
         raise self._in_circles()
 
     def keep(self, response: Response) -> None:
-        """Done with a response: its connection is kept for the next request where that is possible."""
+        """Done with a response: its connection is kept for the next request if possible."""
         again = "close" not in response.headers.get("connection", "").lower()
         if response.finished and again:
             self._kept = response._wire
@@ -214,7 +214,7 @@ class HttpClient:
             try:
                 return self._exchanged(kept, parts, headers, deadline)
             except CameraError:
-                pass  # it was closed since
+                pass  # it was closed in the meantime
         if kept is not None:
             kept.close()
         shown = redact(parts.geturl())
@@ -255,7 +255,7 @@ class HttpClient:
         return here == own or (own[0] == "http" and here == ("https", own[1], 443) and own[2] == 80)
 
     def _learns(self, response: Response) -> bool:
-        """Whether what the server asks for can be answered, and was not answered in vain already."""
+        """Whether the server's challenge can be met, and was not already met in vain."""
         assert self._login is not None
         return self._login.challenged(response.headers.get("www-authenticate", ""))
 
@@ -263,7 +263,7 @@ class HttpClient:
         asked = response.headers.get("www-authenticate", "")
         if response.status == 401 and self._login is not None and not self._may_log_in(parts):
             return CameraDenied(
-                f"{self._shown} refers to {redact(parts.geturl())}, which wants a password, and none goes there.",
+                f"{self._shown} redirects to {redact(parts.geturl())}, which asks for a password, and gets none.",
                 "Use that address itself, with user name and password.",
             )
         shown = redact(parts.geturl())
@@ -277,7 +277,7 @@ class HttpClient:
             found = urlsplit("")
         if found.scheme.lower() not in ("http", "https") or not found.hostname:
             raise CameraUnsupported(
-                f"{self._shown} refers to {redact(found.geturl()) or 'nothing'}, which is no web address.",
+                f"{self._shown} redirects to {redact(found.geturl()) or 'nothing'}, which is not a web address.",
                 "Look the stream's own address up in the camera's manual.",
             )
         found = found._replace(scheme=found.scheme.lower(), netloc=found.netloc.rpartition("@")[2], fragment="")
@@ -288,9 +288,7 @@ class HttpClient:
         return found
 
     def _in_circles(self) -> CameraError:
-        return CameraUnsupported(
-            f"{self._shown} refers from one address to the next without end.", "Open it in a browser to see where."
-        )
+        return CameraUnsupported(f"{self._shown} redirects in circles.", "Open it in a browser to see where to.")
 
 
 def _head(wire: _Wire, deadline: Deadline) -> tuple[int, dict[str, str]]:
@@ -300,7 +298,7 @@ def _head(wire: _Wire, deadline: Deadline) -> tuple[int, dict[str, str]]:
         more = wire.more(deadline)
         early += more
         if early[:2] == b"\xff\xd8" or early[:2] == b"--":
-            return 200, {}  # a camera that begins with its pictures at once
+            return 200, {}  # a camera that starts with its pictures right away
         if not more or len(early) > MAX_HEAD_BYTES or (len(early) > 8 and not early.startswith((b"HTTP", b"ICY"))):
             end = re.match(rb"(?s).*", early)
             break
@@ -311,7 +309,7 @@ def _head(wire: _Wire, deadline: Deadline) -> tuple[int, dict[str, str]]:
     del early[: end.end()]
     status = _STATUS.match(head)
     if status is None:
-        raise CameraUnsupported(f"What answers at {wire.shown} does not speak HTTP.", "Check the port.")
+        raise CameraUnsupported(f"The server at {wire.shown} does not speak HTTP.", "Check the port.")
     headers: dict[str, str] = {}
     for line in head.decode("latin-1").splitlines()[1:]:
         name, colon, value = line.partition(":")

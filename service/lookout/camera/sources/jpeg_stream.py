@@ -1,8 +1,8 @@
-"""Pictures out of a stream of bytes, as forgiving as browsers are.
+"""Pictures from a stream of bytes, as tolerant as browsers are.
 
-What cameras call MJPEG over HTTP differs in everything around the pictures: boundaries with and without dashes, lengths
-that are missing or wrong, types nobody knows, pictures one after another with nothing between. A JPEG says itself where
-it ends, so that only the pictures are looked at.
+MJPEG over HTTP varies in everything around the pictures: boundaries with and without dashes, missing or wrong lengths,
+unknown types, pictures with nothing between them. A JPEG itself shows where it ends, so only the pictures are
+examined.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-MAX_PICTURE_BYTES = 32 * 2**20  # bytes; what is longer is no picture of a camera
-_BETWEEN = 4096  # bytes kept of what stands between two pictures: the headers of a part
+MAX_PICTURE_BYTES = 32 * 2**20  # bytes; anything longer is not a camera's picture
+_BETWEEN = 4096  # bytes kept of what is between two pictures: the headers of a part
 _START = b"\xff\xd8\xff"
 # In the compressed part a zero or a restart marker follows each FF; anything else ends it.
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
@@ -22,7 +22,7 @@ _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One whole JPEG. began_at: as given with its first byte. stamp: the sender's clock in seconds, if it says it."""
+    """One complete JPEG. began_at: as passed with its first byte. stamp: the sender's clock in seconds, if given."""
 
     data: bytes
     began_at: float
@@ -30,7 +30,7 @@ class Found:
 
 
 class JpegScanner:
-    """Takes bytes as they come and returns the pictures that are whole by then.
+    """Takes bytes as they arrive and returns the pictures completed by them.
 
     damaged: pictures that were cut off by the next one or grew beyond any size.
     """
@@ -38,13 +38,13 @@ class JpegScanner:
     def __init__(self) -> None:
         self.damaged = 0
         self._data = bytearray()
-        self._at = 0  # how far the picture at the beginning of `_data` has been looked through
+        self._at = 0  # how far the picture at the start of `_data` has been examined
         self._inside = self._in_scan = False
         self._began_at = 0.0
         self._stamp: float | None = None
 
     def feed(self, data: bytes, at: float) -> list[Found]:
-        """at: when these bytes were sent, as near as is known; becomes `began_at` of pictures that begin in them."""
+        """at: when these bytes were sent, as far as known; becomes `began_at` of pictures that start in them."""
         self._data += data
         found: list[Found] = []
         while self._inside or self._find_start(at):
@@ -73,7 +73,7 @@ class JpegScanner:
         self._inside = False
 
     def _walk(self, at: float) -> int | None:
-        """Where the picture ends, None while that has not come."""
+        """Where the picture ends, None while that has not arrived."""
         data = self._data
         while True:
             marker = self._next_marker()
@@ -93,7 +93,7 @@ class JpegScanner:
                 return None
 
     def _next_marker(self) -> int | None:
-        """The marker at or behind `_at`, which comes to stand on it; None when more bytes are needed."""
+        """The marker at or after `_at`, which then points to it; None if more bytes are needed."""
         data = self._data
         if self._in_scan:
             match = _MARKER.search(data, self._at)
@@ -102,7 +102,7 @@ class JpegScanner:
                 return None
             self._at = match.start()
             return data[self._at + 1]
-        while True:  # some write bytes between the segments that belong to nothing; each marker may have fill bytes
+        while True:  # some write stray bytes between the segments; each marker may have fill bytes
             start = data.find(b"\xff", self._at)
             if start < 0:
                 self._at = len(data)
@@ -115,7 +115,7 @@ class JpegScanner:
             self._at = start + 1
 
     def _skip(self, marker: int) -> bool:
-        """Go behind the segment of this marker; False when it has not come whole."""
+        """Skip the segment of this marker; False if it has not arrived completely."""
         if marker in _ALONE:
             self._at += 2
             return True

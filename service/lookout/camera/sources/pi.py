@@ -1,7 +1,7 @@
-"""The Raspberry Pi's own camera, through picamera2. Needs the standard library, NumPy and picamera2 alone.
+"""The Raspberry Pi's own camera, through picamera2. Needs only the standard library, NumPy and picamera2.
 
-It usually runs in a process of its own under the system's Python (`isolated.py`), which converts what `read_raw`
-delivers; `read` converts here, and then needs OpenCV.
+It usually runs in a separate process under the system's Python (`isolation/`), which leaves the conversion of what
+`read_raw` delivers to the service; `read` converts here, and then needs OpenCV.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = "RGB888"  # little-endian name: in memory B, G, R, which is what a frame is
-BUFFERS = 4  # fewer starve the sensor when a copy is slow, more cost contiguous memory, of which a Pi has little
+BUFFERS = 4  # fewer starve the sensor when a copy is slow; more cost contiguous memory, of which a Pi has little
 CLOSE_S = 2.0
-GIVE_UP_S = 2.0  # a capture not served by then never will be; it would be served before later ones if it stayed queued
-OLD_S = 1.0  # picamera2 hands out a frame completed before it was asked for; older than this it is passed over
+GIVE_UP_S = 2.0  # a capture not served by then never will be; left in the queue, it would be served before later ones
+OLD_S = 1.0  # picamera2 may return a frame completed before the request; one older than this is skipped
 AF_CONTINUOUS = 2  # libcamera.controls.AfModeEnum.Continuous
-TUNING = "tuning_file"  # the one of `camera.controls` that is no libcamera control
+TUNING = "tuning_file"  # the one entry of `camera.controls` that is not a libcamera control
 INSTALL = "On Raspberry Pi OS: sudo apt install python3-picamera2."
 
 
@@ -75,7 +75,7 @@ class PiCamera:
     def open(self, deadline: Deadline) -> None:
         """Find the camera, configure it once and start it; each step within the deadline.
 
-        Raises CameraUnsupported without picamera2, CameraAbsent, CameraBusy, CameraSilent when a step hangs.
+        Raises CameraUnsupported without picamera2, CameraAbsent, CameraBusy, CameraSilent if a step hangs.
         """
         self.close()
         self._job, self._last_stamp, self._sequence = None, 0, 0
@@ -104,7 +104,7 @@ class PiCamera:
         return Frame(pixels, raw.captured_at, raw.sequence, self._source)
 
     def read_raw(self, deadline: Deadline) -> RawFrame:
-        """The newest frame as libcamera delivered it, its time that of the sensor."""
+        """The newest frame as libcamera delivered it, with the sensor's timestamp."""
         for attempt in range(BUFFERS + 1):
             (pixels, *_), metadata = self._captured(deadline)
             said, now = metadata.get("SensorTimestamp"), time.monotonic_ns()
@@ -118,7 +118,7 @@ class PiCamera:
         return RawFrame(pixels, self._format, *self._size, captured_at, self._sequence - 1, self._rotate, self._flip)
 
     def close(self) -> None:
-        """Without `stop`, which hangs for ever behind a stuck capture; `close` ends picamera2's loop first."""
+        """Without `stop`, which hangs forever behind a stuck capture; `close` ends picamera2's loop first."""
         library, self._library, self._job = self._library, None, None
         if library is not None:
             with contextlib.suppress(Exception):
@@ -136,7 +136,7 @@ class PiCamera:
         return Picamera2(number, tuning=Picamera2.load_tuning_file(str(tuning))), model
 
     def _found(self, cameras: list[dict[str, object]]) -> tuple[int, str]:
-        """The number picamera2 wants, which is the place in its list, not libcamera's `Num`."""
+        """The number picamera2 wants: the position in its list, not libcamera's `Num`."""
         for number, entry in enumerate(cameras):
             if self._which in (str(number), entry.get("Id"), entry.get("Model")):
                 return number, str(entry.get("Model", "camera"))
@@ -150,7 +150,7 @@ class PiCamera:
         )
 
     def _configured(self, library: Library, model: str) -> None:
-        """The one configuration call, and what came of it: format and size asked for are changed silently."""
+        """The only configuration call, and its result: format and size may be changed silently."""
         options = self._options
         notes: list[str] = []
         controls = self._controls(library, notes)
@@ -177,7 +177,7 @@ class PiCamera:
         self._info = CameraInfo("pi", model, *shown, fps, live=True, notes=tuple(notes))
 
     def _controls(self, library: Library, notes: list[str]) -> dict[str, object]:
-        """Frame rate, autofocus and the user's own; libcamera refuses a whole set for one control it does not know."""
+        """Frame rate, autofocus and the user's own; libcamera rejects a whole set for one unknown control."""
         known = library.camera_controls
         controls: dict[str, object] = {}
         limits = known.get("FrameDurationLimits")
@@ -243,7 +243,7 @@ def is_sensor(properties: Mapping[str, object]) -> bool:
     """Whether this is a sensor behind the Pi's own image processor.
 
     Only such a camera flips by itself. Others (USB cameras, libcamera's virtual one) report a transform they do not
-    apply, so what they report back cannot be believed; a sensor is told by its colour filter, as picamera2 does.
+    apply, so their report cannot be trusted; a sensor is recognised by its colour filter, as picamera2 does.
     """
     return "ColorFilterArrangement" in properties
 
@@ -260,7 +260,7 @@ def sensor_flips(options: CameraOptions) -> tuple[bool, bool] | None:
 
 
 def monotonic(stamp_ns: int, now_ns: int, boot_ahead_ns: int) -> float:
-    """A sensor's time stamp in seconds on the monotonic clock; now where it makes no sense.
+    """A sensor's timestamp in seconds on the monotonic clock; now if it makes no sense.
 
     libcamera documents CLOCK_BOOTTIME, some drivers deliver CLOCK_MONOTONIC; they differ by the time spent suspended.
     """
@@ -276,7 +276,7 @@ def _period(fps: float, limits: tuple[object, ...], notes: list[str]) -> tuple[i
     least, most = (int(limit) if isinstance(limit, int | float) else asked for limit in limits[:2])
     period = max(least, min(asked, most)) if least <= most else asked
     if abs(period - asked) > asked * 0.02:
-        notes.append(f"Asked for {fps:g} frames a second, the camera does {1e6 / period:.1f}.")
+        notes.append(f"Asked for {fps:g} frames per second, the camera does {1e6 / period:.1f}.")
     return period, period
 
 
@@ -286,7 +286,7 @@ def _has_flips(transform: object, flips: tuple[bool, bool]) -> bool:
 
 
 def _meant(error: Exception, source: str) -> CameraError:
-    """picamera2's RuntimeErrors, most of which hide their cause, as ours."""
+    """picamera2's RuntimeErrors, most of which hide their cause, as our errors."""
     causes: list[str] = []
     link: BaseException | None = error
     while link is not None and len(causes) < 5:
@@ -299,6 +299,6 @@ def _meant(error: Exception, source: str) -> CameraError:
         return CameraAbsent("libcamera finds no camera.", "Check both ends of the ribbon cable.")
     if "did not complete" in words:
         return CameraError(
-            f"The camera {source} cannot be opened.", "Mostly another program holds it: 'sudo fuser -v /dev/media*'."
+            f"The camera {source} cannot be opened.", "Usually another program holds it: 'sudo fuser -v /dev/media*'."
         )
     return CameraError(f"The camera {source} fails: {words}.", "It is opened again.")

@@ -1,4 +1,4 @@
-"""Why an RTSP stream does not open: FFmpeg only says that it did not, so we ask the server ourselves, by hand."""
+"""Why an RTSP stream does not open: FFmpeg only reports that it did not, so we ask the server ourselves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lookout.errors import CameraError, CameraUnsupported
 from lookout.redaction import redact
 
 ANSWER_BYTES = 8192
-MIN_PROBE_S = 0.5  # for the probe, even when nothing is left of the caller's time
+MIN_PROBE_S = 0.5  # for the probe, even if nothing is left of the caller's time
 
 
 def reason(address: str, deadline: Deadline) -> CameraError:
@@ -50,7 +50,7 @@ def _exchanged(line: Line, parts: SplitResult, deadline: Deadline) -> bytes:
 
 
 def _request(parts: SplitResult) -> bytes:
-    """Asks without credentials: FFmpeg has tried them, and they need not cross the network once more."""
+    """Asks without credentials: FFmpeg has tried them, and they need not cross the network again."""
     host = parts.netloc.rpartition("@")[2]
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return f"DESCRIBE rtsp://{host}{path} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n".encode()
@@ -59,7 +59,7 @@ def _request(parts: SplitResult) -> bytes:
 def _judged(shown: str, parts: SplitResult, answer: bytes) -> CameraError:
     status = re.match(rb"RTSP/\d\.\d (\d{3})", answer)
     if status is None:
-        return CameraUnsupported(f"What answers at {shown} does not speak RTSP.", "Check the port.")
+        return CameraUnsupported(f"The server at {shown} does not speak RTSP.", "Check the port.")
     code = int(status[1])
     if code >= 400:
         asked = re.findall(rb"^www-authenticate:\s*(.*?)\s*$", answer, re.IGNORECASE | re.MULTILINE)

@@ -26,13 +26,13 @@ def refusal(shown: str, scheme: str, status: int, asked: str = "", *, with_login
 def _denied(shown: str, scheme: str, asked: str, *, with_login: bool) -> CameraDenied:
     if not with_login:
         return CameraDenied(
-            f"{shown} wants a user name and password.", f"Use {scheme}://USER:PASSWORD@HOST/PATH as address."
+            f"{shown} asks for a user name and password.", f"Use {scheme}://USER:PASSWORD@HOST/PATH as the address."
         )
     if not is_answerable(asked):
         named = ", ".join(f"{kind} {found.get('algorithm', '')}".strip() for kind, found in challenges(asked))
         ways = "".join(filter(str.isprintable, named))
         return CameraDenied(
-            f"{shown} asks for the password in a way that is not known here ({ways[:60]}).",
+            f"{shown} asks for the password in an unknown way ({ways[:60]}).",
             "Choose Basic or Digest in the camera's settings.",
         )
     return CameraDenied(f"{shown} refuses the user name or password.", f"Correct them; write signs such as {SIGNS}.")

@@ -1,12 +1,12 @@
-"""A scripted camera: plays arrays, waits, errors and hangs in a given order. The fake for tests and for trying things.
+"""A scripted camera: plays arrays, waits, errors and hangs in a given order. For tests and for trying things out.
 
-Address: `scripted:MODULE:NAME`, where NAME is a list of steps or a function that returns steps (a generator will do):
+Address: `scripted:MODULE:NAME`, where NAME is a list of steps or a function that returns steps (or a generator):
 
     from lookout.camera.sources.scripted import Fail, Hang, Repeat, Show, Wait
     evening = [Show(room), Wait(0.5), Repeat([Show(cat), Show(cat2)], times=30), Fail(CameraBusy("...", "..."))]
 
 A `Show` is followed by the next one a frame interval later (`camera.fps`; 0: at once). After the last step the source
-is silent, as a camera that stopped sending would be.
+is silent, like a camera that has stopped sending.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Show:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Deliver nothing for so many seconds; the source stays healthy."""
+    """Deliver nothing for this many seconds; the source stays healthy."""
 
     seconds: float
 
@@ -49,26 +49,26 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """Sleep in native code with no regard for any deadline, as a stuck driver does. Only a kill ends it early."""
+    """Sleep in native code regardless of any deadline, like a stuck driver. Only a kill ends it early."""
 
     seconds: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Run a function in the camera's process: for whatever the other steps cannot do."""
+    """Run a function in the camera's process: for anything the other steps cannot do."""
 
     function: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The source is over, as a file that has been read."""
+    """The source ends, like a file that has been read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The steps again and again; times None: for ever."""
+    """The steps repeatedly; times None: forever."""
 
     steps: list[Step]
     times: int | None = None
@@ -95,7 +95,7 @@ class ScriptedCamera:
         return self._info
 
     def open(self, deadline: Deadline) -> None:
-        """Load the script and play it up to its first frame, which tells width and height."""
+        """Load the script and play it up to its first frame, which determines width and height."""
         self._closed.clear()
         self._sequence, self._due, self._held = 0, 0.0, None
         self._steps = _flat(self._given if self._given is not None else _loaded(self._name))
@@ -107,7 +107,7 @@ class ScriptedCamera:
         self._info = CameraInfo("scripted", self._name, width, height, fps, live=True)
 
     def read(self, deadline: Deadline) -> Frame:
-        """The next frame of the script; its errors; CameraSilent where the script waits past the deadline."""
+        """The next frame of the script; its errors; CameraSilent if the script waits past the deadline."""
         show = self._next_show(deadline)
         self._held = show
         self._wait_until(self._due, deadline)
@@ -174,12 +174,12 @@ def _loaded(name: str) -> Iterable[Step]:
         ) from error
     steps = found() if callable(found) else found
     if not isinstance(steps, Iterable):
-        raise CameraUnsupported(f"The script {name} is no list of steps.", "Name a list of steps or a function.")
+        raise CameraUnsupported(f"The script {name} is not a list of steps.", "Name a list of steps or a function.")
     return steps
 
 
 def _native_sleep(seconds: float) -> None:
-    """Sleep inside one C call that no Python code interrupts: libc's, behind ctypes."""
+    """Sleep inside one C call that no Python code interrupts: libc's, through ctypes."""
     import ctypes
 
     ctypes.CDLL(None).usleep(ctypes.c_uint(min(int(seconds * 1e6), 2**32 - 1)))

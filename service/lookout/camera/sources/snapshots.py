@@ -1,4 +1,4 @@
-"""An address that gives one picture for each request, asked for again and again at the camera's rate."""
+"""An address that returns one picture per request, polled at the camera's rate."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from lookout.pictures.limits import DecodeLimits
 ANSWER_S = 5.0  # a request that takes longer has failed; the caller's deadlines are shorter
 MAX_BYTES = 64 * 2**20
 MAX_PER_S = 5.0  # a camera encodes each picture anew; more than this makes some of them reboot
-MAX_AGE_S = 3600.0  # a server that says a picture is older than this need not be believed to the second
+MAX_AGE_S = 3600.0  # beyond this, the age that a server claims is not taken literally
 SLICE_S = 0.2
 
 
 class SnapshotFeed:
-    """Polls. A picture that the server calls unchanged is handed on again, as old as the server says it is."""
+    """Polls. A picture that the server calls unchanged is passed on again, as old as the server says it is."""
 
     def __init__(
         self,
@@ -42,9 +42,9 @@ class SnapshotFeed:
         *,
         shown: bool = False,
     ) -> None:
-        """response, data: the first answer, read to its end. shown: its picture has been taken already.
+        """response, data: the first response, read to its end. shown: its picture has been taken already.
 
-        Raises CameraUnsupported when it is no picture that can be decoded.
+        Raises CameraUnsupported if it is not a picture that can be decoded.
         """
         self._client, self._options, self._hear = client, options, hear
         self._every_s = 1 / min(MAX_PER_S, options.fps if options.fps > 0 else MAX_PER_S)
@@ -53,7 +53,7 @@ class SnapshotFeed:
         self._pixels, self._mark = self._decoded(data), zlib.crc32(data)
         self._ready: Taken | None = None if shown else self._taken(response)
         self._answered(response)
-        self.notes = (*client.doubts, "The address gives single pictures; they are asked for one after another.")
+        self.notes = (*client.doubts, "The address returns single pictures; they are polled.")
         self.fps: float | None = None
         self.live = True
 
@@ -86,7 +86,7 @@ class SnapshotFeed:
         return self._taken(response)
 
     def _answered(self, response: Response) -> None:
-        """When to ask next, and what for: not sooner than the answer took, and only for what has changed."""
+        """When to ask next, and what for: not sooner than the last request took, and only for changes."""
         now = time.monotonic()
         self._due_at = max(response.arrived_at + self._every_s, now + 0.01)
         if response.status != 304:
@@ -101,20 +101,20 @@ class SnapshotFeed:
         try:
             pixels = decoded(data)
         except PictureError as error:
-            words = f"{self._name} gives a picture that cannot be used. {error.detail}"
+            words = f"{self._name} returns a picture that cannot be used. {error.detail}"
             raise CameraUnsupported(words, error.remedy) from None
         return np.ascontiguousarray(upright(pixels, self._options.rotate, self._options.flip))
 
 
 def decoded(data: bytes) -> Pixels:
-    """A camera's picture in its full size; some wrap a JPEG in boundaries. Raises PictureError."""
+    """A camera's picture at its full size; some wrap a JPEG in boundaries. Raises PictureError."""
     if data.lstrip().startswith((b"--", b"Content-")) and (found := JpegScanner().feed(data, 0.0)):
         data = found[0].data
     return read_picture(data, DecodeLimits(MAX_BYTES, min_side=MAX_SIDE)).pixels
 
 
 def _age_s(response: Response) -> float:
-    """How old the server says its picture is, 0 where it does not."""
+    """How old the server says its picture is, 0 if it does not say."""
     with contextlib.suppress(ValueError, TypeError, KeyError):
         changed = parsedate_to_datetime(response.headers["last-modified"])
         age = (parsedate_to_datetime(response.headers["date"]) - changed).total_seconds()

@@ -1,4 +1,4 @@
-"""Network streams, RTSP and HTTP: low latency, time-outs that fire, no hidden backlog."""
+"""Network streams, RTSP and HTTP: low latency, working time-outs, no hidden backlog."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from lookout.errors import CameraError, CameraSilent, CameraUnsupported
 from lookout.frame import Frame
 from lookout.redaction import redact
 
-READ_TIMEOUT_S = 5.0  # a stream silent for so long is broken; the caller's deadlines are shorter
-OPEN_SHARE = 0.6  # of the time to open goes to FFmpeg; the rest is for finding out why it failed
-FIRST_SHARE = 0.8  # until then the first picture may come; a stream that has none yet is open all the same
+READ_TIMEOUT_S = 5.0  # a stream silent for this long is broken; the caller's deadlines are shorter
+OPEN_SHARE = 0.6  # of the time to open is for FFmpeg; the rest for finding out why it failed
+FIRST_SHARE = 0.8  # of it is for the first picture; a stream that has none by then is open all the same
 
-# No "nobuffer": it throws away what FFmpeg read to find out what the stream is, and with it the first key frame, after
-# which the next may be a minute off. Neither is the frame rate waited for, which takes some frames more.
+# No "nobuffer": it discards what FFmpeg read to detect the stream's type, and with it the first key frame; the next may
+# be a minute away. Nor is the frame rate measured first, which takes several more frames.
 _RTSP = {
     "max_delay": "200000",
     "analyzeduration": "500000",
@@ -31,7 +31,7 @@ _RTSP = {
     "allowed_media_types": "video",
     "timeout": str(int(READ_TIMEOUT_S * 1e6)),
 }
-# TCP: over UDP a lost packet smears the picture. A camera that knows UDP alone says so, and then gets it.
+# TCP: over UDP a lost packet smears the picture. A camera that only knows UDP says so, and then gets it.
 _TRANSPORTS = {
     "auto": {"rtsp_flags": "prefer_tcp"},
     "tcp": {"rtsp_transport": "tcp"},
@@ -61,7 +61,7 @@ class StreamCamera:
         return self._info
 
     def open(self, deadline: Deadline) -> None:
-        """Connect. Raises CameraAbsent, CameraDenied, CameraSilent or CameraUnsupported with what a probe found out.
+        """Connect. Raises CameraAbsent, CameraDenied, CameraSilent or CameraUnsupported with the result of a probe.
 
         A stream whose first picture takes longer than the deadline counts as open; its size is 0 until then.
         """
@@ -113,8 +113,8 @@ class StreamCamera:
         try:
             return Video(av.open(self._address, "r", options=options, timeout=(limit, READ_TIMEOUT_S)), live=True)
         except NoVideo:
-            raise CameraUnsupported(f"The stream {self._shown} holds no video.", "Check the address.") from None
-        except (av.error.FFmpegError, ValueError):  # whose words hold the address with its password
+            raise CameraUnsupported(f"The stream {self._shown} contains no video.", "Check the address.") from None
+        except (av.error.FFmpegError, ValueError):  # whose text contains the address with its password
             pass
         raise reason(self._address, deadline)
 

@@ -1,4 +1,4 @@
-"""USB cameras through Video4Linux: MJPG where the camera has it, and always the newest frame."""
+"""USB cameras through Video4Linux: MJPG if the camera has it, and always the newest frame."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from lookout.errors import CameraAbsent, CameraError, CameraSilent, CameraUnsupp
 from lookout.frame import Frame
 
 FAILED_READS = 2  # in a row: the first may be one corrupt buffer
-OLDEST_S = 5.0  # a kernel time stamp further back than this is of another clock
+OLDEST_S = 5.0  # a kernel timestamp further back than this is from another clock
 
-# What camera.controls may name for a USB camera. Values are those of the driver: see v4l2-ctl --list-ctrls.
+# What camera.controls may name for a USB camera. The values are the driver's: see v4l2-ctl --list-ctrls.
 CONTROLS = {
     "brightness": cv2.CAP_PROP_BRIGHTNESS,
     "contrast": cv2.CAP_PROP_CONTRAST,
@@ -72,7 +72,7 @@ class UsbCamera:
         self._grabber.open(deadline, late)
 
     def read(self, deadline: Deadline) -> Frame:
-        """The newest frame. CameraAbsent when the camera was unplugged."""
+        """The newest frame. CameraAbsent if the camera was unplugged."""
         if self._grabber is None:
             raise CameraError(f"The camera {self._source} was closed.", "Open it again.")
         taken, sequence = self._grabber.next(deadline)
@@ -89,7 +89,7 @@ class UsbCamera:
             if not capture.isOpened():
                 raise v4l2.busy(self._path)
             notes = self._ask(capture)
-            # The first frame tells what is really delivered, and whether anything is.
+            # The first frame shows what is really delivered, and whether anything is.
             if not capture.grab():
                 raise CameraSilent(
                     f"{self._path} sends no picture.",
@@ -106,14 +106,14 @@ class UsbCamera:
         if (width, height) != (options.width, options.height):
             notes.append(f"Asked for {options.width} x {options.height}, got {width} x {height}.")
         if fps and options.fps and abs(fps - options.fps) > 0.5:
-            notes.append(f"Asked for {options.fps:g} frames a second, got {fps:g}.")
+            notes.append(f"Asked for {options.fps:g} frames per second, got {fps:g}.")
         shown = turned_size(width, height, options.rotate)
         self._info = CameraInfo("usb", self._name or self._path, *shown, fps, live=True, notes=tuple(notes))
         return capture
 
     def _ask(self, capture: cv2.VideoCapture) -> list[str]:
         options = self._options
-        # MJPG first: without it most cameras manage 640 x 480 only at a few frames a second on a shared bus.
+        # MJPG first: without it most cameras manage only a few frames per second at 640 x 480 on a shared bus.
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, options.width)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, options.height)

@@ -1,4 +1,4 @@
-"""Video4Linux devices: which nodes are cameras, asked of the kernel. Standard library alone."""
+"""Video4Linux devices: which nodes are cameras, according to the kernel. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _QUERYCAP = 0x80685600  # VIDIOC_QUERYCAP: _IOR('V', 0, struct v4l2_capability),
 _CAPABILITY = struct.Struct("16s32s32sIII12x")
 _VIDEO_CAPTURE, _VIDEO_CAPTURE_MPLANE = 0x00000001, 0x00001000
 _STREAMING, _DEVICE_CAPS = 0x04000000, 0x80000000
-# On a Pi most video nodes are no cameras but codecs, image processors and raw sensors, which only libcamera can use.
+# On a Pi most video nodes are not cameras but codecs, image processors and raw sensors, which only libcamera can use.
 _NO_CAMERAS = re.compile(r"^(bcm2835-(codec|isp)|bcm2835 mmal|unicam|rp1-cfe|pispbe|rpi-hevc-dec|rpivid)")
 BY_ID = Path("/dev/v4l/by-id")
 DEV = Path("/dev")
@@ -24,7 +24,7 @@ DEV = Path("/dev")
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A node under /dev. address: a name that stays when the device is plugged in elsewhere, if it has one."""
+    """A node under /dev. address: a name that stays the same when it is plugged in elsewhere, if it has one."""
 
     path: str
     driver: str
@@ -34,7 +34,7 @@ class Device:
 
 
 def query(path: str) -> Device:
-    """What the kernel says of a node. Raises CameraAbsent, CameraDenied, CameraBusy or CameraUnsupported."""
+    """What the kernel reports about a node. Raises CameraAbsent, CameraDenied, CameraBusy or CameraUnsupported."""
     answer = bytearray(_CAPABILITY.size)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -44,7 +44,7 @@ def query(path: str) -> Device:
         fcntl.ioctl(descriptor, _QUERYCAP, answer)
     except OSError as error:
         if error.errno in (errno.ENOTTY, errno.EINVAL):
-            raise CameraUnsupported(f"{path} is no video device.", "'lookout cameras' lists those found.") from None
+            raise CameraUnsupported(f"{path} is not a video device.", "'lookout cameras' lists those found.") from None
         raise _reason(path, error) from None
     finally:
         os.close(descriptor)
@@ -56,7 +56,7 @@ def query(path: str) -> Device:
 
 
 def cameras() -> tuple[list[Device], list[CameraError]]:
-    """The nodes that are cameras, in the order of their numbers, and why others could not be asked."""
+    """The nodes that are cameras, ordered by number, and why others could not be queried."""
     found, refused = [], []
     for path in sorted(DEV.glob("video*"), key=lambda path: (len(path.name), path.name)):
         try:

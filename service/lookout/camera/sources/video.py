@@ -1,8 +1,8 @@
 """Encoded video through FFmpeg's libraries (PyAV): packets in, upright pictures out.
 
-OpenCV's own reader is not used for it. Where the conversion to BGR is refused, as it is for interlaced video since
-FFmpeg 8, OpenCV says that it delivered a picture and hands over whatever lay in that memory. Here each step reports its
-failure, and a picture that was not decoded whole does not exist.
+OpenCV's own reader is not used. Where FFmpeg refuses the conversion to BGR, as it does for interlaced video since
+version 8, OpenCV reports a picture and returns whatever was in that memory. Here each step reports its failure, and a
+picture that was not completely decoded does not exist.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 
-# FFmpeg prints addresses with their passwords; what it has to say comes as exceptions.
+# FFmpeg prints addresses with their passwords; what it has to say arrives as exceptions.
 av.logging.set_level(None)
 
-# Decoders that show nothing before they have a whole picture, also in streams that never send a key frame but refresh
-# a part at a time. The others begin with grey where a reference is missing.
+# Decoders that show nothing before they have a complete picture, even for streams that never send a key frame but
+# refresh a part at a time. The others start with grey where a reference is missing.
 _WAIT_FOR_THEMSELVES = frozenset({"h264", "hevc", "vvc"})
-# Never threads for slices: with them the H.264 decoder leaves the place of a lost slice as the memory was, and
-# does not say so. Up to this many pixels one core is enough; beyond, several pictures at a time cost a picture's delay.
+# Never slice threads: with them the H.264 decoder leaves the area of a lost slice as the memory was, without reporting
+# it. Up to this many pixels one core is enough; above, decoding several pictures at a time costs a picture's delay.
 _ONE_CORE_PIXELS = 1280 * 720
 _LIVE_THREADS = 2
 _SLICE = re.compile(rb"\x00\x00\x01[\x01\x21\x41\x61\x05\x25\x45\x65](.)", re.DOTALL)
@@ -49,23 +49,23 @@ _SHAPES = (0.2, 5.0)  # a pixel's width to its height; anything else is a damage
 
 
 class NoVideo(Exception):
-    """The container has no video, or none whose codec is known here."""
+    """The container has no video, or none with a known codec."""
 
 
 class VideoBroken(Exception):
-    """Nothing more can be read: the connection broke off, or the file is damaged beyond."""
+    """Nothing more can be read: the connection broke, or the rest of the file is damaged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """One decoded picture, not yet converted. at: seconds in the video, None where it has no times."""
+    """One decoded picture, not yet converted. at: seconds in the video, None if it has no times."""
 
     frame: VideoFrame
     at: float | None
 
 
 class Video:
-    """The pictures of one opened container. Used by one thread, but `close` may come from any once it is unused."""
+    """The pictures of one opened container. Used by one thread, but any may call `close` once it is unused."""
 
     def __init__(self, container: InputContainer, *, live: bool) -> None:
         """live: delay no picture. Raises NoVideo."""
@@ -81,13 +81,13 @@ class Video:
         self._packets: Iterator[Packet[VideoStream]] = container.demux(self._stream)
         self._to_bgr = VideoReformatter()
         self._begun = context.name in _WAIT_FOR_THEMSELVES
-        self._cut: bytes | None = None  # a key frame of which a part is missing
+        self._cut: bytes | None = None  # a key frame with a part missing
         self.packets = 0
         self.damaged = 0
 
     @property
     def fps(self) -> float | None:
-        """Nominal frames a second, if they are known and credible."""
+        """Nominal frames per second, if they are known and plausible."""
         for rate in (self._stream.guessed_rate, self._stream.average_rate, self._stream.codec_context.framerate):
             if rate and 0 < float(rate) <= 240:
                 return float(rate)
@@ -95,12 +95,12 @@ class Video:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height that its header says, 0 where it does not; before the shape of pixels and rotation."""
+        """Width and height according to its header, 0 if unknown; before pixel aspect and rotation are applied."""
         return self._stream.codec_context.width, self._stream.codec_context.height
 
     @property
     def duration(self) -> float | None:
-        """Seconds of a recording; None for what goes on for ever."""
+        """Seconds of a recording; None for an endless stream."""
         length = self._container.duration
         return length / 1e6 if length and length > 0 else None
 
@@ -133,7 +133,7 @@ class Video:
         return [Decoded(frame, _time_of(frame)) for frame in frames if self._is_whole(frame)]
 
     def pixels(self, decoded: Decoded, rotate: int, flip: str) -> Pixels | None:
-        """The picture as a frame is to be, in its true shape; None where it cannot be converted."""
+        """The picture as a frame should be, in its true shape; None if it cannot be converted."""
         frame = decoded.frame
         try:
             width = self._true_width(frame)
@@ -146,19 +146,19 @@ class Video:
         return np.ascontiguousarray(upright(np.ascontiguousarray(turned, np.uint8), rotate, flip))
 
     def close(self) -> None:
-        """Let go of the container; nothing else may run meanwhile."""
+        """Release the container; nothing else may run meanwhile."""
         self._container.close()
 
     def _is_whole(self, frame: VideoFrame) -> bool:
         if frame.is_corrupt:
             self.damaged += 1
-            self._begun = self._begun and not frame.key_frame  # what refers to it would show its holes
+            self._begun = self._begun and not frame.key_frame  # pictures that refer to it would show its holes
             return False
         self._begun = self._begun or bool(frame.key_frame)
         return self._begun
 
     def _joined(self, first: bytes, rest: Packet[VideoStream]) -> Packet[VideoStream]:
-        """Some senders repeat the parameters before each slice of a key frame, at which the parser takes it apart."""
+        """Some senders repeat the parameters before each slice of a key frame, where the parser then splits it."""
         packet = av.Packet(first + bytes(rest))
         packet.pts, packet.dts, packet.time_base = rest.pts, rest.dts, rest.time_base
         packet.stream = self._stream
@@ -173,7 +173,7 @@ class Video:
 
 
 def _goes_on(packet: Packet[VideoStream]) -> bool:
-    """Whether the first slice in it is not the first of its picture (H.264)."""
+    """Whether its first slice is not the first of its picture (H.264)."""
     found = _SLICE.search(bytes(packet))
     return found is not None and found[1][0] < 0x80  # first_mb_in_slice: a leading bit of 1 stands for 0
 
@@ -193,14 +193,14 @@ def _time_of(frame: VideoFrame) -> float | None:
 
 
 def _words_of(error: BaseException) -> str:
-    """What FFmpeg calls it, without the address that its exceptions carry."""
+    """FFmpeg's description, without the address that its exceptions contain."""
     return str(getattr(error, "strerror", None) or type(error).__name__)
 
 
 def open_film(path: Path) -> Video:
-    """A video file, whatever it is called. Raises OSError where it cannot be read, NoVideo, VideoBroken."""
+    """A video file, whatever its name. Raises OSError if it cannot be read, NoVideo, VideoBroken."""
     with path.open("rb") as file:
-        # FFmpeg takes what stands before a colon for a protocol: "2026-05-01T12:30.mp4".
+        # FFmpeg takes what is before a colon for a protocol: "2026-05-01T12:30.mp4".
         name = f"file:{path.absolute()}"
         try:
             name.encode()

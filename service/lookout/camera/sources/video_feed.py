@@ -1,4 +1,4 @@
-"""The pictures of an encoded stream as they come, or of a recording at its own pace."""
+"""The pictures of an encoded stream as they arrive, or of a recording at its own pace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lookout.camera.sources.grabber import Taken
 from lookout.camera.sources.video import Decoded, Video, VideoBroken
 from lookout.errors import CameraError
 
-SLICE_S = 0.2  # so long at most it is waited for a recording's next picture in one go
+SLICE_S = 0.2  # the longest single wait for a recording's next picture
 
 
 class Feed(Protocol):
@@ -28,12 +28,12 @@ class Feed(Protocol):
         ...
 
     def release(self) -> None:
-        """Let go of the connection."""
+        """Release the connection."""
         ...
 
 
 class VideoFeed:
-    """Decodes a container's packets as they come. What has a length is a recording, and ends."""
+    """Decodes a container's packets as they arrive. One with a length is a recording, and ends."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class VideoFeed:
         return pictures
 
     def _over(self) -> CameraError:
-        # Not CameraSilent: nothing will come of this connection any more, so nobody should wait for it.
+        # Not CameraSilent: nothing more will come over this connection, so nobody should wait for it.
         return CameraError(f"The stream {self._shown} ended or fell silent.", "It is opened again.")
 
     def _newest(self) -> Taken | None:
@@ -80,7 +80,7 @@ class VideoFeed:
         return self._taken(pictures[-1]) if pictures else None
 
     def _due(self) -> Taken | None:
-        """A recording's next picture when its time has come."""
+        """A recording's next picture, once it is due."""
         if not self._next:
             self._next.extend(self._step())
         if not self._next:
@@ -102,7 +102,7 @@ class VideoFeed:
         now = time.monotonic()
         timed = self.live and picture.at is not None
         captured_at = self._clock.captured_at(picture.at or 0.0, now) if timed else now
-        # For a still scene an encoder sends "nothing has changed", and the pictures are alike to the last bit. That is
-        # no sign of a stuck driver, as it is in a stream of pictures that stand alone.
+        # For a still scene an encoder sends "nothing has changed", and the pictures are identical. That is not a sign
+        # of a stuck driver, as it would be for pictures that are encoded independently.
         mark = None if self._video.every_picture_stands_alone else self._video.packets & 0xFFFFFFFF
         return Taken(pixels, captured_at, mark)
