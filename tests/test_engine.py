@@ -614,7 +614,7 @@ def test_without_a_model_that_loads_the_service_runs_and_says_so(bench: Bench) -
     assert state.model_fault is not None
     assert (state.model_fault.code, state.model) == ("unknown_model", None)
     with pytest.raises(ModelRejected, match='There is no model "missing"'):
-        engine.classify(picture(RED))
+        engine.model.classify(picture(RED))
 
 
 def test_a_model_that_appeared_is_taken_when_it_is_chosen_again(bench: Bench) -> None:
@@ -661,7 +661,9 @@ def test_many_threads_classify_while_the_camera_runs(bench: Bench) -> None:
     engine = bench.running()
     eventually(engine, is_ok)
     with ThreadPoolExecutor(8) as pool:
-        told = list(pool.map(lambda color: engine.classify(picture(color))[1].probabilities, [RED, GREEN, BLUE] * 20))
+        told = list(
+            pool.map(lambda color: engine.model.classify(picture(color))[1].probabilities, [RED, GREEN, BLUE] * 20)
+        )
     assert [int(np.argmax(probabilities)) for probabilities in told] == [0, 1, 2] * 20
     assert is_ok(latest(engine))
 
@@ -670,7 +672,7 @@ def test_a_picture_is_looked_at_whole_whatever_the_cameras_region(bench: Bench) 
     engine = bench.running(settings=settings_of(answer={"region": {"x": 0.5, "width": 0.5}}))
     pixels = picture(RED)
     pixels[:, 320:] = GREEN
-    _, prediction = engine.classify(pixels, embedding=True)
+    _, prediction = engine.model.classify(pixels, embedding=True)
     assert prediction.probabilities[0] == pytest.approx(prediction.probabilities[1], abs=0.01)
     assert prediction.embedding is not None
 
@@ -678,11 +680,11 @@ def test_a_picture_is_looked_at_whole_whatever_the_cameras_region(bench: Bench) 
 def test_only_the_loaded_model_can_be_asked(bench: Bench) -> None:
     write_model(bench.models, "other")
     engine = bench.running()
-    assert engine.classify(picture(RED), model="colours")[0].card.name == "colours"
+    assert engine.model.classify(picture(RED), model="colours")[0].card.name == "colours"
     with pytest.raises(UnknownModel, match="not loaded"):
-        engine.classify(picture(RED), model="other")
+        engine.model.classify(picture(RED), model="other")
     with pytest.raises(UnknownModel, match="There is no model"):
-        engine.classify(picture(RED), model="missing")
+        engine.model.classify(picture(RED), model="missing")
 
 
 # --- the end ----------------------------------------------------------------------------------------------------

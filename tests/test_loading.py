@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lookout.engine.thresholds import thresholds_of, unknown_labels
 from lookout.errors import UnknownModel
 from lookout.pipeline.card import Card
 from lookout.pipeline.smoothing import Threshold
-from lookout.registry.loader import decide, thresholds_of, unknown_labels
+from lookout.registry.loader import decide
 from lookout.registry.tuning import Candidate
 from lookout.settings.schema import AnswerSettings, ModelSettings
 

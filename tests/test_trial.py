@@ -228,8 +228,8 @@ def test_a_model_that_hangs_on_a_frame_fails_with_its_reason_and_the_service_goe
     engine.start()
     try:
         with pytest.raises(ModelRejected, match="takes longer than"):
-            engine.classify(picture((255, 255, 255)))
-        assert engine.classify(picture((9, 9, 9)))[1].probabilities, "one picture's failure is its own"
+            engine.model.classify(picture((255, 255, 255)))
+        assert engine.model.classify(picture((9, 9, 9)))[1].probabilities, "one picture's failure is its own"
     finally:
         assert engine.stop()
 

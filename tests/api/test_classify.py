@@ -254,14 +254,14 @@ class _Held:
 
     def __init__(self, service: Service) -> None:
         self.go, self.inside = threading.Event(), 0
-        original = service.engine.classify
+        original = service.engine.model.classify
 
         def slow(*args, **more):
             self.inside += 1
             assert self.go.wait(20)
             return original(*args, **more)
 
-        service.engine.classify = slow  # type: ignore[method-assign]
+        service.engine.model.classify = slow  # type: ignore[method-assign]
 
 
 def test_beyond_the_pool_some_wait_and_the_rest_come_back_later(

@@ -139,7 +139,7 @@ def test_without_a_camera_its_reason_is_told_and_nothing_is_loaded(start: StartS
     with service.client() as client:
         response = client.get("api/feature-maps")
     assert response.json()["detail"] == "There is no camera here."
-    assert not service.engine.map_network_cache.loaded
+    assert not service.engine.model.map_networks.loaded
 
 
 # --- what it costs -------------------------------------------------------------------------------------------------

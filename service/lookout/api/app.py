@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -41,6 +41,7 @@ from lookout.engine.worker import Engine
 from lookout.events.history import History
 from lookout.resources import static_folder
 from lookout.settings.installation import command
+from lookout.settings.schema import ServerSettings
 from lookout.state.hub import Hub
 
 # The web framework reads files on threads of its own; a household needs few.
@@ -67,7 +68,6 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore, h
     chosen = control.loaded.settings
     assets, uploads = Assets(static_folder()), Uploads(chosen.upload)
     services = Services(engine, hub, control, tokens, Admission(tokens), Encoder(), uploads, history, assets.version)
-    token_command = command(control.loaded, "token")
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -97,29 +97,34 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore, h
     )
     app.state.services = services
     app.state.stopping = services.stopping
-    app.state.token_command = token_command
+    app.state.token_command = command(control.loaded, "token")
     for resource in _RESOURCES:
         app.include_router(resource.router)
     pages.install(app, assets)
     app.router.add_websocket_route("/{path:path}", live.reject_unknown_path)
     problems.install(app)
+    _add_middleware(app, services, chosen.server, assets.paths_for("login.html"))
+    description.install(app)
+    return app
+
+
+def _add_middleware(app: FastAPI, services: Services, server: ServerSettings, open_files: Collection[str]) -> None:
+    """From the innermost outwards. open_files: what is served to people who have not logged in."""
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimit)
     app.add_middleware(
         Access,
-        settings=chosen.server,
-        tokens=tokens,
+        settings=server,
+        tokens=services.tokens,
         admission=services.admission,
-        command=token_command,
-        open_files=assets.paths_for("login.html"),
+        command=app.state.token_command,
+        open_files=open_files,
     )
-    if chosen.server.allowed_origins:
+    if server.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
             # In the form that browsers send; our own check accepts any spelling.
-            allow_origins=[origin.lower().rstrip("/") for origin in chosen.server.allowed_origins],
+            allow_origins=[origin.lower().rstrip("/") for origin in server.allowed_origins],
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],
         )
-    description.install(app)
-    return app

@@ -122,7 +122,7 @@ class Housekeeping:
         self._report_disk()
         self._report_status()
         self._retry_model(now)
-        self._engine.map_network_cache.rest(now)
+        self._engine.model.map_networks.rest(now)
         if now >= self._tidy_due:
             self._tidy_due = now + TIDY_EVERY_S
             await asyncio.to_thread(memory.release_free_memory)
@@ -134,8 +134,9 @@ class Housekeeping:
         """While no model runs, try again to load the one that is set. What is told meanwhile stays as it is."""
         if now < self._model_due:
             return
-        self._model_due = now + min(MAX_MODEL_RETRY_S, MODEL_RETRY_S * 2.0 ** min(self._engine.gave_up_model, 10))
-        if self._engine.classifier is None:
+        model = self._engine.model
+        self._model_due = now + min(MAX_MODEL_RETRY_S, MODEL_RETRY_S * 2.0 ** min(model.times_given_up, 10))
+        if model.classifier is None:
             with contextlib.suppress(LookoutError):  # another change is being made
                 self._engine.reload_model()
 

@@ -13,17 +13,17 @@ from lookout.deadline import Deadline
 from lookout.engine.governor import Limit
 from lookout.engine.mailbox import Mailbox
 from lookout.engine.meters import smoothed
+from lookout.engine.model_in_use import ModelInUse
 from lookout.engine.model_loader import ModelLoader
 from lookout.engine.pace import Pace, Supply, usual_interval_s
 from lookout.engine.source import MakeCamera, Source, isolated_camera
 from lookout.engine.supervisor import OPEN_DEADLINE_S
-from lookout.errors import Fault, LookoutError, ModelRejected, UnknownModel
+from lookout.engine.thresholds import new_smoother, thresholds_of
+from lookout.errors import Fault, LookoutError
 from lookout.focus.viewer import Viewed, Viewer
-from lookout.frame import Frame, Pixels
-from lookout.inspection.feature_maps import MapNetwork
-from lookout.inspection.map_network_cache import MapNetworkCache
+from lookout.frame import Frame
 from lookout.pipeline.change_gate import ChangeGate
-from lookout.pipeline.classifier import Classifier, Prediction
+from lookout.pipeline.classifier import Classifier
 from lookout.pipeline.smoothing import Answer, Smoother
 from lookout.registry import loader
 from lookout.registry.catalogue import Catalogue
@@ -67,15 +67,14 @@ class Engine:
         profile: loader.MachineProfile | None = None,
         paused: bool = False,
     ) -> None:
-        """learnt: what earlier runs found out about this machine; None begins afresh and remembers nothing."""
+        """profile: what earlier runs found out about this machine; None begins afresh and remembers nothing."""
         now = time.monotonic()
         self._settings = settings
-        self._catalogue = catalogue
+        self.model = ModelInUse(catalogue, profile)
         self._hub = hub
         self._make_camera = make_camera
         self._profile = profile
         self._state = replace(hub.latest(), paused=paused)
-        self._classifier: Classifier | None = None
         self._viewer: Viewer | None = None
         self._smoother: Smoother | None = None
         self._source = Source(settings.camera, make_camera, now)
@@ -85,11 +84,8 @@ class Engine:
         self._loader = ModelLoader()
         self._pace = Pace(now)
         self._gate = ChangeGate()
-        self.map_network_cache = MapNetworkCache()
         self._publish_ms = 0.0
-        self._warned_of = ""
         self.progressed_at = now
-        self.gave_up_model = 0  # how often a model was given up because it failed on a frame
 
     # --- verbs: any thread ------------------------------------------------------------------------------------
 
@@ -99,13 +95,9 @@ class Engine:
         return self._settings
 
     @property
-    def catalogue(self) -> Catalogue:
-        return self._catalogue
-
-    @property
     def classifier(self) -> Classifier | None:
         """The network in use; None when none could be loaded."""
-        return self._classifier
+        return self.model.classifier
 
     @property
     def stall_timeout_s(self) -> float:
@@ -115,11 +107,12 @@ class Engine:
     def start(self) -> None:
         """Load the model, then let the worker run. A model that cannot be loaded is a state, not a crash."""
         try:
-            self._adopt(loader.load(self._catalogue, self._settings.model, self._profile))
+            self._adopt(*self.model.read(self._settings, self._settings))
             memory.release_free_memory()
         except LookoutError as error:
             log.error("%s", error)
-            self._state = replace(self._state, model_fault=Fault.of(error))
+            self.model.fault = Fault.of(error)
+            self._state = replace(self._state, model_fault=self.model.fault)
         if self._state.paused:
             self._source.pause()
         self._restart_answer(camera=self._source.state(time.monotonic()))
@@ -154,7 +147,7 @@ class Engine:
 
         While no model runs, the settings in force applied again are another try to load theirs. Raises ModelBusy.
         """
-        again = self._classifier is None and settings == self._settings
+        again = self.model.classifier is None and settings == self._settings
         if settings.model != self._settings.model or again:
             return self._load_beside(settings)
         goes = self._source if settings.camera != self._settings.camera else None
@@ -170,35 +163,6 @@ class Engine:
     def reload_model(self) -> Future[None]:
         """Load the model again: its files or what is known of the machine have changed. Raises ModelBusy."""
         return self._load_beside(None)
-
-    def classify(
-        self, pixels: Pixels, *, model: str | None = None, embedding: bool = False, activation_map: bool = False
-    ) -> tuple[Classifier, Prediction]:
-        """What the network in use says of a picture handed in (uint8, height x width x 3, BGR), on this thread.
-
-        Raises UnknownModel when another model is asked for than the loaded one, ModelRejected when none runs.
-        """
-        classifier = self._loaded()
-        if model is not None and model != classifier.card.name:
-            self._catalogue.folder(model)
-            raise UnknownModel(
-                f'The model "{model}" is not loaded.', f'Loaded is "{classifier.card.name}"; PUT /api/model changes it.'
-            )
-        return classifier, classifier.classify(pixels, embedding=embedding, activation_map=activation_map)
-
-    def map_network(self) -> MapNetwork:
-        """The network in use, loaded once more so that it tells what its layers answer, on this thread.
-
-        Raises ModelRejected when none runs, UnknownModel when this one cannot be looked into.
-        """
-        return self.map_network_cache.network(self._loaded(), time.monotonic())
-
-    def _loaded(self) -> Classifier:
-        classifier = self._classifier
-        if classifier is None:
-            fault = self._state.model_fault
-            raise ModelRejected(fault.reason if fault else "No model is loaded.", fault.remedy if fault else "")
-        return classifier
 
     # --- the worker -------------------------------------------------------------------------------------------
 
@@ -319,55 +283,38 @@ class Engine:
 
     def _load_and_use(self, settings: Settings | None, done: Future[None]) -> None:
         """On the loader's thread: the worker goes on with the old model. Until the swap `done` may be cancelled."""
-        wanted = (settings or self._settings).model
-        catalogue = self._catalogue
-        if wanted.folder != self._settings.model.folder:
-            catalogue = catalogue.with_folder_of(settings or self._settings)
-        classifier = loader.load(catalogue, wanted, self._profile)
-        self._mailbox.post(lambda: self._swap(settings, catalogue, classifier, done)).result()
+        loaded = self.model.read(settings or self._settings, self._settings)
+        self._mailbox.post(lambda: self._swap(settings, loaded, done)).result()
         memory.release_free_memory()  # the old network's, and what loading the new one took
 
-    def _swap(
-        self, settings: Settings | None, catalogue: Catalogue, classifier: Classifier, done: Future[None]
-    ) -> None:
+    def _swap(self, settings: Settings | None, loaded: tuple[Catalogue, Classifier], done: Future[None]) -> None:
         if done.set_running_or_notify_cancel():
-            self._catalogue = catalogue
-            self._use(settings or self._settings, classifier)
+            self._use(settings or self._settings, loaded)
 
-    def _use(self, settings: Settings, classifier: Classifier | None) -> None:
+    def _use(self, settings: Settings, loaded: tuple[Catalogue, Classifier] | None) -> None:
         """Swap between two frames."""
         before, self._settings = self._settings, settings
         if settings.model != before.model:
-            self.gave_up_model = 0
-        if classifier is not None:
-            self._adopt(classifier)
-        elif self._classifier is not None and settings.answer != before.answer:
-            self._describe(self._classifier)
+            self.model.times_given_up = 0
+        if loaded is not None:
+            self._adopt(*loaded)
+        elif settings.answer != before.answer:
+            self._describe()
         if settings.camera != before.camera:
             self._change_source()
-        elif classifier is not None or _looks_elsewhere(before.answer, settings.answer):
+        elif loaded is not None or _looks_elsewhere(before.answer, settings.answer):
             self._restart_answer()
         else:
             self._tune()
 
-    def _adopt(self, classifier: Classifier) -> None:
-        self._classifier = classifier
-        self._describe(classifier)
-        log.info(
-            "Model %s answers (%s, %d thread%s).",
-            classifier.card.name,
-            classifier.precision,
-            classifier.threads,
-            "" if classifier.threads == 1 else "s",
-        )
+    def _adopt(self, catalogue: Catalogue, classifier: Classifier) -> None:
+        self.model.use(classifier, catalogue)
+        self._describe()
 
-    def _describe(self, classifier: Classifier) -> None:
-        answer = self._settings.answer
-        warning = loader.unknown_labels(classifier.card, answer)
-        if warning and warning != self._warned_of:  # once, not at each change of something else
-            log.warning("%s", warning)
-        self._warned_of = warning
-        self._state = replace(self._state, model=loader.model_state(classifier, answer), model_fault=None)
+    def _describe(self) -> None:
+        described = self.model.describe(self._settings.answer)
+        if described is not None:
+            self._state = replace(self._state, model=described, model_fault=None)
 
     def _change_source(self) -> None:
         self._source.close()
@@ -379,17 +326,19 @@ class Engine:
 
     def _tune(self) -> None:
         """Other thresholds and times: what was concluded so far stands until the next prediction."""
-        if self._smoother is not None and self._classifier is not None:
+        classifier = self.model.classifier
+        if self._smoother is not None and classifier is not None:
             answer = self._settings.answer
-            limits = loader.thresholds_of(self._classifier.card, answer)
+            limits = thresholds_of(classifier.card, answer)
             self._smoother.tune(limits, window_s=answer.window_s, hold_s=answer.hold_s)
         self._publish(interval_s=self._pace.interval_s(self._settings))
 
     def _restart_answer(self, **changes: object) -> None:
         """What was concluded from other pictures, another model or another region says nothing of now."""
         now = time.monotonic()
-        self._smoother = self._new_smoother(now)
-        self._viewer = self._new_viewer()
+        classifier = self.model.classifier
+        self._smoother = new_smoother(classifier.card, self._settings, now) if classifier else None
+        self._viewer = self._new_viewer(classifier)
         self._pace.restart(now)
         self._gate.reset()
         self._publish(
@@ -404,35 +353,13 @@ class Engine:
             **changes,
         )
 
-    def _new_viewer(self) -> Viewer | None:
-        if self._classifier is None:
+    def _new_viewer(self, classifier: Classifier | None) -> Viewer | None:
+        if classifier is None:
             return None
-        return Viewer(self._classifier, focused=self._settings.answer.focus == "auto" and self._source.one_scene)
-
-    def _new_smoother(self, now: float) -> Smoother | None:
-        if self._classifier is None:
-            return None
-        card, answer = self._classifier.card, self._settings.answer
-        return Smoother(
-            card.label_names,
-            [label.name for label in card.labels if label.reject],
-            loader.thresholds_of(card, answer),
-            window_s=answer.window_s,
-            hold_s=answer.hold_s,
-            gap_s=self._settings.camera.stale_after_s,
-            now=now,
-        )
+        return Viewer(classifier, focused=self._settings.answer.focus == "auto" and self._source.one_scene)
 
     def _give_up_model(self, error: Exception) -> None:
-        log.error("The model failed on a frame: %s", error)
-        self._classifier = None
-        self.gave_up_model += 1
-        fault = Fault(
-            ModelRejected.code,
-            error.detail if isinstance(error, LookoutError) else "The model failed while looking at a picture.",
-            "Choose another model, or restore its files and choose it again.",
-        )
-        self._restart_answer(model=None, model_fault=fault)
+        self._restart_answer(model=None, model_fault=self.model.give_up(error))
 
 
 def _differs(one: CameraState, other: CameraState) -> bool:

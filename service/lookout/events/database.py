@@ -276,7 +276,7 @@ class Database:
     def _unavailable(self, error: sqlite3.Error) -> EventsUnavailable:
         return EventsUnavailable(
             f"The events cannot be read from {self.path}: {error}.",
-            "Look at the disk: GET /api/state says under system.disk what is wrong. `lookout events check` mends.",
+            "Look at the disk: the state says under system.disk what is wrong. `lookout events check` mends.",
         )
 
 

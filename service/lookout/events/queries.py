@@ -98,7 +98,7 @@ def several(connection: sqlite3.Connection, ids: list[int]) -> list[Event]:
 
 
 def unknown(number: int) -> UnknownEvent:
-    return UnknownEvent(f"There is no event {number}.", "GET /api/events lists those that there are.")
+    return UnknownEvent(f"There is no event {number}.", "List the events to see which there are.")
 
 
 def picture_folder(connection: sqlite3.Connection, number: int) -> str | None:

@@ -99,7 +99,7 @@ class MapNetwork:
                 return layer
         raise RequestInvalid(
             f'The model "{self.card.name}" has no feature maps of a layer "{name}".',
-            "GET /api/feature-maps without one lists those it has.",
+            "Leave the layer out to see which it has.",
         )
 
     def look(self, pixels: Pixels, region: Rect, layer: MapLayer) -> FeatureMaps:

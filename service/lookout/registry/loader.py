@@ -1,9 +1,8 @@
-"""Which model, in which precision, with how many threads; and what is told of it."""
+"""Which model, in which precision, with how many threads."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +10,11 @@ from lookout.errors import UnknownModel
 from lookout.pipeline.card import Card
 from lookout.pipeline.classifier import Classifier
 from lookout.pipeline.session import GraphCache
-from lookout.pipeline.smoothing import Threshold
 from lookout.registry.catalogue import Catalogue
 from lookout.registry.trial import Trials
 from lookout.registry.tuning import Candidate, TuningCache
 from lookout.resources import models_folder
-from lookout.settings.schema import AnswerSettings, ModelSettings
-from lookout.state.state import ModelState
+from lookout.settings.schema import ModelSettings
 from lookout.storage import Storage
 from lookout.system.fingerprint import machine
 
@@ -25,10 +22,6 @@ log = logging.getLogger(__name__)
 
 # Served first under "auto": a quarter of the download and of the memory, and on most processors twice the speed.
 PREFERRED = "int8"
-# In answer.enter and answer.leave: the threshold of every label that has none of its own there.
-EVERY_LABEL = "*"
-# A sentence names no more labels than somebody reads.
-_MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,41 +60,4 @@ def decide(card: Card, settings: ModelSettings, measured: Candidate | None) -> C
     return Candidate(
         precision if precision != "auto" else measured.precision if measured else beginning,
         threads or (measured.threads if measured else 1),
-    )
-
-
-def thresholds_of(card: Card, settings: AnswerSettings) -> Mapping[str, Threshold]:
-    """Of every label that can become an answer: the card's, unless a setting overrides them."""
-    limits = {}
-    for label in card.labels:
-        if label.reject:
-            continue
-        own = card.thresholds_of(label.name)
-        enter = settings.enter.get(label.name, settings.enter.get(EVERY_LABEL, own.enter))
-        leave = settings.leave.get(label.name, settings.leave.get(EVERY_LABEL, min(own.leave, enter)))
-        limits[label.name] = Threshold(enter, min(leave, enter))
-    return limits
-
-
-def unknown_labels(card: Card, settings: AnswerSettings) -> str:
-    """A sentence on thresholds for labels that the model lacks, which do nothing; empty where there are none."""
-    strange = sorted((set(settings.enter) | set(settings.leave)) - {EVERY_LABEL, *card.label_names})
-    if not strange:
-        return ""
-    named = ", ".join(f'"{label}"' for label in strange[:_MAX_NAMED])
-    more = f" and {len(strange) - _MAX_NAMED} more" if len(strange) > _MAX_NAMED else ""
-    return f'answer.enter and answer.leave: the model "{card.name}" has no label {named}{more}.'
-
-
-def model_state(classifier: Classifier, settings: AnswerSettings) -> ModelState:
-    """What is told of the network in use."""
-    card = classifier.card
-    return ModelState(
-        name=card.name,
-        version=card.version,
-        precision=classifier.precision,
-        threads=classifier.threads,
-        labels=card.label_names,
-        titles={label.name: label.title for label in card.labels},
-        thresholds=thresholds_of(card, settings),
     )

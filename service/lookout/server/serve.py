@@ -153,7 +153,7 @@ def describe_picture(engine: Engine, pixels: Pixels) -> tuple[ModelUsed, bytes] 
     pixels: uint8, height x width x 3, blue-green-red.
     """
     try:
-        classifier, prediction = engine.classify(pixels, embedding=True)
+        classifier, prediction = engine.model.classify(pixels, embedding=True)
     except LookoutError:
         return None
     if prediction.embedding is None:

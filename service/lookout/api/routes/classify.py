@@ -158,7 +158,7 @@ def _response(app: Services, upload: Upload, query: ClassifyQuery) -> ClassifyRe
     started = time.perf_counter()
     picture = app.uploads.decode(upload, least)
     decode_ms = (time.perf_counter() - started) * 1e3
-    used, prediction = app.engine.classify(
+    used, prediction = app.engine.model.classify(
         picture.pixels, model=query.model, embedding=query.embedding, activation_map=query.explain
     )
     card, timing, seen = used.card, prediction.timing, prediction.seen

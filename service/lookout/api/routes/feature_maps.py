@@ -108,7 +108,7 @@ async def _look(app: Services, query: FeatureMapsQuery, *, enlarged: bool) -> Fe
 def _drawing(app: Services, query: FeatureMapsQuery, enlarged: bool) -> Callable[[], FeatureMapResult]:
     def look() -> FeatureMapResult:
         """On the thread: load the network if needed, and only then take the frame, so that it is current."""
-        network = app.engine.map_network()
+        network = app.engine.model.map_network()
         layer = network.layer(query.layer)
         state = app.hub.latest()
         frame = current_frame(state, app.view(state), time.monotonic())

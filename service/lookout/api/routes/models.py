@@ -51,7 +51,7 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 )
 async def list_models(request: Request, app: ServicesDep) -> Response:
     """The cards of all usable models, and the names of the others, with the reason."""
-    found = await app.files.run(lambda: _all(app.engine.catalogue))
+    found = await app.files.run(lambda: _all(app.engine.model.catalogue))
     return packed_json(found.model_dump(mode="json"), request.headers)
 
 
@@ -64,7 +64,7 @@ async def list_models(request: Request, app: ServicesDep) -> Response:
 )
 async def get_model(name: str, app: ServicesDep) -> JSONResponse:
     """A model's card: labels, input, thresholds, files, metrics, licence."""
-    return JSONResponse(_to_json(await app.files.run(lambda: app.engine.catalogue.card(name))))
+    return JSONResponse(_to_json(await app.files.run(lambda: app.engine.model.catalogue.card(name))))
 
 
 @router.get(
@@ -76,7 +76,7 @@ async def get_model(name: str, app: ServicesDep) -> JSONResponse:
 )
 async def get_layers(name: str, request: Request, app: ServicesDep) -> Response:
     """Each layer's sizes, receptive field, parameters and multiply-adds, with the values of the size formula."""
-    return packed_json(await app.files.run(lambda: _layers(app.engine.catalogue.card(name))), request.headers)
+    return packed_json(await app.files.run(lambda: _layers(app.engine.model.catalogue.card(name))), request.headers)
 
 
 @router.get(
@@ -88,7 +88,7 @@ async def get_layers(name: str, request: Request, app: ServicesDep) -> Response:
 )
 async def get_filters(name: str, app: ServicesDep) -> Response:
     """The first layer's filters as one picture: middle grey is zero; red, green and blue as the network takes them."""
-    return _Png(await app.files.run(lambda: _filters(app.engine.catalogue.card(name))))
+    return _Png(await app.files.run(lambda: _filters(app.engine.model.catalogue.card(name))))
 
 
 @router.put(

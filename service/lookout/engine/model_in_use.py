@@ -1,0 +1,120 @@
+"""The network in use: who asks it, and what is said of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from lookout.engine.thresholds import thresholds_of, unknown_labels
+from lookout.errors import Fault, LookoutError, ModelRejected, UnknownModel
+from lookout.frame import Pixels
+from lookout.inspection.feature_maps import MapNetwork
+from lookout.inspection.map_network_cache import MapNetworkCache
+from lookout.pipeline.classifier import Classifier, Prediction
+from lookout.registry import loader
+from lookout.registry.catalogue import Catalogue
+from lookout.settings.schema import AnswerSettings, Settings
+from lookout.state.state import ModelState
+
+log = logging.getLogger(__name__)
+
+
+class ModelInUse:
+    """Replaced by the worker between two frames; asked by everybody else, from any thread.
+
+    classifier: None when no model could be loaded, or the last one failed; `fault` then says why. times_given_up: how
+    often a model was given up because it failed on a frame.
+    """
+
+    def __init__(self, catalogue: Catalogue, profile: loader.MachineProfile | None = None) -> None:
+        self.catalogue = catalogue
+        self.classifier: Classifier | None = None
+        self.fault: Fault | None = None
+        self.times_given_up = 0
+        self.map_networks = MapNetworkCache()
+        self._profile = profile
+        self._warned_of = ""
+
+    # --- any thread -------------------------------------------------------------------------------------------
+
+    def read(self, settings: Settings, in_force: Settings) -> tuple[Catalogue, Classifier]:
+        """Load the network that `settings` ask for, for a later `use`. Raises UnknownModel or ModelRejected."""
+        catalogue = self.catalogue
+        if settings.model.folder != in_force.model.folder:
+            catalogue = catalogue.with_folder_of(settings)
+        return catalogue, loader.load(catalogue, settings.model, self._profile)
+
+    def loaded(self, name: str | None = None) -> Classifier:
+        """The network that runs. Raises ModelRejected when none does, UnknownModel when it has another name."""
+        classifier, fault = self.classifier, self.fault
+        if classifier is None:
+            raise ModelRejected(fault.reason if fault else "No model is loaded.", fault.remedy if fault else "")
+        if name is not None and name != classifier.card.name:
+            self.catalogue.folder(name)
+            raise UnknownModel(
+                f'The model "{name}" is not loaded.',
+                f'Loaded is "{classifier.card.name}"; the setting model.name chooses another.',
+            )
+        return classifier
+
+    def classify(
+        self, pixels: Pixels, *, model: str | None = None, embedding: bool = False, activation_map: bool = False
+    ) -> tuple[Classifier, Prediction]:
+        """What the network says of a picture handed in (uint8, height x width x 3, BGR), on this thread.
+
+        Raises UnknownModel when another model is asked for than the loaded one, ModelRejected when none runs.
+        """
+        classifier = self.loaded(model)
+        return classifier, classifier.classify(pixels, embedding=embedding, activation_map=activation_map)
+
+    def map_network(self) -> MapNetwork:
+        """The network, loaded once more so that it returns what its layers answer, on this thread.
+
+        Raises ModelRejected when none runs, UnknownModel when this one cannot be looked into.
+        """
+        return self.map_networks.network(self.loaded(), time.monotonic())
+
+    # --- the worker -------------------------------------------------------------------------------------------
+
+    def use(self, classifier: Classifier, catalogue: Catalogue) -> None:
+        """This one from now on."""
+        self.classifier, self.catalogue, self.fault = classifier, catalogue, None
+        log.info(
+            "Model %s answers (%s, %d thread%s).",
+            classifier.card.name,
+            classifier.precision,
+            classifier.threads,
+            "" if classifier.threads == 1 else "s",
+        )
+
+    def give_up(self, error: Exception) -> Fault:
+        """It failed on a frame: none runs until another is loaded."""
+        log.error("The model failed on a frame: %s", error)
+        self.times_given_up += 1
+        self.fault = Fault(
+            ModelRejected.code,
+            error.detail if isinstance(error, LookoutError) else "The model failed while looking at a picture.",
+            "Choose another model, or restore its files and choose it again.",
+        )
+        self.classifier = None
+        return self.fault
+
+    def describe(self, answer: AnswerSettings) -> ModelState | None:
+        """What is said of it in the state, with the thresholds in force. Warns of those that do nothing, once."""
+        classifier = self.classifier
+        if classifier is None:
+            return None
+        card = classifier.card
+        warning = unknown_labels(card, answer)
+        if warning and warning != self._warned_of:  # once, not at each change of something else
+            log.warning("%s", warning)
+        self._warned_of = warning
+        return ModelState(
+            name=card.name,
+            version=card.version,
+            precision=classifier.precision,
+            threads=classifier.threads,
+            labels=card.label_names,
+            titles={label.name: label.title for label in card.labels},
+            thresholds=thresholds_of(card, answer),
+        )
