@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import time
+import zipfile
 from collections.abc import Iterator
 
 import cv2
 import httpx
 import numpy as np
 import pytest
+from lookout.events.journal import insert_or_stamp
+from websockets.sync.client import connect
 
 from tests.api.conftest import GREY, RED, Service, StartService, plain, wait_until
 from tests.events.rows import MORNING, add, row
@@ -105,3 +112,134 @@ def test_the_running_service_records_what_it_sees(start: StartService) -> None:
         thumbnail = cv2.imdecode(np.frombuffer(client.get("api/events/1/thumbnail.webp").content, np.uint8), 1)
         assert thumbnail.shape == (120, 160, 3)
         assert client.get("api/events/1/curve").json()["labels"][0] == "cat"
+        wait_until(lambda: service.history.recorder.journal.unwritten == 0)
+
+
+# --- many at once, undone, reported, exported ---------------------------------------------------------------------
+
+
+def test_many_at_once_and_back(service: Service, http: httpx.Client) -> None:
+    add(service.history.store, *(row(MORNING + n) for n in range(6)), row(label="dog"))
+    marked = http.post("api/events/batch", json={"ids": [1, 2, 99], "set": {"right": "fox"}}).json()
+    assert marked == {"changed": 2, "more": False, "undo_for_s": 600.0}
+    deleted = http.post("api/events/batch", json={"filter": {"label": "cat"}, "delete": True}).json()
+    assert deleted["changed"] == 4
+    assert [event["id"] for event in http.get("api/events").json()["events"]] == [7, 2, 1]
+    undone = http.post("api/events/undo").json()
+    assert (undone["undone"], undone["events"]) == ("delete", 4)
+    assert http.post("api/events/undo").json() == {"undone": "set", "events": 2, "more_for_s": None}
+    assert http.get("api/events", params={"label": "fox"}).json()["events"] == []
+    assert http.post("api/events/undo").json()["code"] == "nothing_to_undo"
+    for wrong in (
+        {"ids": [1]},
+        {"set": {"kept": True}},
+        {"ids": [1], "set": {"kept": True}, "delete": True},
+        {"ids": [], "delete": True},
+        {"ids": [1], "delete": False},
+    ):
+        assert http.post("api/events/batch", json=wrong).json()["code"] == "request_invalid", wrong
+
+
+def test_a_day_at_a_glance(service: Service, http: httpx.Client) -> None:
+    store = service.history.store
+    add(
+        store,
+        row(MORNING),
+        row(MORNING + 30, label="cat"),
+        row(MORNING + 3600, label="dog", right="cat"),
+        row(MORNING + 7200, kind="camera_lost", label=None, ended=MORNING + 7200),
+        row(MORNING + 7800, kind="camera_back", label=None, ended=MORNING + 7800),
+    )
+    run = {"run": "earlier", "boot": "b", "mono_start": 0.0, "started": MORNING - 600, "ended": MORNING + 9000}
+    store.database.write(lambda connection: insert_or_stamp(connection, {**run, "clock_ok": 1, "first": "running"}))
+    told = http.get("api/events/summary", params={"day": "2026-05-01", "zone": "UTC"}).json()
+    assert told["counts"] == {"cat": 3}
+    assert told["hours"][7] == {"cat": 2}
+    assert told["hours"][8] == {"cat": 1}
+    base = [(span["begin"][11:16], span["end"][11:16], span["state"]) for span in told["band"] if not span["label"]]
+    assert base == [
+        ("00:00", "06:50", "off"),
+        ("06:50", "09:00", "watching"),
+        ("09:00", "09:10", "camera_lost"),
+        ("09:10", "09:30", "watching"),
+        ("09:30", "00:00", "off"),
+    ]
+    seen = [(span["begin"][11:19], span["end"][11:19], span["event"]) for span in told["band"] if span["label"]]
+    assert seen == [("07:00:00", "07:00:40", 1), ("08:00:00", "08:00:10", 3)]
+    short = http.get("api/events/summary", params={"day": "2026-03-29", "zone": "Europe/Berlin"}).json()
+    assert len(short["hours"]) == 23
+    for wrong in ({"zone": "Mars/Olympus"}, {"zone": "../etc"}, {"day": "today"}, {"day": "9999-12-31", "zone": "UTC"}):
+        assert http.get("api/events/summary", params=wrong).json()["code"] == "request_invalid", wrong
+
+
+def test_accuracy_counts_what_was_drawn_and_reviewed(service: Service, http: httpx.Client) -> None:
+    nothing = http.get("api/events/accuracy").json()
+    assert (nothing["reviewed"], nothing["interval"]) == (0, None)
+    drawn = {"sampled": 1, "doubt": "sampled"}
+    add(service.history.store, *(row(**drawn, right="cat") for _ in range(47)))
+    add(service.history.store, *(row(**drawn, right="dog") for _ in range(3)), row(**drawn), row(right="dog"))
+    told = http.get("api/events/accuracy").json()
+    assert (told["reviewed"], told["right"], told["waiting"]) == (50, 47, 1)
+    assert told["interval"] == pytest.approx([0.838, 0.979], abs=0.001)
+    assert told["labels"] == {"cat": {"reviewed": 50, "right": 47}}
+
+
+def test_exports_honour_marks_and_fit_spreadsheets(service: Service, http: httpx.Client) -> None:
+    add(service.history.store, row(note="=cmd()"), row(right="red/fox"), row(), pictures=True)
+    lines = list(csv.DictReader(io.StringIO(http.get("api/events.csv").text)))
+    assert [line["called"] for line in lines] == ["cat", "red/fox", "cat"]
+    assert lines[0]["note"] == "'=cmd()"
+    answer = http.get("api/events.zip", params={"review": "done"})
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.namelist() == ["red_fox/2.jpg", "events.csv"]
+        assert archive.read("red_fox/2.jpg") == b"jpg of 2"
+        assert archive.testzip() is None
+    assert "attachment" in answer.headers["content-disposition"]
+
+
+def test_everything_goes_only_with_the_words_that_say_so(service: Service, http: httpx.Client) -> None:
+    add(service.history.store, row(kept=1), pictures=True)
+    for query, body in (({}, {"confirm": "delete everything"}), ({"all": "true"}, {"confirm": "yes"}), ({}, {})):
+        refused = http.request("DELETE", "api/events", params=query, json=body)
+        assert (refused.status_code, refused.json()["code"]) == (422, "not_confirmed")
+    done = http.request("DELETE", "api/events", params={"all": "true"}, json={"confirm": "delete everything"})
+    assert done.json()["deleted"] == 1
+    assert http.get("api/events").json()["events"] == []
+    assert not list(service.history.store.folder.glob("*/*.jpg"))
+
+
+def test_a_miss_keeps_the_frame_of_now(start: StartService) -> None:
+    service = start({"events.enabled": "true"})
+    with service.client() as client:
+        wait_until(lambda: service.state()["answer"]["label"] == "cat")
+        answer = client.post("api/events", json={"label": "dog"})
+        assert answer.status_code == 201
+        event = answer.json()
+        assert (event["kind"], event["label"], event["right"], event["picture"]) == ("missed", "cat", "dog", True)
+        assert client.get(f"api/events/{event['id']}/snapshot.jpg").status_code == 200
+        assert event["id"] in [one["id"] for one in client.get("api/events?review=wrong").json()["events"]]
+        service.camera.stall.set()
+        wait_until(lambda: service.state()["status"] == "stale")
+        assert client.post("api/events", json={"label": "dog"}).json()["code"] == "no_frame"
+
+
+def test_a_miss_while_events_are_off(http: httpx.Client) -> None:
+    assert http.post("api/events", json={"label": "dog"}).json()["code"] == "events_off"
+
+
+def test_storage_is_told_with_what_lies_ahead(service: Service, http: httpx.Client) -> None:
+    add(service.history.store, row(bytes=40_000, kept=1), row(bytes=40_000))
+    told = http.get("api/events/storage").json()
+    assert (told["events"], told["kept"], told["bytes"]) == (2, 1, 85_000)
+    assert (told["lost"], told["oldest"]) == (0, "2026-05-01T07:00:00.000Z")
+
+
+def test_events_come_over_the_live_socket_to_who_asks(service: Service, http: httpx.Client) -> None:
+    add(service.history.store, row())
+    with connect(f"ws://127.0.0.1:{service.port}/api/live?events=true") as socket:
+        assert json.loads(socket.recv(5))["type"] == "state"
+        http.patch("api/events/1", json={"kept": True})
+        deadline = time.monotonic() + 5.0
+        while (message := json.loads(socket.recv(5)))["type"] != "event":
+            assert time.monotonic() < deadline
+        assert (message["what"], message["event"]["id"], message["event"]["kept"]) == ("changed", 1, True)

@@ -20,6 +20,8 @@ from lookout.api.middleware.head import HeadMiddleware
 from lookout.api.routes import (
     cameras,
     classify,
+    event_changes,
+    event_reports,
     events,
     feature_maps,
     frames,
@@ -58,7 +60,7 @@ _TAGS = [
 ]
 
 _RESOURCES = (
-    *(state, live, frames, cameras, classify, events, models),
+    *(state, live, frames, cameras, classify, event_reports, event_changes, events, models),
     *(feature_maps, settings, login, health, integrations),
 )
 

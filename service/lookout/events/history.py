@@ -47,6 +47,10 @@ class History:
         """Why less is kept than the settings ask for; None when all is."""
         return self.recorder.journal.trouble()
 
+    def now(self) -> float:
+        """Unix seconds, by the clock that the events go by."""
+        return self.recorder.now()
+
     def miss(self, right: str) -> Event:
         """See `Recorder.miss`."""
         return self.recorder.miss(right).event()

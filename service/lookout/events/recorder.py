@@ -262,6 +262,10 @@ class Recorder:
             record.shot = shot_of(frame.pixels, state.region_seen, probability or 0.0)
         return self.journal.write_now(record)
 
+    def now(self) -> float:
+        """Unix seconds."""
+        return self._reading.wall(self._clock())
+
     @property
     def run(self) -> str:
         """Names this run among those noted."""

@@ -76,7 +76,7 @@ async def wanted(
     return Filter(label, view, kind, seconds(begun_from), seconds(begun_to), review, kept)
 
 
-Wanted = Annotated[Filter, Depends(wanted)]
+FilterDep = Annotated[Filter, Depends(wanted)]
 
 
 def seconds(moment: datetime | None) -> float | None:
@@ -110,7 +110,7 @@ async def reading(app: Services, look: Callable[[], T]) -> T:
 async def list_events(
     request: Request,
     app: ServicesDep,
-    chosen: Wanted,
+    chosen: FilterDep,
     before: Annotated[int | None, Query(ge=1, le=_MAX_ID, description="Only those with smaller numbers.")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
 ) -> Response:

@@ -25,6 +25,7 @@ from lookout.api.streaming.freshness import fresh_frame
 from lookout.api.streaming.pacing import MAX_INTERVAL_S, Pace
 from lookout.api.streaming.response import StreamResponse, Writer
 from lookout.errors import LookoutError, NotAuthorised, RequestInvalid, TooBusy
+from lookout.events.event import event_view
 from lookout.frame import Frame
 from lookout.state.hub import Hub
 from lookout.state.state import State, next_change
@@ -53,12 +54,13 @@ class LiveQuery:
     """What a watcher asked for.
 
     rate: maximum states per second. picture: width in pixels, None for no pictures. confirms: it confirms each state,
-    and is notified before each picture.
+    and is notified before each picture. events: it is sent what begins, ends and is marked.
     """
 
     rate: float = DEFAULT_RATE
     picture: int | None = None
     confirms: bool = False
+    events: bool = False
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> LiveQuery:
@@ -69,6 +71,7 @@ class LiveQuery:
             DEFAULT_RATE if rate is None else rate,
             None if picture is None else round(picture),
             _flag(query, "confirm"),
+            _flag(query, "events"),
         )
 
 
@@ -102,6 +105,8 @@ async def live(socket: WebSocket, app: ServicesDep) -> None:
     network; and {"type": "picture", "bytes": n, "network": "fine"} comes before each picture. "slow" there means
     smaller pictures than requested, "too_slow" only an occasional one. A client that takes a while to draw says
     {"type": "got", "sequence": n} when the picture has arrived, and acknowledges it when it is drawn.
+
+    With events=true it is also sent {"type": "event", "what": "begun", "event": {…}}: begun, ended, changed, deleted.
     """
     await socket.accept(subprotocol(socket.scope))
     # A client that leaves, or stops reading, is not worth a log line.
@@ -177,6 +182,7 @@ class _Watcher:
         self._confirmed = asyncio.Event()
         self._announced: Network = "fine"
         self._pace = Pace()
+        self._news = app.history.feed.subscribe(changes=True) if query.events else None
 
     async def run(self) -> None:
         """Until the client leaves or the service stops. Raises what ends it."""
@@ -189,6 +195,8 @@ class _Watcher:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self._news is not None:
+                self._news.close()
 
     async def _receive_replies(self) -> None:
         """Take acknowledgements; anything else that clients of other versions send is ignored."""
@@ -227,6 +235,7 @@ class _Watcher:
                 self._unconfirmed.append((state.sequence, time.monotonic()))
                 schedule.interval_s = self._pace.interval_s(len(text), requested_s)
             await self._send(text=text)
+            await self._send_news()
             await self._send_picture(state)
 
     async def _wait_until_confirmed(self) -> None:
@@ -239,6 +248,12 @@ class _Watcher:
             with contextlib.suppress(TimeoutError):  # check for a stop twice a second
                 async with asyncio.timeout(0.5):
                     await self._confirmed.wait()
+
+    async def _send_news(self) -> None:
+        """Of events, after the state that they follow from; at the latest with the next one, within a second."""
+        for news in self._news.take() if self._news is not None else ():
+            told = {"type": "event", "what": news.what, "event": event_view(news.event)}
+            await self._send(text=json.dumps(told, ensure_ascii=False, separators=(",", ":")))
 
     async def _send_picture(self, state: State) -> None:
         """The state's own picture, unless the client is still drawing the last one or there is nothing new to draw."""

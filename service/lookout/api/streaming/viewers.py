@@ -9,10 +9,10 @@ from typing import Literal
 
 from lookout.errors import TooBusy
 
-Kind = Literal["live", "events", "stream"]
+Kind = Literal["live", "events", "stream", "export"]
 
 # Far above a household's needs; each viewer costs memory for buffers, and a Pi has little.
-LIMITS: dict[Kind, int] = {"live": 100, "events": 40, "stream": 40}
+LIMITS: dict[Kind, int] = {"live": 100, "events": 40, "stream": 40, "export": 4}
 
 
 class Viewers:

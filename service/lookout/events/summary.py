@@ -1,0 +1,133 @@
+"""A day at a glance: what was counted, and a band of what the service knew at each moment of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+# watching: nobody was seen. off: the service did not run, so nobody knows.
+BandState = Literal["watching", "seen", "camera_lost", "paused", "off"]
+_AFTER: dict[str, BandState] = {
+    "camera_lost": "camera_lost",
+    "camera_back": "watching",
+    "paused": "paused",
+    "resumed": "watching",
+}
+_MACHINE = "kind NOT IN ('seen', 'quiet', 'missed')"
+_HOUR_S = 3600.0
+# An event that began earlier than this before the day is looked for no more.
+_LONGEST_S = 2 * 86_400.0
+# Visits of one label closer than a band of a thousand pixels can show are one there.
+_PIXEL_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """begin, end: Unix seconds. label: of what was seen. first: the number of its first event."""
+
+    begin: float
+    end: float
+    state: BandState
+    label: str | None = None
+    first: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """hours: counts by label, one an hour from the day's begin. oldest: the begin of the oldest event, Unix seconds."""
+
+    counts: dict[str, int]
+    hours: list[dict[str, int]]
+    spans: list[Span]
+    todo: int
+    oldest: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The run that goes on, and the moment: what is on disk is some minutes old."""
+
+    run: str
+    now: float
+
+
+def summarise(connection: sqlite3.Connection, begin: float, end: float, present: Present) -> Summary:
+    """Of the events between two moments, Unix seconds. Marks count."""
+    counts: dict[str, int] = {}
+    hours: list[dict[str, int]] = [{} for _ in range(max(1, round((end - begin) / _HOUR_S)))]
+    rows = connection.execute(
+        "SELECT cast((started - ?) / 3600 AS INTEGER), called, count(*) FROM events "
+        "WHERE started >= ? AND started < ? AND kind IN ('seen', 'missed') AND called IS NOT NULL GROUP BY 1, 2",
+        (begin, begin, end),
+    )
+    for hour, label, n in rows:
+        counts[label] = counts.get(label, 0) + n
+        hour_counts = hours[min(hour, len(hours) - 1)]
+        hour_counts[label] = hour_counts.get(label, 0) + n
+    todo = connection.execute(
+        'SELECT count(*) FROM events WHERE "right" IS NULL AND doubt IS NOT NULL AND open = 0'
+    ).fetchone()[0]
+    oldest = connection.execute("SELECT min(started) FROM events").fetchone()[0]
+    until = min(end, present.now)
+    spans = [*_base(connection, begin, until, present), *_seen(connection, begin, until)]
+    return Summary(counts, hours, spans, int(todo), oldest)
+
+
+def _base(connection: sqlite3.Connection, begin: float, end: float, present: Present) -> Iterator[Span]:
+    """Whether the service ran and the camera delivered, without a gap from begin to end."""
+    at = begin
+    rows = connection.execute(
+        "SELECT run, started, ended, first FROM runs WHERE started < ? ORDER BY started", (end,)
+    ).fetchall()
+    for run, started, ended, first in rows:
+        ended = present.now if run == present.run else ended
+        if ended <= at:
+            continue
+        if started > at:
+            yield Span(at, started, "off")
+            at = started
+        yield from _within_run(connection, (started, at, min(ended, end)), first)
+        at = max(at, min(ended, end))
+    if at < end:
+        yield Span(at, end, "off")
+
+
+def _within_run(connection: sqlite3.Connection, run: tuple[float, float, float], first: str) -> Iterator[Span]:
+    """run: when it began, and the part of it that matters."""
+    started, at, end = run
+    state: BandState = "paused" if first == "paused" else "watching"
+    rows = connection.execute(
+        f"SELECT kind, started FROM events WHERE {_MACHINE} AND started >= ? AND started < ? ORDER BY id",
+        (started, end),
+    )
+    for kind, moment in rows:
+        after = _AFTER.get(kind)
+        if after is None or after == state:
+            continue
+        if moment > at:
+            yield Span(at, moment, state)
+            at = moment
+        state = after
+    if at < end:
+        yield Span(at, end, state)
+
+
+def _seen(connection: sqlite3.Connection, begin: float, end: float) -> Iterator[Span]:
+    """Visits, near ones of a label joined."""
+    rows = connection.execute(
+        "SELECT id, called, started, ended FROM events WHERE started >= ? AND started < ? AND ended > ? "
+        "AND kind IN ('seen', 'missed') AND called IS NOT NULL ORDER BY started",
+        (begin - _LONGEST_S, end, begin),
+    )
+    under_way: dict[str, Span] = {}
+    for number, label, started, ended in rows:
+        before = under_way.get(label)
+        if before is not None and started - before.end < _PIXEL_S:
+            under_way[label] = Span(before.begin, max(before.end, min(ended, end)), "seen", label, before.first)
+            continue
+        if before is not None:
+            yield before
+        under_way[label] = Span(max(started, begin), min(ended, end), "seen", label, number)
+    yield from under_way.values()
