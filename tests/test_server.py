@@ -133,7 +133,7 @@ def test_a_port_that_was_just_given_back_can_be_taken_again() -> None:
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
 def test_a_host_that_is_not_ours_may_become_so_and_systemd_tries_again(host: str) -> None:
     """After a boot the network may give this machine its address a moment later."""
-    with pytest.raises(SettingInvalid, match="is no address of this machine") as caught:
+    with pytest.raises(SettingInvalid, match="is not an address of this machine") as caught:
         listen(settings_of(host=host))
     unit = (Path(__file__).parents[1] / "systemd" / "lookout.service").read_text()
     final = next(line for line in unit.splitlines() if line.startswith("RestartPreventExitStatus="))
@@ -147,7 +147,7 @@ def test_under_a_supervisor_an_address_that_is_not_there_yet_is_waited_for(
     monkeypatch.setenv("NOTIFY_SOCKET", "/run/none")
     with listening(host="192.0.2.1") as listener:
         assert listener.getsockname()[0] == "192.0.2.1"
-    assert "is no address of this machine yet" in caplog.text
+    assert "is not an address of this machine yet" in caplog.text
 
 
 def test_a_port_that_another_lookout_has_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def test_a_token_file_counts_and_its_new_content_ends_old_logins(tmp_path: Path)
 def test_a_token_file_without_a_token_is_said(tmp_path: Path, content: str) -> None:
     path = tmp_path / "token"
     path.write_text(content)
-    with pytest.raises(StateFolderUnusable, match="holds no token"):
+    with pytest.raises(StateFolderUnusable, match="contains no token"):
         TokenStore(tmp_path, path).tokens()
 
 

@@ -155,8 +155,8 @@ def test_a_single_logit_gets_its_sigmoid(add: Callable[..., Any], tmp_path: Path
     ("ending", "flags", "said"),
     [
         ([node("Sigmoid", "y", "out")], [], "an independent probability for each label"),
-        (PLAIN, ["--ends-in", "probabilities"], "holds no probabilities"),
-        (SOFTMAX["identity"], ["--ends-in", "logits"], "holds probabilities, not logits"),
+        (PLAIN, ["--ends-in", "probabilities"], "contains no probabilities"),
+        (SOFTMAX["identity"], ["--ends-in", "logits"], "contains probabilities, not logits"),
         (PLAIN, ["--output", "nothing"], "It has: out"),
         (PLAIN, ["--mean", "0.485,0.456,0.406", "--std", "58,57,57"], "is for pixels from 0 to 1"),
         (PLAIN, ["--scale", "0.0039", "--mean", "123,116,103"], "lies outside of what pixels are"),

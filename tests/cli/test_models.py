@@ -212,7 +212,7 @@ def misfits(folder: Path) -> dict[str, tuple[Path, str, str]]:
         "text": (text, "cat\ndog\nneither\n", "is not an ONNX model"),
         "labels": (tiny().save(folder / "a.onnx"), "cat\ndog\n", "names 2 labels, but the network "),
         "one label": (tiny().save(folder / "b.onnx"), "cat\n", "names 1 label, but the network "),
-        "map": (two.save(folder / "c.onnx"), "cat\ndog\n", "is no classifier of whole pictures"),
+        "map": (two.save(folder / "c.onnx"), "cat\ndog\n", "is not a classifier of whole pictures"),
     }
 
 

@@ -90,7 +90,7 @@ def test_a_file_that_cannot_be_read_now_counts_as_it_was(
         patch.setattr("lookout.auth.tokens.read_regular", fails)
         (folder / TOKENS_FILE).touch()
         assert store.tokens()[0] == token
-        assert "what was known of it counts" in caplog.text
+        assert "the tokens known so far stay valid" in caplog.text
         with pytest.raises(StateFolderUnusable):
             TokenStore(folder).tokens()
 

@@ -1,1 +1,1 @@
-"""Who may come in: tokens, and the pages and hosts that requests may come from."""
+"""Who is admitted: tokens, and the pages and hosts that requests may come from."""

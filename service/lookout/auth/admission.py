@@ -1,4 +1,4 @@
-"""Whether a token that somebody shows is one of ours, and how many wrong ones are looked at."""
+"""Whether a token is one of ours, and how many wrong ones are checked."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from collections.abc import Callable
 from lookout.auth.tokens import Token, TokenStore
 from lookout.errors import TooManyAttempts
 
-# A token that was made a moment ago is known after this; a wrong one is refused as late.
+# A token made a moment ago is known after this time; a wrong one is refused after it.
 _JUST_MADE_S = 0.5
-# Each wrong token keeps a place for so long, whether or not its sender waits for the answer ...
+# Each wrong token occupies a place for this long, whether or not its sender waits for the response ...
 HOLD_S = 1.0
-# ... and so many places there are for one address, and for all. Above it no token is looked at, right or wrong.
+# ... and there are this many places for one address, and in total. With none left, no token is checked.
 MAX_OF_ONE = 10
 MAX_OF_ALL = 50
-# Clients in a household, several times over; who is forgotten needs a place once more.
+# A household's clients, several times over; a forgotten one needs a place again.
 _MAX_KNOWN = 256
 
 
 class Admission:
-    """Looks at tokens, but not at arbitrarily many: nobody can try them out at the speed of the network.
+    """Checks tokens, but only so many: nobody can try them out at the speed of the network.
 
-    A token that an address has shown before passes at once, so a flood of wrong ones from behind the same router or
-    proxy keeps nobody out who was in.
+    A token that an address has used before passes at once, so a flood of wrong ones from behind the same router or
+    proxy does not lock out clients that were admitted.
     """
 
     def __init__(self, tokens: TokenStore, now: Callable[[], float] = time.monotonic) -> None:
         self._tokens = tokens
         self._now = now
-        self._held: list[tuple[str, float]] = []  # network and end of each place taken
+        self._held: list[tuple[str, float]] = []  # network and end of each occupied place
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     async def token(self, text: str, address: str) -> Token | None:
-        """The token of that text, None for a wrong one. address: the client's.
+        """The token with this text, None for a wrong one. address: the client's.
 
-        Raises TooManyAttempts, and StateFolderUnusable when tokens cannot be read.
+        Raises TooManyAttempts, and StateFolderUnusable if tokens cannot be read.
         """
         network = _network(address)
         token = self._tokens.verify(text)
@@ -58,7 +58,7 @@ class Admission:
         self._held = [held for held in self._held if held[1] > now]
         if len(self._held) >= MAX_OF_ALL or sum(held[0] == network for held in self._held) >= MAX_OF_ONE:
             raise TooManyAttempts(
-                "Too many wrong tokens came within a second; this one was not looked at.",
+                "Too many wrong tokens came within a second; this one was not checked.",
                 "Try again in a few seconds. Some program may be sending a token that was revoked.",
             )
         place = (network, now + HOLD_S)
@@ -72,7 +72,7 @@ class Admission:
             self._known.popitem(last=False)
 
     async def _wait_for_refresh(self) -> None:
-        """Until the files have been read again: another process may have made a token since they last were."""
+        """Wait until the files have been read again: another process may have made a token since."""
         if not self._tokens.watched:
             return
         wanted, deadline = self._tokens.request_refresh(), time.monotonic() + _JUST_MADE_S
@@ -81,7 +81,7 @@ class Admission:
 
 
 def _network(address: str) -> str:
-    """What counts as one client: an IPv4 address, or the /64 of an IPv6 address, of which each has very many."""
+    """What counts as one client: an IPv4 address, or the /64 of an IPv6 address, since each has a great many."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

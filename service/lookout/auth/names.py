@@ -1,8 +1,8 @@
-"""Which names this machine answers to: a page of a stranger must not pass for one of ours.
+"""Which names this machine answers to: a stranger's page must not pass for one of ours.
 
-A stranger can point a name of his own at this machine's address (DNS rebinding), and his page would then be of our own
-origin. But he cannot make the browser say another name, and names in domains that only a local network or a private
-overlay hands out are not his. An IP literal has no name to point elsewhere.
+A stranger can point a host name at this machine's address (DNS rebinding), and a page from there would then be of our
+own origin. But the browser sends the stranger's name, and names in domains that only a local network or a private
+overlay hands out do not belong to strangers. An IP literal has no name to redirect.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lookout.errors import Forbidden
 
-# Domains of home routers, of mDNS, for private use (RFC 8375, ICANN's "internal"), and of Tailscale's networks.
+# Domains of home routers, of mDNS, for private use (RFC 8375, ICANN's "internal"), and of Tailscale networks.
 _LOCAL_DOMAINS = frozenset(
     {"local", "lan", "home", "home.arpa", "internal", "intranet", "localdomain", "fritz.box", "speedport.ip", "ts.net"}
 )
@@ -26,7 +26,7 @@ _MAX_SHOWN = 100
 
 
 class UnknownName(Forbidden):
-    """The request calls this machine by a name that is none of its own."""
+    """The request addresses this machine by a name that is not one of its own."""
 
     def __init__(self, name: str) -> None:
         self.name = name[:_MAX_SHOWN]
@@ -34,15 +34,15 @@ class UnknownName(Forbidden):
             f'Lookout does not know the name "{self.name}".' if name else "The request has no Host header.",
             f'Open it by its IP address, or add "{self.name}" to server.allowed_hosts and start Lookout again.'
             if name
-            else "Send one, as HTTP/1.1 asks for: the name or address that the service is reached by.",
+            else "Send one, as HTTP/1.1 requires: the name or address at which the service is reached.",
         )
 
 
 class HostNames:
-    """The names this machine answers to, and those that server.allowed_hosts lists.
+    """The names this machine answers to, and those listed in server.allowed_hosts.
 
-    Its own name counts by itself and in local domains: pi7, pi7.local, pi7.fritz.box, pi7.tail1234.ts.net, and what a
-    clash of names on the network makes of it (pi7-2.local). A host that is renamed is known by its new name at once.
+    Its own name counts by itself and in local domains: pi7, pi7.local, pi7.fritz.box, pi7.tail1234.ts.net, and what
+    a name clash on the network turns it into (pi7-2.local). After renaming the host, its new name counts at once.
     """
 
     def __init__(self, listed: Iterable[str], resolver_file: Path = _RESOLVER_FILE) -> None:
@@ -50,7 +50,7 @@ class HostNames:
         self._resolver_file = resolver_file
 
     def check(self, host: str) -> None:
-        """Raises UnknownName for a Host header that is none of ours."""
+        """Raises UnknownName for a Host header that is not one of ours."""
         name = host_name(host)
         if not (name and (is_ip(name) or self._is_own(name) or any(one.fullmatch(name) for one in self._listed))):
             raise UnknownName(name)
@@ -66,7 +66,7 @@ class HostNames:
         return domain in _LOCAL_DOMAINS or domain.endswith(".ts.net") or domain in self._search_domains()
 
     def _search_domains(self) -> set[str]:
-        """The domains in which the network says that this machine is. They come with the network, not with the boot."""
+        """The domains that the network assigns to this machine. They come with the network, not at boot."""
         try:
             lines = self._resolver_file.read_text("utf-8", "replace")[:65536].lower().splitlines()
         except OSError:
@@ -76,13 +76,13 @@ class HostNames:
 
 
 def _pattern(entry: str) -> re.Pattern[str]:
-    """A listed name: "*" for all, "*.example.org" for all names below, a star elsewhere for a part of a label."""
+    """A listed name: "*" for all, "*.example.org" for all names below, a star elsewhere for part of a label."""
     if entry == "*":
         return re.compile(r".+")
     text = entry.lower().rstrip(".")
     below, text = text.startswith("*."), text.removeprefix("*.")
     with contextlib.suppress(UnicodeError):  # such as a star
-        text = text.encode("idna").decode()  # as browsers say it
+        text = text.encode("idna").decode()  # as browsers send it
     return re.compile((r"(?:[^.]+\.)+" if below else "") + re.escape(text).replace(r"\*", "[^.]*"))
 
 
@@ -95,7 +95,7 @@ def host_name(host: str) -> str:
     return (name if colon and port.isdigit() else host).rstrip(".")
 
 
-@functools.lru_cache(maxsize=64)  # asked several times for each request
+@functools.lru_cache(maxsize=64)  # called several times per request
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a listening address."""
     return host == "localhost" or (is_ip(host) and ipaddress.ip_address(host).is_loopback)
@@ -103,7 +103,7 @@ def is_loopback(host: str) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def is_ip(name: str) -> bool:
-    """Whether it is an IP address, in figures."""
+    """Whether it is a numeric IP address."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which requests may come in at all: by the page they come from, and by the way they take."""
+"""Which requests are admitted at all: by the page they come from, and by the route they take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lookout.auth.names import host_name, is_loopback
 from lookout.errors import Forbidden
 
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-# Headers that only a proxy adds, by their first letters; tunnels and content networks have their own.
+# Headers that only a proxy adds, by their prefix; tunnels and content delivery networks have their own.
 _PROXY_HEADERS = (
     "x-forwarded-",
     "forwarded",
@@ -30,10 +30,10 @@ _PROXY_HEADERS = (
 
 
 def comes_directly(host: str, headers: Headers, http_version: str) -> bool:
-    """Whether nothing about a request from a loopback address says that a proxy or tunnel passed it on.
+    """Whether nothing about a request from a loopback address suggests that a proxy or tunnel forwarded it.
 
-    host: its Host header. Programs on this machine call it localhost or by a loopback address. nginx rewrites the Host
-    header to that unless configured otherwise, and adds nothing, but (before 1.29.7) speaks HTTP/1.0.
+    host: its Host header. Programs on this machine use localhost or a loopback address. nginx rewrites the Host header
+    to that unless configured otherwise, and adds nothing, but (before 1.29.7) speaks HTTP/1.0.
     """
     if http_version == "1.0" or not is_loopback(host_name(host)):
         return False
@@ -41,13 +41,13 @@ def comes_directly(host: str, headers: Headers, http_version: str) -> bool:
 
 
 def proxies(trusted: Iterable[str]) -> list[str]:
-    """The trusted ones as listed, and as a socket of IPv6 sees those of IPv4 when it serves both (server.host "::")."""
+    """The trusted ones as listed, and as an IPv6 socket sees IPv4 ones when it serves both (server.host "::")."""
     listed = list(trusted)
     return listed + [mapped for mapped in map(_mapped, listed) if mapped]
 
 
 def _mapped(proxy: str) -> str:
-    """::ffff:127.0.0.1 for 127.0.0.1, likewise for networks; empty for all else."""
+    """::ffff:127.0.0.1 for 127.0.0.1, likewise for networks; otherwise empty."""
     try:
         network = ipaddress.IPv4Network(proxy, strict=False)
     except ValueError:
@@ -57,7 +57,7 @@ def _mapped(proxy: str) -> str:
 
 
 def check_origin(method: str, headers: Headers, hosts: Iterable[str], allowed: Iterable[str]) -> None:
-    """Raises Forbidden for a write, or a WebSocket (method "WEBSOCKET"), that another site's page makes.
+    """Raises Forbidden for a write, or a WebSocket (method "WEBSOCKET"), from another site's page.
 
     hosts: what this service was called in the request. Programs send no Origin and pass.
     """
@@ -68,7 +68,7 @@ def check_origin(method: str, headers: Headers, hosts: Iterable[str], allowed: I
         if headers.get("sec-fetch-site") == "cross-site":
             raise _foreign("another site")
         return
-    # A page cannot set this header. Proxies that shorten the Host header (nginx's $host drops the port) pass it on.
+    # A page cannot set this header. Proxies that shorten the Host header (nginx's $host drops the port) forward it.
     if headers.get("sec-fetch-site") == "same-origin":
         return
     scheme, _, site = origin.lower().partition("://")
@@ -80,7 +80,7 @@ def check_origin(method: str, headers: Headers, hosts: Iterable[str], allowed: I
 
 
 def _without_default_port(host: str, scheme: str) -> str:
-    """As browsers write it in an Origin: "$host:$server_port" of a proxy's configuration names the port always."""
+    """As browsers write it in an Origin: "$host:$server_port" in a proxy's configuration always includes the port."""
     return host.removesuffix({"http": ":80", "https": ":443"}.get(scheme, "\0"))
 
 

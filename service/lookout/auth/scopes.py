@@ -1,6 +1,6 @@
-"""What a token may do: its scope, and the scope that each request needs. Unknown writes need the whole.
+"""What a token may do: its scope, and the scope that each request needs. Unknown writes need `admin`.
 
-`view` sees and hands in pictures, `control` also pauses and reviews, `admin` also changes settings and model. `metrics`
+`view` sees and uploads pictures, `control` also pauses and reviews, `admin` also changes settings and model. `metrics`
 and `stream` open one thing each, for a program that needs no more.
 """
 
@@ -21,10 +21,10 @@ _GRANTS: dict[str, frozenset[Scope]] = {
     "metrics": frozenset({"metrics"}),
     "stream": frozenset({"stream"}),
 }
-# The picture now, and nothing of what the network says of it: what a signed link opens.
+# The current picture, without the network's answer: what a signed link opens.
 PICTURES = frozenset({"/api/snapshot.jpg", "/api/stream.mjpg"})
 _READS = frozenset({"GET", "HEAD", "OPTIONS", "WEBSOCKET"})
-# What changes nothing but comes as a write, and what a household does every day. All other writes are the admin's.
+# Writes that change nothing, and everyday ones. All other writes need `admin`.
 _VIEW, _CONTROL = (
     r"POST (/api/(logout|stream-link|classify)|/hf|/models/[^/]+)"
     r"|POST /v2/(repository/index|models/[^/]+(/versions/[^/]+)?/infer)",
@@ -37,7 +37,7 @@ _WRITES: tuple[tuple[re.Pattern[str], Scope], ...] = (
 
 
 def needed(method: str, path: str) -> Scope:
-    """The scope that a request needs. method: in capitals, or "WEBSOCKET". path: without the sub-path of a proxy."""
+    """The scope that a request needs. method: upper case, or "WEBSOCKET". path: without a proxy's sub-path."""
     if path == "/metrics":
         return "metrics"
     if method in _READS:
@@ -47,5 +47,5 @@ def needed(method: str, path: str) -> Scope:
 
 
 def grants(scope: str, need: Scope) -> bool:
-    """Whether a token of that scope may do what needs the other. A scope that is not known opens nothing."""
+    """Whether a token with that scope may do what needs the other. An unknown scope opens nothing."""
     return need in _GRANTS.get(scope, frozenset())

@@ -1,4 +1,4 @@
-"""Who may use the service: tokens, of which only hashes are kept, and the cookie sessions that stand for them."""
+"""Who may use the service: tokens, stored only as hashes, and the cookie sessions that stand for them."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ SESSION_S = 90 * 24 * 3600
 # Nobody needs more; more means that something creates tokens in a loop.
 _MAX_TOKENS = 1000
 _MAX_TOKENS_BYTES = 2**20
-# A token file holds one line; anything longer is some other file.
+# A token file has one line; anything longer is some other file.
 _MAX_TOKEN_FILE_BYTES = 4096
-_MIN_IN_FILE = 16  # signs of a token that somebody made up: what is shorter can be guessed
-# A token made or revoked by another process counts after so long at most.
+_MIN_IN_FILE = 16  # characters of a token that somebody made up: a shorter one can be guessed
+# A token made or revoked by another process counts after this long at the latest.
 REFRESH_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is known of a token. The token itself is shown once, when it is made, and never kept.
+    """What is stored about a token. The token itself is shown once, when it is made, and never stored.
 
     sha256: of the token's text, hexadecimal. created: RFC 3339. scope: what it opens, one of `scopes.SCOPES`.
     """
@@ -59,8 +59,9 @@ class Token:
 class TokenStore:
     """The tokens of one state folder, and the token file beside it if one is set.
 
-    Another process may add or revoke tokens (`lookout token`): the file is read again whenever it has changed. A disk
-    that breaks revokes nothing: whoever had access keeps it, and the door of a machine that had tokens stays closed.
+    Another process may add or revoke tokens (`lookout token`): the file is read again whenever it changes. A failing
+    disk
+    revokes nothing: clients that had access keep it, and a machine that had tokens stays closed to others.
     """
 
     def __init__(self, folder: Path, token_file: Path | None = None, storage: Storage | None = None) -> None:
@@ -71,10 +72,10 @@ class TokenStore:
         self._seen: tuple[object, object] | None = None
         self._kept: tuple[Token, ...] | None = None
         self._tokens: tuple[Token, ...] = ()
-        # Until the first look is done nothing is known, and nobody is let in on a guess.
+        # Until the files have been read nothing is known, and nobody is admitted on a guess.
         self._problem: StateFolderUnusable | None = StateFolderUnusable(
             f"The tokens in {folder} could not be read yet: its disk does not answer.",
-            "Lookout reads them when it does; server.token_file can name one that is kept elsewhere.",
+            "Lookout reads them when it does; server.token_file can name one stored elsewhere.",
         )
         self._key: bytes | None = None
         self._watch: threading.Thread | None = None
@@ -84,13 +85,13 @@ class TokenStore:
         self.refreshes = 0
         self.uses = TokenUses(folder, self._storage)
 
-    # --- looking at the files ---------------------------------------------------------------------------------
+    # --- reading the files --------------------------------------------------------------------------------------
 
     def watch(self, *, folder_answers: bool = True) -> None:
-        """From now on a thread looks at the files: `tokens`, `verify` and `session` never wait for the disk.
+        """From now on a thread reads the files: `tokens`, `verify` and `session` never wait for the disk.
 
-        folder_answers: False where the folder's disk is known to be silent. Then the token file alone counts until it
-        answers, and without one all are refused. Raises StateFolderUnusable for a token file that cannot be read.
+        folder_answers: False if the folder's disk is known to be silent. Then only the token file counts until it
+        responds, and without one everybody is refused. Raises StateFolderUnusable if the token file cannot be read.
         """
         if folder_answers:
             self._refresh()
@@ -100,7 +101,7 @@ class TokenStore:
         self._watch.start()
 
     def close(self) -> None:
-        """End the watch."""
+        """Stop reading the files."""
         self._closed = True
         self._refresh_requested.set()
 
@@ -109,9 +110,9 @@ class TokenStore:
         return self._watch is not None
 
     def request_refresh(self) -> int:
-        """Have the thread look at once; what it finds is there when `looks` has reached the number returned."""
+        """Have the thread read at once; its result is there when `refreshes` has reached the number returned."""
         self._refresh_requested.set()
-        return self.refreshes + 2  # the look that is under way may have read the file already
+        return self.refreshes + 2  # the one in progress may already have read the file
 
     def _refresh_loop(self) -> None:
         while not self._closed:
@@ -138,9 +139,9 @@ class TokenStore:
             self.refreshes += 1
 
     def _read_kept(self) -> tuple[Token, ...]:
-        """The tokens of the state folder; those known before, while the disk that holds it fails or is not there.
+        """The tokens of the state folder; those known before, while the disk that holds it fails or is missing.
 
-        Raises StateFolderUnusable when they are damaged, or nothing is known yet.
+        Raises StateFolderUnusable if they are damaged, or nothing is known yet.
         """
         try:
             tokens = self._read()
@@ -149,11 +150,11 @@ class TokenStore:
         except StateFolderUnusable as error:
             if self._kept is None or not isinstance(error.__cause__, OSError):
                 raise
-        log.warning("%s cannot be read now; what was known of it counts until it can.", self._path)
+        log.warning("%s cannot be read now; the tokens known so far stay valid until it can.", self._path)
         return self._kept
 
     def _is_gone(self) -> bool:
-        """Whether not the file alone is missing, which would revoke all, but what it lies on."""
+        """Whether not only the file is missing, which would revoke all tokens, but the disk it is on."""
         try:
             return not self._folder.exists() or self._storage.is_gone()
         except OSError:
@@ -162,7 +163,7 @@ class TokenStore:
     # --- tokens -----------------------------------------------------------------------------------------------
 
     def tokens(self) -> tuple[Token, ...]:
-        """All valid tokens. Raises StateFolderUnusable when they cannot be read: nobody is let in on a guess."""
+        """All valid tokens. Raises StateFolderUnusable if they cannot be read: nobody is admitted on a guess."""
         if not self.watched:
             self._refresh()
         if self._problem is not None:
@@ -177,10 +178,10 @@ class TokenStore:
             return False
 
     def create(self, name: str, scope: str = DEFAULT) -> tuple[Token, str]:
-        """A new token and its text, which cannot be had again. Raises StateFolderUnusable, DiskBudgetSpent."""
+        """A new token and its text, which cannot be retrieved again. Raises StateFolderUnusable, DiskBudgetSpent."""
         text = secrets.token_urlsafe(_TOKEN_BYTES)
         created = timestamps.now()
-        # As it can be told in JSON: what comes from a command line may be no UTF-8.
+        # JSON must be able to hold it: text from the command line may not be valid UTF-8.
         shown = name.encode("utf-8", "replace").decode()
         token = Token(secrets.token_hex(4), shown, _digest(text), created, scope)
 
@@ -196,7 +197,7 @@ class TokenStore:
         return token, text
 
     def revoke(self, token_id: str) -> bool:
-        """End a token and every login made with it. False when there is none of that id in the state folder."""
+        """End a token and every login made with it. False if the state folder has no token of that id."""
 
         def remove(writer: Writer) -> bool:
             with self._locked():
@@ -212,7 +213,7 @@ class TokenStore:
         return removed
 
     def verify(self, text: str) -> Token | None:
-        """The token of that text. Every stored hash is compared, each in constant time."""
+        """The token with this text. Every stored hash is compared, each in constant time."""
         digest, found = _digest(text), None
         for token in self.tokens():
             if hmac.compare_digest(token.sha256.encode(), digest.encode()):
@@ -229,18 +230,18 @@ class TokenStore:
         return self._stand_in("session", token, SESSION_S, now)
 
     def open_link(self, token: Token, for_s: float, now: float | None = None) -> str:
-        """What in an address stands for the token for so many seconds, and opens nothing but the pictures.
+        """The text that stands for the token in a URL for this many seconds; it opens only the pictures.
 
         Raises StateFolderUnusable, DiskBudgetSpent, as `open_session` does.
         """
         return self._stand_in("stream", token, for_s, now)
 
     def session(self, cookie: str, now: float | None = None) -> Token | None:
-        """The token a cookie stands for, None when it is expired, forged, or its token is revoked."""
+        """The token a cookie stands for, None if it has expired, is forged, or its token was revoked."""
         return self._stood_for("session", cookie, now)
 
     def link(self, text: str, now: float | None = None) -> Token | None:
-        """The token that the link's text stands for; None likewise."""
+        """The token that the link's text stands for; None in the same cases."""
         return self._stood_for("stream", text, now)
 
     def _stand_in(self, purpose: str, token: Token, for_s: float, now: float | None) -> str:
@@ -258,7 +259,7 @@ class TokenStore:
         if key is None:  # then nobody has ever logged in
             return None
         for token in tokens:
-            # As bytes: texts must be ASCII to be compared, and a cookie holds whatever its sender likes.
+            # As bytes: texts must be ASCII to be compared, and a cookie may contain anything.
             signed = _sign(key, purpose, token, int(expiry)).encode()
             if token.id == token_id and hmac.compare_digest(signed, signature.encode("utf-8", "replace")):
                 return token
@@ -279,7 +280,7 @@ class TokenStore:
             return key
 
     def _read_key(self) -> bytes | None:
-        """None where there is none yet. Raises OSError."""
+        """None if there is none yet. Raises OSError."""
         try:
             key = read_regular(self._folder / _KEY_FILE, _MAX_TOKEN_FILE_BYTES)
         except FileNotFoundError:
@@ -317,7 +318,7 @@ class TokenStore:
             ) from error
         if len(text) < _MIN_IN_FILE or len(text.split()) != 1:
             raise StateFolderUnusable(
-                f"The token file {self._token_file} holds no token: one is a word of {_MIN_IN_FILE} signs or more.",
+                f"The token file {self._token_file} contains no token: one word of at least {_MIN_IN_FILE} characters.",
                 f"For example: openssl rand -hex 16 > {self._token_file}",
             )
         digest = _digest(text)
@@ -329,7 +330,7 @@ class TokenStore:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """One writer at a time, whichever process it is in. Raises OSError."""
+        """One writer at a time, across processes. Raises OSError."""
         make_folder(self._folder)
         descriptor = os.open(self._folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -340,9 +341,9 @@ class TokenStore:
 
 
 def _sign(key: bytes, purpose: str, token: Token, expiry: int) -> str:
-    """The token's hash is signed with its id: a token file with new content ends the logins of the old one.
+    """The token's hash is signed along with its id: new content in a token file ends the old one's logins.
 
-    purpose: what is signed for one is worth nothing for another.
+    purpose: a signature for one is worthless for another.
     """
     message = f"lookout-{purpose}.{token.id}.{token.sha256}.{expiry}".encode()
     return base64.urlsafe_b64encode(hmac.digest(key, message, "sha256")).decode().rstrip("=")
@@ -354,7 +355,7 @@ def _digest(text: str) -> str:
 
 
 def _stamp(path: Path | None) -> object:
-    """Changes whenever the file does. A failing look is a change too, so that the next read tells why."""
+    """Changes whenever the file does. A failure counts as a change, so that the next read reports why."""
     if path is None:
         return None
     try:
@@ -367,5 +368,5 @@ def _stamp(path: Path | None) -> object:
 def _unusable(verb: str, path: object, reason: str) -> StateFolderUnusable:
     return StateFolderUnusable(
         f"{path} cannot be {verb} ({reason}).",
-        "Let the service's user own the folder, or set state.folder to one it owns.",
+        "Make the service's user the folder's owner, or set state.folder to one it owns.",
     )

@@ -1,6 +1,6 @@
-"""When each token was last used, so that one that nobody needs any more can be told and ended.
+"""When each token was last used, so that one nobody needs any more can be recognised and revoked.
 
-Kept to the hour: a card is worn out by what is written, and people ask for the day.
+Stored to the hour: every write wears an SD card, and people only ask for the day.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lookout.system.regular_files import read_regular
 
 USES_FILE = "token-uses.json"
 _MAX_BYTES = 2**20
-# A use that came so soon after the one that is kept is not worth a write.
+# A use this soon after the stored one is not worth a write.
 KEEP_EVERY_S = 3600.0
 
 
@@ -34,14 +34,14 @@ class TokenUses:
         self._noted[token_id] = int(self._clock())
 
     def keep(self, known: Collection[str]) -> None:
-        """Have written what is worth it. known: ids of the tokens there are. May wait for the disk, once."""
+        """Write down what is worth it. known: ids of the existing tokens. May wait for the disk, once."""
         noted = {token: at for token, at in self._noted.copy().items() if token in known}
         if not noted:
             return
         if self._kept is None:
             self._kept = self.read()
         kept = self._kept
-        # Apart in either direction: a clock that was wrong at first is set right later.
+        # Different in either direction: a clock that was wrong at first is corrected later.
         if all(abs(at - kept.get(token, 0)) < KEEP_EVERY_S for token, at in noted.items()):
             return
         self._kept = {token: at for token, at in (kept | noted).items() if token in known}
@@ -49,7 +49,7 @@ class TokenUses:
         self._storage.later(lambda writer: writer.replace(self._path, content), "When tokens were last used")
 
     def read(self) -> dict[str, int]:
-        """What is kept; empty where that cannot be read: it decides nothing."""
+        """What is stored; empty if it cannot be read: nothing depends on it."""
         try:
             entries = json.loads(read_regular(self._path, _MAX_BYTES))
             return {str(token): int(at) for token, at in entries.items()}

@@ -1,1 +1,1 @@
-"""The worker that turns the newest frame into an answer, its recovery, and the verbs that steer it."""
+"""The worker that turns the newest frame into an answer, its recovery, and the commands that control it."""

@@ -1,4 +1,4 @@
-"""The cameras of this machine, for pages that offer them: looked for at most every few seconds, whoever asks."""
+"""The cameras of this machine, for pages that offer them: searched for at most once every few seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lookout.deadline import Deadline
 
 # The first import of picamera2 from a cold card takes seconds, for each interpreter that is tried.
 LOOK_S = 30.0
-# Looking starts processes; a crowd of pages must not make a crowd of those.
+# A search starts processes; a crowd of pages must not start a crowd of those.
 KEEP_S = 5.0
 
 
@@ -24,14 +24,14 @@ class CameraList:
         self._looked_at = float("-inf")
 
     def look(self, python: str) -> Future[Discovery]:
-        """What is connected: as of now, as of a look under way, or as of `KEEP_S` ago. Does not block.
+        """What is connected: as of now, of a search in progress, or of `KEEP_S` ago. Does not block.
 
-        python: the setting camera.python. The result is there after `LOOK_S` at the latest.
+        python: the setting camera.python. The result is available after `LOOK_S` at the latest.
         """
         with self._lock:
             if self._looked is None or (self._looked.done() and time.monotonic() - self._looked_at > KEEP_S):
                 self._looked = future = Future[Discovery]()
-                # A daemon: a stop of the service waits for no slow interpreter.
+                # A daemon: stopping the service must not wait for a slow interpreter.
                 threading.Thread(target=self._run, args=(future, python), name="cameras", daemon=True).start()
             return self._looked
 

@@ -1,6 +1,6 @@
-"""Changes to a running service: settings patched or read again, the camera paused. The API and SIGHUP both come here.
+"""Changes to a running service: settings patched or read again, the camera paused. Used by the API and by SIGHUP.
 
-Every call blocks until the worker has done it; the API runs them on a thread of its own.
+Every call blocks until the worker has carried it out; the API runs them on other threads.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from lookout.storage import Storage, with_timeout
 log = logging.getLogger(__name__)
 
 PAUSED_FILE = "paused"
-# Opening a camera is the longest thing the worker does between two commands. One that takes longer than most do is not
-# waited for: whoever asked is told to look again.
+# Opening a camera is the longest thing the worker does between two commands. One that takes longer than usual is not
+# waited for: the caller is asked to try again.
 WORKER_DEADLINE_S = 15.0
 # A large model from a slow card.
 MODEL_DEADLINE_S = 60.0
-# A disk that was silent at the start and answers with errors is asked again after so long.
+# A disk that was silent at the start and returns errors is tried again after this long.
 _LOOK_AGAIN_S = 1.0
 _READ_AT_START = ("server", "upload", "state")
 
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class Control:
-    """Keeps what was asked for and what is in force the same. One change at a time."""
+    """Keeps the kept settings and those in force the same. One change at a time."""
 
     def __init__(
         self,
@@ -54,8 +54,8 @@ class Control:
         self._engine = engine
         self._reload = reload
         self._lock = threading.Lock()
-        self._swapping = False  # whether who holds the lock, or held it last, changes the model
-        # Two, so that a disk that does not answer holds up no other pause of the camera itself.
+        self._swapping = False  # whether the holder of the lock, present or last, changes the model
+        # Separate, so that a disk that does not respond delays no other pause of the camera itself.
         self._lock_of_pauses, self._lock_of_mark = threading.Lock(), threading.Lock()
         self._pause_wanted: bool | None = None
         self._restart_required: tuple[str, ...] = ()
@@ -67,11 +67,11 @@ class Control:
 
     @property
     def restart_required(self) -> tuple[str, ...]:
-        """Dotted names of the settings that were changed where they are set and wait for the next start."""
+        """Dotted names of the settings that were changed where they are set and take effect at the next start."""
         return self._restart_required
 
     def patch(self, patch: Mapping[str, Any]) -> LoadedSettings:
-        """Check a patch whole, put it into force whole, keep it. On any error nothing has changed.
+        """Validate a patch, put it into force, keep it; all of it or nothing.
 
         Raises SettingInvalid, SettingFixed, UnknownModel, ModelRejected, ModelBusy or StateFolderUnusable.
         """
@@ -93,7 +93,7 @@ class Control:
             return after
 
     def reload(self) -> None:
-        """Read the settings again, as SIGHUP asks. A mistake in them is logged and changes nothing."""
+        """Read the settings again, as SIGHUP requests. An invalid setting is logged and changes nothing."""
         with self._lock:
             try:
                 self._read_again()
@@ -106,33 +106,33 @@ class Control:
         fresh = self._reload()
         self._refuse_if_file_is_gone(fresh)
         if fresh.unread and not self._loaded.unread:
-            raise _unread(self._loaded.state_folder)  # what is in force knows more than the disk tells now
+            raise _unread(self._loaded.state_folder)  # the settings in force know more than the disk returns now
         waiting = _waiting_for_a_start(self._loaded.settings, fresh.settings)
         for section in dict.fromkeys(name.partition(".")[0] for name in waiting):
             log.warning("Changes to [%s] take effect at the next start.", section)
         kept = fresh.with_sections_of(self._loaded, _READ_AT_START)
-        # Tokens and the mark of the pause lie where they lay.
+        # Tokens and the pause marker stay in the old folder.
         self._put_in_force(replace(kept, state_folder=self._loaded.state_folder))
         self._restart_required = waiting
         if fresh.state_folder == self._loaded.state_folder:
             self._forget_overruled()
 
     def _refuse_if_file_is_gone(self, fresh: LoadedSettings) -> None:
-        """Without the file another camera would be opened, from its defaults: nobody means that by losing a file.
+        """Without the file another camera, the default one, would be opened: nobody intends that by losing a file.
 
-        One that takes its place, because the user now has a file of their own, is meant. Raises SettingInvalid.
+        A file that replaces it, because the user has created their own, is intended. Raises SettingInvalid.
         """
         before = self._loaded.config
         if before is None or fresh.config == before:
             return
         if fresh.config is None or not before.exists():
             raise SettingInvalid(
-                f"The settings file {before} is gone or may not be read any more.",
-                "Put it back, or restart Lookout to do without it.",
+                f"The settings file {before} is missing or can no longer be read.",
+                "Put it back, or restart Lookout to run without it.",
             )
 
     def forget_overruled(self) -> None:
-        """Strike out kept changes over which the settings file has won; on a disk that is in trouble, the next time."""
+        """Delete kept changes that the settings file overrides; if the disk is in trouble, the next time."""
         with self._lock:
             self._forget_overruled()
 
@@ -142,10 +142,10 @@ class Control:
         try:
             forget_overruled(self._loaded, self._storage)
         except LookoutError as error:
-            log.info("Changes that no longer hold are kept until the next start: %s", error.detail)
+            log.info("Outdated changes are kept until the next start: %s", error.detail)
 
     def catch_up(self) -> None:
-        """Once the disk that was silent at the start answers, what is kept there counts. Blocks until then."""
+        """Once the disk that was silent at the start responds, apply what is kept there. Blocks until then."""
         while True:
             with contextlib.suppress(OSError):
                 paused = _is_marked(self._loaded.state_folder)
@@ -155,14 +155,14 @@ class Control:
                     break
             time.sleep(_LOOK_AGAIN_S)
         with self._lock_of_pauses:
-            if self._pause_wanted is None:  # else somebody has decided since
+            if self._pause_wanted is None:  # otherwise somebody has decided since
                 self._engine.pause(paused)
 
     def pause(self, paused: bool) -> None:
-        """Close the camera or open it again, and remember it over restarts: people use it for privacy.
+        """Close the camera or open it again, and remember it across restarts: people use it for privacy.
 
-        Raises StateFolderUnusable when it cannot be remembered; the camera is paused all the same. Raises TooBusy when
-        the worker is stuck, or ends; it is remembered all the same, and holds after the restart.
+        Raises StateFolderUnusable if it cannot be remembered; the camera is paused all the same. Raises TooBusy if the
+        worker is stuck or ending; it is remembered all the same, and applies after the restart.
         """
         with self._lock_of_pauses:
             self._pause_wanted = paused
@@ -172,7 +172,7 @@ class Control:
         except StateFolderUnusable as error:
             held = "pause" if paused else "end of the pause"
             raise StateFolderUnusable(
-                f"The {held} holds, but cannot be remembered over a restart: {error.detail}", error.remedy
+                f"The {held} is in force, but cannot be remembered across a restart: {error.detail}", error.remedy
             ) from error
         finally:
             # Last: a camera that hangs ends in a restart, after which it must stay closed.
@@ -180,7 +180,7 @@ class Control:
             log.info("The camera is paused." if paused else "The camera's pause is over.")
 
     def _remember_pause(self) -> None:
-        """Write or remove the mark, whichever was asked for last: of two that are at it, both leave the same."""
+        """Write or remove the marker, whichever was requested last: two concurrent calls leave the same."""
         with self._lock_of_mark:
             mark = self._loaded.state_folder / PAUSED_FILE
             if self._pause_wanted:
@@ -198,7 +198,7 @@ class Control:
             self._lock.release()
 
     def _put_in_force(self, loaded: LoadedSettings) -> None:
-        """What the worker has not begun in time is called off: the answer is that nothing has changed."""
+        """A change that the worker has not started in time is cancelled: the response is that nothing has changed."""
         deadline_s = MODEL_DEADLINE_S if loaded.settings.model != self._loaded.settings.model else WORKER_DEADLINE_S
         done = self._engine.apply(loaded.settings)
         try:
@@ -206,7 +206,7 @@ class Control:
         except TooBusy:
             if done.cancel():
                 raise
-            _wait(done)  # it has begun, and will be in force
+            _wait(done)  # it has started, and will take effect
         self._loaded = loaded
 
 
@@ -220,7 +220,7 @@ def _waiting_for_a_start(now: Settings, fresh: Settings) -> tuple[str, ...]:
 
 
 def was_paused(state_folder: Path) -> bool | None:
-    """Whether the camera was paused when the service last ran; None where the disk does not tell."""
+    """Whether the camera was paused when the service last ran; None if the disk cannot be read."""
     try:
         return with_timeout(state_folder, lambda: _is_marked(state_folder))
     except (OSError, DiskSlow):
@@ -233,7 +233,7 @@ def _is_marked(state_folder: Path) -> bool:
 
 
 def _begun(command: Callable[[], Future[None]]) -> Future[None]:
-    """A command to the worker; that it takes none any more is told like all else, by the future."""
+    """A command to the worker. If the mailbox is closed, returns a future that has already failed with TooBusy."""
     try:
         return command()
     except TooBusy as error:
@@ -253,11 +253,13 @@ def _wait(future: Future[T], deadline_s: float | None = None) -> T:
     try:
         return future.result(WORKER_DEADLINE_S if deadline_s is None else deadline_s)
     except TimeoutError as error:
-        raise TooBusy("The camera loop is busy and has not taken the change yet.", "Look again in a moment.") from error
+        raise TooBusy(
+            "The camera loop is busy and has not applied the change yet.", "Check again in a moment."
+        ) from error
 
 
 def _with_region_carried(before: LoadedSettings, after: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSettings:
-    """A picture turned or mirrored takes its region along, unless the patch sets one itself."""
+    """Rotating or mirroring the picture takes the region along, unless the patch sets one itself."""
     old, new = before.settings, after.settings
     if _orientation(old.camera) == _orientation(new.camera) or new.answer.region != old.answer.region:
         return after
@@ -265,7 +267,7 @@ def _with_region_carried(before: LoadedSettings, after: LoadedSettings, patch: M
     region = carried(asked, before=_orientation(old.camera), after=_orientation(new.camera))
     if region == asked or "region" in patch.get("answer", {}):
         return after
-    if not after.changeable("answer.region")[0]:  # a flag's: nobody asked here to change it
+    if not after.changeable("answer.region")[0]:  # set by a flag: not meant to change here
         return after
     values = {"x": region.x, "y": region.y, "width": region.width, "height": region.height}
     rounded = {key: round(value, 6) for key, value in values.items()}

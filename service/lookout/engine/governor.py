@@ -1,7 +1,7 @@
 """Slows classification down before the processor gets too hot or the firmware throttles it, and says why.
 
-A pure state machine: readings and times are passed in, nothing is read or waited for here. The firmware's own throttle
-cuts the clock of everything, the camera and the network included; fewer classifications cost only themselves.
+A pure state machine: readings and times are passed in, nothing is read or waited for here. The firmware's throttling
+slows everything down, including the camera and the network; fewer classifications affect nothing else.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 from lookout.system.reading import SystemReading
 
-# A step down at each reading that is too hot, a smaller one up where it is cool: heat takes minutes to come and go.
+# A step down at each reading that is too hot, a smaller one up when it is cool: heat takes minutes to come and go.
 DOWN, UP = 0.8, 1.1
-# Below the target by so many degrees before the rate rises again, so that it does not swing around the target.
+# This many degrees below the target before the rate rises again, so that it does not oscillate around the target.
 COOL_BY_C = 3.0
-# Hotter than the target by so much it slows down even while the temperature falls.
+# This much hotter than the target, it slows down even while the temperature falls.
 FAR_ABOVE_C = 5.0
-# A share within this of its target stays as it is.
+# A share this close to its target stays as it is.
 SHARE_TOLERANCE = 0.1
-# What is told of a limit whose cause is gone.
-RISES = "Fewer classifications for a little longer: their rate rises again step by step."
-# What the firmware calls it when it holds the processor back, see system/thermal.py.
+# The reason for a limit whose cause is gone.
+RISES = "Fewer classifications for a little longer: their rate is rising again step by step."
+# What the firmware calls it when it throttles the processor, see system/thermal.py.
 HELD_BACK = {
     "throttled now": "the firmware throttles the processor",
     "soft temperature limit now": "the firmware's temperature limit is reached",
@@ -31,7 +31,7 @@ HELD_BACK = {
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What to stay below; 0: not limited. min_rate: classifications a second that are kept in any case."""
+    """What to stay below; 0: no limit. min_rate: classifications per second that are kept in any case."""
 
     temperature_c: float
     cpu_percent: float
@@ -40,14 +40,14 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Classifications a second at most, and why, as a sentence."""
+    """Maximum classifications per second, and the reason as a sentence."""
 
     rate: float
     reason: str
 
 
 class Governor:
-    """Fed with a reading every few seconds; `limit` is what follows, None while nothing need be limited."""
+    """Gets a reading every few seconds; `limit` is the result, None while nothing needs limiting."""
 
     def __init__(self) -> None:
         self.limit: Limit | None = None
@@ -55,9 +55,9 @@ class Governor:
         self._targets = Targets(0.0, 0.0, 0.0)
 
     def step(self, reading: SystemReading, targets: Targets, *, running: float, wanted: float) -> Limit | None:
-        """running: classifications a second now. wanted: at most without a limit, 0 for as many as frames come.
+        """running: classifications per second now. wanted: the maximum without a limit, 0 for as many as frames come.
 
-        What the machine does not tell limits nothing.
+        Readings that the machine does not report limit nothing.
         """
         freed, self._targets = _freed(self._targets, targets), targets
         falling = self._falls(reading.temperature_c)
@@ -65,8 +65,8 @@ class Governor:
         if self.limit is None and (factor >= 1.0 or running <= 0):
             return None
         now = self.limit.rate if self.limit else min(running, wanted or running)
-        rate = max(min(targets.min_rate, now), now * factor)  # where less is wanted than the least, that is the least
-        # Back at what would run without a limit, or told not to limit: there is nothing to limit any more.
+        rate = max(min(targets.min_rate, now), now * factor)  # if less than the minimum is wanted, that is the minimum
+        # Back at the rate without a limit, or told not to limit: nothing needs limiting any more.
         over = factor > 1.0 and (freed or rate >= (wanted or running * UP * UP))
         self.limit = None if over else Limit(rate, reason or RISES)
         return self.limit
@@ -77,12 +77,12 @@ class Governor:
 
 
 def _freed(before: Targets, now: Targets) -> bool:
-    """Whether a target was taken away."""
+    """Whether a target was removed."""
     return before.temperature_c > 0 >= now.temperature_c or before.cpu_percent > 0 >= now.cpu_percent
 
 
 def _judge(reading: SystemReading, targets: Targets, *, falling: bool) -> tuple[float, str]:
-    """By what the rate is to be multiplied, and why it is held down; the strictest reason wins."""
+    """The factor for the rate, and why it is limited; the strictest reason wins."""
     if targets.temperature_c <= 0 and targets.cpu_percent <= 0:
         return float("inf"), ""
     judged = [_by_firmware(reading, targets), _by_heat(reading, targets, falling=falling), _by_share(reading, targets)]
@@ -112,7 +112,7 @@ def _by_share(reading: SystemReading, targets: Targets) -> tuple[float, str]:
     percent, target = reading.cpu_percent, targets.cpu_percent
     if percent is None or target <= 0 or percent < target * (1 - SHARE_TOLERANCE):
         return UP, ""
-    reason = f"Fewer classifications, to use {target:g} % of a processor core at most (power.cpu_percent)."
+    reason = f"Fewer classifications, to use at most {target:g} % of a processor core (power.cpu_percent)."
     if percent > target * (1 + SHARE_TOLERANCE):
         return max(DOWN, target / percent), reason
     return 1.0, reason

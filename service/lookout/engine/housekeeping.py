@@ -1,4 +1,4 @@
-"""What goes on beside the requests: feeding the watchdog, systemd's status line, reading the machine."""
+"""Periodic work besides requests: feeding the watchdog, systemd's status line, reading the machine."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from lookout.system.sd_notify import Notifier
 log = logging.getLogger(__name__)
 
 STATUS_EVERY_S = 1.0
-# A model's folder may lie on a disk that is mounted late, or be mended meanwhile.
+# A model's folder may be on a disk that is mounted late, or be repaired in the meantime.
 MODEL_RETRY_S = 30.0
-# Unless it loads and then fails on a frame, again and again: each time it is given up, twice as long passes.
+# A model that loads and then fails on a frame, again and again: the delay doubles each time it is given up.
 MAX_MODEL_RETRY_S = 3600.0
-# What uploads and viewers freed lies scattered in the heap, which would grow by megabytes in a busy hour.
+# Memory freed by uploads and viewers is scattered in the heap, which would grow by megabytes in a busy hour.
 TIDY_EVERY_S = 20.0
 # The first seconds belong to the first answer.
 TUNE_AFTER_S = 10.0
 
 
 class Housekeeping:
-    """Runs on the event loop, so that the watchdog starves when the loop is stuck, and asks after the worker."""
+    """Runs on the event loop, so that the watchdog fires when the loop is stuck, and checks the worker."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Housekeeping:
         await asyncio.sleep(TUNE_AFTER_S)
         try:
             await self._use_the_fastest()
-        except Exception:  # a figure of ours is no reason to leave the service without its upkeep
+        except Exception:  # a failed measurement must not end the housekeeping
             log.exception("Precision and threads could not be measured; they stay as they are.")
 
     async def _use_the_fastest(self) -> None:
@@ -90,7 +90,7 @@ class Housekeeping:
         if classifier is None or profile is None or (wanted.precision != "auto" and wanted.threads):
             return
         card, running = classifier.card, Candidate(classifier.precision, classifier.threads)
-        del classifier  # should another replace it meanwhile, its memory is wanted back
+        del classifier  # if another replaces it meanwhile, its memory must be freed
         if await asyncio.to_thread(profile.tuning.get, card, wanted.threads) is not None:
             return
         measured = await measure_apart(card, wanted.threads)
@@ -102,7 +102,7 @@ class Housekeeping:
         if choice != running:
             try:
                 await asyncio.wrap_future(self._engine.reload_model())
-            except LookoutError as error:  # somebody changes the model at this moment; the next start uses the choice
+            except LookoutError as error:  # somebody is changing the model right now; the next start uses the choice
                 log.info("%s", error)
 
     async def _keep(self) -> None:
@@ -112,10 +112,10 @@ class Housekeeping:
                 self.notifier.watchdog()
             try:
                 await self._turn(time.monotonic())
-            except Exception as error:  # a sensor that says something odd must not starve the watchdog
-                if repr(error) != self._stumbled_over:  # once a second the same would fill the journal
+            except Exception as error:  # a sensor with an odd value must not starve the watchdog
+                if repr(error) != self._stumbled_over:  # the same once a second would fill the journal
                     self._stumbled_over = repr(error)
-                    log.exception("The upkeep stumbled and goes on.")
+                    log.exception("Housekeeping failed and goes on.")
             await asyncio.sleep(interval)
 
     async def _turn(self, now: float) -> None:
@@ -131,7 +131,7 @@ class Housekeeping:
             await self._read_machine()
 
     def _retry_model(self, now: float) -> None:
-        """While no model runs, try again to load the one that is set. What is told meanwhile stays as it is."""
+        """While no model runs, retry loading the configured one. The state stays as it is meanwhile."""
         if now < self._model_due:
             return
         model = self._engine.model
@@ -159,12 +159,12 @@ class Housekeeping:
         try:
             reading = await asyncio.to_thread(self._monitor.read)
             self._hub.set_system(replace(reading, disk=self._hub.system.disk))
-        except OSError as error:  # /proc hidden by a sandbox, or too slow to answer: the figures are optional
+        except OSError as error:  # /proc hidden by a sandbox, or too slow: the readings are optional
             log.debug("The machine cannot be read: %s", error)
         self._govern()
 
     def _govern(self) -> None:
-        """Have the worker go slower where the machine is too warm or too busy, and faster again."""
+        """Have the worker slow down if the machine is too warm or too busy, and speed up again."""
         settings, before = self._engine.settings, self._governed
         power = settings.power
         limit = self._governor.step(
@@ -185,7 +185,7 @@ class Housekeeping:
 
 
 def worker_is_alive(engine: Engine, now: float) -> bool:
-    """Whether the camera loop has made progress lately; trying to open a camera that is not there is progress."""
+    """Whether the camera loop has made progress lately; trying to open a missing camera is progress."""
     return now - engine.progressed_at < engine.stall_timeout_s
 
 

@@ -1,4 +1,4 @@
-"""Commands to the worker: one bounded queue, an answer to each."""
+"""Commands to the worker: one bounded queue, one result each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lookout.errors import TooBusy
 
 T = TypeVar("T")
 
-# People press buttons; more than this at once is no person.
+# People press buttons; more commands than this at once do not come from a person.
 CAPACITY = 32
 
 
@@ -26,9 +26,9 @@ class Mailbox:
         self.arrived = threading.Event()
 
     def post(self, command: Callable[[], T]) -> Future[T]:
-        """Have the worker run the command; the future holds what it returns or raises.
+        """Have the worker run the command; the future holds its result or exception.
 
-        Raises TooBusy when too many wait, or none will be run any more.
+        Raises TooBusy if too many are waiting, or none will be run any more.
         """
         future: Future[T] = Future()
         with self._lock:
@@ -49,7 +49,7 @@ class Mailbox:
             next_up[0]()
 
     def close(self) -> None:
-        """No command is run any more: nobody may wait for one for ever. Safe twice."""
+        """No further command is run: nobody may wait for one forever. Safe to call twice."""
         with self._lock:
             self._closed = True
         self.arrived.set()
@@ -67,7 +67,7 @@ def _run(command: Callable[[], T], future: Future[T]) -> None:
         return
     try:
         future.set_result(command())
-    except Exception as error:  # whoever posted the command gets its error, the worker goes on
+    except Exception as error:  # the caller gets the command's error, the worker goes on
         future.set_exception(error)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 
-# Long enough that a figure does not flicker, short enough that it follows.
+# Long enough that a value does not flicker, short enough to follow changes.
 WINDOW_S = 3.0
 _GAIN = 0.1
 _MIN_INTERVAL_S = 1e-6
 
 
 class RateMeter:
-    """Events a second over the last few seconds. One that has stopped falls as the silence grows."""
+    """Events per second over the last few seconds. After they stop, it falls as the silence grows."""
 
     def __init__(self, window_s: float = WINDOW_S) -> None:
         self._window_s = window_s
@@ -34,5 +34,5 @@ class RateMeter:
 
 
 def smoothed(before: float, value: float) -> float:
-    """One step of an exponential average that begins with its first value."""
+    """One step of an exponential average that starts with its first value."""
     return value if before == 0.0 else before + _GAIN * (value - before)

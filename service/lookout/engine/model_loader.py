@@ -1,4 +1,4 @@
-"""Loads a model on a thread of its own while the worker goes on with the old one; one at a time."""
+"""Loads a model on a separate thread while the worker goes on with the old one; one at a time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from lookout.system.threads import start_pool
 
 
 class ModelLoader:
-    """`load` hands back a future; nothing queues behind a model that is being loaded."""
+    """`load` returns a future; nothing queues behind a model that is being loaded."""
 
     def __init__(self) -> None:
         self._pool = start_pool(1, "loader")
         self._busy = threading.Lock()
 
     def load(self, work: Callable[[Future[None]], None]) -> Future[None]:
-        """Run `work` on the loader's thread. It is given the future that is returned, so that the swap at its end can
-        be cancelled until it begins; what it raises becomes the future's exception.
+        """Run `work` on the loader's thread. It gets the future that is returned, so that the swap at its end can be
+        cancelled until it starts; what it raises becomes the future's exception.
 
         Raises ModelBusy while another model is being loaded, and once the loader is closed.
         """
@@ -35,7 +35,7 @@ class ModelLoader:
         return done
 
     def close(self) -> None:
-        """Take no work any more, and refuse what has not begun. Never blocks."""
+        """Accept no further work, and refuse what has not started. Never blocks."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _refuse(self, done: Future[None]) -> None:

@@ -1,4 +1,4 @@
-"""How often a frame is classified: the ceiling, what is due, and what keeps the rate from being higher."""
+"""How often a frame is classified: the ceiling, what is due, and what limits the rate."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from lookout.engine.meters import RateMeter, smoothed
 from lookout.settings.schema import Settings
 from lookout.state.state import LimitedBy, Rate
 
-# At a rate within this share of the ceiling it is the ceiling that limits.
+# At a rate this close to the ceiling, the ceiling is the limit.
 _NEARLY = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What the camera delivers. frames_per_s: frames a second. dropped_frames: since the source was opened."""
+    """What the camera delivers. frames_per_s: frames per second. dropped_frames: since the source was opened."""
 
     frames_per_s: float
     dropped_frames: int
@@ -31,16 +31,16 @@ class Pace:
         self._classified = RateMeter()
 
     def restart(self, now: float) -> None:
-        """What was measured was another camera's, model's or region's."""
+        """Another camera, model or region: forget what was measured."""
         self._classified.clear()
         self._due_at = now
 
     def stand_still(self) -> None:
-        """No frames come: nothing is classified."""
+        """No frames arrive: nothing is classified."""
         self._classified.clear()
 
     def is_due(self, settings: Settings, now: float) -> bool:
-        """Whether the ceiling allows a classification now. Credit for a late one is one interval at most."""
+        """Whether the ceiling allows a classification now. A late one earns a credit of at most one interval."""
         interval = self._ceiling_s(settings)
         if now < self._due_at:
             return False
@@ -52,15 +52,15 @@ class Pace:
         self._classified.tick(now)
 
     def was_busy(self, took_s: float) -> None:
-        """Classifying and publishing a frame took so many seconds."""
+        """Record that classifying and publishing a frame took this many seconds."""
         self._busy_s = smoothed(self._busy_s, took_s)
 
     def interval_s(self, settings: Settings) -> float:
-        """Seconds between two classifications when all is well."""
+        """Seconds between two classifications when nothing is wrong."""
         return self._ceiling_s(settings) or usual_interval_s(settings)
 
     def rate(self, settings: Settings, supply: Supply, now: float, *, resting: bool) -> Rate:
-        """resting: whether the picture does not change, so that it is looked at less often."""
+        """resting: whether the picture does not change, so that it is classified less often."""
         per_s = self._classified.per_s(now)
         limited_by = "unchanged_picture" if resting else self._limited_by(settings, supply.frames_per_s, per_s)
         reason = self.limit.reason if self.limit and limited_by == "governor" else None
@@ -77,15 +77,15 @@ class Pace:
         return 1.0 / rate if rate > 0 else 0.0
 
     def _ceiling(self, settings: Settings) -> float:
-        """Classifications a second at most; 0: as fast as frames come."""
+        """Maximum classifications per second; 0: as fast as frames come."""
         wanted = settings.answer.max_rate
         if self.limit is None:
             return wanted
-        # Slower than this the answer would look old between two classifications.
+        # With a lower rate the answer would look old between two classifications.
         limited = max(self.limit.rate, 2.0 / settings.camera.stale_after_s)
         return min(wanted, limited) if wanted > 0 else limited
 
 
 def usual_interval_s(settings: Settings) -> float:
-    """Seconds between two classifications where nothing limits them."""
+    """Seconds between two classifications if nothing limits them."""
     return 1.0 / (settings.answer.max_rate or settings.camera.fps)

@@ -1,4 +1,4 @@
-"""A camera kept alive: opens it, reads it, notices when it is late or stuck, reopens it, and says how it is."""
+"""A camera kept alive: opens it, reads it, notices when it is late or stuck, reopens it, and reports its state."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ MakeCamera = Callable[[str, CameraOptions], Camera]
 
 # Commands wait at most this long while a camera is silent.
 READ_SLICE_S = 0.1
-# Rates are for people to read. Working one out and telling it took 25 microseconds for each frame, this takes 3.
+# Rates are for people to read. Computing and publishing one took 25 microseconds per frame, this takes 3.
 RATE_EVERY_S = 0.2
-# A first frame may take as long as the slowest exposure and the longest distance between key frames.
+# A first frame may take as long as the slowest exposure plus the longest gap between key frames.
 FIRST_FRAME_S = 5.0
-# Seconds without a picture after which people are told why an open source shows none.
+# Seconds without a picture after which the state says why an open source shows none.
 WAIT_SAID_S = 3.0
 # A film or folder is never stale, but its disk may hang.
 DISK_OVERDUE_S = 10.0
 
 
 def isolated_camera(address: str, options: CameraOptions) -> Camera:
-    """How the service makes cameras: live ones in a process of their own."""
+    """How the service creates cameras: live ones in a separate process."""
     return create(address, options, isolated=True)
 
 
 def options_of(settings: CameraSettings) -> CameraOptions:
-    """The settings in the camera's own words."""
+    """The settings as camera options."""
     return CameraOptions(
         width=settings.width,
         height=settings.height,
@@ -62,10 +62,10 @@ def options_of(settings: CameraSettings) -> CameraOptions:
 
 
 class Source:
-    """One source of frames, through all its troubles. Used by one thread; only `interrupt` may come from others."""
+    """One source of frames, through all its failures. Used by one thread; others may only call `interrupt`."""
 
     def __init__(self, settings: CameraSettings, make_camera: MakeCamera, now: float, next_sequence: int = 0) -> None:
-        """next_sequence: the number of the first frame, beyond those of the source before."""
+        """next_sequence: the number of the first frame, after those of the previous source."""
         self._settings = settings
         self._make_camera = make_camera
         self._live = is_live(settings.source)
@@ -84,7 +84,7 @@ class Source:
         self.next_sequence = next_sequence
 
     def state(self, now: float) -> CameraState:
-        """How the source is; the same object while nothing that people are told has changed."""
+        """The source's state; the same object while nothing visible has changed."""
         streaming = self._state.status == "streaming"
         if streaming and now < self._rate_due_at:
             return self._state
@@ -99,11 +99,12 @@ class Source:
 
     @property
     def open_within_s(self) -> float:
-        """Seconds for which the next attempt to open, or the one that runs, may keep the worker."""
+        """Seconds for which the next attempt to open, or the current one, may occupy the worker."""
         return self._supervisor.open_within_s
 
     def step(self, idle: Callable[[float], object]) -> Frame | None:
-        """Do what is due and return a new frame, if one came. Returns within a fraction of a second but for opening.
+        """Do what is due and return a new frame, if one came. Returns within a fraction of a second, except for
+        opening.
 
         idle: called with seconds to wait when there is nothing to do; may return early.
         """
@@ -120,15 +121,15 @@ class Source:
         return None
 
     def pause(self) -> None:
-        """Let go of the camera, its light goes out. No `step` until `resume`."""
+        """Close the camera, which turns its light off. No `step` until `resume`."""
         self._release("paused")
 
     def resume(self) -> None:
-        """Begin anew: the next `step` opens the camera."""
+        """Start over: the next `step` opens the camera."""
         self._release("opening")
 
     def interrupt(self) -> None:
-        """From another thread: cut short whatever the camera is doing; the next `step` opens it again."""
+        """From another thread: interrupt whatever the camera is doing; the next `step` opens it again."""
         self._interrupted = True
         camera = self._camera
         if camera is not None:
@@ -143,7 +144,7 @@ class Source:
         began = time.monotonic()
         try:
             self._camera = self._make_camera(self._settings.source, options_of(self._settings))
-            if self._interrupted:  # before there was anything to cut short: what it was for comes first
+            if self._interrupted:  # before there was anything to interrupt: the command comes first
                 self._start_over()
                 return
             self._camera.open(Deadline.after(self._supervisor.open_within_s))
@@ -188,7 +189,7 @@ class Source:
         return self._accept(frame)
 
     def _wait(self, error: CameraWaiting) -> None:
-        """It works, but has no picture: opening it again would only begin the wait anew."""
+        """It works, but has no picture yet: reopening it would only restart the wait."""
         now = time.monotonic()
         self._supervisor.heard(now)
         if self._state.status != "streaming" and now - self._opened_at > WAIT_SAID_S:
@@ -219,7 +220,7 @@ class Source:
         return frame
 
     def _numbered(self, frame: Frame) -> Frame:
-        """The frame with a number that never comes twice, though each opening of a camera counts from 0 again."""
+        """The frame with a number that never repeats, although each opening of a camera counts from 0 again."""
         if self._sequence_offset is None or frame.sequence + self._sequence_offset < self.next_sequence:
             self._sequence_offset = self.next_sequence - frame.sequence
         sequence = frame.sequence + self._sequence_offset
@@ -229,11 +230,11 @@ class Source:
 
     def _end(self) -> None:
         self.close()
-        log.info("The source %s is over.", self._state.source)
+        log.info("The source %s has ended.", self._state.source)
         self._become("ended", time.monotonic())
 
     def _lose(self, error: Exception) -> None:
-        if self._interrupted:  # its complaint about being closed is of our making
+        if self._interrupted:  # we closed it, which is what it complains about
             self._start_over()
             return
         self.close()
@@ -250,7 +251,7 @@ class Source:
         self._become(status, now, fault)
 
     def _start_over(self) -> None:
-        """It was cut short by us: that is no trouble of the camera's, and the next `step` opens it again."""
+        """We interrupted it: that is not the camera's fault, and the next `step` opens it again."""
         self.close()
         self._interrupted = False
         self._supervisor.closed(time.monotonic())
@@ -269,7 +270,7 @@ class Source:
 
 
 _REPEATS = CameraRepeats(
-    "The camera delivers the same picture again and again, so its driver is stuck.",
+    "The camera delivers the same picture over and over, so its driver is stuck.",
     "Lookout restarts it; if this keeps happening, check the cable. For a still picture set camera.repeats to ignore.",
 )
 

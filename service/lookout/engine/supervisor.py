@@ -1,4 +1,4 @@
-"""Recovery of the source as a pure state machine. The worker asks what is due, does it, and tells how it went."""
+"""Recovery of the source as a pure state machine. The worker asks what is due, does it, and reports the result."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Literal
 
 Step = Literal["open", "read", "wait"]
 
-# A source that delivered is tried again at once, for a slipped packet or a cable that was touched; then pauses grow.
+# A source that delivered is retried at once, for a lost packet or a cable that was touched; then the pauses grow.
 PAUSES_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 # After this long without a failure the next one starts again with the shortest pause.
 HEALTHY_S = 60.0
 # A stream may take two seconds to negotiate, a Pi camera one to start; beyond this something is wrong.
 OPEN_DEADLINE_S = 10.0
-# Unless the machine is slow: each attempt that fails is followed by one that may take twice as long, up to this.
+# But the machine may be slow: each failed attempt is followed by one that may take twice as long, up to this.
 MAX_OPEN_S = 30.0
-# A source that opened before is given so many times as long as it took then. One that hangs while it is opened would
-# otherwise hide for the whole deadline that it could be opened again.
+# A source that opened before gets this multiple of the time it took then. One that hangs while opening would otherwise
+# hide for the whole deadline that it could be opened again.
 OPEN_MARGIN = 3.0
 MIN_OPEN_S = 2.0
 
@@ -32,11 +32,11 @@ class Supervisor:
         self.restarts = 0
         self._open = False
         self._try_at = now
-        self._rung = 0  # of PAUSES_S, for the next failure
+        self._rung = 0  # index into PAUSES_S, for the next failure
         self._heard_at = now
         self._healthy_since: float | None = None
         self._usual_open_s: float | None = None
-        self._hung = 0  # attempts to open that failed since one succeeded
+        self._hung = 0  # failed attempts to open since one succeeded
 
     def due(self, now: float) -> Step:
         """What the worker should do now."""
@@ -46,12 +46,12 @@ class Supervisor:
 
     @property
     def retry_at(self) -> float | None:
-        """When the next try to open is made; None while the source is open."""
+        """When the next attempt to open is due; None while the source is open."""
         return None if self._open else self._try_at
 
     @property
     def open_within_s(self) -> float:
-        """Seconds an attempt to open may take: few at first where few were enough before, doubled each time."""
+        """Seconds an attempt to open may take: few at first if few were enough before, doubled each time."""
         usual = self._usual_open_s
         first = OPEN_DEADLINE_S if usual is None else max(MIN_OPEN_S, OPEN_MARGIN * usual)
         return min(MAX_OPEN_S, first * 2.0**self._hung)
@@ -71,7 +71,7 @@ class Supervisor:
             self._rung = 0
 
     def heard(self, now: float) -> None:
-        """A sign of life, though no frame: the open source is not overdue."""
+        """A sign of life, though not a frame: the open source is not overdue."""
         self._heard_at = max(self._heard_at, now)
 
     def is_overdue(self, now: float) -> bool:

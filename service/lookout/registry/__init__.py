@@ -1,1 +1,1 @@
-"""The models that are there, how one is loaded, and which precision and thread count run fastest here."""
+"""The available models, how one is loaded, and which precision and thread count run fastest here."""

@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 
 class Catalogue:
-    """Looks models up by name. Earlier folders win over later ones. Nothing is cached: a dropped-in folder counts."""
+    """Looks models up by name. Earlier folders win over later ones. Nothing is cached: a new folder counts at once."""
 
     def __init__(self, folders: Sequence[Path], added: Path | None = None) -> None:
-        """added: looked into last.
+        """added: searched last.
 
-        All but the shipped folder may lie on a disk that does not answer, and are then as good as empty.
+        All folders except the shipped one may be on a disk that does not respond, and then count as empty.
         """
         self._added = added
         self._shipped = models_folder()
@@ -29,7 +29,7 @@ class Catalogue:
 
     @classmethod
     def of(cls, settings: Settings, state_folder: Path | None = None) -> Catalogue:
-        """The user's own folder first, then the shipped one, then what `lookout models add` put beside the state."""
+        """The user's own folder first, then the shipped one, then what `lookout models add` stored with the state."""
         return cls(_given(settings), added_models(state_folder) if state_folder else None)
 
     def with_folder_of(self, settings: Settings) -> Catalogue:
@@ -37,7 +37,7 @@ class Catalogue:
         return Catalogue(_given(settings), self._added)
 
     def names(self) -> list[str]:
-        """Names of all models that have a card, sound or not."""
+        """Names of all models that have a card, valid or not."""
         nothing: list[str] = []
         return sorted({name for folder in self._folders for name in self._look(folder, _names, nothing)})
 
@@ -58,12 +58,12 @@ class Catalogue:
         raise UnknownModel(f'There is no model "{name}".', f"Installed: {known}. `lookout models add` adds one.")
 
     def card(self, name: str) -> Card:
-        """Raises UnknownModel, or ModelRejected when the card is not valid or that of another model."""
+        """Raises UnknownModel, or ModelRejected if the card is not valid or is another model's."""
         folder = self.folder(name)
         card = self._load(folder)
         if card.name != name:
             raise ModelRejected(
-                f'The card in {folder} is that of a model named "{card.name}".', "Give the folder the model's name."
+                f'The card in {folder} belongs to a model named "{card.name}".', "Name the folder like the model."
             )
         return card
 
@@ -87,7 +87,7 @@ class Catalogue:
 
 
 def added_models(state_folder: Path) -> Path:
-    """Where `lookout models add` puts models, unless told otherwise."""
+    """Where `lookout models add` puts models by default."""
     return state_folder / "models"
 
 
@@ -102,7 +102,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """What lies in it; nothing where we may not look."""
+    """The entries of a folder; none if we may not read it."""
     try:
         return list(folder.glob("*"))
     except OSError:

@@ -1,4 +1,4 @@
-"""What a graph says of itself, and what a few pictures show of it: nothing is asked that can be measured."""
+"""What a graph says about itself, and what a few pictures reveal: nothing is asked that can be measured."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from lookout.registry.graph_file import GraphFile
 Ending = Literal["logits", "probabilities"]
 Floats = NDArray[np.float64]
 
-# What may stand behind the operator that an answer really comes from.
+# Operators that may follow the one that computes the output.
 _SEEN_THROUGH = {"Cast", "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Dropout"}
 _SEEN_THROUGH |= {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
 _ELEMENT_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 _NUMBERS = {"tensor(float)", "tensor(float16)", "tensor(double)"}
 _ROLES = {"embedding": 2, "feature_map": 4, "activation_map": 4}
-# From so many labels on it may be the background that is missing.
+# With this many labels, the missing one may be the background.
 _MANY = 50
-# These give any number at all.
+# These output arbitrary numbers.
 _LINEAR = {"Gemm", "MatMul", "Conv", "Add", "Mul", "Sub", "GlobalAveragePool", "ReduceMean"}
 
 
 @dataclass(frozen=True, slots=True)
 class GraphInput:
-    """What a graph takes. own_scaling: "raw" or "zero-to-one" where it normalises pixels of that range itself."""
+    """A graph's input. own_scaling: "raw" or "zero-to-one" if it normalises pixels of that range itself."""
 
     name: str
     dtype: Literal["float32", "uint8"]
@@ -53,9 +53,9 @@ class GraphInput:
 
 @dataclass(frozen=True, slots=True)
 class GraphAnswer:
-    """The output that answers. numbers: how many it gives; 1 for a sigmoid of two labels.
+    """The output that is the answer. numbers: how many it gives; 1 for a sigmoid of two labels.
 
-    constant: whether it was the same for every picture. roles: other outputs of use, by what they are for.
+    constant: whether it was the same for every picture. roles: other useful outputs, by purpose.
     """
 
     output: str
@@ -83,7 +83,7 @@ def open_graph(file: GraphFile) -> ort.InferenceSession:
 
 
 def input_of(file: GraphFile, session: ort.InferenceSession, shape: Sequence[int] | None) -> GraphInput:
-    """shape: as the file has its dimensions, where it leaves them open. Raises ModelRejected."""
+    """shape: the dimensions in the file's order, for those it leaves open. Raises ModelRejected."""
     value = session.get_inputs()[0]
     dtype = _ELEMENT_TYPES.get(value.type)
     if dtype is None or len(value.shape) != 4:
@@ -117,7 +117,7 @@ def input_of(file: GraphFile, session: ort.InferenceSession, shape: Sequence[int
 
 
 def _size(path: Path, name: str, found: Sequence[Any], shape: Sequence[int] | None) -> list[int]:
-    """The input's size. Raises ModelRejected where it is open or another than asked for."""
+    """The input's size. Raises ModelRejected if it is open, or differs from the requested one."""
     if shape is not None and len(shape) != len(found):
         raise ModelRejected(
             f"{path} takes {len(found)} dimensions, but {len(shape)} sizes were given.", "Give one for each."
@@ -139,7 +139,7 @@ def _size(path: Path, name: str, found: Sequence[Any], shape: Sequence[int] | No
                 usual[1] = 3
             raise ModelRejected(
                 f"{path} leaves the size of its input “{name}” open.",
-                f"Say the size it was trained with, for example --shape {','.join(map(str, usual))}.",
+                f"Give the size it was trained with, for example --shape {','.join(map(str, usual))}.",
             )
         else:
             size.append(fixed or given or 0)
@@ -147,14 +147,14 @@ def _size(path: Path, name: str, found: Sequence[Any], shape: Sequence[int] | No
 
 
 def check_single(file: GraphFile, spec: InputSpec, found: Mapping[str, list[Any]], picture: Pixels) -> None:
-    """That a batch made one picture gives what the first of a whole batch gave. Raises ModelRejected."""
+    """Check that a batch reduced to one picture gives what the first of a whole batch gave. Raises ModelRejected."""
     if file.batched is None:
         return
     tensor = new_tensor(spec)
     preprocess(picture, spec, tensor)
     refusal = ModelRejected(
-        f"{file.path} takes {file.batch} pictures at once, and cannot be made to take one.",
-        "Export it for one picture, or with an open number of them.",
+        f"{file.path} takes {file.batch} pictures at once, and cannot be changed to take one.",
+        "Export it for one picture, or with an open batch size.",
     )
     try:
         session = ort.InferenceSession(file.batched, session_options(threads=1), providers=["CPUExecutionProvider"])
@@ -172,7 +172,7 @@ def _shape(sides: Sequence[Any]) -> str:
 
 
 def _own_scaling(graph: Any, name: str) -> str | None:
-    """Whether the first thing the graph does to its input is to subtract, scale or divide, and of which pixels."""
+    """Whether the graph starts by subtracting, scaling or dividing its input, and for which range of pixels."""
     stored = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if name not in node.input:
@@ -204,7 +204,7 @@ def _values(tensor: Any) -> Floats:
 
 
 def trial_pictures(demo: Path) -> list[Pixels]:
-    """Grey, white, black, noise, and the demo's photographs: what tells answers apart if anything does."""
+    """Grey, white, black, noise, and the demo's photographs: they distinguish outputs if anything does."""
     noise = np.random.default_rng(3).integers(0, 256, (240, 320, 3), np.uint8)
     plain = [np.full((240, 320, 3), shade, np.uint8) for shade in (128, 255, 0)]
     photographs = [picture for path in sorted(demo.glob("*.jpg")) if (picture := cv2.imread(str(path))) is not None]
@@ -214,12 +214,12 @@ def trial_pictures(demo: Path) -> list[Pixels]:
 def outputs_for(
     path: Path, session: ort.InferenceSession, spec: InputSpec, pictures: Sequence[Pixels]
 ) -> dict[str, list[Any]]:
-    """What every output that holds numbers gives for each of the pictures. Raises ModelRejected where it fails."""
+    """What every numeric output gives for each of the pictures. Raises ModelRejected if it fails."""
     names = [output.name for output in session.get_outputs() if output.type in _NUMBERS]
     if not names:
         kinds = ", ".join(f"{output.name}: {output.type}" for output in session.get_outputs()[:5])
         raise ModelRejected(
-            f"{path} answers with no numbers ({kinds}).", "Export it so that it gives one number for each label."
+            f"{path} has no numeric output ({kinds}).", "Export it so that it gives one number for each label."
         )
     found: dict[str, list[Any]] = {name: [] for name in names}
     tensor = new_tensor(spec)
@@ -240,13 +240,13 @@ def outputs_for(
 def answer_of(
     file: GraphFile, found: Mapping[str, list[Any]], labels: int, wanted: str | None, ends_in: str | None
 ) -> GraphAnswer:
-    """Which output answers, and with what. labels: as many as the label file names. Raises ModelRejected."""
+    """Which output is the answer, and its numbers. labels: how many the label file lists. Raises ModelRejected."""
     output, others = _chosen_output(file, found, labels, wanted)
     values = np.stack([np.asarray(value, np.float64).ravel() for value in found[output]])
     if not np.isfinite(values).all():
         raise ModelRejected(
             f'The output "{output}" of {file.path} is not finite (NaN or infinity) for some pictures.',
-            "Export it anew; half precision may be too little for it.",
+            "Export it again; half precision may be too little for it.",
         )
     kind, quantised = origin(file.model.graph, output)
     ending = _ending(file.path, output, values, kind, quantised, ends_in)
@@ -259,7 +259,7 @@ def answer_of(
 
 
 def origin(graph: Any, output: str) -> tuple[str, bool]:
-    """The operator that an output really comes from, behind casts and reshapes; and whether it is quantised after."""
+    """The operator that computes an output, before casts and reshapes; and whether it is quantised after it."""
     quantised = False
     makers = {name: node for node in graph.node for name in node.output}
     for _ in range(len(makers) + 1):
@@ -283,7 +283,7 @@ def _is_role(value: Any, axes: int, role: str, labels: int) -> bool:
 
 
 def _numbers_in(values: list[Any]) -> int | None:
-    """How many numbers an output gives for one picture; None where they are no single row, or not always as many."""
+    """How many numbers an output gives for one picture; None if they are not a single row, or their number varies."""
     sizes = {tuple(side for side in value.shape if side != 1) for value in values}
     (shape,) = sizes if len(sizes) == 1 else ((0, 0),)
     return None if len(shape) > 1 or 0 in shape else math.prod(shape)
@@ -292,9 +292,9 @@ def _numbers_in(values: list[Any]) -> int | None:
 def _chosen_output(
     file: GraphFile, found: Mapping[str, list[Any]], labels: int, wanted: str | None
 ) -> tuple[str, tuple[str, ...]]:
-    """The output that answers, and the others that might."""
+    """The output that is the answer, and the others that might be."""
     if wanted is not None and wanted not in found:
-        raise ModelRejected(f'{file.path} has no output of numbers called "{wanted}".', f"It has: {', '.join(found)}.")
+        raise ModelRejected(f'{file.path} has no numeric output called "{wanted}".', f"It has: {', '.join(found)}.")
     rows = {name: numbers for name, values in found.items() if (numbers := _numbers_in(values)) is not None}
     fitting = [name for name, numbers in rows.items() if numbers == labels or (numbers == 1 and labels <= 2)]
     if wanted is not None:
@@ -310,39 +310,39 @@ def _chosen_output(
 def _misfit(path: Path, found: Mapping[str, list[Any]], rows: Mapping[str, int], labels: int) -> ModelRejected:
     if any(len({value.shape for value in values}) > 1 for values in found.values()):
         return ModelRejected(
-            f"{path} answers with more numbers for some pictures than for others, as networks that find objects do.",
+            f"{path} gives more numbers for some pictures than for others, as object detectors do.",
             "Export a network that gives one number for each label.",
         )
     shapes = {name: " × ".join(map(str, values[0].shape)) or "one number" for name, values in found.items()}
     if len({values[0].shape for values in found.values()}) == 1 and len(found) == 1 and rows:
         (name,) = found
         first = (
-            " Networks of TensorFlow often have a label for the background in front."
+            " TensorFlow networks often have an additional label for the background, first in the list."
             if rows[name] == labels + 1 > _MANY
             else ""
         )
         return ModelRejected(
-            f"The label file names {labels} label{'s' if labels != 1 else ''}, "
-            f"but the network {path} answers with {rows[name]} number{'s' if rows[name] != 1 else ''}.{first}",
-            "Name as many labels as the network has, in its order."
+            f"The label file lists {labels} label{'s' if labels != 1 else ''}, "
+            f"but the network {path} gives {rows[name]} number{'s' if rows[name] != 1 else ''}.{first}",
+            "List as many labels as the network has, in its order."
             if rows[name] > 1
-            else "Name two labels, the one that a high number stands for last.",
+            else "List two labels; the second is the one that a high number stands for.",
         )
     if not rows:
         what = ", ".join(f"“{name}” is {shape}" for name, shape in list(shapes.items())[:4])
         return ModelRejected(
-            f"{path} is no classifier of whole pictures: its output {what}, as of networks that find objects or areas.",
+            f"{path} is not a classifier of whole pictures: its output {what}, as of networks that find objects.",
             "Export a network that gives one number for each label.",
         )
     what = ", ".join(f"“{name}” {shape}" for name, shape in list(shapes.items())[:8])
     return ModelRejected(
         f"None of the outputs of {path} gives a number for each of the {labels} labels: {what}.",
-        "Name as many labels as one of them has numbers, and the output with --output.",
+        "List as many labels as one of them has numbers, and choose that output with --output.",
     )
 
 
 def _ending(path: Path, output: str, values: Floats, kind: str, quantised: bool, ends_in: str | None) -> Ending:
-    """Measured; what was asked for must not contradict it. Raises ModelRejected."""
+    """Measured; --ends-in must not contradict it. Raises ModelRejected."""
     inside = bool(values.min() >= -1e-4 and values.max() <= 1.0 + 1e-3)
     numbers = values.shape[1]
     one = numbers == 1
@@ -352,27 +352,27 @@ def _ending(path: Path, output: str, values: Floats, kind: str, quantised: bool,
     measured: Ending = "probabilities" if (sigmoid or spread if one else adds_up) and inside else "logits"
     if not one and sigmoid and not adds_up:
         raise ModelRejected(
-            f'The output "{output}" of {path} holds an independent probability for each label (a sigmoid each): '
-            "such labels do not exclude one another, as Lookout's have to.",
+            f'The output "{output}" of {path} contains an independent probability for each label (one sigmoid each): '
+            "such labels are not mutually exclusive, as Lookout's have to be.",
             "Train and export it with a softmax.",
         )
     if not one and kind == "Softmax" and inside and not adds_up:
         raise ModelRejected(
-            f'The softmax in front of the output "{output}" of {path} does not run over the labels.',
+            f'The softmax before the output "{output}" of {path} does not run over the labels.',
             "Export it with the axis of the labels.",
         )
     if ends_in == "probabilities" and measured == "logits":
         low, high = values.min(), values.max()
         raise ModelRejected(
-            f'The output "{output}" of {path} holds no probabilities: its numbers lie between {low:.3g} and {high:.3g} '
-            "and do not add up to 1.",
+            f'The output "{output}" of {path} contains no probabilities: it lies between {low:.3g} and {high:.3g} '
+            "and does not add up to 1.",
             "Leave --ends-in out; it is measured.",
         )
     if ends_in == "logits" and measured == "probabilities" and (sigmoid or not one):
         raise ModelRejected(
-            f'The output "{output}" of {path} holds probabilities, not logits: they add up to 1 for every picture.'
+            f'The output "{output}" of {path} contains probabilities, not logits: they add up to 1 for every picture.'
             if not one
-            else f'The output "{output}" of {path} holds a probability, not a logit.',
+            else f'The output "{output}" of {path} is a probability, not a logit.',
             "Leave --ends-in out; it is measured.",
         )
     return "logits" if ends_in == "logits" else measured

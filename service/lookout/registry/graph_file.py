@@ -1,7 +1,7 @@
-"""Prepares somebody's ONNX file so that it can be installed: one file that takes one picture and gives numbers.
+"""Prepares a user's ONNX file for installation: one file that takes one picture and returns numbers.
 
-What differs from that is put right where it can be without touching what the network computes: weights kept in other
-files are joined, a batch of a fixed size becomes one picture, a half-precision input gets a cast, a ZipMap goes.
+Differences are fixed if that does not touch what the network computes: weights in other files are joined, a fixed batch
+becomes one picture, a half-precision input gets a cast, a ZipMap is removed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _CAST_FROM = {TensorProto.FLOAT16: "float16", TensorProto.DOUBLE: "float64", Ten
 
 @dataclass(slots=True)
 class GraphFile:
-    """An ONNX file and, where it had to be changed, its new content; changes: in words.
+    """An ONNX file and, if it had to be changed, its new content; changes: in words.
 
-    batch: how many pictures it took; batched: its content before that was made one, to compare with.
+    batch: how many pictures it took; batched: its content before that became one, for comparison.
     """
 
     path: Path
@@ -39,12 +39,12 @@ class GraphFile:
 
     @property
     def data(self) -> bytes | None:
-        """The new content; None where the file can be taken as it is."""
+        """The new content; None if the file can be used as it is."""
         return bytes(self.model.SerializeToString()) if self.changes else None
 
 
 def prepare(path: Path) -> GraphFile:
-    """Read an ONNX file and put right what can be. Raises ModelRejected in one sentence."""
+    """Read an ONNX file and fix what can be fixed. Raises ModelRejected in one sentence."""
     file = GraphFile(path, load_graph(path), [])
     _join_weights(file)
     _drop_zip_maps(file)
@@ -83,7 +83,7 @@ def _join_weights(file: GraphFile) -> None:
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
-    """All stored numbers, those of constants and of inner graphs as well."""
+    """All stored numbers, including those of constants and inner graphs."""
     yield from graph.initializer
     for node in graph.node:
         for item in node.attribute:
@@ -102,7 +102,7 @@ def _external_data(path: Path, tensor: Any) -> bytes:
     inside = Path(os.path.normpath(name))
     if not name or inside.is_absolute() or ".." in inside.parts:
         raise ModelRejected(
-            f'{path} keeps the weights "{tensor.name}" outside of its folder.', "Export it with the weights inside."
+            f'{path} keeps the weights "{tensor.name}" outside its folder.', "Export it with the weights inside."
         )
     where = path.parent / inside
     try:
@@ -111,7 +111,7 @@ def _external_data(path: Path, tensor: Any) -> bytes:
             size = os.fstat(data.fileno()).st_size
             length = length or size - offset
             if offset < 0 or length < 0 or offset + length > size:
-                raise ModelRejected(f"{where} is shorter than {path} says.", "Copy both files anew.")
+                raise ModelRejected(f"{where} is shorter than {path} says.", "Copy both files again.")
             data.seek(offset)
             return data.read(min(length, MAX_GRAPH_BYTES + 1))
     except OSError as error:
@@ -120,14 +120,16 @@ def _external_data(path: Path, tensor: Any) -> bytes:
             "Put that file beside it.",
         ) from error
     except ValueError as error:
-        raise ModelRejected(f'{path} does not say where the weights "{tensor.name}" are.', "Export it anew.") from error
+        raise ModelRejected(
+            f'{path} does not say where the weights "{tensor.name}" are.', "Export it again."
+        ) from error
 
 
 # --- input and output -----------------------------------------------------------------------------------------------
 
 
 def _drop_zip_maps(file: GraphFile) -> None:
-    """A ZipMap makes a list of tables out of numbers: its input are the numbers."""
+    """A ZipMap turns numbers into a list of tables: use its input instead."""
     graph = file.model.graph
     for node in [node for node in graph.node if node.op_type == "ZipMap"]:
         for index, output in enumerate(graph.output):
@@ -154,7 +156,7 @@ def _cast_input(file: GraphFile, value: Any) -> None:
 
 
 def _single_picture(file: GraphFile, value: Any) -> None:
-    """A batch of a fixed size becomes one picture. Whether the network allows it is seen when it is tried."""
+    """A fixed batch becomes one picture. Whether the network allows that shows when it is tried."""
     dims = value.type.tensor_type.shape.dim
     if len(dims) != 4 or not dims[0].HasField("dim_value") or dims[0].dim_value < 2:
         return
@@ -166,11 +168,11 @@ def _single_picture(file: GraphFile, value: Any) -> None:
     for output in graph.output:
         output.type.tensor_type.ClearField("shape")
     _unfix_reshapes(graph, batch)
-    file.changes.append(f"its batch of {batch} pictures was made one of 1")
+    file.changes.append(f"its batch of {batch} pictures was changed to 1")
 
 
 def _unfix_reshapes(graph: Any, batch: int) -> None:
-    """Reshape to (batch, ...) becomes (1, ...): exporters write the batch's size into it."""
+    """Reshape to (batch, ...) becomes (1, ...): exporters write the batch size into it."""
     stored = {tensor.name: tensor for tensor in graph.initializer}
     stored |= {
         node.output[0]: attribute(node, "value", None)

@@ -1,4 +1,4 @@
-"""Puts a model's folder in its place in one step, and takes it away in one: a kill leaves nothing that is listed."""
+"""Installs and removes a model's folder in one step each: a kill leaves nothing that is listed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lookout.pipeline.card import CARD_FILE
 from lookout.resources import models_folder
 from lookout.storage.atomic_files import sync_folder
 
-# Hidden, so that no catalogue lists it. The process that writes is part of the name.
+# Hidden, so that no catalogue lists it. The name contains the writing process's id.
 _BESIDE = re.compile(r"\..+\.(\d+)\.(?:new|old)")
 
 
 def refuse_taken(target: Path) -> None:
-    """Raises ModelRejected where there is something already."""
+    """Raises ModelRejected if something is there already."""
     if os.path.lexists(target):
         raise ModelRejected(
             f"There is already a model {target.name} in {target.parent}.",
@@ -29,9 +29,9 @@ def refuse_taken(target: Path) -> None:
 
 @contextmanager
 def installed(target: Path) -> Iterator[Path]:
-    """A fresh folder beside the target to write a model into; it becomes the target when all went well.
+    """A new folder beside the target to write a model into; on success it becomes the target.
 
-    Raises ModelRejected where there is such a model already, or nothing can be stored.
+    Raises ModelRejected if there is such a model already, or nothing can be stored.
     """
     refuse_taken(target)
     beside = _beside(target, "new")
@@ -57,7 +57,7 @@ def _put(beside: Path, target: Path) -> None:
     sync_folder(beside)
     refuse_taken(target)
     try:
-        beside.rename(target)  # fails where somebody else put a model there meanwhile
+        beside.rename(target)  # fails if somebody else put a model there meanwhile
     except OSError as error:
         refuse_taken(target)
         raise error
@@ -65,7 +65,7 @@ def _put(beside: Path, target: Path) -> None:
 
 
 def remove_model(folder: Path) -> None:
-    """Remove an added model for good. Raises UnknownModel, or ModelRejected for one that cannot be removed."""
+    """Remove an added model durably. Raises UnknownModel, or ModelRejected if it cannot be removed."""
     if folder.parent == models_folder():
         raise ModelRejected(
             f'The model "{folder.name}" came with Lookout and cannot be removed.', "Choose another with model.name."
@@ -82,7 +82,7 @@ def remove_model(folder: Path) -> None:
     except OSError as error:
         raise ModelRejected(
             f'The model "{folder.name}" cannot be removed from {folder.parent}: {error.strerror}.',
-            "Run the command as the user whom the folder belongs to.",
+            "Run the command as the user who owns the folder.",
         ) from error
     shutil.rmtree(beside, ignore_errors=True)
 
@@ -92,7 +92,7 @@ def _beside(target: Path, ending: str) -> Path:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what processes that were killed have left."""
+    """Remove what killed processes have left."""
     with suppress(OSError):
         for path in folder.iterdir():
             found = _BESIDE.fullmatch(path.name)

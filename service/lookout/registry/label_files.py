@@ -1,6 +1,6 @@
-"""Reads the label files that come with networks: lists, ImageNet's, Keras's, Hugging Face's, CSV, and the like.
+"""Reads the label files that come with networks: lists, ImageNet's, Keras's, Hugging Face's, CSV, and others.
 
-Whatever the form, the result is one name for each of the network's outputs, in their order.
+Whatever the format, the result is one name for each of the network's outputs, in order.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from lookout.system.regular_files import read_regular
 
 MAX_LABEL_BYTES = 4 * 2**20
 MAX_LABELS = 10_000
-# As the card has it.
+# As in the card.
 MAX_NAME = 100
 
-_USUAL = "One label a line, in the network's order, is always right."
+_USUAL = "One label per line, in the network's order, always works."
 _SYNSET = re.compile(r"^n\d{8}$")
 _SYNSET_LINE = re.compile(r"^n\d{8}[\s,;:]+(?=\S)")
 _INDEXED = re.compile(r"^(\d{1,6})\s*[:,;\t ]\s*(\S.*)$")
 _ITEM = re.compile(r"item\s*\{(.*?)\}", re.DOTALL)
 _ITEM_FIELD = re.compile(r"""\b(id|name|display_name)\s*:\s*(?:"([^"]*)"|'([^']*)'|(\d+))""")
 _YAML_NAMES = re.compile(r"^names:[ \t]*(?:\n((?:(?:[ \t]+|- )[^\n]*\n?)+)|(\[[^\]]*\]|\{[^}]*\}))", re.MULTILINE)
-# A list of lines may begin with such a sign too, but hardly like this.
+# A list of lines may start with such a character, too, but hardly like this.
 _OPENINGS = ('["', "['", "[[", "[{", "[\n", '{"', "{'", "{\n", "{ ", "[ ")
-# Where JSON files keep their labels among other things, the surest first.
+# Where JSON files keep their labels among other things, the most reliable first.
 _KEYS = ("id2label", "label2id", "labels", "class_names", "names", "classes", "categories")
 _NAME_FIELDS = ("name", "label", "class_name", "label_name", "class", "display_name", "title", "category", "english")
 _INDEX_FIELDS = ("id", "index", "class_id", "class_index", "label_id", "idx", "number")
@@ -40,7 +40,7 @@ _INDEX_FIELDS = ("id", "index", "class_id", "class_index", "label_id", "idx", "n
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A label as it was found. place: "line 3" or 'entry "3"'; index: which output it says it is of."""
+    """A label as found. place: "line 3" or 'entry "3"'; index: the output it claims to belong to."""
 
     text: str
     place: str
@@ -48,13 +48,13 @@ class _Entry:
 
 
 def read_labels(path: Path) -> list[str]:
-    """The labels in a file, in the network's order. Raises ModelRejected naming the line that is wrong."""
+    """The labels in a file, in the network's order. Raises ModelRejected, naming the line that is wrong."""
     text = _text(path)
     entries = _ordered(path, _entries(path, text))
     if not entries:
-        raise ModelRejected(f"{path} names no labels.", _USUAL)
+        raise ModelRejected(f"{path} contains no labels.", _USUAL)
     if len(entries) > MAX_LABELS:
-        raise ModelRejected(f"{path} names {len(entries)} labels; {MAX_LABELS} is the most.", _USUAL)
+        raise ModelRejected(f"{path} contains {len(entries)} labels; {MAX_LABELS} is the maximum.", _USUAL)
     for entry in entries:
         _check(path, entry)
     return _distinct([entry.text for entry in entries])
@@ -66,17 +66,17 @@ def _text(path: Path) -> str:
     except OSError as error:
         reason = error.strerror or error
         raise ModelRejected(f"The labels in {path} cannot be read: {reason}.", "Check the path.") from error
-    # Windows' editors put a mark in front, and its shell writes UTF-16.
+    # Editors on Windows write a byte order mark, and its shell writes UTF-16.
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ModelRejected(f"{path}, line {line}, is not text in UTF-8.", "Save the file as UTF-8.") from error
+        raise ModelRejected(f"{path}, line {line}, is not UTF-8 text.", "Save the file as UTF-8.") from error
 
 
 def _entries(path: Path, text: str) -> list[_Entry]:
-    """By the form of the content; the name of the file says little."""
+    """By the format of the content; the file's name says little."""
     stripped = text.strip()
     if stripped[:1] in ("{", "[") and (document := _document(path, stripped)) is not None:
         return _from_document(path, document)
@@ -95,7 +95,7 @@ def _entries(path: Path, text: str) -> list[_Entry]:
 
 
 def _document(path: Path, text: str) -> Any:
-    """Of JSON, or of Python's print of a list or dictionary; None where it is neither and may be a list of lines."""
+    """Parsed JSON, or a printed Python list or dictionary; None if it is neither and may be a list of lines."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -112,7 +112,7 @@ def _from_document(path: Path, document: Any) -> list[_Entry]:
         known = next((key for key in _KEYS if isinstance(document.get(key), (dict, list))), None)
         return _from_document(path, document[known]) if known else _from_mapping(path, document)
     if not isinstance(document, (list, tuple)):
-        raise ModelRejected(f"{path} holds no list of labels.", _USUAL)
+        raise ModelRejected(f"{path} contains no list of labels.", _USUAL)
     return [_from_value(path, value, f"entry {number}", None) for number, value in enumerate(document, 1)]
 
 
@@ -123,7 +123,7 @@ def _from_mapping(path: Path, mapping: dict[Any, Any]) -> list[_Entry]:
     entries = []
     for key, value in mapping.items():
         if not str(key).strip().isdecimal():
-            raise ModelRejected(f'{path}: the entry "{_short(key)}" has no number of an output for a key.', _USUAL)
+            raise ModelRejected(f'{path}: the key of entry "{_short(key)}" is not an output\'s number.', _USUAL)
         entries.append(_from_value(path, value, f'entry "{_short(key)}"', int(str(key))))
     return entries
 
@@ -140,7 +140,7 @@ def _from_value(path: Path, value: Any, place: str, index: int | None) -> _Entry
         number = next((value[key] for key in _INDEX_FIELDS if isinstance(value.get(key), int)), index)
         if name is not None:
             return _Entry(_clean(name), place, number)
-    raise ModelRejected(f"{path}: {place} is no label, but {_short(value)}.", _USUAL)
+    raise ModelRejected(f"{path}: {place} is not a label, but {_short(value)}.", _USUAL)
 
 
 def _from_item(item: str, number: int) -> _Entry | None:
@@ -170,7 +170,7 @@ def _from_yaml(path: Path, found: re.Match[str]) -> list[_Entry]:
 
 
 def _from_table(lines: list[tuple[int, str]]) -> list[_Entry] | None:
-    """CSV or tab-separated values with a heading that names the column of labels; None where there is no such."""
+    """CSV or tab-separated values with a header that names the column of labels; None if it is not such a table."""
     if len(lines) < 2:
         return None
     heading = lines[0][1]
@@ -194,7 +194,7 @@ def _from_table(lines: list[tuple[int, str]]) -> list[_Entry] | None:
 
 
 def _from_lines(lines: list[tuple[int, str]]) -> list[_Entry]:
-    """One label a line; each may have its number in front, or ImageNet's."""
+    """One label per line; each may be preceded by its number, or ImageNet's."""
     lines = [(number, _SYNSET_LINE.sub("", line)) for number, line in lines]
     indexed = [_INDEXED.match(line) for _, line in lines]
     numbers = [int(found[1]) for found in indexed if found]
@@ -213,18 +213,18 @@ def _looks_numbered(numbers: list[int]) -> bool:
 
 
 def _clean(text: str) -> str:
-    """Without quotes, ImageNet's number, and all but the first of several words for the same."""
+    """Without quotes, ImageNet's number, and all but the first of several synonyms."""
     text = text.strip().strip("\"'").strip()
     text = _SYNSET_LINE.sub("", text)
     first, comma, _ = text.partition(", ")
     return (first if comma and first else text).strip().strip("\"'").strip()
 
 
-# --- what they have in common ---------------------------------------------------------------------------------------
+# --- common to all formats --------------------------------------------------------------------------------------------
 
 
 def _ordered(path: Path, entries: list[_Entry]) -> list[_Entry]:
-    """By the outputs they say they are of, which count from 0 or from 1 without a gap."""
+    """By the outputs they claim to belong to, which count from 0 or from 1 without a gap."""
     if not entries or any(entry.index is None for entry in entries):
         return entries
     entries = sorted(entries, key=lambda entry: entry.index or 0)
@@ -233,7 +233,7 @@ def _ordered(path: Path, entries: list[_Entry]) -> list[_Entry]:
         if entry.index != wanted or first > 1:
             expected = 0 if first > 1 else wanted
             raise ModelRejected(
-                f'{path}, {entry.place}: "{_short(entry.text)}" has the number {entry.index} where {expected} is due.',
+                f'{path}, {entry.place}: "{_short(entry.text)}" has the number {entry.index}, but {expected} is next.',
                 "Number the labels from 0, each once.",
             )
     return entries
@@ -241,19 +241,20 @@ def _ordered(path: Path, entries: list[_Entry]) -> list[_Entry]:
 
 def _check(path: Path, entry: _Entry) -> None:
     if not entry.text:
-        raise ModelRejected(f"{path}, {entry.place}, holds no label.", _USUAL)
+        raise ModelRejected(f"{path}, {entry.place}, contains no label.", _USUAL)
     if len(entry.text) > MAX_NAME:
         raise ModelRejected(
-            f"{path}, {entry.place}: the label has {len(entry.text)} characters; {MAX_NAME} is the most.", "Shorten it."
+            f"{path}, {entry.place}: the label has {len(entry.text)} characters; {MAX_NAME} is the maximum.",
+            "Shorten it.",
         )
     if not entry.text.isprintable():
         raise ModelRejected(
-            f"{path}, {entry.place}: the label holds characters that cannot be shown.", "Write it without them."
+            f"{path}, {entry.place}: the label contains unprintable characters.", "Write it without them."
         )
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """ImageNet has two cranes and two maillots: the second of a name is called "crane 2"."""
+    """ImageNet has two cranes and two maillots: the second of a name becomes "crane 2"."""
     taken, seen, distinct = set(names), Counter[str](), []
     for name in names:
         seen[name] += 1

@@ -20,13 +20,13 @@ from lookout.system.fingerprint import machine
 
 log = logging.getLogger(__name__)
 
-# Served first under "auto": a quarter of the download and of the memory, and on most processors twice the speed.
+# The default under "auto": a quarter of the download and the memory, and on most processors twice the speed.
 PREFERRED = "int8"
 
 
 @dataclass(frozen=True, slots=True)
 class MachineProfile:
-    """What this machine was found to do best, and the graphs optimised for it: all in the cache folder."""
+    """The best parameters found for this machine, and the graphs optimised for it: all in the cache folder."""
 
     graphs: GraphCache
     tuning: TuningCache
@@ -49,7 +49,7 @@ def load(catalogue: Catalogue, settings: ModelSettings, profile: MachineProfile 
 
 
 def decide(card: Card, settings: ModelSettings, measured: Candidate | None) -> Candidate:
-    """What the settings say, else what was measured, else a good beginning. Raises UnknownModel."""
+    """What the settings say, else what was measured, else a default. Raises UnknownModel."""
     precision, threads = settings.precision, settings.threads
     if precision != "auto" and precision not in card.files:
         raise UnknownModel(

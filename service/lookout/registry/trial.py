@@ -1,7 +1,7 @@
-"""Another person's graph is tried in a process of its own before the service loads it.
+"""A user's graph is tried in a separate process before the service loads it.
 
-Loading a graph runs what its maker wrote: it may loop for ever, take all memory or crash onnxruntime. In a process
-with limits that costs a model, not the service. What was tried on this machine is not tried again.
+Loading a graph runs what its author wrote: it may loop forever, use all memory or crash onnxruntime. In a process with
+limits that costs a model, not the service. What was tried on this machine is not tried again.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ log = logging.getLogger(__name__)
 
 # Starting Python and loading a large network from a card takes a Pi some ten seconds.
 TRIAL_S = 30.0
-# A graph that failed is not tried again before: the service asks every half minute.
+# A graph that failed is not tried again before this: the service asks every half minute.
 REMEMBERED_S = 600.0
-# Python, numpy, OpenCV and onnxruntime alone take some hundred megabytes.
+# Python, numpy, OpenCV and onnxruntime by themselves take a few hundred megabytes.
 _MIN_BYTES = 384 * 2**20
 _KEPT_MARKS = 64
 _KILLED_WITHIN_S = 2.0
-_REMEDY = "Choose another model, or export it anew and add it with `lookout models add`."
+_REMEDY = "Choose another model, or export it again and add it with `lookout models add`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Trials:
         self._stopped = False
 
     def check(self, card: Card, precision: str) -> None:
-        """Raises ModelRejected with the reason why the card's graph cannot be loaded here. Takes TRIAL_S at most."""
+        """Raises ModelRejected with the reason if the card's graph cannot be loaded here. Takes at most TRIAL_S."""
         mark = self._folder / f"tried-{_key(card, precision)}"
         with self._lock:  # two at once would need twice the memory
             failure = self._failures.get(mark.name)
@@ -75,7 +75,7 @@ class Trials:
         self._storage.later(lambda writer: self._keep(writer, mark), "The note that a model was tried")
 
     def stop(self) -> None:
-        """End a trial in progress, and begin no other. Never waits."""
+        """End a trial in progress, and start no other. Never waits."""
         self._stopped = True
         if (process := self._process) is not None:
             process.kill()
@@ -106,7 +106,7 @@ def _key(card: Card, precision: str) -> str:
 
 
 def start_trial(folder: Path, precision: str, seconds: float = TRIAL_S) -> subprocess.Popen[bytes]:
-    """Begin to load the graph of the card in this folder in another process."""
+    """Start loading the card's graph in another process."""
     return subprocess.Popen(
         [sys.executable, "-m", __name__, str(folder), precision, str(seconds)],
         stdin=subprocess.DEVNULL,
@@ -118,7 +118,7 @@ def start_trial(folder: Path, precision: str, seconds: float = TRIAL_S) -> subpr
 
 
 def finish_trial(process: subprocess.Popen[bytes], folder: Path, seconds: float = TRIAL_S) -> None:
-    """Wait for it, and end it when the time is up. Raises ModelRejected with the reason why it failed."""
+    """Wait for it, and end it when time is up. Raises ModelRejected with the reason if it failed."""
     try:
         output, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -126,7 +126,7 @@ def finish_trial(process: subprocess.Popen[bytes], folder: Path, seconds: float 
     finally:
         if process.poll() is None:
             process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):  # waits for a disk: nothing ends that
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it waits for a disk: nothing ends that
                 process.wait(_KILLED_WITHIN_S)
         if process.stdout is not None:
             process.stdout.close()
@@ -152,8 +152,8 @@ def _failed(folder: Path, reason: str) -> ModelRejected:
 
 
 def main(folder: str, precision: str, seconds: str) -> int:
-    """The trying process. Prints {"detail", "remedy"} as JSON where the model is rejected; the status is 1 then."""
-    signal.alarm(int(float(seconds)) + 1)  # should whoever started it be gone
+    """The trial process. Prints {"detail", "remedy"} as JSON if the model is rejected; the exit status is 1 then."""
+    signal.alarm(int(float(seconds)) + 1)  # in case the starting process has gone
     limit = max(_MIN_BYTES, psutil.virtual_memory().available)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

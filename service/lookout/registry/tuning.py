@@ -1,6 +1,6 @@
-"""Which precision and how many threads: measured once on this machine in a process of its own, then remembered.
+"""Which precision and how many threads: measured once on this machine in a separate process, then remembered.
 
-int8 is slower than float32 on processors without the right instructions, so it is never assumed to pay.
+int8 is slower than float32 on processors without the right instructions, so it is never assumed to be faster.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from lookout.system.regular_files import read_regular
 
 log = logging.getLogger(__name__)
 
-# Runs of each candidate in all. They come in turns, so that a busy moment hits more than one candidate.
+# Runs of each candidate in total. They alternate, so that a busy moment affects more than one candidate.
 ROUNDS = 40
 TURNS = 2
-# A second thread takes cores from the camera and the API: it has to earn them.
+# A second thread takes a core from the camera and the API: it must be worth it.
 THREADS_EARN = 1.4
-# Forty rounds of four candidates take seconds on the slowest Pi; a measurement that takes longer tells nothing.
+# Forty rounds of four candidates take seconds on the slowest Pi; a slower measurement is meaningless.
 DEADLINE_S = 120.0
 _NICENESS = 10
-# What the measuring process takes: Python with its libraries, and four times the largest graph while that is loaded.
+# What the measuring process takes: Python with its libraries, and four times the largest graph while loading it.
 _PROCESS_BYTES = 100 * 2**20
 _TIMES_GRAPH = 4
-# One for each model and version of onnxruntime; old ones are of no use to anybody.
+# One for each model and version of onnxruntime; old ones are useless.
 _MAX_CHOICES = 16
 _MAX_CHOICE_BYTES = 2**16
 
@@ -56,16 +56,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class TuningCache:
-    """What was chosen for a model and a number of threads asked for, on this kind of machine; in the cache folder."""
+    """What was chosen for a model and a requested number of threads, on this kind of machine; in the cache folder."""
 
     folder: Path
     machine: str
     storage: Storage
 
     def get(self, card: Card, threads: int) -> Candidate | None:
-        """What was chosen; None when nothing was, or what is remembered does not fit any more.
+        """What was chosen; None if nothing was, or the record no longer fits.
 
-        threads: those asked for, 0 to choose them too. What was measured with some tells nothing of others.
+        threads: the requested number, 0 to choose it, too. A measurement with one says nothing about another.
         """
         try:
             path = self._path(card, threads)
@@ -83,7 +83,7 @@ class TuningCache:
         content = json.dumps(asdict(choice) | {"measured": measured}, indent=1).encode()
 
         def keep(writer: Writer) -> None:
-            # Before it comes itself: a clock that went back would make it the oldest.
+            # Before the new one is written: with a clock that went back, it would be the oldest.
             writer.trim(self.folder, "choice-*.json", _MAX_CHOICES - 1)
             writer.replace(self._path(card, threads), content)
 
@@ -97,14 +97,14 @@ class TuningCache:
 
 
 def candidates(card: Card, threads: int = 0) -> list[Candidate]:
-    """All that is worth measuring: every precision, with one thread and with half the cores (at most four)."""
+    """Everything worth measuring: each precision, with one thread and with half the cores (at most four)."""
     half = max(1, min(4, (os.cpu_count() or 1) // 2))
     counts = (threads,) if threads else tuple(sorted({1, half}))
     return [Candidate(precision, count) for precision, count in product(card.precisions, counts)]
 
 
 def measure(card: Card, which: Sequence[Candidate], rounds: int = ROUNDS) -> dict[Candidate, float]:
-    """The median milliseconds of one inference of each candidate, measured by turns.
+    """The median milliseconds of one inference of each candidate, measured in turns.
 
     One network is loaded at a time: four of them took 370 MB, which the smallest Pi does not have.
     """
@@ -121,7 +121,7 @@ def measure(card: Card, which: Sequence[Candidate], rounds: int = ROUNDS) -> dic
 
 
 def choose(milliseconds: Mapping[Candidate, float]) -> Candidate:
-    """The faster precision; more threads only where they earn it."""
+    """The faster precision; more threads only if they are worth it."""
     by_threads = sorted({one.threads for one in milliseconds})
 
     def fastest(threads: int) -> Candidate:
@@ -142,9 +142,9 @@ def memory_needed(card: Card) -> int:
 
 
 async def measure_apart(card: Card, threads: int) -> dict[Candidate, float]:
-    """`measure` in a process of its own, at low priority: a crash or a leak there costs nothing.
+    """`measure` in a separate process, at low priority: a crash or a leak there does no harm.
 
-    {} when it failed, and where it would take memory that the machine needs.
+    {} if it failed, or would take memory that the machine needs.
     """
     free, needed = psutil.virtual_memory().available, memory_needed(card)
     if free < needed:

@@ -1,8 +1,8 @@
-"""HTTP connections with the bounds that uvicorn lacks.
+"""HTTP connections with the limits that uvicorn lacks.
 
-A connection has one request at a time: what a client sends beyond it is not parsed, and soon not read, before the
-answer is complete. Heads have a size and a time; connections without a request give way to others.
-Cameras need descriptors too: connections must not take the last one.
+A connection has one request at a time: what a client sends beyond it is not parsed, and soon not read, until the
+response is complete. Heads have a maximum size and time; connections without a request give way to others.
+Cameras need descriptors, too: connections must not take the last one.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ from lookout.server.refusals import (
 )
 from lookout.server.websocket_protocol import WriteWatch
 
-# What else is no body: chunk sizes and trailers. A picture in chunks of 4 KiB needs 24 KiB.
+# Everything that is not the body: chunk sizes and trailers. A picture in chunks of 4 KiB needs 24 KiB.
 MAX_EXTRA_BYTES = 1024 * 1024
-# A client that takes nothing of what was written for so long is gone, or means harm.
+# A client that takes no data for this long is gone, or malicious.
 STALLED_S = 10.0
 
-# The kernel keeps what is not read; what has been read and waits for its turn costs memory here.
+# What is not read stays in the kernel; what was read and waits for its turn costs memory here.
 _READ_BYTES = 64 * 1024
-# Lines, or parts of a body, that one connection may have parsed before others get a turn of the event loop.
+# Lines, or parts of a body, that are parsed for one connection before others get a turn on the event loop.
 _PIECES_A_TURN = 256
-# Between two requests that were sent without waiting for an answer, by whatever connections.
+# Between two requests sent without waiting for a response, over all connections.
 _PIPELINED_S = 0.01
 # Sentinel above any real Content-Length: marks a response of unknown length.
 _MAX_LENGTH = sys.maxsize // 2
 # How long a client may take to read a refusal while it still sends.
 _LINGER_S, _LINGER_BYTES = 1.0, 1024 * 1024
-# Clients that stopped reading so long ago may be ended for others.
+# Clients that stopped reading this long ago may be disconnected in favour of others.
 _SLOW_S = 2.0
 
 
 def _answer_to_the_end(cycle: RequestResponseCycle) -> None:
-    """Have an answer of unknown length end with its connection, and come in no chunks.
+    """Make a response of unknown length end with its connection, without chunks.
 
-    RFC 9112, 6.1: who asks in HTTP/1.0 may not know chunks. uvicorn sends them all the same.
+    RFC 9112, 6.1: an HTTP/1.0 client may not know chunks. uvicorn sends them all the same.
     """
     send = cycle.send
 
@@ -71,7 +71,7 @@ def _answer_to_the_end(cycle: RequestResponseCycle) -> None:
 
 
 class _Flow(FlowControl):
-    """uvicorn's flow control, which reads on whenever an application waits for something; not while `full`."""
+    """uvicorn's flow control, which resumes reading whenever an application waits for something; not while `full`."""
 
     full = False
 
@@ -83,23 +83,23 @@ class _Flow(FlowControl):
 class BoundedConnection(HttpToolsProtocol):
     """One connection, from accept to close."""
 
-    _pipelining: ClassVar[set[BoundedConnection]] = set()  # those that have sent a request before they were answered
+    _pipelining: ClassVar[set[BoundedConnection]] = set()  # those that sent a request before the last response
 
     _timer: asyncio.TimerHandle | None = None
     _turn: asyncio.Handle | None = None
     _in_head = False
-    _whole = False  # the present request has come to its end
+    _whole = False  # the present request is complete
     _other_upgrade = False  # its head asks for a protocol that we do not speak
-    _body_left = 0  # bytes of its body still to come, where the head said how many
+    _body_left = 0  # bytes of its body still to come, if the head said how many
     _extra = 0  # bytes of the present message that are not its body
     _held, _at = b"", 0  # what was read, and how much of it is parsed
-    _lingering: int | None = None  # refused: bytes that came since, of no interest
+    _lingering: int | None = None  # refused: bytes that have arrived since, and are ignored
     _gave_way = False
 
     def __init__(self, *args: Any, capacity: Capacity = DEFAULT_CAPACITY, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._capacity = capacity
-        self._since = self.loop.time()  # when it was made, or its last answer complete, or its request began
+        self._since = self.loop.time()  # when it was opened, its last response completed, or its request began
 
     # --- asyncio's protocol -------------------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ class BoundedConnection(HttpToolsProtocol):
     # --- parsing: one request at a time -------------------------------------------------------------------------
 
     def _go_on(self) -> None:
-        """Parse what is held, up to the end of a request and so much a turn; read on if there is nothing more."""
+        """Parse the buffered data, up to the end of a request and a limit per turn; read on if nothing is left."""
         self._turn = None
         for _ in range(_PIECES_A_TURN):
             if self._at >= len(self._held) or self._is_answering() or not self._is_http():
@@ -156,7 +156,7 @@ class BoundedConnection(HttpToolsProtocol):
                 self.flow.resume_reading()
 
     def _piece(self) -> memoryview:
-        """The next bytes to parse. A request ends with a line, or with the last byte of its body: never within them."""
+        """The next bytes to parse. A request ends with a line, or with the last byte of its body: never inside them."""
         start = self._at
         if self._body_left and not self._in_head:
             self._at = min(len(self._held), start + self._body_left)
@@ -180,10 +180,10 @@ class BoundedConnection(HttpToolsProtocol):
         if self._extra > (MAX_HEAD_BYTES if self._in_head else MAX_EXTRA_BYTES):
             self._end(TOO_LONG)
         elif self._timer is None and (self.cycle is None or self.cycle.response_complete):
-            self._arm()  # another request begins, or a body goes on after its answer
+            self._arm()  # another request begins, or a body continues after its response
 
     def _is_answering(self) -> bool:
-        """Whether the present request is whole and its answer is not."""
+        """Whether the present request is complete and its response is not."""
         return self._whole and self.cycle is not None and not self.cycle.response_complete
 
     def _is_http(self) -> bool:
@@ -207,10 +207,10 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
-            return  # a trailer: taken for a header it would say who asks after that was checked
+            return  # a trailer: taken for a header, it could change who is asking after that was checked
         super().on_header(name, value)
         if name.lower() == b"content-length":
-            self._body_left = int(value)  # the parser has made sure of its form
+            self._body_left = int(value)  # the parser has validated its form
 
     def on_headers_complete(self) -> None:
         self._in_head, self._extra, self._since = False, 0, self.loop.time()
@@ -243,7 +243,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._turn = self.loop.call_later(_PIPELINED_S * len(self._pipelining), self._go_on)
 
     def _ask_without_upgrade(self) -> None:
-        """RFC 9110, 7.8: an offer of another protocol may be ignored. The parser would take the body for that one's."""
+        """RFC 9110, 7.8: an offer of another protocol may be ignored. The parser would treat the body as that one's."""
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         if method == b"CONNECT":
             self._end(MALFORMED)
@@ -258,7 +258,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._end(MALFORMED)
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over, or refuse what the WebSocket library would leave without an answer."""
+        """Hand the connection over, or refuse what the WebSocket library would leave unanswered."""
         names = [name for name, _ in self.headers]
         if b"transfer-encoding" in names or self._body_left:
             self._end(UPGRADE_WITH_BODY)
@@ -281,7 +281,7 @@ class BoundedConnection(HttpToolsProtocol):
             socket.data_received(rest)
 
     def _leave_out_foreign_cookies(self) -> None:
-        """Browsers send the cookies of every service on this host: other ports' may make a line that is too long."""
+        """Browsers send the cookies of every service on this host: those of other ports may make a line too long."""
         for index, (name, value) in enumerate(self.headers):
             if name == b"cookie":
                 own = [cookie.strip() for cookie in value.split(b";") if cookie.strip().startswith(b"lookout_")]
@@ -290,9 +290,9 @@ class BoundedConnection(HttpToolsProtocol):
     # --- ends ---------------------------------------------------------------------------------------------------
 
     def waiting_since(self, now: float) -> tuple[int, float] | None:
-        """Whether the connection could go for another one's sake: how soon (0 is first), and since when it waits.
+        """Whether the connection could be closed in favour of another: how soon (0 is first), and since when it waits.
 
-        None while it has a request that we work on, or whose answer moves. Times are the event loop's.
+        None while it has a request being worked on, or a response in transit. Times are the event loop's.
         """
         if self._gave_way:
             return None
@@ -307,7 +307,7 @@ class BoundedConnection(HttpToolsProtocol):
         return None
 
     def give_way(self) -> None:
-        """End for another connection's sake."""
+        """Close in favour of another connection."""
         self._gave_way = True
         if self.transport.is_closing() or self._lingering is not None:
             self.transport.abort()
@@ -315,14 +315,14 @@ class BoundedConnection(HttpToolsProtocol):
             self._end(TOO_MANY if self.cycle is None or self._in_head else None, linger=False)
 
     def shutdown(self) -> None:
-        """The service stops: answers under way are given, to clients that take them."""
+        """The service stops: responses in progress are completed, for clients that read them."""
         if self.write_watch.stalled_s(self.loop.time()) > 0:
             self.transport.abort()
         else:
             super().shutdown()
 
     def _make_room(self) -> bool:
-        """Whether a connection went that waits for its client: without a request first, then the oldest."""
+        """Whether a connection that waits for its client was closed: first those without a request, then the oldest."""
         now = self.loop.time()
         others: list[Any] = [one for one in self.connections if one is not self]
         waiting = [(since, id(one), one) for one in others if (since := one.waiting_since(now)) is not None]
@@ -344,7 +344,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._end(TOO_LATE if self.cycle is None or self._in_head else None)
 
     def _end(self, error: LookoutError | None, *, linger: bool = True) -> None:
-        """A client that takes nothing any more gets no more time either: what lies in the buffer goes with it."""
+        """A client that takes no more data gets no more time either: what is buffered is discarded."""
         self._drop_held()
         if self.transport.is_closing() or self._lingering is not None:
             return
@@ -360,7 +360,7 @@ class BoundedConnection(HttpToolsProtocol):
         if error is None or not linger or not self.transport.can_write_eof():
             self.transport.close()
             return
-        # Closed at once, with something unread, the kernel would take the words back.
+        # If it were closed at once, with data unread, the kernel would drop the refusal.
         try:
             self.transport.write_eof()
         except OSError:  # the client has gone
@@ -382,7 +382,7 @@ def _read_little(transport: Any) -> None:
 
 
 def sweep(connections: Any, now: float) -> None:
-    """End the connections that have taken nothing of what was written to them for STALLED_S. now: the loop's time."""
+    """Close connections that have taken none of the data written to them for STALLED_S. now: the loop's time."""
     for one in list(connections):
         if one.write_watch.stalled_s(now) > STALLED_S:
             one.transport.abort()

@@ -1,4 +1,4 @@
-"""The listening socket, and how many connections there may be for the file descriptors this process has."""
+"""The listening socket, and how many connections the process's file descriptors allow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-# What the camera's processes, models, settings and uploads may need beside the connections.
+# What the camera's processes, models, settings and uploads may need besides connections.
 RESERVED_DESCRIPTORS = 24
 _OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 _WARN_EVERY_S = 60.0
@@ -23,10 +23,10 @@ _WARN_EVERY_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How many connections are served, how many beyond those are refused in words, and how many are accepted at all.
+    """How many connections are served, how many more are refused with a response, and how many are accepted at all.
 
-    served: all viewers there may be (180) and a household's requests beside them. accepted: TLS handshakes included;
-    below the 1,024 descriptors that a process has by default.
+    served: the maximum number of viewers (180) and a household's requests beside them. accepted: including TLS
+    handshakes; below the 1,024 descriptors that a process has by default.
     """
 
     served: int = 256
@@ -35,13 +35,13 @@ class Capacity:
 
     @classmethod
     def within(cls, descriptors: int) -> Capacity:
-        """For so many descriptors that are left for connections and everything else; at least a handful."""
+        """For this many descriptors left for connections and everything else; at least a handful."""
         accepted = max(8, min(cls().accepted, descriptors - RESERVED_DESCRIPTORS))
         return cls(min(cls().served, accepted * 5 // 8), min(cls().refused, accepted * 7 // 8), accepted)
 
     @classmethod
     def here(cls) -> Capacity:
-        """For this process. Its soft limit is raised where the hard one allows."""
+        """For this process. Its soft limit is raised as far as the hard one allows."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = 1024 if hard == resource.RLIM_INFINITY else min(hard, 1024)
         if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -68,26 +68,26 @@ def _open_descriptors() -> int:
 
 
 class BoundedListener(socket.socket):
-    """A listening socket whose connections never take the last descriptors, and whose clients never wait unheard.
+    """A listening socket whose connections never use the last descriptors, and whose clients always get a response.
 
-    When there is no descriptor at all for a connection, one that is kept for this accepts it and closes it: left in
-    the queue, it would wake the event loop for ever.
+    If there is no descriptor left for a connection, a spare one accepts it and closes it: left in the queue, it would
+    wake the event loop forever.
     """
 
     def __init__(self, family: int, kind: int, protocol: int, capacity: Capacity) -> None:
         super().__init__(family, kind, protocol)
         self.capacity = capacity
-        # Whether the connection from an address is one: before, it is in a TLS handshake that may never end.
+        # Whether an address has a connection: before, it is in a TLS handshake that may never end.
         self.is_made: Callable[[tuple[str, int]], bool] = lambda _: True
         self._accepted: dict[socket.socket, tuple[str, int]] = {}  # oldest first
         self._spare = self._spare_one()
         self._warned_at = float("-inf")
-        # What is accepted in one turn of the event loop has its oldest ended in the next, and closed in the one after.
+        # The oldest connection accepted in one turn of the loop is ended in the next and closed in the one after.
         self._a_turn = max(1, (capacity.accepted - capacity.served) // 3)
         self._this_turn = 0
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Raises BlockingIOError when nobody waits, or so many came at once that others should have a turn."""
+        """Raises BlockingIOError if nobody is waiting, or so many came at once that others should have a turn."""
         for _ in range(self.capacity.accepted):
             if self._this_turn >= self._a_turn:
                 self._this_turn = 0
@@ -110,7 +110,7 @@ class BoundedListener(socket.socket):
         raise BlockingIOError
 
     def _has_room(self) -> bool:
-        """Whether one more may be accepted, if need be in the place of the one that has been shaking hands longest."""
+        """Whether one more may be accepted, if need be in place of the one that has been in its handshake longest."""
         for one in [one for one in self._accepted if one.fileno() < 0]:
             del self._accepted[one]
         if len(self._accepted) < self.capacity.accepted:
@@ -118,7 +118,7 @@ class BoundedListener(socket.socket):
         for one, address in self._accepted.items():
             if not self.is_made(address):
                 with contextlib.suppress(OSError):
-                    one.shutdown(socket.SHUT_RDWR)  # its transport closes it when it hears of this
+                    one.shutdown(socket.SHUT_RDWR)  # its transport notices and closes it
                 del self._accepted[one]
                 return True
         return False
@@ -129,7 +129,7 @@ class BoundedListener(socket.socket):
         super().close()
 
     def _turn_away(self) -> None:
-        """Close one connection with the spare descriptor. Raises BlockingIOError when nobody waits."""
+        """Close one connection with the spare descriptor. Raises BlockingIOError if nobody is waiting."""
         assert self._spare is not None
         now = time.monotonic()
         if now - self._warned_at > _WARN_EVERY_S:

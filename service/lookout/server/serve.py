@@ -49,31 +49,31 @@ from lookout.system.threads import start_pool
 
 log = logging.getLogger(__name__)
 
-# Answers under way get this long to end; the engine needs a second after that, and a stop takes five at most.
+# Responses in progress get this long to finish; the engine needs a second after that, and a stop takes at most five.
 GRACEFUL_S = 2
-# Newest wins below us too: what the kernel has queued for a slow reader is old by the time it arrives.
+# Newest wins in the kernel, too: what it queues for a slow reader is old by the time it arrives.
 SEND_BUFFER_BYTES = 64 * 1024
 NOT_SENT_LOW_WATER_BYTES = 16 * 1024
 BACKLOG = 128
-# From <linux/in.h> and <linux/in6.h>; Python has no names for them.
+# From <linux/in.h> and <linux/in6.h>; Python does not define them.
 _IP_FREEBIND, _IPV6_FREEBIND = 15, 78
-# For a look at who has the port.
+# Seconds for finding out who has the port.
 _LOOK_S = 1.0
-# Half of them for readings of the machine: what reads settings again may wait for a camera or a model.
+# Half of them for reading the machine: reading the settings again may wait for a camera or a model.
 _MAX_RELOADS = 2
 _HELPERS = 2 * _MAX_RELOADS
-# What a card that is full says, or that protects what it holds: it can be read.
+# Errors of a full or write-protected card: it can still be read.
 _READABLE = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT})
-# What a card that is dying says, or a share whose server is not there.
+# Errors of a dying card, or of a share whose server is missing.
 _UNREADABLE = frozenset({errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN})
-# A peer that acknowledges nothing of what was sent for so long is gone.
+# A peer that acknowledges nothing for this long is gone.
 GONE_AFTER_MS = 10_000
 
 
 class NotOurAddress(SettingInvalid):
-    """This machine has not got the address it is to listen on, or not yet: after a boot the network may still come.
+    """This machine does not have the address it should listen on, or not yet: after a boot the network may come later.
 
-    So it is no setting for which a supervisor should give up.
+    So it is not an error after which a supervisor should give up.
     """
 
     exit_code = 1
@@ -82,7 +82,7 @@ class NotOurAddress(SettingInvalid):
 def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], announce: Callable[[str], None]) -> None:
     """Run the service until SIGTERM or SIGINT. Blocks.
 
-    reload: reads the settings again, at SIGHUP. announce: told the address people open, once it answers.
+    reload: reads the settings again, at SIGHUP. announce: called with the address people open, once it answers.
     Raises AddressInUse, SettingInvalid, StateFolderInUse or StateFolderUnusable before anything has started,
     KeyboardInterrupt after an orderly stop by SIGINT.
     """
@@ -98,7 +98,7 @@ def _serve(
     reload: Callable[[], LoadedSettings],
     announce: Callable[[str], None],
 ) -> None:
-    """hold: on the state folder; None where its disk cannot be read."""
+    """hold: on the state folder; None if its disk cannot be read."""
     settings, answers = loaded.settings, hold is not None
     storage = Storage(loaded.state_folder, loaded.cache_folder, limits_of(settings.state))
     tokens = TokenStore(loaded.state_folder, settings.server.token_file, storage)
@@ -109,7 +109,7 @@ def _serve(
         hub = Hub(first_state(settings, time.monotonic()))
         profile = MachineProfile.at(loaded.cache_folder, storage)
         paused = was_paused(loaded.state_folder) if answers else None
-        # Not known: closed, since a pause is to hold over a restart whatever the disk does.
+        # Unknown: closed, since a pause must survive a restart whatever the disk does.
         closed = paused is not False
         catalogue = Catalogue.of(settings, loaded.state_folder)
         engine = Engine(settings, catalogue, hub, profile=profile, paused=closed)
@@ -129,7 +129,7 @@ def _serve(
             history.start()
             engine.start()
             if paused is None:
-                log.warning("The camera stays closed until the disk tells whether it was paused, or somebody opens it.")
+                log.warning("The camera stays closed until the disk shows whether it was paused, or somebody opens it.")
             if paused is None or loaded.unread:
                 threading.Thread(target=control.catch_up, name="catch up", daemon=True).start()
             parts = Parts(hub, control, storage, _address_for_links(listener, settings))
@@ -144,7 +144,7 @@ def _serve(
                 history.store.close()
         log.info("Stopped.")
         if server.stopped_by == signal.SIGINT:
-            raise KeyboardInterrupt  # in order, but whoever pressed Ctrl+C is told so by the exit status
+            raise KeyboardInterrupt  # orderly, but the exit status should tell of Ctrl+C
 
 
 def describe_picture(engine: Engine, pixels: Pixels) -> tuple[ModelUsed, bytes] | None:
@@ -163,9 +163,9 @@ def describe_picture(engine: Engine, pixels: Pixels) -> tuple[ModelUsed, bytes] 
 
 
 def _prepare(folder: Path) -> bool:
-    """Whether the folder's disk can be read. Raises StateFolderUnusable for a mistaken folder.
+    """Whether the folder's disk can be read. Raises StateFolderUnusable if the folder is wrong.
 
-    A disk that broke is no reason to refuse: whoever restarts a Pi in the field wants answers.
+    A broken disk does not prevent the start: after restarting a Pi in the field, people want answers.
     """
     try:
         prepare_state_folder(folder)
@@ -176,7 +176,7 @@ def _prepare(folder: Path) -> bool:
         number = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
         if number not in _READABLE | _UNREADABLE:
             raise
-        log.warning("%s Lookout runs all the same, but keeps no changes.", error.detail)
+        log.warning("%s Lookout runs anyway, but keeps no changes.", error.detail)
         return number in _READABLE
     return True
 
@@ -187,22 +187,22 @@ def limits_of(settings: StateSettings) -> Limits:
 
 
 def refuse_open_door(settings: ServerSettings, *, has_token: bool) -> None:
-    """Nobody outside this machine gets in without a token, unless that was said aloud. Raises SettingInvalid."""
+    """Nobody outside this machine is admitted without a token, unless that is set explicitly. Raises SettingInvalid."""
     if is_loopback(settings.host) or has_token:
         return
     if settings.auth == "none":
-        log.warning("server.auth is none: everybody who can reach %s gets in.", settings.host)
+        log.warning("server.auth is none: everybody who can reach %s is admitted.", settings.host)
         return
     raise SettingInvalid(
         f"server.host {settings.host} can be reached from other machines, but there is no token.",
-        "Make one with `lookout token`, or set server.auth to none to let everybody in.",
+        "Make one with `lookout token`, or set server.auth to none to admit everybody.",
     )
 
 
 def listen(settings: ServerSettings, capacity: Capacity = DEFAULT_CAPACITY) -> BoundedListener:
-    """The listening socket. Raises AddressInUse for a taken port, SettingInvalid for a host that is none of ours."""
+    """The listening socket. Raises AddressInUse for a taken port, SettingInvalid for a host that is not one of ours."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # Named TCP, or asyncio would leave Nagle's algorithm on: an answer on a kept connection then takes 40 ms.
+    # Declared as TCP, or asyncio would leave Nagle's algorithm on: a response on a kept connection then takes 40 ms.
     try:
         listener = BoundedListener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, capacity)
     except OSError as error:  # IPv6 is switched off
@@ -224,8 +224,8 @@ def listen(settings: ServerSettings, capacity: Capacity = DEFAULT_CAPACITY) -> B
 def _bind(listener: socket.socket, settings: ServerSettings) -> None:
     """Raises OSError.
 
-    After a boot the network may still come. Under a supervisor the address is then taken ahead of time: ending, to be
-    started again every other second, would fill the journal and keep the camera closed.
+    After a boot the network may come later. Under a supervisor the address is then bound ahead of time: exiting, to be
+    restarted every other second, would fill the journal and keep the camera closed.
     """
     try:
         listener.bind((settings.host, settings.port))
@@ -238,7 +238,7 @@ def _bind(listener: socket.socket, settings: ServerSettings) -> None:
             listener.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
         listener.bind((settings.host, settings.port))
         log.warning(
-            "server.host %s is no address of this machine yet: nobody can reach Lookout until it is. "
+            "server.host %s is not an address of this machine yet: nobody can reach Lookout until it is. "
             "If that does not change, set it to 127.0.0.1, or 0.0.0.0 for all.",
             settings.host,
         )
@@ -255,12 +255,12 @@ def _unusable(settings: ServerSettings, error: OSError) -> LookoutError:
             f"This user may not listen on port {settings.port}.", "Choose a server.port of 1024 or more."
         )
     return NotOurAddress(
-        f'server.host "{settings.host}" is no address of this machine.', "Set it to 127.0.0.1, or 0.0.0.0 for all."
+        f'server.host "{settings.host}" is not an address of this machine.', "Set it to 127.0.0.1, or 0.0.0.0 for all."
     )
 
 
 def _holder(settings: ServerSettings) -> str:
-    """Who has the port, as part of a sentence."""
+    """Which program has the port, as part of a sentence."""
     try:
         answer = check(loopback_address(settings) + "healthz", _LOOK_S)
         return "another Lookout that runs" if json.loads(answer) == {"status": "ok"} else "another program"
@@ -269,7 +269,7 @@ def _holder(settings: ServerSettings) -> str:
 
 
 def address_of(listener: socket.socket, settings: Settings) -> str:
-    """What people type into a browser on this machine; where others can reach it, what they type, too."""
+    """The URL for a browser on this machine; if others can reach it, theirs, too."""
     server = _bound(listener, settings)
     here = loopback_address(server, server.root_path)
     if server.host not in ("0.0.0.0", "::") or _is_container():
@@ -284,13 +284,13 @@ def _bound(listener: socket.socket, settings: Settings) -> ServerSettings:
 
 
 def _address_for_links(listener: socket.socket, settings: Settings) -> str:
-    """What people on other machines type, where they can reach this one; else what is typed here. Ends in a slash."""
+    """The URL for other machines, if they can reach this one; else the local one. Ends in a slash."""
     server = _bound(listener, settings)
     return loopback_address(server, server.root_path) if is_loopback(server.host) else address_for_others(server)
 
 
 def _is_container() -> bool:
-    """Its name is then known to nobody outside."""
+    """A container's host name is unknown outside."""
     return Path("/.dockerenv").exists() or Path("/run/.containerenv").exists() or "container" in os.environ
 
 
@@ -312,7 +312,7 @@ def _config(app: object, settings: ServerSettings, capacity: Capacity = DEFAULT_
         server_header=False,
         http=partial(BoundedConnection, capacity=capacity),  # type: ignore[arg-type]
         ws=BoundedWebSocket,
-        backlog=BACKLOG,  # so many at most are accepted before the ones too many are closed
+        backlog=BACKLOG,  # at most this many are accepted before the surplus is closed
         root_path=settings.root_path,
         proxy_headers=True,
         forwarded_allow_ips=proxies(settings.trusted_proxies),
@@ -329,7 +329,7 @@ def _text(path: Path | None) -> str | None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but signals are ours: it would raise them again after stopping, and the exit status would lie."""
+    """uvicorn, but with our signal handling: it would raise them again at the end, and falsify the exit status."""
 
     stopped_by: signal.Signals | None = None
 
@@ -354,7 +354,7 @@ async def _run(
     beside: Callable[[], Coroutine[None, None, None]],
     announce: Callable[[str], None],
 ) -> None:
-    """Serve until a signal says stop. systemd hears READY once requests are answered, camera or none."""
+    """Serve until a signal. systemd gets READY once requests are answered, with or without a camera."""
     loop = asyncio.get_running_loop()
     loop.set_default_executor(start_pool(_HELPERS, "helper"))
     notifier = housekeeping.notifier
@@ -363,12 +363,12 @@ async def _run(
     def stop(number: signal.Signals) -> None:
         server.stopped_by = number
         notifier.stopping("Stopping.")
-        engine.close_mailbox()  # the loop waits for its threads, and one of them may wait for a camera that hangs
+        engine.close_mailbox()  # the loop waits for its threads, and one of them may be waiting for a camera that hangs
         stopping.set()
         server.should_exit = True
 
     def reload() -> None:
-        if len(reloads) >= _MAX_RELOADS:  # the one that waits will read what is written now
+        if len(reloads) >= _MAX_RELOADS:  # the one that is waiting will read the current file
             return
         task = loop.create_task(_reload(control, housekeeping, server))
         reloads.add(task)
@@ -393,7 +393,7 @@ async def _run(
     try:
         await serving
     finally:
-        stopping.set()  # where serving ended by itself
+        stopping.set()  # in case serving ended by itself
         keeping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await keeping
@@ -401,7 +401,7 @@ async def _run(
 
 
 async def _run_beside(integrations: Integrations, parts: Parts, stopping: asyncio.Event) -> None:
-    """What watches with us begins once requests are answered, and ends while the last answers do."""
+    """Integrations start once requests are answered, and end while the last responses do."""
     await integrations.start(parts)
     await stopping.wait()
     await integrations.stop()

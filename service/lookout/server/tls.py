@@ -1,4 +1,4 @@
-"""The certificate for HTTPS: tried before anything starts, so that a mistake is a sentence."""
+"""The certificate for HTTPS: checked before anything starts, so that a mistake becomes a clear error."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lookout.system.regular_files import open_regular
 
 log = logging.getLogger(__name__)
 
-# A certificate with its chain and key is some kilobytes.
+# A certificate with its chain and key is a few kilobytes.
 _MAX_BYTES = 2**20
 
 
 def check_tls(settings: ServerSettings) -> None:
-    """Raises SettingInvalid for a certificate or key that cannot be used, and for a key alone."""
+    """Raises SettingInvalid for a certificate or key that cannot be used, and for a key without a certificate."""
     certificate, key = settings.tls_certificate, settings.tls_key
     if certificate is None:
         if key is None:
@@ -35,7 +35,7 @@ def check_tls(settings: ServerSettings) -> None:
         except OSError as error:
             raise SettingInvalid(
                 f"server.{name} {path} cannot be read: {error.strerror}.",
-                "Correct the path, and let the service's user read the file.",
+                "Correct the path, and make the file readable for the service's user.",
             ) from error
     try:
         _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key)
@@ -48,13 +48,13 @@ def check_tls(settings: ServerSettings) -> None:
 
 
 async def renew_certificate(context: ssl.SSLContext, settings: ServerSettings) -> None:
-    """Take the certificate as its files are now, for connections to come. One that cannot be used changes nothing."""
+    """Load the certificate's current files, for new connections. One that cannot be used changes nothing."""
     certificate = settings.tls_certificate
     if certificate is None:
         return
     try:
         await asyncio.to_thread(check_tls, settings)
-        # On the event loop, which does the handshakes: the context is not to change in the middle of one.
+        # On the event loop, which does the handshakes: the context must not change in the middle of one.
         _load(context, certificate, settings.tls_key)
     except (SettingInvalid, OSError, ValueError) as error:  # ssl.SSLError is an OSError
         log.error("The certificate in use stays as it was. %s", error)
@@ -63,11 +63,11 @@ async def renew_certificate(context: ssl.SSLContext, settings: ServerSettings) -
 
 
 def _load(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
-    # Without a password one would be asked for on the terminal, which a service has none of.
+    # With a password, OpenSSL would ask for it on the terminal, which a service does not have.
     context.load_cert_chain(certificate, key, password="")
 
 
 def _reason(error: Exception) -> str:
-    words = {"KEY_VALUES_MISMATCH": "the key is that of another certificate", "NO_START_LINE": "it is no PEM file"}
+    words = {"KEY_VALUES_MISMATCH": "the key is that of another certificate", "NO_START_LINE": "it is not a PEM file"}
     code = getattr(error, "reason", None) or ""
-    return words.get(code, code.lower().replace("_", " ") or "it holds no certificate and key that can be read")
+    return words.get(code, code.lower().replace("_", " ") or "it contains no readable certificate and key")

@@ -1,4 +1,4 @@
-"""WebSockets with the bounds that uvicorn lacks: what clients send costs a small share of the event loop, in all.
+"""WebSockets with the limits that uvicorn lacks: what clients send takes a small share of the event loop in total.
 
 The dashboard sends an acknowledgement per picture. Frames beyond that wait for their turn, unread, and clients whose
 WebSocket has been closed have a moment to close it as well.
@@ -13,11 +13,11 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 
-# All connections together parse for about TURN_S in every GAP_S, apart from what comes alone.
+# All connections together are parsed for about TURN_S in every GAP_S, except what comes singly.
 _TURN_S, _GAP_S = 0.0005, 0.01
-# An acknowledgement has 30 bytes; in so few there are ten frames at most.
+# An acknowledgement has 30 bytes; that few contain at most ten frames.
 _SLICE_BYTES = 64
-# The largest message has 64 KiB; no client has a reason to send it in more parts.
+# The largest message has 64 KiB; no client has a reason to send it in more fragments.
 MAX_FRAGMENTS = 64
 # For the client's half of the closing handshake.
 CLOSE_S, _CLOSE_BYTES = 2.0, 4096
@@ -25,14 +25,14 @@ _SLOW_S = 2.0
 
 
 class WriteWatch:
-    """Whether a client takes what is written to it. Times are the event loop's, in seconds."""
+    """Whether a client reads what is written to it. Times are the event loop's, in seconds."""
 
     def __init__(self, transport: asyncio.WriteTransport) -> None:
         self._transport = transport
         self._size, self._since = 0, 0.0
 
     def stalled_s(self, now: float) -> float:
-        """For how long the same bytes have been waiting, as far as earlier calls have seen; 0 when none are."""
+        """How long the same bytes have been waiting, as far as earlier calls have seen; 0 if none are."""
         size = self._transport.get_write_buffer_size()
         if size != self._size:
             self._size, self._since = size, now
@@ -42,7 +42,7 @@ class WriteWatch:
 class BoundedWebSocket(WebSocketsSansIOProtocol):
     """One WebSocket, from the handshake to close."""
 
-    _parsing_late: ClassVar[set[BoundedWebSocket]] = set()  # those that have sent more than their turn takes
+    _parsing_late: ClassVar[set[BoundedWebSocket]] = set()  # those that have sent more than fits into their turn
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -63,7 +63,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if not self.handshake_initiated:  # a whole head, of a size that has been checked
+        if not self.handshake_initiated:  # a complete head, whose size has been checked
             super().data_received(data)
             return
         if self.close_sent:
@@ -81,7 +81,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self._go_on()
 
     async def send(self, message: Any) -> None:
-        """Raises ClientDisconnected once the connection has failed; uvicorn calls that a mistake of the application."""
+        """Raises ClientDisconnected once the connection has failed; uvicorn treats that as an application error."""
         try:
             await super().send(message)
         except RuntimeError:
@@ -96,7 +96,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         return await self.queue.get()
 
     def _go_on(self) -> None:
-        """Parse what is held while the application and the client take what comes of it, but only for a moment."""
+        """Parse what is buffered while application and client keep up, but only for a moment."""
         self._turn = None
         now = self.loop.time()
         if now >= self._not_before:
@@ -113,7 +113,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self._read(self._at >= len(self._held) and (self.queue.empty() or self.close_sent))
 
     def _pace(self, now: float) -> None:
-        """The more connections send more than they may, the longer each of them waits for its next turn."""
+        """The more connections send more than they may, the longer each waits for its next turn."""
         if self._at < len(self._held):
             self._parsing_late.add(self)
             self._not_before = now + _GAP_S * len(self._parsing_late)
@@ -121,7 +121,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self._parsing_late.discard(self)
 
     def _may_parse(self) -> bool:
-        """Whether something is held, what came of the last is taken, and pongs do not pile up."""
+        """Whether something is buffered, the last result has been taken, and pongs do not pile up."""
         return (
             self._at < len(self._held)
             and self.handshake_complete
@@ -152,7 +152,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def waiting_since(self, now: float) -> tuple[int, float] | None:
-        """Whether the connection could go for another one's sake; see BoundedConnection."""
+        """Whether the connection could be closed in favour of another; see BoundedConnection."""
         if self._gave_way:
             return None
         if self.close_sent or self.transport.is_closing():
@@ -160,6 +160,6 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         return (3, 0.0) if self.write_watch.stalled_s(now) > _SLOW_S else None
 
     def give_way(self) -> None:
-        """End for another connection's sake."""
+        """Close in favour of another connection."""
         self._gave_way = True
         self.transport.abort()
