@@ -22,6 +22,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from models.training.archs import Classifier
+from models.training.archs.efficientnet_lite import SameConv2d
 from models.training.archs.resnet import GlobalMean
 from models.training.weights import fits_float16
 
@@ -55,7 +56,7 @@ class _Outputs(nn.Module):
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, GlobalMean) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, (GlobalMean, SameConv2d)) or super().is_leaf_module(m, module_qualified_name)
 
 
 def folded(network: Classifier) -> fx.GraphModule:
@@ -181,6 +182,8 @@ def _conv(graph: _Graph, name: str, layer: nn.Conv2d, sources: list[str]) -> str
     if layer.bias is not None:
         inputs.append(graph.constant(f"{name}.bias", layer.bias.detach().numpy()))
     (height, width), (top, left) = layer.kernel_size, (int(side) for side in layer.padding)
+    # What is left over goes to the bottom right, as TensorFlow has it; how much that is depends on the picture's size.
+    padding = {"auto_pad": "SAME_UPPER"} if isinstance(layer, SameConv2d) else {"pads": [top, left, top, left]}
     return graph.add(
         "Conv",
         inputs,
@@ -188,9 +191,9 @@ def _conv(graph: _Graph, name: str, layer: nn.Conv2d, sources: list[str]) -> str
         name,
         kernel_shape=[height, width],
         strides=list(layer.stride),
-        pads=[top, left, top, left],
         dilations=list(layer.dilation),
         group=layer.groups,
+        **padding,
     )
 
 
@@ -223,18 +226,25 @@ def _relu(graph: _Graph, name: str, _: nn.ReLU, sources: list[str]) -> str:
     return graph.add("Relu", sources, f"{name}.out", name)
 
 
+def _relu6(graph: _Graph, name: str, _: nn.ReLU6, sources: list[str]) -> str:
+    low, high = (graph.constant(f"{name}.{end}", np.array(value, np.float32)) for end, value in (("low", 0), ("high", 6)))
+    return graph.add("Clip", [*sources, low, high], f"{name}.out", name)
+
+
 def _tanh(graph: _Graph, name: str, _: nn.Tanh, sources: list[str]) -> str:
     return graph.add("Tanh", sources, f"{name}.out", name)
 
 
 WRITERS: dict[type[nn.Module], Writer] = {
     nn.Conv2d: _conv,
+    SameConv2d: _conv,
     nn.Linear: _linear,
     nn.MaxPool2d: _max_pool,
     nn.AvgPool2d: _average_pool,
     GlobalMean: _global_mean,
     nn.Flatten: _flatten,
     nn.ReLU: _relu,
+    nn.ReLU6: _relu6,
     nn.Tanh: _tanh,
 }
 

@@ -26,7 +26,7 @@ METHODS: dict[Method, CalibrationMethod] = {
     "percentile": CalibrationMethod.Percentile,
 }
 # What an int8 kernel exists for; the normalisation of the input stays float.
-QUANTIZED = ["Conv", "Gemm", "MaxPool", "AveragePool", "GlobalAveragePool", "Add", "Relu", "Flatten"]
+QUANTIZED = ["Conv", "Gemm", "MaxPool", "AveragePool", "GlobalAveragePool", "Add", "Relu", "Clip", "Flatten"]
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]

@@ -59,12 +59,12 @@ class Teacher(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         net = self.network
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.frozen == 0):
-            x = functional.relu6(net._bn0(net._conv_stem(x)))
+            x = net._relu0(net._bn0(net._conv_stem(x)))
             for block in net._blocks[: self.frozen]:
                 x = block(x)
         for block in net._blocks[self.frozen :]:
             x = block(x)
-        return functional.relu6(net._bn1(net._conv_head(x))).mean((2, 3))
+        return net.embed(net._relu1(net._bn1(net._conv_head(x))))
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.network._fc(self.features(x))

@@ -23,7 +23,7 @@ from models.training.data import Pictures
 from models.training.suspects import suspects
 from tests.training.pictures import scene
 
-SIZES = {"resnet18": 64, "resnet50": 32, "alexnet": 64, "lenet5": 32}
+SIZES = {"resnet18": 64, "resnet50": 32, "alexnet": 64, "lenet5": 32, "efficientnet-lite0": 32}
 
 
 def run(*words: str | Path) -> str:

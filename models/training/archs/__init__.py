@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from models.training.archs.alexnet import AlexNet
 from models.training.archs.base import Classifier
+from models.training.archs.efficientnet_lite import efficientnet_lite0
 from models.training.archs.lenet import LeNet5
 from models.training.archs.resnet import resnet18, resnet50
 
@@ -14,6 +15,7 @@ ARCHS: dict[str, Callable[[int, int, int], Classifier]] = {
     "resnet50": resnet50,
     "alexnet": AlexNet,
     "lenet5": LeNet5,
+    "efficientnet-lite0": efficientnet_lite0,
 }
 
 

