@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import cv2
 import onnx
@@ -23,6 +26,7 @@ from models.training import digits as digit_example
 from models.training import evaluate as evaluation
 from models.training import plots
 from models.training.archs import ARCHS, Classifier, build
+from models.training.arithmetic import has_bf16
 from models.training.augment import CameraPolicy, CropPolicy
 from models.training.batches import BatchSource
 from models.training.calibrate import probabilities
@@ -36,11 +40,15 @@ from models.training.onnx_graph import InputFormat
 from models.training.quantize import METHODS
 from models.training.recipe import Recipe, load_weights, save_weights
 from models.training.run import Run
+from models.training.start import start_from
+from models.training.stopping import Interrupted, Stopped, interruptible
 from models.training.suspects import suspects as find_suspects
 from models.training.suspects import twice
-from models.training.teacher import Answers, TeacherConfig, accuracy, load_teacher, tune
-from models.training.train import IMAGENET_MEAN, IMAGENET_STD, TrainConfig, Trainer, has_bf16
-from models.training.weights import load_by_name, read_safetensors
+from models.training.tables import figures_table, figures_tables
+from models.training.teacher import Answers, accuracy, load_teacher
+from models.training.train import IMAGENET_MEAN, IMAGENET_STD, TrainConfig, Trainer
+from models.training.tune import TuneConfig, Tuner
+from models.training.tune_command import tune_model
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
 console = Console(stderr=True)
@@ -72,6 +80,18 @@ class _Bar:
 
     def __call__(self, step: int, total: int, words: str) -> None:
         self._progress.update(self._task, completed=step, total=total, words=words)
+
+
+@contextmanager
+def _running(what: str) -> Iterator[tuple[_Bar, Stopped]]:
+    """A bar, and Ctrl-C that keeps the last step and says how to go on."""
+    try:
+        with _Bar(what) as bar, interruptible() as stopped:
+            yield bar, stopped
+    except Interrupted as interrupted:
+        console.print(f"{str(interrupted).capitalize()}; the same command goes on from there:")
+        console.print(f"  python -m models.training {shlex.join(sys.argv[1:])}", soft_wrap=True, highlight=False)
+        raise typer.Exit(130) from None
 
 
 def _use_threads(threads: int) -> None:
@@ -134,8 +154,12 @@ def teacher(
     _use_threads(threads)
     pictures, validation = photographs.load_both(folder, cache)
     source = BatchSource(pictures, CropPolicy(), CameraPolicy(strength=0.7), seed=seed)
-    with _Bar("teacher") as bar:
-        tuned = tune(TeacherConfig(variant, size, epochs=epochs), source, Run(run), bar)
+    kept = Run(run)
+    kept.claim(network=variant, labels=pictures.labels, photographs=pictures.identity())
+    config = TuneConfig(variant, size, epochs=epochs, bf16=has_bf16())
+    kept.describe({"teacher": config, "seed": source.seed, "labels": pictures.labels})
+    with _running("teacher") as (bar, stopped):
+        tuned = Tuner(config, source, kept, bar, stopped=stopped).train()
     right = accuracy(tuned, size, validation)
     Run(run).log(step=epochs * source.steps_per_epoch, validation_accuracy=right)
     console.print(f"{run / 'teacher.pt'}: {right:.2%} of the validation pictures right")
@@ -144,9 +168,9 @@ def teacher(
 @app.command()
 def train(
     folder: DataFolder,
-    run: Annotated[Path, typer.Option(help="Run folder; a run that is there already is continued.")] = Path(
-        "runs/student"
-    ),
+    run: Annotated[
+        Path | None, typer.Option(help="Run folder, runs/ARCH by default; a run that is there already is continued.")
+    ] = None,
     arch: Annotated[str, typer.Option(help=f"One of {', '.join(ARCHS)}.")] = "resnet18",
     stages: Annotated[
         str | None,
@@ -155,7 +179,9 @@ def train(
         ),
     ] = None,
     size: Annotated[int, typer.Option(help="Pixels a side of the finished model.")] = 96,
-    start: Annotated[Path | None, typer.Option(help="Weights to start from (safetensors).")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="What to start from: a shipped ResNet-18 by its name, or weights.safetensors.")
+    ] = None,
     taught_by: Annotated[Path | None, typer.Option("--teacher", help="A tuned teacher.pt.")] = None,
     views: Annotated[int, typer.Option(help="Fixed crops of each picture; what the teacher says of them is kept.")] = 5,
     learning_rate: float = 0.03,
@@ -180,7 +206,9 @@ def train(
         parse_stages(stages)  # before minutes of decoding
     _use_threads(threads)
     pictures, validation = photographs.load_both(folder, cache)
+    run = run or Path("runs") / arch
     kept = Run(run)
+    kept.claim(network=arch, labels=pictures.labels, photographs=pictures.identity())
     source = BatchSource(
         pictures,
         CropPolicy(min_area=least_area, jitter=jitter),
@@ -194,7 +222,7 @@ def train(
     torch.manual_seed(seed)
     network = build(arch, len(pictures.labels), 3, size)
     if start and not kept.checkpoint.exists():
-        load_by_name(network, read_safetensors(start)[0])
+        start_from(network, start, source, size)
     answers = Answers(run / "answers", *load_teacher(taught_by), source) if taught_by else None
     config = TrainConfig(
         _stages_of(stages, arch, network, size),
@@ -207,11 +235,43 @@ def train(
     kept.describe(
         {"train": config, "source": {"seed": seed, "views": views, "batch_size": batch_size}, **recipe.metadata()}
     )
-    with _Bar(arch) as bar:
-        trained = Trainer(network, config, source, kept, answers=answers, validation=validation).train(bar)
+    with _running(arch) as (bar, stopped):
+        trainer = Trainer(network, config, source, kept, answers=answers, validation=validation, stopped=stopped)
+        trained = trainer.train(bar)
     save_weights(run / "weights.safetensors", trained, recipe)
     plots.curves(kept.metrics(), run / "curves.png")
-    console.print(f"{run / 'weights.safetensors'} written; next: python -m models.training export")
+    console.print(f"{run / 'weights.safetensors'} written, {right_of(kept)} of the validation pictures right; next:")
+    command = ["export", str(run / "weights.safetensors"), "--data", str(folder), "--out", f"models/{folder.name}"]
+    console.print(f"  python -m models.training {shlex.join(command)}", soft_wrap=True, highlight=False)
+
+
+def right_of(run: Run) -> str:
+    """The share of the validation pictures that a run's network had right when it was measured last."""
+    found = [line["validation_accuracy"] for line in run.metrics() if "validation_accuracy" in line]
+    return f"{found[-1]:.1%}" if found else "none"
+
+
+@app.command("tune")
+def tune_(
+    folder: DataFolder,
+    out: Annotated[Path, typer.Option(help="The model's folder, for example models/ours.")],
+    run: Annotated[Path | None, typer.Option(help="Run folder, runs/OUT by default; a run there is continued.")] = None,
+    epochs: Annotated[float, typer.Option(min=0.1, help="How often each photograph is looked at.")] = 6,
+    size: Annotated[int, typer.Option(min=64, max=320, help="Pixels a side that the model looks at.")] = 128,
+    batch_size: Annotated[int, typer.Option(min=2)] = 32,
+    cache: CacheFolder = None,
+    seed: Seed = 1,
+    threads: Threads = 0,
+) -> None:
+    """Tune a ready ImageNet network on your photographs and write the model, in minutes. For classes and small data."""
+    _use_threads(threads)
+    options = {"epochs": epochs, "size": size, "batch_size": batch_size, "cache": cache, "seed": seed}
+    with _running("tune") as (bar, stopped):
+        found = tune_model(folder, out, run or Path("runs") / out.name, bar, stopped=stopped, **options)  # type: ignore[arg-type]
+    for table in figures_tables(found.measured.metrics):
+        Console().print(table)
+    command = ["lookout", "serve", "--source", "demo", "--model.dir", str(out.parent), "--model.name", out.name]
+    console.print(f"{out} written; look at it:\n  {shlex.join(command)}", soft_wrap=True, highlight=False)
 
 
 @app.command()
@@ -317,39 +377,6 @@ def digits_(
     found = evaluation.evaluate(card, validation, corruptions=False)
     amend(out, found.measured)
     Console().print(figures_table(found.measured.metrics))
-
-
-def figures_tables(metrics: Any) -> Iterator[Table]:
-    """One table for the first set of pictures and one for each further set."""
-    measured = {name: dict(value) for name, value in metrics.items() if isinstance(value, dict)}
-    others = {name: value.pop("sets", {}) for name, value in measured.items()}
-    yield figures_table(measured)
-    for which in next(iter(others.values()), {}):
-        rows = {name: dict(sets[which]) for name, sets in others.items()}
-        count = max(value.pop("pictures") for value in rows.values())
-        yield figures_table(rows, f"{which}: {count:,} pictures")
-
-
-def figures_table(metrics: Any, title: str = "") -> Table:
-    """The figures of each precision side by side, in per cent where they are shares."""
-    precisions = [name for name, value in metrics.items() if isinstance(value, dict)]
-    table = Table(title, *precisions)
-    rows = _flat(metrics[precisions[0]])
-    for row in rows:
-        cells = [_flat(metrics[name]).get(row, "") for name in precisions]
-        plain = row in ("log_loss", "calibration_error")
-        table.add_row(row.replace("_", " "), *(f"{c:.4f}" if plain else f"{c:.2%}" for c in cells if c != ""))
-    return table
-
-
-def _flat(values: dict[str, Any]) -> dict[str, float]:
-    flat: dict[str, float] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= {f"{name}: {inner}": number for inner, number in value.items()}
-        else:
-            flat[name] = value
-    return flat
 
 
 def _draw(folder: Path, found: evaluation.Evaluation, validation: Pictures) -> None:

@@ -69,6 +69,10 @@ class Pictures:
             return None
         return np.flatnonzero(self.targets == self.labels.index(REJECT))
 
+    def identity(self) -> str:
+        """The same for the same pictures under the same labels, wherever they lie."""
+        return hashlib.sha256(_bytes("\n".join(sorted(self.names)))).hexdigest()[:12]
+
     def origin(self, index: int) -> str:
         """Where a picture comes from, told by its name: ``cat/kaggle-square-00012.webp`` is of ``kaggle-square``."""
         return Path(self.names[index]).stem.rsplit("-", 1)[0]

@@ -227,7 +227,9 @@ def _relu(graph: _Graph, name: str, _: nn.ReLU, sources: list[str]) -> str:
 
 
 def _relu6(graph: _Graph, name: str, _: nn.ReLU6, sources: list[str]) -> str:
-    low, high = (graph.constant(f"{name}.{end}", np.array(value, np.float32)) for end, value in (("low", 0), ("high", 6)))
+    low, high = (
+        graph.constant(f"{name}.{end}", np.array(value, np.float32)) for end, value in (("low", 0), ("high", 6))
+    )
     return graph.add("Clip", [*sources, low, high], f"{name}.out", name)
 
 

@@ -43,6 +43,9 @@ class Sheet:
         path = np.round(np.asarray(points, np.float64)).astype(np.int32)
         cv2.polylines(self.pixels, [path], False, color, width, cv2.LINE_AA)
 
+    def dot(self, place: tuple[float, float], color: Color) -> None:
+        cv2.circle(self.pixels, (round(place[0]), round(place[1])), 4, color, -1, cv2.LINE_AA)
+
     def box(self, x: int, y: int, width: int, height: int, color: Color) -> None:
         self.pixels[y : y + height, x : x + width] = color
 
@@ -73,22 +76,26 @@ class Axes:
         return left + across * width, top + (1 - up) * height
 
     def plot(self, points: Sequence[tuple[float, float]], color: Color, name: str, entry: int) -> None:
-        """A line with its name in the frame's lower right corner."""
+        """A line, or a dot where there is one point, with its name in the frame's lower right corner."""
+        if len(points) == 1:
+            self.sheet.dot(self.at(*points[0]), color)
         self.sheet.line([self.at(x, y) for x, y in points], color)
         left, top, width, height = self.place
         self.sheet.text(left + width - 150, top + height - 12 - 16 * entry, name, color)
 
 
 def curves(metrics: Sequence[dict[str, Any]], path: Path) -> None:
-    """Loss on the left, accuracies on the right, over steps."""
+    """Loss on the left, accuracies on the right, over epochs (over steps where a run does not count epochs)."""
     sheet = Sheet(1100, 420)
-    steps = [line["step"] for line in metrics if "step" in line] or [0]
+    below = "epoch" if any("epoch" in line for line in metrics) else "step"
+    steps = [line[below] for line in metrics if below in line] or [0]
     frames = ((("loss",), "loss", 70), (("train_accuracy", "validation_accuracy"), "accuracy", 620))
     for keys, title, left in frames:
-        lines = {key: [(m["step"], m[key]) for m in metrics if key in m] for key in keys}
+        lines = {key: [(m[below], m[key]) for m in metrics if key in m and below in m] for key in keys}
         values = [value for points in lines.values() for _, value in points] or [0.0, 1.0]
         limits = (min(values), max(values))
         axes = Axes(sheet, (left, 40, 440, 320), (0, max(steps)), limits, title)
+        sheet.text(left + 220, 400, f"{below}s", centred=True)
         for entry, (key, points) in enumerate(lines.items()):
             if points:
                 axes.plot(points, LINES[entry], key.replace("_", " "), entry)

@@ -12,6 +12,13 @@ from typing import Any
 
 import torch
 
+from models.training.data import DataError
+
+
+def _said(name: str, identity: Mapping[str, Any]) -> str:
+    value = identity.get(name)
+    return f"the {name} {', '.join(value) if isinstance(value, list) else value}"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -46,6 +53,19 @@ class Run:
     def describe(self, config: Mapping[str, object]) -> None:
         """Write what the run was asked to do."""
         (self.folder / "config.json").write_text(json.dumps(config, indent=2, default=str) + "\n")
+
+    def claim(self, **identity: object) -> None:
+        """Bind the folder to a network, its labels and photographs; raises DataError when it holds another's run."""
+        path, own = self.folder / "belongs-to.json", json.loads(json.dumps(identity))
+        if not path.exists():
+            path.write_text(json.dumps(own, indent=2) + "\n")
+            return
+        held = json.loads(path.read_text())
+        if odd := [name for name in own if held.get(name) != own[name]]:
+            raise DataError(
+                f"{self.folder} holds a run with {_said(odd[0], held)}; this would be one with {_said(odd[0], own)}.",
+                "Give --run another folder, or delete that one to begin anew.",
+            )
 
     def save(self, state: Mapping[str, object]) -> None:
         """Replace the checkpoint: written beside it, synced, renamed; a stop at any moment leaves a whole one."""

@@ -1,44 +1,23 @@
-"""The teacher: an ImageNet EfficientNet-Lite taught our labels, then asked about every crop that the student sees.
+"""The teacher: an ImageNet EfficientNet-Lite that `models.training.tune` has taught our labels.
 
-Features that know a thousand kinds of things are better than any we can learn from forty thousand pictures; only the
-head does not know our question. So the early blocks stay as they are and the later ones are tuned with a new linear
-head.
+It is asked about every crop that the student sees.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
-from models.training.archs.efficientnet_lite import FEATURES, MEAN, STD, EfficientNetLite, pretrained
-from models.training.averages import Average, cosine_with_warmup
-from models.training.batches import Batch, BatchSource, ahead, centre_crops
+from models.training.archs.efficientnet_lite import FEATURES, MEAN, STD, EfficientNetLite
+from models.training.arithmetic import has_bf16
+from models.training.batches import Batch, BatchSource, centre_crops
 from models.training.data import Pictures, Pixels
-from models.training.run import Run
 
 CHUNK = 16  # pictures asked about at once: a larger batch's wide layers leave the cache and take twice the time
-CHECKPOINT_EVERY = 200  # steps; at most so much is done twice after a stop
-
-
-@dataclass(frozen=True)
-class TeacherConfig:
-    """How the teacher is tuned. ``frozen`` counts the blocks that keep their ImageNet weights."""
-
-    variant: str = "lite0"
-    size: int = 160
-    frozen: int = 5
-    epochs: int = 2
-    learning_rate: float = 5e-4
-    weight_decay: float = 0.01
-    warmup_steps: int = 100
 
 
 def normalise(pixels: Pixels) -> Tensor:
@@ -72,65 +51,11 @@ class Teacher(nn.Module):
 
     def answer(self, pixels: Pixels) -> tuple[Tensor, Tensor]:
         """uint8 [n, s, s, 3] -> logits [n, labels] and features [n, 1280], float32."""
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=has_bf16()):
             parts = [self.features(normalise(pixels[i : i + CHUNK])) for i in range(0, len(pixels), CHUNK)]
             features = torch.cat(parts).float()
         with torch.inference_mode():
             return self.network._fc(features), features
-
-
-def tune(config: TeacherConfig, source: BatchSource, run: Run, progress: Callable[[int, int, str], None]) -> Teacher:
-    """Tune the teacher, from the run's checkpoint if there is one, and keep the averaged weights as ``teacher.pt``."""
-    torch.manual_seed(source.seed)
-    teacher = Teacher(config.variant, len(source.pictures.labels), config.frozen, pretrained(config.variant))
-    teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    teacher.eval()  # BatchNorm keeps ImageNet's statistics: the tuning is short and the batches are small
-    head = list(teacher.network._fc.parameters())
-    body = [p for p in teacher.parameters() if not any(p is h for h in head)]
-    groups = [{"params": body, "scale": 1.0}, {"params": head, "scale": 4.0}]
-    optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
-    average = Average(teacher, 0.998)
-    total, step = config.epochs * source.steps_per_epoch, 0
-    if state := run.restore():
-        teacher.load_state_dict(state["model"])
-        average.load(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        step = state["step"]
-    run.describe({"teacher": config, "seed": source.seed, "labels": source.pictures.labels})
-    began, loss_sum = time.monotonic(), 0.0
-    for batch in ahead(lambda s: source.batch(s, config.size), step, total):
-        for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * group["scale"] * cosine_with_warmup(step, total, config.warmup_steps)
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = teacher(normalise(batch.pixels))
-        loss = functional.cross_entropy(logits.float(), torch.from_numpy(batch.targets))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(teacher.parameters(), 5.0)
-        optimiser.step()
-        average.update(teacher, step)
-        step += 1
-        loss_sum += loss.item()
-        if step % 50 == 0:
-            rate = 50 * source.batch_size / (time.monotonic() - began)
-            run.log(step=step, loss=loss_sum / 50, pictures_per_s=round(rate, 1))
-            progress(step, total, f"loss {loss_sum / 50:.3f}, {rate:.0f} pictures/s")
-            began, loss_sum = time.monotonic(), 0.0
-        if step % CHECKPOINT_EVERY == 0 or step == total:
-            run.save(
-                {
-                    "model": teacher.state_dict(),
-                    "average": average.state(),
-                    "optimiser": optimiser.state_dict(),
-                    "step": step,
-                }
-            )
-    torch.save(
-        {"variant": config.variant, "size": config.size, "labels": source.pictures.labels, "model": average.state()},
-        run.folder / "teacher.pt",
-    )
-    average.copy_to(teacher)
-    return teacher
 
 
 def load_teacher(path: Path) -> tuple[Teacher, int]:

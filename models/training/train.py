@@ -13,7 +13,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,9 @@ from models.training.archs import Classifier
 from models.training.averages import Average, cosine_with_warmup
 from models.training.batches import Batch, BatchSource, ahead, centre_crops
 from models.training.data import Pictures, Pixels
+from models.training.plots import curves
 from models.training.run import Run
+from models.training.stopping import Interrupted, Stopped, never
 from models.training.teacher import Answers
 
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -46,10 +47,10 @@ class TrainConfig:
     distil_share: float = 0.8
     distil_temperature: float = 2.0
     feature_weight: float = 2.0
-    bf16: bool = False  # see `has_bf16`: without the processor's help it is slower than float32
+    bf16: bool = False  # see `models.training.arithmetic`: without the processor's help it is slower than float32
     log_every: int = 50
     checkpoint_every: int = 300
-    evaluate_every: int = 1200
+    evaluate_every: int = 1200  # steps; after each epoch where that is sooner
     evaluate_size: int = 96
     refresh_batches: int = 100
 
@@ -78,14 +79,17 @@ class Trainer:
         normalise: Normalise | None = None,
         answers: Answers | None = None,
         validation: Pictures | None = None,
+        stopped: Stopped = never,
     ) -> None:
         torch.manual_seed(source.seed)
         self.network: Classifier = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.config, self.source, self.run = config, source, run
         self.normalise, self.answers, self.validation = normalise or Normalise(), answers, validation
+        self.stopped = stopped
         self.step = 0
         self.ends = np.cumsum([round(epochs * source.steps_per_epoch) for epochs, _ in config.stages])
         self.total = int(self.ends[-1])
+        self.warmup = min(config.warmup_steps, self.total // 10)
         self.student = FeatureRegression(network, answers) if answers else None
         trained = [*network.named_parameters(), *(self.student.named_parameters() if self.student else ())]
         # Biases and BatchNorm's scales have nothing to gain from being small.
@@ -104,27 +108,41 @@ class Trainer:
         return self.config.stages[min(stage, len(self.ends) - 1)][1]
 
     def train(self, report: Report, until: int | None = None) -> Classifier:
-        """Train to the end (or to step ``until``); gives the network as ``finished`` leaves it."""
+        """Train to the end (or to step ``until``); gives the network as ``finished`` leaves it, measured last of all.
+
+        Raises Interrupted when the run was stopped, its last step kept.
+        """
         end = min(self.total, until or self.total)
+        every = min(self.config.evaluate_every, self.source.steps_per_epoch)
         self.network.train()
+        report(self.step, self.total, "the first step …")
         began, losses = time.monotonic(), []
         for batch in ahead(self._batch, self.step, end):
             losses.append(self._learn(batch))
             self.step += 1
-            if self.step % self.config.log_every == 0:
-                rate = len(losses) * self.source.batch_size / (time.monotonic() - began)
-                self._log(np.mean(losses, axis=0), rate, report)
+            rate = len(losses) * self.source.batch_size / (time.monotonic() - began)
+            report(self.step, self.total, self._words(*losses[-1], rate))
+            if self.step % self.config.log_every == 0 or self.step == end:
+                self._log(np.mean(losses, axis=0), rate)
                 began, losses = time.monotonic(), []
             if self.step % self.config.checkpoint_every == 0 or self.step == end:
                 self.run.save(self._state())
-            if self.validation and (self.step % self.config.evaluate_every == 0 or self.step == end):
-                self._evaluate(report)
-        return self.finished()
+            if self.validation and self.step % every == 0 and self.step < end:
+                self._evaluate_average(report)
+                began = time.monotonic()
+            if self.stopped() and self.step < end:
+                self.run.save(self._state())
+                raise Interrupted(self.step, self.total)
+        network = self.finished()
+        if self.validation:
+            self._evaluate(report)
+        return network
 
     def finished(self) -> Classifier:
         """The network with averaged weights, BatchNorm's statistics taken anew at the last stage's size."""
         self.average.copy_to(self.network)
-        size, steps = self.config.stages[-1][1], range(self.total, self.total + self.config.refresh_batches)
+        count = min(self.config.refresh_batches, self.source.steps_per_epoch)  # each picture once at most
+        size, steps = self.config.stages[-1][1], range(self.total, self.total + count)
         refresh_statistics(self.network, (self.normalise(self.source.batch(step, size).pixels) for step in steps))
         self.network.eval()
         return self.network
@@ -140,7 +158,7 @@ class Trainer:
         """One step of gradient descent; gives the loss and the share labelled rightly."""
         config = self.config
         for group in self.optimiser.param_groups:
-            group["lr"] = config.learning_rate * cosine_with_warmup(self.step, self.total, config.warmup_steps)
+            group["lr"] = config.learning_rate * cosine_with_warmup(self.step, self.total, self.warmup)
         targets = torch.from_numpy(batch.targets)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
             embedding = self.network.embed(self.network.features(self.normalise(batch.pixels)))
@@ -159,23 +177,36 @@ class Trainer:
         self.average.update(self.network, self.step)
         return loss.item(), float((logits.argmax(1) == targets).float().mean())
 
-    def _log(self, means: Any, rate: float, report: Report) -> None:
-        size, lr = self.size(self.step - 1), self.optimiser.param_groups[0]["lr"]
-        loss, right = float(means[0]), float(means[1])
-        self.run.log(step=self.step, loss=loss, train_accuracy=right, size=size, learning_rate=lr, pictures_per_s=rate)
-        report(self.step, self.total, f"{size} px, loss {loss:.3f}, right {right:.3f}, {rate:.0f} pictures/s")
+    def _words(self, loss: float, right: float, rate: float) -> str:
+        return f"{self.size(self.step - 1)} px, loss {loss:.3f}, right {right:.3f}, {rate:.0f} pictures/s"
 
-    def _evaluate(self, report: Report) -> None:
-        """Accuracy of the averaged weights on the validation pictures; the training goes on undisturbed."""
-        assert self.validation is not None
+    def _log(self, means: Any, rate: float) -> None:
+        self.run.log(
+            step=self.step,
+            epoch=self.step / self.source.steps_per_epoch,
+            loss=float(means[0]),
+            train_accuracy=float(means[1]),
+            size=self.size(self.step - 1),
+            learning_rate=self.optimiser.param_groups[0]["lr"],
+            pictures_per_s=rate,
+        )
+
+    def _evaluate_average(self, report: Report) -> None:
+        """Measure the averaged weights; the training goes on undisturbed."""
         training = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.average.copy_to(self.network)
-        logits = predict(self.network, self._validation_crops(), self.normalise)
-        right = float((logits.argmax(1).numpy() == self.validation.targets).mean())
+        self._evaluate(report)
         self.network.load_state_dict(training)
         self.network.train()
-        self.run.log(step=self.step, validation_accuracy=right)
-        report(self.step, self.total, f"validation accuracy {right:.4f}")
+
+    def _evaluate(self, report: Report) -> None:
+        """Accuracy of the network as it is on the validation pictures, logged; the run's curves are drawn anew."""
+        assert self.validation is not None
+        logits = predict(self.network, self._validation_crops(), self.normalise)
+        right = float((logits.argmax(1).numpy() == self.validation.targets).mean())
+        self.run.log(step=self.step, epoch=self.step / self.source.steps_per_epoch, validation_accuracy=right)
+        curves(self.run.metrics(), self.run.folder / "curves.png")
+        report(self.step, self.total, f"{right:.1%} of the validation pictures right")
 
     def _validation_crops(self) -> Pixels:
         assert self.validation is not None
@@ -216,12 +247,6 @@ class FeatureRegression(nn.Module):
 
     def forward(self, embedding: Tensor, features: Tensor) -> Tensor:
         return functional.mse_loss(self.predict(embedding), (features - self.mean) / self.std)
-
-
-def has_bf16() -> bool:
-    """Whether this processor multiplies bfloat16 in hardware, which trains up to twice as fast."""
-    path = Path("/proc/cpuinfo")
-    return path.exists() and any(flag in path.read_text() for flag in ("avx512_bf16", "amx_bf16", " bf16"))
 
 
 def soft_loss(logits: Tensor, told: Tensor, temperature: float) -> Tensor:

@@ -70,7 +70,9 @@ def lively(arch: str, channels: int = 3, size: int = 96) -> torch.nn.Module:
     return network.eval()
 
 
-@pytest.mark.parametrize(("arch", "size"), [("resnet18", 96), ("resnet50", 64), ("alexnet", 96), ("lenet5", 32), ("efficientnet-lite0", 97)])
+@pytest.mark.parametrize(
+    ("arch", "size"), [("resnet18", 96), ("resnet50", 64), ("alexnet", 96), ("lenet5", 32), ("efficientnet-lite0", 97)]
+)
 def test_the_graph_agrees_with_pytorch(arch: str, size: int) -> None:
     network = lively(arch, size=size)
     form = InputFormat(size, 3, IMAGENET_MEAN, IMAGENET_STD)

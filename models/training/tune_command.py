@@ -1,0 +1,72 @@
+"""``python -m models.training tune``: from a folder of photographs to a served model, in minutes, with one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from models.training import evaluate as evaluation
+from models.training.archs.efficientnet_lite import MEAN, STD
+from models.training.arithmetic import has_bf16
+from models.training.augment import CameraPolicy, CropPolicy
+from models.training.batches import BatchSource
+from models.training.card import Description, amend
+from models.training.data import DataError, Pictures, load_both
+from models.training.export import export
+from models.training.onnx_graph import InputFormat
+from models.training.recipe import Recipe, save_weights
+from models.training.run import Run
+from models.training.stopping import Stopped, never
+from models.training.train import Report
+from models.training.tune import TuneConfig, Tuner
+
+ARCH, VARIANT = "efficientnet-lite0", "lite0"
+CROPS, DEFECTS = CropPolicy(min_area=0.35), CameraPolicy(strength=0.5)
+MAX_EPOCHS = 60.0
+
+
+def tune_model(
+    folder: Path,
+    out: Path,
+    run_folder: Path,
+    report: Report,
+    *,
+    epochs: float,
+    size: int,
+    batch_size: int,
+    cache: Path | None,
+    seed: int,
+    stopped: Stopped = never,
+) -> evaluation.Evaluation:
+    """Tune the ImageNet network on a folder's photographs and write the model's folder ``out``, measured.
+
+    Raises DataError when there are no such photographs or the run folder is another's, Interrupted when stopped.
+    """
+    training, validation = load_both(folder, cache)
+    if len(training.labels) < 2:
+        raise DataError(
+            f"{folder} has pictures of one label, {training.labels[0]}.",
+            "A network learns to tell labels apart: add a second one, for example pictures of neither.",
+        )
+    run = Run(run_folder)
+    run.claim(network=ARCH, labels=training.labels, photographs=training.identity())
+    config = TuneConfig(VARIANT, size, epochs=min(epochs, MAX_EPOCHS), bf16=has_bf16())
+    run.describe({"tune": config, "seed": seed, "labels": training.labels})
+    source = BatchSource(training, CROPS, DEFECTS, min(batch_size, len(training)), seed)
+    network = Tuner(config, source, run, report, validation, stopped).train().network
+    recipe = Recipe(ARCH, training.labels, InputFormat(size, 3, MEAN, STD))
+    save_weights(run_folder / "weights.safetensors", network, recipe)
+    card = export(network, recipe, training, out, description(out.name, training))
+    found = evaluation.evaluate(card, validation, corruptions=False)
+    amend(out, found.measured)
+    return found
+
+
+def description(name: str, pictures: Pictures) -> Description:
+    """The card's words for photographs of one's own."""
+    counts = np.bincount(pictures.targets, minlength=len(pictures.labels)).tolist()
+    shown = ", ".join(f"{count:,} of {label}" for label, count in zip(pictures.labels, counts, strict=True))
+    title = name.replace("-", " ").replace("_", " ").capitalize()
+    text = "An EfficientNet-Lite0 that knew ImageNet, tuned on photographs of our own."
+    return Description(name, title, text, f"ImageNet, then {shown}.", "Apache-2.0 (the ImageNet weights)")
