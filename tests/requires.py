@@ -119,13 +119,18 @@ NEEDS: dict[str, Need] = {
     "node": Need("libatomic, for Playwright's node", lambda: _library("libatomic.so.1"), ("libatomic1",)),
     "nginx": Need(
         "nginx, as a reverse proxy in front",
-        lambda: shutil.which("nginx", path=_WITH_SBIN) is not None,
+        lambda: shutil.which("nginx", path=WITH_SBIN) is not None,
         ("nginx-light",),
     ),
     "faketime": Need(
         "libfaketime, for a clock that jumps",
         lambda: bool(list(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))),
         ("libfaketime",),
+    ),
+    "mosquitto": Need(
+        "the MQTT broker mosquitto",
+        lambda: shutil.which("mosquitto", path=WITH_SBIN) is not None,
+        ("mosquitto",),
     ),
     "wget": Need("wget", _command("wget"), ("wget",)),
     "curl": Need("curl", _command("curl"), ("curl",)),
@@ -143,7 +148,7 @@ NEEDS: dict[str, Need] = {
         ("python3", "python3-numpy"),
     ),
 }
-_WITH_SBIN = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
+WITH_SBIN = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lookout import __version__
-from lookout.cli import bench, cameras, classify, config, doctor, models, serve, token
+from lookout.cli import bench, cameras, classify, config, doctor, models, mqtt, serve, token
 from lookout.cli.app import App
 
 app = App(
@@ -42,4 +42,5 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")
 app.command("config")(config.config)
 app.add_typer(token.app, name="token")
+app.add_typer(mqtt.app, name="mqtt")
 app.command("bench")(bench.bench)

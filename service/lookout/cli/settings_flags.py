@@ -20,6 +20,7 @@ _PANELS = {
     "server": "Server: who may reach it, and where",
     "upload": "Upload: limits on pictures handed in",
     "state": "State: what is kept on disk",
+    "mqtt": "MQTT: a broker, and with it Home Assistant",
     "events": "Events: what is kept of what was seen",
 }
 CONFIG_HELP = (

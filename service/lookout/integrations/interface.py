@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from lookout.engine.control import Control
+from lookout.events.feed import Feed
 from lookout.state.hub import Hub
 from lookout.storage import Storage
 
@@ -57,4 +58,5 @@ class Parts:
     hub: Hub
     control: Control
     storage: Storage
+    feed: Feed
     address: str

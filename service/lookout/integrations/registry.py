@@ -54,4 +54,14 @@ def _is_there(module: str) -> bool:
         return False
 
 
-KINDS: tuple[Kind, ...] = ()
+def _mqtt(parts: Parts) -> Integration:
+    from lookout.integrations.mqtt.integration import Mqtt
+
+    return Mqtt(parts)
+
+
+def _is_mqtt(settings: Settings) -> bool:
+    return settings.mqtt.url is not None
+
+
+KINDS: tuple[Kind, ...] = (Kind("mqtt", "MQTT", "mqtt.url", _is_mqtt, _mqtt, ("paho",), ("paho-mqtt>=2.1",)),)

@@ -132,7 +132,7 @@ def _serve(
                 log.warning("The camera stays closed until the disk shows whether it was paused, or somebody opens it.")
             if paused is None or loaded.unread:
                 threading.Thread(target=control.catch_up, name="catch up", daemon=True).start()
-            parts = Parts(hub, control, storage, _address_for_links(listener, settings))
+            parts = Parts(hub, control, storage, history.feed, _address_for_links(listener, settings))
             beside = partial(_run_beside, app.state.services.integrations, parts, app.state.stopping)
             asyncio.run(_run(server, listener, app.state.stopping, engine, control, housekeeping, beside, announce))
         finally:

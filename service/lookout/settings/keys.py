@@ -135,6 +135,7 @@ _FORMS = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "of letters, digits, dots, dashes, underscores, starting with a letter or digit",
     r"^[a-z0-9]+$": "of lower-case letters and digits",
     r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$": "that is empty or two times of day such as 22:00-07:00",
+    r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$": "such as lookout or home/garden, without a / at either end",
     r"^(/[A-Za-z0-9._~-]+)*$": "that is empty or a path such as /lookout, without a / at the end",
 }
 

@@ -25,6 +25,7 @@ _FIXED = {
     "server": "it decides how the service is reached",
     "upload": "it protects the machine",
     "state": "it says where data is kept",
+    "mqtt": "it decides who is sent what the camera sees",
     "model.folder": "it says where models are found",
     # Permission to change settings must not become permission to run any program on the disk.
     "camera.python": "it names a program that is run",

@@ -9,6 +9,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo, field_validator, model_validator
 
@@ -311,6 +312,65 @@ class EventsSettings(Section):
     )
 
 
+class MqttSettings(Section):
+    """An MQTT broker that is sent what the camera sees; Home Assistant finds the device there by itself."""
+
+    url: str | None = Field(
+        None,
+        description="mqtt://user@host:1883, or mqtts:// for TLS; none: off. The password stands in password_file.",
+    )
+    password_file: Path | None = Field(None, description="A file whose first line is the password.")
+    ca: Path | None = Field(None, description="PEM file of the authority that signed the broker's certificate.")
+    client_certificate: Path | None = Field(None, description="PEM file, for brokers that ask for one.")
+    client_key: Path | None = Field(None, description="PEM file with the private key of client_certificate.")
+    base: str = Field(
+        "lookout",
+        pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
+        description="Topics begin with it and the device's id: lookout/5f0c12ab/answer.",
+    )
+    discovery: bool = Field(True, description="Announce the device to Home Assistant.")
+    discovery_prefix: str = Field(
+        "homeassistant",
+        pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
+        description="As Home Assistant's MQTT integration has it.",
+    )
+    heartbeat_s: float = Field(60.0, ge=1.0, le=86_400.0, description="Seconds between two messages on its health.")
+    keepalive_s: int = Field(
+        10, ge=2, le=3600, description="Seconds of silence after half as many more of which the broker says offline."
+    )
+    picture: Literal["event", "minute", "none"] = Field(
+        "event", description='The picture that is sent: "event" the best of each visit, "minute" one a minute, or none.'
+    )
+    control: bool = Field(
+        False, description="Let who may write to the broker pause the camera, choose the model and set thresholds."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_broker(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            address = urlsplit(value)
+            good = address.scheme in ("mqtt", "mqtts") and bool(address.hostname) and address.port != 0
+        except ValueError:
+            good = False
+        if not good or address.path.strip("/") or address.query or address.fragment:
+            raise ValueError("it is no address of a broker: write it as mqtt://host or mqtts://user@host:8883")
+        if address.password is not None:
+            raise ValueError("it holds a password: write it into a file of its own and name that in mqtt.password_file")
+        return value
+
+    @model_validator(mode="after")
+    def _certificates_fit(self) -> MqttSettings:
+        if (self.client_certificate is None) != (self.client_key is None):
+            raise ValueError("client_certificate and client_key belong together: set both or neither")
+        encrypted = self.url is None or self.url.startswith("mqtts:")
+        if not encrypted and (self.ca is not None or self.client_certificate is not None):
+            raise ValueError("ca and client_certificate are of no use without TLS: begin mqtt.url with mqtts://")
+        return self
+
+
 class Settings(Section):
     """All settings. Immutable: a change makes a new object, validated as a whole."""
 
@@ -322,6 +382,7 @@ class Settings(Section):
     upload: UploadSettings = Field(default_factory=lambda: UploadSettings.model_validate({}))
     state: StateSettings = Field(default_factory=lambda: StateSettings.model_validate({}))
     events: EventsSettings = Field(default_factory=lambda: EventsSettings.model_validate({}))
+    mqtt: MqttSettings = Field(default_factory=lambda: MqttSettings.model_validate({}))
 
     @model_validator(mode="after")
     def _region_large_enough(self) -> Settings:

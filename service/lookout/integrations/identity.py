@@ -1,0 +1,42 @@
+"""The name by which other programs know this device: random, made once, kept in the state folder."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from pathlib import Path
+
+from lookout.errors import DiskSlow, StateFolderUnusable
+from lookout.storage import Storage, with_timeout
+from lookout.system.regular_files import read_regular
+
+ID_FILE = "device_id"
+_ID = re.compile(r"[0-9a-z]{4,32}")
+_MAX_BYTES = 64
+
+
+def read_id(folder: Path) -> str | None:
+    """The kept one, None where none was made yet. Raises StateFolderUnusable where the disk does not say."""
+    path = folder / ID_FILE
+    try:
+        text = with_timeout(folder, lambda: read_regular(path, _MAX_BYTES)).decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, DiskSlow) as error:
+        raise StateFolderUnusable(
+            f"{path}, by which other programs know this device, cannot be read.",
+            "Free the disk of its trouble, or let the service's user own the folder.",
+        ) from error
+    return text if _ID.fullmatch(text) else None
+
+
+def device_id(folder: Path, storage: Storage) -> str:
+    """The kept one, or a new one that is kept. May wait for the disk; raises StateFolderUnusable.
+
+    Not kept, the next start would be another device, and Home Assistant would show both.
+    """
+    found = read_id(folder)
+    if found is None:
+        found = secrets.token_hex(4)
+        storage.keep(folder / ID_FILE, f"{found}\n".encode())
+    return found

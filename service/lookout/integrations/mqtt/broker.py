@@ -1,0 +1,124 @@
+"""The broker's address and how to get in, from the settings; and what its refusals mean."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from lookout.errors import LookoutError, SettingInvalid
+from lookout.settings.schema import MqttSettings
+from lookout.system.regular_files import read_regular
+
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_MAX_SECRET_BYTES = 4096
+# MQTT 5's reason codes, into which paho turns those of MQTT 3 as well.
+_UNSUPPORTED_VERSION, _BAD_PASSWORD, _NOT_AUTHORISED, _BANNED = 132, 134, 135, 138
+
+
+class BrokerUnreachable(LookoutError):
+    """The connection to the broker cannot be made, or has ended."""
+
+    code = "broker_unreachable"
+    title = "The MQTT broker cannot be reached"
+    status = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """password, context: read from files, so they are made anew for each connection."""
+
+    host: str
+    port: int
+    user: str | None
+    password: str | None
+    context: ssl.SSLContext | None
+
+    @classmethod
+    def of(cls, settings: MqttSettings) -> Broker:
+        """May wait for the disk. Raises SettingInvalid for files that cannot be used."""
+        assert settings.url is not None
+        address = urlsplit(settings.url)
+        password = None if settings.password_file is None else _secret(settings.password_file)
+        return cls(
+            host=address.hostname or "",
+            port=address.port or _PORTS[address.scheme],
+            user=unquote(address.username) if address.username else None,
+            password=password,
+            context=_context(settings) if address.scheme == "mqtts" else None,
+        )
+
+    @property
+    def place(self) -> str:
+        """For people: without user and password."""
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+
+def _secret(path: Path) -> str:
+    try:
+        text = read_regular(path, _MAX_SECRET_BYTES).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingInvalid(
+            f"mqtt.password_file {path} cannot be read ({getattr(error, 'strerror', None) or 'it is no text'}).",
+            "Write the password into it, and let the service's user read it.",
+        ) from error
+    return text.split("\n", 1)[0].strip("\r")
+
+
+def _context(settings: MqttSettings) -> ssl.SSLContext:
+    """Certificates are always checked: a broker that cannot be told from another gets no password."""
+    try:
+        context = ssl.create_default_context(cafile=None if settings.ca is None else str(settings.ca))
+    except (OSError, ssl.SSLError) as error:
+        raise SettingInvalid(
+            f"mqtt.ca {settings.ca} cannot be used ({error.strerror or error}).",
+            "Name a PEM file with the certificate of the authority that signed the broker's.",
+        ) from error
+    if settings.client_certificate is not None:
+        try:
+            context.load_cert_chain(settings.client_certificate, settings.client_key)
+        except (OSError, ssl.SSLError) as error:
+            raise SettingInvalid(
+                f"mqtt.client_certificate {settings.client_certificate} cannot be used with mqtt.client_key "
+                f"({error.strerror or error}).",
+                "Name a PEM file each, without a passphrase, that the service's user may read.",
+            ) from error
+    return context
+
+
+def refused(place: str, code: int, words: str) -> BrokerUnreachable:
+    """What the broker answered to the connection. code: MQTT 5's."""
+    if code in (_BAD_PASSWORD, _NOT_AUTHORISED, _BANNED):
+        return BrokerUnreachable(
+            f"The broker {place} does not let Lookout in: {words}.",
+            "Set the user in mqtt.url (mqtt://user@host) and the password in the file mqtt.password_file.",
+        )
+    if code == _UNSUPPORTED_VERSION:
+        return BrokerUnreachable(f"The broker {place} does not speak MQTT 5.", "Update it: mosquitto does since 1.6.")
+    return BrokerUnreachable(f"The broker {place} refuses the connection: {words}.", "Its log says why.")
+
+
+def unreachable(place: str, error: OSError) -> BrokerUnreachable:
+    """Why there is no connection, in a sentence."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return BrokerUnreachable(
+            f"The certificate of the broker {place} cannot be trusted: {error.verify_message}.",
+            "Set mqtt.ca to the certificate of the authority that signed it, and name the host as it does.",
+        )
+    if isinstance(error, ssl.SSLError):
+        return BrokerUnreachable(
+            f"The broker {place} does not agree on TLS ({error.reason or error}).",
+            "Is it its TLS port (mostly 8883)? One that asks for a client's certificate: mqtt.client_certificate.",
+        )
+    if isinstance(error, socket.gaierror):
+        return BrokerUnreachable(f"There is no address for the broker {place}.", "Check the host's name in mqtt.url.")
+    if isinstance(error, ConnectionRefusedError):
+        return BrokerUnreachable(f"Nothing listens on {place}.", "Start the broker, or correct mqtt.url.")
+    if isinstance(error, TimeoutError):
+        return BrokerUnreachable(f"The broker {place} does not answer.", "Check the network and mqtt.url.")
+    return BrokerUnreachable(
+        f"The broker {place} cannot be reached ({error.strerror or type(error).__name__}).",
+        "Check the network and mqtt.url.",
+    )
