@@ -12,17 +12,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from lookout.auth.names import is_loopback
 from lookout.errors import AddressInUse, SettingInvalid
-from lookout.server import serve as serve_module
+from lookout.server import addresses, binding
+from lookout.server.addresses import address_of
+from lookout.server.binding import NOT_SENT_LOW_WATER_BYTES, SEND_BUFFER_BYTES, listen
 from lookout.server.listener import Capacity
-from lookout.server.serve import (
-    NOT_SENT_LOW_WATER_BYTES,
-    SEND_BUFFER_BYTES,
-    address_of,
-    is_loopback,
-    listen,
-    refuse_open_door,
-)
+from lookout.server.serve import refuse_open_door
 from lookout.settings.schema import ServerSettings, Settings
 
 
@@ -151,7 +147,7 @@ def test_under_a_supervisor_an_address_that_is_not_there_yet_is_waited_for(
 
 
 def test_a_port_that_another_lookout_has_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve_module, "check", lambda *_: b'{"status":"ok"}')
+    monkeypatch.setattr(binding, "check", lambda *_: b'{"status":"ok"}')
     with listening() as listener, pytest.raises(AddressInUse, match="another Lookout that runs"):
         listen(settings_of(port=listener.getsockname()[1]))
 
@@ -210,6 +206,6 @@ def test_the_address_is_one_that_opens_in_a_browser(
     monkeypatch: pytest.MonkeyPatch, host: str, changes: dict[str, Any], address: str
 ) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "pi7.fritz.box")
-    monkeypatch.setattr(serve_module, "_is_container", lambda: False)
+    monkeypatch.setattr(addresses, "_is_container", lambda: False)
     listener: Any = SimpleNamespace(getsockname=lambda: (host, 8642))
     assert address_of(listener, Settings.model_validate({"server": changes})) == address

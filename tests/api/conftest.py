@@ -13,21 +13,15 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from lookout.api.app import create_app
-from lookout.auth.tokens import TokenStore
 from lookout.camera.interface import CameraInfo, CameraOptions
 from lookout.deadline import Deadline
-from lookout.engine.control import Control
-from lookout.engine.worker import Engine, first_state
 from lookout.errors import CameraAbsent, CameraSilent
-from lookout.events.history import History
 from lookout.frame import Frame
-from lookout.registry.catalogue import Catalogue
-from lookout.server import serve as server_module
+from lookout.server.binding import listen
 from lookout.server.listener import DEFAULT_CAPACITY, Capacity
+from lookout.server.web_server import WebServer, configure
+from lookout.server.wiring import build
 from lookout.settings.sources import load
-from lookout.state.hub import Hub
-from lookout.storage import Storage
 from numpy.typing import NDArray
 
 from tests.models import write_sound_and_broken_models
@@ -96,29 +90,17 @@ class Service:
     def start(self, capacity: Capacity = DEFAULT_CAPACITY) -> None:
         loaded = self._load()
         settings = loaded.settings
-        storage = Storage(loaded.state_folder, limits=server_module.limits_of(settings.state))
-        self.tokens = TokenStore(loaded.state_folder, settings.server.token_file, storage)
-        self._listener = server_module.listen(settings.server)
+        self._parts = build(loaded, self._load, make_camera=self._camera, learns=False)
+        self.tokens, self.hub, self.engine = self._parts.tokens, self._parts.hub, self._parts.engine
+        self.history, self.app, self.services = self._parts.history, self._parts.app, self._parts.services
+        self._listener = listen(settings.server)
         self.port = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/"
-        self.hub = Hub(first_state(settings, time.monotonic()))
-        self.engine = Engine(
-            settings,
-            Catalogue.of(settings),
-            self.hub,
-            make_camera=self._camera,
-            paused=server_module.was_paused(self.folder),
-        )
-        control = Control(loaded, self.engine, self._load, storage)
-        self.history = History(loaded.state_folder, storage, self.hub, lambda: self.engine.settings)
-        self.app = create_app(self.engine, self.hub, control, self.tokens, self.history)
-        self.services = self.app.state.services
-        self._server = server_module._Server(server_module._config(self.app, settings.server, capacity))
-        self.history.start()
-        self.engine.start()
+        self.web_server = WebServer(configure(self.app, settings.server, capacity))
+        self._parts.start()
         self._thread = threading.Thread(target=self._run, name="server")
         self._thread.start()
-        wait_until(lambda: self._server.started)
+        wait_until(lambda: self.web_server.started)
 
     def _camera(self, address: str, options: CameraOptions) -> HandCamera:
         del address, options
@@ -127,7 +109,7 @@ class Service:
     def _run(self) -> None:
         async def serve() -> None:
             self._loop = asyncio.get_running_loop()
-            await self._server.serve(sockets=[self._listener])
+            await self.web_server.serve(sockets=[self._listener])
 
         asyncio.run(serve())
 
@@ -136,13 +118,11 @@ class Service:
         started = time.monotonic()
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.app.state.stopping.set)
-        self._server.should_exit = True
+        self.web_server.should_exit = True
         self._thread.join(TIMEOUT_S)
         assert not self._thread.is_alive(), "the server does not stop"
-        assert self.engine.stop()
         self._listener.close()
-        self.history.stop()
-        self.history.store.close()
+        assert self._parts.stop()
         return time.monotonic() - started
 
     def client(self, **more: Any) -> httpx.Client:

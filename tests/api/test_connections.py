@@ -73,7 +73,7 @@ def frame(opcode: int, data: bytes = b"", *, final: bool = True) -> bytes:
 
 
 def open_connections(service: Service) -> int:
-    return len(service._server.server_state.connections)
+    return len(service.web_server.server_state.connections)
 
 
 # --- one request at a time --------------------------------------------------------------------------------------
@@ -104,8 +104,8 @@ def test_what_a_client_sends_beyond_its_request_waits_unread(shared: Service) ->
         client.settimeout(0.5)
         with pytest.raises(TimeoutError):  # nobody reads the answers
             client.sendall(head("/healthz") * 1_000_000)
-        assert len(shared._server.server_state.tasks) < 10
-        protocol = max(shared._server.server_state.connections, key=lambda one: len(getattr(one, "_held", b"")))
+        assert len(shared.web_server.server_state.tasks) < 10
+        protocol = max(shared.web_server.server_state.connections, key=lambda one: len(getattr(one, "_held", b"")))
         assert len(protocol._held) <= 2 * http_protocol._READ_BYTES
     wait_until(lambda: open_connections(shared) == 0)
 
@@ -115,9 +115,9 @@ def test_all_pipelining_together_has_a_small_share(shared: Service) -> None:
     with contextlib.ExitStack() as open_ones:
         for _ in range(20):
             open_ones.enter_context(connected(shared)).sendall(head("/healthz") * 500)
-        before, began = shared._server.server_state.total_requests, time.monotonic()
+        before, began = shared.web_server.server_state.total_requests, time.monotonic()
         time.sleep(1.0)
-        served = shared._server.server_state.total_requests - before
+        served = shared.web_server.server_state.total_requests - before
         assert 0 < served < 60 + 110 * (time.monotonic() - began)
 
 

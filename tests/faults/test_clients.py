@@ -21,9 +21,9 @@ import psutil
 import pytest
 import websockets.exceptions
 import websockets.sync.client
+from lookout.server.binding import BACKLOG
 from lookout.server.listener import DEFAULT_CAPACITY
 from lookout.server.refusals import HEAD_S
-from lookout.server.serve import BACKLOG
 
 from tests.faults import table
 from tests.faults.running import NEVER_STALE, SCRIPT, Service, running, until

@@ -1,0 +1,63 @@
+"""uvicorn as this service runs it: its configuration, and the few parts of it that are overridden."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import uvicorn
+
+from lookout.auth.origins import proxies
+from lookout.server.binding import BACKLOG
+from lookout.server.http_protocol import BoundedConnection, sweep
+from lookout.server.listener import DEFAULT_CAPACITY, Capacity
+from lookout.server.websocket_protocol import BoundedWebSocket
+from lookout.settings.schema import ServerSettings
+
+# Responses in progress get this long to finish; the engine needs a second after that, and a stop takes at most five.
+GRACEFUL_S = 2
+
+
+def configure(app: object, settings: ServerSettings, capacity: Capacity = DEFAULT_CAPACITY) -> uvicorn.Config:
+    """uvicorn with our protocols, and with limits where its own are for larger machines."""
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        http=partial(BoundedConnection, capacity=capacity),  # type: ignore[arg-type]
+        ws=BoundedWebSocket,
+        backlog=BACKLOG,  # at most this many are accepted before the surplus is closed
+        root_path=settings.root_path,
+        proxy_headers=True,
+        forwarded_allow_ips=proxies(settings.trusted_proxies),
+        timeout_graceful_shutdown=GRACEFUL_S,
+        ssl_certfile=_text(settings.tls_certificate),
+        ssl_keyfile=_text(settings.tls_key),
+        ws_max_size=64 * 1024,  # clients send acknowledgements, nothing larger
+        ws_per_message_deflate=False,  # pictures are compressed already, states are small
+    )
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path else None
+
+
+class WebServer(uvicorn.Server):
+    """uvicorn, but with our signal handling: it would raise them again at the end, and falsify the exit status."""
+
+    stopped_by: signal.Signals | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second."""
+        if counter % 10 == 0:
+            sweep(self.server_state.connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
