@@ -11,11 +11,22 @@ const LANGUAGES = {
 // Chosen by early.js, before anything was shown.
 let language = document.documentElement.lang;
 let { TEXTS: texts, FAULTS: faults } = await LANGUAGES[language]();
+// Of pages that have more to say than this one: again a file for each language.
+const added = [];
+
+/** @param {Record<string, () => Promise<{TEXTS: Record<string, string>}>>} languages  texts of a page's own */
+export async function addTexts(languages) {
+  added.push(languages);
+  const { TEXTS } = await languages[language]();
+  texts = { ...texts, ...TEXTS };
+}
 
 /** Switches to the other language and remembers it. */
 export async function switchLanguage() {
   const next = language === "en" ? "zh-Hant" : "en";
-  ({ TEXTS: texts, FAULTS: faults } = await LANGUAGES[next]());
+  const [own, ...more] = await Promise.all([LANGUAGES, ...added].map((languages) => languages[next]()));
+  faults = own.FAULTS;
+  texts = Object.assign({}, own.TEXTS, ...more.map((one) => one.TEXTS));
   language = next;
   remember("language", language);
   translatePage();

@@ -1,4 +1,4 @@
-"""The dashboard's files, read and compressed once, at URLs that contain their version.
+"""The pages' files, read and compressed once, at URLs that contain their version.
 
 A browser keeps a file with a versioned URL for a year without asking again; the pages themselves, which name the
 version, are requested each time. So an update shows at once, and a second visit costs one small request.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -30,11 +31,13 @@ _TYPES = {
     ".webmanifest": "application/manifest+json",
 }
 # What a page or a module loads. Both use plain relative URLs only.
-_LOADED_BY_PAGE = re.compile(r"""(?:src|href)="static/([\w.-]+)\"""")
-_IMPORTED = re.compile(r"""(?:\bfrom|^import)\s*["']\./([\w.-]+)["']""", re.MULTILINE)
+_NAME = r"(?:[\w-]+/)?[\w.-]+"
+_LOADED_BY_PAGE = re.compile(rf"""(?:src|href)="static/({_NAME})\"""")
+_IMPORTED = re.compile(r"""(?:\bfrom|^import)\s*["'](\.\.?/[\w./-]+)["']""", re.MULTILINE)
 # Lines that are only a comment, which only readers of the source need: a fifth of the transfer.
 _COMMENTS = re.compile(r"^[ \t]*(?://[^\n]*|/\*.*?\*/[ \t]*)$", re.MULTILINE | re.DOTALL)
-_IMPORTED_LATER = re.compile(r"""\bimport\(\s*["']\./([\w.-]+)["']""")
+_IMPORTED_LATER = re.compile(r"""\bimport\(\s*["'](\.\.?/[\w./-]+)["']""")
+_ADDRESS = re.compile(rf"(?:([0-9a-f]{{12}})/)?({_NAME})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,17 @@ class Asset:
 
 
 class Assets:
-    """All files of one folder. `version`: twelve hexadecimal digits that change with any of them."""
+    """All files of one folder and the folders in it. `version`: twelve hexadecimal digits that change with any file.
+
+    A file is called by its path in the folder: "style.css", "lab/bench.js".
+    """
 
     def __init__(self, folder: Path) -> None:
         """Reads every file of a known type. Without the folder there is no dashboard."""
-        files = sorted(folder.iterdir()) if folder.is_dir() else []
-        self._raw = {file.name: file.read_bytes() for file in files if file.suffix in _TYPES}
+        files = sorted([*folder.glob("*"), *folder.glob("*/*")])
+        self._raw = {
+            file.relative_to(folder).as_posix(): file.read_bytes() for file in files if file.suffix in _TYPES
+        }
         digest = hashlib.sha256()
         for name, data in self._raw.items():
             digest.update(f"{name} {len(data)}\n".encode() + data)
@@ -67,9 +75,10 @@ class Assets:
 
         A page of the previous version may still load further files: it gets today's, with no caching.
         """
-        version, slash, name = path.rpartition("/")
+        found = _ADDRESS.fullmatch(path)
+        version, name = found.groups() if found else (None, "")
         asset = self._assets.get(name)
-        if asset is None or "/" in version or (slash and not re.fullmatch(r"[0-9a-f]{12}", version)):
+        if asset is None:
             raise HTTPException(404)
         headers = {
             "Cache-Control": _FOR_EVER if version == self.version else _ASK_AGAIN,
@@ -119,8 +128,14 @@ class Assets:
             found.add(name)
             if name.endswith(".js") and name in self._raw:
                 text = self._raw[name].decode("utf-8")
-                waiting |= {one for pattern in patterns for one in pattern.findall(text)} - found
+                imported = {_joined(name, one) for pattern in patterns for one in pattern.findall(text)}
+                waiting |= imported - found
         return found
+
+
+def _joined(module: str, address: str) -> str:
+    """The name of the file that `module` imports by an address relative to itself."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(module), address))
 
 
 def _without_comments(source: bytes) -> bytes:

@@ -30,6 +30,8 @@ LINK = "link"
 SUBPROTOCOL = "lookout.v1"
 # Reading these needs no token: health checks have none, and the login page must load without one.
 _OPEN = frozenset({"/healthz", "/healthz/camera", "/readyz", "/login", "/api/login"})
+# Without a token these show the login page in their place.
+_PAGES = frozenset({"/", "/lab"})
 
 
 def cookie_name(connection: HTTPConnection) -> str:
@@ -186,7 +188,7 @@ class Access:
         if scope["type"] == "websocket":
             code = {403: FOREIGN_ORIGIN, 429: _TRY_LATER}.get(error.status, NO_TOKEN)
             await refuse_socket(error, code, scope, receive, send)
-        elif path == "/" and isinstance(error, NotAuthorised) and scope["method"] in ("GET", "HEAD"):
+        elif path in _PAGES and isinstance(error, NotAuthorised) and scope["method"] in ("GET", "HEAD"):
             # A person gets the login page, not an error: browsers show the page of a 401 like any other.
             scope["path"] = scope.get("root_path", "") + "/login"
             scope["lookout.status"] = 401

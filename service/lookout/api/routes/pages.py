@@ -1,4 +1,4 @@
-"""The pages for people: the dashboard, the login page, the list of API endpoints, and their files."""
+"""The pages for people: the dashboard, the lab, the login page, the list of API endpoints, and their files."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ def install(app: FastAPI, assets: Assets) -> None:
     async def dashboard(request: Request) -> Response:
         return assets.response("index.html", request.headers)
 
+    async def lab(request: Request) -> Response:
+        return assets.response("lab/index.html", request.headers)
+
     async def login(request: Request) -> Response:
         response = assets.response("login.html", request.headers)
         if response.status_code == 200:  # not if the browser has it already
@@ -35,6 +38,7 @@ def install(app: FastAPI, assets: Assets) -> None:
 
     app.router.routes += [
         Route("/", dashboard, include_in_schema=False),
+        Route("/lab", lab, include_in_schema=False),
         Route("/login", login, include_in_schema=False),
         Route("/api/docs", api, include_in_schema=False),
         Route("/static/{path:path}", file, include_in_schema=False),
