@@ -1,0 +1,133 @@
+"""The lab: its numbers, by keyboard and on small screens, in both languages; and that nobody else loads it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from lookout.api.assets import Assets
+from lookout.resources import static_folder
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, findings, wait_for_situation
+from tests.browser.running import RunningService
+
+MAX_BYTES = 60_000
+PROJECTOR = {"viewport": {"width": 1024, "height": 768}}
+SMALLEST = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
+SUM = ".bench-sum .lab-sum"
+
+
+def opened(
+    service: RunningService, open_page: OpenPage, part: str = "bench", lang: str = "en", **options: object
+) -> Page:
+    page = open_page(f"{service.url}lab?lang={lang}#{part}", **options)
+    expect(page.locator(f'[data-part="{part}"] h2').first).to_be_visible()
+    return page
+
+
+def test_everything_of_the_lab_is_sixty_kilobytes_packed() -> None:
+    assets = Assets(static_folder())
+    names = [name for name in assets.names if name.startswith("lab/")]
+    assert "lab/bench.js" in names
+    assert sum(len(assets.response(name, {"accept-encoding": "gzip"}).body) for name in names) < MAX_BYTES
+
+
+def test_the_dashboard_loads_nothing_of_it(service: RunningService, open_page: OpenPage) -> None:
+    page = open_page(service.url)
+    wait_for_situation(page, "live")
+    loaded = page.evaluate("performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert not [name for name in loaded if "/lab/" in name]
+
+
+def test_the_bench_opens_with_minus_five_of_the_course(service: RunningService, open_page: OpenPage) -> None:
+    page = opened(service, open_page, **PROJECTOR)
+    total = page.locator(SUM)
+    expect(total).to_contain_text("= 3 + 1 + 2 − 1 − 8 − 2 = −5")
+    box = total.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] < 768, "on a projector the sum is seen without scrolling"
+    expect(page.locator('[data-stage="input"] td.lit')).to_have_count(9)
+
+
+def test_it_is_used_by_keyboard_only(service: RunningService, open_page: OpenPage) -> None:
+    page = opened(service, open_page)
+    output = page.get_by_role("grid", name="Feature map")
+    output.get_by_role("gridcell").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    expect(output.locator(":focus")).to_have_text("−2")
+    expect(page.locator(SUM)).to_contain_text("= −2")
+    page.get_by_label("row 1, column 1").first.focus()
+    page.keyboard.type("13")
+    page.get_by_label("Row", exact=True).fill("1")
+    page.get_by_label("Column", exact=True).fill("1")
+    page.keyboard.press("Tab")
+    expect(page.locator(SUM)).to_contain_text("13 + 1 + 2 − 1 − 8 − 2 = 5")
+    expect(page.get_by_label("Which grid")).to_have_value("own")
+
+
+def test_padding_stride_pooling_and_what_does_not_divide(service: RunningService, open_page: OpenPage) -> None:
+    page = opened(service, open_page)
+    sizes = page.locator('[data-detail="sizes"]')
+    expect(sizes).to_contain_text("⌊(6 + 2·0 − 3) / 1⌋ + 1 = 4")
+    page.get_by_label("Stride", exact=True).fill("2")
+    expect(sizes).to_contain_text("do not come out even")
+    assert sizes.locator("tbody tr").first.locator("td").all_inner_texts()[1:] == ["2", "3", "3", "2"]
+    page.get_by_label("Padding").select_option("same")
+    expect(sizes).to_contain_text("⌊(6 + 2·1 − 3) / 2⌋ + 1 = 3")
+    expect(page.locator('[data-stage="input"] td.pad')).to_have_count(28)
+    page.get_by_label("Activation").select_option("relu")
+    page.get_by_label("Pooling", exact=True).select_option("max")
+    expect(page.locator('[data-stage="pooled"] td')).to_have_count(1)
+    page.locator("summary", has_text="Backwards").press("Enter")
+    expect(page.locator('[data-detail="back"]')).to_contain_text("PyTorch takes 0")
+
+
+def test_the_live_picture_lies_on_the_bench(service: RunningService, open_page: OpenPage) -> None:
+    page = opened(service, open_page)
+    page.get_by_label("Input", exact=True).first.select_option("live")
+    output = page.locator('[data-stage="output"] canvas')
+    expect(output).to_have_js_property("width", 94)
+    page.wait_for_function(
+        "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size > 20",
+        arg=output.element_handle(),
+    )
+    output.hover(position={"x": 100, "y": 100})
+    expect(page.locator(SUM)).to_contain_text("channel 2")
+    page.locator("summary", has_text="As Python").click()
+    assert page.locator("pre").first.inner_text().count("[") < 60  # the window, not ten thousand numbers
+
+
+@pytest.mark.parametrize(("lang", "theme"), [("en", "light"), ("zh", "dark")])
+def test_axe_finds_nothing(service: RunningService, open_page: OpenPage, axe: str, lang: str, theme: str) -> None:
+    page = opened(service, open_page, lang=lang, color_scheme=theme, reduced_motion="reduce")
+    for detail in page.locator("details").all():
+        detail.evaluate("node => (node.open = true)")
+    page.get_by_role("combobox").nth(1).select_option("colour")
+    assert findings(page, axe) == []
+
+
+def test_the_smallest_phone_scrolls_one_way_only(service: RunningService, open_page: OpenPage) -> None:
+    page = opened(service, open_page, **SMALLEST)
+    page.get_by_label("Padding").select_option("same")
+    for detail in page.locator("details").all():
+        detail.evaluate("node => (node.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_both_languages_say_everything(service: RunningService, open_page: OpenPage) -> None:
+    page = opened(service, open_page)
+    english, chinese = page.evaluate(
+        """async () => {
+            const files = await Promise.all(['en', 'zh-Hant'].map(name => import(`./static/lab/texts.${name}.js`)));
+            return files.map(file => file.TEXTS);
+        }"""
+    )
+    assert english.keys() == chinese.keys()
+    holes = re.compile(r"\{\w+\}")
+    assert [key for key in english if sorted(holes.findall(english[key])) != sorted(holes.findall(chinese[key]))] == []
+    assert "視野" not in str(chinese)
+    page.get_by_role("button", name="中文").click()
+    expect(page.locator("h2").first).to_have_text("工作台")
+    expect(page.locator("html")).to_have_attribute("lang", "zh-Hant")
