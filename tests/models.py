@@ -170,7 +170,8 @@ def write_explaining_model(folder: Path, name: str, **changes: Any) -> Path:
 
 def write_sound_and_broken_models(folder: Path) -> Path:
     """A folder of models: two that are sound, and one for each thing that can be wrong."""
-    write_explaining_model(folder, "colours")
+    colours = write_explaining_model(folder, "colours")
+    (colours / "filters.json").write_text("[[[[0, 1, 0]]], [[[1, 0, -1]]]]")
     others = write_explaining_model(folder, "others", title="Others")
     (others / "filters.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     four = [{"name": label, "title": label.title()} for label in (*LABELS, "bird")]

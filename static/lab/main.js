@@ -7,6 +7,9 @@ import { byId, el, setAttribute } from "../dom.js";
 /** Each part's `mount(place)` fills its place and returns what ends it. */
 const PARTS = {
   bench: () => import("./bench.js"),
+  walk: () => import("./walk.js"),
+  exercises: () => import("./exercises.js"),
+  errata: () => import("./errata.js"),
 };
 
 await addTexts({ en: () => import("./texts.en.js"), "zh-Hant": () => import("./texts.zh-Hant.js") });

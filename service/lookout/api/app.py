@@ -26,6 +26,7 @@ from lookout.api.routes import (
     feature_maps,
     frames,
     health,
+    inspect,
     integrations,
     live,
     login,
@@ -61,7 +62,7 @@ _TAGS = [
 
 _RESOURCES = (
     *(state, live, frames, cameras, classify, event_reports, event_changes, events, models),
-    *(feature_maps, settings, login, health, integrations),
+    *(feature_maps, inspect, settings, login, health, integrations),
 )
 
 

@@ -59,9 +59,7 @@ class Assets:
     def __init__(self, folder: Path) -> None:
         """Reads every file of a known type. Without the folder there is no dashboard."""
         files = sorted([*folder.glob("*"), *folder.glob("*/*")])
-        self._raw = {
-            file.relative_to(folder).as_posix(): file.read_bytes() for file in files if file.suffix in _TYPES
-        }
+        self._raw = {file.relative_to(folder).as_posix(): file.read_bytes() for file in files if file.suffix in _TYPES}
         digest = hashlib.sha256()
         for name, data in self._raw.items():
             digest.update(f"{name} {len(data)}\n".encode() + data)

@@ -150,6 +150,69 @@ class FeatureMapsResponse(_Response):
     )
 
 
+class PictureMapsResponse(_Response):
+    """What the strongest channels of a layer answer to a picture handed in."""
+
+    layers: list[MapLayerResponse] = Field(description="All to choose from, in the network's order.")
+    layer: MapLayerResponse = Field(description="The one shown.")
+    model: ModelInfo
+    seen: NormalisedRect = Field(description="The part of the picture that the network looked at.")
+    input: str = Field(description="What it was given, as a PNG data URI of the network's size.")
+    channels: list[ChannelResponse] = Field(description="In the order of the tiles.")
+    columns: int = Field(description="Tiles in a row of the picture.")
+    width: int = Field(description="Of a tile, in pixels.")
+    height: int
+    zero: int = Field(description="The grey that is zero.")
+    png: str = Field(description="The tiles as one grey PNG data URI.")
+
+
+class PictureChannelResponse(_Response):
+    """One feature map of a picture, number by number."""
+
+    layer: MapLayerResponse
+    model: ModelInfo
+    seen: NormalisedRect
+    channel: int
+    after: list[list[float]] = Field(description="Rows of values.")
+    before: list[list[float]] | None = Field(description="What went into the activation; null where it is not kept.")
+
+
+class LabelName(_Response):
+    label: str
+    title: str = Field(description="The label for people.")
+
+
+class Heat(_Response):
+    """How much each cell of what was seen speaks for a label; negative numbers speak against it."""
+
+    label: str
+    method: Literal["activation", "cover"] = Field(
+        description="The network's own map; or by how much the probability fell while the place was covered."
+    )
+    cells: list[list[float]]
+
+
+class PictureAnswerResponse(_Response):
+    """How the answer to a picture comes about."""
+
+    model: ModelInfo
+    seen: NormalisedRect
+    labels: list[LabelName]
+    values: list[float] = Field(description="As the network puts them out, in its own order.")
+    are_logits: bool = Field(description="Whether a softmax is still to come.")
+    temperature: float = Field(description="The values are divided by it before the softmax.")
+    probabilities: list[float] = Field(description="One a label.")
+    heat: Heat | None = Field(description="With ?label=.")
+
+
+class FilterResponse(_Response):
+    """One filter of a network's first layer."""
+
+    filter: int
+    count: int = Field(description="How many there are.")
+    weights: list[list[list[float]]] = Field(description="Channels of rows of numbers.")
+
+
 class BrokenModel(_Response):
     """A model that is installed but cannot be used."""
 

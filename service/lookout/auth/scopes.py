@@ -26,7 +26,7 @@ PICTURES = frozenset({"/api/snapshot.jpg", "/api/stream.mjpg"})
 _READS = frozenset({"GET", "HEAD", "OPTIONS", "WEBSOCKET"})
 # Writes that change nothing, and everyday ones. All other writes need `admin`.
 _VIEW, _CONTROL = (
-    r"POST (/api/(logout|stream-link|classify)|/hf|/models/[^/]+)"
+    r"POST (/api/(logout|stream-link|classify|inspect/[a-z]+)|/hf|/models/[^/]+)"
     r"|POST /v2/(repository/index|models/[^/]+(/versions/[^/]+)?/infer)",
     r"PUT /api/(paused|notify/snooze)|POST /api/events|PATCH /api/events/[^/]+",
 )

@@ -7,7 +7,7 @@ with the inner tensors among its outputs, is created; the layer table lists the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -33,13 +33,18 @@ _SHOWN = {*_ACTIVATIONS, "MaxPool", "AveragePool"}
 _MAX_LAYERS = 200
 # Maps with longer sides are shrunk: nobody sees more in a tile.
 _MAX_SIDE = 112
-# The grey for zero if a layer's values have both signs, as in the picture of the filters.
+# A map whose values are listed one by one: 224 x 224, the largest of the usual networks.
+_MAX_VALUES = 224 * 224
+# Grey for zero where a layer's values have both signs, as in the picture of the filters.
 MIDDLE = 128
 
 
 @dataclass(frozen=True, slots=True)
 class MapLayer:
-    """A layer whose maps can be shown. name, operator: as in the layer table; tensor: the graph's name of its maps."""
+    """A layer whose maps can be shown. name, operator: as in the layer table; tensor: the graph's name of its maps.
+
+    before: of an activation, the graph's name of what goes in; empty where that is not known.
+    """
 
     name: str
     operator: str
@@ -48,6 +53,19 @@ class MapLayer:
     height: int
     width: int
     channels_last: bool = False
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OneMap:
+    """What one channel answers to one picture: height x width, and the same before the activation, if it is to be had.
+
+    seen: the part of the picture that the network looked at.
+    """
+
+    after: Floats
+    before: Floats | None
+    seen: Rect
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,14 +97,14 @@ class MapNetwork:
         layers = map_layers(table) if table is not None else ()
         if not layers:
             raise _nothing_to_show(card)
-        inner = {layer.tensor for layer in layers} - classifier.output_names
+        path, digest, known = card.path(precision), card.files[precision].sha256, classifier.output_names
+        after, before = ({getattr(layer, end) for layer in layers} - {""} - known for end in ("tensor", "before"))
         try:
-            return cls(
-                card,
-                precision,
-                layers,
-                open_session_with_outputs(card.path(precision), card.files[precision].sha256, inner),
-            )
+            return cls(card, precision, layers, open_session_with_outputs(path, digest, after | before))
+        except ModelRejected:
+            layers = tuple(replace(layer, before="") for layer in layers)
+        try:  # a quantised graph has what leaves the activations only: they are part of its rounding
+            return cls(card, precision, layers, open_session_with_outputs(path, digest, after))
         except ModelRejected as error:
             raise _nothing_to_show(card) from error
 
@@ -103,26 +121,54 @@ class MapNetwork:
         )
 
     def look(self, pixels: Pixels, region: Rect, layer: MapLayer) -> FeatureMaps:
-        """This layer's response to a picture (uint8, height x width x 3, BGR, upright)."""
+        """What this layer answers to a picture (uint8, height x width x 3, BGR, upright)."""
+        (maps,), seen = self._run(pixels, region, layer, [layer.tensor])
+        return FeatureMaps(layer, _activated(maps, layer), seen)
+
+    def look_at(self, pixels: Pixels, region: Rect, layer: MapLayer, channel: int) -> OneMap:
+        """What one channel of this layer answers to a picture, and what went into its activation.
+
+        Raises RequestInvalid where there is no such channel, or it has too many values to be read.
+        """
+        if not 0 <= channel < layer.channels:
+            raise RequestInvalid(
+                f'The layer "{layer.name}" has no channel {channel}.', f"It has 0 to {layer.channels - 1}."
+            )
+        if layer.height * layer.width > _MAX_VALUES:
+            raise RequestInvalid(f'The maps of the layer "{layer.name}" are too large to list their values.')
+        tensors = [layer.tensor, *([layer.before] if layer.before else [])]
+        maps, seen = self._run(pixels, region, layer, tensors)
+        after = _activated(maps[0][channel], layer)
+        return OneMap(after, maps[1][channel] if layer.before else None, seen)
+
+    def _run(self, pixels: Pixels, region: Rect, layer: MapLayer, tensors: list[str]) -> tuple[list[Floats], Rect]:
+        """These tensors of one layer as channels x height x width, and the part of the picture that was seen."""
         tensor = new_tensor(self.card.input)
         seen = preprocess(pixels, self.card.input, tensor, region)
-        (values,) = self._session.run([layer.tensor], {self.card.input.name: tensor})
-        maps = np.asarray(values[0], np.float32)
-        if layer.channels_last:
-            maps = np.ascontiguousarray(maps.transpose(2, 0, 1))
-        # Quantised graphs have no ReLU any more: it is part of the rounding, after the tensor of this name.
-        return FeatureMaps(layer, np.maximum(maps, 0.0) if layer.operator == "Relu" else maps, seen)
+        found = self._session.run(tensors, {self.card.input.name: tensor})
+        maps = [np.asarray(values[0], np.float32) for values in found]
+        return [np.ascontiguousarray(one.transpose(2, 0, 1)) if layer.channels_last else one for one in maps], seen
+
+
+def _activated(maps: Floats, layer: MapLayer) -> Floats:
+    """Quantised graphs have no ReLU left: it is part of the rounding, behind the tensor of this name."""
+    return np.maximum(maps, 0.0) if layer.operator == "Relu" else maps
 
 
 def map_layers(table: Mapping[str, Any]) -> tuple[MapLayer, ...]:
-    """The layers of a layer table (`layers.json`) whose outputs are maps: activations and pools, else convolutions."""
-    maps = [layer for row in table.get("layers", []) if row.get("main") and (layer := _map_layer(row))]
+    """The layers of a layer table (`layers.json`) whose answers are maps: activations and pools, else convolutions."""
+    rows = [row for row in table.get("layers", []) if row.get("main")]
+    tensors = {str(row.get("name")): str(row.get("tensor") or "") for row in rows}
+    maps = [layer for row in rows if (layer := _map_layer(row, tensors))]
     shown = [layer for layer in maps if layer.operator in _SHOWN]
     return tuple((shown or [layer for layer in maps if layer.operator == "Conv"])[:_MAX_LAYERS])
 
 
-def _map_layer(row: Mapping[str, Any]) -> MapLayer | None:
-    """None if its output is not channels of one picture, or no longer has positions."""
+def _map_layer(row: Mapping[str, Any], tensors: Mapping[str, str]) -> MapLayer | None:
+    """None where what comes out is not channels of one picture, or has no place in it any more.
+
+    tensors: by row, what it puts out.
+    """
     shape, tensor = row.get("output"), row.get("tensor")
     if not tensor or not shape or len(shape) != 4 or shape[0] != 1:
         return None
@@ -130,7 +176,9 @@ def _map_layer(row: Mapping[str, Any]) -> MapLayer | None:
     channels, height, width = (shape[3], shape[1], shape[2]) if last else shape[1:]
     if height * width <= 1:
         return None
-    return MapLayer(str(row["name"]), str(row["operator"]), str(tensor), channels, height, width, last)
+    operator, inputs = str(row["operator"]), row.get("inputs") or ()
+    before = tensors.get(str(inputs[0]), "") if operator in _ACTIVATIONS and len(inputs) == 1 else ""
+    return MapLayer(str(row["name"]), operator, str(tensor), channels, height, width, last, before)
 
 
 def strongest(values: Floats, count: int) -> list[int]:

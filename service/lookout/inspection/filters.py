@@ -1,7 +1,8 @@
-"""The first layer's filters as one picture: what the network looks for in the raw pixels."""
+"""The first layer's filters, as one picture and as numbers: what the network looks for in the raw pixels."""
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookout.inspection.layers import check_json_safe
 from lookout.inspection.mosaic import mosaic
+from lookout.system.regular_files import read_regular
 
 FILTERS_FILE = "filters.png"
-# Each weight becomes a square of this many pixels, so that a 7 x 7 filter can be seen.
+WEIGHTS_FILE = "filters.json"
+# Decimal places of a weight: a picture of 0..255 times this error is far below one.
+_PLACES = 5
+_MAX_BYTES = 4 * 2**20
+# Each weight becomes a square of so many pixels, so that a 7 x 7 filter can be seen.
 _SCALE = 4
 _GAP = 2
 # AlexNet has 96 filters in its first layer, most networks 64; nobody looks at more.
@@ -22,7 +29,7 @@ _MAX_FILTERS = 256
 def write_filters(graph: Path, model: Any) -> None:
     """Draw the first convolution of an ONNX file into `filters.png` beside it, if it has one.
 
-    model: the parsed file.
+    Its numbers are written to `filters.json`. model: what the file holds.
     """
     weights = _first_filters(model.graph)
     if weights is None:
@@ -31,9 +38,28 @@ def write_filters(graph: Path, model: Any) -> None:
 
     written, png = cv2.imencode(".png", filter_picture(weights), (cv2.IMWRITE_PNG_COMPRESSION, 9))
     if written:
-        fresh = graph.with_name(f".{FILTERS_FILE}.{os.getpid()}")
-        fresh.write_bytes(png.tobytes())
-        fresh.replace(graph.with_name(FILTERS_FILE))
+        _write(graph.with_name(FILTERS_FILE), png.tobytes())
+    rounded = weights[:_MAX_FILTERS].astype(float).round(_PLACES).tolist()
+    numbers = [json.dumps(one, separators=(",", ":")) for one in rounded]
+    _write(graph.with_name(WEIGHTS_FILE), ("[" + ",\n".join(numbers) + "]\n").encode())
+
+
+def read_filters(folder: Path) -> list[list[list[list[float]]]] | None:
+    """The numbers kept in a model's folder, filters x channels x rows; None where there are none to be read."""
+    try:
+        kept = json.loads(read_regular(folder / WEIGHTS_FILE, _MAX_BYTES))
+        check_json_safe(kept)
+        if np.asarray(kept, np.float64).ndim == 4:
+            return list(kept)
+    except (OSError, ValueError, TypeError, RecursionError):
+        pass
+    return None
+
+
+def _write(path: Path, content: bytes) -> None:
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_bytes(content)
+    fresh.replace(path)
 
 
 def filter_picture(weights: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -79,22 +79,26 @@ class ReceptiveField:
     """The part of the input that one unit sees, in input pixels, padding included.
 
     size: its sides (height, width). jump: distance between the fields of neighbouring units.
+    start: where the field of the first unit begins, from the picture's corner; negative in the padding.
     """
 
     size: Sides
     jump: Sides
+    start: Sides
 
     def through(self, window: Window) -> ReceptiveField:
-        """The field behind a window: r + (f − 1)·j, and j·s."""
+        """The field behind a window: r + (f − 1)·j, j·s, and the padding's p·j further out."""
+        before = window.padding[: len(window.kernel)]
         return ReceptiveField(
             tuple(r + (f - 1) * j for r, f, j in zip(self.size, window.extent, self.jump, strict=True)),
             tuple(j * s for j, s in zip(self.jump, window.stride, strict=True)),
+            tuple(first - p * j for first, p, j in zip(self.start, before, self.jump, strict=True)),
         )
 
     def over_all(self, size: Sides) -> ReceptiveField:
         """The field of a unit that sees all `size` units of its input."""
         return ReceptiveField(
-            tuple(r + (n - 1) * j for r, n, j in zip(self.size, size, self.jump, strict=True)), self.jump
+            tuple(r + (n - 1) * j for r, n, j in zip(self.size, size, self.jump, strict=True)), self.jump, self.start
         )
 
     def joined(self, other: ReceptiveField) -> ReceptiveField:
@@ -102,6 +106,7 @@ class ReceptiveField:
         return ReceptiveField(
             tuple(max(a, b) for a, b in zip(self.size, other.size, strict=True)),
             tuple(max(a, b) for a, b in zip(self.jump, other.jump, strict=True)),
+            tuple(min(a, b) for a, b in zip(self.start, other.start, strict=True)),
         )
 
 
@@ -112,6 +117,7 @@ class Layer:
     main: whether the network's output depends on it; only such layers count in the totals.
     tensor: the graph's name of its output, by which its feature maps are requested.
     channels_last: whether its output is a picture with the channels last.
+    inputs: names of the rows whose outputs it takes, in order; the picture itself is not listed.
     parameters: learned numbers of this layer; of BatchNormalization scale and shift, not its running statistics.
     multiply_adds: of convolutions and matrix products, for one run; everything else counts as zero.
     """
@@ -128,6 +134,7 @@ class Layer:
     main: bool = True
     tensor: str = ""
     channels_last: bool = False
+    inputs: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The row for `layers.json` and the API, with n, p, f, s of the size formula for each axis."""
@@ -145,11 +152,13 @@ class Layer:
             "output": self.output,
             "receptive_field": field and field.size,
             "jump": field and field.jump,
+            "start": field and field.start,
             "parameters": self.parameters,
             "multiply_adds": self.multiply_adds,
             "main": self.main,
             "tensor": self.tensor,
             "channels_last": self.channels_last,
+            "inputs": self.inputs,
             "formula": self._formula(),
         }
 

@@ -114,6 +114,7 @@ class _Reader:
         self.uncounted: list[str] = []
         self.sights = first_sight(graph)
         self.behind_weights = False
+        self.makers: dict[str, str] = {}  # by tensor, the name of the row that puts it out
 
     def rows(self) -> Iterator[Layer]:
         """A row for each node that works on the picture, in the graph's order."""
@@ -123,6 +124,8 @@ class _Reader:
             if node.op_type in LOOKED_THROUGH:
                 if node.input[0] in self.sights:
                     self.sights[node.output[0]] = self.sights[node.input[0]]
+                if node.input[0] in self.makers:
+                    self.makers[node.output[0]] = self.makers[node.input[0]]
                 continue
             yield self._row(node)
             self.behind_weights |= node.op_type in CONVOLUTIONS or node.op_type in PRODUCTS
@@ -140,8 +143,11 @@ class _Reader:
         cost = multiply_adds(self.graph, node, after)
         if main and (cost is None or holds_unknown_weights(self.graph, node)):
             self.uncounted.append(str(node.op_type))
+        name = node.name or node.output[0]
+        inputs = tuple(self.makers[one] for one in node.input if one in self.makers)
+        self.makers.update(dict.fromkeys(node.output, name))
         return Layer(
-            name=node.name or node.output[0],
+            name=name,
             operator=str(node.op_type),
             window=window,
             groups=int(attribute(node, "group", 1)),
@@ -153,6 +159,7 @@ class _Reader:
             main=main,
             tensor=node.output[0],
             channels_last=self._is_channels_last(node.output[0], after),
+            inputs=inputs,
         )
 
     def _is_channels_last(self, name: str, shape: Sides | None) -> bool:

@@ -62,7 +62,7 @@ def first_sight(graph: Graph) -> dict[str, Sight]:
     sides = len(shape) - 2
     channels_last = shape[-1] in (1, 3, 4) and shape[1] not in (1, 3, 4)
     axes = tuple(range(1, sides + 1)) if channels_last else tuple(range(2, sides + 2))
-    return {graph.input: Sight(ReceptiveField((1,) * sides, (1,) * sides), axes)}
+    return {graph.input: Sight(ReceptiveField((1,) * sides, (1,) * sides, (0,) * sides), axes)}
 
 
 def look(graph: Graph, sights: dict[str, Sight], node: Any, window: Window | None) -> ReceptiveField | None:

@@ -149,14 +149,14 @@ def _to_json(look: FeatureMapResult, now: float, wall: float) -> dict[str, objec
     age_s, seen = now - look.captured_at, look.seen
     response = FeatureMapsResponse.model_validate(
         {
-            "layers": [_layer(layer) for layer in look.layers],
-            "layer": _layer(look.layer),
+            "layers": [layer_json(layer) for layer in look.layers],
+            "layer": layer_json(look.layer),
             "model": {"name": look.model, "version": look.version, "precision": look.precision},
             "frame_id": look.frame_id,
             "captured_at": rfc3339(wall - age_s),
             "age_ms": round(age_s * 1e3),
             "seen": {"x": seen.x, "y": seen.y, "width": seen.width, "height": seen.height},
-            "input": _uri("jpeg", look.input),
+            "input": picture_uri("jpeg", look.input),
             "channels": [
                 {"channel": one.number, "mean": round(one.mean, 4), "highest": round(one.highest, 4)}
                 for one in look.channels
@@ -165,17 +165,19 @@ def _to_json(look: FeatureMapResult, now: float, wall: float) -> dict[str, objec
             "width": look.width,
             "height": look.height,
             "zero": look.zero,
-            "png": _uri("png", look.png),
+            "png": picture_uri("png", look.png),
         }
     )
     return response.model_dump(mode="json")
 
 
-def _uri(kind: str, data: bytes) -> str:
+def picture_uri(kind: str, data: bytes) -> str:
+    """A picture for a page, inside the JSON."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _layer(layer: MapLayer) -> dict[str, object]:
+def layer_json(layer: MapLayer) -> dict[str, object]:
+    """What is said of a layer whose maps can be shown."""
     return {
         "name": layer.name,
         "operator": layer.operator,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
+from fastapi import Path as PathParameter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lookout.api.compression import packed_json
 from lookout.api.context import ServicesDep
 from lookout.api.problems import RequestTimeout, RequestTooLarge, errors, writable
-from lookout.api.schemas import BrokenModel, ModelChoice, ModelsResponse
+from lookout.api.schemas import BrokenModel, FilterResponse, ModelChoice, ModelsResponse
 from lookout.errors import (
     DiskBudgetSpent,
     LookoutError,
@@ -24,7 +25,7 @@ from lookout.errors import (
     TooBusy,
     UnknownModel,
 )
-from lookout.inspection.filters import FILTERS_FILE
+from lookout.inspection.filters import FILTERS_FILE, read_filters
 from lookout.inspection.layers import read_table
 from lookout.pipeline.card import Card
 from lookout.registry.catalogue import Catalogue
@@ -91,6 +92,18 @@ async def get_filters(name: str, app: ServicesDep) -> Response:
     return _Png(await app.files.run(lambda: _filters(app.engine.model.catalogue.card(name))))
 
 
+@router.get(
+    "/api/models/{name}/filters/{number}",
+    operation_id="get_filter",
+    summary="One of a model's first filters, in numbers",
+    response_model=FilterResponse,
+    responses=errors(UnknownModel, ModelRejected, RequestInvalid, TooBusy),
+)
+async def get_filter(name: str, number: Annotated[int, PathParameter(ge=0, le=4095)], app: ServicesDep) -> JSONResponse:
+    """Its weights, channel by channel, as the network applies them to the pixels it is given."""
+    return JSONResponse(await app.files.run(lambda: _filter(app.engine.model.catalogue.card(name), number)))
+
+
 @router.put(
     "/api/model",
     operation_id="use_model",
@@ -144,6 +157,18 @@ def _layers(card: Card) -> dict[str, Any]:
         f'The model "{card.name}" has no layer table that belongs to its graph.',
         "`lookout models add` writes one with the card.",
     )
+
+
+def _filter(card: Card, number: int) -> dict[str, Any]:
+    """Raises UnknownModel where no numbers were written, RequestInvalid where there is no such filter."""
+    kept = read_filters(card.folder)
+    if kept is None:
+        raise UnknownModel(
+            f'The model "{card.name}" has no numbers of its filters.', "`lookout models add` writes them with the card."
+        )
+    if number >= len(kept):
+        raise RequestInvalid(f"There is no filter {number}.", f"There are 0 to {len(kept) - 1}.")
+    return {"filter": number, "count": len(kept), "weights": kept[number]}
 
 
 def _filters(card: Card) -> bytes:
