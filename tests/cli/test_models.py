@@ -45,6 +45,18 @@ def test_inspect_knows_installed_models_by_name(lookout: Run) -> None:
     assert "Conv" in lookout("models", "inspect", SHIPPED, "--precision", "int8").stdout
 
 
+def test_inspect_sets_several_side_by_side(lookout: Run, tmp_path: Path) -> None:
+    path = lenet5().save(tmp_path / "lenet.onnx")
+    costs = json.loads(lookout("models", "inspect", "--compare", path, "digits-lenet5", "--json").stdout)
+    assert [one["parameters"] for one in costs] == [61_706, 61_706]
+    assert costs[0]["bytes"] == path.stat().st_size
+    assert all(0 < one["milliseconds"] < 1000 for one in costs)
+    done = lookout("models", "inspect", "--compare", path, SHIPPED)
+    assert "Parameters" in done.stdout
+    assert "(×" in done.stdout
+    assert lookout("models", "inspect", path, SHIPPED).returncode == 2
+
+
 def test_inspect_names_side_branches_and_takes_a_shape(lookout: Run, tmp_path: Path) -> None:
     from onnx import TensorProto, helper
 

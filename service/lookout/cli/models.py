@@ -46,12 +46,17 @@ def list_models(as_json: _Json = False, config: _Config = None) -> None:
 
 @app.command("inspect")
 def inspect(
-    model: Annotated[str, typer.Argument(metavar="NAME|FILE.onnx", help="An installed model, or any ONNX file.")],
+    models: Annotated[
+        list[str], typer.Argument(metavar="NAME|FILE.onnx…", help="An installed model, or any ONNX file.")
+    ],
     precision: Annotated[str | None, typer.Option("--precision", help="Which of a model's files.")] = None,
     shape: Annotated[
         str | None, typer.Option("--shape", metavar="N,C,H,W", help="The input's shape, where the file leaves it open.")
     ] = None,
     output: Annotated[str | None, typer.Option("--output", help="The output whose layers make the totals.")] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Several models side by side: size, arithmetic, and time on this machine.")
+    ] = False,
     as_json: _Json = False,
     config: _Config = None,
 ) -> None:
@@ -60,22 +65,40 @@ def inspect(
     The size of each output is floor((n + 2p − f) / s) + 1 for a picture of n, padding p, kernel f and stride s.
     """
     from lookout.cli.layer_view import show
-    from lookout.errors import UnknownModel
     from lookout.inspection.layers_onnx import layer_table
 
-    path = Path(model)
-    if path.suffix != ".onnx" and not path.is_file():
-        card = _catalogue(config).card(model)
-        if precision is not None and precision not in card.files:
-            raise UnknownModel(
-                f'The model "{model}" has no precision "{precision}".', f"It has: {', '.join(card.precisions)}."
-            )
-        path = card.path(precision or ("fp32" if "fp32" in card.files else card.precisions[0]))
-    made = layer_table(path, _shape(shape), output)
+    paths = [_graph(model, precision, config) for model in models]
+    if compare:
+        from lookout.cli.model_compare import cost, costs_json, show_costs
+
+        costs = [cost(model, path, _shape(shape)) for model, path in zip(models, paths, strict=True)]
+        if as_json:
+            typer.echo(printable_json(costs_json(costs), 1))
+        else:
+            show_costs(costs)
+        return
+    if len(paths) > 1:
+        raise typer.BadParameter("one model has one table; --compare sets several side by side")
+    made = layer_table(paths[0], _shape(shape), output)
     if as_json:
         typer.echo(printable_json(made.to_json(), 1))
     else:
         show(made)
+
+
+def _graph(model: str, precision: str | None, config: Path | None) -> Path:
+    """The file of an installed model, or the file that is named. Raises UnknownModel."""
+    from lookout.errors import UnknownModel
+
+    path = Path(model)
+    if path.suffix == ".onnx" or path.is_file():
+        return path
+    card = _catalogue(config).card(model)
+    if precision is not None and precision not in card.files:
+        raise UnknownModel(
+            f'The model "{model}" has no precision "{precision}".', f"It has: {', '.join(card.precisions)}."
+        )
+    return card.path(precision or ("fp32" if "fp32" in card.files else card.precisions[0]))
 
 
 @app.command("check")
