@@ -55,7 +55,7 @@ def _frame_id(port: int) -> tuple[float, int]:
     return float(state["rate"]["classifications_per_s"]), int(state["sequence"])
 
 
-def _rate(port: int, seconds: float) -> float:
+def rate_of(port: int, seconds: float) -> float:
     """Classifications a second, read off the service once a second."""
     rates = []
     end = time.monotonic() + seconds
@@ -80,7 +80,7 @@ def _with_and_without_viewers(rounds: int) -> None:
     with running(command, port=port, ready="/readyz") as service:
         time.sleep(8)
         for _ in range(rounds):
-            alone.append(_rate(port, ROUND_S))
+            alone.append(rate_of(port, ROUND_S))
             script = Path(__file__).with_name("watch.py")
             viewers = subprocess.Popen(
                 [sys.executable, script, str(port), str(ROUND_S), "/api/stream.mjpg"]
@@ -89,7 +89,7 @@ def _with_and_without_viewers(rounds: int) -> None:
                 text=True,
             )
             time.sleep(3.5)  # the published rate is a mean over some seconds
-            watched.append(_rate(port, ROUND_S - 3))
+            watched.append(rate_of(port, ROUND_S - 3))
             output = viewers.communicate(timeout=60)[0].split()
             pictures += int(output[0])
             states += int(output[1])
