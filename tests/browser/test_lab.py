@@ -99,6 +99,62 @@ def test_the_live_picture_lies_on_the_bench(service: RunningService, open_page: 
     assert page.locator("pre").first.inner_text().count("[") < 60  # the window, not ten thousand numbers
 
 
+def test_the_walk_goes_from_the_picture_to_the_answer(service: RunningService, open_page: OpenPage) -> None:
+    page = opened(service, open_page, "walk")
+    tiles = page.locator(".walk-tiles li")
+    expect(tiles).to_have_count(48)
+    channel = page.locator('[data-walk="channel"]')
+    expect(channel).to_contain_text("receptive field")
+    expect(channel).to_contain_text("Its filter, number")
+    page.get_by_label("Layer", exact=True).select_option("layer3.1.relu")
+    expect(channel).to_contain_text("layer3.1.relu")
+    channel.get_by_label("Row").fill("1")
+    expect(channel).to_contain_text("lies in the padding")
+    expect(page.locator('[data-walk="answer"] tbody tr')).to_have_count(3)
+    page.locator('[data-walk="why"]').get_by_role("button", name="Cat").press("Enter")
+    expect(page.locator('[data-walk="why"] figcaption').first).to_have_text("What speaks for: Cat")
+    stages = page.locator('[data-walk="stages"]')
+    assert [text.split(" ")[0] for text in stages.locator("h4").all_inner_texts()] == ["Stem", *["Stage"] * 4, "Head"]
+    expect(stages).to_contain_text("kernel 64 × 3 × 7 × 7")
+    expect(stages).to_contain_text("layer1.0.conv2 + shortcut from maxpool")
+    row = page.locator('[data-row="maxpool"]')
+    row.locator("summary").press("Enter")
+    expect(row).to_contain_text("takes part in backpropagation")
+
+
+def test_exercises_are_typed_first_and_then_explained(service: RunningService, open_page: OpenPage) -> None:
+    page = opened(service, open_page, "exercises")
+    first = page.locator('[data-exercise="filters"]')
+    why = first.get_by_text("27 weights")
+    expect(why).to_be_hidden()
+    first.get_by_role("textbox").fill("270")
+    page.keyboard.press("Enter")
+    expect(first).to_contain_text("It is: 280")
+    expect(why).to_be_visible()
+    first.get_by_role("textbox").fill("280")
+    page.keyboard.press("Enter")
+    expect(first).to_contain_text("Right.")
+    pooling = page.locator('[data-exercise="pooling"]')
+    pooling.get_by_label("learns its weights").check()
+    pooling.get_by_label("channels fewer").check()
+    pooling.get_by_role("button").click()
+    expect(pooling).to_contain_text("Right.")
+    expect(page.get_by_text("2 of 12 right")).to_be_visible()
+
+
+@pytest.mark.parametrize("part", ["walk", "exercises", "errata"])
+def test_axe_finds_nothing_in_the_other_parts(
+    service: RunningService, open_page: OpenPage, axe: str, part: str
+) -> None:
+    page = opened(service, open_page, part, lang="zh", **SMALLEST)
+    if part == "walk":
+        expect(page.locator(".walk-tiles li")).to_have_count(48)
+        expect(page.locator('[data-walk="channel"] canvas').first).to_be_visible()
+        page.locator(".walk-row summary").nth(1).click()
+    assert findings(page, axe) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
 @pytest.mark.parametrize(("lang", "theme"), [("en", "light"), ("zh", "dark")])
 def test_axe_finds_nothing(service: RunningService, open_page: OpenPage, axe: str, lang: str, theme: str) -> None:
     page = opened(service, open_page, lang=lang, color_scheme=theme, reduced_motion="reduce")
