@@ -52,8 +52,8 @@ export function mountControls(bench) {
   });
 
   function choice(label, names, chosen) {
-    const select = el("select", { onchange: () => chosen(select.value) }, ...names.map((name) => el("option", { value: name, text: `${label}.${name}` })));
-    return { node: el("label", {}, el("span", { text: label }), select), select };
+    const select = el("select", { id: label, onchange: () => chosen(select.value) }, ...names.map((name) => el("option", { value: name, text: `${label}.${name}` })));
+    return { node: el("div.field", {}, el("label", { htmlFor: label, text: label }), select), select };
   }
 
   function number(label, min, max, chosen) {

@@ -4,6 +4,7 @@ import { call } from "../api.js";
 import { el, setText } from "../dom.js";
 import { t, whole } from "../i18n.js";
 import { explain } from "../problems.js";
+import { sizeFormula } from "./numbers.js";
 import { createSource } from "./pictureSource.js";
 import { branches, isSum, kernelShape, learned, stagesOf, wordsFor } from "./stages.js";
 import { mountAnswer } from "./walkAnswer.js";
@@ -83,12 +84,8 @@ function rowOf(row, table) {
 
 function inside(row) {
   const lines = [];
-  if (row.formula) {
-    for (const { axis, n, p, f, s, rounding, size } of row.formula.slice(0, 1)) {
-      const [open, close] = rounding === "ceil" ? ["⌈", "⌉"] : ["⌊", "⌋"];
-      lines.push(el("p.formula-text", {}, `${open}(${n} + 2·${p} − ${f}) / ${s}${close} + 1 = ${size}`, axis ? "" : ""));
-    }
-  }
+  const [size] = row.formula ?? [];
+  if (size) lines.push(el("p.formula-text", {}, sizeFormula(size.n, size.f, size.s, size.p, size.size, size.rounding)));
   const own = learned(row);
   if (own) lines.push(el("p", {}, t("walk.learned", { weights: whole(own.weights), biases: whole(own.biases), all: whole(row.parameters) }), own.biases && row.kernel ? ` ${t("walk.folded")}` : ""));
   if (row.multiply_adds) lines.push(el("p", {}, t("walk.madds.count", { n: whole(row.multiply_adds) })));

@@ -2,6 +2,7 @@
 
 import { button, el, setText } from "../dom.js";
 import { t } from "../i18n.js";
+import { titleOf } from "../labels.js";
 import { explain } from "../problems.js";
 import { softmax } from "./arithmetic.js";
 import { short } from "./numbers.js";
@@ -39,7 +40,7 @@ export function mountAnswer() {
       numbers.replaceChildren(...softmaxOf(found));
       const best = ranked(found).slice(0, MOST_LABELS);
       const map = el("div.lab-stages");
-      const buttons = best.map((i) => button("button", { aria: { pressed: "false" }, onclick: (event) => heat(i, event.currentTarget, map) }, found.labels[i].title));
+      const buttons = best.map((i) => button("button", { aria: { pressed: "false" }, onclick: (event) => heat(i, event.currentTarget, map) }, nameOf(found.labels[i])));
       why.replaceChildren(el("div.buttons", {}, ...buttons), map);
     } catch (error) {
       if (mine === turn) setText(problem, error.code ? explain(error) : String(error.message));
@@ -63,7 +64,7 @@ export function mountAnswer() {
   // What speaks for the label is light, what speaks against it dark, on the picture as the network was given it.
   async function drawn(found) {
     const { heat: map, labels } = found;
-    const title = labels.find((one) => one.label === map.label)?.title ?? map.label;
+    const title = nameOf(labels.find((one) => one.label === map.label));
     const bitmap = await createImageBitmap(picture);
     const grey = volumeOf(squareOf(bitmap, SIDE), true);
     const peak = Math.max(...map.cells.flat().map(Math.abs), 1e-9);
@@ -91,6 +92,10 @@ export function mountAnswer() {
   };
 }
 
+function nameOf({ label, title }) {
+  return titleOf(label, { [label]: title });
+}
+
 function ranked({ probabilities }) {
   return probabilities.map((_, i) => i).sort((a, b) => probabilities[b] - probabilities[a]);
 }
@@ -115,7 +120,7 @@ function softmaxOf(found) {
     const cells = (i) => (isPlain ? [short(values[i], 3), short(values[i] / used, 3), short(Math.exp(values[i] / used), 4)] : []);
     table.replaceChildren(
       el("thead", {}, el("tr", {}, ...heads.map((key, i) => el(i ? "th.number" : "th", { scope: "col" }, t(key))))),
-      el("tbody", {}, ...order.map((i) => el("tr", {}, el("th", { scope: "row" }, labels[i].title), ...[...cells(i), short(shares[i], 4)].map((text) => el("td.number", {}, text))))),
+      el("tbody", {}, ...order.map((i) => el("tr", {}, el("th", { scope: "row" }, nameOf(labels[i])), ...[...cells(i), short(shares[i], 4)].map((text) => el("td.number", {}, text))))),
       el("tfoot", {}, isPlain ? el("tr", {}, el("th", { scope: "row", colSpan: 3 }, t("walk.sum.of")), el("td.number", {}, short(sum, 4)), el("td.number", {}, "1")) : ""),
     );
   }

@@ -24,7 +24,7 @@ export function mountMaps() {
     "section.lab-card",
     {},
     el("h3", { text: "walk.maps" }),
-    el("div.lab-fields", {}, el("label", {}, el("span", { text: "walk.depth" }), depth), el("label", {}, el("span", { text: "walk.layer" }), layer)),
+    el("div.lab-fields", {}, el("div.field", {}, el("label", { htmlFor: depth.id, text: "walk.depth" }), depth), el("div.field", {}, el("label", { htmlFor: layer.id, text: "walk.layer" }), layer)),
     problem,
     note,
     tiles,
@@ -54,8 +54,12 @@ export function mountMaps() {
       setText(problem, "");
       await open(found.channels.some((one) => one.channel === channel) ? channel : found.channels[0].channel, mine);
     } catch (error) {
-      if (mine === turn) setText(problem, error.code ? explain(error) : String(error.message));
+      if (mine === turn) complain(error);
     }
+  }
+
+  function complain(error) {
+    setText(problem, error.code ? explain(error) : String(error.message));
   }
 
   function render() {
@@ -70,7 +74,7 @@ export function mountMaps() {
       ...channels.map(({ channel: number }, i) => {
         const canvas = el("canvas", { width, height, aria: { hidden: "true" } });
         canvas.getContext("2d").drawImage(png, (i % columns) * width, Math.floor(i / columns) * height, width, height, 0, 0, width, height);
-        const opener = el("button", { type: "button", onclick: () => open(number, turn) }, canvas, el("span", {}, String(number)));
+        const opener = el("button", { type: "button", onclick: () => open(number, turn).catch(complain) }, canvas, el("span", {}, String(number)));
         opener.setAttribute("aria-label", t("walk.open", { n: number }));
         return el("li", { data: { channel: number } }, opener);
       }),

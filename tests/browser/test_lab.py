@@ -64,7 +64,7 @@ def test_it_is_used_by_keyboard_only(service: RunningService, open_page: OpenPag
     page.get_by_label("Column", exact=True).fill("1")
     page.keyboard.press("Tab")
     expect(page.locator(SUM)).to_contain_text("13 + 1 + 2 − 1 − 8 − 2 = 5")
-    expect(page.get_by_label("Which grid")).to_have_value("own")
+    expect(page.get_by_role("combobox", name="Which grid")).to_have_value("own")
 
 
 def test_padding_stride_pooling_and_what_does_not_divide(service: RunningService, open_page: OpenPage) -> None:
@@ -74,11 +74,11 @@ def test_padding_stride_pooling_and_what_does_not_divide(service: RunningService
     page.get_by_label("Stride", exact=True).fill("2")
     expect(sizes).to_contain_text("do not come out even")
     assert sizes.locator("tbody tr").first.locator("td").all_inner_texts()[1:] == ["2", "3", "3", "2"]
-    page.get_by_label("Padding").select_option("same")
+    page.get_by_role("combobox", name="Padding").select_option("same")
     expect(sizes).to_contain_text("⌊(6 + 2·1 − 3) / 2⌋ + 1 = 3")
     expect(page.locator('[data-stage="input"] td.pad')).to_have_count(28)
-    page.get_by_label("Activation").select_option("relu")
-    page.get_by_label("Pooling", exact=True).select_option("max")
+    page.get_by_role("combobox", name="Activation").select_option("relu")
+    page.get_by_role("combobox", name="Pooling", exact=True).select_option("max")
     expect(page.locator('[data-stage="pooled"] td')).to_have_count(1)
     page.locator("summary", has_text="Backwards").press("Enter")
     expect(page.locator('[data-detail="back"]')).to_contain_text("PyTorch takes 0")
@@ -86,7 +86,7 @@ def test_padding_stride_pooling_and_what_does_not_divide(service: RunningService
 
 def test_the_live_picture_lies_on_the_bench(service: RunningService, open_page: OpenPage) -> None:
     page = opened(service, open_page)
-    page.get_by_label("Input", exact=True).first.select_option("live")
+    page.get_by_role("combobox", name="Input", exact=True).select_option("live")
     output = page.locator('[data-stage="output"] canvas')
     expect(output).to_have_js_property("width", 94)
     page.wait_for_function(
@@ -106,7 +106,7 @@ def test_the_walk_goes_from_the_picture_to_the_answer(service: RunningService, o
     channel = page.locator('[data-walk="channel"]')
     expect(channel).to_contain_text("receptive field")
     expect(channel).to_contain_text("Its filter, number")
-    page.get_by_label("Layer", exact=True).select_option("layer3.1.relu")
+    page.get_by_role("combobox", name="Layer", exact=True).select_option("layer3.1.relu")
     expect(channel).to_contain_text("layer3.1.relu")
     channel.get_by_label("Row").fill("1")
     expect(channel).to_contain_text("lies in the padding")
@@ -166,7 +166,7 @@ def test_axe_finds_nothing(service: RunningService, open_page: OpenPage, axe: st
 
 def test_the_smallest_phone_scrolls_one_way_only(service: RunningService, open_page: OpenPage) -> None:
     page = opened(service, open_page, **SMALLEST)
-    page.get_by_label("Padding").select_option("same")
+    page.get_by_role("combobox", name="Padding").select_option("same")
     for detail in page.locator("details").all():
         detail.evaluate("node => (node.open = true)")
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
