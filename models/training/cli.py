@@ -124,7 +124,7 @@ def _all(folder: Path, split: Split, cache: Path | None) -> Pictures:
 
 @app.command()
 def data(folder: DataFolder, cache: CacheFolder = None) -> None:
-    """Show what a data folder holds: pictures by label and origin."""
+    """Show what a data folder holds: pictures by label and origin, and what is left out and why."""
     table = Table("split", "label", "origin", "pictures")
     splits: tuple[Split, ...] = ("train", "val")
     for split in splits:
@@ -133,6 +133,10 @@ def data(folder: DataFolder, cache: CacheFolder = None) -> None:
         for (label, origin), count in sorted(kinds.items()):
             table.add_row(split, label, origin, f"{count:,}")
     Console().print(table)
+    for reason, names in photographs.left_out(folder).items():
+        console.print(
+            f"{len(names):,} left out, {reason}: {photographs.listed(names)}", soft_wrap=True, highlight=False
+        )
 
 
 @app.command()

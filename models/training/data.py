@@ -30,6 +30,7 @@ REJECT = "neither"
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 SHORT_SIDE = 128  # pixels; crops down to half a side still fill the network's 96, and 37,000 pictures fit in 2.5 GB
 HELD_OUT = 10  # one in so many, where a folder has no validation part of its own
+MAX_LISTED = 10  # names in one sentence
 CHUNK = 512  # pictures decoded at once: bounds what is in memory twice
 
 
@@ -151,6 +152,45 @@ def load_both(folder: Path, cache: Path | None = None) -> tuple[Pictures, Pictur
     return train, val
 
 
+def listed(names: Sequence[str]) -> str:
+    """A few of the names, and how many more there are."""
+    more = len(names) - MAX_LISTED
+    return ", ".join(names[:MAX_LISTED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def left_out(folder: Path) -> dict[str, list[str]]:
+    """What lies in a folder of photographs and is not used, by reason; empty for tars, whose members are what they are.
+
+    Every picture is decoded: this takes as long as loading them does.
+    """
+    found: dict[str, list[str]] = {}
+    if any(folder.glob("*.tar")):
+        return found
+    root_parts = [folder / split for split in ("train", "val") if (folder / split).is_dir()] or [folder]
+    for root in root_parts:
+        for path in sorted(path for path in root.rglob("*") if path.is_file()):
+            name = path.relative_to(root).as_posix()
+            if reason := _reason_against(path, len(Path(name).parts)):
+                found.setdefault(reason, []).append(name)
+        for label in sorted(path for path in root.iterdir() if path.is_dir()):
+            if not any(path.suffix.lower() in SUFFIXES for path in label.iterdir()):
+                found.setdefault("a label without a picture", []).append(label.name)
+    return found
+
+
+def _reason_against(path: Path, depth: int) -> str | None:
+    """Why a file is not trained on; None where it is."""
+    if path.suffix.lower() in (".heic", ".heif", ".avif"):
+        return f"{path.suffix.lower()[1:].upper()} is not read here: convert it to JPEG"
+    if path.suffix.lower() not in SUFFIXES:
+        return "no picture by its name"
+    if depth == 1:
+        return "in no label's folder"
+    if depth > 2:
+        return "too deep: pictures lie directly in their label's folder"
+    return "cannot be read as a picture" if decode(path.read_bytes()) is None else None
+
+
 def labels_of(names: Sequence[str]) -> tuple[str, ...]:
     """Labels by folder name, in alphabetical order, the reject label last."""
     found = sorted({name.split("/", 1)[0] for name in names})
@@ -203,14 +243,18 @@ def _decoded(entries: list[tuple[str, bytes]], folder: Path, split: Split) -> Pi
             f"Of LABEL/*, one picture in {HELD_OUT} is for val: a few dozen of each label are the least.",
         )
     found: list[tuple[str, Pixels]] = []
+    broken: list[str] = []
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(entries), CHUNK):
             chunk = entries[start : start + CHUNK]
             for (name, _), picture in zip(chunk, pool.map(decode, (data for _, data in chunk)), strict=True):
                 if picture is not None:
                     found.append((name, picture))
-                elif split == "val":
-                    raise DataError(f"{name} in {folder} cannot be read as a picture.", "Remove it.")
+                else:
+                    broken.append(name)
+    if broken and split == "val":  # what is measured on must be all of it; the training can do without
+        verb = "cannot be read as a picture" if len(broken) == 1 else "cannot be read as pictures"
+        raise DataError(f"{listed(broken)} in {folder} {verb}.", "Remove what cannot be read.")
     if not found:
         raise DataError(f"{folder} has no pictures for {split} that can be read.")
     return pictures_of(found)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.training.data import SHORT_SIDE, DataError, Split, decode, labels_of, load, load_both
+from models.training.data import SHORT_SIDE, DataError, Split, decode, labels_of, left_out, load, load_both
 from tests.training.pictures import LABELS, encoded, scene, write_folders, write_tars
 
 
@@ -130,3 +130,31 @@ def test_each_picture_can_be_taken_out_by_its_number(tmp_path: Path) -> None:
         assert np.array_equal(pictures[index], expected[:, :, ::-1])
         assert pictures.labels[pictures.targets[index]] == name.split("/")[0]
         assert pictures.origin(index) == "made"
+
+
+def test_what_is_left_out_is_listed_by_its_reason(tmp_path: Path) -> None:
+    write_folders(tmp_path, 2)
+    (tmp_path / "cat" / "phone.heic").write_bytes(b"ftypheic")
+    (tmp_path / "cat" / "broken.jpg").write_bytes(b"\xff\xd8 no more")
+    (tmp_path / "cat" / "notes.txt").write_text("mine")
+    (tmp_path / "dog" / "old").mkdir()
+    (tmp_path / "dog" / "old" / "deep.jpg").write_bytes(encoded(scene("dog", 0)))
+    (tmp_path / "loose.jpg").write_bytes(encoded(scene("dog", 0)))
+    (tmp_path / "hamster").mkdir()
+    assert left_out(tmp_path) == {
+        "cannot be read as a picture": ["cat/broken.jpg"],
+        "no picture by its name": ["cat/notes.txt"],
+        "HEIC is not read here: convert it to JPEG": ["cat/phone.heic"],
+        "too deep: pictures lie directly in their label's folder": ["dog/old/deep.jpg"],
+        "in no label's folder": ["loose.jpg"],
+        "a label without a picture": ["hamster"],
+    }
+
+
+def test_validation_pictures_that_cannot_be_read_are_named_together(tmp_path: Path) -> None:
+    write_folders(tmp_path / "val", 2)
+    for number in range(12):
+        (tmp_path / "val" / "cat" / f"broken-{number:02}.jpg").write_bytes(b"\xff\xd8 no more")
+    with pytest.raises(DataError, match=r"cat/broken-00\.jpg, .*cat/broken-09\.jpg and 2 more") as refused:
+        load(tmp_path, "val")
+    assert "cannot be read as pictures" in str(refused.value)
