@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -218,3 +219,17 @@ def test_classify_takes_the_first_picture_and_leaves_videos_to_the_camera(film: 
 )
 def test_the_content_says_what_it_is(content_type: str, data: bytes, ends: bool, kind: str) -> None:
     assert kind_of(content_type, data[:512], ends=ends) == kind
+
+
+def test_a_picture_that_takes_more_memory_than_its_header_says_is_refused() -> None:
+    """What a camera sends is decoded in the camera's own process, within the bounds of uploads."""
+    code = (
+        "import re; from pathlib import Path; from lookout.camera.sources.snapshots import decoded\n"
+        "from lookout.errors import PictureError; from tests.faults.bombs import gif\n"
+        "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) * 1024\n"
+        "picture = gif(5200); before = peak()\n"
+        "try: decoded(picture)\n"
+        "except PictureError: print(peak() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert int(done.stdout) < 100 * 10**6, "222 MB without a bound"

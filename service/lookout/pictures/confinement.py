@@ -9,6 +9,7 @@ import platform
 import resource
 import struct
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 CPU_S = 10  # seconds of processor time for one picture; the largest accepted take a Pi 3 about four
@@ -60,6 +61,22 @@ class Limits:
     def memory(self, memory: int) -> None:
         # RLIMIT_DATA counts private writable memory, used or not: libraries and mapped files do not count.
         _limit(resource.RLIMIT_DATA, self._at_rest + max(0, memory))
+
+
+@contextlib.contextmanager
+def bounded_memory(memory: int) -> Iterator[None]:
+    """Within the block this process may take so many bytes more, all its threads together.
+
+    For a process that decodes one picture at a time beside other things. Not for nesting.
+    """
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = _data_bytes() + memory
+    allowed = [value for value in before if value != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min([wanted, *allowed]), before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 def _limit(kind: int, value: int) -> None:

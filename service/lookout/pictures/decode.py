@@ -142,7 +142,8 @@ def _raw_bytes(header: PictureHeader, factor: int) -> int:
 def _no_room(header: PictureHeader, factor: int, limit: int) -> Exception:
     """Whether the picture needs too much memory, or the machine has too little."""
     try:
-        mmap.mmap(-1, max(mmap.PAGESIZE, _raw_bytes(header, factor)), flags=mmap.MAP_PRIVATE).close()
+        # Shared memory, which the bound on a picture does not count.
+        mmap.mmap(-1, max(mmap.PAGESIZE, _raw_bytes(header, factor)), flags=mmap.MAP_SHARED).close()
     except (OSError, MemoryError):
         return no_memory()
     return too_much_memory(limit)

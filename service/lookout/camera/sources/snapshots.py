@@ -17,8 +17,9 @@ from lookout.camera.sources.grabber import Taken
 from lookout.camera.sources.http_client import HttpClient, Response
 from lookout.camera.sources.jpeg_stream import JpegScanner
 from lookout.deadline import Deadline
-from lookout.errors import CameraUnsupported, PictureError
+from lookout.errors import CameraError, CameraUnsupported, DecoderUnavailable, PictureError
 from lookout.frame import Pixels
+from lookout.pictures.confinement import bounded_memory
 from lookout.pictures.decode import MAX_SIDE, read_picture
 from lookout.pictures.limits import DecodeLimits
 
@@ -107,10 +108,18 @@ class SnapshotFeed:
 
 
 def decoded(data: bytes) -> Pixels:
-    """A camera's picture at its full size; some wrap a JPEG in boundaries. Raises PictureError."""
+    """A camera's picture in its full size; some wrap a JPEG in boundaries.
+
+    Raises PictureError, and CameraError where the machine has no memory.
+    """
     if data.lstrip().startswith((b"--", b"Content-")) and (found := JpegScanner().feed(data, 0.0)):
         data = found[0].data
-    return read_picture(data, DecodeLimits(MAX_BYTES, min_side=MAX_SIDE)).pixels
+    limits = DecodeLimits(MAX_BYTES, min_side=MAX_SIDE)
+    try:
+        with bounded_memory(limits.memory):  # headers lie, and this process is the camera's own
+            return read_picture(data, limits).pixels
+    except DecoderUnavailable as error:
+        raise CameraError(error.detail, error.remedy) from error
 
 
 def _age_s(response: Response) -> float:
