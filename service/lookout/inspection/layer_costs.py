@@ -57,8 +57,8 @@ _NORMS = {
     "Scale": (),
 }
 # Sums and products with a stored operand: a bias or scale by itself. Constants of all other operators say where or how
-# far (axes, limits, sizes) and are not parameters.
-_ELEMENTWISE = {"Add", "Sub", "Mul", "Div", "PRelu"}
+# far (axes, limits, sizes) and are not parameters; a divisor is a count or a deviation.
+_ELEMENTWISE = {"Add", "Sub", "Mul", "PRelu"}
 # These have weights, but are not worked out: their cost is reported as missing.
 _UNKNOWN = {
     "Attention", "MultiHeadAttention", "QAttention", "PackedAttention", "If", "Loop", "Scan",
@@ -75,21 +75,29 @@ def weight_of(graph: Graph, node: Any) -> Sides | None:
 def parameter_places(graph: Graph, node: Any, behind_weights: bool) -> Sequence[int]:
     """Which of a node's inputs are learned parameters. behind_weights: whether a layer with weights came before."""
     kind, filled = node.op_type, [place for place, name in enumerate(node.input) if name]
-    known = CONVOLUTIONS.get(kind) or PRODUCTS.get(kind) or _NORMS.get(kind)
+    known: Sequence[int] | None = CONVOLUTIONS.get(kind) or PRODUCTS.get(kind) or _NORMS.get(kind)
     if kind in _RECURRENT:
         known = (1, 2, 3)
+    elif kind == "Einsum":
+        known = filled
     if known is not None:
         return [place for place in known if place in filled]
     if kind in ("Concat", "Gather") and behind_weights:  # a class token, an embedding
         return [place for place in filled if _is_table(graph, node.input[place])]
     if kind in _ELEMENTWISE and behind_weights:
         # Before the first layer with weights such constants only normalise pixels; single numbers are mere scaling.
-        return [place for place in filled if math.prod(graph.shapes.get(node.input[place]) or ()) > 1]
+        return [place for place in filled if _count(graph, node.input[place]) > 1]
     return []
 
 
 def _is_table(graph: Graph, name: str) -> bool:
-    return graph.is_fraction(name) and math.prod(graph.shapes.get(name) or ()) > 1
+    return graph.is_fraction(name) and _count(graph, name) > 1
+
+
+def _count(graph: Graph, name: str) -> int:
+    """How many numbers are stored for a constant; 0 for what is computed."""
+    root, count = graph.stored_numbers(name)
+    return count if name in graph.constants and graph.is_stored(root) else 0
 
 
 def multiply_adds(graph: Graph, node: Any, after: Sides | None) -> int | None:
@@ -152,7 +160,12 @@ def _attention(graph: Graph, node: Any, after: Sides | None) -> int | None:
 
 
 def holds_unknown_weights(graph: Graph, node: Any) -> bool:
-    """Whether an unknown operator takes stored numbers that may be learned."""
+    """Whether an operator takes numbers that may be learned and are not counted.
+
+    It is not known here, or a sum or product takes what the graph computes from stored numbers alone.
+    """
+    if node.op_type in _ELEMENTWISE:
+        return any(name in graph.constants and graph.is_made_of_weights(name) for name in node.input)
     if node.domain in ("", "ai.onnx") and node.op_type not in _UNKNOWN:
         return False
     known = {"MultiHeadAttention", *CONVOLUTIONS, *PRODUCTS, *_NORMS}

@@ -89,18 +89,20 @@ def _table(model: Any, path: Path, shape: Sides | None, output: str | None) -> L
         layers=rows,
         parameters=sum(reader.counted.values()),
         multiply_adds=sum(row.multiply_adds for row in rows if row.main),
-        incomplete=_incomplete(reader.uncounted),
+        incomplete=_incomplete(reader.uncounted, len(reader.graph.unfolded.keys() & reader.counted.keys())),
     )
 
 
-def _incomplete(operators: Sequence[str]) -> str:
-    """A sentence on what is missing in the totals; empty if nothing is."""
+def _incomplete(operators: Sequence[str], unfolded: int) -> str:
+    """Sentences on what is missing in the totals; empty where nothing is. unfolded: tables that are stored so."""
+    tables = f"{unfolded} tables of positions are" if unfolded > 1 else "A table of positions is"
+    doubt = f"{tables} stored unfolded; the numbers in it that differ are counted." if unfolded else ""
     kinds = sorted(set(operators))
     if not kinds:
-        return ""
+        return doubt
     named = ", ".join(kinds[:MAX_NAMED]) + (" and others" if len(kinds) > MAX_NAMED else "")
     count = len(operators)
-    return f"{count} operator{'s' if count > 1 else ''} of the kind {named} could not be worked out."
+    return f"{count} operator{'s' if count > 1 else ''} of the kind {named} could not be worked out. {doubt}".rstrip()
 
 
 class _Reader:
@@ -141,7 +143,7 @@ class _Reader:
         main = node.output[0] in self.main
         field = look(self.graph, self.sights, node, window)
         cost = multiply_adds(self.graph, node, after)
-        if main and (cost is None or holds_unknown_weights(self.graph, node)):
+        if main and (cost is None or (self.behind_weights and holds_unknown_weights(self.graph, node))):
             self.uncounted.append(str(node.op_type))
         name = node.name or node.output[0]
         inputs = tuple(self.makers[one] for one in node.input if one in self.makers)

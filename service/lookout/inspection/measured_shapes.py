@@ -17,6 +17,8 @@ from lookout.system.regular_files import read_regular
 
 # This many inner tensors at once fit into memory, for networks of small computers.
 _MAX_MEASURED = 4000
+# A run without the runtime's optimisations, for a table that is made once: no camera waits for it.
+_LIMIT_S = 60.0
 _TYPES = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -56,7 +58,7 @@ def measured_shapes(
         del data
         value = session.get_inputs()[0]
         picture = np.zeros(shape, _TYPES[value.type])
-        values = run_limited(session, list(names), {value.name: picture})
+        values = run_limited(session, list(names), {value.name: picture}, _LIMIT_S)
     except Exception:  # its errors have no common base class
         return {}
     return {name: value.shape for name, value in zip(names, values, strict=True) if isinstance(value, np.ndarray)}

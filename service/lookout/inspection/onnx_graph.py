@@ -16,6 +16,7 @@ from onnx.inliner import inline_local_functions
 from lookout.errors import ModelRejected
 from lookout.inspection.layers import Sides
 from lookout.inspection.measured_shapes import measured_shapes, refusal
+from lookout.inspection.unfolded_tables import REARRANGING, unfolded_tables
 from lookout.pipeline.card import MAX_GRAPH_BYTES
 from lookout.system.regular_files import open_regular
 
@@ -33,8 +34,6 @@ _OTHER_FORMATS = (
 # Smaller ones may be sizes and axes that shapes depend on.
 _STRIPPED_BYTES = 1024
 MAX_SIDE = 2**31 - 1
-# What may be between a stored weight and its use without changing how many numbers it has.
-REARRANGING = {"Cast", "DequantizeLinear", "QuantizeLinear", "Identity", "Transpose", "Reshape", "Unsqueeze", "Squeeze"}
 # A shape is fixed once the input's is, so what is computed from it does not depend on the picture.
 _PRECISIONS = {
     onnx.TensorProto.FLOAT: "fp32",
@@ -102,8 +101,8 @@ def precision_of(model: Any) -> str:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph for one size of picture. shapes: of every tensor, None if unknown; constants: those that are the same
-    for every picture."""
+    """A graph for one size of picture. shapes: of every tensor, None if unknown; constants: those that are the
+    same for every picture; unfolded: how many learned numbers the tables of positions hold that are stored unfolded."""
 
     nodes: list[Any]
     input: str
@@ -112,6 +111,7 @@ class Graph:
     constants: set[str]
     makers: dict[str, Any]
     stored: dict[str, Any]
+    unfolded: dict[str, int]
 
     @classmethod
     def of(cls, model: Any, path: Path, shape: Sides | None, *, strip: bool = False) -> Graph:
@@ -122,6 +122,7 @@ class Graph:
         _fix_input_shape(model, path, shape)
         if model.functions:
             model = inline_local_functions(model)
+        unfolded = unfolded_tables(model.graph)
         if strip:
             _strip(model.graph)
         model = _with_shapes(model, path)
@@ -146,6 +147,7 @@ class Graph:
             constants=constants,
             makers={name: node for node in graph.node for name in node.output},
             stored=stored,
+            unfolded=unfolded,
         )
 
     def needed_for(self, output: str) -> set[str]:
@@ -163,7 +165,34 @@ class Graph:
         """The stored tensor behind a constant, and how many numbers it holds."""
         while name not in self.stored and name in self.makers and self.makers[name].op_type in REARRANGING:
             name = self.makers[name].input[0]
-        return name, math.prod(self.shapes.get(name) or (0,))
+        return name, self.unfolded.get(name, math.prod(self.shapes.get(name) or (0,)))
+
+    def is_stored(self, name: str) -> bool:
+        """Whether the file holds its numbers, and nothing computes them."""
+        return name in self.stored or (name in self.makers and self.makers[name].op_type == "Constant")
+
+    def is_made_of_weights(self, name: str) -> bool:
+        """Whether a constant is computed, and from more than a few single numbers with a fraction."""
+        root = self.stored_numbers(name)[0]
+        if self.is_stored(root):
+            return False
+        return any(
+            other in self.stored and self.is_fraction(other) and math.prod(self.shapes[other] or ()) > 1
+            for other in self._computed_from(root)
+        )
+
+    def _computed_from(self, name: str) -> set[str]:
+        """All tensors that a constant's value comes from: of a shape it is not what has that shape."""
+        found: set[str] = set()
+        waiting = [name]
+        while waiting:
+            name = waiting.pop()
+            if name and name not in found:
+                found.add(name)
+                maker = self.makers.get(name)
+                if maker is not None and maker.op_type not in ALWAYS_CONSTANT:
+                    waiting.extend(maker.input)
+        return found
 
     def is_fraction(self, name: str) -> bool:
         """Whether a constant holds numbers with a fraction, or rounded ones."""

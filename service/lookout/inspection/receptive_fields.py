@@ -88,6 +88,8 @@ def _behind(graph: Graph, seen: list[Sight], names: list[str], node: Any, window
         if sight.axes != tuple(range(2, 2 + len(window.kernel))) or len(sight.field.size) != len(window.kernel):
             return None
         return Sight(sight.field.through(window), sight.axes)
+    if not any(one.places for one in seen):  # each unit has seen all that there is: whatever follows adds nothing
+        return _all_together(seen)
     if kind in PRODUCTS:
         return _product(graph, sight, node, names) if len(seen) == 1 else None
     if before is None:
@@ -97,11 +99,36 @@ def _behind(graph: Graph, seen: list[Sight], names: list[str], node: Any, window
     if kind == "Transpose":
         order = list(attribute(node, "perm", range(len(before))[::-1]))
         return _moved(sight, order)
+    if kind in ("Slice", "Gather"):
+        return _taken_out(graph, sight, node, before) if len(seen) == 1 else None
     if kind in _RESHAPING:
         return _reshaped(sight, before, graph.shapes.get(node.output[0]))
     if kind in _IN_PLACE:
         return _joined(graph, seen, names, node, before)
     return None
+
+
+def _all_together(seen: list[Sight]) -> Sight | None:
+    field = seen[0].field
+    for other in seen[1:]:
+        if len(other.field.size) != len(field.size):
+            return None
+        field = field.joined(other.field)
+    return Sight(field, ())
+
+
+def _taken_out(graph: Graph, sight: Sight, node: Any, before: Sides) -> Sight | None:
+    """Some of the channels, all of the places."""
+    if node.op_type == "Gather":
+        axis = int(attribute(node, "axis", 0)) % len(before)
+        chosen = graph.shapes.get(node.input[1])
+        if axis in sight.places or chosen is None or len(chosen) > 1 or node.input[0] in graph.constants:
+            return None
+        return sight if chosen else _moved(sight, [other for other in range(len(before)) if other != axis])
+    axes = attribute(node, "axes", None)
+    if axes is None:
+        axes = graph.integers(node.input[3]) if len(node.input) > 3 and node.input[3] else list(range(len(before)))
+    return sight if axes and not {axis % len(before) for axis in axes} & sight.places else None
 
 
 def _joined(graph: Graph, seen: list[Sight], names: list[str], node: Any, before: Sides) -> Sight | None:
@@ -190,6 +217,8 @@ def _reshaped(sight: Sight, before: Sides, after: Sides | None) -> Sight | None:
     if sight.row is not None:
         kept = [axis for axis, side in enumerate(after) if side == before[sight.row]]
         return replace(sight, row=kept[0]) if not sight.mixed and len(kept) == 1 else None
+    if (moved := _beside(sight, before, after)) is not None:
+        return moved
     sides = tuple(before[axis] for axis in sight.axes)
     together = math.prod(sides)
     if all(axis + 1 == following for axis, following in zip(sight.axes, sight.axes[1:], strict=False)):
@@ -200,6 +229,18 @@ def _reshaped(sight: Sight, before: Sides, after: Sides | None) -> Sight | None:
             return _squeezed(sight, before, after)
     if len(after) >= 1 and after[-1] == math.prod(before[1:]) and math.prod(after[:-1]) == before[0]:
         return Sight(sight.field, (), len(after) - 1, mixed=True, sides=sides)
+    return None
+
+
+def _beside(sight: Sight, before: Sides, after: Sides) -> Sight | None:
+    """Where only what stands before all places has another shape, or only what stands behind them; else None."""
+    first, last = sight.axes[0], sight.axes[-1]
+    if list(sight.axes) != sorted(sight.axes):
+        return None
+    if after[: last + 1] == before[: last + 1]:
+        return sight
+    if len(after) > len(before) - first and after[len(after) - len(before) + first :] == before[first:]:
+        return replace(sight, axes=tuple(axis + len(after) - len(before) for axis in sight.axes))
     return None
 
 
