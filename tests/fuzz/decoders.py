@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hypothesis.strategies import SearchStrategy
+from lookout.api.inference.bodies import Output, read_infer, unpacked, write_infer
 from lookout.api.routes.live import LiveQuery, _reply
 from lookout.api.uploads import read_parts
 from lookout.errors import LookoutError
 from lookout.pictures.decode import read_picture
 from lookout.pictures.decoder import Decoder as Decoding
 from lookout.pictures.limits import DecodeLimits
-from lookout.pipeline.card import CARD_FILE, load_card
+from lookout.pipeline.card import CARD_FILE, InputSpec, load_card
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.overrides import keep_overrides, patch_settings
 from lookout.settings.sources import load
@@ -130,6 +132,21 @@ def check_query(query: dict[str, str]) -> None:
         assert asked.picture is None or 16 <= asked.picture <= 4096
 
 
+_SMALL = InputSpec(name="pixels", layout="NHWC", dtype="uint8", width=4, height=4)
+
+
+def check_inference(given: tuple[bytes, str | None, str]) -> None:
+    """What is accepted has the network's shape and type, and its outputs can be written."""
+    body, length, encoding = given
+    with _refusal_is_fine():
+        asked = read_infer(unpacked(body, encoding, 2**16), length, _SMALL)
+        assert (asked.tensor.shape, asked.tensor.dtype) == ((1, 4, 4, 3), np.uint8)
+        outputs = asked.outputs or (Output("logits", asked.binary),)
+        arrays = [np.ones((1, 3), np.float32) for _ in outputs]
+        text, json_length = write_infer({}, outputs, arrays, lambda _: ("cat", "dog", "neither"))
+        json.loads(text[:json_length])
+
+
 DECODERS = (
     Decoder("pictures", inputs.pictures, check_picture),
     Decoder("pictures, in their process", inputs.pictures, check_picture_in_its_process),
@@ -139,5 +156,6 @@ DECODERS = (
     Decoder("environment", inputs.environment, check_environment),
     Decoder("settings patches", inputs.patches, check_patch),
     Decoder("WebSocket messages", inputs.messages, check_message),
+    Decoder("inference requests", inputs.inferences, check_inference),
     Decoder("WebSocket queries", inputs.queries, check_query),
 )

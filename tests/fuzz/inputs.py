@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import gzip
 import json
+import zlib
 from typing import Any
 
 import cv2
@@ -237,3 +240,57 @@ def frames(draw: st.DrawFn) -> bytes:
         size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + len(data).to_bytes(2, "big")
         sent += bytes([first]) + size + bytes(4) + data
     return draw(broken((sent,))) if draw(st.booleans()) else sent
+
+
+# Of the small network that the decoder is tried with: 4 x 4 pixels of three colours.
+_TENSOR = {"name": "pixels", "shape": [1, 4, 4, 3], "datatype": "UINT8"}
+
+
+@functools.cache
+def sound_inferences() -> tuple[bytes, ...]:
+    """Bodies of the Open Inference Protocol, with the tensor as JSON and as bytes behind it."""
+    flat, bytes_behind = list(range(48)), {"parameters": {"binary_data_size": 48}}
+    nested = np.arange(48).reshape(1, 4, 4, 3).tolist()
+    outputs = [{"name": "logits", "parameters": {"binary_data": True}}, {"name": "embedding"}]
+    requests = [
+        {"id": "1", "inputs": [{**_TENSOR, "data": flat}]},
+        {"inputs": [{**_TENSOR, "data": nested}], "outputs": outputs},
+        {"inputs": [{**_TENSOR, **bytes_behind}], "parameters": {"binary_data_output": True}},
+        {"inputs": [{**_TENSOR, **bytes_behind}], "outputs": [{"name": "x", "parameters": {"classification": 2}}]},
+    ]
+    return tuple(
+        json.dumps(request).encode() + (bytes(48) if "data" not in request["inputs"][0] else b"")  # type: ignore[index]
+        for request in requests
+    )
+
+
+@st.composite
+def inferences(draw: st.DrawFn) -> tuple[bytes, str | None, str]:
+    """A body, the length that is said of its JSON, and the compression that is said of it."""
+    if draw(st.booleans()):
+        body = draw(broken(sound_inferences()))
+    else:
+        tensor = {**_TENSOR, "data": [0] * 48}
+        tensor[draw(st.sampled_from(["name", "shape", "datatype", "data", "parameters"]))] = draw(json_values())
+        changed = draw(st.sampled_from(["id", "inputs", "outputs", "parameters"]))
+        request = {"inputs": [tensor], changed: draw(json_values())}
+        body = json.dumps(request).encode()
+    end = body.rfind(b"}") + 1
+    length = draw(st.sampled_from([None, str(end), str(len(body)), "0", "-1", "9" * 12, "x"]))
+    encoding = draw(st.sampled_from(["", "", "", "gzip", "deflate", "br"]))
+    if encoding in ("gzip", "deflate") and draw(st.booleans()):
+        packed = gzip.compress(body, 1) if encoding == "gzip" else zlib.compress(body, 1)
+        body = draw(broken((packed,)))
+    return body, length, encoding
+
+
+@st.composite
+def hugging_faces(draw: st.DrawFn) -> bytes:
+    """Pictures as they are, and as base64 in JSON."""
+    if draw(st.booleans()):
+        return draw(broken(sound_pictures()))
+    text = base64.b64encode(draw(broken(sound_pictures()))).decode()
+    told: dict[str, Any] = {"inputs": text, "parameters": {"top_k": 2}}
+    if draw(st.booleans()):
+        told[draw(st.sampled_from(["inputs", "parameters"]))] = draw(json_values())
+    return draw(broken((json.dumps(told).encode(),)))

@@ -6,6 +6,8 @@ import contextlib
 import http.client
 import json
 import socket
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import websockets.exceptions
@@ -29,11 +31,13 @@ class _Line:
     def _new(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self._service.port, timeout=20)
 
-    def ask(self, method: str, path: str, body: bytes, kind: str) -> None:
+    def ask(
+        self, method: str, path: str, body: bytes, kind: str, more: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         """Fails on an answer that blames the service."""
         for last in (False, True):
             try:
-                self._connection.request(method, path, body, {"Content-Type": kind})
+                self._connection.request(method, path, body, {"Content-Type": kind, **more})
                 answer = self._connection.getresponse()
                 data = answer.read()
                 break
@@ -70,6 +74,15 @@ def served(service: Service) -> tuple[Decoder, ...]:
 
     def upload(data: bytes) -> None:
         line.ask("POST", "/api/classify", data, "application/octet-stream")
+
+    def infer(given: tuple[bytes, str | None, str]) -> None:
+        body, length, encoding = given
+        more = {"Content-Encoding": encoding} if encoding else {}
+        more |= {} if length is None else {"Inference-Header-Content-Length": length}
+        line.ask("POST", "/v2/models/cat-dog-resnet18/infer", body, "application/octet-stream", more)
+
+    def hugging_face(body: bytes) -> None:
+        line.ask("POST", "/hf", body, "application/octet-stream")
 
     def form(body: bytes) -> None:
         line.ask("POST", "/api/classify", body, "multipart/form-data; boundary=edge")
@@ -116,5 +129,7 @@ def served(service: Service) -> tuple[Decoder, ...]:
         Decoder("HTTP: settings patches", inputs.patches, patch),
         Decoder("HTTP: JSON bodies", inputs.json_values, body),
         Decoder("HTTP: broken JSON", lambda: inputs.broken((b'{"answer": {"max_rate": 5}}', b'{"name": "x"}')), raw),
+        Decoder("HTTP: inference requests", inputs.inferences, infer),
+        Decoder("HTTP: Hugging Face", inputs.hugging_faces, hugging_face),
         Decoder("WebSocket: messages", inputs.messages, message),
     )

@@ -17,6 +17,7 @@ from lookout.api.context import Services
 from lookout.api.middleware.access import Access
 from lookout.api.middleware.body_limit import BodyLimit
 from lookout.api.middleware.head import HeadMiddleware
+from lookout.api.middleware.plain_errors import PlainErrors
 from lookout.api.routes import (
     cameras,
     classify,
@@ -26,11 +27,13 @@ from lookout.api.routes import (
     feature_maps,
     frames,
     health,
+    hugging_face,
     inspect,
     integrations,
     live,
     login,
     models,
+    open_inference,
     pages,
     settings,
     state,
@@ -103,6 +106,9 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore, h
     app.state.token_command = command(control.loaded, "token")
     for resource in _RESOURCES:
         app.include_router(resource.router)
+    if chosen.server.inference:
+        app.include_router(open_inference.router)
+        app.include_router(hugging_face.router)
     pages.install(app, assets)
     app.router.add_websocket_route("/{path:path}", live.reject_unknown_path)
     problems.install(app)
@@ -131,3 +137,5 @@ def _add_middleware(app: FastAPI, services: Services, server: ServerSettings, op
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],
         )
+    if server.inference:
+        app.add_middleware(PlainErrors)

@@ -13,6 +13,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from lookout.api.feature_map_requests import FeatureMapRequests
+from lookout.api.inference.statistics import Inferences
 from lookout.api.streaming.encoder import Encoder
 from lookout.api.streaming.viewers import Viewers
 from lookout.api.uploads import Uploads
@@ -87,6 +88,7 @@ class Services:
     edits: BoundedExecutor = field(default_factory=lambda: BoundedExecutor(1, "edits"))
     feature_map_requests: FeatureMapRequests = field(default_factory=FeatureMapRequests)
     cameras: CameraList = field(default_factory=CameraList)
+    inferences: Inferences = field(default_factory=Inferences)
     integrations: Integrations = field(default_factory=Integrations)
     _last_text: tuple[State, float, str] | None = None
 

@@ -142,6 +142,28 @@ async def read_uploads(request: Request, max_bytes: int, files: contextlib.ExitS
         ) from error
 
 
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The body as it comes, within the bounds of a picture's. Raises PictureTooLarge, RequestTimeout."""
+    announced = request.headers.get("content-length", "0")
+    if re.fullmatch(r"[0-9]{1,18}", announced) is None or int(announced) > max_bytes:
+        raise too_many_bytes(max_bytes)
+    content = bytearray()
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for chunk in _chunks(request.stream(), max_bytes):
+                content += chunk
+    except TimeoutError as error:
+        raise RequestTimeout("The body did not arrive in time.", "Check the network connection.") from error
+    return bytes(content)
+
+
+def in_memory(content: bytes, files: contextlib.ExitStack) -> Upload:
+    """A picture of which all bytes are there. It is closed with `files`."""
+    upload = _new(files)
+    _append(upload, content)
+    return upload
+
+
 async def _chunks(stream: AsyncIterator[bytes], max_bytes: int) -> AsyncGenerator[bytes, None]:
     """The body as it arrives. Raises PictureTooLarge, TimeoutError."""
     size = 0

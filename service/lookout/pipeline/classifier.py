@@ -59,6 +59,15 @@ class Prediction:
     feature_map: Floats | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GraphTensor:
+    """An input or output as the graph declares it. type: onnxruntime's word. shape: -1 where any number fits."""
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+
+
 class Classifier:
     """A loaded network, usable by any number of threads at once.
 
@@ -78,6 +87,21 @@ class Classifier:
     def output_names(self) -> set[str]:
         """The graph's own names of its outputs."""
         return {output.name for output in self.session.get_outputs()}
+
+    @property
+    def graph_outputs(self) -> tuple[GraphTensor, ...]:
+        """In the graph's order."""
+        return tuple(
+            GraphTensor(one.name, one.type, tuple(side if isinstance(side, int) else -1 for side in one.shape))
+            for one in self.session.get_outputs()
+        )
+
+    def infer(self, tensor: NDArray[Any], outputs: list[str]) -> list[NDArray[Any]]:
+        """What the graph itself answers to a tensor of the card's shape and type, nothing done to it.
+
+        Raises ModelRejected where it fails or takes longer than RUN_LIMIT_S.
+        """
+        return [np.asarray(value) for value in self._run(outputs, tensor)]
 
     @classmethod
     def load(cls, card: Card, precision: str, threads: int = 1, cache: GraphCache | None = None) -> Classifier:

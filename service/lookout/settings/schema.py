@@ -197,6 +197,9 @@ class ServerSettings(Section):
         description="Whose pages may show snapshot and stream as an image: only Lookout's, those of the same host or "
         "domain, or everybody's.",
     )
+    inference: bool = Field(
+        True, description="Serve /v2 (Open Inference Protocol), /hf and /models (Hugging Face's shape)."
+    )
     trusted_proxies: list[str] = Field(
         default_factory=lambda: ["127.0.0.1", "::1"], description="Proxies whose X-Forwarded-* headers are trusted."
     )

@@ -29,7 +29,9 @@ _TRY_LATER = 1013
 LINK = "link"
 SUBPROTOCOL = "lookout.v1"
 # Reading these needs no token: health checks have none, and the login page must load without one.
-_OPEN = frozenset({"/healthz", "/healthz/camera", "/readyz", "/login", "/api/login"})
+_OPEN = frozenset(
+    {"/healthz", "/healthz/camera", "/readyz", "/login", "/api/login", "/v2/health/live", "/v2/health/ready"}
+)
 # Without a token these show the login page in their place.
 _PAGES = frozenset({"/", "/lab"})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,7 +16,8 @@ MAX_BODY_BYTES = 64 * 1024
 # Seconds in which a body of that size arrives over any usable network.
 BODY_S = 10.0
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
-_MEASURED_ELSEWHERE = frozenset({"/api/classify"})
+# By `api/uploads.py`.
+_MEASURED_ELSEWHERE = re.compile(r"/api/classify|/hf|/models/[^/]+|/v2/models/.+/infer")
 
 
 class BodyLimit:
@@ -25,7 +27,7 @@ class BodyLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in _WITHOUT_BODY or route_path(scope) in _MEASURED_ELSEWHERE:
+        if scope["type"] != "http" or scope["method"] in _WITHOUT_BODY or _is_measured_elsewhere(scope):
             await self._app(scope, receive, send)
             return
         try:
@@ -39,6 +41,10 @@ class BodyLimit:
         else:
             if body is not None:
                 await self._app(scope, _replaying(body, receive), send)
+
+
+def _is_measured_elsewhere(scope: Scope) -> bool:
+    return _MEASURED_ELSEWHERE.fullmatch(route_path(scope)) is not None
 
 
 async def _whole(receive: Receive) -> bytes | None:
