@@ -251,7 +251,7 @@ class Recorder:
             raise EventsOff("Events are not recorded (events.enabled).", "Switch them on in the settings.")
         model, frame = state.model, state.frame
         if model is None or frame is None or not is_current(state, now):
-            raise NoFrame("There is no picture of now to mark.", "GET /api/state tells how the camera is.")
+            raise NoFrame("There is no picture of now to mark.", "The state says how the camera is.")
         said = state.answer.label or _nobody(model)
         probability = None if said is None else _probability(state, model, said)
         record = records.moment(
