@@ -69,7 +69,8 @@ function mountFoot(store) {
   });
 }
 
-async function signOut() {
+/** Forgets the login of this browser. */
+export async function signOut() {
   await call("POST", "api/logout").then(goToLogin, complain);
 }
 

@@ -15,11 +15,25 @@ const MAX_STRIPS = 4;
 // Above "certain" there is room for the words of a threshold close to it.
 const HEADROOM = 16;
 
+/** The strips shown, in their order. @type {{row: HTMLElement, box: HTMLElement, name: HTMLElement, label: string, threshold: object | null}[]} */
+export const strips = [];
+/** Thresholds by label that are being chosen, drawn instead of those in force. @type {Map<string, {enter: number, leave: number}>} */
+export const chosen = new Map();
+
+/** @param {number} p  a probability @param {number} height  of a strip @returns {number} where it is drawn, from the top */
+export function levelOf(p, height) {
+  return HEADROOM + (1 - p) * (height - HEADROOM - 2);
+}
+
+/** @param {number} y  from the top of a strip @param {number} height @returns {number} the probability there, 0 to 1 */
+export function probabilityAt(y, height) {
+  return Math.min(1, Math.max(0, 1 - (y - HEADROOM) / (height - HEADROOM - 2)));
+}
+
 /** @param {import("./store.js").Store} store */
 export function mountHistory(store) {
   const panel = byId("strips");
   const record = createRecord();
-  const strips = [];
   const legend = el("p.note", { text: "history.legend" });
   const axis = el("p.strip-axis", { aria: { hidden: "true" } }, el("span", { text: "history.start" }), el("span", { text: "history.now" }));
   panel.append(axis, legend);
@@ -64,14 +78,15 @@ function addStrip(panel, before) {
   const drawing = icon("circle", "bar-icon");
   const name = el("span");
   const canvas = el("canvas.strip", { aria: { role: "img" } });
-  const row = el("div.strip-row", {}, el("p.strip-name", {}, drawing, name), canvas);
+  const box = el("div.strip-box", {}, canvas);
+  const row = el("div.strip-row", {}, el("p.strip-name", {}, drawing, name), box);
   panel.insertBefore(row, before);
-  return { row, drawing, name, canvas, label: "", threshold: null, describedAt: -Infinity };
+  return { row, box, drawing, name, canvas, label: "", threshold: null, describedAt: -Infinity };
 }
 
 function render(strip, live, label) {
   strip.label = label;
-  strip.threshold = thresholdOf(live, label);
+  strip.threshold = chosen.get(label) ?? thresholdOf(live, label);
   setAttribute(strip.row, "data-tone", toneOf(live, label));
   setIcon(strip.drawing, drawingOf(live, label));
   setText(strip.name, titleOf(label, live.model.titles));
@@ -90,7 +105,7 @@ function draw(strip, record, now) {
   pen.setTransform(scale, 0, 0, scale, 0, 0);
   pen.clearRect(0, 0, width, height);
   const x = (at) => width - ((now - at) / SPAN_MS) * width;
-  const y = (p) => HEADROOM + (1 - p) * (height - HEADROOM - 2);
+  const y = (p) => levelOf(p, height);
   pen.fillStyle = look.faint;
   pen.fillRect(0, height - 1, width, 1);
   const highest = curve(pen, strip, record, { x, y, now, height, look });

@@ -10,7 +10,7 @@ const LANGUAGES = {
 
 // Chosen by early.js, before anything was shown.
 let language = document.documentElement.lang;
-let { TEXTS: texts, FAULTS: faults } = await LANGUAGES[language]();
+let { TEXTS: texts, FAULTS: faults, HELP: help } = await LANGUAGES[language]();
 // Of pages that have more to say than this one: again a file for each language.
 const added = [];
 
@@ -25,7 +25,7 @@ export async function addTexts(languages) {
 export async function switchLanguage() {
   const next = language === "en" ? "zh-Hant" : "en";
   const [own, ...more] = await Promise.all([LANGUAGES, ...added].map((languages) => languages[next]()));
-  faults = own.FAULTS;
+  ({ FAULTS: faults, HELP: help } = own);
   texts = Object.assign({}, own.TEXTS, ...more.map((one) => one.TEXTS));
   language = next;
   remember("language", language);
@@ -40,6 +40,11 @@ export function languageInUse() {
 /** @param {string} key  of texts.*.js: a fault's code, or code.kind @returns {[string, string] | null} reason and remedy */
 export function faultText(key) {
   return Object.hasOwn(faults, key) ? faults[key] : null;
+}
+
+/** @param {string} key  of a setting @returns {string | undefined} what it does, where the service's own words are not read */
+export function helpText(key) {
+  return help[key];
 }
 
 /** @param {string} key @returns {boolean} */

@@ -18,7 +18,7 @@ const JPEG_QUALITY = 0.9;
 
 /** @param {import("./store.js").Store} store */
 export function mountInside(store) {
-  const panel = byId("inside");
+  const panel = byId("look-inside");
   const input = el("canvas.thumbnail", { width: 96, height: 96, aria: { role: "img" }, label: "inside.input.say" });
   const caption = el("p.note");
   const toggle = button("button", { id: "map", aria: { pressed: "false" } });
@@ -33,6 +33,7 @@ export function mountInside(store) {
   let drawnAt = 0;
 
   function render(page) {
+    if (map.on() && document.documentElement.dataset.tab !== "inside") map.toggle(); // nobody could hide it elsewhere
     const size = cardOf(page, page.live?.model?.name)?.input ?? { width: 96, height: 96 };
     setText(caption, t("inside.input", { w: size.width, h: size.height }));
     setText(toggle, t(map.on() ? "inside.map.off" : "inside.map"));

@@ -7,6 +7,7 @@ import { mountControls } from "./controls.js";
 import { mountCover } from "./cover.js";
 import { mountPicture } from "./picture.js";
 import { createStore, nothingYet } from "./store.js";
+import { mountTabs } from "./tabs.js";
 
 const TICK_MS = 250;
 // The rest is fetched when the first picture is here, so that it does not make that one late; at the latest after this.
@@ -15,7 +16,7 @@ const REST_AFTER_MS = 4000;
 const store = createStore(nothingYet());
 let rest = null;
 
-/** @returns {Promise<{openPhoto: () => void}>} once everything below the answer is there */
+/** @returns {Promise<{openPhoto: () => void, tab: (name: string) => Promise<object>}>} once all below the answer is there */
 function panels() {
   rest ??= import("./panels.js").then(({ mountPanels }) => mountPanels(store));
   rest.catch(() => (rest = null)); // The network may be back when it is asked for again.
@@ -29,6 +30,8 @@ mountControls(store, { openPhoto });
 mountCover(store, { retry: connection.retry, openPhoto });
 mountAnswer(store);
 mountBars(store);
+const tab = (name) => () => panels().then((all) => all.tab(name));
+mountTabs({ inside: panels, settings: tab("settings") });
 
 const began = performance.now();
 store.watch((page) => {

@@ -9,14 +9,19 @@ import { mountModels } from "./models.js";
 import { mountNumbers } from "./numbers.js";
 import { mountPhoto } from "./photo.js";
 import { mountRegion } from "./region.js";
+import { settingsTold } from "./settings.js";
+
+const TABS = {
+  settings: (store) => import("./settings-page.js").then(({ mountSettingsPage }) => mountSettingsPage(store)),
+};
 
 /**
  * @param {import("./store.js").Store} store
- * @returns {{openPhoto: () => void}}
+ * @returns {{openPhoto: () => void, tab: (name: string) => Promise<{go?: (parts: string[]) => void}>}}
  */
 export function mountPanels(store) {
   keepAsking(store, "api/models", ({ models }) => ({ models }));
-  keepAsking(store, "api/settings", ({ keys }) => ({ settings: keys }));
+  keepAsking(store, "api/settings", settingsTold);
   keepAsking(store, "api/about", (about) => ({ about }));
   mountRegion(store);
   mountHistory(store);
@@ -25,5 +30,13 @@ export function mountPanels(store) {
   mountModels(store);
   mountInside(store);
   mountHints(store);
-  return { openPhoto: mountPhoto(store).open };
+  const tabs = {};
+  const tab = (name) => {
+    tabs[name] ??= TABS[name](store).catch((error) => {
+      delete tabs[name]; // The network may be back when it is asked for again.
+      throw error;
+    });
+    return tabs[name];
+  };
+  return { openPhoto: mountPhoto(store).open, tab };
 }

@@ -45,7 +45,7 @@ export function mountPicture(store) {
     showNetwork(note, page, now);
     const { live, picture } = page;
     const shape = shapeOf(picture, live?.camera);
-    if (shape) setVariable(frame.parentElement, "--shape", shape.toFixed(4));
+    if (shape) setVariable(document.documentElement, "--shape", shape.toFixed(4));
     frame.dataset.empty = String(!picture);
     setAttribute(canvas, "aria-label", describe(now, page));
     // Paused means that nothing is seen: the last picture goes, too.

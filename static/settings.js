@@ -1,6 +1,14 @@
-// The service's settings as far as this page needs them: whether something may be changed here, and changing it.
+// The service's settings as this page needs them: what they are, whether one may be changed here, and changing it.
 
 import { call } from "./api.js";
+
+/**
+ * @param {{keys: object, restart_required: string[]}} told  by the service
+ * @returns {Partial<import("./store.js").Page>}
+ */
+export function settingsTold({ keys, restart_required }) {
+  return { settings: keys, restartFor: restart_required };
+}
 
 /**
  * @param {import("./store.js").Store} store
@@ -8,8 +16,13 @@ import { call } from "./api.js";
  * @throws {import("./api.js").Problem}
  */
 export async function patchSettings(store, patch) {
-  const told = await call("PATCH", "api/settings", { json: patch });
-  store.set({ settings: told.keys });
+  store.set(settingsTold(await call("PATCH", "api/settings", { json: patch })));
+}
+
+/** @param {import("./store.js").Store} store @param {string} key @param {unknown} value  null takes a change back */
+export function patchSetting(store, key, value) {
+  const [section, name] = key.split(".");
+  return patchSettings(store, { [section]: { [name]: value } });
 }
 
 /** @param {import("./store.js").Page} page @param {string} key @returns {boolean} whether it can be changed here */
@@ -29,6 +42,5 @@ export function valueOf(page, key) {
 
 /** @param {import("./store.js").Store} store  gets the settings in force, which others may have changed */
 export async function refreshSettings(store) {
-  const { keys } = await call("GET", "api/settings");
-  store.set({ settings: keys });
+  store.set(settingsTold(await call("GET", "api/settings")));
 }

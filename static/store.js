@@ -15,6 +15,7 @@
  * @property {{width: number, height: number, at: number} | null} picture  what the canvas shows, and since when
  * @property {object[] | null} models      the cards of the models installed
  * @property {object | null} settings      what is told of each setting, by dotted key
+ * @property {string[] | null} restartFor  settings that were changed where they are set and wait for a restart
  * @property {object | null} about         what runs there
  * @property {number} now                  performance.now() of the last tick
  */
@@ -57,6 +58,7 @@ export function nothingYet() {
     picture: null,
     models: null,
     settings: null,
+    restartFor: null,
     about: null,
     now: performance.now(),
   };

@@ -168,8 +168,9 @@ def test_photos_can_be_dropped_anywhere_and_the_first_is_taken(service: RunningS
 
 def test_what_it_sees_is_laid_over_the_live_picture(service: RunningService, open_page: OpenPage) -> None:
     page = live_page(service, open_page)
+    page.get_by_role("tab", name="Inside").click()
     page.get_by_role("button", name="What does it see?").click()
-    expect(page.locator("#inside")).to_contain_text("It is coarse")
+    expect(page.locator("#look-inside")).to_contain_text("It is coarse")
     drawn = page.evaluate(
         """(() => {
             const c = document.getElementById('heat');
@@ -184,6 +185,7 @@ def test_what_it_sees_is_laid_over_the_live_picture(service: RunningService, ope
 
 def test_the_layer_table_fills_in_the_formula(service: RunningService, open_page: OpenPage) -> None:
     page = live_page(service, open_page)
+    page.get_by_role("tab", name="Inside").click()
     page.get_by_role("button", name="Layers").click()
     first = page.locator(".layers tbody tr", has_text="Conv").first
     expect(first).to_contain_text("3 × 96 × 96 → 64 × 48 × 48")

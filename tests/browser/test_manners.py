@@ -95,6 +95,8 @@ def test_axe_finds_nothing(service: RunningService, open_page: OpenPage, axe: st
 def test_axe_finds_nothing_in_the_dialogs(service: RunningService, open_page: OpenPage, axe: str) -> None:
     page = open_page(service.url, reduced_motion="reduce")
     wait_for_situation(page, "live")
+    page.get_by_role("tab", name="Inside").click()
+    assert findings(page, axe) == []
     page.get_by_role("button", name="Layers").click()
     expect(page.locator(".layers")).to_be_visible()
     assert findings(page, axe) == []

@@ -19,6 +19,7 @@ BLANK = "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).d
 def opened(service: RunningService, open_page: OpenPage, **options: object) -> tuple[Page, Locator]:
     page = open_page(service.url, forgive=FORGIVEN, **options)
     wait_for_situation(page, "live")
+    page.get_by_role("tab", name="Inside").click()
     page.get_by_role("button", name="Feature maps").press("Enter")
     dialog = page.get_by_role("dialog", name="Feature maps")
     expect(dialog.locator(TILES)).to_have_count(SHOWN)

@@ -116,8 +116,9 @@ def test_the_cameras_that_are_there_are_offered_instead(own_service: RunningServ
 def test_paused_wipes_the_picture_and_resumes(service: RunningService, open_page: OpenPage) -> None:
     page = open_page(service.url)
     wait_for_situation(page, "live")
+    page.get_by_role("tab", name="Inside").click()
     page.get_by_role("button", name="What does it see?").click()
-    expect(page.locator("#inside")).to_contain_text("Bright where")
+    expect(page.locator("#look-inside")).to_contain_text("Bright where")
     page.get_by_role("button", name="Pause").click()
     wait_for_situation(page, "paused")
     expect(page.locator("#cover")).to_contain_text("The camera is closed")

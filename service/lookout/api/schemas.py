@@ -251,6 +251,12 @@ class Setting(_Response):
     reason: str = Field(description="Why it cannot be changed here; empty if it can.")
     source: Literal["flag", "environment", "override", "file", "default"] = Field(description="Where it was set.")
     allowed: str = Field(description="The allowed values, in words.")
+    form: Literal["boolean", "integer", "number", "text", "choice", "list", "table", "region"] = Field(
+        description="The kind of value, for programs that show a form."
+    )
+    choices: list[Any] = Field(description="All allowed values; empty where it is not a choice.")
+    minimum: float | None = Field(description="The smallest number, or just below it; null for no limit.")
+    maximum: float | None = Field(description="The largest number, or just above it; null for no limit.")
     help: str
 
 
@@ -268,7 +274,11 @@ class SettingsResponse(_Response):
                         "changeable": True,
                         "reason": "",
                         "source": "default",
-                        "allowed": "a number of at least 0 and at most 1000",
+                        "allowed": "a number between 0 and 1000",
+                        "form": "number",
+                        "choices": [],
+                        "minimum": 0.0,
+                        "maximum": 1000.0,
                         "help": "Maximum classifications per second; 0: as fast as frames come.",
                     }
                 },

@@ -18,6 +18,9 @@ from pydantic_core import PydanticUndefined
 
 from lookout.settings.schema import Region, Settings
 
+Form = Literal["boolean", "integer", "number", "text", "choice", "list", "table", "region"]
+
+_FORMS_OF: dict[Any, Form] = {bool: "boolean", int: "integer", float: "number", dict: "table", list: "list"}
 _TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
 
 
@@ -53,6 +56,25 @@ class Key:
     def is_table(self) -> bool:
         """Whether the value is a table: thresholds by label, controls by name, a region's sides."""
         return get_origin(self.type) is dict or self.type is Region
+
+    @property
+    def form(self) -> Form:
+        """What kind of value it is, for programs that ask people for one."""
+        if self.choices:
+            return "choice"
+        if self.type is Region:
+            return "region"
+        return _FORMS_OF.get(get_origin(self.type) or self.type, "text")
+
+    @property
+    def minimum(self) -> float | None:
+        """The least number allowed, or one just below it; None for no limit."""
+        return _limit(self.field, "ge", "gt")
+
+    @property
+    def maximum(self) -> float | None:
+        """The greatest number allowed, or one just above it; None for no limit."""
+        return _limit(self.field, "le", "lt")
 
     @property
     def allowed(self) -> str:
@@ -138,6 +160,11 @@ _FORMS = {
     r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$": "such as lookout or home/garden, without a / at either end",
     r"^(/[A-Za-z0-9._~-]+)*$": "that is empty or a path such as /lookout, without a / at the end",
 }
+
+
+def _limit(field: FieldInfo, *names: str) -> float | None:
+    found = [getattr(limit, name, None) for limit in field.metadata for name in names]
+    return next((value for value in found if value is not None), None)
 
 
 def _limits(field: FieldInfo) -> str:

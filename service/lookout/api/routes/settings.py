@@ -103,6 +103,10 @@ def _answer(app: Services, loaded: LoadedSettings) -> dict[str, Any]:
             reason=reason,
             source=loaded.origins[name].kind,
             allowed=key.allowed,
+            form=key.form,
+            choices=list(key.choices),
+            minimum=key.minimum,
+            maximum=key.maximum,
             help=key.help,
         )
     waiting = list(app.control.restart_required)
