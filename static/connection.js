@@ -33,6 +33,7 @@ const TOO_MANY = 1013;
  * @typedef {object} Ears  what a link does with what it hears
  * @property {(message: object) => void} state
  * @property {(problem: object) => void} refused   a problem object, before the end
+ * @property {() => void} news  something was written into the diary
  * @property {(coming: {bytes: number, network: "fine" | "slow" | "too_slow"}) => void} coming  of the next picture
  * @property {(header: object, jpeg: Blob) => Promise<void>} picture  resolves when it is drawn
  * @property {(code: number) => void} ended
@@ -89,6 +90,9 @@ export function connect(store, how) {
       },
       refused(problem) {
         if (used()) store.set({ refusal: problem });
+      },
+      news() {
+        if (used()) store.set({ news: performance.now() });
       },
       coming({ bytes, network }) {
         if (!used()) return;

@@ -143,7 +143,8 @@ function curve(pen, strip, record, { x, y, now, height, look }) {
   return highest;
 }
 
-function paint(pen, run, height, color) {
+/** A curve over its shade. */
+export function paint(pen, run, height, color, filled = true) {
   pen.beginPath();
   run.forEach(([x, y], i) => (i ? pen.lineTo(x, y) : pen.moveTo(x, y)));
   pen.strokeStyle = color;
@@ -151,6 +152,7 @@ function paint(pen, run, height, color) {
   pen.lineJoin = "round";
   pen.setLineDash([]);
   pen.stroke();
+  if (!filled) return;
   pen.lineTo(run.at(-1)[0], height);
   pen.lineTo(run[0][0], height);
   pen.globalAlpha = 0.16;
@@ -159,7 +161,8 @@ function paint(pen, run, height, color) {
   pen.globalAlpha = 1;
 }
 
-function hatch(pen, from, to, height, color) {
+/** Fills a part of a drawing with slanted lines. */
+export function hatch(pen, from, to, height, color) {
   pen.save();
   pen.beginPath();
   pen.rect(from, 0, to - from, height);
@@ -175,7 +178,8 @@ function hatch(pen, from, to, height, color) {
   pen.restore();
 }
 
-function thresholds(pen, threshold, { y, width, look }) {
+/** Two lines, each with its name. */
+export function thresholds(pen, threshold, { y, width, look }) {
   if (!threshold) return;
   pen.font = "12px system-ui, sans-serif";
   pen.fillStyle = pen.strokeStyle = look.soft;

@@ -31,7 +31,7 @@ mountCover(store, { retry: connection.retry, openPhoto });
 mountAnswer(store);
 mountBars(store);
 const tab = (name) => () => panels().then((all) => all.tab(name));
-mountTabs({ inside: panels, settings: tab("settings") });
+mountTabs({ diary: tab("diary"), inside: panels, settings: tab("settings") });
 
 const began = performance.now();
 store.watch((page) => {

@@ -10,8 +10,10 @@ import { mountNumbers } from "./numbers.js";
 import { mountPhoto } from "./photo.js";
 import { mountRegion } from "./region.js";
 import { settingsTold } from "./settings.js";
+import { mountToday } from "./today.js";
 
 const TABS = {
+  diary: (store) => import("./diary.js").then(({ mountDiary }) => mountDiary(store)),
   settings: (store) => import("./settings-page.js").then(({ mountSettingsPage }) => mountSettingsPage(store)),
 };
 
@@ -30,6 +32,7 @@ export function mountPanels(store) {
   mountModels(store);
   mountInside(store);
   mountHints(store);
+  mountToday(store);
   const tabs = {};
   const tab = (name) => {
     tabs[name] ??= TABS[name](store).catch((error) => {

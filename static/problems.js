@@ -1,7 +1,7 @@
 // A short message at the foot of the page: what did not work and what helps, or that something did work.
 
 import { Problem } from "./api.js";
-import { el } from "./dom.js";
+import { button, el } from "./dom.js";
 import { problemInWords } from "./faults.js";
 import { t } from "./i18n.js";
 
@@ -24,11 +24,17 @@ export function complain(error) {
 
 /** @param {string} text */
 export function tell(text) {
+  offer(text);
+}
+
+/** @param {string} text @param {{text: string, run: () => void}} [action]  that a button beside it offers */
+export function offer(text, action) {
   if (!box) {
     box = el("div.message", { aria: { role: "status" } });
     document.body.append(box);
   }
-  box.textContent = text;
+  box.replaceChildren(text);
+  if (action) box.append(" ", button("link", { onclick: action.run }, action.text));
   box.hidden = false;
   clearTimeout(timer);
   timer = setTimeout(() => (box.hidden = true), STAYS_MS);

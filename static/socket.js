@@ -8,7 +8,7 @@ import { address } from "./api.js";
  * @returns {import("./connection.js").Link}
  */
 export function openSocket(width, ears) {
-  const url = address(`api/live?confirm=true&picture=${width}`);
+  const url = address(`api/live?confirm=true&events=true&picture=${width}`);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   const socket = new WebSocket(url);
   socket.binaryType = "arraybuffer";
@@ -24,6 +24,8 @@ export function openSocket(width, ears) {
       ears.state(message);
     } else if (message.type === "picture") {
       ears.coming(message);
+    } else if (message.type === "event") {
+      ears.news();
     } else if (message.status) {
       ears.refused(message);
     }

@@ -17,6 +17,7 @@
  * @property {object | null} settings      what is told of each setting, by dotted key
  * @property {string[] | null} restartFor  settings that were changed where they are set and wait for a restart
  * @property {object | null} about         what runs there
+ * @property {number | null} news  performance.now() of the last time that something was written into the diary
  * @property {number} now                  performance.now() of the last tick
  */
 
@@ -60,6 +61,7 @@ export function nothingYet() {
     settings: null,
     restartFor: null,
     about: null,
+    news: null,
     now: performance.now(),
   };
 }

@@ -1,10 +1,10 @@
-// The tabs, by the address: "#/diary/2026-11-30/57" is the diary of that day with that visit open. What lies behind
+// The four tabs, by the address: "#/diary/2026-11-30/57" is the diary of that day with that visit open. What lies behind
 // a tab is loaded when it is first asked for.
 
 import { byId, setAttribute, show } from "./dom.js";
 import { complain } from "./problems.js";
 
-const NAMES = ["now", "inside", "settings"];
+const NAMES = ["now", "diary", "inside", "settings"];
 // What more than one tab shows. There is one of each, and it moves to the tab that is shown.
 const MOVING = { frame: ["frame", "region-tools"], strips: ["strips"] };
 

@@ -1,0 +1,142 @@
+// Cards of visits, of which only those in sight exist: a day may have thousands.
+
+import { el, icon, setAttribute, setIcon, setText, setVariable, show } from "./dom.js";
+import { drawingOf, titleOf, toneOf } from "./labels.js";
+import { clock, duration, percent, t } from "./i18n.js";
+
+const LEAST_WIDTH = 300;
+const HEIGHT = 112;
+const GAP = 12;
+// Rows beyond the edge that are ready before they are scrolled to.
+const SPARE = 3;
+
+/**
+ * @param {HTMLElement} list
+ * @param {{href: (visit: object) => string, select: (id: number, on: boolean) => void}} act
+ */
+export function visitList(list, { href, select }) {
+  const shown = new Map();
+  let visits = [];
+  let selected = new Set();
+  let live = null;
+  let columns = 1;
+  let asked = 0;
+
+  function layOut() {
+    asked = 0;
+    const width = list.clientWidth;
+    if (!width) return;
+    columns = Math.max(1, Math.floor((width + GAP) / (LEAST_WIDTH + GAP)));
+    const step = HEIGHT + GAP;
+    const rows = Math.ceil(visits.length / columns);
+    setVariable(list, "height", `${Math.max(0, rows * step - GAP)}px`);
+    const top = -list.getBoundingClientRect().top;
+    const first = Math.max(0, Math.floor(top / step) - SPARE) * columns;
+    const last = Math.min(visits.length, (Math.ceil((top + window.innerHeight) / step) + SPARE) * columns);
+    const wanted = new Set();
+    const each = (width - (columns - 1) * GAP) / columns;
+    for (let i = first; i < last; i++) {
+      const visit = visits[i];
+      wanted.add(visit.id);
+      const card = shown.get(visit.id) ?? make(visit);
+      fill(card, visit, i);
+      setVariable(card.item, "width", `${each}px`);
+      setVariable(card.item, "transform", `translate(${(i % columns) * (each + GAP)}px, ${Math.floor(i / columns) * step}px)`);
+    }
+    for (const [id, card] of shown) {
+      if (wanted.has(id) || card.item.contains(document.activeElement)) continue;
+      card.item.remove();
+      shown.delete(id);
+    }
+  }
+
+  function make(visit) {
+    const check = el("input", { type: "checkbox" });
+    check.addEventListener("change", () => select(visit.id, check.checked));
+    const drawing = icon("circle", "bar-icon");
+    const name = el("b");
+    const badge = el("span.badge");
+    const when = el("span");
+    const sure = el("span.note");
+    const picture = visit.picture
+      ? el("img", { src: `api/events/${visit.id}/thumbnail.webp`, alt: "", width: 128, height: 96, decoding: "async", draggable: false })
+      : el("span.visit-none", {}, icon("none"));
+    const link = el("a", { href: href(visit) }, picture, el("span.visit-text", {}, el("span.visit-name", {}, drawing, name), when, sure, badge));
+    const item = el("li.visit", {}, link, el("label.visit-check", {}, check));
+    item.dataset.id = visit.id;
+    const card = { item, link, check, drawing, name, when, sure, badge };
+    shown.set(visit.id, card);
+    // In the order of the list, so that Tab goes as the eye does.
+    const after = [...list.children].find((other) => Number(other.dataset.id) < visit.id);
+    list.insertBefore(item, after ?? null);
+    return card;
+  }
+
+  function fill(card, visit, i) {
+    const words = wordsOf(visit, live);
+    setAttribute(card.item, "data-tone", words.tone);
+    setAttribute(card.item, "data-selected", String(selected.has(visit.id)));
+    setAttribute(card.item, "aria-setsize", String(visits.length));
+    setAttribute(card.item, "aria-posinset", String(i + 1));
+    setIcon(card.drawing, words.drawing);
+    setText(card.name, words.name);
+    setText(card.when, words.when);
+    setText(card.sure, words.sure);
+    setText(card.badge, words.badge);
+    show(card.badge, words.badge !== "");
+    setAttribute(card.check, "aria-label", t("diary.select", { name: words.name, when: words.when }));
+    card.check.checked = selected.has(visit.id);
+  }
+
+  function ask() {
+    if (!asked) asked = requestAnimationFrame(layOut);
+  }
+
+  window.addEventListener("scroll", ask, { passive: true });
+  new ResizeObserver(ask).observe(list);
+
+  return {
+    /** @param {object[]} next  visits @param {Set<number>} chosen  their ids @param {object | null} state  the live one */
+    render(next, chosen, state) {
+      visits = next;
+      selected = chosen;
+      live = state;
+      layOut();
+    },
+    /** @returns {number | null} the visit that has the focus */
+    focused: () => Number(document.activeElement?.closest?.(".visit")?.dataset.id) || null,
+    /** Moves the focus to a visit, which may be out of sight. */
+    focus(id) {
+      const i = visits.findIndex((visit) => visit.id === id);
+      if (i < 0) return;
+      const top = list.getBoundingClientRect().top + Math.floor(i / columns) * (HEIGHT + GAP);
+      if (top < 80 || top + HEIGHT > window.innerHeight - 90) window.scrollBy(0, top - window.innerHeight / 2);
+      layOut();
+      shown.get(id)?.link.focus({ preventScroll: true });
+    },
+    columns: () => columns,
+  };
+}
+
+/** @param {object} visit @param {object | null} live @returns {Record<string, string>} what a card says of it */
+export function wordsOf(visit, live) {
+  const state = live ?? { answer: { thresholds: {}, probabilities: {} } };
+  const label = visit.called;
+  const name = label === null ? t("diary.nobody") : titleOf(label, live?.model?.titles);
+  const length = visit.ended === null ? t("diary.still") : duration(visit.for_s);
+  const said = visit.right !== null && visit.right !== visit.label;
+  return {
+    tone: label === null ? "none" : toneOf(state, label),
+    drawing: label === null ? "none" : drawingOf(state, label),
+    name,
+    when: `${clock(visit.from)} · ${length}`,
+    sure: said
+      ? t("diary.said", { label: visit.label === null ? t("diary.nobody") : titleOf(visit.label, live?.model?.titles) })
+      : visit.probability === null ? "" : t("diary.surest", { n: percent(visit.probability) }),
+    badge: [
+      visit.kept && t("diary.badge.kept"),
+      visit.kind !== "seen" && t(`diary.kind.${visit.kind}`),
+      visit.right !== null ? t("diary.badge.looked") : visit.doubt && t(`diary.doubt.${visit.doubt}`),
+    ].filter(Boolean).join(" · "),
+  };
+}
