@@ -18,7 +18,13 @@ export function buildDiary(page, act) {
   const date = el("input", { type: "date", label: "diary.date" });
   const today = button("button", { text: "diary.today", onclick: () => act.goToDay(dayOf(new Date())) });
   const views = VIEWS.map((name) => ({ name, node: button("button", { text: `diary.view.${name}`, aria: { pressed: "false" }, onclick: () => act.goToView(name) }) }));
-  const head = el("div.diary-head", {}, before, title, after, date, today, el("div.buttons", {}, ...views.map(({ node }) => node)));
+  const head = el(
+    "div.diary-head",
+    {},
+    el("div.diary-day", {}, before, title, after),
+    el("div.diary-day", {}, date, today),
+    el("div.diary-views", {}, ...views.map(({ node }) => node)),
+  );
   const notice = el("div.notice", { aria: { role: "status" } });
   const band = el("div.strips.panel", { label: "diary.band", aria: { role: "group" } });
   const review = el("div");
@@ -63,7 +69,7 @@ export function buildDiary(page, act) {
 }
 
 function dayInWords(day) {
-  return startOf(day).toLocaleDateString(languageInUse(), { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+  return startOf(day).toLocaleDateString(languageInUse(), { weekday: "short", day: "numeric", month: "long" });
 }
 
 // One thing at a time: what stands in the way, or that there is nothing.

@@ -1,0 +1,175 @@
+"""The diary as its owner goes through it: by day, by keyboard, one or many at once, and back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, findings, wait_for_situation
+from tests.browser.running import RunningService
+from tests.browser.visits_made import DAY_S, fill, midnight
+
+VISITS = 30
+CROWD = 2000
+# The browser lives where the visits were made.
+HERE = {"timezone_id": "UTC", "reduced_motion": "reduce"}
+PHONE = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture(scope="module")
+def diary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """Yesterday thirty visits, the day before two thousand; nothing is added while the tests run."""
+    folder = tmp_path_factory.mktemp("diary")
+    state = folder / "state" / "lookout"
+    fill(state, VISITS, midnight(1), midnight(1) + DAY_S)
+    fill(state, CROWD, midnight(2), midnight(2) + DAY_S)
+    service = RunningService(folder, "--events.enabled", "false")
+    service.start()
+    yield service
+    service.stop()
+
+
+def day(days_ago: int) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(midnight(days_ago)))
+
+
+def opened(diary: RunningService, open_page: OpenPage, days_ago: int = 1, **options: Any) -> Page:
+    page = open_page(f"{diary.url}#/diary/{day(days_ago)}", **{**HERE, **options})
+    expect(page.locator(".visit").first).to_be_visible()
+    return page
+
+
+def events(diary: RunningService, **query: str) -> list[dict[str, Any]]:
+    told = httpx.get(f"{diary.url}api/events", params={"limit": "200", **query}, trust_env=False).raise_for_status()
+    found: list[dict[str, Any]] = told.json()["events"]
+    return found
+
+
+def test_a_day_is_walked_with_the_keyboard_alone(diary: RunningService, open_page: OpenPage) -> None:
+    page = opened(diary, open_page)
+    page.locator(".visit a").first.focus()
+    first = page.evaluate("document.activeElement.closest('.visit').dataset.id")
+    page.keyboard.press("ArrowRight")
+    second = page.evaluate("document.activeElement.closest('.visit').dataset.id")
+    assert int(second) == int(first) - 1
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("group", name="It was").get_by_role("button")).to_have_count(3)
+    expect(dialog.locator("img.visit-picture")).to_be_visible()
+    expect(dialog).to_contain_text("120 looks")
+    page.keyboard.press("2")
+    expect(page.locator(".message")).to_contain_text("Marked.")
+    assert events(diary, review="done")[0]["right"] == "dog"
+    page.keyboard.press("k")
+    expect(dialog.get_by_role("button", name="Keep")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("ArrowLeft")
+    assert page.url.endswith(f"/{first}")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert page.evaluate("document.activeElement.closest('.visit').dataset.id") == first
+    page.keyboard.press("x")
+    expect(page.locator(".message")).to_contain_text("Deleted: 1.")
+    expect(page.locator(f".visit[data-id='{first}']")).to_have_count(0)
+    page.keyboard.press("z")
+    expect(page.locator(f".visit[data-id='{first}']")).to_be_visible()
+
+
+def test_many_are_marked_and_deleted_at_once_and_come_back(diary: RunningService, open_page: OpenPage) -> None:
+    page = opened(diary, open_page)
+    page.get_by_role("group", name="Which to show").get_by_role("button", name="Dog").click()
+    checks = page.locator(".visit input")
+    checks.nth(0).check()
+    bar = page.locator(".chosen-bar")
+    bar.get_by_role("button", name="Select all shown").click()
+    count = int((bar.get_by_role("status").text_content() or "0").split()[0])
+    assert count >= 10
+    bar.get_by_role("button", name="Delete").click()
+    expect(page.locator(".message")).to_contain_text(f"Deleted: {count}.")
+    expect(page.locator(".visit")).to_have_count(0)
+    page.locator(".message").get_by_role("button", name="Undo").click()
+    expect(page.locator(".visit").first).to_be_visible()
+    assert len(events(diary, **{"from": f"{day(1)}T00:00:00Z", "to": f"{day(0)}T00:00:00Z", "kind": "seen"})) == VISITS
+
+
+def test_what_needs_a_look_is_looked_at_and_counted(diary: RunningService, open_page: OpenPage) -> None:
+    page = opened(diary, open_page)
+    page.get_by_role("button", name="Needs your look").click()
+    expect(page.locator(".visit").first).to_be_visible()
+    waiting = page.locator(".visit").first.get_attribute("data-id")
+    page.locator(".visit a").first.press("Enter")
+    page.keyboard.press("1")
+    page.wait_for_function("id => !location.hash.endsWith('/' + id)", arg=waiting)  # the next is there at once
+    page.keyboard.press("Escape")
+    expect(page.locator("#diary")).to_contain_text("Right ")
+
+
+def test_a_day_of_thousands_opens_within_a_second_and_scrolls_without_long_tasks(
+    diary: RunningService, open_page: OpenPage
+) -> None:
+    page = open_page(f"{diary.url}#/inside", **HERE)
+    wait_for_situation(page, "live")
+    page.evaluate("import('./static/diary.js')")  # the files are here; what is measured is the day
+    took = page.evaluate(
+        """async day => {
+            const began = performance.now();
+            location.hash = `/diary/${day}`;
+            while (document.querySelectorAll('.visit img').length < 8) await new Promise(requestAnimationFrame);
+            return performance.now() - began;
+        }""",
+        day(2),
+    )
+    expect(page.locator("#diary")).to_contain_text(f"{CROWD:,} visits")
+    assert page.locator(".visit").count() < 100, "only those in sight exist"
+    busy = page.evaluate(
+        """async () => {
+            let longest = 0;
+            new PerformanceObserver(list => list.getEntries().forEach(e => (longest = Math.max(longest, e.duration))))
+                .observe({type: 'longtask'});
+            for (let i = 0; i < 40; i++) {
+                window.scrollBy(0, 700);
+                await new Promise(requestAnimationFrame);
+            }
+            return longest;
+        }"""
+    )
+    assert page.locator(".visit").count() > 0
+    print(f"opened in {took:.0f} ms, longest task while scrolling {busy:.0f} ms")
+    assert took < 1000
+    assert busy < 200  # 50 on a machine of its own
+
+
+def test_the_diary_on_a_phone_in_both_languages_has_nothing_that_axe_finds(
+    diary: RunningService, open_page: OpenPage, axe: str
+) -> None:
+    page = opened(diary, open_page, color_scheme="dark", **PHONE)
+    assert findings(page, axe) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    page.locator(".visit a").first.click()
+    expect(page.get_by_role("dialog").locator("dd").first).to_be_visible()
+    assert findings(page, axe) == []
+    page.keyboard.press("Escape")
+    page.locator("#language").click()
+    expect(page.get_by_role("tab", name="日記")).to_be_visible()
+    expect(page.locator("#diary")).to_contain_text("次來訪")
+    for name in ("diary.", "visit.", "own.", "review."):
+        expect(page.locator("#diary")).not_to_contain_text(name)
+
+
+def test_it_is_taken_along_and_deleted_when_that_is_meant(diary: RunningService, open_page: OpenPage) -> None:
+    page = opened(diary, open_page)
+    with page.expect_download() as csv:
+        page.get_by_role("link", name="Download the list (CSV)").click()
+    assert "label" in csv.value.path().read_text("utf-8").splitlines()[0]
+    page.get_by_role("button", name="Delete everything").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    assert events(diary)
+    page.get_by_role("button", name="Delete everything").click()
+    page.get_by_role("button", name="Yes, delete everything").click()
+    expect(page.locator(".notice")).to_contain_text("No diary is kept")
+    expect(page.locator(".visit")).to_have_count(0)
+    assert events(diary) == []
