@@ -11,7 +11,7 @@ const HOURS = [0, 6, 12, 18, 24];
 // So narrow that a moment can still be seen, and be hit with a finger.
 const LEAST_PX = 3;
 const REACH_PX = 8;
-const AWAY = { camera_lost: "camera_back", paused: "resumed" };
+const AWAY = ["camera_lost", "paused", "off"];
 
 /** @param {HTMLElement} box @param {(visit: object) => void} open */
 export function dayBand(box, open) {
@@ -34,9 +34,14 @@ export function dayBand(box, open) {
   }
 
   return {
-    /** @param {string} day @param {object[]} events  all of the day, the newest first @param {object | null} live */
-    render(day, events, live) {
-      const wanted = lanesOf(events, live);
+    /**
+     * @param {string} day
+     * @param {object[]} events  all of the day, the newest first
+     * @param {{state: string, begin: string, end: string}[]} spans  what the service knew when
+     * @param {object | null} live
+     */
+    render(day, events, spans, live) {
+      const wanted = lanesOf(events, spans, live);
       while (lanes.length < wanted.length) lanes.push(addLane());
       while (lanes.length > wanted.length) lanes.pop().row.remove();
       show(axis, wanted.length > 0);
@@ -45,7 +50,7 @@ export function dayBand(box, open) {
   };
 }
 
-function lanesOf(events, live) {
+function lanesOf(events, spans, live) {
   const state = live ?? { answer: { thresholds: {}, probabilities: {} } };
   const byLabel = new Map();
   for (const visit of events) {
@@ -60,24 +65,11 @@ function lanesOf(events, live) {
     tone: toneOf(state, label),
     visits,
   }));
-  const away = awayOf(events);
+  const away = spans
+    .filter(({ state: what }) => AWAY.includes(what))
+    .map(({ begin, end }) => ({ from: Date.parse(begin), to: Date.parse(end) }));
   if (away.length) lanes.push({ name: t("diary.away"), drawing: "absent", tone: "none", visits: away, hatched: true });
   return lanes;
-}
-
-// From where the camera was lost or closed until it was back.
-function awayOf(events) {
-  const away = [];
-  const open = {};
-  for (const event of [...events].sort((a, b) => a.from - b.from)) {
-    const back = AWAY[event.kind];
-    if (back) open[back] ??= event;
-    else if (open[event.kind]) {
-      away.push({ ...open[event.kind], to: event.from });
-      delete open[event.kind];
-    }
-  }
-  return [...away, ...Object.values(open).map((event) => ({ ...event, to: Infinity }))];
 }
 
 function draw(row, { name, drawing, tone, visits, hatched }, day) {
@@ -108,6 +100,7 @@ function draw(row, { name, drawing, tone, visits, hatched }, day) {
     return place;
   });
   if (hatched) row.visits = [];
-  const [last, first] = [visits[0], visits.at(-1)].map((visit) => clock(visit.from));
+  const times = visits.map((visit) => visit.from);
+  const [first, last] = [Math.min(...times), Math.max(...times)].map((at) => clock(at));
   setAttribute(canvas, "aria-label", t("diary.lane", { name, n: visits.length, time: duration(seconds), first, last }));
 }

@@ -11,7 +11,7 @@ import { patchSetting, valueOf } from "./settings.js";
 import { goTo } from "./tabs.js";
 import { openVisit } from "./visit.js";
 import { visitList } from "./visit-list.js";
-import { dayOf, isCard, load, mark, newest, remove, startOf, undo } from "./visits.js";
+import { bandOf, dayOf, isCard, load, mark, newest, remove, startOf, undo } from "./visits.js";
 import { t } from "./i18n.js";
 
 // Where no news come by themselves.
@@ -23,6 +23,7 @@ export function mountDiary(store) {
   const chosen = new Set();
   let view = { name: "day", day: dayOf(new Date()) };
   let events = [];
+  let spans = [];
   let label = null;
   let status = "loading";
   let problem = "";
@@ -84,7 +85,9 @@ export function mountDiary(store) {
     status = "loading";
     chosen.clear();
     let first = true;
+    spans = [];
     draw();
+    lookAtBand();
     try {
       await load(view, (page, done) => {
         if (mine !== turn) return false;
@@ -105,10 +108,20 @@ export function mountDiary(store) {
     belongings.look();
   }
 
+  async function lookAtBand() {
+    const mine = turn;
+    if (view.name !== "day") return;
+    const told = await bandOf(view.day).catch(() => null); // The visits alone are worth showing.
+    if (!told || mine !== turn) return;
+    spans = told;
+    draw();
+  }
+
   // What is new, and what became of those that were there; nothing moves under the finger that scrolls elsewhere.
   async function lookAgain() {
     const mine = turn;
     lookedAt = performance.now();
+    lookAtBand();
     const fresh = await newest(view).catch(() => null);
     if (!fresh || mine !== turn) return;
     const known = new Map(fresh.map((visit) => [visit.id, visit]));
@@ -170,7 +183,7 @@ export function mountDiary(store) {
     parts.render({ view, events, cards, label, labels: labels(), chosen, status, problem, page: now, off: valueOf(now, "events.enabled") === false });
     list.render(cards, chosen, now.live);
     show(parts.band, view.name === "day");
-    if (view.name === "day") band.render(view.day, events, now.live);
+    if (view.name === "day") band.render(view.day, events, spans, now.live);
     detail?.render();
   }
 

@@ -303,7 +303,7 @@ export const TEXTS = {
   "diary.today": "Today",
   "diary.band": "The day from midnight to midnight",
   "diary.lane": "{name}: {n} times, {time} in all, first at {first}, last at {last}",
-  "diary.away": "No camera",
+  "diary.away": "Not seeing",
   "diary.filter": "Which to show",
   "diary.visits": "Visits, the newest first",
   "diary.all": "All",

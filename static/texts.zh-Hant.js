@@ -304,7 +304,7 @@ export const TEXTS = {
   "diary.today": "今天",
   "diary.band": "從午夜到午夜的一天",
   "diary.lane": "{name}：{n} 次，共 {time}，最早 {first}，最晚 {last}",
-  "diary.away": "沒有相機",
+  "diary.away": "沒有觀看",
   "diary.filter": "顯示哪些",
   "diary.visits": "來訪，最新的在前",
   "diary.all": "全部",

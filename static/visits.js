@@ -62,6 +62,12 @@ export async function newest(view, limit = 50) {
   return events.map(visitOf);
 }
 
+/** @param {string} day @returns {Promise<object[]>} what the service knew at each moment of it, as spans */
+export async function bandOf(day) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return (await call("GET", `api/events/summary?day=${day}&zone=${encodeURIComponent(zone)}`)).band;
+}
+
 /** @param {number[]} ids @param {object} set  right, kept or note */
 export function mark(ids, set) {
   if (ids.length === 1) return call("PATCH", `api/events/${ids[0]}`, { json: set });

@@ -49,9 +49,11 @@ def fill(state_folder: Path, visits: int, since: float, until: float) -> None:
     numbers = store.database.write(work)
     folder = store.folder / month
     folder.mkdir(parents=True, exist_ok=True)
-    for number in numbers:
-        for ending, data in pictures.items():
-            (folder / f"{number}.{ending}").write_bytes(data)
+    for ending, data in pictures.items():
+        first = folder / f"{numbers[0]}.{ending}"
+        first.write_bytes(data)
+        for number in numbers[1:]:
+            (folder / f"{number}.{ending}").hardlink_to(first)  # thousands of files would take their time
     store.close()
 
 
