@@ -44,7 +44,7 @@ export function dayBand(box, open) {
       const wanted = lanesOf(events, spans, live);
       while (lanes.length < wanted.length) lanes.push(addLane());
       while (lanes.length > wanted.length) lanes.pop().row.remove();
-      show(axis, wanted.length > 0);
+      show(box, wanted.length > 0);
       wanted.forEach((lane, i) => draw(lanes[i], lane, day));
     },
   };

@@ -182,8 +182,8 @@ export function mountDiary(store) {
     const cards = shown();
     parts.render({ view, events, cards, label, labels: labels(), chosen, status, problem, page: now, off: valueOf(now, "events.enabled") === false });
     list.render(cards, chosen, now.live);
-    show(parts.band, view.name === "day");
-    if (view.name === "day") band.render(view.day, events, spans, now.live);
+    if (view.name !== "day") show(parts.band, false);
+    else band.render(view.day, events, spans, now.live);
     detail?.render();
   }
 

@@ -27,6 +27,8 @@ export function mountInside(store) {
   const layersNote = el("p.note", { text: "inside.layers.more" });
   const maps = button("button", { id: "maps", text: "maps.title", onclick: () => openMaps(store) });
   const text = el("div.inside-text", {}, caption, el("div.buttons", {}, toggle, maps, layers), mapNote, layersNote);
+  const lab = el("a.button", { href: "lab", text: "inside.lab", hidden: true });
+  text.append(lab);
   panel.append(el("div.inside", {}, input, text));
   const map = createMap(store, () => render(store.get()));
   toggle.addEventListener("click", map.toggle);
@@ -40,6 +42,7 @@ export function mountInside(store) {
     setAttribute(toggle, "aria-pressed", String(map.on()));
     setText(mapNote, map.note());
     toggle.disabled = maps.disabled = layers.disabled = !page.live?.model;
+    show(lab, Boolean(page.about?.lab));
     show(byId("heat"), map.on() && situation(page) === "live");
     // A picture that was wiped is wiped here, too.
     if (!page.picture) for (const one of [input, byId("heat")]) one.getContext("2d").clearRect(0, 0, one.width, one.height);

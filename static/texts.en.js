@@ -259,8 +259,6 @@ export const TEXTS = {
   "set.camera.width": "Picture width",
   "set.camera.height": "Picture height",
   "set.camera.fps": "Frames a second",
-  "set.camera.rotate": "Turned by",
-  "set.camera.flip": "Mirrored",
   "set.camera.stale_after_s": "A picture is old after (seconds)",
   "set.camera.controls": "Exposure, focus and the like",
   "set.camera.repeats": "The same picture again and again",

@@ -260,8 +260,6 @@ export const TEXTS = {
   "set.camera.width": "畫面寬度",
   "set.camera.height": "畫面高度",
   "set.camera.fps": "每秒影格數",
-  "set.camera.rotate": "旋轉角度",
-  "set.camera.flip": "翻轉",
   "set.camera.stale_after_s": "畫面多久算過時（秒）",
   "set.camera.controls": "曝光、對焦等",
   "set.camera.repeats": "一再出現同一張畫面時",

@@ -90,7 +90,7 @@ export function openVisit(store, first, act) {
     const words = wordsOf(visit, live);
     const name = (label) => titleOf(label, live?.model?.titles);
     dialog.dataset.tone = words.tone;
-    setText(title, `${words.name}, ${new Date(visit.from).toLocaleString(languageInUse(), { dateStyle: "medium", timeStyle: "short", hour12: false })}`);
+    setText(title, `${words.name} · ${new Date(visit.from).toLocaleString(languageInUse(), { dateStyle: "medium", timeStyle: "short", hour12: false })}`);
     const source = visit.picture ? `api/events/${visit.id}/snapshot.jpg` : "";
     show(frame, visit.picture);
     if (picture.getAttribute("src") !== source && source) picture.src = source;

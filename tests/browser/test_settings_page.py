@@ -1,4 +1,4 @@
-"""The settings as people change them: tabs by keyboard, fields and their refusals, thresholds in the chart, the camera."""
+"""The settings as people change them: tabs by keyboard, fields and refusals, thresholds in the chart, the camera."""
 
 from __future__ import annotations
 

@@ -72,10 +72,8 @@ def _rows(visits: int, since: float, until: float) -> Iterator[dict[str, Any]]:
 
 def _plain(at: float) -> dict[str, Any]:
     model, region = '["cat-dog-resnet18", "1", "int8"]', "[0.125, 0.0, 0.75, 1.0]"
-    return {
-        **{"kind": "seen", "boot": "made", "mono_start": 100.0, "started": at, "mean": 0.9, "frames": 120},
-        **{"model": model, "region": region, "why": WHY},
-    }
+    values = {"kind": "seen", "boot": "made", "mono_start": 100.0, "started": at, "mean": 0.9, "frames": 120}
+    return values | {"model": model, "region": region, "why": WHY}
 
 
 def _add(connection: sqlite3.Connection, row: dict[str, Any], month: str) -> int:

@@ -391,6 +391,7 @@ class AboutResponse(_Response):
     platform: str
     dashboard: str = Field(description="Version of the dashboard's files; pages with another one are out of date.")
     signed_in: bool = Field(description="Whether the request came with a login that POST /api/logout would end.")
+    lab: bool = Field(description="Whether the pages for trying and comparing models are there, under /lab.")
     viewers: dict[str, int] = Field(description="How many clients are watching, by kind.")
     licences: list[Licence]
 

@@ -121,6 +121,7 @@ async def about(request: Request, app: ServicesDep) -> JSONResponse:
         platform=f"{platform.system()} {platform.machine()}, {sys.implementation.name}",
         dashboard=app.dashboard,
         signed_in="lookout.token" in request.scope and cookie_name(request) in request.cookies,
+        lab=any(getattr(route, "path", "") == "/lab" for route in request.app.routes),
         viewers={str(kind): count for kind, count in app.viewers.counts().items()},
         licences=list(licences),
     )
