@@ -36,6 +36,7 @@ _LOADED_BY_PAGE = re.compile(rf"""(?:src|href)="static/({_NAME})\"""")
 _IMPORTED = re.compile(r"""(?:\bfrom|^import)\s*["'](\.\.?/[\w./-]+)["']""", re.MULTILINE)
 # Lines that are only a comment, which only readers of the source need: a fifth of the transfer.
 _COMMENTS = re.compile(r"^[ \t]*(?://[^\n]*|/\*.*?\*/[ \t]*)$", re.MULTILINE | re.DOTALL)
+_INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)
 _IMPORTED_LATER = re.compile(r"""\bimport\(\s*["'](\.\.?/[\w./-]+)["']""")
 _ADDRESS = re.compile(rf"(?:([0-9a-f]{{12}})/)?({_NAME})")
 
@@ -137,8 +138,11 @@ def _joined(module: str, address: str) -> str:
 
 
 def _without_comments(source: bytes) -> bytes:
-    """A script or style sheet with its comment lines emptied, so that line numbers stay the same."""
-    return _COMMENTS.sub(lambda found: "\n" * found[0].count("\n"), source.decode("utf-8")).encode()
+    """A script or style sheet without comment lines and indentation; every other line keeps its number."""
+    text = _COMMENTS.sub(lambda found: "\n" * found[0].count("\n"), source.decode("utf-8"))
+    # A text over several lines keeps its spaces.
+    spans_lines = any(line.count("`") % 2 for line in text.splitlines())
+    return (text if spans_lines else _INDENTATION.sub("", text)).encode()
 
 
 def _asset(name: str, data: bytes) -> Asset:
