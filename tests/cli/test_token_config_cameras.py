@@ -150,7 +150,7 @@ def service_of_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (units / "lookout.service").touch()
     os.chown(folder, 1, 1)
     (tmp_path / "machine.toml").touch()
-    for module in ("settings.installation", "cli.token", "cli.config"):
+    for module in ("settings.installation", "cli.state_folder", "cli.config"):
         monkeypatch.setattr(f"lookout.{module}.SERVICE_FOLDER", folder)
     monkeypatch.setattr("lookout.settings.installation.UNIT_FOLDER", units)
     monkeypatch.setattr("lookout.cli.config.MACHINE_CONFIG", tmp_path / "machine.toml")

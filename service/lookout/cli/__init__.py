@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lookout import __version__
-from lookout.cli import bench, cameras, classify, config, doctor, models, mqtt, serve, token
+from lookout.cli import backup, bench, cameras, classify, config, doctor, events, models, mqtt, serve, token
 from lookout.cli.app import App
 
 app = App(
@@ -40,7 +40,10 @@ app.command("classify")(classify.classify)
 app.command("cameras")(cameras.cameras)
 app.command("doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")
+app.add_typer(events.app, name="events")
 app.command("config")(config.config)
 app.add_typer(token.app, name="token")
 app.add_typer(mqtt.app, name="mqtt")
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("bench")(bench.bench)

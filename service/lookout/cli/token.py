@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
 import time
@@ -17,11 +16,11 @@ import typer
 
 from lookout.cli.app import App
 from lookout.cli.settings_flags import CONFIG_HELP
-from lookout.errors import LookoutError, StateFolderUnusable
-from lookout.settings.installation import SERVICE_FOLDER, address_for_others, service_owner, user_name
+from lookout.cli.state_folder import settings_for
+from lookout.errors import LookoutError
+from lookout.settings.installation import address_for_others
 from lookout.settings.layers import LoadedSettings
-from lookout.settings.sources import load
-from lookout.storage import holder_of, holders, with_timeout
+from lookout.storage import holder_of, holders
 from lookout.terminal import console, say, table
 
 if TYPE_CHECKING:
@@ -231,40 +230,4 @@ def _name_others(loaded: LoadedSettings) -> None:
 
 def _loaded(config: Path | None, folder: Path | None) -> LoadedSettings:
     """The settings. Tokens go where the service looks for them, so another user's folder is a mistake to name."""
-    loaded = load({} if folder is None else {"state.folder": str(folder)}, config)
-    _refuse_wrong_folder(loaded)
-    try:
-        there, owner = with_timeout(loaded.state_folder, lambda: _owned(loaded.state_folder))
-    except OSError as error:
-        raise StateFolderUnusable(
-            f"The state folder {loaded.state_folder} cannot be looked at: {error.strerror}.",
-            "Run this as the service's user, or name another folder with state.folder.",
-        ) from error
-    if there == loaded.state_folder and owner != os.geteuid():
-        raise StateFolderUnusable(
-            f"The state folder {there} belongs to {user_name(owner)}, and this is {user_name(os.geteuid())}.",
-            f"Run: sudo -u {user_name(owner)} STATE_DIRECTORY={there} lookout token",
-        )
-    return loaded
-
-
-def _refuse_wrong_folder(loaded: LoadedSettings) -> None:
-    """Raises StateFolderUnusable where a system service is what people mean, and its settings cannot be read.
-
-    Its tokens are in a folder of its own: one made in this user's folder would open nothing.
-    """
-    is_chosen = loaded.config is not None or loaded.origins["state.folder"].kind != "default"
-    owner = service_owner()
-    if is_chosen or "STATE_DIRECTORY" in os.environ or owner is None or owner == os.geteuid():
-        return
-    raise StateFolderUnusable(
-        f"The Lookout service of this machine keeps its tokens in {SERVICE_FOLDER}, and knows none made elsewhere.",
-        f"Run: sudo -u {user_name(owner)} STATE_DIRECTORY={SERVICE_FOLDER} lookout token. For a Lookout that you start "
-        f"yourself: LOOKOUT_STATE__FOLDER={loaded.state_folder} lookout token",
-    )
-
-
-def _owned(folder: Path) -> tuple[Path, int]:
-    """The folder, or what there is above it, and whose it is."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    return there, there.stat().st_uid
+    return settings_for("token", "tokens", config, folder)

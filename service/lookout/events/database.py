@@ -199,7 +199,7 @@ class Database:
             return result
         except sqlite3.DatabaseError as error:
             if _is_malformed(error):
-                self._mend()
+                self.mend()
                 return self._read_again(work)
             raise self._unavailable(error) from error
         finally:
@@ -214,8 +214,8 @@ class Database:
         finally:
             self._put_back(identity, connection, False)
 
-    def _mend(self) -> None:
-        """Have the writer set the malformed file aside."""
+    def mend(self) -> None:
+        """Have the writer set a malformed file aside. Raises EventsUnavailable."""
 
         def work(writer: Writer) -> None:
             del writer
@@ -242,7 +242,7 @@ class Database:
             return identity, self._open_reader()
         except sqlite3.DatabaseError as error:
             if _is_malformed(error):
-                self._mend()
+                self.mend()
                 return _identity(self.path), self._open_reader()
             raise self._unavailable(error) from error
 

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 _MONTH = "????-??"
 _AT_ONCE = 500
 _DAY_S = 86_400.0
+_SETTLED_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def sweep(store: Store, days: int, *, now: float | None = None) -> Swept:
             files += len(lost)
         with contextlib.suppress(OSError):
             folder.rmdir()  # one that is empty
-    for ids in _rows_without_picture(store):
+    for ids in _rows_without_picture(store, now - _SETTLED_S):
         rows += len(ids)
         _strike(store, ids)
     if files or rows:
@@ -94,13 +95,15 @@ def _is_spared(store: Store, path: Path, now: float, days: int) -> bool:
     return False
 
 
-def _rows_without_picture(store: Store) -> Iterator[list[int]]:
+def _rows_without_picture(store: Store, ended_before: float) -> Iterator[list[int]]:
+    """A service beside us writes the row first."""
     last = 0
     while True:
         rows = store.database.read(
             lambda connection, last=last: connection.execute(  # type: ignore[misc]
-                "SELECT id, folder FROM events WHERE id > ? AND folder IS NOT NULL AND open = 0 ORDER BY id LIMIT ?",
-                (last, _AT_ONCE),
+                "SELECT id, folder FROM events WHERE id > ? AND folder IS NOT NULL AND open = 0 AND ended < ? "
+                "ORDER BY id LIMIT ?",
+                (last, ended_before, _AT_ONCE),
             ).fetchall()
         )
         if not rows:

@@ -1,0 +1,273 @@
+"""`lookout backup` and `lookout restore`: settings, tokens, models and events in one file, also to another machine.
+
+The file is a zip: `manifest.json`, the settings file, and what lies in the state folder; of events.db a copy that is
+whole, whatever the service writes meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import stat
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+import typer
+
+from lookout import __version__
+from lookout.cli.settings_flags import CONFIG_HELP
+from lookout.errors import LookoutError, StateFolderUnusable
+from lookout.settings.layers import LoadedSettings
+from lookout.terminal import say, size
+
+_MANIFEST, _SETTINGS, _STATE = "manifest.json", "settings/lookout.toml", "state"
+_FORMAT = 1
+_DATABASE = PurePosixPath("events/events.db")
+# Of this machine and this moment only.
+_LEFT_OUT = frozenset({"lock", "written.json"})
+_BEFORE = "before-restore"
+_PICTURES = frozenset({".jpg", ".webp", ".onnx"})  # compressed already
+_MAX_ENTRIES = 1_000_000
+_Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)]
+
+
+class BackupUnusable(LookoutError):
+    """The file is no backup of Lookout's, or it is damaged."""
+
+    code = "backup_unusable"
+    title = "This backup cannot be used"
+    exit_code = 2
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Written anew: a zip.")],
+    pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="With the pictures of events.")] = True,
+    config: _Config = None,
+) -> None:
+    """Write settings, tokens, models and events to one file. The service may run meanwhile.
+
+    Keep the file as safe as the service: whoever has it knows the camera's password, and sees what the camera saw.
+    """
+    from lookout.cli.state_folder import settings_for
+
+    loaded = settings_for("backup", "settings", config)
+    beside = file.with_name(f".{file.name}.{os.getpid()}.new")
+    try:
+        with contextlib.ExitStack() as stack:
+            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            output = stack.enter_context(os.fdopen(descriptor, "wb"))
+            archive = stack.enter_context(zipfile.ZipFile(output, "w"))
+            count = _pack(archive, loaded, beside.with_suffix(".db"), pictures)
+        beside.replace(file)
+    except OSError as error:
+        raise BackupUnusable(
+            f"{file} cannot be written: {error.strerror or error}.", "Name a place with enough free space."
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+        beside.with_suffix(".db").unlink(missing_ok=True)
+    say(f"{file}: {count} files, {size(file.stat().st_size)}. It holds passwords and pictures: keep it safe.")
+
+
+def _pack(archive: zipfile.ZipFile, loaded: LoadedSettings, copy: Path, pictures: bool) -> int:
+    """Returns how many files. copy: where the copy of the events may lie meanwhile."""
+    folder, count = loaded.state_folder, 0
+    archive.writestr(_MANIFEST, json.dumps({"lookout": __version__, "format": _FORMAT}))
+    if loaded.config is not None and loaded.config.is_file():
+        _add(archive, loaded.config, _SETTINGS)
+        count += 1
+    if (folder / _DATABASE).is_file():
+        _copy_database(folder / _DATABASE, copy)  # before the pictures: of each row it has, the picture is there
+        _add(archive, copy, f"{_STATE}/{_DATABASE}")
+        count += 1
+    for path in _files(folder):
+        name = PurePosixPath(path.relative_to(folder).as_posix())
+        if not pictures and name.parts[0] == "events":
+            continue
+        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+            _add(archive, path, f"{_STATE}/{name}")
+            count += 1
+    return count
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """What is ours to move: no locks, no half-written files, nothing that a link leads out of the folder to."""
+    for top, inside, names in os.walk(folder):
+        inside[:] = [name for name in inside if name != _BEFORE and not (Path(top) / name).is_symlink()]
+        for name in names:
+            path = Path(top) / name
+            is_left_out = Path(top) == folder and name in _LEFT_OUT
+            is_database = Path(top) == folder / "events" and name.startswith("events.db")
+            if is_left_out or is_database or (name.startswith(".") and name.endswith(".new")):
+                continue
+            if stat.S_ISREG(path.lstat().st_mode):
+                yield path
+
+
+def _add(archive: zipfile.ZipFile, path: Path, name: str) -> None:
+    info = zipfile.ZipInfo.from_file(path, name, strict_timestamps=False)
+    info.compress_type = zipfile.ZIP_STORED if path.suffix in _PICTURES else zipfile.ZIP_DEFLATED
+    with path.open("rb") as source, archive.open(info, "w") as target:
+        shutil.copyfileobj(source, target, 2**20)
+
+
+def _copy_database(source: Path, copy: Path) -> None:
+    """Whole, as of one moment, though the service goes on writing. Raises BackupUnusable."""
+    try:
+        copy.unlink(missing_ok=True)
+        with (
+            contextlib.closing(sqlite3.connect(f"file:{source.as_posix()}?mode=ro", uri=True)) as there,
+            contextlib.closing(sqlite3.connect(copy)) as here,
+        ):
+            there.backup(here)
+            here.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.Error as error:
+        raise BackupUnusable(f"The events cannot be copied: {error}.", "`lookout events check` mends them.") from error
+
+
+# --- back -----------------------------------------------------------------------------------------------------------
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `lookout backup` wrote it.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: _Config = None,
+) -> None:
+    """Put settings, tokens, models and events of a backup in the place of those that are there.
+
+    The service must not run. What was there stays in `before-restore` in the state folder until you delete it. Files
+    belong to the owner of the state folder afterwards: on a Pi, run it with sudo and STATE_DIRECTORY=/var/lib/lookout.
+    """
+    from lookout.settings.sources import load
+    from lookout.storage import sole_use
+    from lookout.storage.atomic_files import make_folder
+
+    loaded = load({}, config)
+    folder = loaded.state_folder
+    try:
+        make_folder(folder)
+        with sole_use(folder), _opened(file) as archive:
+            names = _checked(archive, folder)
+            if any(folder.iterdir()) and not yes and not typer.confirm(f"Replace what is in {folder}?"):
+                raise typer.Abort
+            fresh = folder / f".restore.{os.getpid()}.new"
+            try:
+                _unpack(archive, names, fresh)
+                _check_database(fresh / _DATABASE)
+                _swap(fresh, folder)
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
+            _own(folder)
+            _put_settings(archive, loaded)
+    except OSError as error:
+        raise StateFolderUnusable(
+            f"{error.filename or folder} cannot be written: {error.strerror or error}.",
+            "Free some space, or run this as the owner of the folder.",
+        ) from error
+    say(f"{len(names)} files are back in {folder}; what was there before is in {folder / _BEFORE}. Start the service.")
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
+    """Raises BackupUnusable."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            told: Any = json.loads(archive.read(_MANIFEST))
+            if not isinstance(told, dict) or told.get("format") != _FORMAT:
+                raise BackupUnusable(f"{file} was written by another version of Lookout.", "Update this one first.")
+            yield archive
+    except FileNotFoundError as error:
+        raise BackupUnusable(f"There is no file {file}.", "Name one that `lookout backup` wrote.") from error
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, NotImplementedError) as error:
+        raise BackupUnusable(f"{file} is no backup, or it is damaged: {error}.", "Use another one.") from error
+
+
+def _checked(archive: zipfile.ZipFile, folder: Path) -> list[str]:
+    """The names of what goes into the state folder. Raises BackupUnusable."""
+    infos = [info for info in archive.infolist() if info.filename.startswith(f"{_STATE}/") and not info.is_dir()]
+    needed, free = sum(info.file_size for info in infos), shutil.disk_usage(folder).free
+    for info in infos:
+        path = PurePosixPath(info.filename)
+        if path.is_absolute() or ".." in path.parts or "\\" in info.filename or len(path.parts) < 2:
+            raise BackupUnusable(f'The backup holds a file "{info.filename}" of no place of ours.', "Do not trust it.")
+    if len(infos) > _MAX_ENTRIES or needed > free:
+        raise BackupUnusable(
+            f"The backup needs {size(needed)}, and {size(free)} are free.", "Free some space, or set state.folder."
+        )
+    return [info.filename for info in infos]
+
+
+def _unpack(archive: zipfile.ZipFile, names: list[str], fresh: Path) -> None:
+    """Beside what is there; each file's checksum is looked at. For the owner alone, whatever the archive says."""
+    from lookout.storage.atomic_files import make_folder
+
+    for name in names:
+        target = fresh / PurePosixPath(name).relative_to(_STATE)
+        make_folder(target.parent)
+        with archive.open(name) as source, target.open("xb") as output:
+            shutil.copyfileobj(source, output, 2**20)
+            output.flush()
+            os.fsync(output.fileno())
+        target.chmod(0o600)
+
+
+def _check_database(path: Path) -> None:
+    if not path.exists():
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            good = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+    except sqlite3.Error:
+        good = False
+    if not good:
+        raise BackupUnusable("The events in the backup are damaged.", "Use another one.")
+
+
+def _swap(fresh: Path, folder: Path) -> None:
+    """What is there goes aside, then the new comes: a crash in between loses nothing."""
+    before = folder / _BEFORE
+    shutil.rmtree(before, ignore_errors=True)
+    before.mkdir(mode=0o700)
+    for path in list(folder.iterdir()):
+        if path not in (before, fresh) and path.name not in _LEFT_OUT:
+            path.replace(before / path.name)
+    for path in list(fresh.iterdir()):
+        path.replace(folder / path.name)
+
+
+def _own(folder: Path) -> None:
+    """To the owner of the folder, where this is root's doing."""
+    if os.geteuid() != 0:
+        return
+    owner = folder.stat()
+    for top, inside, names in os.walk(folder):
+        for name in (*inside, *names):
+            os.chown(Path(top) / name, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def _put_settings(archive: zipfile.ZipFile, loaded: LoadedSettings) -> None:
+    """The settings file, unless there is another one already: then beside it, for people to compare."""
+    from lookout.settings.installation import SERVICE_FOLDER
+    from lookout.settings.sources import MACHINE_CONFIG
+
+    if _SETTINGS not in archive.namelist():
+        return
+    content = archive.read(_SETTINGS)
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "lookout/lookout.toml"
+    is_service = loaded.state_folder == SERVICE_FOLDER or "STATE_DIRECTORY" in os.environ
+    target = loaded.config or (MACHINE_CONFIG if is_service else home)
+    if target.exists():
+        if target.read_bytes() == content:
+            return
+        target = target.with_name("lookout.toml.from-backup")
+        say(f"There is a settings file already: that of the backup is in {target}.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+    target.chmod(0o640)
+    if os.geteuid() == 0:  # the service reads it
+        os.chown(target, -1, loaded.state_folder.stat().st_gid)

@@ -1,0 +1,59 @@
+"""The state folder of the service that is meant, for verbs that change what it keeps."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lookout.errors import StateFolderUnusable
+from lookout.settings.installation import SERVICE_FOLDER, service_owner, user_name
+from lookout.settings.layers import LoadedSettings
+from lookout.settings.sources import load
+from lookout.storage import Limits, Storage, with_timeout
+
+
+def settings_for(verb: str, what: str, config: Path | None, folder: Path | None = None) -> LoadedSettings:
+    """The settings whose state folder is this user's. verb, what: such as "token" and "tokens", for the sentences.
+
+    Raises StateFolderUnusable where the folder is another user's, or a system service is what people mean.
+    """
+    loaded = load({} if folder is None else {"state.folder": str(folder)}, config)
+    _refuse_wrong_folder(loaded, verb, what)
+    try:
+        there, owner = with_timeout(loaded.state_folder, lambda: _owned(loaded.state_folder))
+    except OSError as error:
+        raise StateFolderUnusable(
+            f"The state folder {loaded.state_folder} cannot be looked at: {error.strerror}.",
+            "Run this as the service's user, or name another folder with state.folder.",
+        ) from error
+    if there == loaded.state_folder and owner != os.geteuid():
+        raise StateFolderUnusable(
+            f"The state folder {there} belongs to {user_name(owner)}, and this is {user_name(os.geteuid())}.",
+            f"Run: sudo -u {user_name(owner)} STATE_DIRECTORY={there} lookout {verb}",
+        )
+    return loaded
+
+
+def _refuse_wrong_folder(loaded: LoadedSettings, verb: str, what: str) -> None:
+    """What lies in this user's folder is nothing that the service knows."""
+    is_chosen = loaded.config is not None or loaded.origins["state.folder"].kind != "default"
+    owner = service_owner()
+    if is_chosen or "STATE_DIRECTORY" in os.environ or owner is None or owner == os.geteuid():
+        return
+    raise StateFolderUnusable(
+        f"The Lookout service of this machine keeps its {what} in {SERVICE_FOLDER}, and knows none made elsewhere.",
+        f"Run: sudo -u {user_name(owner)} STATE_DIRECTORY={SERVICE_FOLDER} lookout {verb}. For a Lookout that you "
+        f"start yourself: LOOKOUT_STATE__FOLDER={loaded.state_folder} lookout {verb}",
+    )
+
+
+def storage_of(loaded: LoadedSettings) -> Storage:
+    """Writes there and then, within the budget."""
+    state = loaded.settings.state
+    return Storage(loaded.state_folder, loaded.cache_folder, Limits(state.max_bytes_per_day, state.max_bytes))
+
+
+def _owned(folder: Path) -> tuple[Path, int]:
+    """The folder, or what there is above it, and whose it is."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return there, there.stat().st_uid
