@@ -295,8 +295,9 @@ class Journal:
 
     def _tell(self, record: Record, was_open: bool) -> None:
         """Each piece of news once, whether or not the disk took it."""
-        if record.gone or record.row["kind"] == "quiet":
-            return
+        kind = record.row["kind"]
+        if record.gone or kind == "quiet" or (kind == "model_changed" and record.id is None):
+            return  # whether the model is another one, only the disk knows
         what = ["begun"] if was_open else ["begun", "ended"]
         for each in what:
             if each in record.told or (each == "begun" and not was_open and record.row["kind"] != "seen"):

@@ -39,10 +39,15 @@ def overdue(connection: sqlite3.Connection, limits: Limits, now: float) -> list[
     size += count * ROW_BYTES
     if count <= limits.max_count and size <= limits.max_bytes:
         return []
-    few = AT_ONCE
-    if size <= limits.max_bytes:
-        few = min(few, count - limits.max_count)
-    return _expendable(connection, limits.keep_per_label, few) or _oldest(connection, few)
+    too_many, too_large = count - limits.max_count, size - limits.max_bytes
+    rows = _expendable(connection, limits.keep_per_label) or _oldest(connection)
+    chosen: list[int] = []
+    for number, row_bytes in rows:
+        if too_many <= 0 and too_large <= 0:
+            break
+        chosen.append(number)
+        too_many, too_large = too_many - 1, too_large - row_bytes - ROW_BYTES
+    return chosen
 
 
 def _older(connection: sqlite3.Connection, than: float) -> list[int]:
@@ -53,30 +58,33 @@ def _older(connection: sqlite3.Connection, than: float) -> list[int]:
     return [int(row[0]) for row in rows]
 
 
-def _expendable(connection: sqlite3.Connection, keep: int, few: int) -> list[int]:
-    """The oldest of labels of which enough newer ones stay."""
+def _expendable(connection: sqlite3.Connection, keep: int) -> list[tuple[int, int]]:
+    """Number and bytes of the oldest of labels of which enough newer ones stay."""
     first_to_stay: dict[str, int] = {}
-    for label in queries.labels(connection):
+    for label in queries.labels(connection) if keep else ():
         row = connection.execute(
-            "SELECT id FROM events WHERE called = ? ORDER BY id DESC LIMIT 1 OFFSET ?", (label, max(0, keep - 1))
+            "SELECT id FROM events WHERE called = ? ORDER BY id DESC LIMIT 1 OFFSET ?", (label, keep - 1)
         ).fetchone()
-        first_to_stay[label] = int(row[0]) if row is not None and keep else (0 if keep else 2**62)
-    found: list[int] = []
+        first_to_stay[label] = int(row[0]) if row is not None else 0
+    found: list[tuple[int, int]] = []
     last = 0
-    while len(found) < few:
+    while len(found) < AT_ONCE:
         rows = connection.execute(
-            "SELECT id, called FROM events WHERE id > ? AND kept = 0 AND open = 0 ORDER BY id LIMIT 1000", (last,)
+            "SELECT id, called, bytes FROM events WHERE id > ? AND kept = 0 AND open = 0 ORDER BY id LIMIT 1000",
+            (last,),
         ).fetchall()
         if not rows:
             break
-        found += [number for number, label in rows if label is None or number < first_to_stay.get(label, 2**62)]
+        found += [(number, size) for number, label, size in rows if number < first_to_stay.get(label, 2**63)]
         last = rows[-1][0]
-    return found[:few]
+    return found[:AT_ONCE]
 
 
-def _oldest(connection: sqlite3.Connection, few: int) -> list[int]:
-    rows = connection.execute("SELECT id FROM events WHERE kept = 0 AND open = 0 ORDER BY id LIMIT ?", (few,))
-    return [int(row[0]) for row in rows]
+def _oldest(connection: sqlite3.Connection) -> list[tuple[int, int]]:
+    rows = connection.execute(
+        "SELECT id, bytes FROM events WHERE kept = 0 AND open = 0 ORDER BY id LIMIT ?", (AT_ONCE,)
+    )
+    return [(int(number), int(size)) for number, size in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,9 @@ def sweep(store: Store, days: int, *, now: float | None = None) -> Swept:
     """
     now = time.time() if now is None else now
     files = rows = 0
+    for ids in _rows_without_picture(store, now - _SETTLED_S):
+        rows += len(ids)
+        _strike(store, ids)
     for folder in sorted(store.folder.glob(_MONTH)):
         sweep_folder(folder)
         for some in _in_steps(folder):
@@ -45,9 +48,6 @@ def sweep(store: Store, days: int, *, now: float | None = None) -> Swept:
             files += len(lost)
         with contextlib.suppress(OSError):
             folder.rmdir()  # one that is empty
-    for ids in _rows_without_picture(store, now - _SETTLED_S):
-        rows += len(ids)
-        _strike(store, ids)
     if files or rows:
         log.info("Swept the events: %d pictures without a row, %d rows without their picture.", files, rows)
     return Swept(files, rows)
