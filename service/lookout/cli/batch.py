@@ -23,6 +23,7 @@ from lookout.pictures.folder import find_pictures, is_picture_file
 from lookout.pictures.limits import MAX_FILE_BYTES, DecodeLimits
 from lookout.pipeline.card import Card
 from lookout.pipeline.classifier import Classifier
+from lookout.pipeline.description import describe
 from lookout.printable import printable_json
 from lookout.redaction import redact
 from lookout.registry.catalogue import Catalogue
@@ -145,7 +146,7 @@ def run(
             yield Result(shown, _look_at(job, model, decoder, settings, region))
         else:
             for source, pixels in _frames(job, shown):
-                yield Result(source, describe(model, pixels, region, (pixels.shape[1], pixels.shape[0]), 0.0))
+                yield Result(source, _classified(model, pixels, region, (pixels.shape[1], pixels.shape[0]), 0.0))
     except _IsStream:
         yield from run(Job("camera", job.source), model, decoder, settings, region)
     except LookoutError as error:
@@ -160,7 +161,7 @@ def _look_at(job: Job, model: Classifier, decoder: Decoder, settings: Settings, 
         started = time.perf_counter()
         picture = decoder.read(source, limits)
         decode_ms = (time.perf_counter() - started) * 1e3
-    return describe(model, picture.pixels, region, (picture.width, picture.height), decode_ms)
+    return _classified(model, picture.pixels, region, (picture.width, picture.height), decode_ms)
 
 
 def _file(path: Path, files: contextlib.ExitStack) -> bytes | int:
@@ -221,30 +222,11 @@ def _frames(job: Job, shown: str) -> Iterator[tuple[str, Pixels]]:
         camera.close()
 
 
-def describe(
+def _classified(
     model: Classifier, pixels: Pixels, region: Rect, size: tuple[int, int], decode_ms: float
 ) -> dict[str, Any]:
-    """The object that POST /api/classify answers with. size: width and height of the original."""
     prediction = model.classify(pixels, region)
-    pairs = list(zip(model.card.labels, prediction.probabilities, strict=True))
-    timing, seen = prediction.timing, prediction.seen
-    return {
-        "top": [
-            {"label": label.name, "title": label.title, "probability": round(p, 4)}
-            for label, p in sorted(pairs, key=lambda pair: -pair[1])
-        ],
-        "probabilities": {label.name: round(p, 4) for label, p in pairs},
-        "width": size[0],
-        "height": size[1],
-        "seen": {"x": seen.x, "y": seen.y, "width": seen.width, "height": seen.height},
-        "timing_ms": {
-            "decode": round(decode_ms, 2),
-            "preprocess": round(timing.preprocess_ms, 2),
-            "inference": round(timing.inference_ms, 2),
-            "postprocess": round(timing.postprocess_ms, 2),
-        },
-        "model": {"name": model.card.name, "version": model.card.version, "precision": model.precision},
-    }
+    return describe(model.card, model.precision, prediction, size=size, decode_ms=decode_ms)
 
 
 # --- printing -----------------------------------------------------------------------------------------------------

@@ -13,9 +13,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lookout.frame import Pixels
 from lookout.geometry import WHOLE, Rect
 from lookout.pipeline.classifier import Classifier
-from lookout.pipeline.preprocess import Pixels, new_tensor, picture_seen, preprocess
+from lookout.pipeline.preprocess import new_tensor, picture_seen, preprocess
 
 Floats = NDArray[np.float32]
 

@@ -6,7 +6,7 @@ with the inner tensors among its outputs, is created; the layer table lists the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -176,7 +176,8 @@ def _map_layer(row: Mapping[str, Any], tensors: Mapping[str, str]) -> MapLayer |
     channels, height, width = (shape[3], shape[1], shape[2]) if last else shape[1:]
     if height * width <= 1:
         return None
-    operator, inputs = str(row["operator"]), row.get("inputs") or ()
+    operator = str(row["operator"])
+    inputs: Sequence[object] = row.get("inputs") or ()
     before = tensors.get(str(inputs[0]), "") if operator in _ACTIVATIONS and len(inputs) == 1 else ""
     return MapLayer(str(row["name"]), operator, str(tensor), channels, height, width, last, before)
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookout.inspection.layers import check_json_safe
 from lookout.inspection.mosaic import mosaic
+from lookout.pipeline.card import check_json_safe
 from lookout.system.regular_files import read_regular
 
 FILTERS_FILE = "filters.png"

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from lookout.api.context import Services, ServicesDep
 from lookout.api.problems import Problem, RequestTimeout, errors, problem
-from lookout.api.schemas import ClassifyFailure, ClassifyResponse, Explanation, LabelScore
+from lookout.api.schemas import ClassifyFailure, ClassifyResponse, Explanation
 from lookout.api.uploads import Upload, read_uploads
 from lookout.deadline import Deadline
 from lookout.errors import (
@@ -34,6 +34,7 @@ from lookout.errors import (
 from lookout.pictures.limits import MIN_SIDE
 from lookout.pipeline.card import Card
 from lookout.pipeline.classifier import Prediction
+from lookout.pipeline.description import describe
 
 router = APIRouter(tags=["classify"])
 
@@ -161,40 +162,15 @@ def _response(app: Services, upload: Upload, query: ClassifyQuery) -> ClassifyRe
     used, prediction = app.engine.model.classify(
         picture.pixels, model=query.model, embedding=query.embedding, activation_map=query.explain
     )
-    card, timing, seen = used.card, prediction.timing, prediction.seen
-    scored = _scored(card, prediction)
-    more: dict[str, object] = {}
+    card, size = used.card, (picture.width, picture.height)
+    answer = describe(card, used.precision, prediction, size=size, decode_ms=decode_ms, top=query.top)
     if query.embedding:
         values = prediction.embedding
-        more["embedding"] = None if values is None else [round(float(value), 6) for value in values.ravel()]
+        answer["embedding"] = None if values is None else [round(float(value), 6) for value in values.ravel()]
     if query.explain:
-        more["explanation"] = _explanation(card, prediction, scored[0].label)
-    return ClassifyResponse.model_validate(
-        {
-            "top": scored[: query.top],
-            "probabilities": {
-                name: round(p, 4) for name, p in zip(card.label_names, prediction.probabilities, strict=True)
-            },
-            "width": picture.width,
-            "height": picture.height,
-            "seen": {"x": seen.x, "y": seen.y, "width": seen.width, "height": seen.height},
-            "timing_ms": {
-                "decode": round(decode_ms, 2),
-                "preprocess": round(timing.preprocess_ms, 2),
-                "inference": round(timing.inference_ms, 2),
-                "postprocess": round(timing.postprocess_ms, 2),
-            },
-            "model": {"name": card.name, "version": card.version, "precision": used.precision},
-            **more,
-        }
-    )
-
-
-def _scored(card: Card, prediction: Prediction) -> list[LabelScore]:
-    """All labels, best first."""
-    pairs = zip(card.labels, prediction.probabilities, strict=True)
-    ranked = sorted(pairs, key=lambda pair: -pair[1])
-    return [LabelScore(label=label.name, title=label.title, probability=round(p, 4)) for label, p in ranked]
+        best = max(zip(prediction.probabilities, card.label_names, strict=True), key=lambda pair: pair[0])[1]
+        answer["explanation"] = _explanation(card, prediction, best)
+    return ClassifyResponse.model_validate(answer)
 
 
 def _explanation(card: Card, prediction: Prediction, label: str) -> Explanation | None:

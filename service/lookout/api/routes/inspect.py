@@ -33,12 +33,13 @@ from lookout.errors import (
     TooBusy,
     UnknownModel,
 )
+from lookout.frame import Pixels
 from lookout.geometry import WHOLE, Rect
 from lookout.inspection.answers import heat, scores
 from lookout.inspection.feature_maps import shades, strongest
 from lookout.inspection.mosaic import columns_of, mosaic
 from lookout.pipeline.classifier import Classifier
-from lookout.pipeline.preprocess import Pixels, picture_seen
+from lookout.pipeline.preprocess import picture_seen
 
 router = APIRouter(tags=["models"])
 
