@@ -166,6 +166,10 @@ NARROW = (
         what=frozenset({"engine.control"}),
     ),
     Narrow(
+        *("cli", "integrations", "Two verbs try what the settings name, without a service: a broker and a target."),
+        by=frozenset({"cli.mqtt", "cli.notify"}),
+    ),
+    Narrow(
         *("doctor", "server", "The doctor reads certificates as the server does, and starts nothing of it."),
         what=frozenset({"server.tls"}),
     ),

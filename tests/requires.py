@@ -127,6 +127,7 @@ NEEDS: dict[str, Need] = {
         lambda: bool(list(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))),
         ("libfaketime",),
     ),
+    "apprise": Need("Apprise (pip install apprise)", _module("apprise")),
     "mosquitto": Need(
         "the MQTT broker mosquitto",
         lambda: shutil.which("mosquitto", path=WITH_SBIN) is not None,

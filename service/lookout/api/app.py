@@ -33,6 +33,7 @@ from lookout.api.routes import (
     live,
     login,
     models,
+    notify,
     open_inference,
     pages,
     settings,
@@ -59,13 +60,14 @@ _TAGS = [
     {"name": "events", "description": "What was seen: stored, reviewed, exported, deleted."},
     {"name": "models", "description": "Which models are installed, and which one is in use."},
     {"name": "settings", "description": "What can be changed while the service runs."},
+    {"name": "notices", "description": "Who is notified of what."},
     {"name": "access", "description": "Logging in and out."},
     {"name": "health", "description": "For monitoring."},
 ]
 
 _RESOURCES = (
     *(state, live, frames, cameras, classify, event_reports, event_changes, events, models),
-    *(feature_maps, inspect, settings, login, health, integrations),
+    *(feature_maps, inspect, settings, login, health, integrations, notify),
 )
 
 

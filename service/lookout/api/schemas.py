@@ -394,17 +394,3 @@ class AboutResponse(_Response):
     lab: bool = Field(description="Whether the pages for trying and comparing models are there, under /lab.")
     viewers: dict[str, int] = Field(description="How many clients are watching, by kind.")
     licences: list[Licence]
-
-
-class IntegrationResponse(_Response):
-    name: str
-    status: Literal["off", "missing", "starting", "ok", "failed"] = Field(
-        description="missing: a package it needs is not installed. failed: it does not work now, and tries again."
-    )
-    since: str | None = Field(description="RFC 3339; null for what is off.")
-    reason: str | None
-    remedy: str | None
-
-
-class IntegrationsResponse(_Response):
-    integrations: list[IntegrationResponse]

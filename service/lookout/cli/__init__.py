@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lookout import __version__
-from lookout.cli import backup, bench, cameras, classify, config, doctor, events, models, mqtt, serve, token
+from lookout.cli import backup, bench, cameras, classify, config, doctor, events, models, mqtt, notify, serve, token
 from lookout.cli.app import App
 
 app = App(
@@ -46,4 +46,5 @@ app.add_typer(token.app, name="token")
 app.add_typer(mqtt.app, name="mqtt")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
+app.add_typer(notify.app, name="notify")
 app.command("bench")(bench.bench)

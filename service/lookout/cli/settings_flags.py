@@ -21,6 +21,7 @@ _PANELS = {
     "upload": "Upload: limits on pictures handed in",
     "state": "State: what is kept on disk",
     "mqtt": "MQTT: a broker, and with it Home Assistant",
+    "notify": "Notices: see docs/notices.md",
     "events": "Events: what is kept of what was seen",
 }
 CONFIG_HELP = (

@@ -64,4 +64,18 @@ def _is_mqtt(settings: Settings) -> bool:
     return settings.mqtt.url is not None
 
 
-KINDS: tuple[Kind, ...] = (Kind("mqtt", "MQTT", "mqtt.url", _is_mqtt, _mqtt, ("paho",), ("paho-mqtt>=2.1",)),)
+def _notify(parts: Parts) -> Integration:
+    from lookout.integrations.notify.integration import Notify
+
+    return Notify(parts)
+
+
+def _is_notify(settings: Settings) -> bool:
+    return bool(settings.notify.rules)
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind("mqtt", "MQTT", "mqtt.url", _is_mqtt, _mqtt, ("paho",), ("paho-mqtt>=2.1",)),
+    # Apprise is asked for by a target of its own, in a process of its own; webhooks and programs need nothing.
+    Kind("notify", "Notices", "notify.rules", _is_notify, _notify),
+)

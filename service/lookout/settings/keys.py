@@ -86,7 +86,7 @@ class Key:
         if get_origin(self.type) is dict:
             return "a table such as { cat = 0.9 }" if self.section == "answer" else "a table of names and values"
         if get_origin(self.type) is list:
-            return "a list of texts"
+            return "a list of texts" if get_args(self.type) == (str,) else "a list of tables"
         kind = _TYPES.get(self.type, "text")
         limits = _limits(self.field)
         return kind + (f" {limits}" if limits else "")

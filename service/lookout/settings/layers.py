@@ -26,6 +26,7 @@ _FIXED = {
     "upload": "it protects the machine",
     "state": "it says where data is kept",
     "mqtt": "it decides who is sent what the camera sees",
+    "notify": "it decides who is sent what the camera sees, and names programs that are run",
     "model.folder": "it says where models are found",
     # Permission to change settings must not become permission to run any program on the disk.
     "camera.python": "it names a program that is run",
@@ -157,9 +158,14 @@ def _invalid(error: ValidationError, origins: Mapping[str, Origin], layers: Mapp
     name, message = ".".join(location[:2]), str(first["msg"]).removeprefix("Value error, ")
     key = all_keys().get(name)
     if key is None:
+        if location[:1] == ["notify"]:
+            return SettingInvalid(f"notify: {message}.", "docs/notices.md explains rules and targets.")
         return _contradiction(message, origins)
     origin, said, allowed = origins[name], name, key.allowed
     place = origin.where
+    if key.section == "notify":  # rules and targets have settings of their own, some of them secret
+        subject = _subject(origin, place, ".".join(location))
+        return SettingInvalid(f"{subject}: {message}.", "docs/notices.md explains rules and targets.")
     if key.is_table and len(location) > 2:
         said, allowed = f"{name}.{location[2]}", _entry_allowed(key)
         place = layers[origin.kind].where.get(said, origin.where) if origin.kind in layers else origin.where

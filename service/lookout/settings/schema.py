@@ -8,14 +8,18 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    FiniteFloat,
+    field_validator,
+    model_validator,
+)
 
 from lookout.geometry import Rect
-
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+from lookout.settings.integrations import MqttSettings, NotifySettings
+from lookout.settings.section import Probability, Section
 
 # As browsers send it, plus the trailing slash that people add. An app's page may have its own scheme.
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*://[^/\s]+/?|null)", re.IGNORECASE)
@@ -25,20 +29,6 @@ _SITE = re.compile(r"\*|([a-z][a-z0-9+.-]*://)?(\*\.)?([\w.-]+|\[[0-9a-f:]+\])(:
 _HOST_PATTERN = re.compile(r"[\w*-]+(\.[\w*-]+)*\.?")
 # A smaller region of the camera's picture shows the network too little.
 MIN_REGION_PIXELS = 32
-
-
-class Section(BaseModel):
-    """A table of the TOML file. Unknown keys are errors: a misspelt setting must not be ignored silently."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _names_a_place(cls, value: object, info: ValidationInfo) -> object:
-        """An empty path would mean the current folder, whichever that is."""
-        if value == "" and info.field_name and cls.model_fields[info.field_name].annotation == Path | None:
-            raise ValueError("the path is empty")
-        return value
 
 
 class Region(Section):
@@ -315,65 +305,6 @@ class EventsSettings(Section):
     )
 
 
-class MqttSettings(Section):
-    """An MQTT broker that is sent what the camera sees; Home Assistant finds the device there by itself."""
-
-    url: str | None = Field(
-        None,
-        description="mqtt://user@host:1883, or mqtts:// for TLS; none: off. The password stands in password_file.",
-    )
-    password_file: Path | None = Field(None, description="A file whose first line is the password.")
-    ca: Path | None = Field(None, description="PEM file of the authority that signed the broker's certificate.")
-    client_certificate: Path | None = Field(None, description="PEM file, for brokers that ask for one.")
-    client_key: Path | None = Field(None, description="PEM file with the private key of client_certificate.")
-    base: str = Field(
-        "lookout",
-        pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
-        description="Topics begin with it and the device's id: lookout/5f0c12ab/answer.",
-    )
-    discovery: bool = Field(True, description="Announce the device to Home Assistant.")
-    discovery_prefix: str = Field(
-        "homeassistant",
-        pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
-        description="As Home Assistant's MQTT integration has it.",
-    )
-    heartbeat_s: float = Field(60.0, ge=1.0, le=86_400.0, description="Seconds between two messages on its health.")
-    keepalive_s: int = Field(
-        10, ge=2, le=3600, description="Seconds of silence after half as many more of which the broker says offline."
-    )
-    picture: Literal["event", "minute", "none"] = Field(
-        "event", description='The picture that is sent: "event" the best of each visit, "minute" one a minute, or none.'
-    )
-    control: bool = Field(
-        False, description="Let who may write to the broker pause the camera, choose the model and set thresholds."
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _is_broker(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            address = urlsplit(value)
-            good = address.scheme in ("mqtt", "mqtts") and bool(address.hostname) and address.port != 0
-        except ValueError:
-            good = False
-        if not good or address.path.strip("/") or address.query or address.fragment:
-            raise ValueError("it is no address of a broker: write it as mqtt://host or mqtts://user@host:8883")
-        if address.password is not None:
-            raise ValueError("it holds a password: write it into a file of its own and name that in mqtt.password_file")
-        return value
-
-    @model_validator(mode="after")
-    def _certificates_fit(self) -> MqttSettings:
-        if (self.client_certificate is None) != (self.client_key is None):
-            raise ValueError("client_certificate and client_key belong together: set both or neither")
-        encrypted = self.url is None or self.url.startswith("mqtts:")
-        if not encrypted and (self.ca is not None or self.client_certificate is not None):
-            raise ValueError("ca and client_certificate are of no use without TLS: begin mqtt.url with mqtts://")
-        return self
-
-
 class Settings(Section):
     """All settings. Immutable: a change makes a new object, validated as a whole."""
 
@@ -386,6 +317,7 @@ class Settings(Section):
     state: StateSettings = Field(default_factory=lambda: StateSettings.model_validate({}))
     events: EventsSettings = Field(default_factory=lambda: EventsSettings.model_validate({}))
     mqtt: MqttSettings = Field(default_factory=lambda: MqttSettings.model_validate({}))
+    notify: NotifySettings = Field(default_factory=lambda: NotifySettings.model_validate({}))
 
     @model_validator(mode="after")
     def _region_large_enough(self) -> Settings:

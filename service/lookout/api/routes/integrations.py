@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
 from lookout.api.context import ServicesDep
+from lookout.api.integration_schemas import IntegrationResponse, IntegrationsResponse
 from lookout.api.problems import errors
-from lookout.api.schemas import IntegrationResponse, IntegrationsResponse
 from lookout.timestamps import rfc3339
 
 router = APIRouter(tags=["health"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from lookout.errors import LookoutError, SettingInvalid
-from lookout.settings.schema import MqttSettings
+from lookout.settings.integrations import MqttSettings
 from lookout.system.regular_files import read_regular
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}

@@ -26,7 +26,7 @@ from lookout.integrations.mqtt.outbox import Outbox
 from lookout.integrations.mqtt.session import Session
 from lookout.integrations.mqtt.topics import Topics
 from lookout.integrations.mqtt.watcher import Watcher
-from lookout.settings.schema import MqttSettings
+from lookout.settings.integrations import MqttSettings
 
 log = logging.getLogger(__name__)
 

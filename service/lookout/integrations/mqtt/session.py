@@ -12,7 +12,7 @@ from lookout.integrations.mqtt.discovery import Device
 from lookout.integrations.mqtt.messages import Profile
 from lookout.integrations.mqtt.outbox import Message, Outbox
 from lookout.integrations.mqtt.watcher import Watcher
-from lookout.settings.schema import MqttSettings
+from lookout.settings.integrations import MqttSettings
 
 # Home Assistant makes its entities meanwhile; what comes sooner finds none, and an event then is lost.
 SETTLE_S = 1.0

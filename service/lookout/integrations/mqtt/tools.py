@@ -9,7 +9,7 @@ from lookout.integrations.mqtt.broker import Broker, BrokerUnreachable
 from lookout.integrations.mqtt.connection import Connection, Wake
 from lookout.integrations.mqtt.outbox import Message
 from lookout.integrations.mqtt.topics import Topics
-from lookout.settings.schema import MqttSettings
+from lookout.settings.integrations import MqttSettings
 
 _ANSWER_S = 5.0
 # The broker sends what it retains at once, and nothing says when that is all.

@@ -20,7 +20,7 @@ from lookout.integrations.mqtt.messages import AnswerMessage, Profile
 from lookout.integrations.mqtt.outbox import Outbox
 from lookout.integrations.mqtt.topics import Topics
 from lookout.registry.catalogue import Catalogue
-from lookout.settings.schema import MqttSettings
+from lookout.settings.integrations import MqttSettings
 from lookout.state.state import State
 from lookout.state.view import StateView, view
 

@@ -1,0 +1,35 @@
+"""A notice: what people read, and the same as data for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """id: unique, the same at every attempt. time: RFC 3339. held: notices of the rule that were held back before.
+
+    picture: a JPEG, for targets that can show one; it is not kept for a later attempt.
+    """
+
+    id: str
+    rule: str
+    title: str
+    text: str
+    time: str
+    label: str | None = None
+    event: int | None = None
+    probability: float | None = None
+    held: int = 0
+    url: str = ""
+    picture: bytes | None = None
+
+    def data(self) -> dict[str, Any]:
+        """As JSON, without the picture."""
+        return {key: value for key, value in asdict(self).items() if key != "picture"}
+
+
+def trial(number: str, moment: str, url: str) -> Notice:
+    """What `lookout notify test` sends."""
+    return Notice(number, "test", "Lookout", "This is a test: notices arrive here.", moment, url=url)

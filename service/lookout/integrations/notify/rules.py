@@ -1,0 +1,186 @@
+"""Which events and faults become notices. Every moment is passed in."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from lookout.events.event import Event
+from lookout.events.feed import News
+from lookout.integrations.notify.notice import Notice
+from lookout.integrations.notify.throttle import Throttle
+from lookout.settings.integrations import NotifyRule
+from lookout.state.view import StateView
+from lookout.timestamps import rfc3339
+
+# Visits that a rule waits for to last, and labels whose last visit is remembered.
+_MAX_PENDING = 64
+_MAX_LABELS = 256
+# A camera that blinks is no news; the supervisor opens it again within seconds.
+_FAULT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """now: monotonic seconds. wall: Unix seconds."""
+
+    now: float
+    wall: float
+
+    @property
+    def time_of_day(self) -> str:
+        return datetime.fromtimestamp(self.wall).strftime("%H:%M")
+
+
+class Rules:
+    """Decides; sending is somebody else's business. One thread calls all of it."""
+
+    def __init__(self, rules: list[NotifyRule], address: str, send: Callable[[Notice, list[str]], None]) -> None:
+        """address: of the dashboard, ending in a slash. send: takes a notice and its targets, returns at once."""
+        self._rules, self._address, self._send = rules, address, send
+        self.throttles = {rule.name: Throttle(rule.cooldown_s, rule.per_hour) for rule in rules}
+        self._pending: dict[tuple[str, int], tuple[float, News]] = {}
+        self._last: dict[str, float] = {}  # of each label: Unix seconds of the last visit's begin
+        self._faults: dict[str, float] = {}
+        self._said: set[str] = set()
+        self.changed = False
+
+    def take(self, news: News, at: Moment) -> None:
+        """An event began or ended."""
+        event = news.event
+        if event.kind != "seen" or event.label is None:
+            return
+        last = self._last.get(event.label)
+        for rule in self._rules:
+            if news.what == "ended":
+                self._pending.pop((rule.name, event.id), None)
+            if not _fits(rule, news, last):
+                continue
+            if rule.after_s > 0 and news.what == "begun":
+                if len(self._pending) < _MAX_PENDING:
+                    self._pending[rule.name, event.id] = (at.now + rule.after_s, news)
+            else:
+                self._offer(rule, self._of_event(rule, news, at), at)
+        if news.what == "begun":
+            self._last.pop(event.label, None)
+            self._last[event.label] = event.started
+            while len(self._last) > _MAX_LABELS:
+                del self._last[next(iter(self._last))]
+            self.changed = True
+
+    def tick(self, view: StateView, at: Moment) -> None:
+        """Time has passed: visits that have lasted, and what is wrong with the device."""
+        for key, (due, news) in list(self._pending.items()):
+            if at.now >= due:
+                del self._pending[key]
+                rule = next(rule for rule in self._rules if rule.name == key[0])
+                self._offer(rule, self._of_event(rule, news, at), at)
+        faults = _faults(view)
+        self._faults = {code: self._faults.get(code, at.now) for code in faults}
+        self._said &= set(faults)  # it has cleared, and would be news again
+        for code, sentence in faults.items():
+            if code not in self._said and at.now - self._faults[code] >= _FAULT_S:
+                self._said.add(code)
+                for rule in self._rules:
+                    if rule.when == "health":
+                        self._offer(rule, _notice(rule, "Lookout needs a look", sentence, at, self._address), at)
+
+    def snooze(self, rule: str, for_s: float, at: Moment) -> None:
+        """rule: its name, or all. Raises KeyError."""
+        for throttle in self.throttles.values() if rule == "all" else [self.throttles[rule]]:
+            throttle.snooze(at.now, for_s)
+        self.changed = True
+
+    def kept(self, at: Moment) -> dict[str, Any]:
+        """What a restart must not forget."""
+        rules = {name: throttle.kept(at.now) for name, throttle in self.throttles.items()}
+        return {"at": at.wall, "rules": rules, "last": self._last}
+
+    def restore(self, kept: dict[str, Any], at: Moment) -> None:
+        """Raises ValueError, TypeError, KeyError, AttributeError for what is none of ours."""
+        away_s = at.wall - float(kept["at"])
+        for name, throttle in self.throttles.items():
+            if name in kept["rules"]:
+                throttle.restore(kept["rules"][name], at.now, away_s)
+        self._last = {str(label): float(seen) for label, seen in list(kept["last"].items())[:_MAX_LABELS]}
+
+    def _offer(self, rule: NotifyRule, notice: Notice, at: Moment) -> None:
+        throttle = self.throttles[rule.name]
+        self.changed = True
+        if _is_quiet(rule.quiet, at.time_of_day) or not throttle.admits(at.now):
+            throttle.held += 1
+            return
+        held = throttle.sent(at.now)
+        if held:
+            notice = replace(notice, held=held, text=f"{notice.text} (and {held} more since the last notice)")
+        self._send(notice, rule.to)
+
+    def _of_event(self, rule: NotifyRule, news: News, at: Moment) -> Notice:
+        event = news.event
+        label = event.label or ""
+        sure = "" if event.probability is None else f" ({event.probability:.0%})"
+        what = {"ends": "has left", "unsure": "may have been here: have a look"}.get(rule.when, "is here")
+        if rule.when == "first_today":
+            what = "is here for the first time today"
+        elif rule.when == "after_absence":
+            what = "is here again"
+        url = f"{self._address}api/events/{event.id}/snapshot.jpg"
+        notice = _notice(rule, label, f"{label} {what}{sure}.", at, url)
+        picture = news.picture if rule.picture else None
+        return replace(notice, label=label, event=event.id, probability=event.probability, picture=picture)
+
+
+def _fits(rule: NotifyRule, news: News, last: float | None) -> bool:
+    """last: when the label's last visit began, Unix seconds."""
+    event = news.event
+    if rule.when == "health" or (rule.labels and event.label not in rule.labels) or event.view != rule.view:
+        return False
+    if rule.when != "unsure" and (event.probability or 0.0) < rule.min_probability:
+        return False
+    if rule.when == "ends":
+        return news.what == "ended"
+    if rule.when == "unsure":
+        return news.what == "ended" and event.doubt == "unsure"
+    if news.what != "begun":
+        return False
+    if rule.when == "first_today":
+        return last is None or _day(last) != _day(event.started)
+    return rule.when != "after_absence" or last is None or _away_s(last, event) >= rule.absence_h * 3600
+
+
+def _away_s(last: float, event: Event) -> float:
+    return abs(event.started - last)  # a clock that was set back is no reason to be silent
+
+
+def _day(wall: float) -> str:
+    return datetime.fromtimestamp(wall).date().isoformat()
+
+
+def _is_quiet(span: str, now: str) -> bool:
+    """span: such as 22:00-07:00, empty for never."""
+    if not span:
+        return False
+    begin, _, end = span.partition("-")
+    return begin <= now < end if begin <= end else now >= begin or now < end
+
+
+def _faults(view: StateView) -> dict[str, str]:
+    """What is wrong, each with a sentence, by its code."""
+    found = {}
+    camera = view["camera"]
+    if view["status"] in ("absent", "stale"):
+        found["camera"] = f"No pictures come: {camera['reason'] or 'the camera is late.'} {camera['remedy'] or ''}"
+    if view["fault"] is not None:
+        found["model"] = f"{view['fault']['reason']} {view['fault']['remedy']}"
+    if view["system"]["disk"] is not None:
+        found["disk"] = f"{view['system']['disk']['reason']} {view['system']['disk']['remedy']}"
+    if "under-voltage now" in view["system"]["throttled"]:
+        found["power"] = "The power supply is too weak: the voltage is too low."
+    return {code: sentence.strip() for code, sentence in found.items()}
+
+
+def _notice(rule: NotifyRule, title: str, text: str, at: Moment, url: str) -> Notice:
+    return Notice(secrets.token_hex(8), rule.name, title, text, rfc3339(at.wall), url=url)

@@ -1,0 +1,147 @@
+"""Settings of what Lookout sends to other programs: MQTT and notices."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from lookout.settings.section import Probability, Section
+
+
+class MqttSettings(Section):
+    """An MQTT broker that is sent what the camera sees; Home Assistant finds the device there by itself."""
+
+    url: str | None = Field(
+        None,
+        description="mqtt://user@host:1883, or mqtts:// for TLS; none: off. The password stands in password_file.",
+    )
+    password_file: Path | None = Field(None, description="A file whose first line is the password.")
+    ca: Path | None = Field(None, description="PEM file of the authority that signed the broker's certificate.")
+    client_certificate: Path | None = Field(None, description="PEM file, for brokers that ask for one.")
+    client_key: Path | None = Field(None, description="PEM file with the private key of client_certificate.")
+    base: str = Field(
+        "lookout",
+        pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
+        description="Topics begin with it and the device's id: lookout/5f0c12ab/answer.",
+    )
+    discovery: bool = Field(True, description="Announce the device to Home Assistant.")
+    discovery_prefix: str = Field(
+        "homeassistant",
+        pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
+        description="As Home Assistant's MQTT integration has it.",
+    )
+    heartbeat_s: float = Field(60.0, ge=1.0, le=86_400.0, description="Seconds between two messages on its health.")
+    keepalive_s: int = Field(
+        10, ge=2, le=3600, description="Seconds of silence after half as many more of which the broker says offline."
+    )
+    picture: Literal["event", "minute", "none"] = Field(
+        "event", description='The picture that is sent: "event" the best of each visit, "minute" one a minute, or none.'
+    )
+    control: bool = Field(
+        False, description="Let who may write to the broker pause the camera, choose the model and set thresholds."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_broker(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            address = urlsplit(value)
+            good = address.scheme in ("mqtt", "mqtts") and bool(address.hostname) and address.port != 0
+        except ValueError:
+            good = False
+        if not good or address.path.strip("/") or address.query or address.fragment:
+            raise ValueError("it is no address of a broker: write it as mqtt://host or mqtts://user@host:8883")
+        if address.password is not None:
+            raise ValueError("it holds a password: write it into a file of its own and name that in mqtt.password_file")
+        return value
+
+    @model_validator(mode="after")
+    def _certificates_fit(self) -> MqttSettings:
+        if (self.client_certificate is None) != (self.client_key is None):
+            raise ValueError("client_certificate and client_key belong together: set both or neither")
+        encrypted = self.url is None or self.url.startswith("mqtts:")
+        if not encrypted and (self.ca is not None or self.client_certificate is not None):
+            raise ValueError("ca and client_certificate are of no use without TLS: begin mqtt.url with mqtts://")
+        return self
+
+
+class NotifyRule(Section):
+    """What is worth a notice, and whom to send it to."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    when: Literal["begins", "ends", "first_today", "after_absence", "unsure", "health"] = "begins"
+    view: str = "main"
+    labels: list[str] = Field(default_factory=list)
+    min_probability: Probability = 0.0
+    after_s: float = Field(0.0, ge=0.0, le=86_400.0)
+    absence_h: float = Field(8.0, gt=0.0, le=8760.0)
+    quiet: str = Field("", pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$")
+    cooldown_s: float = Field(300.0, ge=0.0, le=604_800.0)
+    per_hour: int = Field(6, ge=1, le=60)
+    to: list[str] = Field(min_length=1)
+    picture: bool = False
+
+
+class NotifyTarget(Section):
+    """One of: url_file (its first line is an address of Apprise's), webhook (with secret_file), exec."""
+
+    url_file: Path | None = None
+    webhook: SecretStr | None = None
+    secret_file: Path | None = None
+    exec: list[str] = Field(default_factory=list)
+
+    @field_validator("webhook")
+    @classmethod
+    def _is_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                address = urlsplit(value.get_secret_value())
+                good = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+            except ValueError:
+                good = False
+            if not good:
+                raise ValueError("webhook is no address: write it as https://host/path")
+        return value
+
+    @model_validator(mode="after")
+    def _is_one(self) -> NotifyTarget:
+        if (self.url_file is not None) + (self.webhook is not None) + bool(self.exec) != 1:
+            raise ValueError("a target has one of url_file, webhook and exec")
+        if self.exec and not self.exec[0].startswith("/"):
+            raise ValueError('exec begins with the whole path of a program, such as ["/usr/local/bin/ring"]')
+        if self.secret_file is not None and self.webhook is None:
+            raise ValueError("secret_file belongs to a webhook")
+        return self
+
+
+class NotifySettings(Section):
+    """Who is notified, and of what. In the settings file only; docs/notices.md has examples."""
+
+    rules: list[NotifyRule] = Field(
+        default_factory=list, description="[[notify.rules]]: name, when, labels, to and more; none: no notices."
+    )
+    targets: dict[str, NotifyTarget] = Field(
+        default_factory=dict, description="[notify.targets.NAME]: a webhook, a program, or Apprise's address in a file."
+    )
+
+    @model_validator(mode="after")
+    def _fit(self) -> NotifySettings:
+        names = [rule.name for rule in self.rules]
+        if len(set(names)) != len(names):
+            raise ValueError("two rules have the same name: give each its own")
+        if "all" in names:
+            raise ValueError('"all" means every rule: choose another name')
+        for name in self.targets:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}", name):
+                raise ValueError(f'"{name}" is no name of a target: use letters, digits, dashes and underscores')
+        for rule in self.rules:
+            for name in rule.to:
+                if name not in self.targets:
+                    raise ValueError(f'rule "{rule.name}" names a target "{name}" that is not there')
+        return self
