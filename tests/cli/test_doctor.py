@@ -55,7 +55,7 @@ def found(check: str, context: Context) -> Finding:
 
 @pytest.mark.parametrize(
     ("bits", "status", "said"),
-    [("0", "ok", "holds its voltage"), ("50005", "fail", "under-voltage now"), ("50000", "warn", "since boot")],
+    [("0", "ok", "voltage is stable"), ("50005", "fail", "under-voltage now"), ("50000", "warn", "since boot")],
 )
 def test_the_supply(pi: Context, put: Put, bits: str, status: str, said: str) -> None:
     put("sys/devices/platform/soc/soc:firmware/get_throttled", bits)
@@ -92,8 +92,8 @@ def test_memory_for_programs_and_for_pictures(pi: Context, put: Put) -> None:
 @pytest.mark.parametrize(
     ("text", "status", "said"),
     [
-        ("camera_auto_detect=1\n", "ok", "lets cameras be found"),
-        ("dtoverlay=imx708\n", "ok", "lets cameras be found"),
+        ("camera_auto_detect=1\n", "ok", "enables the detection"),
+        ("dtoverlay=imx708\n", "ok", "enables the detection"),
         ("start_x=1\ncamera_auto_detect=1\n", "fail", "start_x=1"),
         ("#camera_auto_detect=1\n", "warn", "neither detects"),
     ],
@@ -181,7 +181,7 @@ def test_no_camera_is_told_in_words_that_fit_the_machine(
     seen = Discovery((), (reason, NO_USB), (remedy, "Plug a camera in."))
     monkeypatch.setattr(camera, "discover", lambda *_: seen)
     finding = found("camera", pi if on_a_pi else Context(root=tmp_path / "elsewhere"))
-    assert finding.sentence == f"No camera is found: {said}"
+    assert finding.sentence == f"No camera was found: {said}"
     assert fix in finding.fix
 
 
@@ -231,10 +231,10 @@ NOWHERE = {"server": {"port": 9}}
         (
             {"ActiveState": "activating", "SubState": "auto-restart", "ExecMainStatus": "1", "NRestarts": "40"},
             "fail",
-            "keeps ending (exit status 1) and was started again 40 times",
+            "keeps ending (exit status 1) and was restarted 40 times",
         ),
-        ({"ActiveState": "inactive"}, "warn", "does not run"),
-        ({}, "fail", "runs, but does not answer"),
+        ({"ActiveState": "inactive"}, "warn", "not running"),
+        ({}, "fail", "is running, but does not answer"),
         ({"LoadState": "not-found", "ActiveState": "inactive"}, "skipped", "No Lookout answers"),
     ],
 )

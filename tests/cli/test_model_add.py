@@ -159,7 +159,7 @@ def test_a_single_logit_gets_its_sigmoid(add: Callable[..., Any], tmp_path: Path
         (SOFTMAX["identity"], ["--ends-in", "logits"], "contains probabilities, not logits"),
         (PLAIN, ["--output", "nothing"], "It has: out"),
         (PLAIN, ["--mean", "0.485,0.456,0.406", "--std", "58,57,57"], "is for pixels from 0 to 1"),
-        (PLAIN, ["--scale", "0.0039", "--mean", "123,116,103"], "lies outside of what pixels are"),
+        (PLAIN, ["--scale", "0.0039", "--mean", "123,116,103"], "is outside the range of pixels"),
         (PLAIN, ["--mean", "1,2"], "2 values for 3 channels"),
         (PLAIN, ["--color", "gray"], "three channels"),
         (PLAIN, ["--resize", "x"], "--resize"),

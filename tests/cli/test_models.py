@@ -95,7 +95,7 @@ def test_add_reads_the_graph_and_writes_card_and_layers(
     }  # fmt: skip
     assert (folder / "layers.json").is_file()
     config = {"LOOKOUT_MODEL__FOLDER": str(tmp_path / "mine")}
-    assert "fits its card" in lookout("models", "check", "Tiny-Net", **config).stdout
+    assert "matches its card" in lookout("models", "check", "Tiny-Net", **config).stdout
     again = lookout("models", "add", network, "--labels", labels, "--yes", "--folder", tmp_path / "mine")
     assert again.returncode == 3
     assert "already a model" in again.stderr
@@ -132,7 +132,7 @@ def test_what_was_added_is_found_by_its_name(lookout: Run, network: Path, labels
     assert done.returncode == 0, done.stderr
     assert done.stderr.endswith("Use it with: lookout serve --model mine\n")
     assert "In all" in lookout("models", "inspect", "mine").stdout
-    assert "fits its card" in lookout("models", "check", "mine").stdout
+    assert "matches its card" in lookout("models", "check", "mine").stdout
     picture = tmp_path / "grey.png"
     cv2.imwrite(str(picture), np.full((40, 40, 3), 128, np.uint8))
     assert json.loads(lookout("classify", "--json", "--model", "mine", picture).stdout)["model"]["name"] == "mine"

@@ -198,7 +198,7 @@ def test_a_state_folder_one_may_not_look_at_is_said(
     monkeypatch.setattr(Path, "exists", refused)
     done = lookout("token", "list", LOOKOUT_STATE__FOLDER=str(folder))
     assert done.returncode == 3
-    assert f"The state folder {folder} cannot be looked at: Permission denied." in done.stderr
+    assert f"The state folder {folder} cannot be read: Permission denied." in done.stderr
 
 
 def test_config_tells_who_set_what_and_hides_passwords(lookout: Run, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Measurements of this machine, beside the goals that were set."""
+"""Measurements of this machine, compared with the stated goals."""

@@ -1,4 +1,4 @@
-"""What the focus adds by itself, without the network's second look: learning the scene and finding what is new."""
+"""What the focus itself costs, without the network's second look: learning the scene and finding what is new."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FPS = 10.0
 
 
 def measure_focus(card: Card, seconds: float) -> list[Row]:
-    """Beside one inference of the model's fastest precision, on one thread, at 640 x 480."""
+    """Compared with one inference of the model's fastest precision, on one thread, at 640 x 480."""
     precision = "int8" if "int8" in card.precisions else card.precisions[0]
     classifier = Classifier.load(card, precision, 1)
     empty, visited = _frames(visitor=False), _frames(visitor=True)

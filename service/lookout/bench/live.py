@@ -1,4 +1,4 @@
-"""The whole service as its users meet it: started as a process, watched over a WebSocket."""
+"""The whole service as its users see it: started as a process, watched over a WebSocket."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Service:
         self._log = (folder / "log").open("w+b")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LOOKOUT_")}
         environment |= {"XDG_STATE_HOME": str(folder), "XDG_CACHE_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-        own = folder / "lookout/lookout.toml"  # an empty one of our own, or the machine's would be read
+        own = folder / "lookout/lookout.toml"  # an empty one of its own, or the machine's would be read
         own.parent.mkdir(exist_ok=True)
         own.touch()
         command = [sys.executable, "-m", "lookout", "demo", "--port", "0", *flags]
@@ -52,7 +52,7 @@ class Service:
         self.address = ""
 
     def wait(self) -> float:
-        """Seconds from the process's start to the first prediction that a client gets to know of."""
+        """Seconds from the process's start until a client sees the first prediction."""
         while time.monotonic() < self._begun + START_S and self._process.poll() is None:
             if not self.address:
                 found = _ANNOUNCED.search(self._text())
@@ -68,7 +68,7 @@ class Service:
         return Path(self._log.name).read_text("utf-8", "replace")
 
     def state(self) -> dict[str, Any]:
-        """What GET /api/state says; empty while it says nothing."""
+        """The response of GET /api/state; empty while there is none."""
         try:
             with urllib.request.urlopen(f"{self.address}api/state", timeout=2) as answer:
                 found: dict[str, Any] = json.load(answer)
@@ -108,7 +108,7 @@ def running(folder: Path, *flags: str) -> Iterator[tuple[Service, float]]:
 
 
 def measure_live(card: Card, precisions: tuple[str, ...], seconds: float) -> list[Row]:
-    """Start, age, memory and share of the processor; each with the precision fixed, so that nothing is tried out."""
+    """Start, age, memory and processor share; each with a fixed precision, so that nothing is tuned meanwhile."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="lookout-bench-") as name:
         folder = Path(name)
@@ -141,12 +141,12 @@ def _start(took: float) -> Row:
     )
     met = took <= MAX_START_S and imports <= MAX_IMPORTS_S
     measured = f"{took:.2f} s, imports {imports:.2f} s"
-    goal = f"{MAX_START_S:g} s, imports {MAX_IMPORTS_S:g} s at most"
+    goal = f"at most {MAX_START_S:g} s, imports {MAX_IMPORTS_S:g} s"
     return Row("start to the first answer", goal, measured, met, {"seconds": took, "imports_s": imports})
 
 
 def _age(service: Service, seconds: float) -> Row:
-    """How old a prediction is when a client has it: the state tells when its picture was taken."""
+    """How old a prediction is when a client gets it: the state says when its picture was taken."""
     from websockets.sync.client import connect
 
     ages, inference = [], 0.0
@@ -167,7 +167,7 @@ def _age(service: Service, seconds: float) -> Row:
     most, most_late = interval + inference + 5, 2 * interval + inference + 15
     return Row(
         "answer's age at a WebSocket client",
-        f"median {most:.0f} ms, 99th percentile {most_late:.0f} ms at most",
+        f"at most median {most:.0f} ms, 99th percentile {most_late:.0f} ms",
         f"{milliseconds(median)}, {milliseconds(late)} ({len(ages)} answers)",
         median <= most and late <= most_late,
         {"median_ms": median, "p99_ms": late, "count": len(ages)},
@@ -177,11 +177,11 @@ def _age(service: Service, seconds: float) -> Row:
 def _memory(service: Service, precision: str) -> Row:
     used, most = service.memory(), MAX_BYTES.get(precision, float("inf"))
     name = f"memory of the service, {precision}"
-    return Row(name, f"{most / 1e6:.0f} MB at most", f"{used / 1e6:.0f} MB", used <= most, {"bytes": used})
+    return Row(name, f"at most {most / 1e6:.0f} MB", f"{used / 1e6:.0f} MB", used <= most, {"bytes": used})
 
 
 def _share(service: Service, seconds: float) -> Row:
-    """Beyond the camera's process, which would run anyway, and the two inferences a second."""
+    """Beyond the camera's process, which would run anyway, and the two inferences per second."""
     parent, _ = service.processes
     before, begun = sum(parent.cpu_times()[:2]), time.monotonic()
     time.sleep(seconds)
@@ -189,6 +189,6 @@ def _share(service: Service, seconds: float) -> Row:
     inference = float(service.state()["timing_ms"]["inference"]) / 1e3
     share = used / passed - 2 * inference
     measured = f"{share:.1%} ({used / passed:.1%} with the inferences)"
-    goal = f"{MAX_SHARE_AT_TWO:.0%} of a core at most"
+    goal = f"at most {MAX_SHARE_AT_TWO:.0%} of a core"
     figures = {"share": share, "with_inference": used / passed}
     return Row("processor share at max_rate = 2", goal, measured, share <= MAX_SHARE_AT_TWO, figures)

@@ -1,4 +1,4 @@
-"""The loop around the network: what it adds to each picture, and whether a fast source is kept up with."""
+"""The loop around the network: what it adds to each picture, and whether it keeps up with a fast source."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FASTER = 1.5
 
 
 def measure_loop(card: Card, precisions: tuple[str, ...], seconds: float) -> list[Row]:
-    """One engine after the other, with the real worker and a camera in a process of its own, as the service has it."""
+    """One engine after the other, with the real worker and a camera in a separate process, as in the service."""
     costs, rates = [], []
     for precision in precisions:
         timed = _run(card, precision, "vga", {}, seconds)
@@ -46,9 +46,9 @@ def measure_loop(card: Card, precisions: tuple[str, ...], seconds: float) -> lis
 
 
 class _Timed:
-    """A session that notes when each run began and ended.
+    """A session that records when each run began and ended.
 
-    On two clocks: the thread's own, which leaves out all waiting and whatever else the machine does; and the wall's.
+    On two clocks: the thread's own, which excludes all waiting and other work of the machine; and the wall clock.
     """
 
     def __init__(self, session: Any) -> None:
@@ -73,7 +73,7 @@ class _Timed:
         self._ends.clear()
 
     def medians_ms(self) -> tuple[float, float]:
-        """Processor time of a run, and of what lies between two runs."""
+        """Processor time of a run, and of the time between two runs."""
         spans = list(self._spans)
         runs = [end - start for start, end in spans]
         gaps = [after[0] - before[1] for before, after in itertools.pairwise(spans)]
@@ -84,20 +84,20 @@ class _Timed:
 
 
 def _cost(timed: _Timed, precision: str, what: str, most: float | None) -> Row:
-    """most: the goal; None where there is none."""
+    """most: the goal; None if there is none."""
     session_ms, loop_ms = timed.medians_ms()
     share = loop_ms / session_ms
     measured = f"{share:.1%} ({milliseconds(loop_ms)} beside {milliseconds(session_ms)})"
     figures = {"share": share, "loop_ms": loop_ms, "session_ms": session_ms}
-    goal, met = ("", None) if most is None else (f"{most:.0%} at most", share <= most)
+    goal, met = ("", None) if most is None else (f"at most {most:.0%}", share <= most)
     return Row(f"loop beside {precision}, {what}", goal, measured, met, figures)
 
 
 def _kept_up(timed: _Timed, precision: str) -> Row:
     """Whether anything but the session and the loop's own work takes the worker's time.
 
-    That is another program on its core, or a picture that came late because the camera's process was not run when it
-    was due: seen on a virtual machine, in one round of a hundred.
+    That is another program on its core, or a picture that came late because the camera's process was not scheduled
+    when it was due: seen on a virtual machine, in one round of a hundred.
     """
     expected, rate = 1e3 / sum(timed.medians_ms()), timed.per_second()
     share = rate / expected
@@ -141,7 +141,7 @@ def _run(card: Card, precision: str, script: str, region: dict[str, float], seco
 
 
 def _rate_alone(classifier: Classifier, pictures: int = 20) -> float:
-    """Pictures a second of the network without the loop, at most."""
+    """Maximum pictures per second of the network without the loop."""
     grey = np.full((480, 640, 3), 128, np.uint8)
     times = [classifier.classify(grey).timing.inference_ms for _ in range(pictures)]
     return 1e3 / min(times)

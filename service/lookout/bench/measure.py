@@ -1,4 +1,4 @@
-"""What a measurement is, and how times are taken: side by side and in turns."""
+"""What a measurement is, and how times are taken: side by side, in turns."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-# A round of each in turn, so that whatever else the machine does meets all of them alike.
+# A round of each in turn, so that other work of the machine affects all of them alike.
 ROUND_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the report. met: None where there is no goal, or it does not apply here.
+    """One line of the report. met: None if there is no goal, or it does not apply here.
 
     figures: what was measured, in plain numbers, for the JSON.
     """
@@ -25,7 +25,7 @@ class Row:
 
 
 def in_turns(contestants: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, float]:
-    """Milliseconds of one call of each, as the fastest fifth of its calls is: what else runs here mostly slows.
+    """Milliseconds per call of each, as the fastest fifth of its calls: other work only ever slows a call down.
 
     seconds: for each of them, in rounds of a quarter second.
     """
@@ -44,7 +44,7 @@ def in_turns(contestants: Mapping[str, Callable[[], object]], seconds: float) ->
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which that share of all lies, 0..1; NaN of nothing."""
+    """The value below which that share of all is, 0..1; NaN for no values."""
     if not values:
         return float("nan")
     ordered = sorted(values)

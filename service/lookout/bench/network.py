@@ -1,4 +1,4 @@
-"""The network alone: how long a picture takes, beside other runtimes and beside what the core can do."""
+"""The network by itself: the time per picture, compared with other runtimes and with what the core can do."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _beside(times: dict[str, float], others: dict[str, Run], notes: list[str]) -
 
 
 def _peak(seconds: float) -> float:
-    """Multiplications and additions a second of NumPy's blocked float32 product, on one thread of its own process."""
+    """Multiplications and additions per second of NumPy's blocked float32 product, on one thread of its own process."""
     done = subprocess.run(
         [sys.executable, "-c", _PEAK, str(seconds)],
         env=os.environ | _ONE_THREAD, capture_output=True, text=True, timeout=60 + seconds, check=True,

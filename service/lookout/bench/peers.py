@@ -18,15 +18,15 @@ from lookout.pipeline.card import Card
 from lookout.pipeline.session import one_line
 
 Run = Callable[[], object]
-# What each must be beaten by, where that was measured: the goal.
+# How much each must be beaten by, if that was measured: the goal.
 GOALS = {"OpenCV DNN": 1.2, "TorchScript": 1.4, "PyTorch eager": 2.5}
 _OTHERS = "Measure the others: --only loop,live."
 
 
 def plain_graph(card: Card, target: Path) -> tuple[Path, str, str]:
-    """The card's fp32 graph as other runtimes take it: float32 pixels in planes, float32 weights, logits alone.
+    """The card's fp32 graph as other runtimes take it: planar float32 pixels, float32 weights, only logits.
 
-    Returns the file and the names of its input and output. Raises ModelRejected where there is no such graph in it.
+    Returns the file and the names of its input and output. Raises ModelRejected if there is no such graph.
     """
     if "fp32" not in card.files:
         raise ModelRejected(f'The model "{card.name}" has no fp32 graph to measure.', _OTHERS)
@@ -58,7 +58,7 @@ def plain_graph(card: Card, target: Path) -> tuple[Path, str, str]:
 
 
 def _numbers(graph: Graph, name: str) -> Any:
-    """A constant's numbers, in float32 where they were stored in float16 behind a Cast."""
+    """A constant's numbers, as float32 even if they were stored as float16 behind a Cast."""
     if name not in graph.stored and name in graph.makers and graph.makers[name].op_type == "Cast":
         return _numbers(graph, graph.makers[name].input[0]).astype(np.float32)
     if name not in graph.stored and name in graph.makers:
@@ -80,7 +80,7 @@ def peers(graph: Path, pixels: Any) -> tuple[dict[str, Run], list[str]]:
             made = make(graph, pixels)
             for run in made.values():
                 run()
-        except Exception as error:  # an operator that it lacks, each in its own way
+        except Exception as error:  # an unsupported operator, each in its own way
             notes.append(f"{name} does not run this network: {one_line(error)}.")
         else:
             runs |= made
@@ -107,7 +107,7 @@ def _torch(graph: Path, pixels: Any) -> dict[str, Run]:
     network = _TorchNetwork(onnx.load(str(graph)).graph)
     example = torch.from_numpy(pixels.copy())
     with torch.no_grad(), warnings.catch_warnings():
-        # TorchScript is deprecated, and still what people who speed PyTorch up on a Pi use.
+        # TorchScript is deprecated, and still what people use to speed PyTorch up on a Pi.
         warnings.simplefilter("ignore", DeprecationWarning)
         script = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(network.module().eval(), example)))
 

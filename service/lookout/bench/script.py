@@ -1,4 +1,4 @@
-"""The script of a source faster than any network, for the camera's process: NumPy alone, so that it starts fast."""
+"""The script of a source faster than any network, for the camera's process: only NumPy, so that it starts fast."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PICTURES = 16
 
 
 def distinct_pictures(width: int, height: int) -> Iterator[Show]:
-    """Noise without end. Each picture bears its number, so that no two are alike, however many are overtaken."""
+    """Endless noise. Each picture has its number drawn in, so that no two are alike, however many are skipped."""
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     pictures = [np.ascontiguousarray(np.roll(noise, shift, 1)) for shift in range(PICTURES)]
     for number in itertools.count():

@@ -1,4 +1,4 @@
-"""The command line: one module a verb, each of them thin. Whatever is heavy is imported inside the verb."""
+"""The command line: one thin module per command. Anything heavy is imported inside the command."""
 
 from __future__ import annotations
 

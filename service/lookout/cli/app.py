@@ -1,4 +1,4 @@
-"""Typer, with a help in which a flag takes nothing: its newer releases show a type behind each, like one of a value."""
+"""Typer, with a help in which a flag without a value shows no type: newer releases show one for each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Command(TyperCommand):
 
 
 class _Group(TyperGroup):
-    """Ends with status 0 where the reader of the output, such as `head`, has had enough; Typer calls that a failure."""
+    """Exits with status 0 if the reader of the output, such as `head`, has closed it; Typer calls that a failure."""
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         try:
@@ -49,12 +49,12 @@ class _Group(TyperGroup):
 
 
 def leave_output() -> None:
-    """What is still to be written goes nowhere, or Python would try once more at its end."""
+    """Discard what is still to be written, or Python would flush it once more at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 class App(typer.Typer):
-    """A command, or one that holds others, whose help is that of this module."""
+    """A command, or a group of commands, with this module's help."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(cls=_Group, rich_markup_mode="rich", add_completion=False, **options)

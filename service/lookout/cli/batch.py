@@ -1,4 +1,4 @@
-"""Classifying many things one after the other: finding them, reading them, printing what came out."""
+"""Classifying many things in a row: finding them, reading them, printing the results."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from lookout.settings.schema import Settings
 from lookout.terminal import console, say, table
 
 OPEN_S, READ_S = 20.0, 10.0
-DOWNLOAD_S = 120.0  # a picture's way, however fast its pieces come
+DOWNLOAD_S = 120.0  # for downloading one picture
 PICTURES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 Kind = Literal["picture", "video", "download", "camera"]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One thing to look at. every_s: seconds of the video's own time between two frames looked at.
+    """One thing to classify. every_s: seconds of the video's own time between two classified frames.
 
-    problem: why there is nothing to look at.
+    problem: why it cannot be classified.
     """
 
     kind: Kind
@@ -53,7 +53,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came out for one picture or frame: an answer in the form of the API's, or an error."""
+    """The result for one picture or frame: an answer in the API's form, or an error."""
 
     source: str
     answer: dict[str, Any] | None = None
@@ -61,7 +61,7 @@ class Result:
 
 
 def find(sources: Iterable[str], *, every_s: float) -> Iterator[Job]:
-    """What the arguments mean. A path that is not there, or a folder without pictures, is a job with its problem."""
+    """What the arguments mean. A path that does not exist, or a folder without pictures, is a job with its problem."""
     for source in sources:
         scheme = source.partition("://")[0].lower() if "://" in source else ""
         path = _path(source)
@@ -80,7 +80,7 @@ def _path(source: str) -> Path:
     path = Path(source.removeprefix("file:"))
     try:
         return path.expanduser()
-    except RuntimeError:  # "~" and the name of no user: a file may be called so
+    except RuntimeError:  # "~" and an unknown user name: it may be a file's name
         return path
 
 
@@ -94,13 +94,13 @@ def _on_disk(path: Path, every_s: float) -> Iterator[Job]:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
         if isinstance(error, PermissionError):
-            raise PictureUnsupported(f"This user may not read {path}.", "Check who may read it.") from error
+            raise PictureUnsupported(f"This user may not read {path}.", "Check its permissions.") from error
         raise PictureUnsupported(f"There is no file or folder {path}.", "Check the path.") from error
     if stat.S_ISDIR(mode):
         yield from _in_folder(path)
     elif stat.S_ISREG(mode):
         yield Job(_kind_of(path), str(path), every_s)
-    elif stat.S_ISFIFO(mode):  # what is read of one to find out is gone
+    elif stat.S_ISFIFO(mode):  # reading from it to find out would consume it
         yield Job("picture", str(path))
     else:
         raise PictureUnsupported(f"{path} is neither a file nor a folder.", "Check the path.")
@@ -120,7 +120,7 @@ def _in_folder(folder: Path) -> Iterator[Job]:
 
 
 def _kind_of(path: Path) -> Kind:
-    """By content, whatever it is called; what cannot be read is said when its turn comes."""
+    """By content, whatever its name; a file that cannot be read is reported when its turn comes."""
     try:
         return "picture" if path.suffix.lower() in PICTURES or is_picture_file(path) else "video"
     except OSError:
@@ -128,16 +128,16 @@ def _kind_of(path: Path) -> Kind:
 
 
 def classifier(loaded: LoadedSettings) -> Classifier:
-    """The network that the settings name. Raises UnknownModel or ModelRejected."""
+    """The network selected by the settings. Raises UnknownModel or ModelRejected."""
     return load_model(Catalogue.of(loaded.settings, loaded.state_folder), loaded.settings.model)
 
 
 def run(
     job: Job, model: Classifier, decoder: Decoder, settings: Settings, region: Rect | None = None
 ) -> Iterator[Result]:
-    """Look at one thing. Its errors are results too: the others go on. region: what was asked for with this call."""
-    shown = redact(job.source) if job.kind in ("download", "camera") else job.source  # a path may hold any sign
-    if region is None:  # the setting is about the camera's place; of a picture from elsewhere it says nothing
+    """Classify one thing. Its errors are results, too: the others go on. region: the one given with this call."""
+    shown = redact(job.source) if job.kind in ("download", "camera") else job.source  # a path may contain anything
+    if region is None:  # the setting is about the camera's view; for a picture from elsewhere it means nothing
         region = settings.answer.region.rect if job.kind == "camera" else WHOLE
     try:
         if job.problem is not None:
@@ -165,20 +165,20 @@ def _look_at(job: Job, model: Classifier, decoder: Decoder, settings: Settings, 
 
 
 def _file(path: Path, files: contextlib.ExitStack) -> bytes | int:
-    """The open file, or what came through where it is a pipe."""
+    """The open file, or the content of a pipe."""
     try:
         file = files.enter_context(path.open("rb"))
         return file.fileno() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise PictureUnreadable(f"The file cannot be read: {error.strerror}.", "Check who may read it.") from error
+        raise PictureUnreadable(f"The file cannot be read: {error.strerror}.", "Check its permissions.") from error
 
 
 class _IsStream(Exception):
-    """A video behind an address, which is looked at as a camera is."""
+    """The address is a video, which is classified like a camera's stream."""
 
 
 def _download(address: str) -> bytes:
-    """What a camera's address would show, too: the same client asks. Raises CameraError, _IsStream."""
+    """The picture at an address, fetched with the same client as for cameras. Raises CameraError, _IsStream."""
     from lookout.camera import fetch_picture
 
     data, doubts = fetch_picture(address, READ_S, DOWNLOAD_S, MAX_FILE_BYTES)
@@ -206,7 +206,7 @@ def _frames(job: Job, shown: str) -> Iterator[tuple[str, Pixels]]:
         while True:
             try:
                 frame = camera.read(Deadline.after(READ_S))
-            except CameraWaiting:  # it works, and is given up by itself when that takes too long
+            except CameraWaiting:  # it works; if it takes too long, it gives up by itself
                 continue
             begun = frame.captured_at if begun is None else begun
             position = frame.captured_at - begun
@@ -239,7 +239,7 @@ class Printer(Protocol):
 
 
 def printer(form: Literal["json", "csv", "table"], card: Card, top: int) -> Printer:
-    """How results are shown. json and csv come at once, a table at the end."""
+    """How results are shown. json and csv are printed as they come, a table at the end."""
     if form == "table":
         return _Table(min(top, len(card.labels)))
     return _JsonLines(top) if form == "json" else _Csv(card.label_names)
@@ -267,7 +267,7 @@ class _JsonLines:
 
 
 def _cell(text: str) -> str:
-    """A text that a spreadsheet does not take for a formula: with an apostrophe in front where it would."""
+    """Text that a spreadsheet does not take for a formula: preceded by an apostrophe if it would."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 

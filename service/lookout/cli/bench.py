@@ -1,4 +1,4 @@
-"""`lookout bench`: how fast this machine is, beside the stated goals."""
+"""`lookout bench`: how fast this machine is, compared with the stated goals."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from lookout.cli.settings_flags import CONFIG_HELP
 
 
 def bench(
-    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the time, less certain figures.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the time, with less certain figures.")] = False,
     only: Annotated[
-        str | None, typer.Option("--only", metavar="NAME,…", help="Only some of: network, focus, loop, live.")
+        str | None, typer.Option("--only", metavar="NAME,…", help="Run only some of: network, focus, loop, live.")
     ] = None,
     model: Annotated[str, typer.Option("--model", metavar="NAME", help="Name of the model.")] = "cat-dog-resnet18",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write the figures as JSON too.")] = None,
+    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Also write the figures as JSON.")] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)] = None,
 ) -> None:
     """Measure speed, memory and start on this machine, and compare them with the stated goals.
 
-    Takes some minutes, most of them with one busy core. A missed goal is reported; it is no failure.
+    Takes a few minutes, mostly with one busy core. A missed goal is reported; it is not a failure.
     """
     from lookout.bench.report import run_and_print
     from lookout.registry.catalogue import Catalogue

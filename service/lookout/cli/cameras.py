@@ -1,4 +1,4 @@
-"""`lookout cameras`: which cameras are here."""
+"""`lookout cameras`: which cameras are connected."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ DEADLINE_S = 45.0
 
 
 def cameras(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a camera and line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per camera and line.")] = False,
     file: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)] = None,
 ) -> None:
-    """List the cameras of this machine with the address to use each by. Opens none of them."""
+    """List the cameras of this machine, each with its address. Opens none of them."""
     from lookout.camera.discover import discover
     from lookout.deadline import Deadline
 

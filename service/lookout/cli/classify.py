@@ -1,4 +1,4 @@
-"""`lookout classify`: what the network says of pictures, videos and streams."""
+"""`lookout classify`: what the network says about pictures, videos and streams."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def classify(
     model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="Name of the model.")] = None,
     precision: Annotated[str | None, typer.Option("--precision", metavar="NAME", help="auto, fp32 or int8.")] = None,
     region: Annotated[
-        str | None, typer.Option("--region", metavar="X,Y,W,H", help="The part to look at, in shares of the picture.")
+        str | None, typer.Option("--region", metavar="X,Y,W,H", help="The part to classify, in shares of the picture.")
     ] = None,
     top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many labels to show.")] = 3,
     every: Annotated[
-        float, typer.Option("--every", min=0.0, metavar="S", help="Seconds between a video's frames.")
+        float, typer.Option("--every", min=0.0, metavar="S", help="Seconds between classified frames of a video.")
     ] = 1.0,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a picture and line.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated, with a header.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per picture and line.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values with a header.")] = False,
     config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)] = None,
 ) -> None:
-    """Say what is on pictures, videos or streams.
+    """Say what pictures, videos or streams show.
 
-    One that cannot be read is named, the others go on, and the exit status is 1; 4 where it was a camera.
+    One that cannot be read is reported, the others go on, and the exit status is 1; 4 if it was a camera.
     """
     if as_json and as_csv:
         raise typer.BadParameter("Choose one of --json and --csv.")
@@ -54,7 +54,7 @@ def classify(
         decoder.warm()  # while the network is loaded
         classifier = batch.classifier(loaded)
         printer = batch.printer("json" if as_json else "csv" if as_csv else "table", classifier.card, top)
-        with progress(jobs, "Looking at pictures", len(jobs)) as watched:
+        with progress(jobs, "Classifying", len(jobs)) as watched:
             for job in watched:
                 for result in batch.run(job, classifier, decoder, loaded.settings, asked):
                     if result.error is not None:
@@ -67,7 +67,7 @@ def classify(
 
 
 def _as_given(text: str) -> str:
-    """The flags by the names that they have here."""
+    """Flag names as they are spelt in this command."""
     for setting, flag in (("model.name", "model"), ("model.precision", "precision"), ("answer.region", "region")):
         text = text.replace(f"--{setting}", f"--{flag}")
     return text

@@ -1,4 +1,4 @@
-"""`lookout config`: the settings in force and who set them; or a commented file to start from."""
+"""`lookout config`: the settings in force and where they were set; or a commented file to start from."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _as_json(loaded: LoadedSettings) -> dict[str, Any]:
 
 
 def toml_value(value: Any) -> str:
-    """A value as it is written in the settings file."""
+    """A value as written in the settings file."""
     if value is None:
         return "-"
     if isinstance(value, dict):
@@ -80,7 +80,7 @@ def toml_value(value: Any) -> str:
 
 
 def _toml_key(name: str) -> str:
-    """Bare where TOML allows it."""
+    """Without quotes if TOML allows it."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
@@ -88,7 +88,7 @@ def template_text() -> str:
     """A TOML file with every setting, its help, its range and its default, all commented out."""
     lines = [
         "# Lookout's settings. Remove the # before a line to change it; everything here is the default.",
-        "# A flag (--camera.fps 10) or an environment variable (LOOKOUT_CAMERA__FPS=10) goes before this file.",
+        "# A flag (--camera.fps 10) or an environment variable (LOOKOUT_CAMERA__FPS=10) overrides this file.",
     ]
     section = ""
     for key in all_keys().values():

@@ -17,12 +17,12 @@ def doctor(
     log: Annotated[
         Path | None, typer.Option("--log", metavar="FILE", help="Explain the lines of this log; - reads stdin.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a check and line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per check and line.")] = False,
     config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)] = None,
 ) -> None:
     """Check this machine for everything that is known to go wrong, with one fix each.
 
-    The exit status is 1 when something fails; warnings alone leave it at 0.
+    The exit status is 1 if something fails; warnings leave it at 0.
     """
     from lookout.doctor.report import run_and_print
 

@@ -7,12 +7,12 @@ import typer
 from lookout.inspection.layers import Layer, LayerTable, Sides, Window
 from lookout.terminal import console, say, table
 
-# Names of layers and exact figures need this many columns; narrower terminals get the figures rounded.
+# Layer names and exact figures need this many columns; narrower terminals get rounded figures.
 _ROOMY = 112
 
 
 def show(made: LayerTable) -> None:
-    """Print every layer, and the totals of those that the answer depends on."""
+    """Print every layer, and the totals of those that the output depends on."""
     out = console()
     roomy = out.width >= _ROOMY
     number = count if roomy else rounded
@@ -34,9 +34,9 @@ def show(made: LayerTable) -> None:
         )
     out.print(rows)
     say("")
-    typer.echo(f"In all {made.parameters:,} parameters and {made.multiply_adds:,} multiply-adds.")
+    typer.echo(f"Total: {made.parameters:,} parameters and {made.multiply_adds:,} multiply-adds.")
     if made.incomplete:
-        say(f"That is not all: {made.incomplete}")
+        say(f"The totals are incomplete: {made.incomplete}")
     say(f"{made.file}: input {made.input_name} {sides(made.input_shape)}, output {made.output_name}.")
     step = ", /step to its neighbour's" if roomy else ""
     say(f"Window: kernel /stride +padding. Field: input pixels that one unit sees (its receptive field){step}.")
@@ -47,7 +47,7 @@ def show(made: LayerTable) -> None:
 
 
 def window_text(layer: Layer) -> str:
-    """Such as "7×7 /2 +3"; sides that differ are all written."""
+    """Such as "7×7 /2 +3"; if sides differ, all are written."""
     window = layer.window
     if window is None:
         return ""
@@ -86,7 +86,7 @@ def count(number: int) -> str:
 
 
 def rounded(number: int) -> str:
-    """Three figures: 21.7M. Zero is left blank."""
+    """Three significant digits: 21.7M. Zero is left blank."""
     if number < 1000:
         return count(number)
     for unit, size in (("k", 1e3), ("M", 1e6), ("G", 1e9)):

@@ -1,4 +1,4 @@
-"""Where log lines go: stderr, in the form that its reader expects, and without ever waiting for that reader."""
+"""Where log lines go: to stderr, in the format that its reader expects, without ever waiting for that reader."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from typing import Any
 
 from lookout.printable import printable
 
-# Syslog's severities: journald reads "<4>" at a line's beginning and files the rest under it.
+# Syslog's severities: journald reads "<4>" at the start of a line and files the rest under it.
 _SEVERITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 _STDERR = 2
-# Lines that wait for a reader who is late. Beyond that new ones are left out and counted: the first say how it began.
+# Lines waiting for a slow reader. Beyond this, new ones are dropped and counted: the first ones say how it began.
 MAX_WAITING_BYTES = 256 * 1024
 MAX_LINE_BYTES = 16 * 1024
-# At the end of the process the reader gets this long to take what waits.
+# At the end of the process the reader gets this long to take the rest.
 CLOSE_S = 0.5
 _LOOK_S = 0.25
 
 
 class PrintableFormatter(logging.Formatter):
-    """A message is one line, whatever names it holds; a traceback keeps its own."""
+    """A message is one line, whatever names it contains; a traceback keeps its lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         return printable(super().formatMessage(record).rstrip("\n"), lines=False)
@@ -37,7 +37,7 @@ class PrintableFormatter(logging.Formatter):
 
 
 class JournalFormatter(PrintableFormatter):
-    """One line an event, its severity in front; the journal adds the time itself."""
+    """One line per event, preceded by its severity; the journal adds the time itself."""
 
     def format(self, record: logging.LogRecord) -> str:
         severity = _SEVERITY.get(record.levelno, 6)
@@ -45,9 +45,9 @@ class JournalFormatter(PrintableFormatter):
 
 
 class BackgroundHandler(logging.Handler):
-    """Writes on a thread of its own, so that no caller ever waits or fails because of the log.
+    """Writes on its own thread, so that no caller ever waits or fails because of the log.
 
-    The reader of a pipe may have stopped reading, the disk under a log file may be full, gone or silent.
+    The reader of a pipe may have stopped reading; the disk under a log file may be full, missing or silent.
     """
 
     def __init__(self, descriptor: int = _STDERR) -> None:
@@ -65,12 +65,12 @@ class BackgroundHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             text = self.format(record)
-        except Exception:  # a message whose arguments do not fit it
+        except Exception:  # a message whose arguments do not match it
             text = f"{record.levelname} {record.msg!r}"
         self.write(text)
 
     def write(self, text: str) -> None:
-        """A line as it stands, without a level or a time."""
+        """A line as it is, without level or time."""
         line = text.encode("utf-8", "replace")[:MAX_LINE_BYTES] + b"\n"
         with self._changed:
             if self._waiting_bytes + len(line) > MAX_WAITING_BYTES:
@@ -81,12 +81,12 @@ class BackgroundHandler(logging.Handler):
             self._changed.notify_all()
 
     def flush(self) -> None:
-        """Wait for what was logged so far to be written, for a bounded time."""
+        """Wait, for a bounded time, until everything logged so far is written."""
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting and not self._writing, CLOSE_S)
 
     def close(self) -> None:
-        """End the thread once what waits is written; `logging` flushes before, at the end of the process."""
+        """End the thread once everything is written; `logging` flushes before, at the end of the process."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -99,7 +99,7 @@ class BackgroundHandler(logging.Handler):
             self._put(lines)
 
     def _next(self) -> bytes | None:
-        """What waits, in one piece; None at the end."""
+        """Everything waiting, in one piece; None at the end."""
         with self._changed:
             self._writing = False
             self._changed.notify_all()
@@ -109,7 +109,7 @@ class BackgroundHandler(logging.Handler):
             self._writing = True
             lines = b"".join(self._waiting)
             if self._left_out:
-                lines += self._words(f"{self._left_out} lines of the log were left out: nothing read them in time.")
+                lines += self._words(f"{self._left_out} log lines were dropped: nothing read them in time.")
                 self._left_out = 0
             self._waiting.clear()
             self._waiting_bytes = 0
@@ -129,13 +129,13 @@ class BackgroundHandler(logging.Handler):
                 poll = select.poll()
                 poll.register(self._descriptor, select.POLLOUT)
                 poll.poll(_LOOK_S * 1000)
-            except OSError:  # its reader is gone, its disk full: there is nobody to say it to
+            except OSError:  # its reader is gone, its disk full: there is nowhere to report it
                 time.sleep(_LOOK_S)
                 return
 
 
 def set_up_logs(*, verbose: bool = False) -> BackgroundHandler:
-    """Send log lines, warnings and what threads die of to stderr, once."""
+    """Send log lines, warnings and uncaught exceptions of threads to stderr, once."""
     _never_wait_for_stderr()
     handler = BackgroundHandler()
     if "JOURNAL_STREAM" in os.environ and not sys.stderr.isatty():
@@ -147,7 +147,7 @@ def set_up_logs(*, verbose: bool = False) -> BackgroundHandler:
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
     for chatty in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "websockets"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # It writes a line of offsets for each form that cannot be read; its sender gets a sentence.
+    # It logs the byte offsets of each form that cannot be read; its sender gets an error message.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     # Python itself writes these to stderr, and would wait there.
     logging.captureWarnings(True)
@@ -164,10 +164,10 @@ def _log_thread(ended: threading.ExceptHookArgs) -> None:
 def _never_wait_for_stderr() -> None:
     """Libraries in C write to stderr as well, such as a decoder about a damaged picture: they must not wait either.
 
-    A pipe is opened anew: a change to the opening that we were given would change it for its other writers too.
+    A pipe is reopened: changing the inherited file description would change it for its other writers, too.
     """
     mode = os.fstat(_STDERR).st_mode
-    with contextlib.suppress(OSError):  # a pipe that another user made: what C writes may then wait
+    with contextlib.suppress(OSError):  # a pipe created by another user: C libraries may then wait
         if stat.S_ISSOCK(mode):
             os.set_blocking(_STDERR, False)
         elif stat.S_ISFIFO(mode):

@@ -1,4 +1,4 @@
-"""Installs somebody's ONNX file: what the graph says is read, the rest is measured or asked, and said at the end."""
+"""Installs a user's ONNX file: what the graph says is read, the rest is measured or asked, and reported at the end."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ from lookout.registry.label_files import read_labels
 from lookout.resources import demo_pictures
 from lookout.terminal import say
 
-# People who are asked may also stop there, so the default stands first.
+# A question can be ended without an answer, so the default comes first.
 _COLORS, _RESIZES = ("rgb", "bgr", "gray"), ("crop", "squash", "letterbox")
 _ENDINGS = ("logits", "probabilities")
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"  # as the card's schema has it; it becomes a folder
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"  # as in the card's schema; it becomes a folder
 _REJECTING = {"neither", "none", "other", "background", "nothing", "reject"}
-# What is left over when labels are grouped.
+# What remains when labels are grouped.
 _REST = "neither"
 
 
 @dataclass(frozen=True, slots=True)
 class AddModelOptions:
-    """What was said on the command line; None is measured, asked for, or takes the usual value if nothing may be asked.
+    """The command line's options; None is measured, asked for, or gets the usual value if no questions are allowed.
 
-    groups: labels that stand for several of the network's, by their new name. mean, std: in the order R, G, B.
+    groups: labels that combine several of the network's, by their new name. mean, std: in the order R, G, B.
     """
 
     graph: Path
@@ -71,9 +71,9 @@ class AddModelOptions:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A model that was installed.
+    """An installed model.
 
-    measured: what trying it showed, in words. assumed: what nobody said, likewise. verdicts: what it says of the
+    measured: what trying it showed, in words. assumed: what nobody specified, likewise. verdicts: its results for the
     demo's pictures. notes: on the files.
     """
 
@@ -87,12 +87,12 @@ class Added:
 def add_model(options: AddModelOptions, folder: Path) -> Added:
     """Install a graph in a folder of its own under `folder`, with card and layer table, and try it.
 
-    Raises ModelRejected, and leaves nothing behind then.
+    Raises ModelRejected, leaving nothing behind.
     """
     name = options.name or _name_from(options.graph)
     if re.fullmatch(_NAME, name) is None:
         raise ModelRejected(
-            f'"{name}" cannot be the name of a model.', "Take letters, digits, dots, dashes and underscores for --name."
+            f'"{name}" cannot be the name of a model.', "Use letters, digits, dots, dashes and underscores for --name."
         )
     _check_choices(options)
     names = read_labels(options.labels)
@@ -127,7 +127,7 @@ def _check_choices(options: AddModelOptions) -> None:
         ("--ends-in", options.ends_in, _ENDINGS),
     ):
         if given is not None and given not in choices:
-            raise ModelRejected(f'{what}: "{given}" is none of {", ".join(choices)}.', "Choose one of them.")
+            raise ModelRejected(f'{what}: "{given}" is not one of {", ".join(choices)}.', "Choose one of them.")
 
 
 # --- what is asked --------------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def _check_choices(options: AddModelOptions) -> None:
 
 @dataclass
 class _Questions:
-    """Asks for what the graph cannot say, or takes the usual value and notes that in `assumed`."""
+    """Asks for what the graph cannot say, or takes the usual value and records that in `assumed`."""
 
     options: AddModelOptions
     assumed: list[str]
@@ -171,7 +171,7 @@ class _Questions:
             return choices[0]
         given = _answered(question, choices[0])
         if given not in choices:
-            raise ModelRejected(f'"{given}" is none of {", ".join(choices)}.', question)
+            raise ModelRejected(f'"{given}" is not one of {", ".join(choices)}.', question)
         return given
 
 
@@ -179,10 +179,10 @@ def _answered(question: str, usual: str) -> str:
     try:
         return str(typer.prompt(question, default=usual, err=True))
     except typer.Abort as abort:
-        # Typer makes one thing of Ctrl+C and of an input that has ended; only the first has a status of its own.
+        # Typer treats Ctrl+C and the end of input alike; only the first has its own status.
         if isinstance(abort.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from abort
-        say("\nNobody answered. --yes takes the usual values; each question has an option of its own, too.")
+        say("\nNo answer. --yes takes the usual values; each question has an option of its own, too.")
         raise
 
 
@@ -200,7 +200,7 @@ def _spec(
     color = "gray" if taken.channels == 1 else color or "rgb"
     if color == "gray" and taken.channels != 1:
         raise ModelRejected(
-            f"{options.graph} takes pictures of three channels, not gray ones.", "Take --color rgb or bgr."
+            f"{options.graph} takes pictures of three channels, not gray ones.", "Use --color rgb or bgr."
         )
     return InputSpec.model_validate(
         {
@@ -217,9 +217,9 @@ def _spec(
 
 
 def _labels(options: AddModelOptions, names: list[str], answer: GraphAnswer) -> list[dict[str, Any]]:
-    if len(names) == 1:  # a sigmoid for the one thing there is to see
+    if len(names) == 1:  # a sigmoid for a single class
         if answer.numbers != 1:
-            raise ModelRejected(f"{options.labels} names one label; a classifier has two at least.", "Name the others.")
+            raise ModelRejected(f"{options.labels} lists one label; a classifier has at least two.", "List the others.")
         names = [f"no {names[0]}", names[0]]
         return [_label(names[0], reject=True), _label(names[1])]
     if options.groups:
@@ -227,7 +227,7 @@ def _labels(options: AddModelOptions, names: list[str], answer: GraphAnswer) -> 
     usual = next((name for name in names if name.lower() in _REJECTING), "")
     reject = options.reject if options.reject is not None else usual
     if reject and reject not in names:
-        raise ModelRejected(f'"{reject}" is none of the labels.', f"They are: {', '.join(names[:8])}.")
+        raise ModelRejected(f'"{reject}" is not one of the labels.', f"They are: {', '.join(names[:8])}.")
     return [_label(name, reject=name == reject) for name in names]
 
 
@@ -237,7 +237,7 @@ def _label(name: str, *, reject: bool = False, outputs: list[int] | None = None)
 
 
 def _grouped(options: AddModelOptions, names: list[str]) -> list[dict[str, Any]]:
-    """Each group's labels together; what is in none is "neither"."""
+    """Each group's labels combined; a label in no group belongs to "neither"."""
     places = {name: place for place, name in enumerate(names)}
     taken: dict[int, str] = {}
     labels = []
@@ -251,7 +251,7 @@ def _grouped(options: AddModelOptions, names: list[str]) -> list[dict[str, Any]]
     if rest:
         if _REST in options.groups:
             raise ModelRejected(
-                f'The group "{_REST}" leaves labels out.', "Give it another name: the rest is called so."
+                f'The group "{_REST}" leaves labels out.', "Give it another name: this one is for the rest."
             )
         labels.append(_label(_REST, reject=True, outputs=rest))
     return labels
@@ -268,14 +268,15 @@ def _places(member: str, places: dict[str, int]) -> Sequence[int]:
         raise ModelRejected(f"--group: {member} is not between 0 and {len(places) - 1}.", "Labels count from 0.")
     near = [name for name in places if member.lower() in name.lower()][:5]
     raise ModelRejected(
-        f'--group: "{member}" is none of the labels.', f"Similar: {', '.join(near)}." if near else "Check its spelling."
+        f'--group: "{member}" is not one of the labels.',
+        f"Similar: {', '.join(near)}." if near else "Check its spelling.",
     )
 
 
 def _card(
     file: GraphFile, graph: Path, title: str, labels: list[dict[str, Any]], spec: InputSpec, answer: GraphAnswer
 ) -> dict[str, Any]:
-    """The card's content, once the graph is copied to its place."""
+    """The card's content, once the graph has been copied to its place."""
     if (data := file.data) is None:
         shutil.copyfile(file.path, graph)
     else:
@@ -303,19 +304,19 @@ def _write(file: GraphFile, beside: Path, card: dict[str, Any]) -> None:
 
 
 def _tried(graph: Path, beside: Path, name: str) -> Card:
-    """The card, after the service's own check. Its paths would be those of a folder that is gone."""
+    """The card, after the service's own check. Its paths would be those of a temporary folder."""
     try:
         card = load_card(beside)
         Classifier.load(card, card.precisions[0])
         return card
     except ModelRejected as error:
         error.detail = error.detail.replace(str(beside / f"{name}.onnx"), str(graph)).replace(f"{beside}/", "")
-        error.remedy = "Try other options, or export the network anew."
+        error.remedy = "Try other options, or export the network again."
         raise
 
 
 def _layers(beside: Path, spec: InputSpec) -> list[str]:
-    """The layer table and the filters are for looking inside: where they cannot be made, the model is as good."""
+    """Layer table and filters are for inspection: without them, the model is just as good."""
     try:
         table = write_layers(beside, spec.shape)
     except ModelRejected as error:
@@ -332,11 +333,11 @@ def _measured(answer: GraphAnswer, card: Card) -> list[str]:
         what = f'"{answer.output}" gives one number; a high one means "{card.label_names[-1]}"'
     if answer.others:
         what += f" (outputs that would fit as well: {', '.join(answer.others)})"
-    return [what, *(["it answers the same for every picture"] if answer.constant else [])]
+    return [what, *(["it gives the same answer for every picture"] if answer.constant else [])]
 
 
 def _verdicts(card: Card) -> Iterator[str]:
-    """What it says of the demo's pictures, best label first."""
+    """Its results for the demo's pictures, best label first."""
     import cv2
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Everything that can be told of a model without a picture: files, hashes, fit, one run, layer table."""
+"""Everything that can be checked about a model without a picture: files, hashes, fit, one run, layer table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def check_model(card: Card) -> Iterator[str]:
     for precision, file in card.files.items():
         classifier = Classifier.load(card, precision)  # hash, names, shapes, and a run on a grey picture
         runs = [classifier.classify(_grey(card)).timing.inference_ms for _ in range(5)]
-        yield f"{precision}: {file.file}, {size(file.bytes)}, fits its card, {min(runs):.2f} ms a picture on one thread"
+        speed = f"{min(runs):.2f} ms per picture on one thread"
+        yield f"{precision}: {file.file}, {size(file.bytes)}, matches its card, {speed}"
     yield _layers(card)
 
 

@@ -37,7 +37,7 @@ def list_models(as_json: _Json = False, config: _Config = None) -> None:
         if as_json:
             typer.echo(card.model_dump_json(by_alias=True, exclude_none=True))
             continue
-        labels = ", ".join(card.label_names[:4]) + (f" … ({len(card.labels)} in all)" if len(card.labels) > 4 else "")
+        labels = ", ".join(card.label_names[:4]) + (f" … ({len(card.labels)} in total)" if len(card.labels) > 4 else "")
         files = ", ".join(f"{precision} {size(file.bytes)}" for precision, file in card.files.items())
         rows.add_row(name, f"{card.title}, version {card.version}", labels, files)
     if not as_json:
@@ -51,7 +51,7 @@ def inspect(
     ],
     precision: Annotated[str | None, typer.Option("--precision", help="Which of a model's files.")] = None,
     shape: Annotated[
-        str | None, typer.Option("--shape", metavar="N,C,H,W", help="The input's shape, where the file leaves it open.")
+        str | None, typer.Option("--shape", metavar="N,C,H,W", help="The input's shape, if the file leaves it open.")
     ] = None,
     output: Annotated[str | None, typer.Option("--output", help="The output whose layers make the totals.")] = None,
     compare: Annotated[
@@ -127,7 +127,9 @@ def check(
 @app.command("add")
 def add(
     graph: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="The network.")],
-    labels: Annotated[Path, typer.Option("--labels", metavar="FILE", help="One label a line, in the network's order.")],
+    labels: Annotated[
+        Path, typer.Option("--labels", metavar="FILE", help="One label per line, in the network's order.")
+    ],
     name: Annotated[str | None, typer.Option("--name", help="Default: the file's name.")] = None,
     title: Annotated[str | None, typer.Option("--title", help="For people. Default: the name.")] = None,
     color: Annotated[str | None, typer.Option("--color", metavar="rgb|bgr|gray", help="Order of the channels.")] = None,
@@ -135,7 +137,7 @@ def add(
         str | None, typer.Option("--resize", metavar="crop|squash|letterbox", help="How a picture is made to fit.")
     ] = None,
     scale: Annotated[float | None, typer.Option("--scale", help="Pixels 0..255 are multiplied by it first.")] = None,
-    mean: Annotated[str | None, typer.Option("--mean", metavar="R,G,B", help="Then this is taken away.")] = None,
+    mean: Annotated[str | None, typer.Option("--mean", metavar="R,G,B", help="Then this is subtracted.")] = None,
     std: Annotated[str | None, typer.Option("--std", metavar="R,G,B", help="Then it is divided by this.")] = None,
     reject: Annotated[
         str | None, typer.Option("--reject", metavar="LABEL", help='The label for "none of these".')
@@ -145,22 +147,22 @@ def add(
     ] = None,
     shape: Annotated[
         str | None,
-        typer.Option("--shape", metavar="N,C,H,W", help="Where the file leaves it open, in the file's order."),
+        typer.Option("--shape", metavar="N,C,H,W", help="If the file leaves it open, in the file's order."),
     ] = None,
     output: Annotated[
-        str | None, typer.Option("--output", metavar="NAME", help="The output that answers, where several might.")
+        str | None, typer.Option("--output", metavar="NAME", help="The output that is the answer, if several might be.")
     ] = None,
     group: Annotated[
         list[str] | None,
         typer.Option(
-            "--group", metavar="NAME=LABEL,LABEL,281-285", help='Labels that together are one; the rest is "neither".'
+            "--group", metavar="NAME=LABEL,LABEL,281-285", help='Labels combined into one; the rest becomes "neither".'
         ),
     ] = None,
     folder: Annotated[
         Path | None,
         typer.Option("--folder", help="Folder of models to add it to. Default: model.folder, else the state folder's."),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; take the usual value.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; use the usual values.")] = False,
     config: _Config = None,
 ) -> None:
     """Install an ONNX classifier: measure what can be measured, ask for the rest, write a card, try it on pictures."""
@@ -184,7 +186,7 @@ def add(
     say(f"Measured: {'; '.join(added.measured)}.")
     if added.assumed:
         say(f"Assumed: {'; '.join(added.assumed)}.")
-        say(f"Where that is wrong: lookout models remove {card.name}, then add it with --color, --mean, --std …")
+        say(f"If that is wrong: lookout models remove {card.name}, then add it with --color, --mean, --std …")
     found = Catalogue.of(loaded.settings, loaded.state_folder).finds(card.name) == into / card.name
     say(f"Use it with: lookout serve --model {card.name}" + ("" if found else f" --model.folder {into}"))
 
@@ -217,7 +219,7 @@ def _group(text: str) -> tuple[str, list[str]]:
     name, equals, members = text.partition("=")
     labels = [member.strip() for member in members.split(",") if member.strip()]
     if not equals or not name.strip() or not labels:
-        raise typer.BadParameter(f"--group {text} is not of the form cat=tabby,tiger cat or cat=281-285")
+        raise typer.BadParameter(f"--group {text} does not have the form cat=tabby,tiger cat or cat=281-285")
     return name.strip(), labels
 
 
@@ -233,11 +235,11 @@ def _shape(text: str | None) -> tuple[int, ...] | None:
     try:
         return tuple(int(part) for part in text.split(",")) if text else None
     except ValueError:
-        raise typer.BadParameter(f"--shape {text} is no list of whole numbers such as 1,3,96,96") from None
+        raise typer.BadParameter(f"--shape {text} is not a list of whole numbers such as 1,3,96,96") from None
 
 
 def _numbers(text: str | None) -> list[float] | None:
     try:
         return [float(part) for part in text.split(",")] if text else None
     except ValueError:
-        raise typer.BadParameter(f"{text} is no list of numbers such as 123.7,116.3,103.5") from None
+        raise typer.BadParameter(f"{text} is not a list of numbers such as 123.7,116.3,103.5") from None

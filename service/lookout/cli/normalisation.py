@@ -1,4 +1,4 @@
-"""How pixels become a network's numbers: (pixel · scale − mean) / std, understood the ways people write it."""
+"""How pixels become a network's input: (pixel · scale − mean) / std, in the ways people write it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from lookout.errors import ModelRejected
 from lookout.registry.graph_facts import GraphInput
 
-# ImageNet's, for pixels on 0..255: what most networks one finds were trained with.
+# ImageNet's, for pixels from 0 to 255: most published networks were trained with it.
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 _TOLERANCE = 0.02
 _KINDS = {
@@ -24,7 +24,7 @@ _KINDS = {
 class Normalisation:
     """scale, mean and std as in the card, the last two in the order R, G, B.
 
-    usual: the kind that is taken unless another is chosen; None where it was given. understood: what was made of it.
+    usual: the kind used unless another is chosen; None if one was given. understood: how it was interpreted.
     """
 
     scale: float = 1.0
@@ -37,7 +37,7 @@ class Normalisation:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The kinds there are, the usual one first."""
+        """The available kinds, the usual one first."""
         return tuple(sorted(_KINDS, key=lambda kind: kind != self.usual))
 
     @property
@@ -48,7 +48,7 @@ class Normalisation:
         return replace(_kind(kind, len(self.mean)), usual=None)
 
     def for_card(self, color: str) -> dict[str, Any]:
-        """Its part of a card's input: there the first value is that of the first channel."""
+        """Its part of a card's input: there the first value belongs to the first channel."""
         if self.none:
             return {}
         turned = color == "bgr" and not self.blue_first
@@ -59,7 +59,7 @@ class Normalisation:
 def normalisation_of(
     scale: float | None, mean: Sequence[float] | None, std: Sequence[float] | None, taken: GraphInput, color: str | None
 ) -> Normalisation:
-    """From what was given, or the usual one for such a graph. Raises ModelRejected for what contradicts itself."""
+    """From the given options, or the usual one for such a graph. Raises ModelRejected if they contradict each other."""
     if taken.dtype == "uint8":
         if scale is not None or mean is not None or std is not None:
             raise ModelRejected(
@@ -93,19 +93,19 @@ def _given(scale: float | None, mean: tuple[float, ...], std: tuple[float, ...],
     top = 255 * scale
     if min(mean) < 0 or max(mean) > top * (1 + _TOLERANCE):
         raise ModelRejected(
-            f"--mean {_list(mean)} lies outside of what pixels are after --scale {scale:.4g}: 0 to {top:.4g}.",
+            f"--mean {_list(mean)} is outside the range of pixels after --scale {scale:.4g}: 0 to {top:.4g}.",
             f"For pixels from 0 to {top:.4g} it would be {_list([value * scale for value in mean])}."
             if min(mean) >= 0 and max(mean) <= 255
             else "Give both for the same range.",
         )
     blue_first = color == "bgr" and len(mean) == 3 and _is_imagenet_turned(mean, top)
     if blue_first:
-        understood.append("the mean was given for blue first, as ImageNet's")
+        understood.append("the mean was given blue first, as ImageNet's")
     return Normalisation(scale, mean, std, understood="; ".join(understood), blue_first=blue_first)
 
 
 def _are_fractions(mean: tuple[float, ...], std: tuple[float, ...]) -> bool:
-    """Whether they are for pixels from 0 to 1. Raises ModelRejected where one of them is and the other is not."""
+    """Whether they are for pixels from 0 to 1. Raises ModelRejected if one of them is and the other is not."""
     small_mean, small_std = max(mean) <= 1.0, max(std) < 1.0
     if small_std and not small_mean:
         raise ModelRejected(

@@ -10,20 +10,20 @@ from lookout.system import memory
 
 
 def _serve(flags: dict[str, str], config: Path | None) -> None:
-    """Watch the camera and answer in the browser, over WebSocket and over REST, until stopped with Ctrl+C.
+    """Watch the camera and serve the answer to browsers, over WebSocket and REST, until stopped with Ctrl+C.
 
     Each setting is a flag; `lookout config --template` shows the same as a file.
     """
-    run(flags, config, "Lookout watches. Open {address} in a browser. Ctrl+C stops it.")
+    run(flags, config, "Lookout is running. Open {address} in a browser. Ctrl+C stops it.")
 
 
 def _demo(flags: dict[str, str], config: Path | None) -> None:
-    """Try it without a camera: the same service, looking at pictures it brings along.
+    """Try it without a camera: the same service, with the pictures that come with it.
 
     It takes the flags of `lookout serve`.
     """
     flags.setdefault("camera.source", "demo")
-    run(flags, config, "The demo runs. Open {address} in a browser. Ctrl+C stops it.")
+    run(flags, config, "The demo is running. Open {address} in a browser. Ctrl+C stops it.")
 
 
 def run(flags: dict[str, str], config: Path | None, sentence: str) -> None:

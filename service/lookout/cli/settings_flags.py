@@ -1,4 +1,4 @@
-"""Every setting as a flag, made from settings.py: `--answer.max_rate 2`. The commonest have a short form as well."""
+"""Every setting as a flag, made from schema.py: `--answer.max_rate 2`. The commonest also have a short form."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lookout.settings.keys import Key, all_keys
 SHORT = {"camera.source": "--source", "server.host": "--host", "server.port": "--port", "model.name": "--model"}
 _PANELS = {
     "camera": "Camera: where frames come from",
-    "model": "Model: which network looks at them",
+    "model": "Model: which network classifies them",
     "answer": "Answer: how predictions become an answer",
     "power": "Power: how warm and how busy the machine may become",
-    "server": "Server: who may reach it, and where",
-    "upload": "Upload: limits on pictures handed in",
+    "server": "Server: where it listens, and who may use it",
+    "upload": "Upload: limits on uploaded pictures",
     "state": "State: what is kept on disk",
     "mqtt": "MQTT: a broker, and with it Home Assistant",
     "notify": "Notices: see docs/notices.md",
@@ -30,7 +30,7 @@ CONFIG_HELP = (
 
 
 def with_setting_flags(verb: Callable[[dict[str, str], Path | None], None]) -> Callable[..., None]:
-    """The verb as a typer command that takes every setting; it is called with those that were given, as texts."""
+    """The command with a flag for every setting; it is called with those that were given, as texts."""
     by_parameter = {key.name.replace(".", "__"): key for key in all_keys().values()}
 
     def command(**given: Any) -> None:
@@ -61,7 +61,7 @@ def _parameter(name: str, key: Key) -> inspect.Parameter:
 
 
 def metavar(key: Key) -> str:
-    """One word for what follows the flag."""
+    """One word for the flag's value."""
     if key.choices:
         return "WORD" if isinstance(key.choices[0], str) else "NUMBER"
     if key.name == "answer.region":
@@ -73,7 +73,7 @@ def metavar(key: Key) -> str:
 
 
 def _help(key: Key) -> str:
-    # Square brackets would be read as markup.
+    # Square brackets would be interpreted as markup.
     text = key.help.replace("[", r"\[")
     if key.choices and not all(str(choice) in text for choice in key.choices):
         text = f"{text.removesuffix('.')}: {', '.join(str(choice) for choice in key.choices)}."
@@ -82,7 +82,7 @@ def _help(key: Key) -> str:
 
 
 def default_text(key: Key) -> str:
-    """The default for people, empty where there is none worth saying."""
+    """The default for people, empty if there is none worth showing."""
     if key.value in (None, [], {}) or key.is_table:
         return ""
     if isinstance(key.value, float):

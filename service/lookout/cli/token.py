@@ -1,4 +1,4 @@
-"""`lookout token`: let somebody in. Makes a token, lists them, ends one."""
+"""`lookout token`: give somebody access. Makes a token, lists them, revokes one."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 app = App(
     help=(
-        "Let somebody in: make a token, list them, end one.\n\n"
-        "By itself it makes one, and prints the address that logs a browser in. The token is shown once; anybody who "
-        "has the address gets in."
+        "Give somebody access: make a token, list them, revoke one.\n\n"
+        "By itself it makes one, and prints the URL that logs a browser in. The token is shown once; anybody with "
+        "that URL has access."
     ),
     invoke_without_command=True,
     no_args_is_help=False,
@@ -39,13 +39,13 @@ app = App(
 
 _Folder = Annotated[
     Path | None,
-    typer.Option("--state.folder", metavar="PATH", help="The state folder, where the service was started with one."),
+    typer.Option("--state.folder", metavar="PATH", help="The state folder, if the service was started with this flag."),
 ]
 _Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)]
 
 
 class _Scope(StrEnum):
-    """`auth.scopes.SCOPES`, as the command line wants a choice."""
+    """`auth.scopes.SCOPES`, as an enum for the command line."""
 
     VIEW = "view"
     CONTROL = "control"
@@ -71,17 +71,17 @@ def token(
         typer.Option(
             "--scope",
             "-s",
-            help="What it opens: view (see), control (pause and review, too), admin (settings and model, too); "
-            "metrics or stream alone, for a program.",
+            help="What it allows: view (see), control (also pause and review), admin (also settings and model); "
+            "metrics or stream: only that, for a program.",
         ),
     ] = _Scope.ADMIN,
     qr: Annotated[bool, typer.Option("--qr/--no-qr", help="Show a QR code for phones as well.")] = True,
     config: _Config = None,
     folder: _Folder = None,
 ) -> None:
-    """Make a token and print the address that logs a browser in; where others can reach it, as a QR code too.
+    """Make a token and print the URL that logs a browser in, with a QR code if other machines can reach it.
 
-    The token is shown once and cannot be had again. Anybody who has the address gets in.
+    The token is shown once and cannot be retrieved again. Anybody who has the URL has access.
     """
     if context.invoked_subcommand is not None:
         return
@@ -91,18 +91,18 @@ def token(
     store = TokenStore(loaded.state_folder, storage=_storage(loaded))
     made, text = store.create(name, scope)
     if len(store.tokens()) == 1:
-        # Whoever sees the first token may rely on it: by then a service that runs has seen it too and lets in no other.
+        # The first token closes the service to everybody else: when it is printed, a running service has seen it.
         time.sleep(2 * REFRESH_EVERY_S)
     if scope in (_Scope.METRICS, _Scope.STREAM):
         _show(store, made, text)
-        say(f"Token {made.id} ({made.name}) opens {scope} alone. Programs send: Authorization: Bearer {text}")
+        say(f"Token {made.id} ({made.name}) opens only {scope}. Programs send: Authorization: Bearer {text}")
         return
     address = _address(loaded)
     _show(store, made, f"{address}#token={text}")  # what follows # stays in the browser and in no log
-    say(f"Token {made.id} ({made.name}). Open the address in a browser; programs send: Authorization: Bearer {text}")
+    say(f"Token {made.id} ({made.name}). Open the URL in a browser; programs send: Authorization: Bearer {text}")
     if urlsplit(address).hostname in ("127.0.0.1", "::1", "localhost"):
-        # No phone could follow this address, so none is shown a QR code.
-        say(f"The service listens on this machine alone, and the address is for a browser on it. {_opening(loaded)}")
+        # No phone could open this URL, so there is no QR code.
+        say(f"The service only listens on this machine, and the URL is for a browser on it. {_opening(loaded)}")
     elif qr and sys.stderr.isatty():
         import segno
 
@@ -110,7 +110,7 @@ def token(
 
 
 def _show(store: TokenStore, made: Token, text: str) -> None:
-    """Print it; what nobody has seen must not stay."""
+    """Print it; if that fails, revoke it: nobody has seen it."""
     try:
         typer.echo(text)
     except OSError:
@@ -119,7 +119,7 @@ def _show(store: TokenStore, made: Token, text: str) -> None:
 
 
 def _opening(loaded: LoadedSettings) -> str:
-    """How a service with these settings is opened to the network."""
+    """How to open a service with these settings to the network."""
     if loaded.config is None:
         return "For others: lookout serve --host 0.0.0.0"
     return f'For others: set host = "0.0.0.0" under [server] in {loaded.config} and start it again, then run this.'
@@ -127,11 +127,11 @@ def _opening(loaded: LoadedSettings) -> str:
 
 @app.command("list")
 def list_tokens(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a token and line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per token and line.")] = False,
     config: _Config = None,
     folder: _Folder = None,
 ) -> None:
-    """List the tokens. The tokens themselves are not kept, only what they are for."""
+    """List the tokens. The tokens themselves are not stored, only what they are for."""
     loaded = _loaded(config, folder)
     from lookout.auth.tokens import TokenStore
 
@@ -153,20 +153,20 @@ def list_tokens(
 
 
 def _hour(at: int) -> str:
-    """Unix seconds as a time that is honest: uses are kept to the hour."""
+    """Unix seconds as a time rounded to the hour, as uses are stored."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:00Z")
 
 
 @app.command("link")
 def link(
     name: Annotated[str, typer.Option("--name", "-n", help="What the link is for, such as: octoprint")] = "link",
-    days: Annotated[int, typer.Option(min=1, max=3660, help="For how many days it is good.")] = 365,
+    days: Annotated[int, typer.Option(min=1, max=3660, help="For how many days it is valid.")] = 365,
     config: _Config = None,
     folder: _Folder = None,
 ) -> None:
-    """Make an address that opens the live picture alone, for programs that can send no token.
+    """Make a URL that only opens the live picture, for programs that cannot send a token.
 
-    It ends after its days, or when `lookout token revoke` ends the token made for it.
+    It expires after its days, or when `lookout token revoke` ends the token made for it.
     """
     loaded = _loaded(config, folder)
     from lookout.auth.tokens import TokenStore
@@ -176,8 +176,8 @@ def link(
     signed = store.open_link(made, days * 86400)
     _show(store, made, f"{_address(loaded)}api/stream.mjpg?link={signed}")
     say(
-        f"The same with snapshot.jpg in place of stream.mjpg is a single picture. Anybody who has the address sees "
-        f"what the camera sees; to end it: lookout token revoke {made.id}"
+        f"With snapshot.jpg instead of stream.mjpg it is a single picture. Anybody who has the URL sees what the "
+        f"camera sees; to end it: lookout token revoke {made.id}"
     )
 
 
@@ -187,7 +187,7 @@ def revoke(
     config: _Config = None,
     folder: _Folder = None,
 ) -> None:
-    """End a token, and every login made with it."""
+    """Revoke a token, and end every login made with it."""
     loaded = _loaded(config, folder)
     from lookout.auth.tokens import TokenStore
 
@@ -199,7 +199,7 @@ def revoke(
                 "To end it, change that file.",
             )
         raise UnknownToken(f'There is no token "{token_id}".', "`lookout token list` shows them.")
-    say(f"Token {token_id} has ended, and every login made with it.")
+    say(f"Token {token_id} was revoked, and every login made with it has ended.")
 
 
 def _storage(loaded: LoadedSettings) -> Storage:
@@ -210,7 +210,7 @@ def _storage(loaded: LoadedSettings) -> Storage:
 
 
 def _address(loaded: LoadedSettings) -> str:
-    """Where the service is reached: the one that runs, since flags of its own may say otherwise than the settings."""
+    """The URL of the service: of the running one, since its flags may differ from the settings."""
     holder = holder_of(loaded.state_folder)
     if holder is None:
         _name_others(loaded)
@@ -218,12 +218,12 @@ def _address(loaded: LoadedSettings) -> str:
 
 
 def _name_others(loaded: LoadedSettings) -> None:
-    """Say where a service that runs keeps its tokens, when it is not where this one was made."""
+    """Say where a running service keeps its tokens, if not where this one was made."""
     if loaded.origins["state.folder"].kind == "default":
         for other in holders():
             folder = shlex.quote(str(other.folder))
             say(
-                f"The Lookout that runs here (process {other.process}) keeps its tokens in another folder. "
+                f"The Lookout that is running here (process {other.process}) keeps its tokens in another folder. "
                 f"For one that it accepts: lookout token --state.folder {folder}"
             )
 

@@ -1,1 +1,1 @@
-"""What is known to go wrong on a Pi with a camera, how to see it, and the one thing that helps."""
+"""What is known to go wrong on a Pi with a camera, how to detect it, and the one thing that helps."""

@@ -1,4 +1,4 @@
-"""The support file: what somebody who helps needs to see, and nothing that would let them in."""
+"""The support file: what a helper needs to see, and nothing that would give access."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of what lies between a camera and its pictures: libraries, devices, permissions, other programs."""
+"""Checks of what is between a camera and its pictures: libraries, devices, permissions, other programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEADLINE_S = 40.0
 # For opening a stream, and again for its first picture.
 TRY_S = 12.0
 _GROUPS = ("video", "render")
-# What import errors mean. Left: as Python words them.
+# What import errors mean. First: Python's message.
 _IMPORTS = (
     (
         r"No module named 'picamera2'",
@@ -56,14 +56,14 @@ def _picamera2(context: Context) -> Finding:
     if _kind(context) not in ("auto", "pi"):
         return skipped(f"The source is {_source(context)}: no Pi camera is needed.")
     if not _may_have_pi_camera(context):
-        return skipped("This is no Raspberry Pi: no Pi camera is needed.")
+        return skipped("This is not a Raspberry Pi: no Pi camera is needed.")
     errors = []
     for python in candidates(context.settings.camera.python):
         found = probe(python, Deadline.after(DEADLINE_S))
         if not found.error:
             return ok(f"picamera2 works with {python}.")
         errors.append(found.error)
-    for pattern, cause, fix in _IMPORTS[1:] + _IMPORTS[:1]:  # the more telling ones first
+    for pattern, cause, fix in _IMPORTS[1:] + _IMPORTS[:1]:  # the more specific ones first
         if any(re.search(pattern, error) for error in errors):
             return Finding("fail" if context.is_pi else "warn", f"The Pi camera cannot be used: {cause}.", fix)
     return Finding("fail" if context.is_pi else "warn", f"picamera2 cannot be used: {'; '.join(errors)}.", INSTALL)
@@ -85,7 +85,7 @@ def _found(context: Context) -> Finding:
 
 
 def _tried(context: Context) -> Finding:
-    """A stream or file is opened and one picture is taken, unless the running service has its pictures already."""
+    """Open a stream or file and take one picture, unless the running service already gets its pictures."""
     ready = ask(context.settings.server, "/readyz")
     if ready and ready.get("camera") == "streaming":
         return ok("The running service gets the source's pictures.")
@@ -104,16 +104,16 @@ def _tried(context: Context) -> Finding:
 
 
 def _not_found(seen: Discovery, *, about_pi: bool) -> Finding:
-    """What each interpreter says of picamera2 is left to the check of that."""
+    """What each interpreter says about picamera2 is left to its own check."""
     if not about_pi:
-        fix = f"{seen.remedies[-1]} Or name a stream with --source rtsp://…, or try: lookout demo."
-        return Finding("fail", f"No camera is found: {seen.reasons[-1]}.", fix)
+        fix = f"{seen.remedies[-1]} Or use a stream with --source rtsp://…, or try: lookout demo."
+        return Finding("fail", f"No camera was found: {seen.reasons[-1]}.", fix)
     reasons = [reason.partition(" (")[0] if "picamera2" in reason else reason for reason in seen.reasons]
     if "picamera2" in seen.reasons[0]:
         fix = seen.remedies[0]
     else:
-        fix = "Switch off, push both ends of the ribbon in again; then see: rpicam-hello --list-cameras."
-    return Finding("fail", f"No camera is found: {'; '.join(reasons)}.", fix)
+        fix = "Switch off, push both ends of the ribbon in again; then check: rpicam-hello --list-cameras."
+    return Finding("fail", f"No camera was found: {'; '.join(reasons)}.", fix)
 
 
 def _may_have_pi_camera(context: Context) -> bool:
@@ -166,7 +166,7 @@ def _user() -> str:
 
 
 def _holders(context: Context) -> Finding:
-    """Programs that have a camera device open: reading /proc/*/fd tells it without fuser."""
+    """Programs that have a camera device open: /proc/*/fd shows it without fuser."""
     seen: dict[str, set[str]] = {}
     own = {os.getpid(), os.getppid()}
     for process in (context.root / "proc").glob("[0-9]*"):
@@ -205,8 +205,8 @@ def _legacy(context: Context) -> Finding:
                 f"/{path} neither detects cameras nor names one.",
                 "Add camera_auto_detect=1 (for a camera of another maker: its dtoverlay=…) and restart.",
             )
-        return ok(f"/{path} lets cameras be found.")
-    return skipped("There is no config.txt: this is no Raspberry Pi.")
+        return ok(f"/{path} enables the detection of cameras.")
+    return skipped("There is no config.txt: this is not a Raspberry Pi.")
 
 
 CAMERA_CHECKS = (

@@ -1,4 +1,4 @@
-"""What a check is: a name, a look, and one finding with one fix."""
+"""What a check is: a name, a function, and one finding with one fix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Status = Literal["ok", "warn", "fail", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check saw, in one sentence; fix: the one thing that helps, empty where nothing is wrong."""
+    """What a check found, in one sentence; fix: the one thing that helps, empty if nothing is wrong."""
 
     status: Status
     sentence: str
@@ -25,10 +25,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What checks look at. root: where /proc, /sys, /dev and /etc lie below, so that tests can make a machine up.
+    """What checks read. root: where /proc, /sys, /dev and /etc are, so that tests can fake a machine.
 
-    loaded: None when the settings are invalid; `settings` then are the defaults.
-    log: the service's last lines, None where nobody has looked. was_root: whether the log was read as root.
+    loaded: None if the settings are invalid; `settings` are then the defaults.
+    log: the service's last lines, None if they were not read. was_root: whether the log was read as root.
     """
 
     root: Path = Path("/")
@@ -40,7 +40,7 @@ class Context:
     was_root: bool = False
 
     def text(self, path: str) -> str:
-        """The content of a file below root, empty where it cannot be read."""
+        """The content of a file below root, empty if it cannot be read."""
         try:
             return (self.root / path).read_text("utf-8", "replace").strip("\0 \n")
         except OSError:
@@ -53,7 +53,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """as_root: whether root sees more; the others are made as the service's user, whose rights are in question."""
+    """as_root: whether root sees more; the others run as the service's user, whose rights matter."""
 
     name: str
     look: Callable[[Context], Finding]
@@ -64,7 +64,7 @@ class Check:
         try:
             return self.look(context)
         except Exception as error:  # whatever a broken machine throws at it, the other checks go on
-            return Finding("skipped", f"This check failed itself: {type(error).__name__}: {error}")
+            return Finding("skipped", f"The check itself failed: {type(error).__name__}: {error}")
 
 
 def ok(sentence: str) -> Finding:
@@ -76,7 +76,7 @@ def skipped(sentence: str) -> Finding:
 
 
 def output_of(command: Sequence[str], timeout_s: float = 10.0) -> tuple[int, str]:
-    """Exit status and all output of a command; 127 when it is not there, 124 when it takes too long."""
+    """Exit status and all output of a command; 127 if it does not exist, 124 if it takes too long."""
     try:
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=timeout_s,

@@ -1,4 +1,4 @@
-"""Checks of the integrations: is what the settings ask for installed, and what does the service say of it."""
+"""Checks of the integrations: whether what the settings enable is installed, and what the service reports."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def _look(kind: Kind, context: Context) -> Finding:
         return Finding("fail", missing.reason, missing.remedy)
     said = _said(kind, ask(context.settings.server, "/api/integrations") or {})
     if said is None:
-        return ok(f"{kind.title} is set up; no service answered here how it is.")
+        return ok(f"{kind.title} is set up; no running service reported its state.")
     if said.get("status") in ("ok", "starting"):
-        return ok(f"{kind.title} is set up, and the service says: {said['status']}.")
+        return ok(f"{kind.title} is set up, and the service reports: {said['status']}.")
     return Finding("fail", str(said.get("reason") or f"{kind.title} does not work."), str(said.get("remedy") or ""))
 
 
 def _said(kind: Kind, answer: dict[str, Any]) -> dict[str, Any] | None:
-    """What the running service answers about it; None where none runs here, or wants a token first."""
+    """What the running service reports about it; None if none runs here, or it asks for a token first."""
     found = answer.get("integrations")
     entries = found if isinstance(found, list) else []
     return next((one for one in entries if isinstance(one, dict) and one.get("name") == kind.name), None)

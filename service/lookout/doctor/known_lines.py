@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KnownLine:
-    """pattern: found anywhere in the line. harmless: it may stand there, nothing needs doing."""
+    """pattern: found anywhere in the line. harmless: nothing needs doing."""
 
     pattern: re.Pattern[str]
     cause: str
@@ -19,7 +19,7 @@ class KnownLine:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A known line in a log: how often it stood there, and the last of them."""
+    """A known line in a log: how often it occurred, and its last occurrence."""
 
     known: KnownLine
     count: int
@@ -48,11 +48,11 @@ KNOWN_LINES = (
     _line(
         r"IndexError: list index out of range.*|no cameras available|Camera\(s\) not found|No camera number \d+ found",
         "libcamera sees no camera.",
-        "Push the ribbon in again, see that config.txt has camera_auto_detect=1 and no start_x=1, and restart.",
+        "Push the ribbon in again, check that config.txt has camera_auto_detect=1 and no start_x=1, and restart.",
     ),
     _line(
         r"No module named 'libcamera'|No module named 'picamera2'",
-        "This Python does not see the system's camera libraries.",
+        "This Python cannot find the system's camera libraries.",
         "sudo apt install python3-picamera2, and leave camera.python at auto.",
     ),
     _line(
@@ -68,8 +68,8 @@ KNOWN_LINES = (
     _line(
         r"failed to allocate capture buffers|Unable to request \d+ buffers|dmaHeap allocation failure|"
         r"\[Errno 12\] Cannot allocate memory|Failed to start camera: Cannot allocate memory",
-        "The contiguous memory for camera pictures (CMA) is used up or in pieces.",
-        "Restart; if it comes back, set dtoverlay=vc4-kms-v3d,cma-256 in config.txt.",
+        "The contiguous memory for camera pictures (CMA) is used up or fragmented.",
+        "Restart; if it happens again, set dtoverlay=vc4-kms-v3d,cma-256 in config.txt.",
     ),
     _line(
         r"Could not open any (dmaHeap device|dma-buf provider)",
@@ -88,8 +88,8 @@ KNOWN_LINES = (
     ),
     _line(
         r"\bselect\(\) timeout",
-        "The USB camera sends nothing: too little bandwidth or supply, or the wrong device.",
-        "Another USB port without a hub, and a smaller camera.width and camera.height.",
+        "The USB camera sends nothing: too little bandwidth or power, or the wrong device.",
+        "Use another USB port without a hub, and a smaller camera.width and camera.height.",
     ),
     _line(
         r"VIDIOC_DQBUF.*No such device",
@@ -98,30 +98,30 @@ KNOWN_LINES = (
     ),
     _line(
         r"can't open camera by index|Could not obtain specifications of capture window",
-        "That video device is no camera (a Pi has many such), or it is taken.",
+        "That video device is not a camera (a Pi has many such), or it is in use.",
         "Use the address that lookout cameras shows (usb:/dev/v4l/by-id/…).",
     ),
     _line(
         r"Corrupt JPEG data|premature end of data segment",
         "The USB camera sent a damaged picture; it is dropped.",
-        "Nothing, unless it becomes frequent: then another cable, without a hub.",
+        "Nothing, unless it becomes frequent: then use another cable, without a hub.",
         harmless=True,
     ),
     _line(
         r"error while decoding MB|RTP: missed \d+ packets",
         "Parts of the stream were lost on the way.",
-        "Connect camera and Pi by cable, or lower the camera's bit rate; Lookout asks for RTSP over TCP already.",
+        "Connect camera and Pi by cable, or lower the camera's bit rate; Lookout already asks for RTSP over TCP.",
     ),
     _line(
         r"Option stimeout not found",
-        "This FFmpeg calls the option by another name.",
+        "This FFmpeg has another name for the option.",
         "Nothing: Lookout sets both.",
         harmless=True,
     ),
     _line(
         r"Illegal instruction|status=4/ILL|code=dumped, status=4",
         "A library uses instructions that this processor lacks.",
-        "pip install 'onnxruntime!=1.21.0' in Lookout's environment; lookout doctor tells whether it loads then.",
+        "pip install 'onnxruntime!=1.21.0' in Lookout's environment; lookout doctor shows whether it then loads.",
     ),
     _line(
         r"Error in cpuinfo: failed to parse the list of possible processors",
@@ -152,20 +152,20 @@ KNOWN_LINES = (
     ),
     _line(
         r"VCHI initialization failed|Can't open device file: /dev/vcio",
-        "This user may not ask the firmware.",
+        "This user may not query the firmware.",
         "sudo usermod -aG video lookout. Lookout reads /sys instead and does not need it.",
         harmless=True,
     ),
     _line(
         r"jemalloc.*Unsupported system page size",
-        "A program was built for memory pages of 4 KiB, and a Pi 5 has 16.",
+        "A program was built for memory pages of 4 KiB, but a Pi 5 has 16.",
         "Set kernel=kernel8.img in /boot/firmware/config.txt and restart.",
     ),
     _line(
         r"EXT4-fs error|Aborting journal on device|mmcblk\d: error -110|\[Errno 30\] Read-only file system|"
         r"Remounting filesystem read-only",
         "The SD card is failing, or lost its power while writing.",
-        "Save what matters and write the system to a new card.",
+        "Back up what matters and write the system to a new card.",
     ),
     _line(
         r"\[Errno 28\] No space left on device",
@@ -175,12 +175,12 @@ KNOWN_LINES = (
     _line(
         r"database is locked|database disk image is malformed",
         "The history's database is in use twice, or was damaged by a power cut.",
-        "See that only one Lookout runs (systemctl status lookout); a damaged one is set aside and begun anew.",
+        "Check that only one Lookout runs (systemctl status lookout); a damaged one is set aside and recreated.",
     ),
     _line(
         r"Time has been changed",
         "The clock was set after the start, as on every Pi without a battery.",
-        "Nothing: Lookout measures by another clock.",
+        "Nothing: Lookout measures with another clock.",
         harmless=True,
     ),
     _line(
@@ -190,8 +190,8 @@ KNOWN_LINES = (
     ),
     _line(
         r"status=9/KILL",
-        "Lookout was killed: by somebody's kill -9, or because memory ran out, which the kernel's log then says.",
-        "journalctl -k | grep -i oom shows whether it was memory. Lookout is started again by itself.",
+        "Lookout was killed: by kill -9, or because memory ran out, which the kernel's log then shows.",
+        "journalctl -k | grep -i oom shows whether it was memory. Lookout is restarted by itself.",
     ),
     _line(
         r"Waiting for connections to close|timeout graceful shutdown exceeded",
@@ -208,7 +208,7 @@ KNOWN_LINES = (
 
 
 def explain(lines: Iterable[str]) -> list[Sighting]:
-    """The known lines of a log, in the order in which they were last seen."""
+    """The known lines of a log, in the order of their last occurrence."""
     seen: dict[KnownLine, tuple[int, str]] = {}
     for line in lines:
         for known in KNOWN_LINES:

@@ -1,4 +1,4 @@
-"""Where the last log is: the journal of the service and of the kernel, or a file."""
+"""Where to find the latest log: the journal of the service and of the kernel, or a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_FILE_BYTES = 64 * 2**20
 _KERNEL = re.compile(
     r"voltage|mmcblk|EXT4-fs|Out of memory|oom-kill|unicam|imx\d|rp1-cfe|usb .*disconnect", re.IGNORECASE
 )
-# Whatever may let somebody in: bearer tokens, login addresses, cookies.
+# Anything that may give access: bearer tokens, login URLs, cookies.
 _SECRETS = re.compile(r"(token=|bearer\s+|cookie:\s*|password=|secret=)\S+", re.IGNORECASE)
 
 
@@ -27,7 +27,7 @@ class LogUnreadable(LookoutError):
 
 
 def journal() -> list[str]:
-    """The service's last lines, then the kernel's that matter here; empty where there is no journal for this user."""
+    """The service's last lines, then the kernel's relevant ones; empty if this user has no journal."""
     service = _lines(["journalctl", "--no-pager", "-q", "-u", "lookout", "-n", str(LINES)])
     kernel = _lines(["journalctl", "--no-pager", "-q", "-k", "-n", "2000"]) or _lines(["dmesg"])
     return service + [line for line in kernel if _KERNEL.search(line)][-LINES:]
@@ -39,7 +39,7 @@ def _lines(command: list[str]) -> list[str]:
 
 
 def from_file(path: Path) -> list[str]:
-    """Raises LogUnreadable. A path of - means stdin."""
+    """Raises LogUnreadable. The path - means stdin."""
     if str(path) == "-":
         return sys.stdin.read(MAX_FILE_BYTES).splitlines()
     try:
@@ -50,5 +50,5 @@ def from_file(path: Path) -> list[str]:
 
 
 def without_secrets(line: str, source: str) -> str:
-    """A line as it may be handed on: no stream's password, no token. source: the camera's address."""
+    """A line that may be passed on: without a stream's password or a token. source: the camera's address."""
     return _SECRETS.sub(lambda found: f"{found[1]}***", redact_text(line, source))

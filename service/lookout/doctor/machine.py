@@ -15,7 +15,7 @@ from lookout.storage import with_timeout
 from lookout.storage.volatile import is_in_memory, is_under_overlay
 from lookout.system import clock, thermal
 
-WARM_C = 80.0  # the firmware begins to slow the processor there
+WARM_C = 80.0  # from here the firmware slows the processor down
 MIN_FREE_BYTES = 200 * 2**20
 MIN_MEMORY_BYTES = 150 * 2**20
 MIN_CMA_KB = 16 * 1024  # four buffers of a small stream
@@ -27,7 +27,7 @@ def _bits(_: Context) -> Finding:
         return ok(f"64-bit system ({platform.machine()}).")
     return Finding(
         "fail",
-        f"This Python is {bits}-bit, and onnxruntime exists for 64-bit systems alone.",
+        f"This Python is {bits}-bit, but onnxruntime exists only for 64-bit systems.",
         "Write the 64-bit Raspberry Pi OS to the card with Raspberry Pi Imager.",
     )
 
@@ -53,10 +53,10 @@ def _supply(context: Context) -> Finding:
         or thermal.under_voltage(context.root / "sys") is not None
     )
     if not known:
-        return skipped("This machine does not measure its supply.")
+        return skipped("This machine does not measure its supply voltage.")
     volts = [word for word in words if "under-voltage" in word]
     if not volts:
-        return ok("The supply holds its voltage.")
+        return ok("The supply voltage is stable.")
     now = "under-voltage now" in volts
     return Finding(
         "fail" if now else "warn",
@@ -72,11 +72,11 @@ def _throttling(context: Context) -> Finding:
     if any(word.endswith("now") for word in words) or (celsius or 0) >= WARM_C:
         return Finding(
             "warn",
-            f"The processor is held back: {', '.join([said, *words])}.",
+            f"The processor is throttled: {', '.join([said, *words])}.",
             "Give it a heat sink or fan, or set answer.max_rate lower.",
         )
     if celsius is None and not words:
-        return skipped("This machine does not tell its temperature.")
+        return skipped("This machine does not report its temperature.")
     since = f"; before that: {', '.join(words)}" if words else ""
     return ok(f"{said}{since}.")
 
@@ -84,7 +84,7 @@ def _throttling(context: Context) -> Finding:
 def _memory(context: Context) -> Finding:
     available = _kilobytes(context.text("proc/meminfo"), "MemAvailable")
     if available is None:
-        return skipped("The kernel does not tell how much memory is free.")
+        return skipped("The kernel does not report how much memory is free.")
     if available * 1024 < MIN_MEMORY_BYTES:
         return Finding(
             "warn",
@@ -97,7 +97,7 @@ def _memory(context: Context) -> Finding:
 def _cma(context: Context) -> Finding:
     total, free = (_kilobytes(context.text("proc/meminfo"), name) for name in ("CmaTotal", "CmaFree"))
     if not total:
-        return skipped("No memory is set aside for cameras (CMA) on this machine.")
+        return skipped("No memory is reserved for cameras (CMA) on this machine.")
     if (free or 0) < MIN_CMA_KB:
         return Finding(
             "warn",
@@ -128,13 +128,13 @@ def _disk_under(folder: Path) -> Finding:
         return Finding(
             "fail",
             f"The disk under {folder} is mounted read-only.",
-            "A card that is dying does that: save what matters, write the system to a new card.",
+            "A dying card does that: back up what matters, and write the system to a new card.",
         )
     if is_under_overlay(folder.absolute()) or is_in_memory(folder.absolute()):
         return Finding(
             "warn",
             f"What is kept under {folder} is in memory, and lost at a restart.",
-            "Switch the overlay off (sudo raspi-config, Performance Options), or set state.folder to a disk.",
+            "Turn the overlay off (sudo raspi-config, Performance Options), or set state.folder to a disk.",
         )
     free = shutil.disk_usage(folder).free
     if free < MIN_FREE_BYTES:
@@ -149,12 +149,12 @@ def _disk_under(folder: Path) -> Finding:
 def _clock(_: Context) -> Finding:
     synchronised = clock.synchronised()
     if synchronised is None:
-        return skipped("The kernel does not tell whether a time server has set the clock.")
+        return skipped("The kernel does not report whether a time server has set the clock.")
     if synchronised:
         return ok("The clock is set by a time server.")
     return Finding(
         "warn",
-        "No time server has set the clock yet, so times may be wrong. Lookout measures without it.",
+        "No time server has set the clock yet, so times may be wrong. Lookout's measurements do not depend on it.",
         "Connect the network; then: timedatectl status. A Pi 5 keeps the time with a battery on its J5 connector.",
     )
 

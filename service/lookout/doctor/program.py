@@ -41,7 +41,7 @@ def _state(context: Context) -> Finding:
         prepare_state_folder(context.loaded.state_folder)
     except LookoutError as error:
         return Finding("fail", error.detail, error.remedy)
-    return ok(f"The state folder {context.loaded.state_folder} can be written.")
+    return ok(f"The state folder {context.loaded.state_folder} is writable.")
 
 
 def _port(context: Context) -> Finding:
@@ -54,11 +54,11 @@ def _port(context: Context) -> Finding:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 if (ask(server, "/healthz") or {}).get("status") == "ok":
-                    return ok(f"Port {server.port} on {server.host} is Lookout's, which runs and says that it is well.")
+                    return ok(f"Port {server.port} on {server.host} is used by Lookout, which is running and healthy.")
                 return Finding(
                     "warn",
-                    f"Port {server.port} on {server.host} is taken by another program or an ailing Lookout.",
-                    f"See by whom: ss -ltnp 'sport = :{server.port}'. Another port: --server.port.",
+                    f"Port {server.port} on {server.host} is used by another program or an unhealthy Lookout.",
+                    f"To see which: ss -ltnp 'sport = :{server.port}'. Another port: --server.port.",
                 )
             return Finding(
                 "fail",
@@ -69,7 +69,7 @@ def _port(context: Context) -> Finding:
 
 
 def _runtime(_: Context) -> Finding:
-    """In a process of its own: a wheel built for a newer processor ends it without a word."""
+    """In a separate process: a wheel built for a newer processor crashes it."""
     code = "import onnxruntime, cv2, numpy; print(onnxruntime.__version__, cv2.__version__, numpy.__version__)"
     status, text = output_of([sys.executable, "-c", code], RUNTIME_S)
     lines = text.strip().splitlines() or [""]
@@ -85,7 +85,7 @@ def _runtime(_: Context) -> Finding:
     return Finding(
         "fail",
         f"onnxruntime or OpenCV cannot be loaded: {lines[-1] or f'exit status {status}'}.",
-        "Install Lookout again in a fresh environment.",
+        "Reinstall Lookout in a fresh environment.",
     )
 
 

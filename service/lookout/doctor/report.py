@@ -29,7 +29,7 @@ _NAME_WIDTH = max(len(check.name) for check in ALL_CHECKS)
 
 
 def context_of(config: Path | None, log: tuple[str, ...] | None = None, *, was_root: bool = False) -> Context:
-    """Settings that are invalid are a finding, not the end."""
+    """Invalid settings are a finding, not the end."""
     try:
         loaded = load({}, config)
     except SettingInvalid as error:
@@ -42,14 +42,14 @@ def run_and_print(*, bundle: Path | None, log: Path | None, as_json: bool, confi
     if log is not None and bundle is None:
         _print_sightings(explain(from_file(log)), context_of(config), as_json=as_json)
         return True
-    # What only root may read or write comes first; the rest is looked at with the rights that the service has.
+    # What only root may read or write comes first; the rest runs with the service's rights.
     lines = tuple(from_file(log) if log is not None else journal())
     archive = open_bundle(bundle) if bundle is not None else None
     early = {check.name: check.run(Context()) for check in ALL_CHECKS if check.as_root}
     config = config.absolute() if config else None
     was_root = become_service_user()
     if was_root:
-        say(f"Looking with the rights of the service's user, {SERVICE_USER}.")
+        say(f"Checking with the rights of the service's user, {SERVICE_USER}.")
     context = context_of(config, lines, was_root=was_root)
     with progress(ALL_CHECKS, "Looking", len(ALL_CHECKS)) as checks:
         findings = [(check.name, early.get(check.name) or check.run(context)) for check in checks]
@@ -61,7 +61,7 @@ def run_and_print(*, bundle: Path | None, log: Path | None, as_json: bool, confi
         _print_sightings(seen, context, as_json=as_json)
     if archive is not None:
         write_bundle(archive, context, findings)
-        say(f"Wrote {bundle}. Have a look before you hand it on: tar -xzf {bundle}")
+        say(f"Wrote {bundle}. Check it before you pass it on: tar -xzf {bundle}")
     failed = sum(finding.status == "fail" for _, finding in findings)
     warned = sum(finding.status == "warn" for _, finding in findings)
     say(_summary(failed, warned, arrows=not as_json))
@@ -88,7 +88,7 @@ def _print_findings(findings: Sequence[tuple[str, Finding]], *, as_json: bool) -
 def _print_sightings(seen: Sequence[Sighting], context: Context, *, as_json: bool) -> None:
     out = console()
     if not seen and not as_json:
-        say("No line of this log is known to mean trouble.")
+        say("No line of this log is known to indicate a problem.")
     for sighting in seen:
         line = without_secrets(sighting.last, context.settings.camera.source)
         if as_json:

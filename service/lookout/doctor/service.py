@@ -1,4 +1,4 @@
-"""Checks of the service that is installed or runs here: what systemd says of it, what it says of itself, its log."""
+"""Checks of the service installed or running here: what systemd reports, what it reports itself, its log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STATUS = {
 
 
 def become_service_user() -> bool:
-    """As root on a machine with the service installed: take on its user's rights, for good. Whether that was done.
+    """As root on a machine with the service installed: switch to its user's rights, for good. Whether that was done.
 
     Root may do everything: its checks of permissions would say nothing about the service.
     """
@@ -58,14 +58,14 @@ def _group(name: str) -> grp.struct_group | None:
 
 
 def unit() -> dict[str, str]:
-    """What systemd knows of the installed service; empty where there is no systemd or no such unit."""
+    """What systemd knows about the installed service; empty without systemd or such a unit."""
     status, text = output_of(["systemctl", "show", _UNIT, *(f"--property={name}" for name in _PROPERTIES)])
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line) if status == 0 else {}
     return found if found.get("LoadState") not in (None, "", "not-found") else {}
 
 
 def ask(server: ServerSettings, path: str) -> dict[str, Any] | None:
-    """The object that a Lookout with these settings answers on this machine, errors too; None where none does."""
+    """The object that a Lookout with these settings returns on this machine, errors too; None if none does."""
     scheme = "https" if server.tls_certificate else "http"
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)
     name = f"[{host}]" if ":" in host else host
@@ -91,27 +91,27 @@ def _service(context: Context) -> Finding:
     if ready is None or not ({"camera", "code"} & set(ready)):
         return _silent(context, installed)
     if "camera" not in ready:
-        said = f"Lookout runs here, but is not ready: {ready.get('detail') or ready.get('title')}"
+        said = f"Lookout is running here, but is not ready: {ready.get('detail') or ready.get('title')}"
         return Finding("fail", said, str(ready.get("remedy") or _READ_LOG))
     if ready["camera"] == "streaming":
-        return ok("Lookout runs here and gets pictures.")
+        return ok("Lookout is running here and gets pictures.")
     if ready["camera"] == "paused":
-        return Finding("warn", "Lookout runs here, and its camera is paused.", "Resume it on the dashboard.")
+        return Finding("warn", "Lookout is running here, and its camera is paused.", "Resume it on the dashboard.")
     return _camera_trouble(context, str(ready["camera"]), installed)
 
 
 def _unit_trouble(installed: dict[str, str]) -> Finding | None:
-    """What systemd says is wrong; None where it says nothing."""
+    """What systemd reports as wrong; None if nothing."""
     state, status = installed.get("ActiveState"), installed.get("ExecMainStatus", "")
     why = f"exit status {status}" + (f": {_STATUS[status]}" if status in _STATUS else "")
     if state == "failed":
-        fix = f"{_READ_LOG} says more; when that is mended: sudo systemctl restart lookout."
+        fix = f"{_READ_LOG} says more; when that is fixed: sudo systemctl restart lookout."
         return Finding("fail", f"The service has failed ({installed.get('Result')}, {why}).", fix)
     if state == "activating" and installed.get("SubState") == "auto-restart":
         times = installed.get("NRestarts", "?")
-        return Finding("fail", f"The service keeps ending ({why}) and was started again {times} times.", _READ_LOG)
+        return Finding("fail", f"The service keeps ending ({why}) and was restarted {times} times.", _READ_LOG)
     if state == "inactive":
-        return Finding("warn", "The service is installed, but does not run.", "sudo systemctl start lookout")
+        return Finding("warn", "The service is installed, but not running.", "sudo systemctl start lookout")
     return None
 
 
@@ -121,10 +121,10 @@ def _silent(context: Context, installed: dict[str, str]) -> Finding:
         return skipped(f"No Lookout answers on {server.host}, port {server.port}.")
     if unread_config(context):
         said = installed.get("StatusText") or "nothing"
-        return ok(f"The service runs (where it listens this user may not read) and says: {said}")
+        return ok(f"The service is running (this user may not read where it listens) and reports: {said}")
     return Finding(
         "fail",
-        f"The service runs, but does not answer on {server.host}, port {server.port}, within {ANSWER_S:g} s.",
+        f"The service is running, but does not answer on {server.host}, port {server.port}, within {ANSWER_S:g} s.",
         "If the settings were changed since it started: sudo systemctl restart lookout.",
     )
 
@@ -134,13 +134,13 @@ def _camera_trouble(context: Context, status: str, installed: dict[str, str]) ->
     camera = state.get("camera")
     if isinstance(camera, dict) and camera.get("reason"):
         reason, remedy = str(camera["reason"]), str(camera.get("remedy") or _READ_LOG)
-    else:  # it wants a token before it says more
+    else:  # it asks for a token before it says more
         reason, remedy = installed.get("StatusText", ""), f"{_READ_LOG} says why."
-    return Finding("fail", f"Lookout runs here, and its camera is {status}. {reason}".strip(), remedy)
+    return Finding("fail", f"Lookout is running here, and its camera is {status}. {reason}".strip(), remedy)
 
 
 def unread_config(context: Context) -> str:
-    """The service's settings file where it exists and this user may not read it, else empty."""
+    """The service's settings file if it exists and this user may not read it, else empty."""
     path = context.root / "etc/lookout/lookout.toml"
     if context.loaded is not None and context.loaded.config is not None:
         return ""
@@ -153,14 +153,14 @@ def unread_config(context: Context) -> str:
 
 def _log(context: Context) -> Finding:
     if context.log is None:
-        return skipped("The log was not asked for.")
+        return skipped("The log was not requested.")
     if context.log:
-        return ok(f"The log's last {len(context.log)} lines were read; below is what they mean.")
+        return ok(f"The log's last {len(context.log)} lines were read; their meaning is below.")
     if not unit():
         return skipped("There is no journal of an installed service.")
     if os.geteuid() == 0 or context.was_root:
-        return skipped("The journal holds no line of the service.")
-    return Finding("warn", "This user may not read the service's log, so it was not looked at.", "sudo lookout doctor")
+        return skipped("The journal contains no line of the service.")
+    return Finding("warn", "This user may not read the service's log, so it was not checked.", "sudo lookout doctor")
 
 
 SERVICE_CHECKS = (

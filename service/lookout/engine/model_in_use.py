@@ -1,4 +1,4 @@
-"""The network in use: who asks it, and what is said of it."""
+"""The network in use: requests to it, and its part of the state."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 
 
 class ModelInUse:
-    """Replaced by the worker between two frames; asked by everybody else, from any thread.
+    """Replaced by the worker between two frames; used by everything else, from any thread.
 
-    classifier: None when no model could be loaded, or the last one failed; `fault` then says why. times_given_up: how
+    classifier: None if no model could be loaded, or the last one failed; `fault` then says why. times_given_up: how
     often a model was given up because it failed on a frame.
     """
 
@@ -45,7 +45,7 @@ class ModelInUse:
         return catalogue, loader.load(catalogue, settings.model, self._profile)
 
     def loaded(self, name: str | None = None) -> Classifier:
-        """The network that runs. Raises ModelRejected when none does, UnknownModel when it has another name."""
+        """The network that runs. Raises ModelRejected if none does, UnknownModel if it has another name."""
         classifier, fault = self.classifier, self.fault
         if classifier is None:
             raise ModelRejected(fault.reason if fault else "No model is loaded.", fault.remedy if fault else "")
@@ -53,31 +53,31 @@ class ModelInUse:
             self.catalogue.folder(name)
             raise UnknownModel(
                 f'The model "{name}" is not loaded.',
-                f'Loaded is "{classifier.card.name}"; the setting model.name chooses another.',
+                f'The loaded one is "{classifier.card.name}"; the setting model.name selects another.',
             )
         return classifier
 
     def classify(
         self, pixels: Pixels, *, model: str | None = None, embedding: bool = False, activation_map: bool = False
     ) -> tuple[Classifier, Prediction]:
-        """What the network says of a picture handed in (uint8, height x width x 3, BGR), on this thread.
+        """The network's result for an uploaded picture (uint8, height x width x 3, BGR), on this thread.
 
-        Raises UnknownModel when another model is asked for than the loaded one, ModelRejected when none runs.
+        Raises UnknownModel if another model than the loaded one is requested, ModelRejected if none runs.
         """
         classifier = self.loaded(model)
         return classifier, classifier.classify(pixels, embedding=embedding, activation_map=activation_map)
 
     def map_network(self) -> MapNetwork:
-        """The network, loaded once more so that it returns what its layers answer, on this thread.
+        """The network, loaded a second time so that it returns its layers' responses, on this thread.
 
-        Raises ModelRejected when none runs, UnknownModel when this one cannot be looked into.
+        Raises ModelRejected if none runs, UnknownModel if its layers cannot be shown.
         """
         return self.map_networks.network(self.loaded(), time.monotonic())
 
     # --- the worker -------------------------------------------------------------------------------------------
 
     def use(self, classifier: Classifier, catalogue: Catalogue) -> None:
-        """This one from now on."""
+        """Use this one from now on."""
         self.classifier, self.catalogue, self.fault = classifier, catalogue, None
         log.info(
             "Model %s answers (%s, %d thread%s).",
@@ -93,20 +93,20 @@ class ModelInUse:
         self.times_given_up += 1
         self.fault = Fault(
             ModelRejected.code,
-            error.detail if isinstance(error, LookoutError) else "The model failed while looking at a picture.",
+            error.detail if isinstance(error, LookoutError) else "The model failed on a picture.",
             "Choose another model, or restore its files and choose it again.",
         )
         self.classifier = None
         return self.fault
 
     def describe(self, answer: AnswerSettings) -> ModelState | None:
-        """What is said of it in the state, with the thresholds in force. Warns of those that do nothing, once."""
+        """Its part of the state, with the thresholds in force. Warns about thresholds without effect, once."""
         classifier = self.classifier
         if classifier is None:
             return None
         card = classifier.card
         warning = unknown_labels(card, answer)
-        if warning and warning != self._warned_of:  # once, not at each change of something else
+        if warning and warning != self._warned_of:  # once, not with each change of something else
             log.warning("%s", warning)
         self._warned_of = warning
         return ModelState(

@@ -1,4 +1,4 @@
-"""The one worker: newest frame -> network -> answer -> hub; and the few verbs by which others steer it."""
+"""The one worker: newest frame -> network -> answer -> hub; and the few commands that control it."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ log = logging.getLogger(__name__)
 
 # A camera's process is killed within a second; a worker that takes longer is stuck in a library and is abandoned.
 STOP_DEADLINE_S = 3.0
-# What the worker may take beyond the time that opening a camera is allowed.
+# What the worker may take beyond the time allowed for opening a camera.
 STALL_MARGIN_S = 2.0
 
 
 def first_state(settings: Settings, now: float) -> State:
-    """What is known before anything ran."""
+    """The state before anything ran."""
     return State(
         instance=secrets.token_hex(4),
         sequence=1,
@@ -55,7 +55,7 @@ def first_state(settings: Settings, now: float) -> State:
 
 
 class Engine:
-    """Runs the worker thread. Every verb may be called from any thread and answers through a future."""
+    """Runs the worker thread. Every command may be called from any thread and returns a future."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Engine:
         profile: loader.MachineProfile | None = None,
         paused: bool = False,
     ) -> None:
-        """profile: what earlier runs found out about this machine; None begins afresh and remembers nothing."""
+        """profile: what earlier runs found out about this machine; None starts afresh and remembers nothing."""
         now = time.monotonic()
         self._settings = settings
         self.model = ModelInUse(catalogue, profile)
@@ -87,7 +87,7 @@ class Engine:
         self._publish_ms = 0.0
         self.progressed_at = now
 
-    # --- verbs: any thread ------------------------------------------------------------------------------------
+    # --- commands: any thread ---------------------------------------------------------------------------------
 
     @property
     def settings(self) -> Settings:
@@ -96,12 +96,12 @@ class Engine:
 
     @property
     def classifier(self) -> Classifier | None:
-        """The network in use; None when none could be loaded."""
+        """The network in use; None if none could be loaded."""
         return self.model.classifier
 
     @property
     def stall_timeout_s(self) -> float:
-        """Seconds since `progressed_at` after which the worker is stuck; opening a camera is its longest silence."""
+        """Seconds since `progressed_at` after which the worker counts as stuck; opening a camera takes longest."""
         return max(OPEN_DEADLINE_S, self._source.open_within_s) + STALL_MARGIN_S
 
     def start(self) -> None:
@@ -119,11 +119,11 @@ class Engine:
         self._thread.start()
 
     def close_mailbox(self) -> None:
-        """Take no command any more and refuse those that wait, so that nobody waits while all ends. Never blocks."""
+        """Accept no further commands and refuse those waiting, so that nobody waits during the stop. Never blocks."""
         self._mailbox.close()
 
     def stop(self) -> bool:
-        """End the worker and let go of the camera. Returns whether it ended in time. Safe twice."""
+        """End the worker and close the camera. Returns whether it ended in time. Safe to call twice."""
         self._stopping.set()
         self.close_mailbox()
         self._loader.close()
@@ -136,16 +136,16 @@ class Engine:
         return not self._thread.is_alive()
 
     def pause(self, paused: bool) -> Future[None]:
-        """Close the camera, its light goes out; or open it again."""
+        """Close the camera, which turns its light off; or open it again."""
         future = self._mailbox.post(lambda: self._set_paused(paused))
         if paused:
             self._source.interrupt()
         return future
 
     def apply(self, settings: Settings) -> Future[None]:
-        """Put new settings into force, all or none. A new model is loaded beside the old one first.
+        """Apply new settings, all or none. A new model is loaded beside the old one first.
 
-        While no model runs, the settings in force applied again are another try to load theirs. Raises ModelBusy.
+        While no model runs, applying the same settings again is another attempt to load it. Raises ModelBusy.
         """
         again = self.model.classifier is None and settings == self._settings
         if settings.model != self._settings.model or again:
@@ -153,7 +153,7 @@ class Engine:
         goes = self._source if settings.camera != self._settings.camera else None
         future = self._mailbox.post(lambda: self._use(settings, None))
         if goes is not None:
-            goes.interrupt()  # or one that hangs while it opens would be waited for
+            goes.interrupt()  # or one that hangs while opening would be waited for
         return future
 
     def govern(self, limit: Limit | None) -> Future[None]:
@@ -161,7 +161,7 @@ class Engine:
         return self._mailbox.post(lambda: self._govern(limit))
 
     def reload_model(self) -> Future[None]:
-        """Load the model again: its files or what is known of the machine have changed. Raises ModelBusy."""
+        """Load the model again: its files, or what is known about the machine, have changed. Raises ModelBusy."""
         return self._load_beside(None)
 
     # --- the worker -------------------------------------------------------------------------------------------
@@ -172,8 +172,8 @@ class Engine:
             self.progressed_at = time.monotonic()
             try:
                 self._step()
-            except Exception:  # a bug of ours must not leave a dead camera behind a living service
-                log.exception("The camera loop stumbled and goes on.")
+            except Exception:  # a bug of ours must not leave a dead camera behind a running service
+                log.exception("The camera loop failed and goes on.")
                 self._source.resume()
                 self._stopping.wait(1.0)
         self._source.close()
@@ -224,7 +224,7 @@ class Engine:
         return self._gate.rests(frame.pixels, part, now, keep_alive)
 
     def _carry_on(self, frame: Frame, camera: CameraState, now: float) -> None:
-        """What was said of the same picture holds for this one: the smoother sees no gap, the answer no old window."""
+        """The result for the same picture still applies: the smoother sees no gap, and the answer does not age."""
         assert self._smoother is not None
         assert self._state.prediction is not None
         answer = self._smoother.add(self._state.prediction.probabilities, frame.captured_at)
@@ -261,7 +261,7 @@ class Engine:
         self._state = self._state.but(sequence=self._state.sequence + 1, **changes)
         self._hub.publish(self._state)
 
-    # --- what the verbs do, on the worker -----------------------------------------------------------------------
+    # --- the commands, on the worker ----------------------------------------------------------------------------
 
     def _set_paused(self, paused: bool) -> None:
         if paused == self._state.paused:
@@ -270,7 +270,7 @@ class Engine:
             self._source.pause()
         else:
             self._source.resume()
-        # A picture taken before the pause is nobody's business during it, and not of now after it.
+        # A picture from before the pause is private during it, and out of date after it.
         self._restart_answer(paused=paused, frame=None, camera=self._source.state(time.monotonic()))
 
     def _govern(self, limit: Limit | None) -> None:
@@ -278,11 +278,11 @@ class Engine:
         self._publish(interval_s=self._pace.interval_s(self._settings))
 
     def _load_beside(self, settings: Settings | None) -> Future[None]:
-        """Load the model of the new settings, or, for None, that of the ones in force. Raises ModelBusy."""
+        """Load the model of the new settings or, for None, of those in force. Raises ModelBusy."""
         return self._loader.load(lambda done: self._load_and_use(settings, done))
 
     def _load_and_use(self, settings: Settings | None, done: Future[None]) -> None:
-        """On the loader's thread: the worker goes on with the old model. Until the swap `done` may be cancelled."""
+        """On the loader's thread: the worker goes on with the old model. Until the swap, `done` may be cancelled."""
         loaded = self.model.read(settings or self._settings, self._settings)
         self._mailbox.post(lambda: self._swap(settings, loaded, done)).result()
         memory.release_free_memory()  # the old network's, and what loading the new one took
@@ -325,7 +325,7 @@ class Engine:
         self._restart_answer(frame=None, camera=self._source.state(now))
 
     def _tune(self) -> None:
-        """Other thresholds and times: what was concluded so far stands until the next prediction."""
+        """Other thresholds and times: the answer so far stands until the next prediction."""
         classifier = self.model.classifier
         if self._smoother is not None and classifier is not None:
             answer = self._settings.answer
@@ -334,7 +334,7 @@ class Engine:
         self._publish(interval_s=self._pace.interval_s(self._settings))
 
     def _restart_answer(self, **changes: object) -> None:
-        """What was concluded from other pictures, another model or another region says nothing of now."""
+        """Results from other pictures, another model or another region say nothing about now."""
         now = time.monotonic()
         classifier = self.model.classifier
         self._smoother = new_smoother(classifier.card, self._settings, now) if classifier else None
@@ -363,10 +363,10 @@ class Engine:
 
 
 def _differs(one: CameraState, other: CameraState) -> bool:
-    """Whether people should hear of it; rates alone are told with the next frame."""
+    """Whether watchers should see it; rates by themselves are published with the next frame."""
     return replace(one, frames_per_s=0.0) != replace(other, frames_per_s=0.0)
 
 
 def _looks_elsewhere(one: AnswerSettings, other: AnswerSettings) -> bool:
-    """Whether what was concluded with the one says nothing of what the other looks at."""
+    """Whether results under the one say nothing about what the other classifies."""
     return (one.region, one.focus) != (other.region, other.focus)
