@@ -1,4 +1,4 @@
-"""Entry point of ``python -m models.training``: what the user can mend is told in a sentence, not a traceback."""
+"""Entry point of ``python -m models.training``: what the user can fix is reported as a sentence, not a traceback."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lookout.errors import LookoutError
 
 
 def main() -> None:
-    """Run one command. Exit status 1, with one sentence, where data, a file, a model or a package is missing."""
+    """Run one command. Exit status 1, with one sentence, if data, a file, a model or a package is missing."""
     try:
         from models.training.cli import app
 

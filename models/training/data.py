@@ -1,6 +1,6 @@
 """Photographs for training: read from tars or plain folders, kept decoded in one flat array.
 
-Two layouts are understood, told apart by what lies in the folder:
+Two layouts are supported, recognised by the folder's content:
 
 * tars named ``train-*.tar`` and ``val-*.tar`` with members ``LABEL/NAME.EXT``;
 * folders, either ``train/LABEL/*`` with ``val/LABEL/*``, or just ``LABEL/*``: then every tenth picture, chosen by a
@@ -29,7 +29,7 @@ Pixels = NDArray[np.uint8]
 REJECT = "neither"
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 SHORT_SIDE = 128  # pixels; crops down to half a side still fill the network's 96, and 37,000 pictures fit in 2.5 GB
-HELD_OUT = 10  # one in so many, where a folder has no validation part of its own
+HELD_OUT = 10  # one in this many, if a folder has no validation part of its own
 MAX_LISTED = 10  # names in one sentence
 CHUNK = 512  # pictures decoded at once: bounds what is in memory twice
 
@@ -71,11 +71,11 @@ class Pictures:
         return np.flatnonzero(self.targets == self.labels.index(REJECT))
 
     def identity(self) -> str:
-        """The same for the same pictures under the same labels, wherever they lie."""
+        """The same for the same pictures under the same labels, wherever they are."""
         return hashlib.sha256(_bytes("\n".join(sorted(self.names)))).hexdigest()[:12]
 
     def origin(self, index: int) -> str:
-        """Where a picture comes from, told by its name: ``cat/kaggle-square-00012.webp`` is of ``kaggle-square``."""
+        """A picture's source, by its name: ``cat/kaggle-square-00012.webp`` is from ``kaggle-square``."""
         return Path(self.names[index]).stem.rsplit("-", 1)[0]
 
     def part(self, indices: NDArray[np.int64]) -> Pictures:
@@ -141,9 +141,9 @@ def load(folder: Path, split: Split, cache: Path | None = None) -> Pictures:
 
 
 def load_both(folder: Path, cache: Path | None = None) -> tuple[Pictures, Pictures]:
-    """Pictures for training and for validation, of the same labels: what is learnt could not be measured otherwise.
+    """Pictures for training and for validation, with the same labels: otherwise the result could not be measured.
 
-    Raises DataError, also where one side lacks a label.
+    Raises DataError, also if one side lacks a label.
     """
     train, val = load(folder, "train", cache), load(folder, "val", cache)
     if odd := sorted(set(train.labels) ^ set(val.labels)):
@@ -231,7 +231,7 @@ def _held_out(name: str) -> bool:
 
 
 def _bytes(name: str) -> bytes:
-    """As it lies on the disk, where it may be no UTF-8."""
+    """As stored on disk, which may not be UTF-8."""
     return name.encode("utf-8", "surrogateescape")
 
 

@@ -26,7 +26,7 @@ HELD_OUT = 5  # every fifth digit is for validation
 WORDS = Description(
     "digits-lenet5",
     "Handwritten digits",
-    "LeNet-5 (LeCun et al. 1998) that tells single light digits on a dark ground. A small example that another kind of "
+    "LeNet-5 (LeCun et al. 1998) that recognises single light digits on a dark ground. An example that another kind of "
     "network drops in; it has no idea of pictures without a digit.",
     "Optical Recognition of Handwritten Digits (E. Alpaydin, C. Kaynak; UCI Machine Learning Repository), CC BY 4.0, "
     "as packaged with scikit-learn: 1,437 digits for training, 360 for validation.",

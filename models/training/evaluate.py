@@ -1,4 +1,4 @@
-"""What a served model is worth on validation pictures: through its ONNX file and the service's own preprocessing."""
+"""How good a model is on validation pictures: through its ONNX file and the service's own preprocessing."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Rule:
     false_alarms: float
 
 
-# The first set and pictures from elsewhere count the same; animals that are no pets have one label only, hence half.
+# The first set and pictures from elsewhere count the same; animals that are not pets have one label only, hence half.
 MAIN = "val"
 RULES = {MAIN: Rule(1.0, FALSE_ALARMS), "val2": Rule(1.0, 0.05), "val3": Rule(0.5, 0.05)}
 PASTED = "pasted"  # composites: exact labels and artificial edges, measured by themselves
@@ -71,7 +71,7 @@ def sets_of(pictures: Pictures) -> tuple[Pictures, dict[str, Pictures]]:
 
 
 def seen(pictures: Pictures, spec: InputSpec, change: Callable[[Pixels], Pixels] | None = None) -> Tensor:
-    """What the network is shown of every picture, [n, ...] in the spec's shape and type, by the service's own way."""
+    """The network's input for every picture, [n, ...] in the spec's shape and type, prepared as the service does."""
     shown = []
     for index in range(len(pictures)):
         picture = pictures[index]
@@ -82,9 +82,9 @@ def seen(pictures: Pictures, spec: InputSpec, change: Callable[[Pixels], Pixels]
 
 
 def logits_of(card: Card, graph: onnx.ModelProto, shown: Tensor) -> Logits:
-    """What a graph says of pictures as logits: of one that ends in a softmax, the logarithms of its probabilities."""
-    told = run_graph(graph, shown, card.outputs.answer, card.input.name)
-    return told if card.outputs.logits else np.log(np.maximum(told, MIN_PROBABILITY))
+    """A graph's logits for pictures: if it ends in a softmax, the logarithms of its probabilities."""
+    output = run_graph(graph, shown, card.outputs.answer, card.input.name)
+    return output if card.outputs.logits else np.log(np.maximum(output, MIN_PROBABILITY))
 
 
 def run_graph(graph: onnx.ModelProto, pixels: Tensor, output: str, input_name: str) -> Logits:
@@ -112,7 +112,7 @@ def evaluate(
     for one in sets.values():
         if one.labels != card.label_names:
             raise DataError(
-                f"The pictures show {', '.join(one.labels)}; the model tells {', '.join(card.label_names)}.",
+                f"The pictures show {', '.join(one.labels)}; the model knows {', '.join(card.label_names)}.",
                 "Give --data the folders of this model's labels.",
             )
     graphs = {precision: onnx.load(card.path(precision)) for precision in card.precisions}
@@ -149,7 +149,7 @@ def _temperature(answers: Mapping[str, Logits], sets: Mapping[str, Pictures]) ->
 
 @dataclass(frozen=True)
 class _Answers:
-    """What one precision says of every set, and the temperature that makes probabilities of it."""
+    """The output of one precision for every set, and the temperature that turns it into probabilities."""
 
     sets: Mapping[str, Pictures]
     logits: Mapping[str, Logits]

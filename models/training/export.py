@@ -28,7 +28,7 @@ CALIBRATION_PICTURES = 300
 def parity(network: Classifier, graph: onnx.ModelProto, form: InputFormat, pixels: Pixels) -> float:
     """Largest difference of any logit between the graph and PyTorch carrying the same folded, rounded weights.
 
-    Infinite where either of them tells what is no number.
+    Infinite if either of them is not finite.
     """
     module, normalise = folded(network), Normalise(form.mean, form.std)
     session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])

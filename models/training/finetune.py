@@ -3,7 +3,7 @@
 Made for a processor that others use too. The early stages keep their weights and cost a forward pass only. Several
 threads work by themselves: each takes the newest weights, learns from a batch of its own and hands in its gradients
 (Recht et al. 2011), so none waits for another that the machine has stopped. What the old network knew is kept by
-asking it about the pictures of the first helping: where it is right, its softened answer counts as much as the label
+asking it about the pictures of the first helping: if it is right, its softened answer counts as much as the label
 (Li and Hoiem 2016, "Learning without forgetting").
 """
 
@@ -30,7 +30,7 @@ from models.training.train import Normalise, Report, refresh_statistics
 from models.training.unfold import normed
 
 AHEAD = 4  # batches made before they are asked for
-POLL_S = 1.0  # between looks at whether there is anything to do
+POLL_S = 1.0  # between checks whether there is anything to do
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class FineTuner:
         return next((size for until, size in self.config.stages if progress < until), self.config.stages[-1][1])
 
     def train(self, report: Report) -> ResNet:
-        """Train until the time is over; gives the network with averaged weights and BatchNorm's statistics anew."""
+        """Train until the time is over; returns the network with averaged weights and new BatchNorm statistics."""
         batches: queue.Queue[Mixed] = queue.Queue(AHEAD)
         self.shared.since = saved = self.clock()
         maker = threading.Thread(target=self._make, args=(batches,), daemon=True)
@@ -137,7 +137,7 @@ class FineTuner:
         return self.finished()
 
     def finished(self) -> ResNet:
-        """The network with averaged weights, the statistics of what was trained taken anew at the last size."""
+        """The network with averaged weights, the statistics of the trained part recomputed at the last size."""
         self.average.copy_to(self.back)
         size, first = self.config.stages[-1][1], self.shared.step + AHEAD
         pixels = (
@@ -294,10 +294,10 @@ def _answering(part: nn.Module) -> nn.Module:
     return part.requires_grad_(False)
 
 
-def soft_losses(logits: Tensor, told: Tensor, temperature: float) -> Tensor:
-    """t^2 KL(told || logits at temperature t) of each picture [n]; see `models.training.train.soft_loss`."""
+def soft_losses(logits: Tensor, log_probs: Tensor, temperature: float) -> Tensor:
+    """t^2 KL(teacher || logits at temperature t) of each picture [n]; see `models.training.train.soft_loss`."""
     student = functional.log_softmax(logits / temperature, 1)
-    teacher = functional.log_softmax(told / temperature, 1)
+    teacher = functional.log_softmax(log_probs / temperature, 1)
     return functional.kl_div(student, teacher, reduction="none", log_target=True).sum(1) * temperature**2
 
 

@@ -41,7 +41,7 @@ def _of(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-# Animals that are no pets, and what looks like one: half of what is called a pet wrongly.
+# Animals that are not pets but look like one: half of the wrongly named pets.
 HARD = _of("bears openpets webpets raccoon kangaroo camouflage lions coco threesets imagenet")
 KINDS = (
     Kind("cat", 0.32, "train"),

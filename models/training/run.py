@@ -64,7 +64,7 @@ class Run:
         if odd := [name for name in own if held.get(name) != own[name]]:
             raise DataError(
                 f"{self.folder} holds a run with {_said(odd[0], held)}; this would be one with {_said(odd[0], own)}.",
-                "Give --run another folder, or delete that one to begin anew.",
+                "Give --run another folder, or delete that one to start over.",
             )
 
     def save(self, state: Mapping[str, object]) -> None:

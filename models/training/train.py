@@ -1,7 +1,7 @@
 """Training of a classifier: labels, and if there is a teacher its answers to the same crops.
 
 The recipe: most epochs on small pictures and the last ones at full size (Touvron et al. 2019), label smoothing,
-averaged weights, BatchNorm statistics taken anew at the end. With a teacher (Beyer et al. 2022) the loss is
+averaged weights, BatchNorm statistics recomputed at the end. With a teacher (Beyer et al. 2022) the loss is
 
     (1 - share) * cross entropy + share * t^2 * KL(teacher || student, at temperature t) + weight * regression,
 
@@ -139,7 +139,7 @@ class Trainer:
         return network
 
     def finished(self) -> Classifier:
-        """The network with averaged weights, BatchNorm's statistics taken anew at the last stage's size."""
+        """The network with averaged weights, BatchNorm's statistics recomputed at the last stage's size."""
         self.average.copy_to(self.network)
         count = min(self.config.refresh_batches, self.source.steps_per_epoch)  # each picture once at most
         size, steps = self.config.stages[-1][1], range(self.total, self.total + count)
@@ -165,8 +165,8 @@ class Trainer:
         logits = self.network.head(embedding.float())
         loss = functional.cross_entropy(logits, targets, label_smoothing=config.label_smoothing)
         if self.answers and self.student:
-            told, features = self.answers.of(batch)
-            kl = soft_loss(logits, told, config.distil_temperature)
+            log_probs, features = self.answers.of(batch)
+            kl = soft_loss(logits, log_probs, config.distil_temperature)
             regression = self.student(embedding.float(), features)
             share = config.distil_share
             loss = (1 - share) * loss + share * kl + config.feature_weight * regression
@@ -200,7 +200,7 @@ class Trainer:
         self.network.train()
 
     def _evaluate(self, report: Report) -> None:
-        """Accuracy of the network as it is on the validation pictures, logged; the run's curves are drawn anew."""
+        """Accuracy of the network as it is on the validation pictures, logged; the run's curves are redrawn."""
         assert self.validation is not None
         logits = predict(self.network, self._validation_crops(), self.normalise)
         right = float((logits.argmax(1).numpy() == self.validation.targets).mean())
@@ -249,10 +249,10 @@ class FeatureRegression(nn.Module):
         return functional.mse_loss(self.predict(embedding), (features - self.mean) / self.std)
 
 
-def soft_loss(logits: Tensor, told: Tensor, temperature: float) -> Tensor:
+def soft_loss(logits: Tensor, log_probs: Tensor, temperature: float) -> Tensor:
     """Hinton et al. 2015: t^2 KL(teacher || student) at temperature t; the square keeps the gradients' size."""
     student = functional.log_softmax(logits / temperature, 1)
-    teacher = functional.log_softmax(told / temperature, 1)
+    teacher = functional.log_softmax(log_probs / temperature, 1)
     return functional.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2
 
 

@@ -47,7 +47,7 @@ def tune_model(
     if len(training.labels) < 2:
         raise DataError(
             f"{folder} has pictures of one label, {training.labels[0]}.",
-            "A network learns to tell labels apart: add a second one, for example pictures of neither.",
+            "A network needs at least two labels: add a second one, for example pictures of neither.",
         )
     run = Run(run_folder)
     run.claim(network=ARCH, labels=training.labels, photographs=training.identity())

@@ -23,7 +23,7 @@ def fits_float16(values: NDArray[Any]) -> bool:
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """All tensors of a file, floats as float32, and its metadata. Raises ValueError when it is no such file."""
+    """All tensors of a file, floats as float32, and its metadata. Raises ValueError if it is not such a file."""
     data = path.read_bytes()
     (length,) = struct.unpack_from("<Q", data) if len(data) >= 8 else (MAX_HEADER + 1,)
     if length > min(MAX_HEADER, len(data) - 8):

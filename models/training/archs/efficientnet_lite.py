@@ -154,7 +154,7 @@ def efficientnet_lite0(classes: int, channels: int = 3, size: int = 128) -> Effi
     """4,652,008 parameters with 1000 classes; ``size`` does not matter to it. Raises ValueError unless in colour."""
     del size
     if channels != 3:
-        raise ValueError("EfficientNet-Lite looks at pictures in colour: 3 channels")
+        raise ValueError("EfficientNet-Lite takes pictures in colour: 3 channels")
     return EfficientNetLite("lite0", classes)
 
 

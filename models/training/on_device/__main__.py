@@ -97,7 +97,7 @@ def run(
     look(1.0)
     with torch.no_grad():
         logits = torch.cat([network(student.normalised(part.float())) for part in judge.crops.split(256)])
-    judge.student(logits, "with BatchNorm's statistics anew")
+    judge.student(logits, "with BatchNorm's statistics recomputed")
     save_weights(out / "weights.safetensors", network, recipe)
     say(f"{out / 'weights.safetensors'} written; next: python -m models.training export")
 

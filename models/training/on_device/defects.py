@@ -34,7 +34,7 @@ class Camera:
     """Draws defects by a policy. Pictures are float [n, 3, s, s], 0 to 255, before and after.
 
     Numbers for each picture come from ``random`` on the device; numbers for a whole run from a generator of the
-    processor's, because waiting for the device to tell one would cost more than the filter.
+    processor's, because waiting for the device to return one would cost more than the filter.
     """
 
     def __init__(self, policy: CameraPolicy, random: torch.Generator, seed: int) -> None:
@@ -132,7 +132,7 @@ class Camera:
 def far_away(x: Tensor, scenes: Tensor, random: torch.Generator) -> Tensor:
     """Pictures [n, 3, s, s] shrunk to 0.4 .. 0.8 of their side, somewhere in ``scenes`` of the same shape.
 
-    Borders are feathered, so that no hard frame tells the network where to look.
+    Borders are feathered, so that no hard edge shows the network where to look.
     """
     draw = torch.rand((len(x), 3), generator=random, device=x.device)
     side = 0.4 + 0.4 * draw[:, 0]

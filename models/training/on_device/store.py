@@ -82,7 +82,7 @@ class Store:
         return Boxes(rows, 1 - 2 * (uniform(0, 1) < policy.mirrored).float())
 
     def jittered(self, indices: Tensor, boxes: Boxes, share: float, random: torch.Generator) -> Boxes:
-        """Boxes moved and scaled by up to ``share`` of their sides within the pictures; mirrored anew, half of them."""
+        """Boxes moved and scaled by up to ``share`` of their sides within the pictures; half of them mirrored again."""
         draw = torch.rand((len(indices), 5), generator=random, device=self.device)
         height, width = self.sizes[indices].unbind(1)
         x, y, w, h, angle = boxes.rows.unbind(1)

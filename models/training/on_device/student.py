@@ -136,8 +136,8 @@ class Student:
         schooling = self.schooling
         for group in self.optimiser.param_groups:
             group["lr"] = schooling.learning_rate * cosine_with_warmup(round(done * 10_000), 10_000, 300)
-        pixels, targets, told, features = self.batch(stage, camera)
-        soft = functional.softmax(told / schooling.distil_temperature, 1)
+        pixels, targets, log_probs, features = self.batch(stage, camera)
+        soft = functional.softmax(log_probs / schooling.distil_temperature, 1)
         if float(torch.rand(())) < stage.mixed:
             share = float(torch.distributions.Beta(0.4, 0.4).sample())
             pixels, targets, soft, features = (
@@ -172,7 +172,7 @@ class Student:
         store, random = self.store, self.random
         indices = self._next()
         which = int(torch.randint(len(self.views), ()))
-        boxes, told, features = self.views.take(indices, which)
+        boxes, log_probs, features = self.views.take(indices, which)
         boxes = store.jittered(indices, boxes, self.schooling.jitter, random)
         pixels = store.render(indices, boxes, stage.size)
         count = round(len(indices) * stage.camera.far) if len(self.scenes) else 0
@@ -181,8 +181,8 @@ class Student:
             behind = self.scenes[drawn]
             scenes = store.render(behind, store.draw(behind, EARLY, random), stage.size)
             pixels = torch.cat([far_away(pixels[:count], scenes, random), pixels[count:]])
-        targets = functional.one_hot(store.targets[indices], told.shape[1]).float()
-        return camera(pixels), targets, told, features
+        targets = functional.one_hot(store.targets[indices], log_probs.shape[1]).float()
+        return camera(pixels), targets, log_probs, features
 
     def _next(self) -> Tensor:
         """The next pictures of an epoch's permutation."""
@@ -204,7 +204,7 @@ class Student:
         return torch.cat([network(self.normalised(part.float())) for part in crops.split(256)])
 
     def finish(self, stage: Stage) -> None:
-        """Put the averaged weights into the network, and take BatchNorm's statistics anew."""
+        """Put the averaged weights into the network, and recompute BatchNorm's statistics."""
         self.average.copy_to(self.network)
         with half_width(self.store.device):
             refresh_statistics(self.network, self._last_pictures(stage))

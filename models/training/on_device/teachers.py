@@ -1,6 +1,6 @@
 """Teachers on the accelerator: ImageNet networks tuned for our labels, who answer together about crops.
 
-What they say of a crop is kept as a *view*. New views are added as training goes on, so that the student neither waits
+Their answer for a crop is kept as a *view*. New views are added as training goes on, so that the student neither waits
 for its teachers at every step nor learns a fixed set of crops by heart.
 """
 
@@ -95,19 +95,19 @@ class Council:
         x = normalised(crops)
         with half_width(x.device):
             features = [teacher.features(x).float() for teacher in self.teachers]
-        told = [
+        log_probs = [
             functional.log_softmax(teacher.network._fc(f), 1)
             for teacher, f in zip(self.teachers, features, strict=True)
         ]
-        return torch.stack(told).mean(0), torch.cat(features, 1)
+        return torch.stack(log_probs).mean(0), torch.cat(features, 1)
 
 
 @dataclass(frozen=True)
 class View:
-    """One crop of every picture, and what the teachers say of it: ``told`` [n, labels], ``features`` [n, f]."""
+    """One crop of every picture, and what the teachers say of it: ``log_probs`` [n, labels], ``features`` [n, f]."""
 
     boxes: Boxes
-    told: Tensor
+    log_probs: Tensor
     features: Tensor
 
 
@@ -115,12 +115,12 @@ def ask(council: Council, store: Store, crops: CropPolicy, random: torch.Generat
     """A new view of all pictures."""
     everything = torch.arange(len(store), device=store.device)
     boxes = store.draw(everything, crops, random)
-    told, features = [], []
+    log_probs, features = [], []
     for chosen in everything.split(CHUNK):
         answer = council.answer(store.render(chosen, boxes[chosen], council.size))
-        told.append(answer[0])
+        log_probs.append(answer[0])
         features.append(answer[1].half())
-    return View(boxes, torch.cat(told), torch.cat(features))
+    return View(boxes, torch.cat(log_probs), torch.cat(features))
 
 
 class Views:
@@ -142,7 +142,7 @@ class Views:
     def take(self, indices: Tensor, which: int) -> tuple[Boxes, Tensor, Tensor]:
         """Boxes, log-probabilities and features of pictures in view number ``which``."""
         view = self._views[which % len(self._views)]
-        return view.boxes[indices], view.told[indices].float(), view.features[indices].float()
+        return view.boxes[indices], view.log_probs[indices].float(), view.features[indices].float()
 
 
 def half_width(device: torch.device) -> torch.autocast:
