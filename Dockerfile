@@ -1,10 +1,10 @@
 # Lookout in a container, for 64-bit Arm and x86-64:
 #
 #   docker build -t lookout .
-#   docker run --rm -p 127.0.0.1:8642:8642 -e LOOKOUT_SERVER__AUTH=none lookout demo          # a look, on this machine only
+#   docker run --rm -p 127.0.0.1:8642:8642 -e LOOKOUT_SERVER__AUTH=none lookout demo          # to try it, on this machine only
 #
-# For good, with a camera, a read-only root and visitors who need the token in ./token, which user 10001 must be able to read.
-# It answers to the name of its host, or to those in LOOKOUT_SERVER__ALLOWED_HOSTS, and to addresses in figures:
+# Permanently, with a camera, a read-only root and a token for visitors in ./token, which user 10001 must be able to read.
+# It answers to its host name, to those in LOOKOUT_SERVER__ALLOWED_HOSTS, and to numeric addresses:
 #
 #   openssl rand -hex 32 > token
 #   docker run -d --name lookout --hostname "$(hostname)" --restart unless-stopped --read-only --tmpfs /tmp --cap-drop all \
@@ -15,9 +15,9 @@
 # Cameras from inside a container:
 #   RTSP, HTTP, demo   work as they are.
 #   USB                --device /dev/video0 --group-add "$(getent group video | cut -d: -f3)", then --source usb:/dev/video0
-#   ribbon cable       not in here. libcamera on a Pi belongs to the host's firmware and kernel and comes from Raspberry Pi
-#                      OS alone. Install Lookout on the host (systemd/install.sh), or let a bridge on the host turn the camera
-#                      into an RTSP stream (MediaMTX with `source: rpiCamera`, say) and give its address as --source.
+#   ribbon cable       not supported. libcamera on a Pi belongs to the host's firmware and kernel and only comes with Raspberry
+#                      Pi OS. Install Lookout on the host (systemd/install.sh), or let a bridge on the host turn the camera
+#                      into an RTSP stream (such as MediaMTX with `source: rpiCamera`) and use its address as --source.
 
 FROM python:3.13-slim-trixie AS build
 WORKDIR /src
@@ -25,8 +25,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY service service
 COPY static static
 COPY models models
-# The environment is the same folder in both stages, because its scripts name their path. pip has no business in the image,
-# nor have the test data of libraries.
+# The environment is the same folder in both stages, because its scripts contain their path. The image needs neither pip
+# nor the test data of libraries.
 RUN python -m venv /opt/lookout \
     && /opt/lookout/bin/python -m pip install --no-cache-dir --disable-pip-version-check . \
     && /opt/lookout/bin/python -m pip uninstall --yes --quiet pip \
@@ -46,10 +46,10 @@ ENV PATH=/opt/lookout/bin:/usr/local/bin:/usr/bin:/bin \
     XDG_CACHE_HOME=/var/cache \
     LOOKOUT_STATE__FOLDER=/var/lib/lookout \
     LOOKOUT_SERVER__HOST=0.0.0.0
-# A number, so that a host can tell without looking inside that it is not root.
+# A number, so that the host can see without opening the image that it is not root.
 USER 10001:10001
 EXPOSE 8642
-# Healthy means that the event loop and the worker make progress. A camera that is away is a state, not ill health.
+# Healthy means that the event loop and the worker make progress. A missing camera is a state, not a failure.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-m", "lookout.healthcheck"]
 STOPSIGNAL SIGTERM

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sets Lookout up in .venv/ beside this file and runs its demo, which needs no camera: sh demo.sh [OPTIONS OF lookout demo]
 #
-# Needs Python 3.11 or newer and nothing else: Debian's python3-venv is installed where that is allowed.
+# Needs only Python 3.11 or newer: Debian's python3-venv is installed if that is allowed.
 set -eu
 cd "$(dirname "$0")"
 # shellcheck source=tests/environment.sh

@@ -1,11 +1,11 @@
 #!/bin/sh
 # Installs Lookout as a system service, or brings an installation up to date:  sudo sh systemd/install.sh [WHEEL]
 #
-# From a checkout, or with a wheel named. May be run again at any time: settings, history and tokens stay as they are.
+# From a checkout, or from the given wheel. May be run again at any time: settings, history and tokens stay as they are.
 #   --no-start   install, but neither enable nor start the service
-#   --demo       where there is no configuration yet, write one with the built-in demo as the camera
+#   --demo       if there is no configuration yet, write one with the built-in demo as the camera
 set -eu
-# What is installed is for the service's user to read, whatever root keeps from others by default.
+# The service's user must be able to read what is installed, whatever root's umask is.
 umask 022
 
 app=/opt/lookout
@@ -33,7 +33,7 @@ fail() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
 [ -d /run/systemd/system ] || [ "$start" = no ] || fail "systemd does not run here; see README.md for running without it"
 [ -e "$what" ] || fail "there is no $what"
 
-# The distribution's own Python: only there is the Pi camera's picamera2 to be found.
+# The distribution's own Python: only that one has the Pi camera's picamera2.
 python=/usr/bin/python3
 [ -x $python ] || fail "there is no $python: apt install python3 python3-venv"
 $python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Lookout needs Python 3.11 or newer (Raspberry Pi OS bookworm or later); this is $($python -V)"
@@ -44,7 +44,7 @@ $python -c 'import ensurepip, venv' 2> /dev/null || fail "Python cannot make env
 getent passwd lookout > /dev/null ||
     useradd --system --user-group --no-create-home --home-dir /var/lib/lookout --shell /usr/sbin/nologin lookout
 for group in video render; do
-    # systemd refuses a unit that names a group that is not there; minimal systems lack one or the other.
+    # systemd refuses a unit with an unknown group; minimal systems lack one or the other.
     getent group $group > /dev/null || groupadd --system $group
 done
 
@@ -62,7 +62,7 @@ $python -m venv $app/venv.new || fail "the environment could not be made (see ab
 $app/venv.new/bin/python -m pip install --quiet --disable-pip-version-check "$what" ||
     fail "the program could not be installed (see above); $kept"
 $app/venv.new/bin/python -m lookout --help > /dev/null || fail "the program does not run on this machine (see above); $kept"
-# Scripts of an environment name its path; the new one takes the old one's place.
+# Scripts of an environment contain its path; the new one replaces the old one.
 grep -rlI "$app/venv.new" $app/venv.new/bin $app/venv.new/pyvenv.cfg | xargs -r sed -i "s#$app/venv\.new#$app/venv#g"
 rm -rf $app/venv.old
 [ ! -d $app/venv ] || mv $app/venv $app/venv.old
@@ -74,11 +74,11 @@ mkdir -p "$(dirname $config)"
 chmod 0755 "$(dirname $config)"
 if [ -e $config ]; then
     say "keeping $config"
-    # Restored from a backup it may be root's alone.
+    # After a restore from a backup, only root may be able to read it.
     if ! setpriv --reuid lookout --regid lookout --clear-groups test -r $config; then
         chgrp lookout $config
         chmod g+r $config
-        say "the service may read it again (group lookout)"
+        say "the service can read it again (group lookout)"
     fi
 else
     # Only what differs from the defaults; `lookout config --template` prints all settings with their explanation.
@@ -88,15 +88,15 @@ else
         say "source = \"$source\""
         say ""
         say "[server]"
-        say "# Reachable from this machine alone. To open it to your network: 0.0.0.0 (visitors then need the token)."
+        say "# Only reachable from this machine. To open it to your network: 0.0.0.0 (visitors then need the token)."
         say 'host = "127.0.0.1"'
         say "port = 8642"
         say ""
         say "[state]"
-        say "# Where systemd makes a folder for the service; named here so that \`lookout token\` finds the same."
+        say "# The folder that systemd creates for the service; set here so that \`lookout token\` finds the same one."
         say 'folder = "/var/lib/lookout"'
     } > $config
-    # The address of a camera may hold its password: the service reads it, nobody else does.
+    # A camera's address may contain its password: only the service may read it.
     chown root:lookout $config
     chmod 0640 $config
     say "wrote $config"
@@ -107,7 +107,7 @@ if [ "$start" = yes ]; then
     systemctl daemon-reload
     systemctl enable --quiet lookout.service
     systemctl restart lookout.service || fail "the service did not start; what it says: journalctl -u lookout -n 20"
-    say "Lookout runs: $(systemctl show --property=StatusText --value lookout.service)"
+    say "Lookout is running: $(systemctl show --property=StatusText --value lookout.service)"
 fi
 
 if grep -qsi raspberry /proc/device-tree/model && ! $python -c 'import picamera2' 2> /dev/null; then

@@ -23,12 +23,12 @@ def settings_for(verb: str, what: str, config: Path | None, folder: Path | None 
         there, owner = with_timeout(loaded.state_folder, lambda: _owned(loaded.state_folder))
     except OSError as error:
         raise StateFolderUnusable(
-            f"The state folder {loaded.state_folder} cannot be looked at: {error.strerror}.",
+            f"The state folder {loaded.state_folder} cannot be read: {error.strerror}.",
             "Run this as the service's user, or name another folder with state.folder.",
         ) from error
     if there == loaded.state_folder and owner != os.geteuid():
         raise StateFolderUnusable(
-            f"The state folder {there} belongs to {user_name(owner)}, and this is {user_name(os.geteuid())}.",
+            f"The state folder {there} belongs to {user_name(owner)}, but this is {user_name(os.geteuid())}.",
             f"Run: sudo -u {user_name(owner)} STATE_DIRECTORY={there} lookout {verb}",
         )
     return loaded
@@ -41,7 +41,7 @@ def _refuse_wrong_folder(loaded: LoadedSettings, verb: str, what: str) -> None:
     if is_chosen or "STATE_DIRECTORY" in os.environ or owner is None or owner == os.geteuid():
         return
     raise StateFolderUnusable(
-        f"The Lookout service of this machine keeps its {what} in {SERVICE_FOLDER}, and knows none made elsewhere.",
+        f"The Lookout service of this machine keeps its {what} in {SERVICE_FOLDER}, and knows no others.",
         f"Run: sudo -u {user_name(owner)} STATE_DIRECTORY={SERVICE_FOLDER} lookout {verb}. For a Lookout that you "
         f"start yourself: LOOKOUT_STATE__FOLDER={loaded.state_folder} lookout {verb}",
     )
