@@ -106,7 +106,7 @@ const pen = document.createElement("canvas").getContext("2d");
 const widths = new Map();
 
 /**
- * Tells the plate how large its word may be: one line that fills it, or two that are no higher, so that nothing below
+ * Tells the plate how large its word may be: one line that fills it, or two that are not higher, so that nothing below
  * moves when another answer comes.
  * @param {HTMLElement} plate @param {Element} node  the word @param {string} text
  */

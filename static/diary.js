@@ -111,7 +111,7 @@ export function mountDiary(store) {
   async function lookAtBand() {
     const mine = turn;
     if (view.name !== "day") return;
-    const told = await bandOf(view.day).catch(() => null); // The visits alone are worth showing.
+    const told = await bandOf(view.day).catch(() => null); // Only the visits are worth showing.
     if (!told || mine !== turn) return;
     spans = told;
     draw();

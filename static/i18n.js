@@ -99,7 +99,7 @@ export function clock(moment, second) {
   return new Date(moment).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", second, hour12: false });
 }
 
-/** @param {number} n @returns {string} with thousands told apart */
+/** @param {number} n @returns {string} with grouped thousands */
 export function whole(n) {
   return n.toLocaleString(language);
 }

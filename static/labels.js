@@ -1,4 +1,4 @@
-// How a label looks and is called: its name in the reader's language, its drawing, its hue. Never the hue alone.
+// How a label looks and is called: its name in the reader's language, its drawing, its hue. Never just the hue.
 
 import { t } from "./i18n.js";
 

@@ -1,4 +1,4 @@
-// Which network looks, how good it is said to be, and the choice of another.
+// Which network looks, how good it is, and the choice of another.
 
 import { call } from "./api.js";
 import { cardDescription, cardOf, cardTitle } from "./cards.js";

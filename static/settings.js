@@ -35,7 +35,7 @@ export function wasChanged(page, key) {
   return page.settings?.[key]?.source === "override";
 }
 
-/** @param {import("./store.js").Page} page @param {string} key @returns {any} what is set, whoever set it */
+/** @param {import("./store.js").Page} page @param {string} key @returns {any} what is set, from any source */
 export function valueOf(page, key) {
   return page.settings?.[key]?.value;
 }

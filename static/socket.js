@@ -34,7 +34,7 @@ export function openSocket(width, ears) {
   async function show(data) {
     const length = new DataView(data).getUint32(0);
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
-    // Here, whether or not it is drawn yet: a busy browser is no slow network.
+    // Here, whether or not it is drawn yet: a busy browser is not a slow network.
     reply("got", header.sequence);
     try {
       await ears.picture(header, new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" }));

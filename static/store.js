@@ -14,7 +14,7 @@
  * @property {number} okAt                 performance.now() of the state since which the camera is seen to be well
  * @property {{width: number, height: number, at: number} | null} picture  what the canvas shows, and since when
  * @property {object[] | null} models      the cards of the models installed
- * @property {object | null} settings      what is told of each setting, by dotted key
+ * @property {object | null} settings      what is known of each setting, by dotted key
  * @property {string[] | null} restartFor  settings that were changed where they are set and wait for a restart
  * @property {object | null} about         what runs there
  * @property {number | null} news  performance.now() of the last time that something was written into the diary

@@ -8,7 +8,7 @@ const MOST_AT_ONCE = 1000;
 const CARDS = ["seen", "quiet", "missed"];
 
 /**
- * @typedef {object} Visit  an event as the service tells it, with `from` and `to` in milliseconds since 1970
+ * @typedef {object} Visit  an event as the service sends it, with `from` and `to` in milliseconds since 1970
  * @typedef {{name: "day" | "todo" | "wrong" | "kept" | "latest", day?: string}} View
  */
 

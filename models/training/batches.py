@@ -47,7 +47,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class BatchSource:
-    """Training batches. With ``views`` > 0 each picture has only so many crops, used in turn, one an epoch.
+    """Training batches. With ``views`` > 0 each picture has this many crops, used in turn, one per epoch.
 
     Fixed crops let a teacher's answers be kept (Shen and Xing 2022); what the camera does to them is always fresh.
     ``repeats`` [n] says how often each picture comes in an epoch (once, without it): hard ones more often.

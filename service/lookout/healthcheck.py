@@ -35,8 +35,8 @@ def check(url: str, wait_s: float = WAIT_S, max_bytes: int = 1024) -> bytes:
     )
     try:
         with opener.open(url, timeout=wait_s) as answer:
-            told: bytes = answer.read(max_bytes)
-            return told
+            content: bytes = answer.read(max_bytes)
+            return content
     except http.client.HTTPException as error:
         raise OSError(f"the response is not HTTP ({error})") from error
 

@@ -147,7 +147,7 @@ async function copied(text, code) {
   }
 }
 
-// Of a picture the window that is pointed at: thousands of numbers are no program to read.
+// Of a picture the window that is pointed at: nobody reads a program of thousands of numbers.
 function layerOf(setup, { kernel, steps, pooling }) {
   const whole = { kernel, bias: setup.bias, activation: setup.activation, ...steps };
   if (setup.source === "grid") return { ...whole, input: setup.input, pooling };

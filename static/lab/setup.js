@@ -41,7 +41,7 @@ export function courseSetup() {
   };
 }
 
-/** @param {import("./arithmetic.js").Volume} kernel @returns {import("./arithmetic.js").Volume} for so many channels */
+/** @param {import("./arithmetic.js").Volume} kernel @returns {import("./arithmetic.js").Volume} with this many channels */
 export function fitted(kernel, channels) {
   return Array.from({ length: channels }, (_, c) => kernel[c] ?? kernel[0]);
 }

@@ -23,7 +23,7 @@ _MAX_KNOWN = 256
 
 
 class Admission:
-    """Checks tokens, but only so many: nobody can try them out at the speed of the network.
+    """Checks tokens, at a limited rate: nobody can try them out at the speed of the network.
 
     A token that an address has used before passes at once, so a flood of wrong ones from behind the same router or
     proxy does not lock out clients that were admitted.

@@ -120,7 +120,7 @@ def _run(card: Card, precision: str, script: str, region: dict[str, float], seco
     faster = FASTER * _rate_alone(Classifier.load(card, precision, 1))
 
     def make_camera(address: str, options: CameraOptions) -> Camera:
-        return isolated_camera(address, replace(options, fps=faster))  # no setting allows so many
+        return isolated_camera(address, replace(options, fps=faster))  # no setting allows that many
 
     hub = Hub(first_state(settings, time.monotonic()))
     engine = Engine(settings, catalogue, hub, make_camera=make_camera)

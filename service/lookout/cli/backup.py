@@ -37,7 +37,7 @@ _Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", 
 
 
 class BackupUnusable(LookoutError):
-    """The file is no backup of Lookout's, or it is damaged."""
+    """The file is not a backup of Lookout's, or it is damaged."""
 
     code = "backup_unusable"
     title = "This backup cannot be used"
@@ -51,7 +51,7 @@ def backup(
 ) -> None:
     """Write settings, tokens, models and events to one file. The service may run meanwhile.
 
-    Keep the file as safe as the service: whoever has it knows the camera's password, and sees what the camera saw.
+    Keep the file as safe as the service: it contains the camera's password and what the camera saw.
     """
     from lookout.cli.state_folder import settings_for
 
@@ -177,14 +177,14 @@ def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
     """Raises BackupUnusable."""
     try:
         with zipfile.ZipFile(file) as archive:
-            told: Any = json.loads(archive.read(_MANIFEST))
-            if not isinstance(told, dict) or told.get("format") != _FORMAT:
+            report: Any = json.loads(archive.read(_MANIFEST))
+            if not isinstance(report, dict) or report.get("format") != _FORMAT:
                 raise BackupUnusable(f"{file} was written by another version of Lookout.", "Update this one first.")
             yield archive
     except FileNotFoundError as error:
         raise BackupUnusable(f"There is no file {file}.", "Name one that `lookout backup` wrote.") from error
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError, NotImplementedError) as error:
-        raise BackupUnusable(f"{file} is no backup, or it is damaged: {error}.", "Use another one.") from error
+        raise BackupUnusable(f"{file} is not a backup, or it is damaged: {error}.", "Use another one.") from error
 
 
 def _checked(archive: zipfile.ZipFile, folder: Path) -> list[str]:
@@ -203,7 +203,7 @@ def _checked(archive: zipfile.ZipFile, folder: Path) -> list[str]:
 
 
 def _unpack(archive: zipfile.ZipFile, names: list[str], fresh: Path) -> None:
-    """Beside what is there; each file's checksum is looked at. For the owner alone, whatever the archive says."""
+    """Beside what is there; each file's checksum is verified. For the owner only, whatever the archive says."""
     from lookout.storage.atomic_files import make_folder
 
     for name in names:

@@ -139,8 +139,8 @@ def list_tokens(
     tokens, used = store.tokens(), store.uses.read()
     if as_json:
         for entry in tokens:
-            told = {"id": entry.id, "name": entry.name, "created": entry.created, "scope": entry.scope}
-            typer.echo(json.dumps(told | {"used": _hour(used[entry.id]) if entry.id in used else None}))
+            row = {"id": entry.id, "name": entry.name, "created": entry.created, "scope": entry.scope}
+            typer.echo(json.dumps(row | {"used": _hour(used[entry.id]) if entry.id in used else None}))
         return
     if not tokens:
         say("There is no token yet. Make one with: lookout token")

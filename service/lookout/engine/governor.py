@@ -66,7 +66,7 @@ class Governor:
             return None
         now = self.limit.rate if self.limit else min(running, wanted or running)
         rate = max(min(targets.min_rate, now), now * factor)  # if less than the minimum is wanted, that is the minimum
-        # Back at the rate without a limit, or told not to limit: nothing needs limiting any more.
+        # Back at the rate without a limit, or without a target: nothing needs limiting any more.
         over = factor > 1.0 and (freed or rate >= (wanted or running * UP * UP))
         self.limit = None if over else Limit(rate, reason or RISES)
         return self.limit

@@ -21,7 +21,7 @@ _EVERY_S = 60.0
 _SWEEP_EVERY_S = 86_400.0
 # The first seconds belong to the first answer.
 _FIRST_S = 20.0
-# After a jump of the clock nothing goes by its age for so long: a wrong date would empty the diary for good.
+# After a jump of the clock nothing is deleted by age for this long: a wrong date would empty the diary for good.
 _TRUST_AFTER_S = 86_400.0
 _JUMP_S = 2 * 86_400.0
 # Deletions at one turn; the rest goes at the next.

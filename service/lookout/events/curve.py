@@ -30,7 +30,7 @@ class CurveBuilder:
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = tuple(labels[:MAX_LABELS])
         self._points: list[tuple[float, tuple[float, ...]]] = []
-        self._stride = 1  # so many predictions make one point
+        self._stride = 1  # predictions per point
         self._waiting: list[tuple[float, tuple[float, ...]]] = []
         self._room = 2 * _room_for(self._labels)
 

@@ -68,8 +68,8 @@ class Database:
     ) -> T:
         """What the work returns, once it lasts. All of it or nothing.
 
-        reserved: it is somebody's own change, for which a part of the budget is left. committed: told the result when
-        it lasts, on the writer's thread; also when whoever waited has given up meanwhile.
+        reserved: it is a person's own change, for which part of the budget is reserved. committed: gets the result when
+        it lasts, on the writer's thread; also if the caller has given up meanwhile.
         Raises StateFolderUnusable, DiskBudgetSpent, and what the work raises.
         """
 
@@ -289,7 +289,7 @@ def _code(error: sqlite3.Error) -> int:
 
 
 def _os_error(error: sqlite3.Error, path: Path) -> OSError:
-    """In the words in which the disk's other troubles are told."""
+    """Worded like the disk's other troubles."""
     return OSError(_ERRNO.get(_code(error), errno.EIO), str(error), str(path))
 
 

@@ -116,7 +116,7 @@ class EventView(TypedDict):
         ),
     ]
     reviewed_at: str | None
-    sampled: Annotated[bool, Field(description="Drawn at random: reviewing it tells how often the answers are right.")]
+    sampled: Annotated[bool, Field(description="Drawn at random: reviewing it shows how often the answers are right.")]
     doubt: Annotated[Doubt | None, Field(description="Why somebody should look; null: no need, or done.")]
     kept: Annotated[bool, Field(description="Never deleted by age or for space.")]
     note: str

@@ -1,4 +1,4 @@
-"""News of events for whoever wants them, on any thread: bounded, and never waited for."""
+"""News of events for any subscriber, on any thread: bounded, and never waited for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lookout.events.event import Event
 # Of somebody seen both begun and ended come; what happens at once, such as a camera that is lost, comes as ended.
 # begun: it has lasted `events.min_s`. ended: it is over and counted. changed: somebody marked it. deleted: it is gone.
 What = Literal["begun", "ended", "changed", "deleted"]
-# An hour of a busy day; who takes none of them for so long gets the newest.
+# An hour of a busy day; a subscriber that takes none for this long gets the newest.
 DEFAULT_BOUND = 256
 
 
@@ -48,7 +48,7 @@ class Subscription:
             return news
 
     def close(self) -> None:
-        """No more news; lets go of whoever waits. Safe twice."""
+        """No more news; releases subscribers that wait. Safe to call twice."""
         self._feed.drop(self)
         with self._arrived:
             self._closed = True

@@ -117,7 +117,7 @@ class Journal:
         self._thread.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """Write what waits, for so long at most. Returns whether all is written."""
+        """Write what waits, for at most this long. Returns whether all is written."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -300,9 +300,9 @@ class Journal:
             return  # whether the model is another one, only the disk knows
         what = ["begun"] if was_open else ["begun", "ended"]
         for each in what:
-            if each in record.told or (each == "begun" and not was_open and record.row["kind"] != "seen"):
+            if each in record.sent or (each == "begun" and not was_open and record.row["kind"] != "seen"):
                 continue
-            record.told.add(each)
+            record.sent.add(each)
             picture = None
             if self._feed.is_watched and record.shot is not None and each == "begun":
                 picture = shots.jpeg(record.shot)
@@ -328,7 +328,7 @@ class Journal:
 
 
 def _number(new: list[tuple[Record, int]]) -> None:
-    """Once it is certain: also when whoever waited has given up meanwhile."""
+    """Once it is certain: also if the caller has given up meanwhile."""
     for record, number in new:
         record.id = number
 

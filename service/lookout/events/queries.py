@@ -13,7 +13,7 @@ from lookout.events.rows import SELECTED, event_of
 from lookout.events.tables import DRAWN
 
 Review = Literal["sampled", "todo", "wrong", "done"]
-# A quiet moment that was not drawn is nobody's business, and goes when the day's draw is made.
+# A quiet moment that was not drawn is not shown, and is deleted when the day's draw is made.
 _SHOWN = "(kind <> 'quiet' OR sampled = 1)"
 _REVIEW = {
     "sampled": DRAWN,

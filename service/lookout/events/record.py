@@ -19,7 +19,7 @@ from lookout.state.state import ModelState
 class Record:
     """row: by column of `events`. id: None until it is on disk. Only touched under the journal's lock, or before that.
 
-    gone: somebody has deleted it while it was in progress. told: which news of it are out.
+    gone: somebody has deleted it while it was in progress. sent: which news about it were sent.
     """
 
     row: dict[str, Any]
@@ -29,7 +29,7 @@ class Record:
     embedding: bytes | None = None
     pictures: tuple[bytes, bytes] | None = None
     gone: bool = False
-    told: set[str] = field(default_factory=set)
+    sent: set[str] = field(default_factory=set)
 
     @property
     def is_open(self) -> bool:

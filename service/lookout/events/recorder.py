@@ -17,7 +17,7 @@ from lookout.events.rules import Began, Ended, Happened, Outcome, Rules, Visit
 from lookout.events.shots import Shot, is_quiet, shot_of
 from lookout.events.store import Store
 from lookout.events.wall_clock import Reading, WallClock
-from lookout.events.watcher import Candidate, Watcher, Wish
+from lookout.events.watcher import Candidate, Wanted, Watcher
 from lookout.settings.schema import EventsSettings, Settings
 from lookout.state.hub import Hub
 from lookout.state.state import ModelState, State, is_current, status
@@ -140,7 +140,7 @@ class Recorder:
     def _wish(self, events: EventsSettings) -> None:
         wanted = events.enabled and events.pictures == "best"
         rests = is_quiet(events.quiet, self._reading.wall(self._clock()))
-        wish = Wish(wanted and not rests, frozenset(events.labels) if events.labels else None)
+        wish = Wanted(wanted and not rests, frozenset(events.labels) if events.labels else None)
         if wish != self.watcher.wish:
             self.watcher.wish = wish
 

@@ -9,7 +9,7 @@ from lookout.events.curve import MAX_LABELS, CurveBuilder
 from lookout.events.event import Kind
 from lookout.state.state import CameraState, ModelState, State, Status
 
-# A frame on its way takes so long at most; until then a visit is not closed by the clock alone.
+# A frame in transit takes at most this long; until then a visit is not closed by the clock only.
 _SLACK_S = 1.0
 # What a model with a thousand labels may have under way at once; the oldest are closed first.
 _MAX_VISITS = 16
@@ -178,7 +178,7 @@ class Rules:
     # --- what time brings ---------------------------------------------------------------------------------------------
 
     def pass_time(self, now: float, status: Status, camera: CameraState, newest_at: float | None) -> Iterator[Outcome]:
-        """status: as everybody is told it now. newest_at: monotonic seconds of the newest frame."""
+        """status: as the state shows it now. newest_at: monotonic seconds of the newest frame."""
         if status in ("stale", "absent"):
             yield from self._lose(now, camera, newest_at)
         elif status == "ok" and self._lost_since is not None:

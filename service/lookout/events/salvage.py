@@ -9,7 +9,7 @@ from pathlib import Path
 from lookout.events import tables
 
 _ASIDE = ".malformed"
-# A row that cannot be read ends a pass; so many gaps are stepped over.
+# A row that cannot be read ends a pass; at most this many gaps are skipped.
 _MAX_GAPS = 1000
 _TABLES = ("events", "details", "runs", "notes")
 

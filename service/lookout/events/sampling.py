@@ -15,7 +15,7 @@ from datetime import date, timedelta
 
 from lookout.events.tables import MAY_BE_DRAWN
 
-# Who was away for so long finds the last days drawn only.
+# After a longer absence only the last days are drawn.
 _MAX_DAYS = 40
 _NOTE = "drawn_to"
 _Z = 1.959964  # 95 of 100

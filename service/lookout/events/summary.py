@@ -18,7 +18,7 @@ _AFTER: dict[str, BandState] = {
 _MACHINE = "kind NOT IN ('seen', 'quiet', 'missed')"
 _HOUR_S = 3600.0
 # An event that began earlier than this before the day is looked for no more.
-_LONGEST_S = 2 * 86_400.0
+_MAX_S = 2 * 86_400.0
 # Visits of one label closer than a band of a thousand pixels can show are one there.
 _PIXEL_S = 60.0
 
@@ -119,7 +119,7 @@ def _seen(connection: sqlite3.Connection, begin: float, end: float) -> Iterator[
     rows = connection.execute(
         "SELECT id, called, started, ended FROM events WHERE started >= ? AND started < ? AND ended > ? "
         "AND kind IN ('seen', 'missed') AND called IS NOT NULL ORDER BY started",
-        (begin - _LONGEST_S, end, begin),
+        (begin - _MAX_S, end, begin),
     )
     under_way: dict[str, Span] = {}
     for number, label, started, ended in rows:

@@ -32,7 +32,7 @@ class Swept:
 def sweep(store: Store, days: int, *, now: float | None = None) -> Swept:
     """Look at every picture and every row. May take a while, in small steps. Raises as `Store.delete` does.
 
-    days: after a malformed file was set aside, pictures whose rows were lost stay for so long.
+    days: after a malformed file was set aside, pictures whose rows were lost stay for this long.
     """
     now = time.time() if now is None else now
     files = rows = 0

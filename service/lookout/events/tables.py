@@ -1,6 +1,6 @@
 """The tables of events.db.
 
-`daily` is kept by triggers, so that counts stay true whatever changes a row: in `events` alone, counting all by label
+`daily` is kept by triggers, so that counts stay true whatever changes a row: in `events` only, counting all by label
 takes longer with each event. What is seldom read (curve, embedding) lies in `details`, which keeps rows short.
 """
 
@@ -79,7 +79,7 @@ CREATE TRIGGER events_gone AFTER DELETE ON events BEGIN {_TAKE} DELETE FROM deta
 CREATE TRIGGER events_changed AFTER UPDATE OF started, view, kind, label, "right", bytes ON events
 BEGIN {_TAKE} {_ADD} END;
 
--- What was deleted less than ten minutes ago, for whoever wants it back.
+-- What was deleted less than ten minutes ago, to be restored on request.
 CREATE TABLE trash (id INTEGER PRIMARY KEY, event TEXT NOT NULL, folder TEXT, curve BLOB, embedding BLOB);
 
 -- When the service ran: between two runs nobody knows what happened.

@@ -31,7 +31,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Wanted:
     """What pictures are wanted of. labels: None for all."""
 
     pictures: bool = False
@@ -49,7 +49,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self.arrived = threading.Event()
-        self.wish = Wish()
+        self.wish = Wanted()
         self.missed = 0  # sights that were lost because the recorder did not come
         self._sights: deque[Sight] = deque(maxlen=_MAX_SIGHTS)
         self._candidate: deque[Candidate] = deque(maxlen=1)

@@ -162,7 +162,7 @@ def _attention(graph: Graph, node: Any, after: Sides | None) -> int | None:
 def holds_unknown_weights(graph: Graph, node: Any) -> bool:
     """Whether an operator takes numbers that may be learned and are not counted.
 
-    It is not known here, or a sum or product takes what the graph computes from stored numbers alone.
+    It is not known here, or a sum or product takes what the graph computes only from stored numbers.
     """
     if node.op_type in _ELEMENTWISE:
         return any(name in graph.constants and graph.is_made_of_weights(name) for name in node.input)

@@ -65,7 +65,7 @@ class Limits:
 
 @contextlib.contextmanager
 def bounded_memory(memory: int) -> Iterator[None]:
-    """Within the block this process may take so many bytes more, all its threads together.
+    """Within the block this process may take this many bytes more, all its threads together.
 
     For a process that decodes one picture at a time beside other things. Not for nesting.
     """

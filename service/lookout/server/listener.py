@@ -87,7 +87,7 @@ class BoundedListener(socket.socket):
         self._this_turn = 0
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Raises BlockingIOError if nobody is waiting, or so many came at once that others should have a turn."""
+        """Raises BlockingIOError if nobody is waiting, or enough came at once that others should have a turn."""
         for _ in range(self.capacity.accepted):
             if self._this_turn >= self._a_turn:
                 self._this_turn = 0

@@ -286,14 +286,14 @@ class EventsSettings(Section):
         description="Bytes of events and their pictures at most, inside state.max_bytes; the oldest go first.",
     )
     merge_s: float = Field(
-        5.0, ge=0.0, le=3600.0, description="Two of one label less than so many seconds apart are one event."
+        5.0, ge=0.0, le=3600.0, description="Two of one label closer together than this many seconds are one event."
     )
     min_s: float = Field(0.5, ge=0.0, le=600.0, description="Seconds that an answer must stand to be an event.")
     sample: int = Field(
         5, ge=0, le=1000, description="Events a day drawn at random for review, to tell how often answers are right."
     )
     keep_per_label: int = Field(
-        20, ge=0, le=10_000, description="The newest so many of each label are the last to go when space is short."
+        20, ge=0, le=10_000, description="This many of the newest of each label are the last to go when space is short."
     )
     labels: list[str] = Field(
         default_factory=list, description="Pictures are kept of these labels only; an empty list: of all."

@@ -71,7 +71,7 @@ class Hub:
     def listen(self, listener: Callable[[State], None] | None) -> None:
         """Have every state shown to `listener`, on the camera loop's thread: it must return within microseconds.
 
-        For whoever must miss none, such as the record of events; all others want the newest state only.
+        For subscribers that must not miss any, such as the record of events; others only want the newest state.
         """
         self._listener = listener
 

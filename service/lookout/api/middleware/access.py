@@ -25,7 +25,7 @@ from lookout.system.peer import is_another_service, uid_at
 
 NO_TOKEN, FOREIGN_ORIGIN = 4401, 4403
 _TRY_LATER = 1013
-# The part of an address that stands for a token and opens the pictures alone.
+# The part of an address that stands for a token and only opens the pictures.
 LINK = "link"
 SUBPROTOCOL = "lookout.v1"
 # Reading these needs no token: health checks have none, and the login page must load without one.

@@ -1,4 +1,4 @@
-"""Errors as clients of the Open Inference Protocol and of Hugging Face read them: {"error": "…"}, on their paths alone.
+"""Errors as clients of the Open Inference Protocol and of Hugging Face read them: {"error": "…"}, only on their paths.
 
 Around everything else, so that refusals that come before any endpoint have this form too.
 """

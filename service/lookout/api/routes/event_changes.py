@@ -63,9 +63,9 @@ def _filter(asked: EventFilter) -> Filter:
 async def undo_events(app: ServicesDep) -> Response:
     """Marks and deletions of the last ten minutes, the latest first. After a restart nothing can be undone."""
     undone = await app.edits.run(app.history.undo)
-    told = "delete" if undone.deleted else "set"
+    change = "delete" if undone.deleted else "set"
     left = app.history.store.undo_left_s()
-    return JSONResponse({"undone": told, "events": len(undone.events), "more_for_s": left})
+    return JSONResponse({"undone": change, "events": len(undone.events), "more_for_s": left})
 
 
 @router.post(

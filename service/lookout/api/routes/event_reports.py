@@ -51,18 +51,18 @@ async def get_day(
     asked, begin, end = _bounds(day, zone, now)
     present = summary.Present(app.history.recorder.run, now)
     store = app.history.store
-    told = await reading(app, lambda: store.database.read(lambda c: summary.summarise(c, begin, end, present)))
+    report = await reading(app, lambda: store.database.read(lambda c: summary.summarise(c, begin, end, present)))
     return packed_json(
         {
             "day": asked.isoformat(),
             "zone": zone,
             "begin": rfc3339(begin),
             "end": rfc3339(end),
-            "counts": told.counts,
-            "hours": told.hours,
-            "band": [_span(span) for span in told.spans],
-            "todo": told.todo,
-            "oldest": None if told.oldest is None else rfc3339(told.oldest),
+            "counts": report.counts,
+            "hours": report.hours,
+            "band": [_span(span) for span in report.spans],
+            "todo": report.todo,
+            "oldest": None if report.oldest is None else rfc3339(report.oldest),
             "undo_for_s": store.undo_left_s(),
         },
         request.headers,
@@ -111,15 +111,15 @@ def _zone(name: str) -> ZoneInfo:
 )
 async def get_accuracy(app: ServicesDep) -> Response:
     """From the events that were drawn at random and reviewed. A day's are drawn when it is over."""
-    told = await reading(app, lambda: app.history.store.database.read(sampling.accuracy))
-    labels = {label: {"reviewed": reviewed, "right": right} for label, (reviewed, right) in told.by_label.items()}
-    interval = None if told.interval is None else [round(side, 4) for side in told.interval]
+    report = await reading(app, lambda: app.history.store.database.read(sampling.accuracy))
+    labels = {label: {"reviewed": reviewed, "right": right} for label, (reviewed, right) in report.by_label.items()}
+    interval = None if report.interval is None else [round(side, 4) for side in report.interval]
     return JSONResponse(
         {
-            "reviewed": told.reviewed,
-            "right": told.right,
+            "reviewed": report.reviewed,
+            "right": report.right,
             "interval": interval,
-            "waiting": told.waiting,
+            "waiting": report.waiting,
             "labels": labels,
         }
     )
@@ -136,16 +136,16 @@ async def get_event_storage(app: ServicesDep) -> Response:
     """And how long it lasts, from what the last two weeks brought."""
     history = app.history
     limits, journal = history.caretaker.limits(), history.recorder.journal
-    told = await reading(app, lambda: history.store.database.read(lambda c: retention.forecast(c, limits)))
+    report = await reading(app, lambda: history.store.database.read(lambda c: retention.forecast(c, limits)))
     return JSONResponse(
         {
-            "events": told.events,
-            "kept": told.kept,
-            "bytes": told.bytes,
-            "max_bytes": told.max_bytes,
-            "bytes_a_day": told.bytes_a_day,
-            "days_left": told.days_left,
-            "oldest": None if told.oldest is None else rfc3339(told.oldest),
+            "events": report.events,
+            "kept": report.kept,
+            "bytes": report.bytes,
+            "max_bytes": report.max_bytes,
+            "bytes_a_day": report.bytes_a_day,
+            "days_left": report.days_left,
+            "oldest": None if report.oldest is None else rfc3339(report.oldest),
             "waiting": journal.unwritten,
             "lost": journal.lost,
             "without_picture": journal.without_picture,

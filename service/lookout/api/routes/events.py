@@ -202,7 +202,7 @@ async def get_event_thumbnail(number: Number, app: ServicesDep) -> Response:
     responses=errors(UnknownEvent, *READS),
 )
 async def get_event_curve(number: Number, app: ServicesDep) -> Response:
-    """As the answer's, smoothed. Empty while the event is in progress, and for what is no visit."""
+    """As the answer's, smoothed. Empty while the event is in progress, and for anything but a visit."""
     packed = await reading(app, lambda: app.history.store.curve(number))
     if packed is None:
         return JSONResponse({"labels": [], "times_s": [], "probabilities": {}})
@@ -211,6 +211,8 @@ async def get_event_curve(number: Number, app: ServicesDep) -> Response:
     except ValueError as error:
         raise EventsUnavailable(f"The curve of event {number} cannot be read.", "Others can.") from error
     columns = zip(*curve.values, strict=True) if curve.values else [() for _ in curve.labels]
-    told = {label: [round(value, 3) for value in column] for label, column in zip(curve.labels, columns, strict=True)}
+    rounded = {
+        label: [round(value, 3) for value in column] for label, column in zip(curve.labels, columns, strict=True)
+    }
     times = [round(at, 2) for at in curve.times_s]
-    return JSONResponse({"labels": list(curve.labels), "times_s": times, "probabilities": told})
+    return JSONResponse({"labels": list(curve.labels), "times_s": times, "probabilities": rounded})

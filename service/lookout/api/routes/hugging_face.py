@@ -72,8 +72,8 @@ def _read(kind: str, body: bytes) -> _Asked:
     """No picture begins with a bracket. Raises InferenceInvalid."""
     if kind.partition(";")[0].strip().lower() != "application/json" and not body[:64].lstrip().startswith(b"{"):
         return _Asked(body)
-    told = read_object(body)
-    text, parameters = told.get("inputs"), told.get("parameters") or {}
+    response = read_object(body)
+    text, parameters = response.get("inputs"), response.get("parameters") or {}
     if not isinstance(text, str) or not isinstance(parameters, dict):
         raise InferenceInvalid('"inputs" is not a picture in base64, or "parameters" is not an object.')
     top, function = parameters.get("top_k"), parameters.get("function_to_apply")

@@ -252,8 +252,8 @@ class _Watcher:
     async def _send_news(self) -> None:
         """Of events, after the state that they follow from; at the latest with the next one, within a second."""
         for news in self._news.take() if self._news is not None else ():
-            told = {"type": "event", "what": news.what, "event": event_view(news.event)}
-            await self._send(text=json.dumps(told, ensure_ascii=False, separators=(",", ":")))
+            message = {"type": "event", "what": news.what, "event": event_view(news.event)}
+            await self._send(text=json.dumps(message, ensure_ascii=False, separators=(",", ":")))
 
     async def _send_picture(self, state: State) -> None:
         """The state's own picture, unless the client is still drawing the last one or there is nothing new to draw."""

@@ -57,7 +57,7 @@ async def live() -> Response:
 async def ready(app: ServicesDep) -> Response:
     """200 while a model answers. Needs no token."""
     if app.engine.model.classifier is None:
-        raise NoModel("No model runs.", "GET /api/state tells why.")
+        raise NoModel("No model runs.", "GET /api/state says why.")
     return JSONResponse({"ready": True})
 
 
@@ -187,7 +187,7 @@ def _input_type(card: Card) -> str:
 @router.post("/v2/repository/index")
 async def index(request: Request, app: ServicesDep) -> Response:
     """All installed models."""
-    ready_only = _told(await request.body()).get("ready") is True
+    ready_only = _to_json(await request.body()).get("ready") is True
     found = await app.files.run(lambda: _index(app))
     return JSONResponse([entry for entry in found if entry["state"] == "READY" or not ready_only])
 
@@ -208,7 +208,7 @@ def _index(app: Services) -> list[dict[str, str]]:
 @router.post("/v2/repository/models/{name}/load")
 async def load(name: str, request: Request, app: ServicesDep) -> Response:
     """Use another model, as PUT /api/model does; the answer comes when it is in use."""
-    parameters = _told(await request.body()).get("parameters")
+    parameters = _to_json(await request.body()).get("parameters")
     if parameters:
         raise InferenceInvalid("A model is loaded as it is installed, without parameters of its own.")
     classifier = app.engine.model.classifier
@@ -221,7 +221,7 @@ async def load(name: str, request: Request, app: ServicesDep) -> Response:
 @router.post("/v2/repository/models/{name}/unload")
 async def unload(name: str, request: Request, app: ServicesDep) -> Response:
     """Only the model in use is loaded, and it answers for the camera."""
-    _told(await request.body())
+    _to_json(await request.body())
     classifier = app.engine.model.classifier
     if classifier is not None and classifier.card.name == name:
         raise ModelRejected(
@@ -231,6 +231,6 @@ async def unload(name: str, request: Request, app: ServicesDep) -> Response:
     return JSONResponse({})
 
 
-def _told(body: bytes) -> dict[str, Any]:
+def _to_json(body: bytes) -> dict[str, Any]:
     """Clients send an object, or nothing at all."""
     return read_object(body) if body.strip() else {}

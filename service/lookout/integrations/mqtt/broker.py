@@ -61,14 +61,14 @@ def _secret(path: Path) -> str:
         text = read_regular(path, _MAX_SECRET_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingInvalid(
-            f"mqtt.password_file {path} cannot be read ({getattr(error, 'strerror', None) or 'it is no text'}).",
+            f"mqtt.password_file {path} cannot be read ({getattr(error, 'strerror', None) or 'it is not text'}).",
             "Write the password into it, and let the service's user read it.",
         ) from error
     return text.split("\n", 1)[0].strip("\r")
 
 
 def _context(settings: MqttSettings) -> ssl.SSLContext:
-    """Certificates are always checked: a broker that cannot be told from another gets no password."""
+    """Certificates are always checked: a broker that cannot be identified gets no password."""
     try:
         context = ssl.create_default_context(cafile=None if settings.ca is None else str(settings.ca))
     except (OSError, ssl.SSLError) as error:

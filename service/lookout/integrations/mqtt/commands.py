@@ -103,4 +103,4 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise RequestInvalid(f"{text!r} is no number.", "Send one between 0 and 1.") from None
+        raise RequestInvalid(f"{text!r} is not a number.", "Send one between 0 and 1.") from None

@@ -125,7 +125,7 @@ class Connection:
         self._until(sent.is_published, ACKNOWLEDGE_S)
 
     def rest(self, seconds: float) -> None:
-        """Serve the connection for so long. Raises BrokerUnreachable or Stopped."""
+        """Serve the connection for this many seconds. Raises BrokerUnreachable or Stopped."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self._turn(min(left, _TICK_S))
@@ -161,7 +161,7 @@ class Connection:
             self._turn(min(left, _TICK_S))
 
     def _turn(self, seconds: float) -> None:
-        """Wait for the socket, at most so long, and do what it asks for."""
+        """Wait for the socket, at most this long, and do what it asks for."""
         if self._wake.stopping:
             raise Stopped
         sock = self._client.socket()

@@ -1,4 +1,4 @@
-"""What Home Assistant is told of the device, once: its entities, where they listen and when they count.
+"""The description of the device for Home Assistant, sent once: its entities, where they listen and when they count.
 
 One retained message for the whole device (https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload).
 """
@@ -16,7 +16,7 @@ from lookout.integrations.mqtt.messages import NOBODY, UNSURE, Profile, event_ty
 from lookout.integrations.mqtt.topics import Topics, slug
 
 Component = dict[str, Any]
-# What went with a label or a setting is named in the message, so that Home Assistant removes it; so many at most.
+# What went with a label or a setting is named in the message, so that Home Assistant removes it; at most this many.
 _MAX_REMOVED = 100
 _MEASURED = (
     ("rate", "Classifications", "Hz", "frequency"),

@@ -13,9 +13,9 @@ from lookout.integrations.mqtt.topics import Topics
 from lookout.state.view import StateView
 from lookout.timestamps import rfc3339
 
-# Answers that are no label. A label of the same name cannot be told from them.
+# Answers that are not labels. A label of the same name cannot be distinguished from them.
 NOBODY, UNSURE = "nobody", "unsure"
-# A probability that moves by less, or sooner, is not sent by itself: the history of a home is no measuring instrument.
+# A probability that moves by less, or sooner, is not sent by itself: a home's history is not a measuring instrument.
 _MIN_STEP, _MIN_S = 5.0, 5.0
 
 
@@ -42,7 +42,7 @@ def profile_of(view: StateView, models: tuple[str, ...]) -> Profile | None:
 
 
 def camera(view: StateView) -> bytes:
-    """Whether pictures come. A model that fails is no fault of the camera's, and makes the answer unsure."""
+    """Whether pictures come. A model that fails is not the camera's fault, and makes the answer unsure."""
     streaming = view["camera"]["status"] == "streaming" and view["status"] in ("ok", "failed")
     return b"online" if streaming else b"offline"
 
@@ -133,7 +133,7 @@ def event_type(label: str, what: str) -> str:
 
 
 def event(news: News, address: str) -> bytes | None:
-    """None for what is no visit of a label: cameras and models have topics of their own."""
+    """None unless it is a visit of a label: cameras and models have topics of their own."""
     one = news.event
     if one.kind != "seen" or one.label is None or news.what not in ("begun", "ended"):
         return None

@@ -1,4 +1,4 @@
-"""What is said over one connection, and in which order: the announcement, a moment's patience, then the values."""
+"""What is said over one connection, and in which order: the announcement, a short pause, then the values."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Watcher:
                 seen = state.sequence
                 try:
                     await self._take(state, news)
-                except Exception:  # one state that cannot be told is no reason to say nothing of the next
+                except Exception:  # one state that cannot be sent must not keep the next from being sent
                     log.exception("MQTT could not follow the state; it tries again.")
                     await asyncio.sleep(_AGAIN_S)
         finally:
