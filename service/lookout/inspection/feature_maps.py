@@ -173,7 +173,8 @@ def _map_layer(row: Mapping[str, Any], tensors: Mapping[str, str]) -> MapLayer |
     if not tensor or not shape or len(shape) != 4 or shape[0] != 1:
         return None
     last = bool(row.get("channels_last"))
-    channels, height, width = (shape[3], shape[1], shape[2]) if last else shape[1:]
+    _, *sides = shape
+    channels, height, width = (sides[2], sides[0], sides[1]) if last else sides
     if height * width <= 1:
         return None
     operator = str(row["operator"])

@@ -35,10 +35,9 @@ from lookout.errors import (
 )
 from lookout.frame import Pixels
 from lookout.geometry import WHOLE, Rect
-from lookout.inspection.answers import heat, scores
+from lookout.inspection.answers import Heat, heat, scores
 from lookout.inspection.feature_maps import shades, strongest
 from lookout.inspection.mosaic import columns_of, mosaic
-from lookout.pipeline.classifier import Classifier
 from lookout.pipeline.preprocess import picture_seen
 
 router = APIRouter(tags=["models"])
@@ -179,15 +178,14 @@ async def answer(
             "are_logits": found.are_logits,
             "temperature": found.temperature,
             "probabilities": [round(p, 6) for p in found.probabilities],
-            "heat": None if label is None else _heat(classifier, pixels, label),
+            "heat": None if label is None else _heat(card.label_names[label], heat(classifier, pixels, label)),
         }
 
     return await _looked(request, app, look)
 
 
-def _heat(classifier: Classifier, pixels: Pixels, label: int) -> dict[str, Any]:
-    found = heat(classifier, pixels, label)
-    return {"label": classifier.card.label_names[label], "method": found.method, "cells": _rows(found.cells)}
+def _heat(label: str, found: Heat) -> dict[str, Any]:
+    return {"label": label, "method": found.method, "cells": _rows(found.cells)}
 
 
 async def _looked(request: Request, app: Services, look: Callable[[Pixels], dict[str, Any]]) -> Response:
