@@ -51,10 +51,10 @@ export function isSum(row) {
   return ADDING.has(row.operator) && row.inputs?.length > 1;
 }
 
-/** @returns {string[]} for a sum: first the branch that was worked on, then the shortcut, from nearest to farthest */
+/** @returns {string[]} for a sum: first the branch with more layers, which sees more, then the shortcut */
 export function branches(row, layers) {
-  const place = new Map(layers.map((one, i) => [one.name, i]));
-  return [...(row.inputs ?? [])].sort((a, b) => (place.get(b) ?? 0) - (place.get(a) ?? 0));
+  const field = (name) => layers.find((one) => one.name === name)?.receptive_field?.[0] ?? 0;
+  return [...(row.inputs ?? [])].sort((a, b) => field(b) - field(a));
 }
 
 /** @returns {string | null} "64 × 3 × 7 × 7": filters, channels each looks at, height, width */
@@ -85,6 +85,20 @@ export function fieldOf(row, unit) {
   const { receptive_field: size, jump, start } = row;
   if (!size || !jump || !start) return null;
   return [start[0] + unit[0] * jump[0], start[1] + unit[1] * jump[1], size[0], size[1]];
+}
+
+/**
+ * The square that holds the picture and every unit's field.
+ * @param {any} row  with receptive_field, jump and start @param {[number, number]} units  rows and columns of the map
+ * @param {[number, number]} sides  of the picture
+ * @returns {{top: number, left: number, side: number}} in pixels of the picture; top and left are negative or 0
+ */
+export function frameOf(row, units, sides) {
+  const [first, last] = [fieldOf(row, [0, 0]), fieldOf(row, [units[0] - 1, units[1] - 1])];
+  if (!first) return { top: 0, left: 0, side: Math.max(...sides) };
+  const [top, left] = [Math.min(0, first[0]), Math.min(0, first[1])];
+  const [bottom, right] = [0, 1].map((axis) => Math.max(sides[axis], last[axis] + last[axis + 2]));
+  return { top, left, side: Math.max(bottom - top, right - left) };
 }
 
 /** @returns {string[]} keys of what there is to say of a row, in the course's words */

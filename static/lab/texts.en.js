@@ -121,7 +121,7 @@ export const TEXTS = {
   "lab.errata": "Errata",
   "walk.intro": "From the picture to the answer, one layer after the other, always with the same picture.",
   "walk.noModel": "No model is loaded.",
-  "walk.facts": "{name}, {precision}: takes N × H × W × C or N × C × H × W = {input}, has {parameters} parameters and does {madds} multiply-adds for one picture.",
+  "walk.facts": "{name}, {precision}: its input is {layout} = {input}; it has {parameters} parameters and does {madds} multiply-adds for one picture.",
   "walk.picture": "The picture",
   "walk.take": "Take one from the camera",
   "walk.photo": "Or a photo",

@@ -121,7 +121,7 @@ export const TEXTS = {
   "lab.errata": "勘誤",
   "walk.intro": "從畫面到答案，一層一層地看，始終是同一張畫面。",
   "walk.noModel": "尚未載入模型。",
-  "walk.facts": "{name}，{precision}：輸入為 N × H × W × C 或 N × C × H × W = {input}，共 {parameters} 個參數，每張畫面 {madds} 次乘加運算。",
+  "walk.facts": "{name}，{precision}：輸入為 {layout} = {input}，共 {parameters} 個參數，每張畫面 {madds} 次乘加運算。",
   "walk.picture": "畫面",
   "walk.take": "從鏡頭取一張",
   "walk.photo": "或選一張照片",

@@ -35,7 +35,7 @@ export function mount(place) {
     const table = await call("GET", `api/models/${encodeURIComponent(model.name)}/layers`);
     const stages = stagesOf(table.layers);
     const [, ...sides] = table.input.shape;
-    setText(facts, t("walk.facts", { name: model.name, precision: model.precision, input: `1 × ${sides.join(" × ")}`, parameters: whole(table.totals.parameters), madds: whole(table.totals.multiply_adds) }));
+    setText(facts, t("walk.facts", { name: model.name, precision: model.precision, layout: sides.at(-1) <= 4 ? "N × H × W × C" : "N × C × H × W", input: `1 × ${sides.join(" × ")}`, parameters: whole(table.totals.parameters), madds: whole(table.totals.multiply_adds) }));
     drawing.replaceChildren(...stages.map((stage) => stageOf(stage, table)));
     maps.rows(table.layers);
   }

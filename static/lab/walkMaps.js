@@ -9,7 +9,7 @@ import { short } from "./numbers.js";
 import { createPicture } from "./picture.js";
 import { readOnly } from "./grid.js";
 import { inspect } from "./pictureSource.js";
-import { fieldOf } from "./stages.js";
+import { fieldOf, frameOf } from "./stages.js";
 
 const TILES = 48;
 
@@ -97,6 +97,7 @@ export function mountMaps() {
     input.canvas.width = shown.input.width;
     input.canvas.height = shown.input.height;
     input.canvas.getContext("2d").drawImage(shown.input, 0, 0);
+    const frame = framed(input.node, row, found.layer);
     const pointed = { at: [Math.floor(found.layer.height / 2), Math.floor(found.layer.width / 2)] };
     const maps = [["walk.before", found.before], ["walk.after", found.after]].filter(([, plane]) => plane);
     const pictures = maps.map(([label, plane]) => {
@@ -124,7 +125,8 @@ export function mountMaps() {
       setText(values, `${numbers}. ${sees}${isBeyond(field, shown.input) ? ` ${t("walk.unit.padding")}` : ""}`);
     }
 
-    const figures = [["walk.seen", input], ...pictures].map(([label, one]) => el("figure.lab-stage", {}, el("figcaption", {}, t(label)), one.node));
+    const shownParts = [["walk.seen", frame], ...pictures.map(([label, one]) => [label, one.node])];
+    const figures = shownParts.map(([label, part]) => el("figure.lab-stage", {}, el("figcaption", {}, t(label)), part));
     const parts = [
       el("h4", {}, t("walk.channel", { n: found.channel, layer: found.layer.name })),
       el("div.lab-fields.walk-point", {}, ...fields.map((field, i) => el("label", {}, t(i ? "bench.column" : "bench.row"), field))),
@@ -135,6 +137,16 @@ export function mountMaps() {
     if (filter) parts.push(el("h4", {}, t("walk.filter", { n: filter.filter })), el("div.lab-stages", {}, ...filter.weights.map((plane, c) => readOnly(plane, `${t("grid.channel", { n: c })}`))));
     point(pointed.at);
     return parts;
+  }
+
+  // The picture as large as leaves room for the fields of all units of the layer.
+  function framed(one, row, { height, width }) {
+    const { top, left, side } = frameOf(row, [height, width], [shown.input.height, shown.input.width]);
+    const share = (value) => `${(100 * value) / side}%`;
+    one.style.top = share(-top);
+    one.style.left = share(-left);
+    one.style.width = share(shown.input.width);
+    return el("div.walk-frame", {}, one);
   }
 
   return {

@@ -71,7 +71,13 @@ def test_a_shortcut_is_named_as_one_and_stages_are_those_one_would_draw(call: Ca
     for row in sums:
         worked, shortcut = call("stages", "branches", row, rows)
         assert by_name[worked]["operator"] in ("Conv", "BatchNormalization")
-        assert rows.index(by_name[worked]) > rows.index(by_name[shortcut])
+        assert by_name[worked]["receptive_field"] > by_name[shortcut]["receptive_field"]
+
+
+def test_the_frame_holds_the_picture_and_the_fields_of_all_units(call: Call) -> None:
+    row = {"receptive_field": [27, 27], "jump": [4, 4], "start": [-13, -13]}
+    assert call("stages", "frameOf", row, [24, 24], [96, 96]) == {"top": -13, "left": -13, "side": 13 + 106}
+    assert call("stages", "frameOf", {}, [24, 24], [96, 96])["side"] == 96
 
 
 def test_a_row_says_its_kernel_and_what_it_is_in_the_courses_words(call: Call, tmp_path: Path) -> None:
