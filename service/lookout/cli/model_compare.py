@@ -6,6 +6,7 @@ import statistics
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -18,7 +19,7 @@ from lookout.pipeline.session import one_line, session_options
 from lookout.terminal import console, say, size, table
 
 _RUNS, _MAX_S = 20, 3.0
-_TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(float16)": np.float16}
+_TYPES: dict[str, Any] = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(float16)": np.float16}
 
 
 @dataclass(frozen=True, slots=True)
