@@ -252,6 +252,8 @@ export function mountDiary(store) {
     if (next !== key) {
       key = next;
       draw();
+      review.look();
+      belongings.look();
     }
     const due = now.via === "events" && now.now - lookedAt > LOOK_EVERY_MS;
     if (now.connection === "open" && (now.news !== news || due) && status !== "loading") {

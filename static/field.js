@@ -77,7 +77,9 @@ export function addField(store, key, own = {}) {
 
 /** @param {string} key @returns {string} what people call this setting */
 export function nameOf(key) {
-  return has(`set.${key}`) ? t(`set.${key}`) : key;
+  if (has(`set.${key}`)) return t(`set.${key}`);
+  const words = key.split(".")[1].replaceAll("_", " ");
+  return words[0].toUpperCase() + words.slice(1);
 }
 
 // What can be asked for, in the units that people are asked in.

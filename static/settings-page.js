@@ -1,7 +1,7 @@
 // The settings, grouped as people think of them. What the service offers beyond these groups gets a group of its own.
 
 import { button, byId, el, setText, show } from "./dom.js";
-import { addField, nameOf } from "./field.js";
+import { addField } from "./field.js";
 import { cameraChoice, turnButtons } from "./camera-choice.js";
 import { mountThresholds } from "./thresholds.js";
 import { signOut } from "./controls.js";
@@ -37,7 +37,7 @@ export async function mountSettingsPage(store) {
   const source = cameraChoice(store);
   page.append(
     picturePanel(store),
-    ...[...GROUPS, ...others.map((name) => ({ name, sections: [name], first: asked.filter((key) => sectionOf(key) === name) }))]
+    ...[...GROUPS, ...others.map((name) => ({ name, sections: [name], first: asked.filter((key) => sectionOf(key) === name).slice(0, 2) }))]
       .map((group) => groupPanel(group, asked, (key) => field(key, key === "camera.source" ? source : {})))
       .filter(Boolean),
     pagePanel(store),
@@ -109,15 +109,13 @@ function pagePanel(store) {
 }
 
 function fixedPanel(store, keys) {
-  const rows = keys.map((key) => ({ key, name: el("dt"), value: el("dd") }));
+  // As they stand in the settings file, where they are changed.
+  const rows = keys.map((key) => ({ key, name: el("dt", {}, key), value: el("dd") }));
   const list = el("dl.facts", {}, ...rows.map(({ name, value }) => el("div", {}, name, value)));
   const waiting = el("p.reason", { aria: { role: "status" } });
   store.watch(({ settings, restartFor }) => {
-    setText(waiting, restartFor?.length ? t("set.restart", { names: restartFor.map(nameOf).join(t("list.comma")) }) : "");
-    for (const { key, name, value } of rows) {
-      setText(name, nameOf(key));
-      setText(value, inWords(settings[key].value));
-    }
+    setText(waiting, restartFor?.length ? t("set.restart", { names: restartFor.join(t("list.comma")) }) : "");
+    for (const { key, value } of rows) setText(value, inWords(settings[key].value));
   });
   return panel("fixed", true, el("p.note", { text: "set.group.fixed.more" }), waiting, el("details", {}, el("summary", { text: "set.show" }), list));
 }

@@ -44,7 +44,8 @@ export function visitList(list, { href, select }) {
       setVariable(card.item, "transform", `translate(${(i % columns) * (each + GAP)}px, ${Math.floor(i / columns) * step}px)`);
     }
     for (const [id, card] of shown) {
-      if (wanted.has(id) || card.item.contains(document.activeElement)) continue;
+      const focused = card.item.contains(document.activeElement) && visits.some((visit) => visit.id === id);
+      if (wanted.has(id) || focused) continue;
       card.item.remove();
       shown.delete(id);
     }

@@ -35,6 +35,22 @@ def test_every_setting_is_told_with_all_that_is_known_of_it(client: httpx.Client
     assert told["keys"]["camera.fps"]["reason"].count("--camera.fps") == 1
 
 
+def test_a_program_can_make_a_form_of_the_settings(client: httpx.Client) -> None:
+    keys = client.get("api/settings").json()["keys"]
+    assert keys["camera.rotate"]["form"] == "choice"
+    assert keys["camera.rotate"]["choices"] == [0, 90, 180, 270]
+    days = keys["events.days"]
+    assert (days["form"], days["choices"], days["minimum"], days["maximum"]) == ("integer", [], 1, 36_500)
+    forms = {name: keys[name]["form"] for name in ("answer.region", "answer.enter", "events.labels", "events.enabled")}
+    assert forms == {
+        "answer.region": "region",
+        "answer.enter": "table",
+        "events.labels": "list",
+        "events.enabled": "boolean",
+    }
+    assert (keys["camera.source"]["form"], keys["camera.fps"]["form"]) == ("text", "number")
+
+
 def test_what_takes_effect_at_the_next_start_is_told_as_waiting_for_it(start: StartService) -> None:
     service = start()
     file = service.folder / "lookout.toml"
