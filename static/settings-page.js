@@ -18,7 +18,7 @@ const GROUPS = [
 // What is asked for in another way: beside the picture, in the chart, with the model.
 const ELSEWHERE = ["camera.rotate", "camera.flip", "answer.enter", "answer.leave", "answer.region", "model.name", "model.precision"];
 // A running service leaves these as they are.
-const FIXED = ["server", "upload", "state", "camera.python", "model.folder"];
+const FIXED = ["camera.python", "model.folder"];
 
 /** @param {import("./store.js").Store} store  @returns {Promise<{go: () => void}>} */
 export async function mountSettingsPage(store) {
@@ -30,10 +30,13 @@ export async function mountSettingsPage(store) {
     return fields.at(-1).row;
   };
   const keys = Object.keys(store.get().settings);
-  const isFixed = (key) => FIXED.some((one) => key === one || key.startsWith(`${one}.`));
+  const settings = store.get().settings;
+  const grouped = GROUPS.flatMap(({ sections }) => sections);
+  // Whole sections that can be changed in the settings file alone stand with the others of that kind.
+  const isClosed = (section) => !grouped.includes(section) && keys.every((key) => sectionOf(key) !== section || !settings[key].changeable);
+  const isFixed = (key) => FIXED.includes(key) || isClosed(sectionOf(key));
   const asked = keys.filter((key) => !isFixed(key) && !ELSEWHERE.includes(key));
-  const known_ = GROUPS.flatMap(({ sections }) => sections);
-  const others = [...new Set(asked.map(sectionOf))].filter((section) => !known_.includes(section));
+  const others = [...new Set(asked.map(sectionOf))].filter((section) => !grouped.includes(section));
   const source = cameraChoice(store);
   page.append(
     picturePanel(store),

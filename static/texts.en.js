@@ -226,7 +226,6 @@ export const TEXTS = {
   "set.group.events": "Diary and privacy",
   "set.group.events.more": "Nothing leaves this machine. Nobody's face is sought, but a picture shows whoever was there. A pause stops the diary, too.",
   "set.group.power": "Heat and power",
-  "set.group.mqtt": "Home Assistant (MQTT)",
   "set.group.page": "This browser",
   "set.group.fixed": "Set where Lookout is started",
   "set.group.fixed.more": "These decide who gets in and what the machine may use. They stand in the settings file, and a change counts from the next start.",

@@ -227,7 +227,6 @@ export const TEXTS = {
   "set.group.events": "日記與隱私",
   "set.group.events.more": "任何資料都不會離開這台機器。不會辨識人臉，但照片會拍到當時在場的人。暫停時日記也會停止。",
   "set.group.power": "溫度與電力",
-  "set.group.mqtt": "Home Assistant（MQTT）",
   "set.group.page": "這個瀏覽器",
   "set.group.fixed": "由啟動方式決定的設定",
   "set.group.fixed.more": "這些設定決定誰能進入、機器能用多少資源。請在設定檔中更改，下次啟動時生效。",
