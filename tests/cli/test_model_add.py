@@ -283,6 +283,51 @@ def test_labels_may_be_grouped(add: Callable[..., Any], tmp_path: Path) -> None:
     )
 
 
+# --- heat maps ------------------------------------------------------------------------------------------------------
+
+
+def _ends(kind: str) -> Any:
+    """A dense layer behind the mean of the feature map "r", as exporters write it; all but the last are linear."""
+    model = graph(SOFTMAX["softmax"], [1, 3], stored={"B": np.array([0.1, 0.2, 0.3]), "axes": np.array([1, 2])})
+    nodes = {one.output[0]: one for one in model.graph.node}
+    if kind == "labels x channels and a bias":
+        turned = numpy_helper.to_array(model.graph.initializer[1]).T
+        model.graph.initializer[1].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(turned), "G"))
+        nodes["y"].CopyFrom(helper.make_node("Gemm", ["fl", "G", "B"], ["y"], transB=1))
+    elif kind == "channels last, the bias apart":
+        last = [node("Transpose", "r", "t", perm=[0, 2, 3, 1]), node("ReduceMean", "t", "p", axes=[1, 2], keepdims=0)]
+        dense = [node("MatMul", "p", "G", "m"), node("Add", "m", "B", "y")]
+        kept = [nodes["c"], nodes["r"], *last, *dense, nodes["out"]]
+        del model.graph.node[:]
+        model.graph.node.extend(kept)
+    elif kind == "two dense layers":
+        nodes["fl"].CopyFrom(node("Flatten", "p", "first"))
+        model.graph.node.insert(4, node("Relu", "first", "fl"))
+    return model
+
+
+@pytest.mark.parametrize("kind", ["channels x labels", "labels x channels and a bias", "channels last, the bias apart"])
+def test_a_dense_layer_behind_a_mean_makes_a_heat_map(add: Callable[..., Any], tmp_path: Path, kind: str) -> None:
+    done = add(_ends(kind))
+    assert done.returncode == 0, done.stderr
+    assert "a heat map was added" in done.stderr
+    classifier = Classifier.load(load_card(tmp_path / "m" / "net"), "fp32")
+    pixels = np.random.default_rng(2).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    said = classifier.classify(pixels, activation_map=True)
+    assert said.activation_map is not None
+    assert said.activation_map.shape == (3, SIDE // 2, SIDE // 2)
+    bias = np.zeros(3) if kind == "channels x labels" else np.array([0.1, 0.2, 0.3])
+    powers = np.exp(said.activation_map.mean(axis=(1, 2)) + bias)
+    np.testing.assert_allclose(said.probabilities, powers / powers.sum(), atol=1e-4)
+
+
+def test_a_network_that_ends_otherwise_has_no_heat_map(add: Callable[..., Any], tmp_path: Path) -> None:
+    done = add(_ends("two dense layers"))
+    assert done.returncode == 0, done.stderr
+    assert "activation_map" not in card_of(tmp_path)["outputs"]
+    assert (tmp_path / "m/net/net.onnx").read_bytes() == (tmp_path / "net.onnx").read_bytes()
+
+
 # --- normalisation --------------------------------------------------------------------------------------------------
 
 TAKEN = GraphInput("in", "float32", "NCHW", 3, SIDE, SIDE)

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from lookout.inspection.layers_onnx import write_layers
 from lookout.inspection.onnx_graph import precision_of
 from lookout.pipeline.card import CARD_FILE, Card, InputSpec, load_card, sha256_of
 from lookout.pipeline.classifier import Classifier
+from lookout.registry import heat_maps
 from lookout.registry.graph_facts import (
     GraphAnswer,
     GraphInput,
@@ -106,6 +107,10 @@ def add_model(options: AddModelOptions, folder: Path) -> Added:
     check_single(file, spec, found, pictures[-1])
     answer = answer_of(file, found, len(names), options.output, options.ends_in)
     del session
+    if heat_maps.ROLE not in answer.roles and heat_maps.with_heat_map(
+        file, answer.output, answer.numbers, spec, pictures
+    ):
+        answer = replace(answer, roles={**answer.roles, heat_maps.ROLE: heat_maps.ROLE})
     labels = _labels(options, names, answer)
     assumed: list[str] = []
     questions = _Questions(options, assumed)

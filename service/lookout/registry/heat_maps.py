@@ -1,0 +1,150 @@
+"""Adds a heat map to a network that ends in the mean of its last feature map and one dense layer.
+
+Such a layer weighs the channels; the same weights applied at each place of the feature map show where the answer comes
+from (class activation mapping). That is one 1 x 1 convolution, of weights that the file has already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto, helper
+
+from lookout.frame import Pixels
+from lookout.inspection.onnx_graph import attribute
+from lookout.pipeline.card import InputSpec
+from lookout.pipeline.preprocess import new_tensor, preprocess
+from lookout.pipeline.run_limit import run_limited
+from lookout.pipeline.session import session_options
+from lookout.registry.graph_file import GraphFile
+
+ROLE = "activation_map"
+_MAX_BYTES = 2**29  # of a graph: it is copied to be tried
+# Between the dense layer and the answer, and between the mean and the dense layer.
+_BEHIND = {"Softmax", "Sigmoid", "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Dropout", "Cast"}
+_BETWEEN = _BEHIND - {"Softmax", "Sigmoid"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """features: the last feature map. weights: of the dense layer, by name. turned: whether they are labels x channels.
+
+    dense: what the layer gives, if its bias is added apart without it. channels_last: how the feature map lies.
+    """
+
+    features: str
+    weights: str
+    turned: bool
+    dense: str
+    channels_last: bool
+
+
+def with_heat_map(file: GraphFile, output: str, labels: int, spec: InputSpec, pictures: Sequence[Pixels]) -> bool:
+    """Add the output "activation_map", 1 x labels x height x width, if the graph is of this kind, and try it.
+
+    output: the answer, of so many labels. Returns whether it was added; otherwise the graph is as it was.
+    """
+    graph = file.model.graph
+    names = {name for node in graph.node for name in (*node.input, *node.output)}
+    if labels < 2 or ROLE in names or file.model.ByteSize() > _MAX_BYTES:
+        return False
+    ending = _ending_of(graph, output, labels)
+    if ending is None:
+        return False
+    before = onnx.ModelProto()
+    before.CopyFrom(file.model)
+    _append(graph, ending, labels)
+    if not _is_true(file.model, ending, spec, pictures):
+        file.model = before
+        return False
+    file.changes.append("a heat map was added behind its last feature map")
+    return True
+
+
+def _ending_of(graph: Any, output: str, labels: int) -> _Ending | None:
+    makers = {name: node for node in graph.node for name in node.output}
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    dense = _before(makers, output, _BEHIND)
+    if dense is not None and dense.op_type == "Add" and any(name in stored for name in dense.input):
+        dense = makers.get(next((name for name in dense.input if name not in stored), ""))
+    if dense is None or dense.op_type not in ("Gemm", "MatMul") or dense.input[1] not in stored:
+        return None
+    plain = attribute(dense, "alpha", 1.0) == 1.0 and not attribute(dense, "transA", 0)
+    weights, turned = stored[dense.input[1]], bool(attribute(dense, "transB", 0))
+    sides = tuple(weights.dims)[::-1] if turned else tuple(weights.dims)
+    if not plain or weights.data_type != TensorProto.FLOAT or len(sides) != 2 or sides[1] != labels:
+        return None
+    mean = _before(makers, dense.input[0], _BETWEEN)
+    if mean is None:
+        return None
+    axes = _axes(mean, stored, makers)
+    if axes not in ([1, 2], [2, 3]):
+        return None
+    return _Ending(mean.input[0], weights.name, turned, dense.output[0], axes == [1, 2])
+
+
+def _before(makers: dict[str, Any], name: str, passed: set[str]) -> Any | None:
+    """The node that makes a tensor, before those that are passed."""
+    for _ in range(len(makers) + 1):
+        node = makers.get(name)
+        if node is None or node.op_type not in passed:
+            return node
+        name = node.input[0]
+    return None
+
+
+def _axes(mean: Any, stored: dict[str, Any], makers: dict[str, Any]) -> list[int] | None:
+    """The axes over which a mean is taken, counted from the front of four."""
+    if mean.op_type == "GlobalAveragePool":
+        return [2, 3]
+    if mean.op_type != "ReduceMean":
+        return None
+    axes = attribute(mean, "axes", None)
+    if axes is None and len(mean.input) > 1:
+        tensor = stored.get(mean.input[1])
+        if tensor is None and mean.input[1] in makers:
+            tensor = attribute(makers[mean.input[1]], "value", None)
+        axes = None if tensor is None else onnx.numpy_helper.to_array(tensor).ravel().tolist()
+    return None if axes is None else sorted(int(axis) % 4 for axis in axes)
+
+
+def _append(graph: Any, ending: _Ending, labels: int) -> None:
+    """The convolution and its output. Weights are turned when the graph is loaded, so the file grows by little."""
+    shape = onnx.numpy_helper.from_array(np.array([labels, -1, 1, 1], np.int64), f"{ROLE}.shape")
+    graph.initializer.append(shape)
+    weights, features = ending.weights, ending.features
+    if not ending.turned:
+        graph.node.append(helper.make_node("Transpose", [weights], [f"{ROLE}.turned"], perm=[1, 0]))
+        weights = f"{ROLE}.turned"
+    graph.node.append(helper.make_node("Reshape", [weights, shape.name], [f"{ROLE}.kernel"]))
+    if ending.channels_last:
+        graph.node.append(helper.make_node("Transpose", [features], [f"{ROLE}.features"], perm=[0, 3, 1, 2]))
+        features = f"{ROLE}.features"
+    graph.node.append(helper.make_node("Conv", [features, f"{ROLE}.kernel"], [ROLE], kernel_shape=[1, 1], name=ROLE))
+    graph.output.append(helper.make_tensor_value_info(ROLE, TensorProto.FLOAT, None))
+
+
+def _is_true(model: Any, ending: _Ending, spec: InputSpec, pictures: Sequence[Pixels]) -> bool:
+    """Whether the mean of the map is what the dense layer gives but for its bias, the same for all pictures."""
+    tried = onnx.ModelProto()
+    tried.CopyFrom(model)
+    if all(output.name != ending.dense for output in tried.graph.output):
+        tried.graph.output.append(helper.make_tensor_value_info(ending.dense, TensorProto.FLOAT, None))
+    try:
+        data = tried.SerializeToString()
+        session = ort.InferenceSession(data, session_options(threads=1), providers=["CPUExecutionProvider"])
+        biases, tensor = [], new_tensor(spec)
+        for picture in pictures[-3:]:
+            preprocess(picture, spec, tensor)
+            heat, dense = run_limited(session, [ROLE, ending.dense], {spec.name: tensor})
+            if heat.ndim != 4 or heat.shape[0] != 1 or not np.isfinite(heat).all():
+                return False
+            biases.append(dense.ravel() - heat.mean(axis=(2, 3)).ravel())
+    except Exception:  # onnxruntime's errors have no common base class
+        return False
+    return all(np.allclose(bias, biases[0], rtol=1e-3, atol=1e-3) for bias in biases)
