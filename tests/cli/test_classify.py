@@ -11,17 +11,20 @@ import io
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from lookout.cli import batch
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, environment
 
 
 @pytest.fixture
@@ -166,6 +169,18 @@ def test_a_picture_may_come_through_a_pipe(lookout: Run, folder: Path, tmp_path:
     threading.Thread(target=lambda: pipe.write_bytes((folder / "one.jpg").read_bytes()), daemon=True).start()
     done = lookout("classify", "--json", pipe)
     assert lines(done.stdout)["pipe"]["width"] == 160
+
+
+def test_a_picture_may_be_piped_in(folder: Path, tmp_path: Path) -> None:
+    piped = [sys.executable, "-m", "lookout", "classify", "--json", "-"]
+    options: Any = {"timeout": 60, "env": environment(tmp_path)}
+    done = subprocess.run(piped, input=(folder / "one.jpg").read_bytes(), capture_output=True, **options)
+    assert lines(done.stdout.decode())["stdin"]["width"] == 160
+    with (folder / "one.jpg").open("rb") as file:
+        assert subprocess.run(piped, stdin=file, capture_output=True, **options).returncode == 0
+    nothing = subprocess.run(piped, stdin=subprocess.DEVNULL, capture_output=True, **options)
+    assert nothing.returncode == 1
+    assert b"There is no picture on the standard input." in nothing.stdout + nothing.stderr
 
 
 @pytest.mark.parametrize("form", ["--json", "--csv", "--top=1"])

@@ -65,7 +65,9 @@ def find(sources: Iterable[str], *, every_s: float) -> Iterator[Job]:
     for source in sources:
         scheme = source.partition("://")[0].lower() if "://" in source else ""
         path = _path(source)
-        if scheme in ("http", "https"):
+        if source == "-":
+            yield from _standard_input(every_s)
+        elif scheme in ("http", "https"):
             yield Job("download", source)
         elif scheme or _is_camera(source, path):
             yield Job("camera", source)
@@ -104,6 +106,15 @@ def _on_disk(path: Path, every_s: float) -> Iterator[Job]:
         yield Job("picture", str(path))
     else:
         raise PictureUnsupported(f"{path} is neither a file nor a folder.", "Check the path.")
+
+
+def _standard_input(every_s: float) -> Iterator[Job]:
+    """A picture from a pipe, or what a shell reads from a file."""
+    try:
+        yield from _on_disk(Path("/dev/stdin"), every_s)
+    except PictureUnsupported:
+        remedy = "Pipe a picture in, for example: lookout classify - < picture.jpg"
+        yield Job("picture", "-", problem=PictureUnsupported("There is no picture on the standard input.", remedy))
 
 
 def _in_folder(folder: Path) -> Iterator[Job]:

@@ -16,7 +16,10 @@ from lookout.errors import SettingInvalid
 def classify(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="FILE|FOLDER|VIDEO|URL…", help="Pictures, folders of pictures, videos, streams."),
+        typer.Argument(
+            metavar="FILE|FOLDER|VIDEO|URL…",
+            help="Pictures, folders, videos, streams; - for what is piped in.",
+        ),
     ],
     model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="Name of the model.")] = None,
     precision: Annotated[str | None, typer.Option("--precision", metavar="NAME", help="auto, fp32 or int8.")] = None,
