@@ -133,6 +133,7 @@ NEEDS: dict[str, Need] = {
         lambda: shutil.which("mosquitto", path=WITH_SBIN) is not None,
         ("mosquitto",),
     ),
+    "promtool": Need("Prometheus' own tool", _command("promtool"), ("prometheus",)),
     "wget": Need("wget", _command("wget"), ("wget",)),
     "curl": Need("curl", _command("curl"), ("curl",)),
     "shellcheck": Need("shellcheck", _command("shellcheck"), ("shellcheck",)),

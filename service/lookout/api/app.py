@@ -32,6 +32,7 @@ from lookout.api.routes import (
     integrations,
     live,
     login,
+    metrics,
     models,
     notify,
     open_inference,
@@ -111,6 +112,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore, h
     if chosen.server.inference:
         app.include_router(open_inference.router)
         app.include_router(hugging_face.router)
+    app.include_router(metrics.router)
     pages.install(app, assets)
     app.router.add_websocket_route("/{path:path}", live.reject_unknown_path)
     problems.install(app)
@@ -130,6 +132,7 @@ def _add_middleware(app: FastAPI, services: Services, server: ServerSettings, op
         admission=services.admission,
         command=app.state.token_command,
         open_files=open_files,
+        local_paths=["/metrics"] if services.control.loaded.settings.metrics.public_on_loopback else [],
     )
     if server.allowed_origins:
         app.add_middleware(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -16,7 +17,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from lookout.api.problems import RequestTimeout
-from lookout.errors import DecoderUnavailable, RequestInvalid, TooBusy
+from lookout.errors import DecoderUnavailable, LookoutError, RequestInvalid, TooBusy
 from lookout.pictures.decoder import IDLE_S, Decoder
 from lookout.pictures.limits import DecodeLimits, Picture
 from lookout.pictures.refusals import too_many_bytes
@@ -56,6 +57,7 @@ class Uploads:
         self._decoder = Decoder()
         self._free = asyncio.Semaphore(settings.max_concurrent + AHEAD)
         self._waiting = 0
+        self.outcomes: Counter[str] = Counter()  # of the pictures decoded, by code
         self._resting: asyncio.TimerHandle | None = None
 
     @property
@@ -96,7 +98,13 @@ class Uploads:
     def decode(self, upload: Upload, min_side: int) -> Picture:
         """In the pool: the picture, as `Decoder.read` returns it."""
         limits = DecodeLimits(self._settings.max_bytes, self._settings.max_pixels, min_side)
-        return self._decoder.read(upload.file, limits)
+        try:
+            picture = self._decoder.read(upload.file, limits)
+        except LookoutError as error:
+            self.outcomes[error.code] += 1
+            raise
+        self.outcomes["ok"] += 1
+        return picture
 
     def stop(self) -> None:
         """Stop decoding: the current requests are refused. Never blocks."""

@@ -28,7 +28,7 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS", "WEBSOCKET"})
 _VIEW, _CONTROL = (
     r"POST (/api/(logout|stream-link|classify|inspect/[a-z]+)|/hf|/models/[^/]+)"
     r"|POST /v2/(repository/index|models/[^/]+(/versions/[^/]+)?/infer)",
-    r"PUT /api/(paused|notify/snooze)|POST /api/events|PATCH /api/events/[^/]+",
+    r"PUT /api/(paused|notify/snooze)|POST /api/events(/batch|/undo)?|(PATCH|DELETE) /api/events/[^/]+",
 )
 _WRITES: tuple[tuple[re.Pattern[str], Scope], ...] = (
     (re.compile(_VIEW), "view"),

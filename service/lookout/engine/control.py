@@ -33,7 +33,7 @@ WORKER_DEADLINE_S = 15.0
 MODEL_DEADLINE_S = 60.0
 # A disk that was silent at the start and returns errors is tried again after this long.
 _LOOK_AGAIN_S = 1.0
-_READ_AT_START = ("server", "upload", "state", "mqtt", "notify")
+_READ_AT_START = ("server", "upload", "state", "metrics", "mqtt", "notify")
 
 T = TypeVar("T")
 

@@ -28,7 +28,7 @@ from lookout.pipeline.smoothing import Answer, Smoother
 from lookout.registry import loader
 from lookout.registry.catalogue import Catalogue
 from lookout.settings.schema import AnswerSettings, Settings
-from lookout.state.hub import Hub
+from lookout.state.hub import Hub, StageDurations
 from lookout.state.state import CameraState, PredictionRecord, Rate, StageTimes, State
 from lookout.system import memory
 
@@ -252,6 +252,9 @@ class Engine:
             ),
         )
         self._publish_ms = smoothed(self._publish_ms, (time.monotonic() - now) * 1e3)
+        if self._hub.meter is not None:
+            stages = (capture_ms, timing.preprocess_ms, timing.inference_ms, timing.postprocess_ms)
+            self._hub.meter.classified(StageDurations(stages, now - frame.captured_at))
 
     def _rate(self, camera: CameraState, now: float) -> Rate:
         supply = Supply(camera.frames_per_s, self._source.dropped_frames)

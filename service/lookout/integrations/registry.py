@@ -54,6 +54,16 @@ def _is_there(module: str) -> bool:
         return False
 
 
+def _metrics(parts: Parts) -> Integration:
+    from lookout.integrations.metrics.integration import Metrics
+
+    return Metrics(parts)
+
+
+def _is_metrics(settings: Settings) -> bool:
+    return settings.metrics.enabled
+
+
 def _mqtt(parts: Parts) -> Integration:
     from lookout.integrations.mqtt.integration import Mqtt
 
@@ -74,8 +84,11 @@ def _is_notify(settings: Settings) -> bool:
     return bool(settings.notify.rules)
 
 
+_CLIENT = "prometheus-client>=0.22"
+
 KINDS: tuple[Kind, ...] = (
     Kind("mqtt", "MQTT", "mqtt.url", _is_mqtt, _mqtt, ("paho",), ("paho-mqtt>=2.1",)),
     # Apprise is asked for by a target of its own, in a process of its own; webhooks and programs need nothing.
     Kind("notify", "Notices", "notify.rules", _is_notify, _notify),
+    Kind("metrics", "Metrics", "metrics.enabled", _is_metrics, _metrics, ("prometheus_client",), (_CLIENT,)),
 )

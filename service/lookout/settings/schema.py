@@ -305,6 +305,15 @@ class EventsSettings(Section):
     )
 
 
+class MetricsSettings(Section):
+    """Figures for Prometheus at /metrics."""
+
+    enabled: bool = Field(False, description="Count and serve them. Needs the package prometheus-client.")
+    public_on_loopback: bool = Field(
+        False, description="Serve them without a token to programs on this machine, not through a proxy."
+    )
+
+
 class Settings(Section):
     """All settings. Immutable: a change makes a new object, validated as a whole."""
 
@@ -316,6 +325,7 @@ class Settings(Section):
     upload: UploadSettings = Field(default_factory=lambda: UploadSettings.model_validate({}))
     state: StateSettings = Field(default_factory=lambda: StateSettings.model_validate({}))
     events: EventsSettings = Field(default_factory=lambda: EventsSettings.model_validate({}))
+    metrics: MetricsSettings = Field(default_factory=lambda: MetricsSettings.model_validate({}))
     mqtt: MqttSettings = Field(default_factory=lambda: MqttSettings.model_validate({}))
     notify: NotifySettings = Field(default_factory=lambda: NotifySettings.model_validate({}))
 

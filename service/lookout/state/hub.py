@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from lookout.state.state import Rate, StageTimes, State, next_change
 from lookout.system.reading import SystemReading
@@ -27,6 +27,22 @@ class Transition:
     state: State
 
 
+@dataclass(frozen=True, slots=True)
+class StageDurations:
+    """What one classification took. stages_ms: capture, preprocess, inference, postprocess. age_s: until the answer."""
+
+    stages_ms: tuple[float, float, float, float]
+    age_s: float
+
+
+class Meter(Protocol):
+    """Counts what the worker does, on the worker's thread: it must be quick."""
+
+    def published(self, state: State) -> None: ...
+
+    def classified(self, durations: StageDurations) -> None: ...
+
+
 class Hub:
     """Newest wins. The worker publishes, the event loop waits for changes, anyone may read.
 
@@ -36,6 +52,7 @@ class Hub:
     def __init__(self, state: State, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
+        self.meter: Meter | None = None  # while it is None nothing is made for it
         self._state = state
         self._ring: deque[Transition] = deque(maxlen=RING)
         self._transitions = 0
@@ -63,6 +80,8 @@ class Hub:
             self._state = state
             loop = self._loop if self._waiters and not self._wake_pending else None
             self._wake_pending = self._wake_pending or loop is not None
+        if self.meter is not None:
+            self.meter.published(state)
         if loop is not None:
             self._call_soon(loop)
         if self._listener is not None:

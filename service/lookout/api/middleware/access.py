@@ -68,8 +68,12 @@ class Access:
         admission: Admission,
         command: str,
         open_files: Iterable[str] = (),
+        local_paths: Iterable[str] = (),
     ) -> None:
-        """command: makes a token on this machine. open_files: paths of what the login page loads."""
+        """command: makes a token on this machine. open_files: paths of what the login page loads.
+
+        local_paths: need no token on this machine.
+        """
         self._app = app
         self._settings = settings
         self._tokens = tokens
@@ -78,6 +82,7 @@ class Access:
         self._names = HostNames(settings.allowed_hosts)
         self._proxies = proxies(settings.trusted_proxies)
         self._open = _OPEN | frozenset(open_files)
+        self._local_paths = frozenset(local_paths)
         self._headers = security_headers(settings)
         self._picture_headers = self._headers | {"Cross-Origin-Resource-Policy": settings.allowed_images}
 
@@ -115,6 +120,8 @@ class Access:
             # Until somebody makes the first token.
             connection.scope["lookout.admitted"] = lambda: not self._tokens.tokens()
             return
+        if path in self._local_paths and method in ("GET", "HEAD") and self._is_direct(connection):
+            return
         need = needed(method, path)
         token = await self._token_of(connection)
         if token is None and need == "stream" and self._admit_by_link(connection):
@@ -149,9 +156,15 @@ class Access:
     def _is_local(self, connection: HTTPConnection) -> bool:
         """Whether the request seems to be made on this machine, for this machine: not through a proxy or tunnel."""
         client = connection.client
-        if self._settings.auth != "token" or client is None:
+        if self._settings.auth != "token" or client is None or not is_loopback(self._settings.host):
             return False
-        if not (is_loopback(self._settings.host) and is_loopback(client.host)):
+        return self._is_direct(connection)
+
+    @staticmethod
+    def _is_direct(connection: HTTPConnection) -> bool:
+        """Whether it seems to come from this machine itself."""
+        client = connection.client
+        if client is None or not is_loopback(client.host):
             return False
         version = str(connection.scope.get("http_version", ""))
         return comes_directly(connection.headers.get("host", ""), connection.headers, version)

@@ -1,0 +1,35 @@
+"""Figures for Prometheus."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lookout.api.context import ServicesDep
+from lookout.api.problems import NotFound, NotReady
+
+router = APIRouter(include_in_schema=False)
+
+
+@runtime_checkable
+class _Exposes(Protocol):
+    """`integrations/metrics`, which is imported only where it is on."""
+
+    def exposition(self, accept: str, viewers: dict[str, int], uploads: dict[str, int]) -> tuple[bytes, str]: ...
+
+
+@router.get("/metrics")
+async def metrics(request: Request, app: ServicesDep) -> Response:
+    """Prometheus' format, or OpenMetrics where that is asked for. Needs a token of scope metrics, or view and above."""
+    found = app.integrations.find("metrics")
+    if not isinstance(found, _Exposes):
+        status = app.integrations.statuses().get("metrics")
+        if status is not None and status.reason:
+            raise NotReady(status.reason, status.remedy)
+        raise NotFound("There are no metrics here.", "Set metrics.enabled = true and restart Lookout.")
+    viewers = {str(kind): count for kind, count in app.viewers.counts().items()}
+    text, media_type = found.exposition(request.headers.get("accept", ""), viewers, dict(app.uploads.outcomes))
+    return Response(text, headers={"Content-Type": media_type, "Cache-Control": "no-store"})

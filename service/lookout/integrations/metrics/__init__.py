@@ -1,0 +1,1 @@
+"""Figures for Prometheus: counted while the worker goes, written when they are asked for."""

@@ -1,0 +1,185 @@
+"""`/metrics`: what Prometheus scrapes. At most `MAX_SERIES` series, however many labels a model has."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+import prometheus_client as prometheus
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+
+from lookout import __version__
+from lookout.events.feed import Subscription
+from lookout.integrations.interface import IntegrationStatus, Parts
+from lookout.state.hub import StageDurations
+from lookout.state.state import State, is_current, status
+
+MAX_SERIES = 400
+# A model may have a thousand labels; above this only those that have been the answer are told, the first so many.
+MAX_LABELS = 40
+VIEW = "main"
+_STAGES = ("capture", "preprocess", "inference", "postprocess")
+_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+
+
+class Metrics:
+    """The hub's meter while it runs. `published` and `classified` come on the worker's thread, all else on the loop."""
+
+    name = "metrics"
+
+    def __init__(self, parts: Parts) -> None:
+        prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._hub = parts.hub
+        self._feed = parts.feed
+        self._since = time.monotonic()
+        self._registry = prometheus.CollectorRegistry()
+        stages = prometheus.Histogram(
+            "lookout_stage_duration_seconds",
+            "Time one classification spends in each stage.",
+            ["stage"],
+            buckets=_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._stages = tuple(stages.labels(stage) for stage in _STAGES)
+        self._age = prometheus.Histogram(
+            "lookout_answer_age_seconds",
+            "Time from a frame's capture to its answer.",
+            buckets=_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._frame: object = None
+        self._frames = self._classified = self._restarts = 0
+        self._restarts_by_code: Counter[str] = Counter()
+        self._events: Counter[str] = Counter()
+        self._reviews: Counter[str] = Counter()
+        self._answered: dict[str, None] = {}
+        self._news: Subscription | None = None
+        self._viewers: Mapping[str, int] = {}
+        self._uploads: Mapping[str, int] = {}
+        self._registry.register(self)
+
+    def status(self) -> IntegrationStatus:
+        """It listens; whether anybody asks is not its business."""
+        return IntegrationStatus("ok", self._since)
+
+    async def start(self) -> None:
+        """Count from now on."""
+        self._restarts = self._hub.latest().camera.restarts
+        self._news = self._feed.subscribe(changes=True)
+        self._hub.meter = self
+
+    async def stop(self) -> None:
+        self._hub.meter = None
+        if self._news is not None:
+            self._news.close()
+
+    # --- the worker's thread ------------------------------------------------------------------------------------------
+
+    def published(self, state: State) -> None:
+        """A state that others see from now on."""
+        if state.frame is not None and state.frame is not self._frame:
+            self._frame = state.frame
+            self._frames += 1
+        camera = state.camera
+        if camera.restarts > self._restarts:
+            self._restarts_by_code[camera.fault.code if camera.fault else "unknown"] += camera.restarts - self._restarts
+        self._restarts = camera.restarts
+        label = state.answer.label
+        if label is not None and label not in self._answered and len(self._answered) < MAX_LABELS:
+            self._answered[label] = None
+
+    def classified(self, durations: StageDurations) -> None:
+        """One frame was classified."""
+        self._classified += 1
+        for histogram, took_ms in zip(self._stages, durations.stages_ms, strict=True):
+            histogram.observe(took_ms / 1e3)
+        self._age.observe(durations.age_s)
+
+    # --- the event loop -----------------------------------------------------------------------------------------------
+
+    def exposition(self, accept: str, viewers: Mapping[str, int], uploads: Mapping[str, int]) -> tuple[bytes, str]:
+        """The figures now and their media type: OpenMetrics where that is asked for, else Prometheus' own format."""
+        self._viewers, self._uploads = viewers, uploads
+        self._count_news()
+        encode, media_type = choose_encoder(accept)
+        text: bytes = encode(self._registry)
+        return text, media_type
+
+    def _count_news(self) -> None:
+        for news in self._news.take() if self._news is not None else ():
+            event = news.event
+            if news.what == "ended":
+                self._events[event.label or event.kind] += 1
+            elif news.what == "changed" and event.right is not None:
+                self._reviews["right" if event.right == event.label else "wrong"] += 1
+
+    def collect(self) -> Iterator[Metric]:
+        """For the registry: what is read from the state when it is asked for."""
+        state, system, now = self._hub.latest(), self._hub.system, time.monotonic()
+        model = state.model
+        about = {
+            "version": __version__,
+            "model": model.name if model else "",
+            "precision": model.precision if model else "",
+        }
+        yield InfoMetricFamily("lookout_build", "What runs here.", about)
+        up = GaugeMetricFamily("lookout_camera_up", "Whether pictures come, and are of now.", labels=["view"])
+        up.add_metric([VIEW], float(status(state, now) == "ok"))
+        yield up
+        if state.frame is not None:
+            yield _gauge(
+                "lookout_frame_age_seconds", "Age of the newest frame.", "view", {VIEW: now - state.frame.captured_at}
+            )
+        yield _counter("lookout_frames", "Frames taken from the camera.", "view", {VIEW: self._frames})
+        dropped = {VIEW: state.rate.dropped_frames}
+        yield _counter("lookout_frames_dropped", "Frames that a newer one overtook.", "view", dropped)
+        where = {"camera": self._classified, "upload": self._uploads.get("ok", 0)}
+        yield _counter("lookout_classifications", "Pictures classified.", "where", where)
+        yield self._probabilities(state, now)
+        yield _counter("lookout_uploads", "Pictures handed in, by what became of them.", "code", self._uploads)
+        yield _gauge("lookout_viewers", "Who watches now.", "kind", self._viewers)
+        yield from self._counted()
+        if system.temperature_c is not None:
+            yield GaugeMetricFamily("lookout_temperature_celsius", "Of the processor.", system.temperature_c)
+        throttled = dict.fromkeys(system.throttled, 1)
+        yield _gauge("lookout_throttled", "1 for each reason for which the firmware holds down.", "reason", throttled)
+
+    def _probabilities(self, state: State, now: float) -> Metric:
+        """Of the answer now; nothing while it is not of now."""
+        family = GaugeMetricFamily(
+            "lookout_answer_probability_ratio", "Smoothed probability of each label.", labels=["view", "label"]
+        )
+        labels = state.model.labels if state.model else ()
+        if is_current(state, now):
+            for label, probability in zip(labels, state.answer.probabilities, strict=False):
+                if len(labels) <= MAX_LABELS or label in self._answered:
+                    family.add_metric([VIEW, label], probability)
+        return family
+
+    def _counted(self) -> Iterator[Metric]:
+        restarts = CounterMetricFamily("lookout_camera_restarts", "Times it was opened anew.", labels=["view", "code"])
+        for code, count in self._restarts_by_code.copy().items():
+            restarts.add_metric([VIEW, code], count)
+        yield restarts
+        events = CounterMetricFamily("lookout_events", "Events that ended, by label.", labels=["view", "label"])
+        for label, count in self._events.most_common(MAX_LABELS):
+            events.add_metric([VIEW, label], count)
+        yield events
+        yield _counter("lookout_reviews", "Events that somebody reviewed.", "outcome", self._reviews)
+
+
+def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    return _filled(GaugeMetricFamily(name, text, labels=[label]), values.items())
+
+
+def _counter(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    return _filled(CounterMetricFamily(name, text, labels=[label]), values.items())
+
+
+def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: Iterable[tuple[str, float]]) -> Metric:
+    for label, value in list(values):
+        family.add_metric([label], value)
+    return family
