@@ -39,6 +39,7 @@ from lookout.api.routes import (
     pages,
     settings,
     state,
+    ustreamer,
 )
 from lookout.api.streaming.encoder import Encoder
 from lookout.api.uploads import Uploads
@@ -113,6 +114,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore, h
         app.include_router(open_inference.router)
         app.include_router(hugging_face.router)
     app.include_router(metrics.router)
+    app.include_router(ustreamer.router)
     pages.install(app, assets)
     app.router.add_websocket_route("/{path:path}", live.reject_unknown_path)
     problems.install(app)

@@ -20,6 +20,7 @@ _PANELS = {
     "server": "Server: where it listens, and who may use it",
     "upload": "Upload: limits on uploaded pictures",
     "state": "State: what is kept on disk",
+    "metrics": "Figures for Prometheus",
     "mqtt": "MQTT: a broker, and with it Home Assistant",
     "notify": "Notices: see docs/notices.md",
     "events": "Events: what is kept of what was seen",

@@ -25,6 +25,7 @@ _FIXED = {
     "server": "it decides how the service is reached",
     "upload": "it protects the machine",
     "state": "it says where data is kept",
+    "metrics": "it decides who may read them",
     "mqtt": "it decides who is sent what the camera sees",
     "notify": "it decides who is sent what the camera sees, and names programs that are run",
     "model.folder": "it says where models are found",

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lookout.api.middleware.credentials import challenges, shown_token
 from lookout.api.middleware.name_page import name_page, wants_page
 from lookout.api.problems import problem, respond
+from lookout.api.streaming.aliases import canonical
 from lookout.auth.admission import Admission
 from lookout.auth.names import HostNames, UnknownName, is_loopback
 from lookout.auth.origins import check_origin, comes_directly, proxies
@@ -96,6 +97,8 @@ class Access:
         if path == "":
             await RedirectResponse(scope["root_path"] + "/", 307)(scope, receive, send)
             return
+        if scope["type"] == "http":
+            path = canonical(scope["method"], path, scope["query_string"])
         scope["path"] = scope.get("root_path", "") + path
         connection = HTTPConnection(scope)
         try:
