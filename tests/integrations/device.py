@@ -10,7 +10,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +25,8 @@ from lookout.settings.sources import load
 from lookout.state.hub import Hub
 from lookout.state.state import CameraState, ModelState, PredictionRecord, State
 from lookout.storage import Storage
+
+from tests.support.waiting import until as until
 
 EVERY_S = 0.1
 ID = "k3f9"
@@ -150,13 +152,6 @@ def device(folder: Path, **settings: Any) -> Iterator[Device]:
         yield one
     finally:
         one.stop()
-
-
-def until(holds: Callable[[], Any], timeout_s: float = 15.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from lookout.storage.watch import DiskWatch
 
 from tests.faults import mounts
 from tests.requires import requires
+from tests.support.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -57,13 +58,6 @@ class Gate:
             return real(*arguments)
 
         monkeypatch.setattr(os, name, held)
-
-
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def code(one: Storage) -> str | None:

@@ -14,6 +14,7 @@ from lookout.errors import StateFolderUnusable
 
 from tests.faults import mounts
 from tests.requires import requires
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -34,13 +35,6 @@ def watched(folder: Path) -> Iterator[Callable[[], TokenStore]]:
     yield make
     for store in stores:
         store.close()
-
-
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def looked_again(store: TokenStore) -> None:

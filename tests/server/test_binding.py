@@ -131,7 +131,7 @@ def test_a_host_that_is_not_ours_may_become_so_and_systemd_tries_again(host: str
     """After a boot the network may give this machine its address a moment later."""
     with pytest.raises(SettingInvalid, match="is not an address of this machine") as caught:
         listen(settings_of(host=host))
-    unit = (Path(__file__).parents[1] / "systemd" / "lookout.service").read_text()
+    unit = (Path(__file__).parents[2] / "systemd" / "lookout.service").read_text()
     final = next(line for line in unit.splitlines() if line.startswith("RestartPreventExitStatus="))
     assert str(caught.value.exit_code) not in final.partition("=")[2].split()
 

@@ -16,8 +16,8 @@ from lookout.state.view import view
 from lookout.system.reading import SystemReading
 from lookout.system.sd_notify import Notifier
 
+from tests.engine.test_engine import Bench, FakeCamera, eventually, is_ok, latest, settings_of
 from tests.models import BLUE, GREEN, picture, write_model
-from tests.test_engine import Bench, FakeCamera, eventually, is_ok, latest, settings_of
 
 WHY = "Fewer classifications, because the processor is warm."
 
