@@ -11,6 +11,7 @@ NAMES = {
     "viewers": "what viewers cost, and the live picture against Motion and picamera2's example",
     "jpeg12mp": "a 12-megapixel JPEG: reduced decoding against full decoding",
     "gate": "the change gate on recorded sequences: what it saves, and what it makes late",
+    "events": "half a million events: lists, a day, counts, deletion, against plain sqlite3",
     "lab": "what the lab costs while somebody has it open",
     "focus": "films of fixed rooms: pets found, alarms, others called a pet, with focus on and off",
 }
