@@ -82,6 +82,8 @@ def _span(span: summary.Span) -> dict[str, Any]:
 def _bounds(day: date | None, zone: str, now: float) -> tuple[date, float, float]:
     """The day, and Unix seconds of its begin and end. Raises RequestInvalid."""
     there = _zone(zone) if zone else None
+    if day is not None and not 1970 <= day.year <= 9000:
+        raise RequestInvalid("That day is beyond what a clock shows.", "Name one in this century.")
     try:
         if there is None:
             asked = day or sampling.day_of(now)

@@ -121,7 +121,7 @@ async def list_events(
 
 
 @router.get(
-    "/api/events/{number}",
+    "/api/events/{number:int}",
     operation_id="get_event",
     summary="One event",
     response_model=EventView,
@@ -133,7 +133,7 @@ async def get_event(number: Number, app: ServicesDep) -> Response:
 
 
 @router.patch(
-    "/api/events/{number}",
+    "/api/events/{number:int}",
     operation_id="mark_event",
     summary="Say what it was, keep it, note something",
     response_model=EventView,
@@ -146,7 +146,7 @@ async def mark_event(number: Number, mark: EventChange, app: ServicesDep) -> Res
 
 
 @router.delete(
-    "/api/events/{number}",
+    "/api/events/{number:int}",
     operation_id="delete_event",
     summary="Delete an event",
     response_model=DeletionResponse,
@@ -159,7 +159,7 @@ async def delete_event(number: Number, app: ServicesDep) -> Response:
 
 
 @router.get(
-    "/api/events/{number}/snapshot.jpg",
+    "/api/events/{number:int}/snapshot.jpg",
     operation_id="get_event_snapshot",
     summary="The best frame of an event",
     response_class=JpegResponse,
@@ -177,7 +177,7 @@ async def get_event_snapshot(number: Number, app: ServicesDep) -> Response:
 
 
 @router.get(
-    "/api/events/{number}/thumbnail.webp",
+    "/api/events/{number:int}/thumbnail.webp",
     operation_id="get_event_thumbnail",
     summary="The same, small",
     response_class=WebpResponse,
@@ -195,7 +195,7 @@ async def get_event_thumbnail(number: Number, app: ServicesDep) -> Response:
 
 
 @router.get(
-    "/api/events/{number}/curve",
+    "/api/events/{number:int}/curve",
     operation_id="get_event_curve",
     summary="The probabilities over an event",
     response_model=CurveResponse,
