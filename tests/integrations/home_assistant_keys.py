@@ -1,7 +1,7 @@
 """What Home Assistant 2026.11's MQTT integration takes in a device's discovery message, as a table of our own.
 
 Facts of its documentation (https://www.home-assistant.io/integrations/mqtt/), written down so that every run can hold
-our message against them without installing it. `home_assistant.py` beside this asks the real one.
+our message against them without installing it.
 """
 
 from __future__ import annotations

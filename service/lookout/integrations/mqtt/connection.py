@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -98,6 +99,8 @@ class Connection:
 
     def open(self) -> None:
         """Raises BrokerUnreachable or Stopped."""
+        if self._broker.context is not None:
+            self._shake_hands(self._broker.context)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.MaximumPacketSize = _MAX_INCOMING_BYTES
         try:
@@ -108,6 +111,17 @@ class Connection:
         assert self._answer is not None
         if self._answer.is_failure:
             raise refused(self._broker.place, self._answer.value, str(self._answer))
+
+    def _shake_hands(self, context: ssl.SSLContext) -> None:
+        """Whether the broker's certificate is right: paho leaves a socket open on which a handshake failed."""
+        try:
+            with (
+                socket.create_connection((self._broker.host, self._broker.port), CONNECT_S) as bare,
+                context.wrap_socket(bare, server_hostname=self._broker.host),
+            ):
+                pass
+        except OSError as error:
+            raise unreachable(self._broker.place, error) from error
 
     def subscribe(self, topic: str, *, own: bool = False) -> None:
         """Returns when the broker has taken it, even where its rules forbid us the topic. own: ours come back, too."""

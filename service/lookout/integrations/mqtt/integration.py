@@ -120,7 +120,7 @@ class Mqtt:
     def _watch(self, watcher: Watcher) -> None:
         assert self._news is not None
         if not self._wake.stopping:
-            self._task = self._loop.create_task(watcher.run(self._news))
+            self._task = self._loop.create_task(watcher.run(self._news, lambda: self._wake.stopping))
 
     def _connect(self, session: Session) -> None:
         """Until the connection ends. Raises LookoutError; Stopped after an orderly farewell."""

@@ -62,11 +62,11 @@ class Watcher:
         profile = self.profile
         return {self._topics.enter(label): label for label in profile.labels} if profile else {}
 
-    async def run(self, news: Subscription) -> None:
-        """Until it is cancelled."""
+    async def run(self, news: Subscription, is_over: Callable[[], bool]) -> None:
+        """Until it is cancelled, or over: on Python 3.11 a wait that ends at that very moment loses a cancellation."""
         seen = -1
         try:
-            while True:
+            while not is_over():
                 state = await self._parts.hub.changed(seen, _LOOK_S)
                 seen = state.sequence
                 try:
