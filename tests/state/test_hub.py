@@ -320,3 +320,14 @@ def test_the_machines_reading_is_kept_beside() -> None:
     assert hub.system == SystemReading()
     hub.set_system(SystemReading(temperature_c=51.2))
     assert hub.system.temperature_c == 51.2
+
+
+async def test_a_view_that_aged_before_anybody_waited_wakes_at_once() -> None:
+    """A reader that was busy while the frame became stale waits for no further state."""
+    now = time.monotonic()
+    hub = await attached(frame=frame_at(now - 3.0), stale_after_s=2.0)
+    async with asyncio.timeout(1.0):
+        assert (await hub.changed(1, 5.0, seen_at=now - 2.0)).sequence == 1
+    started = time.monotonic()
+    await hub.changed(1, 0.05, seen_at=now)
+    assert time.monotonic() - started >= 0.04, "what was seen after that is not seen again"

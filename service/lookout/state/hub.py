@@ -124,9 +124,11 @@ class Hub:
             self._timer.cancel()
         self._timer = self._timer_at = None
 
-    async def changed(self, after: int, timeout_s: float) -> State:
+    async def changed(self, after: int, timeout_s: float, *, seen_at: float | None = None) -> State:
         """The newest state: at once if its sequence is above `after`, else when it changes or time changes its view.
 
+        seen_at: the moment of the view that the caller has, where that was before this call: time may have changed it
+        since, as when the frame became stale while a slow reader was served.
         Returns the newest state after `timeout_s` seconds at the latest, changed or not.
         """
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -134,7 +136,7 @@ class Hub:
             self._waiters[waiter] = after
             state = self._state
         try:
-            if state.sequence <= after:
+            if state.sequence <= after and not self._has_aged(state, seen_at):
                 self._arm(state)
                 await asyncio.wait_for(waiter, timeout_s)
         except TimeoutError:
@@ -143,6 +145,10 @@ class Hub:
             with self._lock:
                 self._waiters.pop(waiter, None)
         return self.latest()
+
+    def _has_aged(self, state: State, seen_at: float | None) -> bool:
+        at = None if seen_at is None else next_change(state, seen_at)
+        return at is not None and at <= self._clock()
 
     def _call_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         try:

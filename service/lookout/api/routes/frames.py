@@ -139,7 +139,7 @@ async def stream(
             if now < turn_at:
                 await app.sleep(min(rest_s, turn_at - now))
             elif frame is shown:
-                await app.hub.changed(state.sequence, rest_s)
+                await app.hub.changed(state.sequence, HEARTBEAT_S, seen_at=now)
             else:
                 shown, turn_at = frame, now + interval
                 await write(_part(await app.encoder.frame(frame, width), _timestamp(frame), stale=False))

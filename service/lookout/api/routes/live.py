@@ -28,7 +28,7 @@ from lookout.errors import LookoutError, NotAuthorised, RequestInvalid, TooBusy
 from lookout.events.event import event_view
 from lookout.frame import Frame
 from lookout.state.hub import Hub
-from lookout.state.state import State, next_change
+from lookout.state.state import State
 from lookout.timestamps import rfc3339
 
 log = logging.getLogger(__name__)
@@ -154,17 +154,13 @@ class StateSchedule:
         self.interval_s = 1.0 / rate
         self._sequence = -1
         self._sent_at = float("-inf")
-        self._changes_at: float | None = None
 
     async def next(self) -> State:
         """The newest state, once it is due."""
         await self._sleep(self._sent_at + self.interval_s - time.monotonic())
-        # A view that changed with time while nobody waited (the frame became stale) does not wake the hub's waiters.
-        changed = self._changes_at is not None and self._changes_at <= time.monotonic()
-        wait_s = 0.0 if changed else max(0.0, HEARTBEAT_S - self.interval_s)
-        state = await self._hub.changed(self._sequence, wait_s)
+        wait_s = max(0.0, HEARTBEAT_S - self.interval_s)
+        state = await self._hub.changed(self._sequence, wait_s, seen_at=self._sent_at)
         self._sequence, self._sent_at = state.sequence, time.monotonic()
-        self._changes_at = next_change(state, self._sent_at)
         return state
 
 
