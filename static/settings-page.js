@@ -32,7 +32,7 @@ export async function mountSettingsPage(store) {
   const keys = Object.keys(store.get().settings);
   const settings = store.get().settings;
   const grouped = GROUPS.flatMap(({ sections }) => sections);
-  // Whole sections that can be changed in the settings file alone stand with the others of that kind.
+  // Whole sections that can be changed only in the settings file stand with the others of that kind.
   const isClosed = (section) => !grouped.includes(section) && keys.every((key) => sectionOf(key) !== section || !settings[key].changeable);
   const isFixed = (key) => FIXED.includes(key) || isClosed(sectionOf(key));
   const asked = keys.filter((key) => !isFixed(key) && !ELSEWHERE.includes(key));

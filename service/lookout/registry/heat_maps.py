@@ -47,7 +47,7 @@ class _Ending:
 def with_heat_map(file: GraphFile, output: str, labels: int, spec: InputSpec, pictures: Sequence[Pixels]) -> bool:
     """Add the output "activation_map", 1 x labels x height x width, if the graph is of this kind, and try it.
 
-    output: the answer, of so many labels. Returns whether it was added; otherwise the graph is as it was.
+    output: the answer, of this many labels. Returns whether it was added; otherwise the graph is as it was.
     """
     graph = file.model.graph
     names = {name for node in graph.node for name in (*node.input, *node.output)}

@@ -56,7 +56,7 @@ class MqttSettings(Section):
         except ValueError:
             good = False
         if not good or address.path.strip("/") or address.query or address.fragment:
-            raise ValueError("it is no address of a broker: write it as mqtt://host or mqtts://user@host:8883")
+            raise ValueError("it is not the address of a broker: write it as mqtt://host or mqtts://user@host:8883")
         if address.password is not None:
             raise ValueError("it holds a password: write it into a file of its own and name that in mqtt.password_file")
         return value
@@ -106,7 +106,7 @@ class NotifyTarget(Section):
             except ValueError:
                 good = False
             if not good:
-                raise ValueError("webhook is no address: write it as https://host/path")
+                raise ValueError("webhook is not an address: write it as https://host/path")
         return value
 
     @model_validator(mode="after")
@@ -139,7 +139,7 @@ class NotifySettings(Section):
             raise ValueError('"all" means every rule: choose another name')
         for name in self.targets:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}", name):
-                raise ValueError(f'"{name}" is no name of a target: use letters, digits, dashes and underscores')
+                raise ValueError(f'"{name}" is not a name for a target: use letters, digits, dashes and underscores')
         for rule in self.rules:
             for name in rule.to:
                 if name not in self.targets:

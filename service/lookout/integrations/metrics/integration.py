@@ -18,7 +18,7 @@ from lookout.state.hub import StageDurations
 from lookout.state.state import State, is_current, status
 
 MAX_SERIES = 400
-# A model may have a thousand labels; above this only those that have been the answer are told, the first so many.
+# A model may have a thousand labels; above this only those that have been the answer are counted, up to this many.
 MAX_LABELS = 40
 VIEW = "main"
 _STAGES = ("capture", "preprocess", "inference", "postprocess")
@@ -26,7 +26,7 @@ _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
 
 class Metrics:
-    """The hub's meter while it runs. `published` and `classified` come on the worker's thread, all else on the loop."""
+    """The hub's meter while it runs. `published` and `classified` come on the worker's thread, the rest on the loop."""
 
     name = "metrics"
 

@@ -147,7 +147,7 @@ class Notify:
                     for one in news:
                         self.rules.take(one, at)
                     self.rules.tick(shown, at)
-                except Exception:  # one event that cannot be told is no reason to miss the next
+                except Exception:  # one event that cannot be sent must not lose the next
                     log.exception("A notice could not be made.")
                 due = self.rules.changed and at.now - saved_at >= _SAVE_S
                 content = self._content() if due else b""

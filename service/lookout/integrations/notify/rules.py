@@ -19,7 +19,7 @@ from lookout.timestamps import rfc3339
 # Visits that a rule waits for to last, and labels whose last visit is remembered.
 _MAX_PENDING = 64
 _MAX_LABELS = 256
-# A camera that blinks is no news; the supervisor opens it again within seconds.
+# A brief outage of the camera is not news; the supervisor opens it again within seconds.
 _FAULT_S = 30.0
 
 
@@ -152,7 +152,7 @@ def _fits(rule: NotifyRule, news: News, last: float | None) -> bool:
 
 
 def _away_s(last: float, event: Event) -> float:
-    return abs(event.started - last)  # a clock that was set back is no reason to be silent
+    return abs(event.started - last)  # a clock that was set back must not silence it
 
 
 def _day(wall: float) -> str:

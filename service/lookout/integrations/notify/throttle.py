@@ -32,7 +32,7 @@ class Throttle:
         return held
 
     def snooze(self, now: float, for_s: float) -> None:
-        """Quiet for so many seconds; 0 ends it."""
+        """Quiet for this many seconds; 0 ends it."""
         self._snoozed_until = now + for_s
 
     def snoozed_for_s(self, now: float) -> float:
