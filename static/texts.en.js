@@ -217,7 +217,7 @@ export const TEXTS = {
   "tab.diary": "Diary",
   "tab.inside": "Inside",
   "tab.settings": "Settings",
-  "inside.lab": "The lab: train and compare models",
+  "inside.lab": "To the lab",
 
   "set.group.picture": "Picture",
   "set.group.picture.more": "Drag a rectangle on the picture to choose the part that the model looks at.",

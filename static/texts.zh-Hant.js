@@ -218,7 +218,7 @@ export const TEXTS = {
   "tab.diary": "日記",
   "tab.inside": "內部",
   "tab.settings": "設定",
-  "inside.lab": "實驗室：訓練與比較模型",
+  "inside.lab": "到實驗室",
 
   "set.group.picture": "畫面",
   "set.group.picture.more": "在畫面上拖曳出矩形，選擇模型要看的部分。",
