@@ -353,7 +353,7 @@ def test_a_port_that_lookout_itself_has_is_no_trouble(
     port = urlsplit(running.address).port
     (tmp_path / "settings.toml").write_text(f"[server]\nport = {port}\n")
     told = lookout("doctor", "--config", tmp_path / "settings.toml").stdout
-    assert f"Port {port} on 127.0.0.1 is Lookout's" in " ".join(told.split())
+    assert f"Port {port} on 127.0.0.1 is used by Lookout" in " ".join(told.split())
 
 
 @requires("mount")
