@@ -34,7 +34,7 @@ def test_inspect_prints_the_arithmetic_of_any_network(lookout: Run, tmp_path: Pa
     path = lenet5().save(tmp_path / "lenet.onnx")
     done = lookout("models", "inspect", path)
     assert done.returncode == 0
-    for said in ("5×5", "1×6×28×28", "2×2 /2", "2,416", "48,120", "In all 61,706 parameters"):
+    for said in ("5×5", "1×6×28×28", "2×2 /2", "2,416", "48,120", "Total: 61,706 parameters"):
         assert said in done.stdout, said
     assert "lenet.onnx: input pixels 1×1×32×32" in done.stderr
     table = json.loads(lookout("models", "inspect", path, "--json").stdout)
@@ -131,7 +131,7 @@ def test_what_was_added_is_found_by_its_name(lookout: Run, network: Path, labels
     done = lookout("models", "add", network, "--labels", labels, "--yes", "--name", "mine")
     assert done.returncode == 0, done.stderr
     assert done.stderr.endswith("Use it with: lookout serve --model mine\n")
-    assert "In all" in lookout("models", "inspect", "mine").stdout
+    assert "Total: " in lookout("models", "inspect", "mine").stdout
     assert "matches its card" in lookout("models", "check", "mine").stdout
     picture = tmp_path / "grey.png"
     cv2.imwrite(str(picture), np.full((40, 40, 3), 128, np.uint8))
@@ -210,7 +210,7 @@ def test_add_takes_flags_for_answers(lookout: Run, labels: Path, tmp_path: Path)
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     card = json.loads((tmp_path / "m/gray/card.json").read_text())
-    assert card["outputs"] == {"probabilities": "t4"}
+    assert card["outputs"] == {"probabilities": "t4", "activation_map": "activation_map"}
     assert (card["input"]["color"], card["input"]["mean"], card["input"]["std"]) == ("gray", [0.13], [0.3])
     assert card["labels"][1]["reject"] is True
 
@@ -222,8 +222,8 @@ def misfits(folder: Path) -> dict[str, tuple[Path, str, str]]:
     text.write_text("no weights")
     return {
         "text": (text, "cat\ndog\nneither\n", "is not an ONNX model"),
-        "labels": (tiny().save(folder / "a.onnx"), "cat\ndog\n", "names 2 labels, but the network "),
-        "one label": (tiny().save(folder / "b.onnx"), "cat\n", "names 1 label, but the network "),
+        "labels": (tiny().save(folder / "a.onnx"), "cat\ndog\n", "lists 2 labels, but the network "),
+        "one label": (tiny().save(folder / "b.onnx"), "cat\n", "lists 1 label, but the network "),
         "map": (two.save(folder / "c.onnx"), "cat\ndog\n", "is not a classifier of whole pictures"),
     }
 
