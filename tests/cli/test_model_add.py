@@ -164,7 +164,7 @@ def test_a_single_logit_gets_its_sigmoid(add: Callable[..., Any], tmp_path: Path
         (PLAIN, ["--color", "gray"], "three channels"),
         (PLAIN, ["--resize", "x"], "--resize"),
         (PLAIN, ["--shape", "1,3,99,99"], "contradicts"),
-        (PLAIN, ["--reject", "bird"], "is none of the labels"),
+        (PLAIN, ["--reject", "bird"], "is not one of the labels"),
     ],
 )  # fmt: skip
 def test_what_contradicts_the_graph_is_refused(
