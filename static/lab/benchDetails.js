@@ -58,7 +58,7 @@ const CONTENTS = {
     const divides = found.every(({ by }) => Number.isInteger(by.exact));
     const parts = [
       ...found.map(({ axis, n, f, size }) => el("p", {}, `${axis}: `, el("span.formula-text", {}, sizeFormula(n, f, stride, padding, size)))),
-      el("div.grid-scroll", { tabIndex: 0, aria: { role: "region", label: t("details.sizes") } }, table),
+      el("div.grid-scroll", { tabIndex: 0, aria: { role: "group", label: t("details.sizes") } }, table),
       note(divides ? "details.sizes.divides" : "details.sizes.rest"),
     ];
     if (pooled) {

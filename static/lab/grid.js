@@ -124,5 +124,5 @@ export function readOnly(rows, label, heads = null) {
   const table = el("table.grid.long");
   if (heads) table.append(el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head))));
   for (const row of rows) table.append(el("tr", {}, ...row.map((value) => el(value === 0 ? "td.zero" : "td", {}, short(value)))));
-  return el("div.grid-scroll", { tabIndex: 0, aria: { role: "region", label } }, table);
+  return el("div.grid-scroll", { tabIndex: 0, aria: { role: "group", label } }, table);
 }

@@ -79,7 +79,7 @@ export function mountAnswer() {
     const values = el("table.lab-table", {}, ...map.cells.map((row) => el("tr", {}, ...row.map((value) => el("td.number", {}, short(value, 3))))));
     return [
       el("figure.lab-stage", {}, el("figcaption", {}, t("walk.heat.of", { label: title })), one.node),
-      el("figure.lab-stage", {}, el("figcaption", {}, t(`walk.heat.${map.method}`)), el("div.grid-scroll", { tabIndex: 0, aria: { role: "region", label: t("walk.heat.numbers") } }, values)),
+      el("figure.lab-stage", {}, el("figcaption", {}, t(`walk.heat.${map.method}`)), el("div.grid-scroll", { tabIndex: 0, aria: { role: "group", label: t("walk.heat.numbers") } }, values)),
     ];
   }
 
@@ -127,7 +127,7 @@ function softmaxOf(found) {
 
   temperature.addEventListener("input", render);
   render();
-  const scroll = el("div.grid-scroll", { tabIndex: 0, aria: { role: "region", label: t("walk.answer") } }, table);
+  const scroll = el("div.grid-scroll", { tabIndex: 0, aria: { role: "group", label: t("walk.answer") } }, table);
   const parts = [el("p.note", {}, t(isPlain ? "walk.answer.more" : "walk.answer.plain"))];
   if (isPlain) parts.push(el("label", {}, `${t("walk.temperature")} `, temperature, " ", said));
   return [...parts, scroll];
