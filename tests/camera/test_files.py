@@ -176,7 +176,7 @@ def test_a_name_with_a_colon_is_a_name_wherever_one_stands(clip: Path, monkeypat
 def test_what_is_no_video_is_a_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(content)
-    with pytest.raises(CameraUnsupported, match="no video that can be read"):
+    with pytest.raises(CameraUnsupported, match="not a video that can be read"):
         opened(f"file:{path}", PACED)
 
 

@@ -90,7 +90,7 @@ def test_a_login_nobody_knows_here_is_named() -> None:
     challenge = b"HTTP/1.1 401 No\r\nContent-Length: 0\r\nWWW-Authenticate: NTLM\r\nWWW-Authenticate: Negotiate\r\n\r\n"
     with (
         servers.answering(challenge) as server,
-        pytest.raises(CameraDenied, match=r"not known here \(ntlm, negotiate\)"),
+        pytest.raises(CameraDenied, match=r"in an unknown way \(ntlm, negotiate\)"),
     ):
         got(f"http://ann:{SPELT}@127.0.0.1:{server.port}/")
 

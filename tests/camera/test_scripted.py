@@ -128,5 +128,5 @@ def test_a_script_that_is_not_there_is_a_sentence(name: str) -> None:
 
 
 def test_what_is_no_list_of_steps_is_a_sentence() -> None:
-    with pytest.raises(CameraUnsupported, match="no list of steps"):
+    with pytest.raises(CameraUnsupported, match="not a list of steps"):
         create("scripted:math:pi", FAST, isolated=False).open(Deadline.after(1))

@@ -131,7 +131,7 @@ def test_what_holds_no_video_is_refused(tmp_path: Path) -> None:
     with pytest.raises(VideoBroken):
         open_film(tmp_path / "noise.mp4")
     for name in ("sound.wav", "noise.mp4"):
-        with pytest.raises(CameraUnsupported, match="no video that can be read"):
+        with pytest.raises(CameraUnsupported, match="not a video that can be read"):
             create(f"file:{tmp_path / name}", CameraOptions(), isolated=False).open(Deadline.after(5))
 
 

@@ -46,7 +46,7 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up_and_what_was_left_out_is_count
     begun = time.monotonic()
     for number in range(20_000):
         logger.info("%d %s", number, LINE)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 30  # a writer that waited would do so for good; the machine may be busy
     handler.close()
     written, left_out, text = 0, 0, b""
     while written + left_out < 20_000:  # until each line is accounted for, however the writer's turns fell

@@ -114,7 +114,7 @@ def test_probabilities_are_known_whatever_stands_behind_the_softmax(
     model = graph(SOFTMAX[how], [1, 3], stored=STORED)
     done = add(model)
     assert done.returncode == 0, done.stderr
-    assert card_of(tmp_path)["outputs"] == {"probabilities": "out"}
+    assert {"probabilities": "out"}.items() <= card_of(tmp_path)["outputs"].items()
     card = load_card(tmp_path / "m" / "net")
     pixels = np.random.default_rng(2).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     said = Classifier.load(card, "fp32").classify(pixels).probabilities
@@ -127,7 +127,7 @@ def test_probabilities_are_known_whatever_stands_behind_the_softmax(
 
 def test_logits_get_their_softmax(add: Callable[..., Any], tmp_path: Path) -> None:
     done = add(graph(PLAIN, [1, 3]))
-    assert card_of(tmp_path)["outputs"] == {"logits": "out"}
+    assert {"logits": "out"}.items() <= card_of(tmp_path)["outputs"].items()
     assert '"out" gives logits' in done.stderr
     assert "It says " in done.stderr
     assert "of the demo's cat" in done.stderr
@@ -148,7 +148,7 @@ def test_one_sigmoid_is_the_chance_of_the_second_label(
 
 def test_a_single_logit_gets_its_sigmoid(add: Callable[..., Any], tmp_path: Path) -> None:
     assert add(graph(PLAIN, [1, 1], numbers=1), labels="cat\ndog\n").returncode == 0
-    assert card_of(tmp_path)["outputs"] == {"logits": "out"}
+    assert {"logits": "out"}.items() <= card_of(tmp_path)["outputs"].items()
 
 
 @pytest.mark.parametrize(
