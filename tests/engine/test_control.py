@@ -180,7 +180,7 @@ def test_settings_read_again_after_their_file_has_gone_stay_as_they_are(
     place.idle()
     config.unlink()
     place.control.reload()
-    assert f"The settings file {config} is gone" in caplog.text
+    assert f"The settings file {config} is missing" in caplog.text
     assert "stay as they were" in caplog.text
     assert place.control.loaded.settings.camera.source == "demo"
     config.write_text("[answer]\nhold_s = 2.0\n")

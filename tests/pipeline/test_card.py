@@ -50,7 +50,7 @@ def test_a_card_may_say_its_words_in_other_languages(tmp_path: Path) -> None:
 
 def test_a_translation_of_a_label_that_is_none_is_refused(tmp_path: Path) -> None:
     said = refusal_of(tmp_path, translations={"zh-Hant": {"labels": {"fox": "狐狸"}}})
-    assert 'the translation "zh-Hant" names "fox", which is none of the labels' in said
+    assert 'the translation "zh-Hant" contains "fox", which is not one of the labels' in said
 
 
 def test_without_thresholds_a_card_gets_08_and_06(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_schema_of_the_future_is_refused(tmp_path: Path) -> None:
 
 
 def test_thresholds_for_a_label_there_is_not_are_refused(tmp_path: Path) -> None:
-    assert 'thresholds name "bird"' in refusal_of(tmp_path, thresholds={"bird": {}})
+    assert 'thresholds contain "bird"' in refusal_of(tmp_path, thresholds={"bird": {}})
 
 
 def test_a_leave_above_its_enter_is_refused(tmp_path: Path) -> None:
