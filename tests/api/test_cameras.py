@@ -13,6 +13,7 @@ from lookout.deadline import Deadline
 from lookout.engine import camera_list
 
 from tests.api.conftest import StartService
+from tests.support.waiting import until
 
 FOUND = Discovery((FoundCamera("usb", "usb:/dev/video0", "Desk camera", "/dev/video0"),), ("no Pi camera",), ("Look.",))
 
@@ -46,7 +47,8 @@ def test_a_crowd_of_pages_looks_once_and_a_stop_waits_for_no_look(
 
     with ThreadPoolExecutor(6) as pool:
         answers = [pool.submit(ask) for _ in range(6)]
-        time.sleep(0.5)
+        until(lambda: looks, what="nobody looked")
+        time.sleep(0.2)  # for the others to ask as well
         assert service.stop() < 10.0
         go_on.set()
         assert {answer.result() for answer in answers} <= {0, 500, 503}
