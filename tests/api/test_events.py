@@ -54,7 +54,14 @@ def test_filters(service: Service, http: httpx.Client) -> None:
     assert ids(**{"from": "2026-05-01T08:00:00Z"}) == [3]
     assert ids(to="2026-05-01T10:00:00+02:00") == [2, 1]
     assert ids(kept="true") == []
-    for wrong in ({"kind": "cat"}, {"from": "yesterday"}, {"limit": "0"}, {"review": "all"}, {"before": "0"}):
+    for wrong in (
+        {"kind": "cat"},
+        {"from": "yesterday"},
+        {"to": "2026"},
+        {"limit": "0"},
+        {"review": "all"},
+        {"before": "0"},
+    ):
         assert http.get("api/events", params=wrong).json()["code"] == "request_invalid"
 
 
@@ -137,6 +144,10 @@ def test_many_at_once_and_back(service: Service, http: httpx.Client) -> None:
         {"ids": [1], "set": {"kept": True}, "delete": True},
         {"ids": [], "delete": True},
         {"ids": [1], "delete": False},
+        {"ids": [1], "delete": 1},
+        {"ids": ["1"], "delete": True},
+        {"filter": {"from": 0}, "delete": True},
+        {"filter": {"kept": 1}, "delete": True},
     ):
         assert http.post("api/events/batch", json=wrong).json()["code"] == "request_invalid", wrong
 
@@ -173,6 +184,7 @@ def test_a_day_at_a_glance(service: Service, http: httpx.Client) -> None:
         {"zone": "Mars/Olympus"},
         {"zone": "../etc"},
         {"day": "today"},
+        {"day": "0"},
         {"day": "0001-01-01", "zone": "Asia/Taipei"},
     ):
         assert http.get("api/events/summary", params=wrong).json()["code"] == "request_invalid", wrong

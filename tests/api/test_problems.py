@@ -57,6 +57,23 @@ def test_a_wrong_method_is_a_problem_that_names_the_right_one(client: httpx.Clie
     assert response.json()["remedy"] == "What is: GET, HEAD."
     assert client.delete("api/settings").headers["allow"] == "GET, HEAD, PATCH"
     assert client.head("api/classify").status_code == 405
+    for path, served in (
+        ("api/events", "DELETE, GET, HEAD, POST"),
+        ("api/events/1", "DELETE, GET, HEAD, PATCH"),
+        ("api/events/batch", "POST"),
+        ("api/events/summary", "GET, HEAD"),
+        ("v2/models/any/infer", "POST"),
+    ):
+        assert client.put(path).headers["allow"] == served, path
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", "api/notify/snooze"), ("POST", "api/stream-link")])
+def test_a_number_is_a_number_in_every_body(client: httpx.Client, method: str, path: str) -> None:
+    """As the description says it: nothing that only looks like one is read as one."""
+    for wrong in ("60", True):
+        problem = client.request(method, path, json={"for_s": wrong}).json()
+        assert problem["code"] == "request_invalid"
+        assert "for_s" in problem["detail"]
 
 
 def test_head_is_answered_as_get_without_the_body(client: httpx.Client) -> None:

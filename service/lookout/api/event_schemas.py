@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StringConstraints, model_validator
 
+from lookout.api.moments import Moment
 from lookout.events.event import EventView, Kind
 from lookout.events.queries import Review
 from lookout.events.summary import BandState
@@ -15,6 +16,14 @@ LabelText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
 NoteText = Annotated[str, StringConstraints(max_length=500)]
+_Number = Annotated[int, Field(strict=True, ge=1, le=2**63 - 1)]
+
+
+def _true(given: object) -> object:
+    """Pydantic compares: 1 and 1.0 would be true."""
+    if given is True:
+        return given
+    raise ValueError("it is true or left out")
 
 
 class _Response(BaseModel):
@@ -75,10 +84,10 @@ class EventFilter(BaseModel):
     label: Annotated[str, StringConstraints(max_length=100)] | None = None
     view: Annotated[str, StringConstraints(max_length=100)] | None = None
     kind: Kind | None = None
-    begun_from: AwareDatetime | None = Field(None, alias="from")
-    begun_to: AwareDatetime | None = Field(None, alias="to")
+    begun_from: Moment | None = Field(None, alias="from")
+    begun_to: Moment | None = Field(None, alias="to")
     review: Review | None = None
-    kept: bool | None = None
+    kept: StrictBool | None = None
 
 
 class EventBatch(BaseModel):
@@ -88,10 +97,10 @@ class EventBatch(BaseModel):
         extra="forbid", json_schema_extra={"example": {"ids": [4711, 4712], "set": {"kept": True}}}
     )
 
-    ids: list[Annotated[int, Field(ge=1, le=2**63 - 1)]] | None = Field(None, min_length=1, max_length=1000)
+    ids: list[_Number] | None = Field(None, min_length=1, max_length=1000)
     filter: EventFilter | None = Field(None, description="The newest 1,000 that fit.")
     set: EventChange | None = None
-    delete: Literal[True] | None = None
+    delete: Annotated[Literal[True], BeforeValidator(_true)] | None = None
 
     @model_validator(mode="after")
     def _is_clear(self) -> EventBatch:

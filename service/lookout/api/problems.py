@@ -12,13 +12,14 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
-from starlette.routing import compile_path
+from starlette.routing import Match
 
 from lookout.errors import Forbidden, LookoutError, NotAuthorised, RequestInvalid, ScopeMissing, TooManyAttempts
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class NotReady(LookoutError):
@@ -183,13 +184,14 @@ class _Plain(LookoutError):
         self.code = phrase.lower().replace(" ", "_").replace("-", "_")
 
 
-def _allowed(request: Request, named: str) -> str:
-    """All methods of a path; the framework lists only those of the first route that matches."""
-    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-    methods = {method.strip() for method in named.split(",") if method.strip()}
-    for template, operations in request.app.openapi()["paths"].items():
-        if compile_path(template)[0].match(path):
-            methods |= {method.upper() for method in operations}
+def _allowed(request: Request) -> str:
+    """All methods that are served at a path; the framework lists only those of the first route that matches."""
+    routes = request.app.router.routes
+    methods = {
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    }
     if "GET" in methods:
         methods.add("HEAD")
     return ", ".join(sorted(methods))
@@ -215,8 +217,7 @@ def install(app: FastAPI) -> None:
         if error.status_code == 400:
             return respond(RequestInvalid("The body cannot be read.", "GET /openapi.json describes the format."))
         if error.status_code == 405:
-            named = (error.headers or {}).get("Allow", "")
-            allowed = _allowed(request, named)
+            allowed = _allowed(request)
             refused = _Plain(405, f"{request.method} is not served here.", f"What is: {allowed}." if allowed else "")
             return respond(refused, {"Allow": allowed})
         return respond(_Plain(error.status_code, str(error.detail)), error.headers)

@@ -336,7 +336,7 @@ class LinkWanted(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"for_s": 86400}})
 
-    for_s: float = Field(365 * 86400, ge=60, le=10 * 366 * 86400, allow_inf_nan=False)
+    for_s: float = Field(365 * 86400, strict=True, ge=60, le=10 * 366 * 86400, allow_inf_nan=False)
 
 
 class StreamLink(_Response):

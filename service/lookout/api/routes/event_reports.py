@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from lookout.api.compression import packed_json
 from lookout.api.context import Services, ServicesDep
 from lookout.api.event_schemas import AccuracyResponse, DayResponse, EventStorageResponse
+from lookout.api.moments import Day
 from lookout.api.problems import errors
 from lookout.api.routes.events import READS, FilterDep, reading
 from lookout.api.routes.live import SEND_S
@@ -43,7 +44,7 @@ class ExportFailed(Exception):
 async def get_day(
     request: Request,
     app: ServicesDep,
-    day: Annotated[date | None, Query(description="2026-05-01; without it, today.")] = None,
+    day: Annotated[Day | None, Query(description="2026-05-01; without it, today.")] = None,
     zone: Annotated[str, Query(max_length=60, description="Europe/Berlin; without it, the machine's.")] = "",
 ) -> Response:
     """Counts, hours, and a band of what the service knew at each moment. Marks count."""

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import AwareDatetime
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lookout.api.compression import packed_json
 from lookout.api.context import Services, ServicesDep
 from lookout.api.event_schemas import CurveResponse, DeletionResponse, EventChange, EventListResponse
+from lookout.api.moments import Moment
 from lookout.api.problems import RequestTimeout, RequestTooLarge, errors
 from lookout.api.routes.frames import JpegResponse
 from lookout.errors import (
@@ -59,10 +59,8 @@ async def wanted(
     label: Annotated[str | None, Query(max_length=100, description="The label that counts.")] = None,
     view: Annotated[str | None, Query(max_length=100)] = None,
     kind: Annotated[Kind | None, Query()] = None,
-    begun_from: Annotated[
-        AwareDatetime | None, Query(alias="from", description="RFC 3339: begun then or later.")
-    ] = None,
-    begun_to: Annotated[AwareDatetime | None, Query(alias="to", description="RFC 3339: begun before.")] = None,
+    begun_from: Annotated[Moment | None, Query(alias="from", description="RFC 3339: begun then or later.")] = None,
+    begun_to: Annotated[Moment | None, Query(alias="to", description="RFC 3339: begun before.")] = None,
     review: Annotated[
         Review | None,
         Query(

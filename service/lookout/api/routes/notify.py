@@ -25,7 +25,7 @@ class Snooze(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     rule: str = Field("all", description="The rule's name, or all.")
-    for_s: float = Field(ge=0, le=MAX_SNOOZE_S, description="Seconds; 0 ends it.")
+    for_s: float = Field(strict=True, ge=0, le=MAX_SNOOZE_S, description="Seconds; 0 ends it.")
 
 
 class Trial(BaseModel):
