@@ -12,8 +12,12 @@ import pytest
 
 from tests.api.conftest import HandCamera, Service, wait_until
 
-# Enough to find what a person would, few enough for every run; more by hand with LOOKOUT_TESTS_EXAMPLES=500.
-EXAMPLES = os.environ.get("LOOKOUT_TESTS_EXAMPLES", "20")
+# Random cases an operation, beside the systematic ones: few enough for every run; more by hand, with
+# LOOKOUT_TESTS_EXAMPLES=500 and LOOKOUT_TESTS_EXAMPLES_S=7200. Without a token nearly all cases are the same refusal.
+EXAMPLES = os.environ.get("LOOKOUT_TESTS_EXAMPLES", "8")
+REFUSED_EXAMPLES = os.environ.get("LOOKOUT_TESTS_EXAMPLES", "3")
+# Several times what a free machine takes, for one that is shared.
+LIMIT_S = float(os.environ.get("LOOKOUT_TESTS_EXAMPLES_S", "300"))
 # Answers without end have tests of their own, that know when to stop reading.
 ENDLESS = ("/api/live.sse", "/api/stream.mjpg")
 # What is no picture, no model or no setting has the described form all the same: refusing it is right.
@@ -25,6 +29,8 @@ CONFIG = """
 include-path = ["/api/snapshot.jpg", "/api/feature-maps", "/api/feature-maps.png"]
 checks.not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", 503]
 """
+
+pytestmark = pytest.mark.timeout(LIMIT_S + 30)
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +46,16 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[
     service.stop()
 
 
-def run(service: Service, folder: Path, *more: str) -> None:
+def run(service: Service, folder: Path, examples: str, *more: str) -> None:
     """Schemathesis as a process of its own, the way anybody would call it."""
     command = [
         sys.executable, "-m", "schemathesis.cli", "run", str(service.description), "--url", service.url,  # type: ignore[attr-defined]
-        "--max-examples", EXAMPLES, "--seed", "1", "--request-timeout", "10", "--generation-database", "none",
+        "--max-examples", examples, "--seed", "1", "--request-timeout", "10", "--generation-database", "none",
         "--continue-on-failure", "--no-color",
     ]  # fmt: skip
     (folder / "schemathesis.toml").write_text(CONFIG)
     command += [part for path in ENDLESS for part in ("--exclude-path", path)]
-    done = subprocess.run([*command, *more], cwd=folder, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run([*command, *more], cwd=folder, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
@@ -58,6 +64,7 @@ def test_with_a_token(guarded: tuple[Service, str], tmp_path: Path) -> None:
     run(
         service,
         tmp_path,
+        EXAMPLES,
         "--header",
         f"Authorization: Bearer {token}",
         "--exclude-checks",
@@ -72,6 +79,6 @@ def test_with_a_token(guarded: tuple[Service, str], tmp_path: Path) -> None:
 def test_without_a_token(guarded: tuple[Service, str], tmp_path: Path) -> None:
     service, _ = guarded
     checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
-    run(service, tmp_path, "--checks", checks, "--phases", "fuzzing")
+    run(service, tmp_path, REFUSED_EXAMPLES, "--checks", checks, "--phases", "fuzzing")
     with service.client() as client:
         assert client.get("healthz").status_code == 200
