@@ -109,10 +109,12 @@ def test_the_running_service_records_what_it_sees(start: StartService) -> None:
         wait_until(lambda: service.state()["answer"]["label"] == "cat")
         wait_until(lambda: bool(client.get("api/events", params={"kind": "seen"}).json()["events"]))
         service.camera.pixels = plain(GREY)
-        wait_until(lambda: client.get("api/events/1").json()["picture"])
+        # The row is kept before its pictures, and the thumbnail last.
+        wait_until(lambda: client.get("api/events/1/thumbnail.webp").status_code == 200)
         event = client.get("api/events/1").json()
         assert (event["label"], event["model"]["name"], event["cut"]) == ("cat", "colours", False)
         assert event["frames"] > 0
+        assert event["picture"]
         snapshot = cv2.imdecode(np.frombuffer(client.get("api/events/1/snapshot.jpg").content, np.uint8), 1)
         assert snapshot.shape == (240, 320, 3)
         assert snapshot[120, 160].tolist() == pytest.approx(list(RED), abs=12)
