@@ -16,7 +16,6 @@ from lookout.settings.schema import Settings
 from lookout.state.hub import Hub
 from lookout.state.summary import sentence
 from lookout.state.view import view
-from lookout.storage import Storage
 from lookout.storage.watch import trouble_of
 from lookout.system.reading import SystemReading
 
@@ -43,15 +42,13 @@ def test_the_kernels_errors_have_a_code_a_sentence_and_a_remedy(number: int, cod
 
 
 async def test_upkeep_tells_and_takes_it_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub = Hub(first_state(SETTINGS, time.monotonic()))
-    storage = Storage(tmp_path)
     caplog.set_level("INFO")
     told: list[DiskFull | None] = [FULL]
-    monkeypatch.setattr(storage, "trouble", lambda: told[0])
     monkeypatch.setattr("lookout.engine.housekeeping.STATUS_EVERY_S", 0.01)
-    housekeeping = Housekeeping(Engine(SETTINGS, Catalogue.of(SETTINGS), hub), hub, storage=storage)
+    housekeeping = Housekeeping(Engine(SETTINGS, Catalogue.of(SETTINGS), hub), hub, trouble=lambda: told[0])
     running = asyncio.create_task(housekeeping.run())
     try:
         async with asyncio.timeout(10):

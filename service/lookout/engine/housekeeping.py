@@ -45,7 +45,7 @@ class Housekeeping:
         profile: MachineProfile | None = None,
         trouble: Callable[[], LookoutError | None] | None = None,
     ) -> None:
-        """learnt: where the first run's measurement is remembered; None measures nothing.
+        """profile: where the first run's measurement is remembered; None measures nothing.
 
         trouble: what is wrong with the disk, and with what is kept on it.
         """
