@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -151,3 +154,68 @@ def test_counts_of_all_stay_true(store: Store) -> None:
     store.delete(ids[:10])
     store.delete_now(ids[10:15])
     assert store.database.read(queries.totals) == (15, 150)
+
+
+def test_between_its_uses_no_file_of_it_is_open(store: Store) -> None:
+    """A file that is open for writing keeps the disk from being remounted read-only, any from being unmounted."""
+    folder = store.folder.resolve()
+
+    def opened() -> list[Path]:
+        links = Path("/proc/self/fd").iterdir()
+        return [link.resolve() for link in links if link.resolve().is_relative_to(folder)]
+
+    (one,) = add(store, row(), pictures=True)
+    assert opened() == []
+    assert store.get(one).label == "cat"
+    assert store.picture(one, "jpg")
+    assert opened() == []
+    store.database.checkpoint()
+    store.delete_all()
+    assert opened() == []
+
+
+def test_a_change_does_not_write_the_log_of_changes_back_each_time(store: Store) -> None:
+    """That would double what a card has to take."""
+    add(store, row())
+    store.database.checkpoint()
+    before = store.database.path.read_bytes()
+    add(store, row())
+    add(store, row())
+    assert store.database.path.read_bytes() == before
+    assert len(store.page(Filter())[0]) == 3
+    store.close()
+    assert [path.name for path in store.folder.iterdir() if path.is_file()] == ["events.db"]
+    assert len(store.page(Filter())[0]) == 3
+
+
+def test_to_read_writes_nothing(store: Store) -> None:
+    """A dashboard that asks every few seconds would wear the card out."""
+    (one,) = add(store, row())
+    files = [path for path in store.folder.iterdir() if path.is_file()]
+    before = [(path, path.stat().st_mtime_ns, path.read_bytes()) for path in files]
+    assert store.get(one).label == "cat"
+    assert [(path, path.stat().st_mtime_ns, path.read_bytes()) for path in files] == before
+
+
+def test_changes_wait_for_reads_and_reads_for_nobody(store: Store) -> None:
+    """One that reads lightly, and opens first, would take the writer's right to write."""
+    (one,) = add(store, row())
+    began, go_on = threading.Event(), threading.Event()
+
+    def slowly(connection: sqlite3.Connection) -> str:
+        began.set()
+        assert go_on.wait(5)
+        return queries.one(connection, one).note
+
+    with ThreadPoolExecutor(3) as pool:
+        slow = pool.submit(store.database.read, slowly)
+        assert began.wait(5)
+        change = pool.submit(store.mark, [one], {"note": "changed"})
+        go_on.set()
+        assert slow.result(5) == ""
+        assert change.result(5)[0].note == "changed"
+        reads = [pool.submit(store.get, one) for _ in range(60)]
+        for number in range(20):
+            store.mark([one], {"note": str(number)})
+        assert all(read.result(5).id == one for read in reads)
+    assert store.get(one).note == "19"

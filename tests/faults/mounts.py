@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +36,15 @@ def fill(folder: Path) -> Path:
 
 
 def set_read_only(folder: Path, *, read_only: bool) -> None:
-    _run("mount", "-o", f"remount,{'ro' if read_only else 'rw'}", str(folder))
+    """The kernel refuses while a file is open for writing: for the milliseconds of a change, but not for longer."""
+    for attempt in range(4):
+        try:
+            _run("mount", "-o", f"remount,{'ro' if read_only else 'rw'}", str(folder))
+            break
+        except subprocess.CalledProcessError:
+            if attempt == 3:
+                raise
+            time.sleep(0.1)
 
 
 class Bound:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from lookout.events.queries import Filter
 from lookout.resources import models_folder
 
+from tests.events.rows import add, row, store_at
 from tests.faults import mounts, table
 from tests.faults.eyes import Eyes
 from tests.faults.running import NEVER_STALE, SCRIPT, Service, running, until
@@ -92,6 +94,8 @@ def test_a_disk_that_breaks_costs_no_answer_is_told_and_mends_by_itself(
             assert (status, problem["code"]) == (507, "state_folder_unusable"), problem
             assert problem["remedy"]
             assert _hold_s(service) == 1.5, "a refused change must not stay in force"
+            if code in ("disk_full", "disk_read_only"):
+                assert service.json("GET", "/api/events")[0] == 200, "what was kept can still be read"
             paused, _ = service.json("PUT", "/api/paused", True)
             remembered = (house.stick / "paused").exists()  # an empty file still fits on a full disk
             assert service.state()["status"] == "paused", "the camera closes even if that cannot be remembered"
@@ -124,6 +128,20 @@ def test_a_service_starts_on_a_disk_that_became_read_only(tmp_path: Path) -> Non
             assert service.json("PATCH", "/api/settings", {"answer": {"hold_s": 2.5}})[0] // 100 == 5
             assert service.is_current()
     table.record("started with a read-only state folder", "answers; changes are refused", None, {"start": again})
+
+
+@requires("mount")
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_events_are_read_on_a_disk_that_was_full_at_the_start(tmp_path: Path, is_stopped: bool) -> None:
+    with mounts.small_disk(tmp_path / "disk", "512k") as disk:
+        before = store_at(disk / "state")
+        add(before, row(), row())
+        if is_stopped:
+            before.close()
+        else:  # as after a power cut of a file system that lost the index
+            (before.folder / "events.db-shm").unlink()
+        mounts.fill(disk)
+        assert len(store_at(disk / "state").page(Filter())[0]) == 2
 
 
 @requires("silent-disk")

@@ -1,4 +1,8 @@
-"""The file events.db: written by the one writer of `storage`, read by any thread; set aside where it is malformed."""
+"""The file events.db: written by the one writer of `storage`, read by any thread; set aside where it is malformed.
+
+It is open only while it is used: a file open for writing would keep the disk from being remounted read-only, and a
+disk that was pulled out from being unmounted.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,14 @@ import errno
 import logging
 import os
 import sqlite3
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from lookout.errors import EventsUnavailable, LookoutError
 from lookout.events import tables
 from lookout.events.salvage import set_aside
+from lookout.events.turns import Turns
 from lookout.storage import Storage, Writer
 from lookout.storage.atomic_files import make_folder
 
@@ -37,7 +41,6 @@ _ERRNO = {
     sqlite3.SQLITE_LOCKED: errno.EBUSY,
     sqlite3.SQLITE_PERM: errno.EACCES,
 }
-_READERS = 4
 
 
 class Database:
@@ -50,11 +53,8 @@ class Database:
         self.folder = folder
         self.path = folder / FILE
         self._storage = storage
-        self._writing: sqlite3.Connection | None = None
-        self._writing_on: tuple[int, int] | None = None
-        self._lock = threading.Lock()
-        self._idle: list[tuple[tuple[int, int], sqlite3.Connection]] = []
-        self._nothing: sqlite3.Connection | None = None
+        self._turns = Turns()
+        self._has_written = False
         self.set_aside = 0
 
     # --- writing ------------------------------------------------------------------------------------------------------
@@ -89,7 +89,6 @@ class Database:
         except sqlite3.DatabaseError as error:
             if not _is_malformed(error):
                 raise _os_error(error, self.path) from error
-        self.close_writer()
         self._set_aside()
         try:
             return self._change(writer, work)
@@ -97,22 +96,20 @@ class Database:
             raise _os_error(error, self.path) from error
 
     def _change(self, writer: Writer, work: Callable[[sqlite3.Connection], T]) -> T:
-        connection = self._connection()
-        before = self._sizes()
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            result = work(connection)
-            writer.commit()
-            connection.execute("COMMIT")
-        except BaseException as error:
-            self._roll_back(connection)
-            if isinstance(error, sqlite3.DatabaseError):
-                self.close_writer()  # after a disk's error only a new connection is sure to see what is there
-            raise
-        after = self._sizes()
-        writer.charge(max(0, after[1] - before[1]), sum(after) - sum(before))
-        if after[1] > _CHECKPOINT_BYTES:
-            self._checkpoint(connection, writer)
+        with self._connection() as connection:
+            before = self._sizes()
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                result = work(connection)
+                writer.commit()
+                connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back(connection)
+                raise
+            after = self._sizes()
+            writer.charge(max(0, after[1] - before[1]), sum(after) - sum(before))
+            if after[1] > _CHECKPOINT_BYTES:
+                self._checkpoint(connection, writer)
         return result
 
     def checkpoint(self) -> None:
@@ -120,7 +117,8 @@ class Database:
 
         def work(writer: Writer) -> None:
             if self.path.exists():
-                self._checkpoint(self._connection(), writer)
+                with self._connection() as connection:
+                    self._checkpoint(connection, writer)
 
         self._storage.run(work)
 
@@ -128,16 +126,16 @@ class Database:
         """Give back the space of what was deleted, and overwrite it. Raises StateFolderUnusable."""
 
         def work(writer: Writer) -> None:
-            connection = self._connection()
-            size = sum(self._sizes())
-            writer.admit(2 * size, 0)
-            try:
-                connection.execute("VACUUM")
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            except sqlite3.DatabaseError as error:
-                raise _os_error(error, self.path) from error
-            now = sum(self._sizes())
-            writer.charge(2 * now, now - size)
+            with self._connection() as connection:
+                size = sum(self._sizes())
+                writer.admit(2 * size, 0)
+                try:
+                    connection.execute("VACUUM")
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                except sqlite3.DatabaseError as error:
+                    raise _os_error(error, self.path) from error
+                now = sum(self._sizes())
+                writer.charge(2 * now, now - size)
 
         self._storage.run(work)
 
@@ -148,21 +146,34 @@ class Database:
         after = self._sizes()
         writer.charge(max(0, before[1] - after[1]), sum(after) - sum(before))
 
-    def _connection(self) -> sqlite3.Connection:
-        """Of the writer, to the file that is there now. Raises OSError, sqlite3.Error."""
-        if self._writing is not None and self._writing_on == _identity(self.path):
-            return self._writing
-        self.close_writer()
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Of the writer, for one piece of work. Raises OSError, sqlite3.Error."""
         make_folder(self.folder)
         try:
-            self._writing = tables.connect_writer(str(self.path))
+            with self._turns.opening():
+                connection = tables.connect_writer(str(self.path))
         except tables.NewerTables as error:
             raise OSError(errno.EINVAL, "it was made by a newer Lookout", str(self.path)) from error
-        self._writing_on = _identity(self.path)
-        for name in (self.path, *_beside(self.path)):
-            with contextlib.suppress(OSError):
-                name.chmod(0o600)
-        return self._writing
+        try:
+            for name in (self.path, *_beside(self.path)):
+                with contextlib.suppress(OSError):
+                    name.chmod(0o600)
+            self._has_written = True
+            yield connection
+        finally:
+            self._close(connection)
+
+    def _close(self, connection: sqlite3.Connection) -> None:
+        """Leave the log of changes as it is.
+
+        The last connection to close writes the log back into the file, which after each change would double what is
+        written; one that only reads does not.
+        """
+        with contextlib.ExitStack() as last, contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(sqlite3.Error):
+                last.enter_context(contextlib.closing(tables.connect_reader(str(self.path))))
+            connection.close()
 
     @staticmethod
     def _roll_back(connection: sqlite3.Connection) -> None:
@@ -170,19 +181,11 @@ class Database:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
 
-    def close_writer(self) -> None:
-        """On the writer's thread."""
-        if self._writing is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._writing.close()
-        self._writing = self._writing_on = None
-
     def _sizes(self) -> tuple[int, int]:
         """Bytes of the file and of its log."""
         return _size(self.path), _size(_beside(self.path)[0])
 
     def _set_aside(self) -> None:
-        self._close_readers()
         kept = set_aside(self.path)
         self.set_aside += 1
         log.error("%s was malformed and is set aside; %d events could be read and are kept.", self.path, kept)
@@ -191,87 +194,53 @@ class Database:
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What the work returns of what is kept now. May wait for the disk. Raises EventsUnavailable."""
-        identity, connection = self._take()
-        good = False
         try:
-            result = work(connection)
-            good = True
-            return result
+            return self._look(work)
         except sqlite3.DatabaseError as error:
-            if _is_malformed(error):
-                self.mend()
-                return self._read_again(work)
+            if not _is_malformed(error):
+                raise self._unavailable(error) from error
+        self.mend()
+        try:
+            return self._look(work)
+        except sqlite3.DatabaseError as error:
             raise self._unavailable(error) from error
-        finally:
-            self._put_back(identity, connection, good)
 
-    def _read_again(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        identity, connection = self._take()
-        try:
+    def _look(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self._turns.reading(), contextlib.closing(self._open_reader()) as connection:
             return work(connection)
-        except sqlite3.DatabaseError as error:
-            raise self._unavailable(error) from error
-        finally:
-            self._put_back(identity, connection, False)
 
     def mend(self) -> None:
         """Have the writer set a malformed file aside. Raises EventsUnavailable."""
 
         def work(writer: Writer) -> None:
             del writer
-            self.close_writer()
             self._set_aside()
-            self._connection()
 
         try:
             self._storage.run(work)
         except LookoutError as error:
             raise EventsUnavailable(f"{self.path} is malformed and cannot be set aside: {error.detail}") from error
 
-    def _take(self) -> tuple[tuple[int, int] | None, sqlite3.Connection]:
-        identity = _identity(self.path)
-        if identity is None:
-            return None, tables.connect_nothing()
-        with self._lock:
-            while self._idle:
-                known, connection = self._idle.pop()
-                if known == identity:
-                    return identity, connection
-                connection.close()
-        try:
-            return identity, self._open_reader()
-        except sqlite3.DatabaseError as error:
-            if _is_malformed(error):
-                self.mend()
-                return _identity(self.path), self._open_reader()
-            raise self._unavailable(error) from error
-
     def _open_reader(self) -> sqlite3.Connection:
-        try:
-            return tables.connect_reader(str(self.path))
+        if not _is_there(self.path):
+            return tables.connect_nothing()
+        path = str(self.path)
+        with contextlib.suppress(sqlite3.OperationalError):
+            return tables.connect_reader(path, "light")
+        with contextlib.suppress(sqlite3.OperationalError):
+            return tables.connect_reader(path)
+        try:  # on a full disk the index got its name at least, which is enough for this
+            return tables.connect_reader(path, "light")
         except sqlite3.OperationalError:
             if os.access(self.folder, os.W_OK):
                 raise
-            return tables.connect_reader(str(self.path), frozen=True)
-
-    def _put_back(self, identity: tuple[int, int] | None, connection: sqlite3.Connection, good: bool) -> None:
-        if good and identity is not None:
-            with self._lock:
-                if len(self._idle) < _READERS:
-                    self._idle.append((identity, connection))
-                    return
-        connection.close()
-
-    def _close_readers(self) -> None:
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for _, connection in idle:
-            connection.close()
+            return tables.connect_reader(path, "frozen")
 
     def close(self) -> None:
-        """Let go of all. Only once nobody writes any more."""
-        self._close_readers()
-        self.close_writer()
+        """Leave one file, without a log beside it, if anything was written. Only once nobody writes any more."""
+        if self._has_written and _size(_beside(self.path)[0]):
+            with contextlib.suppress(sqlite3.Error, tables.NewerTables):
+                tables.connect_writer(str(self.path)).close()
 
     def _unavailable(self, error: sqlite3.Error) -> EventsUnavailable:
         return EventsUnavailable(
@@ -293,13 +262,13 @@ def _os_error(error: sqlite3.Error, path: Path) -> OSError:
     return OSError(_ERRNO.get(_code(error), errno.EIO), str(error), str(path))
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file it is: a disk that went and came brings another."""
+def _is_there(path: Path) -> bool:
+    """False also where the disk does not let one look."""
     try:
-        status = path.stat()
+        path.stat()
     except OSError:
-        return None
-    return status.st_dev, status.st_ino
+        return False
+    return True
 
 
 def _beside(path: Path) -> tuple[Path, Path]:

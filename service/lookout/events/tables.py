@@ -7,6 +7,7 @@ takes longer with each event. What is seldom read (curve, embedding) lies in `de
 from __future__ import annotations
 
 import sqlite3
+from typing import Literal
 
 VERSION = 1
 # "Look", so that `file` and we can tell our own.
@@ -124,9 +125,18 @@ def connect_writer(path: str) -> sqlite3.Connection:
     return connection
 
 
-def connect_reader(path: str, *, frozen: bool = False) -> sqlite3.Connection:
-    """Open for reading. frozen: on a disk that nothing can be written to. Raises sqlite3.Error."""
-    address = f"file:{_quoted(path)}?mode=ro" + ("&immutable=1" if frozen else "")
+Reading = Literal["plain", "light", "frozen"]
+_READING: dict[Reading, str] = {"plain": "", "light": "&readonly_shm=1", "frozen": "&immutable=1"}
+
+
+def connect_reader(path: str, how: Reading = "plain") -> sqlite3.Connection:
+    """Open for reading. Raises sqlite3.Error.
+
+    plain: makes the index of the log anew (`-shm`) if nobody else has it open, which a card has to take. light: writes
+    nothing; needs the index to be there, and no other connection of this process can write until this one is closed.
+    frozen: looks at the file only, which nobody may change meanwhile.
+    """
+    address = f"file:{_quoted(path)}?mode=ro" + _READING[how]
     connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
     try:
         connection.executescript(_PRAGMAS)
