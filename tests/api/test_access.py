@@ -23,6 +23,7 @@ from websockets.typing import Subprotocol
 from tests.api.conftest import RED, Service, StartService, plain, wait_until
 from tests.api.pictures_made import encoded
 from tests.requires import requires
+from tests.support.waiting import until
 
 OPEN = ["healthz", "readyz", "login"]
 CLOSED = [
@@ -554,9 +555,9 @@ def test_listed_sites_may_embed_the_dashboard(start: StartService) -> None:
 def test_a_damaged_token_file_lets_nobody_in_and_says_so(guarded: tuple[Service, str]) -> None:
     service, token = guarded
     (service.folder / "tokens.json").write_text("{")
-    with service.client(headers=bearer(token)) as client:
-        response = client.get("api/state")
-    assert (response.status_code, response.json()["code"]) == (507, "state_folder_unusable")
+    with service.client(headers=bearer(token)) as client:  # the file is looked at a few times a second
+        until(lambda: client.get("api/state").status_code == 507, what="a damaged file goes unnoticed")
+        assert client.get("api/state").json()["code"] == "state_folder_unusable"
 
 
 def test_a_token_made_by_another_process_opens_the_door_at_once_although_files_are_looked_at_seldom(
