@@ -17,8 +17,8 @@ from typing import TypeVar
 
 from lookout.errors import EventsUnavailable, LookoutError
 from lookout.events import tables
+from lookout.events.reader_writer_lock import ReaderWriterLock
 from lookout.events.salvage import set_aside
-from lookout.events.turns import Turns
 from lookout.storage import Storage, Writer
 from lookout.storage.atomic_files import make_folder
 
@@ -53,7 +53,7 @@ class Database:
         self.folder = folder
         self.path = folder / FILE
         self._storage = storage
-        self._turns = Turns()
+        self._turns = ReaderWriterLock()
         self._has_written = False
         self.set_aside = 0
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 _WAIT_S = 2.0
 
 
-class Turns:
+class ReaderWriterLock:
     """Reads pass each other, and a writer once it is open; they wait for one that is about to open, and it for them."""
 
     def __init__(self) -> None:
