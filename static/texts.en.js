@@ -224,7 +224,7 @@ export const TEXTS = {
   "set.group.camera": "Camera",
   "set.group.answer": "Answer",
   "set.group.events": "Diary and privacy",
-  "set.group.events.more": "Nothing leaves this machine. Nobody's face is sought, but a picture shows whoever was there. A pause stops the diary, too.",
+  "set.group.events.more": "Nothing leaves this machine. Nobody's face is sought, but a picture shows anybody who was there. A pause stops the diary, too.",
   "set.group.power": "Heat and power",
   "set.group.page": "This browser",
   "set.group.fixed": "Set where Lookout is started",

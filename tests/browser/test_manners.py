@@ -275,7 +275,7 @@ def test_every_language_says_everything(service: RunningService, open_page: Open
 
 
 def leaves(kind: type[LookoutError]) -> list[type[LookoutError]]:
-    """Every error that a page may be told of: those of the service and of its API, whatever was imported before."""
+    """Every error that a page may meet: those of the service and of its API, whatever was imported before."""
     importlib.import_module("lookout.api.problems")
     found = [one for below in kind.__subclasses__() for one in leaves(below)]
     return [one for one in [kind, *found] if one.__module__ in ("lookout.errors", "lookout.api.problems")]

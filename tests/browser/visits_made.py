@@ -29,7 +29,7 @@ WHY = json.dumps({"enter": 0.8, "leave": 0.58, "window_s": 0.5, "hold_s": 1.0})
 
 
 def midnight(days_ago: int = 0) -> float:
-    """Unix seconds of the first moment of a day, in UTC: the browser is told to live there."""
+    """Unix seconds of the first moment of a day, in UTC: the browser lives there."""
     return time.time() // DAY_S * DAY_S - days_ago * DAY_S
 
 

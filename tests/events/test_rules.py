@@ -1,4 +1,4 @@
-"""When an event begins and ends, and what is told of it: by a clock of the test's, from states to rows."""
+"""When an event begins and ends, and what is reported of it: by a clock of the test's, from states to rows."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_an_event_is_stamped_and_closed_there_after_a_power_cut(scene: MakeScene
     here = scene()
     here.show(CAT, 70)
     here.flush()
-    here.store.close()  # and nothing else is told: the power is gone
+    here.store.close()  # and nothing else is recorded: the power is gone
     after = Scene(store_at(tmp_path), boot="boot-2")
     after.show(NOBODY, 1)
     (event,) = after.visits()

@@ -30,7 +30,7 @@ class Review(StrEnum):
     """Which events, by what somebody made of them."""
 
     SAMPLED = "sampled"
-    TODO = "todo"
+    TODO = "todo"  # the API's word for those that nobody has reviewed
     WRONG = "wrong"
     DONE = "done"
 

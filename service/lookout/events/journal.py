@@ -42,7 +42,7 @@ Embed = Callable[[Pixels], tuple[ModelUsed, bytes] | None]
 
 
 class Journal:
-    """`put` never waits. All else happens on the journal's own thread, or, until `start`, in `flush`."""
+    """`put` never waits. Everything else happens on the journal's own thread, or, until `start`, in `flush`."""
 
     def __init__(self, store: Store, feed: Feed, embed: Embed | None = None) -> None:
         self._store = store

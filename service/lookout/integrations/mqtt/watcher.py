@@ -106,7 +106,7 @@ class Watcher:
     def _put(self, state: State, shown: StateView, now: float) -> None:
         camera, answer = messages.camera(shown), self._answer.of(shown, now)
         pair = [(self._topics("camera"), camera), (self._topics("answer"), answer)]
-        # Whoever reads both never sees an old answer of a camera that is back, nor a new one of one that is gone.
+        # A client that reads both never sees an old answer of a camera that is back, nor a new one of one that is gone.
         for topic, payload in pair if camera == b"offline" else reversed(pair):
             self._outbox.put(topic, payload)
         for topic, payload in messages.values(shown, self._topics, paused=state.paused).items():
