@@ -64,6 +64,14 @@ def test_every_picture_is_the_films_own(tmp_path: Path, encoding: tuple[str, ...
             assert colour_of(picture) == "red"
 
 
+@pytest.mark.parametrize("codec", ["qtrle", "rpza", "svq1", "msvideo1", "flashsv", "cinepak"])
+def test_films_whose_decoder_marks_no_key_frame_are_read(tmp_path: Path, codec: str) -> None:
+    source = "color=c=red:size=160x120:rate=10:duration=0.5"
+    pictures = pictures_of(made(tmp_path / "film.mov", "-c:v", codec, "-strict", "-2", source=source))
+    assert len(pictures) == 5
+    assert {colour_of(picture) for picture in pictures} == {"red"}
+
+
 def test_an_interlaced_film_runs_in_the_service_like_any_other(tmp_path: Path) -> None:
     source = "color=c=lime:size=160x120:rate=10:duration=2"
     path = made(

@@ -39,6 +39,8 @@ av.logging.set_level(None)
 # Decoders that show nothing before they have a complete picture, even for streams that never send a key frame but
 # refresh a part at a time. The others start with grey where a reference is missing.
 _WAIT_FOR_THEMSELVES = frozenset({"h264", "hevc", "vvc"})
+# Containers that say truly which packet is a key frame. In MPEG's, a guess from the packet's beginning says so.
+_INDEXED = frozenset({"mov", "avi", "matroska", "asf", "nut"})
 # Never slice threads: with them the H.264 decoder leaves the area of a lost slice as the memory was, without reporting
 # it. Up to this many pixels one core is enough; above, decoding several pictures at a time costs a picture's delay.
 _ONE_CORE_PIXELS = 1280 * 720
@@ -81,6 +83,7 @@ class Video:
         self._packets: Iterator[Packet[VideoStream]] = container.demux(self._stream)
         self._to_bgr = VideoReformatter()
         self._begun = context.name in _WAIT_FOR_THEMSELVES
+        self._indexed = not live and not _INDEXED.isdisjoint(container.format.name.split(","))
         self._cut: bytes | None = None  # a key frame with a part missing
         self.packets = 0
         self.damaged = 0
@@ -130,7 +133,9 @@ class Video:
             return []
         if self._stream.codec_context.name == "h264" and any(frame.is_corrupt for frame in frames):
             self._cut = bytes(packet) if packet.is_keyframe and packet.size < _MAX_PACKET else None
-        return [Decoded(frame, _time_of(frame)) for frame in frames if self._is_whole(frame)]
+        # Decoders of screen recordings and other old codecs mark no picture as a key frame; a recording's index does.
+        marked = self._indexed and packet.is_keyframe
+        return [Decoded(frame, _time_of(frame)) for frame in frames if self._is_whole(frame, marked)]
 
     def pixels(self, decoded: Decoded, rotate: int, flip: str) -> Pixels | None:
         """The picture as a frame should be, in its true shape; None if it cannot be converted."""
@@ -149,12 +154,13 @@ class Video:
         """Release the container; nothing else may run meanwhile."""
         self._container.close()
 
-    def _is_whole(self, frame: VideoFrame) -> bool:
+    def _is_whole(self, frame: VideoFrame, marked: bool) -> bool:
+        """marked: the container calls it a key frame."""
         if frame.is_corrupt:
             self.damaged += 1
             self._begun = self._begun and not frame.key_frame  # pictures that refer to it would show its holes
             return False
-        self._begun = self._begun or bool(frame.key_frame)
+        self._begun = self._begun or marked or bool(frame.key_frame)
         return self._begun
 
     def _joined(self, first: bytes, rest: Packet[VideoStream]) -> Packet[VideoStream]:
