@@ -75,6 +75,28 @@ def test_a_reader_that_stops_after_the_first_of_many_lines_is_no_error(words: st
     assert done.returncode == 0
 
 
+@pytest.mark.parametrize("words", [("--help",), ("models",), ("classify", "--help")])
+def test_help_that_nobody_reads_to_its_end_is_no_error(words: tuple[str, ...]) -> None:
+    """`lookout --help | head -1`; rich would end the process with exit status 1."""
+    import os
+    import subprocess
+
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-m", "lookout", *words], stdout=writer, stderr=subprocess.PIPE, timeout=60)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("lookout cla", "classify"), ("lookout serve --answer.ho", "--answer.hold_s")]
+)
+def test_a_shell_completes_commands_and_settings(command: Run, typed: str, offered: str) -> None:
+    count = str(len(typed.split()) - 1)
+    done = command(COMP_WORDS=typed, COMP_CWORD=count, _LOOKOUT_COMPLETE="complete_bash")
+    assert offered in done.stdout.split()
+
+
 def test_output_that_cannot_be_written_is_one_sentence() -> None:
     import subprocess
 

@@ -14,6 +14,7 @@ app = App(
     name="lookout",
     help="Watches a camera and says what it sees: cat, dog or neither.\n\nStart with: lookout demo",
     no_args_is_help=True,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import typer
@@ -21,6 +22,20 @@ def _bare(parameters: list[Any]) -> list[Any]:
 class _Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         return _bare(super().get_params(ctx))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        with _reader_may_leave():
+            super().format_help(ctx, formatter)
+
+
+@contextlib.contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """Rich answers a closed pipe with exit status 1, but a reader that has read enough is not a failure."""
+    try:
+        yield
+    except SystemExit:
+        leave_output()
+        sys.exit(0)
 
 
 class _Group(TyperGroup):
@@ -40,6 +55,10 @@ class _Group(TyperGroup):
             self._end()
         return result
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        with _reader_may_leave():
+            super().format_help(ctx, formatter)
+
     def _end(self) -> NoReturn:
         leave_output()
         sys.exit(0)
@@ -54,10 +73,10 @@ def leave_output() -> None:
 
 
 class App(typer.Typer):
-    """A command, or a group of commands, with this module's help."""
+    """A command, or a group of commands, with this module's help. Only the outermost one offers shell completion."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(cls=_Group, rich_markup_mode="rich", add_completion=False, **options)
+    def __init__(self, *, add_completion: bool = False, **options: Any) -> None:
+        super().__init__(cls=_Group, rich_markup_mode="rich", add_completion=add_completion, **options)
 
     def command(self, *arguments: Any, **options: Any) -> Callable[..., Any]:
         return super().command(*arguments, cls=_Command, **options)
