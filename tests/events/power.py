@@ -1,62 +1,67 @@
 """A process that records events until it is killed: each one it says is kept must be there afterwards.
 
-`python -m tests.events.power 1000` kills a thousand; the suite kills a few.
+`python -m tests.events 1000` kills a thousand; the suite kills a few.
 """
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import random
-import signal
-import subprocess
-import sys
-import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, cast
 
 from lookout.events.queries import Filter
 from lookout.events.sweep import sweep
 
 from tests.events.rows import store_at
-
-_RECORD = """
-import sys
-from pathlib import Path
-sys.path[:0] = {path!r}
-from tests.events.rows import store_at
 from tests.events.scenes import CAT, DOG, NOBODY, Scene
-scene = Scene(store_at(Path(sys.argv[1])), {{"merge_s": 0.2, "min_s": 0.2}}, boot=sys.argv[2])
-subscription = scene.feed.subscribe()
-print("ready", flush=True)
-while True:
-    for seen in (CAT, NOBODY, DOG, NOBODY):
-        scene.show(seen, 0.6)
-        scene.recorder.journal.flush()
-        for news in subscription.take():
-            print(news.what, news.event.id, flush=True)
-"""
+
+# A process of its own for each, forked from one that has imported everything: a thousand take minutes, not hours.
+_PROCESSES = multiprocessing.get_context("forkserver")
+_WAIT_S = 60.0
+
+
+def _record(folder: str, boot: str, pipe: Connection) -> None:
+    """Says what it has kept, until it is killed."""
+    scene = Scene(store_at(Path(folder)), {"merge_s": 0.2, "min_s": 0.2}, boot=boot)
+    subscription = scene.feed.subscribe()
+    while True:
+        for seen in (CAT, NOBODY, DOG, NOBODY):
+            scene.show(seen, 0.6)
+            scene.recorder.journal.flush()
+            for news in subscription.take():
+                pipe.send((news.what, news.event.id))
 
 
 class Recording:
-    """One process, and what it has acknowledged. after: begun and ended, by number."""
+    """One process, and what it has acknowledged."""
 
     def __init__(self, folder: Path, boot: str) -> None:
-        code = _RECORD.format(path=[str(Path(__file__).parents[2]), str(Path(__file__).parents[2] / "service")])
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", code, str(folder), boot], stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
+        self._pipe, theirs = _PROCESSES.Pipe(duplex=False)
+        start = cast("Callable[..., Any]", _PROCESSES.Process)
+        self._process = start(target=_record, args=(str(folder), boot, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
 
-    def kill_after(self, lines: int) -> tuple[set[int], set[int]]:
-        """kill -9 when it has acknowledged so many; returns the numbers it said have begun, and have ended."""
-        assert self._process.stdout is not None
-        said = [self._process.stdout.readline() for _ in range(lines)]
-        self._process.send_signal(signal.SIGKILL)
-        said += self._process.stdout.read().splitlines()
-        self._process.wait()
-        self._process.stdout.close()
-        told = [line.split() for line in said if line.count(" ") == 1 and line.strip()]
-        begun = {int(number) for what, number in told if what == "begun"}
-        return begun, {int(number) for what, number in told if what == "ended"}
+    def kill_after(self, news: int, pause_s: float) -> tuple[set[int], set[int]]:
+        """kill -9 a moment after it has acknowledged so many; returns the numbers that have begun, and have ended."""
+        said: list[tuple[str, int]] = []
+        for _ in range(news):
+            assert self._pipe.poll(_WAIT_S), "it records nothing"
+            said.append(self._pipe.recv())
+        time.sleep(pause_s)
+        self._process.kill()
+        with contextlib.suppress(EOFError):
+            while True:
+                said.append(self._pipe.recv())
+        self._process.join()
+        self._pipe.close()
+        begun = {number for what, number in said if what == "begun"}
+        return begun, {number for what, number in said if what == "ended"}
 
 
 def check(folder: Path, begun: set[int], ended: set[int]) -> None:
@@ -68,7 +73,7 @@ def check(folder: Path, begun: set[int], ended: set[int]) -> None:
         events = {}
         before: int | None = None
         while True:
-            page, before = store.page(Filter(), before, 200)
+            page, before = store.page(Filter(), before, 1000)
             events |= {event.id: event for event in page}
             if before is None:
                 break
@@ -83,20 +88,16 @@ def check(folder: Path, begun: set[int], ended: set[int]) -> None:
         store.close()
 
 
-def kill_often(folder: Path, times: int, rng: random.Random, *, lines: int = 12) -> int:
+def kill_often(folder: Path, times: int, rng: random.Random, *, news: int = 12) -> int:
     """Returns how many events were acknowledged."""
+    _PROCESSES.set_forkserver_preload(["tests.events.power"])
     begun: set[int] = set()
     ended: set[int] = set()
-    for time in range(times):
-        more_begun, more_ended = Recording(folder, f"boot-{time}").kill_after(rng.randint(1, lines))
+    for number in range(times):
+        recording = Recording(folder, f"boot-{number}")
+        # Anywhere in what follows: a row, its pictures, the next one's beginning.
+        more_begun, more_ended = recording.kill_after(rng.randint(1, news), rng.uniform(0, 0.05))
         begun |= more_begun
         ended |= more_ended
         check(folder, begun, ended)
     return len(begun | ended)
-
-
-if __name__ == "__main__":
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    with tempfile.TemporaryDirectory() as place:
-        kept = kill_often(Path(place), count, random.Random(1))
-    print(f"{count} times killed: {kept} acknowledged events, none lost, no orphan left")
