@@ -36,13 +36,13 @@ def fill(folder: Path) -> Path:
 
 
 def set_read_only(folder: Path, *, read_only: bool) -> None:
-    """The kernel refuses while a file is open for writing: for the milliseconds of a change, but not for longer."""
-    for attempt in range(4):
+    """The kernel refuses while a file is open for writing: for the moment of a change or a look."""
+    for attempt in range(10):
         try:
             _run("mount", "-o", f"remount,{'ro' if read_only else 'rw'}", str(folder))
             break
         except subprocess.CalledProcessError:
-            if attempt == 3:
+            if attempt == 9:
                 raise
             time.sleep(0.1)
 

@@ -1,7 +1,7 @@
 """The file events.db: written by the one writer of `storage`, read by any thread; set aside where it is malformed.
 
-It is open only while it is used: a file open for writing would keep the disk from being remounted read-only, and a
-disk that was pulled out from being unmounted.
+It is open for writing only while it is written: such a file keeps a disk from being remounted read-only. For reading it
+stays open for a moment (see `readers`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TypeVar
 from lookout.errors import EventsUnavailable, LookoutError
 from lookout.events import tables
 from lookout.events.reader_writer_lock import ReaderWriterLock
+from lookout.events.readers import Readers
 from lookout.events.salvage import set_aside
 from lookout.storage import Storage, Writer
 from lookout.storage.atomic_files import make_folder
@@ -54,6 +55,7 @@ class Database:
         self.path = folder / FILE
         self._storage = storage
         self._turns = ReaderWriterLock()
+        self._readers = Readers(self.path, self._open_reader)
         self._has_written = False
         self.set_aside = 0
 
@@ -152,6 +154,7 @@ class Database:
         make_folder(self.folder)
         try:
             with self._turns.opening():
+                self._readers.close()
                 connection = tables.connect_writer(str(self.path))
         except tables.NewerTables as error:
             raise OSError(errno.EINVAL, "it was made by a newer Lookout", str(self.path)) from error
@@ -206,7 +209,7 @@ class Database:
             raise self._unavailable(error) from error
 
     def _look(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with self._turns.reading(), contextlib.closing(self._open_reader()) as connection:
+        with self._turns.reading(), self._readers.one() as connection:
             return work(connection)
 
     def mend(self) -> None:
@@ -238,6 +241,7 @@ class Database:
 
     def close(self) -> None:
         """Leave one file, without a log beside it, if anything was written. Only once nobody writes any more."""
+        self._readers.close()
         if self._has_written and _size(_beside(self.path)[0]):
             with contextlib.suppress(sqlite3.Error, tables.NewerTables):
                 tables.connect_writer(str(self.path)).close()

@@ -1,0 +1,109 @@
+"""Connections that read events.db; the one used last stays open for a moment: a page asks several things at once."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# From its opening on, however often it is used: SQLite opens the log of changes for writing even to read it, and a disk
+# that is to be remounted read-only, or unmounted, waits for no longer than that.
+KEPT_S = 0.5
+
+
+@dataclass(slots=True)
+class _Reader:
+    """file: device and inode. until: monotonic seconds. is_watched: whether something closes it then."""
+
+    connection: sqlite3.Connection
+    file: tuple[int, int] | None
+    until: float
+    is_watched: bool = False
+
+
+class Readers:
+    """At most one that nobody uses stays open, and only for a moment. Thread-safe."""
+
+    def __init__(
+        self,
+        path: Path,
+        opened: Callable[[], sqlite3.Connection],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """opened: a new connection. clock: monotonic seconds."""
+        self._path = path
+        self._opened = opened
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._idle: _Reader | None = None
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[sqlite3.Connection]:
+        """For one piece of reading. Raises sqlite3.Error."""
+        reader = self._take() or self._open()
+        try:
+            yield reader.connection
+        except BaseException:
+            reader.connection.close()
+            raise
+        self._put(reader)
+
+    def close(self) -> None:
+        """The one that nobody uses."""
+        with self._lock:
+            reader, self._idle = self._idle, None
+        if reader is not None:
+            reader.connection.close()
+
+    def _open(self) -> _Reader:
+        file = _identity(self._path)
+        return _Reader(self._opened(), file, self._clock() + KEPT_S)
+
+    def _take(self) -> _Reader | None:
+        with self._lock:
+            reader, self._idle = self._idle, None
+        if reader is None:
+            return None
+        if self._clock() < reader.until and reader.file == _identity(self._path):
+            return reader
+        reader.connection.close()
+        return None
+
+    def _put(self, reader: _Reader) -> None:
+        left = reader.until - self._clock()
+        with self._lock:
+            stays = reader.file is not None and left > 0 and self._idle is None
+            if stays:
+                self._idle = reader
+        if not stays:
+            reader.connection.close()
+        elif not reader.is_watched:
+            reader.is_watched = True
+            _later(left, lambda: self._expire(reader))
+
+    def _expire(self, reader: _Reader) -> None:
+        """If somebody uses it, it is closed after that."""
+        with self._lock:
+            if self._idle is not reader:
+                return
+            self._idle = None
+        reader.connection.close()
+
+
+def _later(seconds: float, work: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, work)
+    timer.daemon = True
+    timer.name = "events-reader"
+    timer.start()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
