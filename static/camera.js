@@ -39,7 +39,7 @@ export function mountCamera(store) {
     }
     for (const one of [reason, remedy]) setAttribute(one, "lang", told.lang);
     render([
-      ["camera.source", camera.name && camera.name !== camera.source ? `${camera.name} (${camera.source})` : camera.source],
+      ["camera.from", camera.name && camera.name !== camera.source ? `${camera.name} (${camera.source})` : camera.source],
       ["camera.size", camera.width ? `${camera.width} × ${camera.height}` : null],
       ["camera.rate", known && camera.status === "streaming" ? t("camera.per_s", { n: decimal(camera.frames_per_s, 1) }) : null],
       ["camera.since", known ? duration(camera.for_s + sinceReceived(page)) : "–"],

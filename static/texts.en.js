@@ -119,8 +119,8 @@ export const TEXTS = {
   "history.say": "{label}, the last three minutes: now {now}, highest {high}. Becomes the answer at {enter}, is given up below {leave}.",
   "history.legend": "A label becomes the answer above its solid line and stays until it falls below the dashed one. Hatched: nothing was seen. Empty: this page was not watching.",
 
+  "camera.from": "Source",
   "camera.title": "Camera",
-  "camera.source": "Source",
   "camera.size": "Picture",
   "camera.rate": "Frames",
   "camera.since": "Since",

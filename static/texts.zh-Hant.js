@@ -7,7 +7,6 @@ export const TEXTS = {
   "theme.light": "淺色",
   skip: "跳到結果",
   tools: "工具",
-  wall: "掛牆畫面",
   "wall": "看板模式",
   pause: "暫停",
   resume: "繼續",
@@ -120,8 +119,8 @@ export const TEXTS = {
   "history.say": "{label}，最近三分鐘：現在 {now}，最高 {high}。達到 {enter} 成為結果，低於 {leave} 則取消。",
   "history.legend": "高於實線即成為結果，直到低於虛線為止。斜線：當時沒有看到任何畫面。空白：這個網頁當時不在前景。",
 
+  "camera.from": "來源",
   "camera.title": "相機",
-  "camera.source": "來源",
   "camera.size": "畫面",
   "camera.rate": "影格",
   "camera.since": "持續",

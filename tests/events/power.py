@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from lookout.events.queries import Filter
+from lookout.events.store import Store
 from lookout.events.sweep import sweep
+from lookout.storage import Storage
+from lookout.storage.budget import Limits
 
-from tests.events.rows import store_at
 from tests.events.scenes import CAT, DOG, NOBODY, Scene
 
 # A process of its own for each, forked from one that has imported everything: a thousand take minutes, not hours.
@@ -25,15 +27,21 @@ _PROCESSES = multiprocessing.get_context("forkserver")
 _WAIT_S = 60.0
 
 
+def _store(folder: Path) -> Store:
+    """Without a budget: a thousand deaths cost the count of what was written 200 MiB."""
+    return Store(folder, Storage(folder, limits=Limits(per_day=2**40, total=2**40)))
+
+
 def _record(folder: str, boot: str, pipe: Connection) -> None:
     """Says what it has kept, until it is killed."""
-    scene = Scene(store_at(Path(folder)), {"merge_s": 0.2, "min_s": 0.2}, boot=boot)
+    scene = Scene(_store(Path(folder)), {"merge_s": 0.2, "min_s": 0.2}, boot=boot)
     subscription = scene.feed.subscribe()
     while True:
         for seen in (CAT, NOBODY, DOG, NOBODY):
             scene.show(seen, 0.6)
             scene.recorder.journal.flush()
             for news in subscription.take():
+                assert news.event.id, "it is kept before it is said"
                 pipe.send((news.what, news.event.id))
 
 
@@ -66,7 +74,7 @@ class Recording:
 
 def check(folder: Path, begun: set[int], ended: set[int]) -> None:
     """After a restart: what was acknowledged is there, nothing is in progress, no picture is without its row."""
-    store = store_at(folder)
+    store = _store(folder)
     try:
         store.database.write(lambda c: c.execute("UPDATE events SET open = 0, cut = 1 WHERE open = 1").rowcount)
         sweep(store, 90, now=4e9)

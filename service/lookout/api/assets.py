@@ -1,4 +1,4 @@
-"""The pages' files, read and compressed once, at URLs that contain their version.
+"""The pages' files, read once and packed once, at URLs that contain their version.
 
 A browser keeps a file with a versioned URL for a year without asking again; the pages themselves, which name the
 version, are requested each time. So an update shows at once, and a second visit costs one small request.
@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from lookout.api.compression import takes_gzip
+from lookout.api.lean import lean_script, lean_style
 
 # For the cache's whole lifetime, as RFC 9111 advises for content that never changes.
 _FOR_EVER = "private, max-age=31536000, immutable"
@@ -34,9 +35,6 @@ _TYPES = {
 _NAME = r"(?:[\w-]+/)?[\w.-]+"
 _LOADED_BY_PAGE = re.compile(rf"""(?:src|href)="static/({_NAME})\"""")
 _IMPORTED = re.compile(r"""(?:\bfrom|^import)\s*["'](\.\.?/[\w./-]+)["']""", re.MULTILINE)
-# Lines that are only a comment, which only readers of the source need: a fifth of the transfer.
-_COMMENTS = re.compile(r"^[ \t]*(?://[^\n]*|/\*.*?\*/[ \t]*)$", re.MULTILINE | re.DOTALL)
-_INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)
 _IMPORTED_LATER = re.compile(r"""\bimport\(\s*["'](\.\.?/[\w./-]+)["']""")
 _ADDRESS = re.compile(rf"(?:([0-9a-f]{{12}})/)?({_NAME})")
 
@@ -58,16 +56,17 @@ class Assets:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Reads every file of a known type. Without the folder there is no dashboard."""
+        """Reads every file of a known type; each is packed when it is first asked for, which is not at the start.
+
+        Without the folder there is no dashboard.
+        """
         files = sorted([*folder.glob("*"), *folder.glob("*/*")])
         self._raw = {file.relative_to(folder).as_posix(): file.read_bytes() for file in files if file.suffix in _TYPES}
         digest = hashlib.sha256()
         for name, data in self._raw.items():
             digest.update(f"{name} {len(data)}\n".encode() + data)
         self.version = digest.hexdigest()[:12]
-        pages = {name: self._page(name) for name in self._raw if name.endswith(".html")}
-        lean = {name: _without_comments(data) for name, data in self._raw.items() if name.endswith((".js", ".css"))}
-        self._assets = {name: _asset(name, data) for name, data in (self._raw | lean | pages).items()}
+        self._assets: dict[str, Asset] = {}
 
     def response(self, path: str, request_headers: Mapping[str, str]) -> Response:
         """The file at `path`, with or without the version in front. Raises HTTPException 404.
@@ -76,9 +75,9 @@ class Assets:
         """
         found = _ADDRESS.fullmatch(path)
         version, name = found.groups() if found else (None, "")
-        asset = self._assets.get(name)
-        if asset is None:
+        if name not in self._raw:
             raise HTTPException(404)
+        asset = self._asset(name)
         headers = {
             "Cache-Control": _FOR_EVER if version == self.version else _ASK_AGAIN,
             "ETag": asset.etag,
@@ -93,7 +92,7 @@ class Assets:
 
     @property
     def names(self) -> list[str]:
-        return list(self._assets)
+        return list(self._raw)
 
     def address(self, name: str) -> str:
         """Where a page finds a file, relative to the page's folder: static/0123456789ab/style.css."""
@@ -103,6 +102,20 @@ class Assets:
         """Absolute paths of everything a page loads, now or later, with and without the version."""
         loaded = self._closure(self._loaded_by_page(page), _IMPORTED, _IMPORTED_LATER)
         return {f"/static/{name}" for name in loaded} | {f"/{self.address(name)}" for name in loaded}
+
+    def _asset(self, name: str) -> Asset:
+        asset = self._assets.get(name)
+        if asset is None:
+            asset = self._assets[name] = _asset(name, self._lean(name))
+        return asset
+
+    def _lean(self, name: str) -> bytes:
+        if name.endswith(".html"):
+            return self._page(name)
+        if not name.endswith((".js", ".css")):
+            return self._raw[name]
+        text = self._raw[name].decode("utf-8")
+        return (lean_script(text) if name.endswith(".js") else lean_style(text)).encode()
 
     def _page(self, name: str) -> bytes:
         """The page with versioned URLs, and with all the modules it needs named in its head.
@@ -135,14 +148,6 @@ class Assets:
 def _joined(module: str, address: str) -> str:
     """The name of the file that `module` imports by an address relative to itself."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(module), address))
-
-
-def _without_comments(source: bytes) -> bytes:
-    """A script or style sheet without comment lines and indentation; every other line keeps its number."""
-    text = _COMMENTS.sub(lambda found: "\n" * found[0].count("\n"), source.decode("utf-8"))
-    # A text over several lines keeps its spaces.
-    spans_lines = any(line.count("`") % 2 for line in text.splitlines())
-    return (text if spans_lines else _INDENTATION.sub("", text)).encode()
 
 
 def _asset(name: str, data: bytes) -> Asset:
