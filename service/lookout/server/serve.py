@@ -8,8 +8,8 @@ import errno
 import logging
 import signal
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lookout.auth.names import is_loopback
 from lookout.engine.control import Control
@@ -19,9 +19,7 @@ from lookout.integrations.interface import Parts
 from lookout.server.addresses import address_for_links, address_of, bound
 from lookout.server.binding import listen
 from lookout.server.listener import BoundedListener, Capacity
-from lookout.server.refusals import HEAD_S
 from lookout.server.tls import check_tls, renew_certificate
-from lookout.server.web_server import WebServer, configure
 from lookout.server.wiring import ServiceParts, build
 from lookout.settings.installation import address_for_others
 from lookout.settings.layers import LoadedSettings
@@ -29,6 +27,9 @@ from lookout.settings.schema import ServerSettings
 from lookout.settings.sources import prepare_state_folder
 from lookout.storage import Hold, sole_use
 from lookout.system.threads import start_pool
+
+if TYPE_CHECKING:
+    from lookout.server.web_server import WebServer
 
 log = logging.getLogger(__name__)
 
@@ -67,15 +68,22 @@ def _serve(
     with contextlib.closing(listen(settings.server, Capacity.here())) as listener:
         if hold is not None:
             hold.note(address_for_others(bound(listener, settings)))
-        server = WebServer(configure(parts.app, settings.server, listener.capacity))
         try:
             parts.start(folder_answers=answers)
+            server = _web_server(parts, listener)
             asyncio.run(_run(server, listener, parts, announce))
         finally:
             parts.stop()
         log.info("Stopped.")
         if server.stopped_by == signal.SIGINT:
             raise KeyboardInterrupt  # orderly, but the exit status should tell of Ctrl+C
+
+
+def _web_server(parts: ServiceParts, listener: BoundedListener) -> WebServer:
+    """Imported here, while the camera's process starts and the first picture is classified: half of all imports."""
+    from lookout.server.web_server import WebServer, configure
+
+    return WebServer(configure(parts.app, parts.loaded.settings.server, listener.capacity))
 
 
 def _prepare(folder: Path) -> bool:
@@ -117,7 +125,7 @@ async def _run(
     settings, housekeeping = parts.loaded.settings, parts.housekeeping
     asyncio.get_running_loop().set_default_executor(start_pool(_HELPERS, "helper"))
     _handle_signals(server, parts)
-    _bound_handshakes(server, listener, settings.server)
+    server.bound_handshakes(listener)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
@@ -159,16 +167,6 @@ def _handle_signals(server: WebServer, parts: ServiceParts) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
     loop.add_signal_handler(signal.SIGHUP, reload)
-
-
-def _bound_handshakes(server: WebServer, listener: BoundedListener, settings: ServerSettings) -> None:
-    """A handshake gets as long as a head, not a minute, and gives way to connections that are made."""
-    loop = asyncio.get_running_loop()
-    if settings.tls_certificate:
-        loop.create_server = partial(loop.create_server, ssl_handshake_timeout=HEAD_S)  # type: ignore[method-assign]
-    listener.is_made = lambda address: any(
-        getattr(one, "client", None) == address for one in server.server_state.connections
-    )
 
 
 async def _run_integrations(parts: ServiceParts, address: str) -> None:

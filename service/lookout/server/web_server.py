@@ -14,7 +14,8 @@ import uvicorn
 from lookout.auth.origins import proxies
 from lookout.server.binding import BACKLOG
 from lookout.server.http_protocol import BoundedConnection, sweep
-from lookout.server.listener import DEFAULT_CAPACITY, Capacity
+from lookout.server.listener import DEFAULT_CAPACITY, BoundedListener, Capacity
+from lookout.server.refusals import HEAD_S
 from lookout.server.websocket_protocol import BoundedWebSocket
 from lookout.settings.schema import ServerSettings
 
@@ -55,6 +56,15 @@ class WebServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    def bound_handshakes(self, listener: BoundedListener) -> None:
+        """A handshake gets as long as a head, not a minute, and gives way to connections that are made."""
+        loop = asyncio.get_running_loop()
+        if self.config.ssl_certfile:
+            loop.create_server = partial(loop.create_server, ssl_handshake_timeout=HEAD_S)  # type: ignore[method-assign]
+        listener.is_made = lambda address: any(
+            getattr(one, "client", None) == address for one in self.server_state.connections
+        )
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second."""

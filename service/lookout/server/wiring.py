@@ -7,12 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
-
-from lookout.api.app import create_app
-from lookout.api.context import Services
 from lookout.auth.tokens import TokenStore
 from lookout.engine.control import Control, was_paused
 from lookout.engine.housekeeping import Housekeeping
@@ -30,10 +27,15 @@ from lookout.settings.schema import StateSettings
 from lookout.state.hub import Hub
 from lookout.storage import Limits, Storage
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from lookout.api.context import Services
+
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServiceParts:
     """Joined, but not started. paused: whether the camera was when the service last ran; None: not known."""
 
@@ -45,14 +47,19 @@ class ServiceParts:
     control: Control
     history: History
     housekeeping: Housekeeping
-    app: FastAPI
     paused: bool | None
+
+    @cached_property
+    def app(self) -> FastAPI:
+        """The endpoints. Imported and made at its first use, which on a Pi takes a second or more."""
+        from lookout.api.app import create_app
+
+        return create_app(self.engine, self.hub, self.control, self.tokens, self.history)
 
     @property
     def services(self) -> Services:
         """What the endpoints share."""
-        services = self.app.state.services
-        assert isinstance(services, Services)
+        services: Services = self.app.state.services
         return services
 
     def start(self, *, folder_answers: bool = True) -> None:
@@ -111,8 +118,7 @@ def build(
         loaded.state_folder, storage, hub, lambda: engine.settings, embed=partial(describe_picture, engine.model)
     )
     housekeeping = Housekeeping(engine, hub, profile=profile, trouble=lambda: storage.trouble() or history.trouble())
-    app = create_app(engine, hub, control, tokens, history)
-    return ServiceParts(loaded, storage, tokens, hub, engine, control, history, housekeeping, app, paused)
+    return ServiceParts(loaded, storage, tokens, hub, engine, control, history, housekeeping, paused)
 
 
 def limits_of(settings: StateSettings) -> Limits:
