@@ -129,7 +129,8 @@ def measure_live(card: Card, precisions: tuple[str, ...], seconds: float) -> lis
             with running(folder, *flags, "--model.precision", precision) as (service, _):
                 time.sleep(max(5.0, seconds))
                 rows.append(_memory(service, precision))
-        with running(folder, *flags, "--model.precision", best, "--answer.max_rate", "2") as (service, _):
+        slow = ("--answer.max_rate", "2", "--answer.focus", "off")  # the focus' second looks are inferences too
+        with running(folder, *flags, "--model.precision", best, *slow) as (service, _):
             rows.append(_share(service, max(10.0, seconds * 4)))
     return rows
 
