@@ -53,7 +53,8 @@ ROOMS: dict[str, Room] = {
     ),
     "focus": _room("pipeline", why="focus decides where to look, from pictures and predictions only."),
     "inspection": _room(
-        *("pipeline", "system"), why="inspection looks inside a network, whether or not a service runs with it."
+        *("pipeline", "storage", "system"),
+        why="inspection looks inside a network, whether or not a service runs with it.",
     ),
     "registry": _room(
         *("inspection", "pipeline", "settings", "storage", "system"),
@@ -156,6 +157,15 @@ NARROW = (
             "Only pipeline.session keeps anything on disk: graphs that are optimised.",
         ),
         by=frozenset({"pipeline.session"}),
+    ),
+    Narrow(
+        *(
+            "inspection",
+            "storage",
+            "Looking inside writes nothing, but the filters kept beside an added model.",
+        ),
+        by=frozenset({"inspection.filters"}),
+        what=frozenset({"storage.atomic_files"}),
     ),
     Narrow(
         *(

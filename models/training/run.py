@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lookout.storage.atomic_files import replacement
 
 from models.training.data import DataError
 
@@ -69,12 +70,10 @@ class Run:
 
     def save(self, state: Mapping[str, object]) -> None:
         """Replace the checkpoint: written beside it, synced, renamed; a stop at any moment leaves a whole one."""
-        temporary = self.checkpoint.with_suffix(".tmp")
-        with temporary.open("wb") as file:
+        with replacement(self.checkpoint) as temporary, temporary.open("wb") as file:
             torch.save(dict(state), file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(self.checkpoint)
 
     def restore(self) -> dict[str, Any] | None:
         """The last checkpoint, or None when the run begins."""

@@ -1,4 +1,6 @@
-"""Every error a user can meet, as one tree ordered by cause.
+"""Errors that users meet, as one tree ordered by cause.
+
+An error that only one room raises is defined in that room, as a leaf of this tree: `events/errors.py`, `cli/token.py`.
 
 LookoutError
   SettingInvalid
@@ -25,6 +27,7 @@ LookoutError
   TooManyAttempts
   NotAuthorised
   Forbidden
+    ScopeMissing
   RequestInvalid
   AddressInUse
   StateFolderUnusable
@@ -72,7 +75,7 @@ class Fault:
     """What is wrong, as the state carries it: an error's code and two sentences."""
 
     code: str
-    reason: str
+    detail: str
     remedy: str
 
     @classmethod
@@ -364,62 +367,3 @@ class DiskFailing(StateFolderUnusable):
 
     code = "disk_failing"
     title = "The disk fails"
-
-
-# --- events ---------------------------------------------------------------------------------------------------
-
-
-class UnknownEvent(LookoutError):
-    """There is no event of that number, or it was deleted."""
-
-    code = "unknown_event"
-    title = "There is no such event"
-    status = 404
-
-
-class NoPicture(LookoutError):
-    """The event has no picture: none is kept of its label or at its hour, or there was no space."""
-
-    code = "no_picture"
-    title = "There is no picture of this event"
-    status = 404
-
-
-class EventsOff(LookoutError):
-    """Events are not recorded."""
-
-    code = "events_off"
-    title = "Events are switched off"
-    status = 409
-
-
-class NothingToUndo(LookoutError):
-    """Nothing was changed in the last ten minutes, or it is undone already."""
-
-    code = "nothing_to_undo"
-    title = "There is nothing to undo"
-    status = 409
-
-
-class NotConfirmed(LookoutError):
-    """Everything is deleted only with the words that say so."""
-
-    code = "not_confirmed"
-    title = "Deleting everything needs a confirmation"
-    status = 422
-
-
-class EventsUnavailable(LookoutError):
-    """The events that are kept cannot be read at the moment."""
-
-    code = "events_unavailable"
-    title = "The events cannot be read"
-    status = 503
-
-
-class EventsLimited(LookoutError):
-    """Less is kept of what was seen than the settings ask for."""
-
-    code = "events_limited"
-    title = "Fewer events are kept"
-    status = 507

@@ -273,9 +273,11 @@ def test_every_language_says_everything(service: RunningService, open_page: Open
 
 def leaves(kind: type[LookoutError]) -> list[type[LookoutError]]:
     """Every error that a page may meet: those of the service and of its API, whatever was imported before."""
-    importlib.import_module("lookout.api.problems")
+    modules = ("lookout.errors", "lookout.events.errors", "lookout.api.problems")
+    for module in modules:
+        importlib.import_module(module)
     found = [one for below in kind.__subclasses__() for one in leaves(below)]
-    return [one for one in [kind, *found] if one.__module__ in ("lookout.errors", "lookout.api.problems")]
+    return [one for one in [kind, *found] if one.__module__ in modules]
 
 
 def test_a_card_speaks_the_readers_language(service: RunningService, open_page: OpenPage) -> None:

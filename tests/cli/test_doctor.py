@@ -17,11 +17,13 @@ import numpy as np
 import pytest
 from lookout.doctor import bundle, camera, machine, program, service
 from lookout.doctor.check import Check, Context, Finding, output_of
-from lookout.doctor.known_lines import KNOWN_LINES, explain
 from lookout.doctor.report import ALL_CHECKS
+from lookout.doctor.sightings import explain
+from lookout.errors import SettingInvalid
 from lookout.settings.schema import Settings
 from lookout.settings.sources import load
 from lookout.storage import with_timeout
+from lookout.system.known_lines import KNOWN_LINES
 
 from tests.camera.servers import free_port
 from tests.cli.conftest import Run, Running
@@ -60,8 +62,8 @@ def found(check: str, context: Context) -> Finding:
 def test_the_supply(pi: Context, put: Put, bits: str, status: str, said: str) -> None:
     put("sys/devices/platform/soc/soc:firmware/get_throttled", bits)
     finding = found("supply", pi)
-    assert (finding.status, said in finding.sentence) == (status, True)
-    assert bool(finding.fix) == (status != "ok")
+    assert (finding.status, said in finding.detail) == (status, True)
+    assert bool(finding.remedy) == (status != "ok")
 
 
 def test_the_supply_by_its_sensor(pi: Context, put: Put) -> None:
@@ -86,7 +88,7 @@ def test_memory_for_programs_and_for_pictures(pi: Context, put: Put) -> None:
     assert [found(name, pi).status for name in ("memory", "camera memory")] == ["ok", "ok"]
     put("proc/meminfo", "MemAvailable:  90000 kB\nCmaTotal:  65536 kB\nCmaFree:  900 kB\n")
     assert [found(name, pi).status for name in ("memory", "camera memory")] == ["warn", "warn"]
-    assert "cma-256" in found("camera memory", pi).fix
+    assert "cma-256" in found("camera memory", pi).remedy
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,7 @@ def test_config_txt(pi: Context, put: Put, text: str, status: str, said: str) ->
     assert found("config.txt", pi).status == "skipped"
     put("boot/firmware/config.txt", text)
     finding = found("config.txt", pi)
-    assert (finding.status, said in finding.sentence) == (status, True)
+    assert (finding.status, said in finding.detail) == (status, True)
 
 
 def test_hidden_processors(pi: Context, put: Put) -> None:
@@ -118,7 +120,7 @@ def test_who_holds_the_camera(pi: Context, put: Put, tmp_path: Path) -> None:
     (tmp_path / "proc/4711/fd/7").symlink_to("/dev/video0")
     finding = found("camera in use", pi)
     assert finding.status == "warn"
-    assert "motion (process 4711) holds /dev/video0" in finding.sentence
+    assert "motion (process 4711) holds /dev/video0" in finding.detail
 
 
 def test_devices_this_user_may_not_use(pi: Context, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +130,7 @@ def test_devices_this_user_may_not_use(pi: Context, put: Put, monkeypatch: pytes
     monkeypatch.setattr(os, "access", lambda *_: False)
     finding = found("permissions", pi)
     assert finding.status == "fail"
-    assert "usermod -aG" in finding.fix
+    assert "usermod -aG" in finding.remedy
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_why_picamera2_does_not_load(pi: Context, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(camera, "probe", lambda *_: Probe(error))
     finding = found("pi camera", pi)
     assert finding.status == "fail"
-    assert said in finding.fix
+    assert said in finding.remedy
     monkeypatch.setattr(camera, "probe", lambda *_: Probe(""))
     assert found("pi camera", pi).status == "ok"
     demo = Context(root=pi.root, settings=Settings.model_validate({"camera": {"source": "demo"}}))
@@ -181,8 +183,8 @@ def test_no_camera_is_told_in_words_that_fit_the_machine(
     seen = Discovery((), (reason, NO_USB), (remedy, "Plug a camera in."))
     monkeypatch.setattr(camera, "discover", lambda *_: seen)
     finding = found("camera", pi if on_a_pi else Context(root=tmp_path / "elsewhere"))
-    assert finding.sentence == f"No camera was found: {said}"
-    assert fix in finding.fix
+    assert finding.detail == f"No camera was found: {said}"
+    assert fix in finding.remedy
 
 
 def test_on_another_machine_than_a_pi_nobody_misses_its_camera(tmp_path: Path) -> None:
@@ -204,15 +206,15 @@ def test_on_another_machine_than_a_pi_nobody_misses_its_camera(tmp_path: Path) -
 def test_a_source_that_is_no_camera_here_is_tried(source: str, status: str) -> None:
     finding = found("camera", Context(settings=Settings.model_validate({"camera": {"source": source}})))
     assert finding.status == status
-    assert bool(finding.fix) == (status == "fail")
-    assert "secret" not in finding.sentence + finding.fix
+    assert bool(finding.remedy) == (status == "fail")
+    assert "secret" not in finding.detail + finding.remedy
 
 
 def test_a_source_that_delivers_is_said_with_its_size(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((48, 64, 3), np.uint8))
     folder = {"camera": {"source": f"folder:{tmp_path}"}, "server": {"port": free_port()}}
     finding = found("camera", Context(settings=Settings.model_validate(folder)))
-    assert (finding.status, "64×48" in finding.sentence) == ("ok", True)
+    assert (finding.status, "64×48" in finding.detail) == ("ok", True)
 
 
 def _systemd(monkeypatch: pytest.MonkeyPatch, **properties: str) -> None:
@@ -244,8 +246,8 @@ def test_what_systemd_says_of_the_service(
     _systemd(monkeypatch, **properties)
     context = dataclasses.replace(pi, settings=Settings.model_validate(NOWHERE))
     finding = found("service", context)
-    assert (finding.status, said in finding.sentence) == (status, True), finding
-    assert bool(finding.fix) == (status in ("warn", "fail"))
+    assert (finding.status, said in finding.detail) == (status, True), finding
+    assert bool(finding.remedy) == (status in ("warn", "fail"))
 
 
 @pytest.mark.parametrize(
@@ -287,7 +289,7 @@ def test_what_the_running_service_says_of_itself(
     _systemd(monkeypatch)
     monkeypatch.setattr(service, "ask", lambda _, path: answers.get(path))
     finding = found("service", pi)
-    assert (finding.status, said in finding.sentence, fix in finding.fix) == (status, True, True), finding
+    assert (finding.status, said in finding.detail, fix in finding.remedy) == (status, True, True), finding
 
 
 def test_what_this_user_may_not_read_is_said(pi: Context, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,8 +302,8 @@ def test_what_this_user_may_not_read_is_said(pi: Context, put: Put, monkeypatch:
     for name, status in (("settings", "warn"), ("log", "warn"), ("service", "ok")):
         finding = found(name, context)
         assert finding.status == status
-        assert "may not read" in finding.sentence
-        assert finding.fix == ("sudo lookout doctor" if status == "warn" else "")
+        assert "may not read" in finding.detail
+        assert finding.remedy == ("sudo lookout doctor" if status == "warn" else "")
 
 
 def test_root_looks_with_the_rights_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,8 +327,8 @@ def test_a_runtime_for_another_processor_is_told_apart(monkeypatch: pytest.Monke
     answers = iter([(0, "1.32.0 5.0.0 2.4.6\n"), (-4, ""), (1, "Traceback\nImportError: no\n")])
     monkeypatch.setattr(program, "output_of", lambda *_: next(answers))
     assert found("runtime", Context()).status == "ok"
-    assert "illegal instruction" in found("runtime", Context()).sentence
-    assert "ImportError: no" in found("runtime", Context()).sentence
+    assert "illegal instruction" in found("runtime", Context()).detail
+    assert "ImportError: no" in found("runtime", Context()).detail
 
 
 def test_settings_state_folder_port_and_model(tmp_path: Path) -> None:
@@ -341,8 +343,8 @@ def test_settings_state_folder_port_and_model(tmp_path: Path) -> None:
         context = Context(loaded=loaded, settings=loaded.settings)
         statuses = {name: found(name, context).status for name in ("settings", "state folder", "port", "model")}
     assert statuses == {"settings": "ok", "state folder": "fail", "port": "warn", "model": "fail"}
-    broken = Context(problem="camera.fps is 900", fix="lower it")
-    assert found("settings", broken) == Finding("fail", "camera.fps is 900", "lower it")
+    broken = Context(problem=SettingInvalid("camera.fps is 900.", "Lower it."))
+    assert found("settings", broken) == Finding("fail", "camera.fps is 900.", "Lower it.")
     assert found("state folder", broken).status == "skipped"
 
 
@@ -376,8 +378,8 @@ def test_a_disk_that_does_not_answer_holds_up_no_check(tmp_path: Path, monkeypat
     with mounts.silent(tmp_path):
         for check in ("disk", "state folder"):
             finding = found(check, Context(loaded=loaded))
-            assert (finding.status, "does not answer" in finding.sentence) == ("fail", True), check
-            assert "dmesg" in finding.fix
+            assert (finding.status, "does not answer" in finding.detail) == ("fail", True), check
+            assert "dmesg" in finding.remedy
         assert load({"state.folder": str(tmp_path)}, None, {"HOME": "/"}).unread
         assert found("model", Context(loaded=loaded, settings=loaded.settings)).status == "ok"
 
@@ -398,7 +400,7 @@ def test_a_check_that_fails_itself_does_not_end_the_others() -> None:
         raise RuntimeError("odd")
 
     finding = Check("x", broken).run(Context())
-    assert (finding.status, "RuntimeError: odd" in finding.sentence) == ("skipped", True)
+    assert (finding.status, "RuntimeError: odd" in finding.detail) == ("skipped", True)
 
 
 def test_commands_that_are_missing_or_slow_are_told_apart() -> None:
@@ -415,6 +417,7 @@ ERROR Camera camera.cpp:1051 Pipeline handler in use by another process
 RuntimeError: Camera __init__ sequence did not complete.
 IndexError: list index out of range
 ERROR: *** no cameras available ***
+ModuleNotFoundError: No module named 'picamera2'
 ModuleNotFoundError: No module named 'libcamera'
 ImportError: cannot import name 'ControlType' from 'libcamera' (unknown location)
 ValueError: numpy.dtype size changed, may indicate binary incompatibility. Expected 96 from C header, got 88
@@ -450,11 +453,11 @@ OSError: [Errno 98] error while attempting to bind on address ('127.0.0.1', 8642
 """
 
 
-def test_every_known_line_is_recognised_and_has_a_fix() -> None:
+def test_every_known_line_is_recognised_and_has_a_remedy() -> None:
     lines = LOG.strip().splitlines()
     assert all(explain([line]) for line in lines), [line for line in lines if not explain([line])]
     assert {sighting.known for sighting in explain(lines)} == set(KNOWN_LINES), "each pattern has its example"
-    assert all(known.cause.endswith(".") and known.fix for known in KNOWN_LINES)
+    assert all(known.detail.endswith(".") and known.remedy for known in KNOWN_LINES)
 
 
 @pytest.mark.parametrize("line", ["", "INFO Camera demo opened.", "answer.label is cat", "GET /api/state 200"])
@@ -510,7 +513,9 @@ def test_the_log_in_the_support_file_lets_nobody_in(tmp_path: Path) -> None:
         "http://pi.local:8642/#token=s3crettoken",
     ]
     source = "rtsp://admin:hunter22@192.0.2.1/live"
-    context = Context(settings=Settings.model_validate({"camera": {"source": source}}), problem="x", log=tuple(log))
+    context = Context(
+        settings=Settings.model_validate({"camera": {"source": source}}), problem=SettingInvalid("x"), log=tuple(log)
+    )
     bundle.write_bundle(
         bundle.open_bundle(tmp_path / "b.tar.gz"), context, [("camera", Finding("fail", f"{source} is silent"))]
     )

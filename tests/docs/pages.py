@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from lookout.doctor.known_lines import KNOWN_LINES
 from lookout.settings.keys import Key, all_keys
 from lookout.settings.schema import Settings
+from lookout.system.known_lines import KNOWN_LINES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 _MADE = "<!-- made by `python -m tests.docs`: change the code, not this page -->"
@@ -65,8 +65,8 @@ def troubleshooting_page() -> str:
     rows = []
     for known in KNOWN_LINES:
         found = " · ".join(f"`{part}`" for part in _plain(known.pattern.pattern).split("|")[:3])
-        helps = "Nothing: harmless." if known.harmless else known.fix
-        rows.append(f"| {_cell(found)} | {_cell(known.cause)} | {_cell(helps)} |\n")
+        helps = "Nothing: harmless." if known.harmless else known.remedy
+        rows.append(f"| {_cell(found)} | {_cell(known.detail)} | {_cell(helps)} |\n")
     return _TROUBLESHOOTING.format(made=_MADE) + "".join(rows)
 
 

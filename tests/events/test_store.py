@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from lookout.errors import NoPicture, NothingToUndo, UnknownEvent
 from lookout.events import queries
+from lookout.events.errors import NoPicture, NothingToUndo, UnknownEvent
 from lookout.events.queries import Filter
 from lookout.events.store import Store
 

@@ -250,7 +250,7 @@ def test_a_broker_that_is_not_there_costs_nothing_and_is_found_when_it_comes(tmp
     broker = Mosquitto(tmp_path, free_port())
     with connect(tmp_path, broker) as lookout:
         until(lambda: lookout.mqtt.status().status == "failed")
-        assert lookout.mqtt.status().reason == f"Nothing listens on 127.0.0.1:{broker.port}."
+        assert lookout.mqtt.status().detail == f"Nothing listens on 127.0.0.1:{broker.port}."
         broker.start()
         try:
             until(lambda: lookout.mqtt.status().status == "ok")
@@ -281,7 +281,7 @@ def test_a_broker_that_hangs_holds_nobody_up(
         try:
             lookout.scene.label = "dog"
             until(lambda: lookout.mqtt.status().status == "failed")
-            assert lookout.mqtt.status().reason.endswith("does not answer.")
+            assert lookout.mqtt.status().detail.endswith("does not answer.")
             assert lookout.longest_s < 1.0, "the event loop went on"
         finally:
             broker.resume()
@@ -325,7 +325,7 @@ def test_a_password_comes_from_its_file_and_a_wrong_one_is_a_sentence(
     url = f"mqtt://pi@127.0.0.1:{broker.port}"
     with device(tmp_path / "state", url=url, password_file=secret) as lookout:
         until(lambda: lookout.mqtt.status().status == "failed")
-        assert "does not let Lookout in: Not authorized." in lookout.mqtt.status().reason
+        assert "does not let Lookout in: Not authorized." in lookout.mqtt.status().detail
         assert "mqtt.password_file" in lookout.mqtt.status().remedy
         secret.write_text("right\n")
         until(lambda: lookout.mqtt.status().status == "ok")
@@ -346,7 +346,7 @@ def test_tls_with_an_authority_and_a_certificate_of_the_client(tmp_path: Path, s
     mine = {"client_certificate": tmp_path / "client.pem", "client_key": tmp_path / "client.key"}
     with device(tmp_path / "one", url=url, ca=tmp_path / "other.pem", **mine) as stranger:
         until(lambda: stranger.mqtt.status().status == "failed")
-        assert "cannot be trusted" in stranger.mqtt.status().reason
+        assert "cannot be trusted" in stranger.mqtt.status().detail
         assert "mqtt.ca" in stranger.mqtt.status().remedy
     with device(tmp_path / "two", url=url, ca=own["ca"]) as nameless:
         until(lambda: nameless.mqtt.status().status == "failed")

@@ -12,18 +12,13 @@ from pathlib import Path
 import pytest
 from lookout.cli.config import markdown_text, template_text
 from lookout.errors import SettingInvalid, StateFolderUnusable
-from lookout.settings import sources
+from lookout.settings import folders
+from lookout.settings.folders import choose_cache_folder, choose_state_folder, default_config, prepare_state_folder
 from lookout.settings.keys import all_keys, key_meant
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.schema import Settings
-from lookout.settings.sources import (
-    choose_cache_folder,
-    choose_state_folder,
-    default_config,
-    line_of,
-    load,
-    prepare_state_folder,
-)
+from lookout.settings.sources import load
+from lookout.settings.toml_file import line_of
 
 
 @pytest.fixture
@@ -240,7 +235,7 @@ def test_somebody_elses_home_is_passed_over_and_a_service_shut_out_of_its_own_se
         folder = Path(name) / "shut"
         folder.mkdir(mode=0o700 if os.geteuid() == 0 else 0)
         environ = {"HOME": str(folder)}
-        monkeypatch.setattr(sources, "MACHINE_CONFIG", folder / "lookout.toml")
+        monkeypatch.setattr(folders, "MACHINE_CONFIG", folder / "lookout.toml")
         with somebody_else():
             assert default_config(environ) is None
             with pytest.raises(SettingInvalid, match="Permission denied"):
@@ -261,7 +256,7 @@ def test_the_machines_file_is_passed_over_by_those_it_is_not_for(monkeypatch: py
         folder.chmod(0o755)
         path = written(folder, "[camera]\nfps = 9\n")
         path.chmod(0o600 if os.geteuid() == 0 else 0)
-        monkeypatch.setattr(sources, "MACHINE_CONFIG", path)
+        monkeypatch.setattr(folders, "MACHINE_CONFIG", path)
         with somebody_else():
             assert default_config({"HOME": "/nonexistent"}) is None
             # Under systemd it is the service that may not, which must be said.

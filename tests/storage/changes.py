@@ -14,9 +14,10 @@ from lookout.pipeline.card import Card, load_card
 from lookout.pipeline.session import GraphCache
 from lookout.registry.tuning import Candidate, TuningCache
 from lookout.resources import models_folder
+from lookout.settings.folders import prepare_state_folder
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.overrides import OVERRIDES_FILE, keep_overrides, patch_settings
-from lookout.settings.sources import load, prepare_state_folder
+from lookout.settings.sources import load
 from lookout.storage import Storage
 
 from tests.storage.power import content_of

@@ -253,8 +253,8 @@ def _own(folder: Path) -> None:
 
 def _put_settings(archive: zipfile.ZipFile, loaded: LoadedSettings) -> None:
     """The settings file, unless there is another one already: then beside it, for people to compare."""
+    from lookout.settings.folders import MACHINE_CONFIG
     from lookout.settings.installation import SERVICE_FOLDER
-    from lookout.settings.sources import MACHINE_CONFIG
 
     if _SETTINGS not in archive.namelist():
         return

@@ -12,10 +12,11 @@ import typer
 
 from lookout.cli.settings_flags import CONFIG_HELP
 from lookout.printable import printable_json
+from lookout.settings.folders import MACHINE_CONFIG
 from lookout.settings.installation import SERVICE_FOLDER, service_owner, user_name
 from lookout.settings.keys import Key, all_keys
 from lookout.settings.layers import LoadedSettings
-from lookout.settings.sources import MACHINE_CONFIG, load
+from lookout.settings.sources import load
 from lookout.terminal import console, say, table
 
 

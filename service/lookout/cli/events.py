@@ -14,7 +14,8 @@ import typer
 
 from lookout.cli.app import App
 from lookout.cli.settings_flags import CONFIG_HELP
-from lookout.errors import LookoutError, RequestInvalid, UnknownEvent
+from lookout.errors import LookoutError, RequestInvalid
+from lookout.events.errors import UnknownEvent
 from lookout.printable import printable_json
 from lookout.terminal import console, progress, say, size, table
 

@@ -54,5 +54,5 @@ def _loaded(file: Path | None) -> LoadedSettings:
         raise SettingInvalid("MQTT is off.", "Name the broker in the settings file: mqtt.url = mqtt://user@host")
     missing = next(kind for kind in KINDS if kind.name == "mqtt").missing()
     if missing is not None:
-        raise SettingInvalid(missing.reason, missing.remedy)
+        raise SettingInvalid(missing.detail, missing.remedy)
     return loaded

@@ -9,7 +9,7 @@ from lookout.errors import StateFolderUnusable
 from lookout.settings.installation import SERVICE_FOLDER, service_owner, user_name
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.sources import load
-from lookout.storage import Limits, Storage, with_timeout
+from lookout.storage import Storage, with_timeout
 
 
 def settings_for(verb: str, what: str, config: Path | None, folder: Path | None = None) -> LoadedSettings:
@@ -49,8 +49,7 @@ def _refuse_wrong_folder(loaded: LoadedSettings, verb: str, what: str) -> None:
 
 def storage_of(loaded: LoadedSettings) -> Storage:
     """Writes there and then, within the budget."""
-    state = loaded.settings.state
-    return Storage(loaded.state_folder, loaded.cache_folder, Limits(state.max_bytes_per_day, state.max_bytes))
+    return Storage(loaded.state_folder, loaded.cache_folder, loaded.settings.state.limits)
 
 
 def _owned(folder: Path) -> tuple[Path, int]:

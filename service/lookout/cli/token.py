@@ -16,7 +16,7 @@ import typer
 
 from lookout.cli.app import App
 from lookout.cli.settings_flags import CONFIG_HELP
-from lookout.cli.state_folder import settings_for
+from lookout.cli.state_folder import settings_for, storage_of
 from lookout.errors import LookoutError
 from lookout.settings.installation import address_for_others
 from lookout.settings.layers import LoadedSettings
@@ -25,7 +25,6 @@ from lookout.terminal import console, say, table
 
 if TYPE_CHECKING:
     from lookout.auth.tokens import Token, TokenStore
-    from lookout.storage import Storage
 
 app = App(
     help=(
@@ -88,7 +87,7 @@ def token(
     loaded = _loaded(config, folder)
     from lookout.auth.tokens import REFRESH_EVERY_S, TokenStore
 
-    store = TokenStore(loaded.state_folder, storage=_storage(loaded))
+    store = TokenStore(loaded.state_folder, storage=storage_of(loaded))
     made, text = store.create(name, scope)
     if len(store.tokens()) == 1:
         # The first token closes the service to everybody else: when it is printed, a running service has seen it.
@@ -171,7 +170,7 @@ def link(
     loaded = _loaded(config, folder)
     from lookout.auth.tokens import TokenStore
 
-    store = TokenStore(loaded.state_folder, storage=_storage(loaded))
+    store = TokenStore(loaded.state_folder, storage=storage_of(loaded))
     made, _ = store.create(name, _Scope.STREAM)
     signed = store.open_link(made, days * 86400)
     _show(store, made, f"{_address(loaded)}api/stream.mjpg?link={signed}")
@@ -191,7 +190,7 @@ def revoke(
     loaded = _loaded(config, folder)
     from lookout.auth.tokens import TokenStore
 
-    store = TokenStore(loaded.state_folder, loaded.settings.server.token_file, _storage(loaded))
+    store = TokenStore(loaded.state_folder, loaded.settings.server.token_file, storage_of(loaded))
     if not store.revoke(token_id):
         if any(token.id == token_id for token in store.tokens()):
             raise UnknownToken(
@@ -200,13 +199,6 @@ def revoke(
             )
         raise UnknownToken(f'There is no token "{token_id}".', "`lookout token list` shows them.")
     say(f"Token {token_id} was revoked, and every login made with it has ended.")
-
-
-def _storage(loaded: LoadedSettings) -> Storage:
-    from lookout.storage import Limits, Storage
-
-    state = loaded.settings.state
-    return Storage(loaded.state_folder, loaded.cache_folder, Limits(state.max_bytes_per_day, state.max_bytes))
 
 
 def _address(loaded: LoadedSettings) -> str:

@@ -39,7 +39,7 @@ def write_bundle(file: BinaryIO, context: Context, findings: Sequence[tuple[str,
     """Write a .tar.gz of text files, and close it. Raises BundleUnwritable."""
     source = context.settings.camera.source
     files = {
-        "findings.txt": "\n".join(f"{finding.status:8}{name}: {finding.sentence}" for name, finding in findings),
+        "findings.txt": "\n".join(f"{finding.status:8}{name}: {finding.detail}" for name, finding in findings),
         "settings.json": json.dumps(_settings(context), indent=1, ensure_ascii=False),
         "versions.json": json.dumps(_versions(), indent=1),
         "machine.txt": "\n".join(_machine(context)),
@@ -62,7 +62,7 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
 
 def _settings(context: Context) -> dict[str, object]:
     if context.loaded is None:
-        return {"problem": context.problem}
+        return {"problem": context.problem.detail if context.problem else ""}
     loaded = context.loaded
     return {key: {"value": loaded.value_of(key), "from": str(origin)} for key, origin in loaded.origins.items()}
 

@@ -12,37 +12,15 @@ from lookout.camera.address import parse
 from lookout.camera.discover import Discovery, discover
 from lookout.camera.interpreters import INSTALL, candidates, probe
 from lookout.deadline import Deadline
-from lookout.doctor.check import Check, Context, Finding, ok, skipped
+from lookout.doctor.check import Check, Context, Finding, Status, ok, skipped
 from lookout.doctor.service import ask
+from lookout.doctor.sightings import explain
 from lookout.errors import CameraError, CameraUnsupported
 
 DEADLINE_S = 40.0
 # For opening a stream, and again for its first picture.
 TRY_S = 12.0
 _GROUPS = ("video", "render")
-# What import errors mean. First: Python's message.
-_IMPORTS = (
-    (
-        r"No module named 'picamera2'",
-        "picamera2 is not installed",
-        INSTALL,
-    ),
-    (
-        r"No module named 'libcamera'",
-        "picamera2 is there, but Python's libcamera binding is not",
-        "sudo apt install python3-libcamera python3-picamera2, and leave camera.python at auto.",
-    ),
-    (
-        r"cannot import name .* from 'libcamera'",
-        "a folder called libcamera, or another build, hides the real binding",
-        "Remove that folder, then: sudo apt install --reinstall python3-libcamera.",
-    ),
-    (
-        r"numpy\.dtype size changed|compiled using NumPy 1|numpy\.core\.multiarray failed",
-        "picamera2's parts were built for another NumPy than this environment has",
-        "Leave camera.python at auto: the Pi camera then runs with the system's own Python and NumPy.",
-    ),
-)
 
 
 def _kind(context: Context) -> str:
@@ -63,10 +41,11 @@ def _picamera2(context: Context) -> Finding:
         if not found.error:
             return ok(f"picamera2 works with {python}.")
         errors.append(found.error)
-    for pattern, cause, fix in _IMPORTS[1:] + _IMPORTS[:1]:  # the more specific ones first
-        if any(re.search(pattern, error) for error in errors):
-            return Finding("fail" if context.is_pi else "warn", f"The Pi camera cannot be used: {cause}.", fix)
-    return Finding("fail" if context.is_pi else "warn", f"picamera2 cannot be used: {'; '.join(errors)}.", INSTALL)
+    status: Status = "fail" if context.is_pi else "warn"
+    known = [sighting.known for sighting in explain(errors)]
+    for line in sorted(known, key=lambda line: "picamera2" in line.pattern.pattern):  # the more specific ones first
+        return Finding(status, f"The Pi camera cannot be used. {line.detail}", line.remedy)
+    return Finding(status, f"picamera2 cannot be used: {'; '.join(errors)}.", INSTALL)
 
 
 def _found(context: Context) -> Finding:

@@ -1,4 +1,4 @@
-"""What a check is: a name, a function, and one finding with one fix."""
+"""What a check is: a name, a function, and one finding with one remedy."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from lookout.errors import SettingInvalid
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.schema import Settings
 
@@ -16,25 +17,24 @@ Status = Literal["ok", "warn", "fail", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found, in one sentence; fix: the one thing that helps, empty if nothing is wrong."""
+    """What a check found, in one sentence; remedy: the one thing that helps, empty if nothing is wrong."""
 
     status: Status
-    sentence: str
-    fix: str = ""
+    detail: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What checks read. root: where /proc, /sys, /dev and /etc are, so that tests can fake a machine.
 
-    loaded: None if the settings are invalid; `settings` are then the defaults.
+    loaded: None if the settings are invalid; `settings` are then the defaults, and `problem` says why.
     log: the service's last lines, None if they were not read. was_root: whether the log was read as root.
     """
 
     root: Path = Path("/")
     loaded: LoadedSettings | None = None
-    problem: str = ""
-    fix: str = ""
+    problem: SettingInvalid | None = None
     settings: Settings = field(default_factory=Settings)
     log: tuple[str, ...] | None = None
     was_root: bool = False
@@ -67,12 +67,12 @@ class Check:
             return Finding("skipped", f"The check itself failed: {type(error).__name__}: {error}")
 
 
-def ok(sentence: str) -> Finding:
-    return Finding("ok", sentence)
+def ok(detail: str) -> Finding:
+    return Finding("ok", detail)
 
 
-def skipped(sentence: str) -> Finding:
-    return Finding("skipped", sentence)
+def skipped(detail: str) -> Finding:
+    return Finding("skipped", detail)
 
 
 def output_of(command: Sequence[str], timeout_s: float = 10.0) -> tuple[int, str]:

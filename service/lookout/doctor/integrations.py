@@ -15,7 +15,7 @@ def _look(kind: Kind, context: Context) -> Finding:
         return skipped(f"{kind.title} is off; {kind.switch} switches it on.")
     missing = kind.missing()
     if missing is not None:
-        return Finding("fail", missing.reason, missing.remedy)
+        return Finding("fail", missing.detail, missing.remedy)
     said = _said(kind, ask(context.settings.server, "/api/integrations") or {})
     if said is None:
         return ok(f"{kind.title} is set up; no running service reported its state.")

@@ -11,7 +11,7 @@ from lookout.doctor.service import ask, unread_config
 from lookout.errors import LookoutError
 from lookout.registry.catalogue import Catalogue
 from lookout.server.tls import check_tls
-from lookout.settings.sources import prepare_state_folder
+from lookout.settings.folders import prepare_state_folder
 
 # A killed child's status is minus the signal's number.
 SIGILL = -4
@@ -19,8 +19,8 @@ RUNTIME_S = 60.0
 
 
 def _settings(context: Context) -> Finding:
-    if context.loaded is None:
-        return Finding("fail", context.problem, context.fix)
+    if context.problem is not None:
+        return Finding("fail", context.problem.detail, context.problem.remedy)
     try:
         check_tls(context.settings.server)
     except LookoutError as error:
@@ -31,7 +31,8 @@ def _settings(context: Context) -> Finding:
             f"This user may not read the service's settings file {hidden}: these checks are about the defaults.",
             "sudo lookout doctor",
         )
-    return ok(f"The settings are valid ({context.loaded.config or 'no settings file'}).")
+    config = context.loaded.config if context.loaded else None
+    return ok(f"The settings are valid ({config or 'no settings file'}).")
 
 
 def _state(context: Context) -> Finding:

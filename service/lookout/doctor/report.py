@@ -10,11 +10,11 @@ from lookout.doctor.bundle import open_bundle, write_bundle
 from lookout.doctor.camera import CAMERA_CHECKS
 from lookout.doctor.check import Check, Context, Finding
 from lookout.doctor.integrations import INTEGRATION_CHECKS
-from lookout.doctor.known_lines import Sighting, explain
 from lookout.doctor.logs import from_file, journal, without_secrets
 from lookout.doctor.machine import MACHINE_CHECKS
 from lookout.doctor.program import PROGRAM_CHECKS
 from lookout.doctor.service import SERVICE_CHECKS, SERVICE_USER, become_service_user
+from lookout.doctor.sightings import Sighting, explain
 from lookout.errors import SettingInvalid
 from lookout.printable import printable_json
 from lookout.settings.sources import load
@@ -33,7 +33,7 @@ def context_of(config: Path | None, log: tuple[str, ...] | None = None, *, was_r
     try:
         loaded = load({}, config)
     except SettingInvalid as error:
-        return Context(problem=error.detail, fix=error.remedy, log=log, was_root=was_root)
+        return Context(problem=error, log=log, was_root=was_root)
     return Context(loaded=loaded, settings=loaded.settings, log=log, was_root=was_root)
 
 
@@ -79,10 +79,10 @@ def _print_findings(findings: Sequence[tuple[str, Finding]], *, as_json: bool) -
     out = console()
     for name, finding in findings:
         if as_json:
-            entry = {"name": name, "status": finding.status, "sentence": finding.sentence, "fix": finding.fix}
+            entry = {"name": name, "status": finding.status, "sentence": finding.detail, "fix": finding.remedy}
             print(printable_json(entry))
             continue
-        _print(out, finding.status, name, finding.sentence, finding.fix)
+        _print(out, finding.status, name, finding.detail, finding.remedy)
 
 
 def _print_sightings(seen: Sequence[Sighting], context: Context, *, as_json: bool) -> None:
@@ -90,16 +90,17 @@ def _print_sightings(seen: Sequence[Sighting], context: Context, *, as_json: boo
     if not seen and not as_json:
         say("No line of this log is known to indicate a problem.")
     for sighting in seen:
+        known = sighting.known
         line = without_secrets(sighting.last, context.settings.camera.source)
         if as_json:
-            entry = {"count": sighting.count, "line": line, "cause": sighting.known.cause, "fix": sighting.known.fix}
-            print(printable_json(entry | {"harmless": sighting.known.harmless}))
+            entry = {"count": sighting.count, "line": line, "cause": known.detail, "fix": known.remedy}
+            print(printable_json(entry | {"harmless": known.harmless}))
             continue
-        status = "ok" if sighting.known.harmless else "warn"
-        _print(out, status, f"{sighting.count} ×", f"{sighting.known.cause} ({line[-120:]})", sighting.known.fix)
+        status = "ok" if known.harmless else "warn"
+        _print(out, status, f"{sighting.count} ×", f"{known.detail} ({line[-120:]})", known.remedy)
 
 
-def _print(out: Console, status: str, name: str, sentence: str, fix: str) -> None:
+def _print(out: Console, status: str, name: str, detail: str, remedy: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -107,7 +108,7 @@ def _print(out: Console, status: str, name: str, sentence: str, fix: str) -> Non
     row.add_column(width=7)
     row.add_column(width=_NAME_WIDTH)
     row.add_column(overflow="fold")
-    row.add_row(Text(status, _STYLES[status]), Text(name), Text(sentence))
-    if fix:
-        row.add_row("", "", Text(f"→ {fix}", "bold"))
+    row.add_row(Text(status, _STYLES[status]), Text(name), Text(detail))
+    if remedy:
+        row.add_row("", "", Text(f"→ {remedy}", "bold"))
     out.print(row)

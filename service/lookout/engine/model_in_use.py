@@ -48,7 +48,7 @@ class ModelInUse:
         """The network that runs. Raises ModelRejected if none does, UnknownModel if it has another name."""
         classifier, fault = self.classifier, self.fault
         if classifier is None:
-            raise ModelRejected(fault.reason if fault else "No model is loaded.", fault.remedy if fault else "")
+            raise ModelRejected(fault.detail if fault else "No model is loaded.", fault.remedy if fault else "")
         if name is not None and name != classifier.card.name:
             self.catalogue.folder(name)
             raise UnknownModel(

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from lookout.errors import EventsUnavailable, LookoutError
+from lookout.errors import LookoutError
 from lookout.events import tables
+from lookout.events.errors import EventsUnavailable
 from lookout.events.reader_writer_lock import ReaderWriterLock
 from lookout.events.readers import Readers
 from lookout.events.salvage import set_aside

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lookout.errors import DiskVolatile, EventsLimited, LookoutError
+from lookout.errors import DiskVolatile, LookoutError
 from lookout.events import shots
+from lookout.events.errors import EventsLimited
 from lookout.events.event import ModelUsed
 from lookout.events.feed import Feed, News
 from lookout.events.record import Record, region_of

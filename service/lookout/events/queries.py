@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lookout.errors import UnknownEvent
+from lookout.events.errors import UnknownEvent
 from lookout.events.event import Event, Kind
 from lookout.events.rows import SELECTED, event_of
 from lookout.events.tables import DRAWN

@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from lookout.errors import EventsOff, NoFrame
+from lookout.errors import NoFrame
 from lookout.events import record as records
+from lookout.events.errors import EventsOff
 from lookout.events.feed import Feed
 from lookout.events.journal import Embed, Journal
 from lookout.events.record import Record

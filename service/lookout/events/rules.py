@@ -197,7 +197,7 @@ class Rules:
         if not self._lost_said and now - self._lost_since >= self.merge_s:
             self._lost_said = True
             fault = camera.fault
-            why = {"code": fault.code, "reason": fault.reason} if fault else {}
+            why = {"code": fault.code, "reason": fault.detail} if fault else {}
             yield Happened("camera_lost", self._lost_since, why)
 
     def close_all(self) -> Iterator[Outcome]:

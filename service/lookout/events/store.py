@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lookout.errors import EventsUnavailable, NoPicture, NothingToUndo
 from lookout.events import changes, queries
 from lookout.events.database import Database
+from lookout.events.errors import EventsUnavailable, NoPicture, NothingToUndo
 from lookout.events.event import Event
 from lookout.events.queries import Filter
 from lookout.storage import Storage

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from lookout.inspection.mosaic import mosaic
 from lookout.pipeline.card import check_json_safe
+from lookout.storage.atomic_files import replace_file
 from lookout.system.regular_files import read_regular
 
 FILTERS_FILE = "filters.png"
@@ -24,6 +24,8 @@ _SCALE = 4
 _GAP = 2
 # AlexNet has 96 filters in its first layer, most networks 64; nobody looks at more.
 _MAX_FILTERS = 256
+# Every user who may read the graph may see them.
+_MODE = 0o644
 
 
 def write_filters(graph: Path, model: Any) -> None:
@@ -38,10 +40,10 @@ def write_filters(graph: Path, model: Any) -> None:
 
     written, png = cv2.imencode(".png", filter_picture(weights), (cv2.IMWRITE_PNG_COMPRESSION, 9))
     if written:
-        _write(graph.with_name(FILTERS_FILE), png.tobytes())
+        replace_file(graph.with_name(FILTERS_FILE), png.tobytes(), mode=_MODE)
     rounded = weights[:_MAX_FILTERS].astype(float).round(_PLACES).tolist()
     numbers = [json.dumps(one, separators=(",", ":")) for one in rounded]
-    _write(graph.with_name(WEIGHTS_FILE), ("[" + ",\n".join(numbers) + "]\n").encode())
+    replace_file(graph.with_name(WEIGHTS_FILE), ("[" + ",\n".join(numbers) + "]\n").encode(), mode=_MODE)
 
 
 def read_filters(folder: Path) -> list[list[list[list[float]]]] | None:
@@ -54,12 +56,6 @@ def read_filters(folder: Path) -> list[list[list[list[float]]]] | None:
     except (OSError, ValueError, TypeError, RecursionError):
         pass
     return None
-
-
-def _write(path: Path, content: bytes) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_bytes(content)
-    fresh.replace(path)
 
 
 def filter_picture(weights: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -19,12 +19,12 @@ Status = Literal["off", "missing", "starting", "ok", "failed"]
 class IntegrationStatus:
     """How an integration is. since: monotonic seconds, None for one that never ran.
 
-    reason and remedy: one sentence each, empty while nothing is wrong. Neither holds a secret.
+    detail and remedy: one sentence each, empty while nothing is wrong. Neither holds a secret.
     """
 
     status: Status
     since: float | None = None
-    reason: str = ""
+    detail: str = ""
     remedy: str = ""
 
 

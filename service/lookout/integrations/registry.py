@@ -42,7 +42,7 @@ class Kind:
         wanted = " ".join(f"'{package}'" for package in self.packages)
         return IntegrationStatus(
             "missing",
-            reason=f"{self.title} is switched on by {self.switch}, but the Python package {module} is not installed.",
+            detail=f"{self.title} is switched on by {self.switch}, but the Python package {module} is not installed.",
             remedy=f"Install it and restart Lookout: {sys.executable} -m pip install {wanted}",
         )
 

@@ -52,15 +52,15 @@ class Integrations:
                 integration = kind.make(parts)
                 await integration.start()
             except LookoutError as error:
-                status = IntegrationStatus("failed", reason=error.detail, remedy=error.remedy)
+                status = IntegrationStatus("failed", detail=error.detail, remedy=error.remedy)
             except Exception as error:  # a package of another release, say: the camera matters more
                 log.exception("%s could not be started.", kind.title)
-                status = IntegrationStatus("failed", reason=_unexpected(kind, error), remedy=_REINSTALL)
+                status = IntegrationStatus("failed", detail=_unexpected(kind, error), remedy=_REINSTALL)
             else:
                 self._running[kind.name] = integration
                 return
-        self._others[kind.name] = IntegrationStatus(status.status, time.monotonic(), status.reason, status.remedy)
-        log.warning("%s %s", status.reason, status.remedy)
+        self._others[kind.name] = IntegrationStatus(status.status, time.monotonic(), status.detail, status.remedy)
+        log.warning("%s %s", status.detail, status.remedy)
 
     def _status(self, name: str, other: IntegrationStatus) -> IntegrationStatus:
         integration = self._running.get(name)

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MAX_BYTES = 12 * 2**20
-MAX_PIXELS = 50_000_000
 # One's own file may be larger than an upload; it is mapped and not read, so this only limits what is tried.
 MAX_FILE_BYTES = 512 * 2**20
+# Of a picture that no setting limits: a camera's, or one in a folder that is played. Uploads have upload.max_pixels.
+MAX_SOURCE_PIXELS = 50_000_000
 # Twice the side of a 96-pixel network: reducing further while decoding would lose sharpness the network could use.
 MIN_SIDE = 2 * 96
 # With the decoding process itself (20 MB) and three bodies of upload.max_bytes (36 MB) this is 150 MB by default.
@@ -24,11 +24,11 @@ _MIN_MEMORY = 32 * 2**20
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
     """max_bytes, max_pixels: of the file, and according to its header. min_side: the short side that must remain when
-    a large picture is reduced by 2, 4 or 8.
+    a large picture is reduced by 2, 4 or 8. The defaults are for cameras; uploads are limited by their settings.
     """
 
-    max_bytes: int = MAX_BYTES
-    max_pixels: int = MAX_PIXELS
+    max_bytes: int = MAX_FILE_BYTES
+    max_pixels: int = MAX_SOURCE_PIXELS
     min_side: int = MIN_SIDE
 
     @property

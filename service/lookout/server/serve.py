@@ -21,10 +21,10 @@ from lookout.server.binding import listen
 from lookout.server.listener import BoundedListener, Capacity
 from lookout.server.tls import check_tls, renew_certificate
 from lookout.server.wiring import ServiceParts, build
+from lookout.settings.folders import prepare_state_folder
 from lookout.settings.installation import address_for_others
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.schema import ServerSettings
-from lookout.settings.sources import prepare_state_folder
 from lookout.storage import Hold, sole_use
 from lookout.system.threads import start_pool
 

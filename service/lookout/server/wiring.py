@@ -23,9 +23,8 @@ from lookout.frame import Pixels
 from lookout.registry.catalogue import Catalogue
 from lookout.registry.loader import MachineProfile
 from lookout.settings.layers import LoadedSettings
-from lookout.settings.schema import StateSettings
 from lookout.state.hub import Hub
-from lookout.storage import Limits, Storage
+from lookout.storage import Storage
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -100,7 +99,7 @@ def build(
     learns: whether what is measured on this machine is remembered.
     """
     settings = loaded.settings
-    storage = Storage(loaded.state_folder, loaded.cache_folder, limits_of(settings.state))
+    storage = Storage(loaded.state_folder, loaded.cache_folder, settings.state.limits)
     tokens = TokenStore(loaded.state_folder, settings.server.token_file, storage)
     profile = MachineProfile.at(loaded.cache_folder, storage) if learns else None
     paused = was_paused(loaded.state_folder) if folder_answers else None
@@ -119,11 +118,6 @@ def build(
     )
     housekeeping = Housekeeping(engine, hub, profile=profile, trouble=lambda: storage.trouble() or history.trouble())
     return ServiceParts(loaded, storage, tokens, hub, engine, control, history, housekeeping, paused)
-
-
-def limits_of(settings: StateSettings) -> Limits:
-    """The budget for what is written to disk."""
-    return Limits(per_day=settings.max_bytes_per_day, total=settings.max_bytes)
 
 
 def describe_picture(model: ModelInUse, pixels: Pixels) -> tuple[ModelUsed, bytes] | None:

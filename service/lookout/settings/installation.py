@@ -11,9 +11,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from lookout.settings.folders import default_config
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.schema import ServerSettings
-from lookout.settings.sources import default_config
 
 SERVICE_FOLDER = Path("/var/lib/lookout")
 UNIT_FOLDER = Path("/etc/systemd/system")

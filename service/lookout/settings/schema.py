@@ -20,6 +20,7 @@ from pydantic import (
 from lookout.geometry import Rect
 from lookout.settings.integrations import MqttSettings, NotifySettings
 from lookout.settings.section import Probability, Section
+from lookout.storage.budget import Limits
 
 # As browsers send it, plus the trailing slash that people add. An app's page may have its own scheme.
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*://[^/\s]+/?|null)", re.IGNORECASE)
@@ -269,6 +270,11 @@ class StateSettings(Section):
         description="Maximum bytes that Lookout writes to disk per day (UTC): every write wears an SD card. "
         "The last sixteenth is left to changes that you make.",
     )
+
+    @property
+    def limits(self) -> Limits:
+        """The budget for what is written to disk."""
+        return Limits(per_day=self.max_bytes_per_day, total=self.max_bytes)
 
 
 class EventsSettings(Section):

@@ -241,7 +241,7 @@ def _camera(state: State, clock: _Clock) -> CameraView:
         "since": clock.moment(camera.since),
         "for_s": round(clock.age_s(camera.since), 1),
         "code": fault.code if fault else None,
-        "reason": fault.reason if fault else None,
+        "reason": fault.detail if fault else None,
         "remedy": fault.remedy if fault else None,
         "retry_in_s": round(max(0.0, camera.retry_at - clock.now), 1) if camera.retry_at is not None else None,
         "restarts": camera.restarts,
@@ -259,7 +259,7 @@ def _region(state: State) -> RegionView:
 
 
 def _fault(fault: Fault | None) -> FaultView | None:
-    return {"code": fault.code, "reason": fault.reason, "remedy": fault.remedy} if fault else None
+    return {"code": fault.code, "reason": fault.detail, "remedy": fault.remedy} if fault else None
 
 
 def _model(model: ModelState | None) -> ModelView | None:

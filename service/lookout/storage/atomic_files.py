@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from typing_extensions import Buffer
@@ -26,16 +26,27 @@ def replace_file(
     *,
     between: Callable[[], None] = _nothing,
     commit: Callable[[], None] = _nothing,
+    mode: int = 0o600,
 ) -> None:
-    """Replace a file atomically, synced, readable by its owner only.
+    """Replace a file atomically, synced; unless `mode` says otherwise, readable by its owner only.
 
     between: called after each chunk. commit: called right before the rename; if it raises, nothing is replaced.
     Raises OSError; then the old file is still there, unless only syncing the rename failed.
     """
+    with replacement(path) as temporary:
+        _write_synced(temporary, memoryview(content), between, mode)
+        commit()
+
+
+@contextlib.contextmanager
+def replacement(path: Path) -> Iterator[Path]:
+    """Where to write what takes the place of `path` when the block ends; it must be synced by then.
+
+    If the block raises, nothing is replaced. Raises OSError.
+    """
     temporary = _temporary(path.parent, path.name)
     try:
-        _write_synced(temporary, memoryview(content), between)
-        commit()
+        yield temporary
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -44,8 +55,8 @@ def replace_file(
     sync_folder(path.parent)
 
 
-def _write_synced(path: Path, content: memoryview, between: Callable[[], None]) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def _write_synced(path: Path, content: memoryview, between: Callable[[], None], mode: int = 0o600) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         for start in range(0, len(content), _CHUNK_BYTES):
             rest = content[start : start + _CHUNK_BYTES]

@@ -22,14 +22,15 @@ _RESERVED = 16
 _MAX_COUNT_BYTES = 4096
 # Models that somebody added are theirs, not ours.
 _NOT_OURS = "models"
+_UNLIMITED = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """In bytes. The defaults are those of the settings `state.max_bytes_per_day` and `state.max_bytes`."""
+    """In bytes, per day and in total. `StateSettings.limits` are those of the settings; the defaults limit nothing."""
 
-    per_day: int = 200 * 2**20
-    total: int = 2**30
+    per_day: int = _UNLIMITED
+    total: int = _UNLIMITED
 
 
 def utc_day() -> str:

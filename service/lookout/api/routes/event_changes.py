@@ -19,7 +19,8 @@ from lookout.api.event_schemas import (
 )
 from lookout.api.problems import errors
 from lookout.api.routes.events import WRITES, reading, seconds
-from lookout.errors import EventsOff, EventsUnavailable, NoFrame, NotConfirmed, NothingToUndo
+from lookout.errors import NoFrame
+from lookout.events.errors import EventsOff, EventsUnavailable, NotConfirmed, NothingToUndo
 from lookout.events.event import EventView, event_view
 from lookout.events.queries import Filter
 from lookout.events.store import MAX_BATCH, UNDO_S

@@ -17,16 +17,9 @@ from lookout.api.event_schemas import CurveResponse, DeletionResponse, EventChan
 from lookout.api.moments import Moment
 from lookout.api.problems import RequestTimeout, RequestTooLarge, errors
 from lookout.api.routes.frames import JpegResponse
-from lookout.errors import (
-    DiskBudgetSpent,
-    EventsUnavailable,
-    NoPicture,
-    RequestInvalid,
-    StateFolderUnusable,
-    TooBusy,
-    UnknownEvent,
-)
+from lookout.errors import DiskBudgetSpent, RequestInvalid, StateFolderUnusable, TooBusy
 from lookout.events.curve import unpack
+from lookout.events.errors import EventsUnavailable, NoPicture, UnknownEvent
 from lookout.events.event import EventView, Kind, event_view
 from lookout.events.queries import Filter, Review
 from lookout.events.store import UNDO_S

@@ -30,7 +30,7 @@ async def list_integrations(app: ServicesDep) -> JSONResponse:
             name=name,
             status=one.status,
             since=None if one.since is None else rfc3339(wall - (now - one.since)),
-            reason=one.reason or None,
+            reason=one.detail or None,
             remedy=one.remedy or None,
         )
         for name, one in app.integrations.statuses().items()

@@ -27,8 +27,8 @@ async def metrics(request: Request, app: ServicesDep) -> Response:
     found = app.integrations.find("metrics")
     if not isinstance(found, _Exposes):
         status = app.integrations.statuses().get("metrics")
-        if status is not None and status.reason:
-            raise NotReady(status.reason, status.remedy)
+        if status is not None and status.detail:
+            raise NotReady(status.detail, status.remedy)
         raise NotFound("There are no metrics here.", "Set metrics.enabled = true and restart Lookout.")
     viewers = {str(kind): count for kind, count in app.viewers.counts().items()}
     text, media_type = found.exposition(request.headers.get("accept", ""), viewers, dict(app.uploads.outcomes))

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from lookout.camera.interface import CameraInfo, CameraOptions
 from lookout.camera.raw import RawFrame
+from lookout.camera.symptoms import diagnose
 from lookout.deadline import Deadline, run_with_deadline
-from lookout.errors import CameraAbsent, CameraBusy, CameraError, CameraSilent, CameraUnsupported
+from lookout.errors import CameraAbsent, CameraError, CameraSilent, CameraUnsupported
 from lookout.frame import Frame
 
 if TYPE_CHECKING:
@@ -293,12 +294,6 @@ def _meant(error: Exception, source: str) -> CameraError:
         causes.append(f"{type(link).__name__}: {link}")
         link = link.__cause__ or link.__context__
     words = "; ".join(causes)
-    if any(sign in words for sign in ("-16", "busy", "Failed to acquire", "in use by another")):
-        return CameraBusy(f"Another program holds the camera {source}.", "'sudo fuser -v /dev/media*' names it.")
     if "No camera number" in words or "IndexError" in words:
         return CameraAbsent("libcamera finds no camera.", "Check both ends of the ribbon cable.")
-    if "did not complete" in words:
-        return CameraError(
-            f"The camera {source} cannot be opened.", "Usually another program holds it: 'sudo fuser -v /dev/media*'."
-        )
-    return CameraError(f"The camera {source} fails: {words}.", "It is opened again.")
+    return diagnose(causes) or CameraError(f"The camera {source} fails: {words}.", "It is opened again.")

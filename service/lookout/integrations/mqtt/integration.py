@@ -141,7 +141,7 @@ class Mqtt:
         before = self._status
         since = before.since if before.status == "failed" else time.monotonic()
         self._status = IntegrationStatus("failed", since, error.detail, error.remedy)
-        if before.reason != error.detail:  # once, not every half minute
+        if before.detail != error.detail:  # once, not every half minute
             log.warning("%s", error)
 
 

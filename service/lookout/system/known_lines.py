@@ -1,85 +1,116 @@
-"""Lines that appear in logs when something is wrong: what each means, and the one thing that helps."""
+"""Lines that libraries and the kernel print when something is wrong: what each means, and the one thing that helps.
+
+The one table of them: a camera's last words, `lookout doctor` and docs/troubleshooting.md all read it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
+
+from lookout.errors import CameraAbsent, CameraBusy, CameraDenied, CameraError, CameraSilent, CameraUnsupported
 
 
 @dataclass(frozen=True, slots=True)
 class KnownLine:
-    """pattern: found anywhere in the line. harmless: nothing needs doing."""
+    """pattern: found anywhere in the line. harmless: nothing needs doing.
+
+    camera_error: what the line means when a camera's process prints it; None if it says nothing of the camera there.
+    camera_pattern: further words that mean the same, but only when a camera's process prints them.
+    """
 
     pattern: re.Pattern[str]
-    cause: str
-    fix: str
+    detail: str
+    remedy: str
     harmless: bool = False
+    camera_error: type[CameraError] | None = None
+    camera_pattern: re.Pattern[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """A known line in a log: how often it occurred, and its last occurrence."""
+def _line(
+    pattern: str,
+    detail: str,
+    remedy: str,
+    *,
+    harmless: bool = False,
+    camera_error: type[CameraError] | None = None,
+    camera_pattern: str = "",
+) -> KnownLine:
+    further = re.compile(camera_pattern, re.IGNORECASE) if camera_pattern else None
+    return KnownLine(re.compile(pattern, re.IGNORECASE), detail, remedy, harmless, camera_error, further)
 
-    known: KnownLine
-    count: int
-    last: str
-
-
-def _line(pattern: str, cause: str, fix: str, *, harmless: bool = False) -> KnownLine:
-    return KnownLine(re.compile(pattern, re.IGNORECASE), cause, fix, harmless)
-
-
-_RIBBON = "Switch off, push both ends of the ribbon cable in again, and check the power supply."
 
 KNOWN_LINES = (
     _line(
         r"Camera frontend has timed out|Dequeue timer of .* has expired|camera sensor connector is attached securely|"
-        r"Device timeout detected, attempting a restart",
-        "The camera's sensor sent no picture for a second: a loose ribbon, interference or a weak supply.",
-        _RIBBON,
+        r"Device timeout detected",
+        "The camera's sensor sends no picture to the Pi: a loose ribbon, interference or a weak supply.",
+        "Switch off, push both ends of the ribbon cable in again, and check the power supply.",
+        camera_error=CameraSilent,
     ),
     _line(
-        r"Pipeline handler in use by another process|Failed to acquire camera|unexpected code: -16|"
-        r"Camera __init__ sequence did not complete",
+        r"Pipeline handler in use by another process|Failed to acquire camera|unexpected code: -16",
         "Another program holds the camera.",
         "sudo fuser -v /dev/media* /dev/video* names it; stop that program.",
+        camera_error=CameraBusy,
+        camera_pattern=r"in use by another|\bbusy\b|-16\b",
     ),
     _line(
-        r"IndexError: list index out of range.*|no cameras available|Camera\(s\) not found|No camera number \d+ found",
-        "libcamera sees no camera.",
+        r"Camera __init__ sequence did not complete",
+        "The camera cannot be opened; usually another program holds it.",
+        "sudo fuser -v /dev/media* /dev/video* names it; stop that program.",
+        camera_error=CameraError,
+    ),
+    _line(
+        r"no cameras available|Camera\(s\) not found|No camera number \d+ found|IndexError: list index out of range",
+        "libcamera finds no camera.",
         "Push the ribbon in again, check that config.txt has camera_auto_detect=1 and no start_x=1, and restart.",
     ),
     _line(
-        r"No module named 'libcamera'|No module named 'picamera2'",
-        "This Python cannot find the system's camera libraries.",
-        "sudo apt install python3-picamera2, and leave camera.python at auto.",
+        r"No module named 'picamera2'",
+        "picamera2 is not installed for this Python.",
+        "sudo apt install python3-picamera2 (on the Lite edition with --no-install-recommends); leave camera.python at "
+        "auto.",
+    ),
+    _line(
+        r"No module named 'libcamera'",
+        "This Python has no binding for libcamera.",
+        "sudo apt install python3-libcamera python3-picamera2, and leave camera.python at auto.",
+        camera_error=CameraUnsupported,
     ),
     _line(
         r"cannot import name '?\w+'? from 'libcamera'",
         "A folder called libcamera, or another build, hides the real binding.",
-        "Remove that folder; sudo apt install --reinstall python3-libcamera.",
+        "Remove that folder, then: sudo apt install --reinstall python3-libcamera python3-picamera2.",
+        camera_error=CameraUnsupported,
     ),
     _line(
-        r"numpy\.dtype size changed|compiled using NumPy 1\.x",
+        r"numpy\.dtype size changed|compiled using NumPy 1\.x|numpy\.core\.multiarray failed",
         "A part of picamera2 was built for another NumPy than the one installed.",
         "Leave camera.python at auto: the camera then runs with the system's own Python and NumPy.",
+        camera_error=CameraUnsupported,
     ),
     _line(
         r"failed to allocate capture buffers|Unable to request \d+ buffers|dmaHeap allocation failure|"
         r"\[Errno 12\] Cannot allocate memory|Failed to start camera: Cannot allocate memory",
-        "The contiguous memory for camera pictures (CMA) is used up or fragmented.",
+        "The Pi has no contiguous memory (CMA) left for the camera's pictures.",
         "Restart; if it happens again, set dtoverlay=vc4-kms-v3d,cma-256 in config.txt.",
+        camera_error=CameraError,
+        camera_pattern=r"Cannot allocate memory",
     ),
     _line(
         r"Could not open any (dmaHeap device|dma-buf provider)",
         "This user may not use /dev/dma_heap.",
         "sudo usermod -aG video lookout and restart the service; in a container add --device /dev/dma_heap.",
+        camera_error=CameraDenied,
     ),
     _line(
         r"Cannot open '?/dev/(video|media)\d+'?.*(13|Permission denied)",
-        "The service's user is not in the group of the camera devices.",
-        "SupplementaryGroups=video render in the unit, or: sudo usermod -aG video lookout.",
+        "This user may not open the camera's device.",
+        "Add the user to the group video: sudo usermod -aG video lookout, then log in again; in a unit: "
+        "SupplementaryGroups=video render.",
+        camera_error=CameraDenied,
+        camera_pattern=r"Permission denied",
     ),
     _line(
         r"no element \"?libcamerasrc",
@@ -90,11 +121,14 @@ KNOWN_LINES = (
         r"\bselect\(\) timeout",
         "The USB camera sends nothing: too little bandwidth or power, or the wrong device.",
         "Use another USB port without a hub, and a smaller camera.width and camera.height.",
+        camera_error=CameraSilent,
     ),
     _line(
         r"VIDIOC_DQBUF.*No such device",
         "The USB camera was unplugged, or its cable is loose.",
         "Plug it in again; Lookout picks it up by itself.",
+        camera_error=CameraAbsent,
+        camera_pattern=r"No such device",
     ),
     _line(
         r"can't open camera by index|Could not obtain specifications of capture window",
@@ -205,15 +239,3 @@ KNOWN_LINES = (
         "ss -ltnp shows it; another port: --server.port.",
     ),
 )
-
-
-def explain(lines: Iterable[str]) -> list[Sighting]:
-    """The known lines of a log, in the order of their last occurrence."""
-    seen: dict[KnownLine, tuple[int, str]] = {}
-    for line in lines:
-        for known in KNOWN_LINES:
-            if known.pattern.search(line):
-                count = seen.pop(known, (0, ""))[0]
-                seen[known] = (count + 1, line.strip())
-                break
-    return [Sighting(known, count, last) for known, (count, last) in seen.items()]
