@@ -16,23 +16,23 @@ export function mountAnswer(store) {
   const word = byId("word");
   const announce = announcer(byId("announce"));
   store.watch((page) => {
-    const told = answerOf(page);
-    setAttribute(plate, "data-tone", told.tone);
-    setAttribute(plate, "data-repeats", String(told.tone === "old" && !told.eyebrow && page.live !== null));
-    setIcon(byId("glyph"), told.icon);
-    setText(byId("eyebrow"), told.eyebrow);
-    setText(word, told.word);
-    setText(byId("since"), told.since);
-    fit(plate, word, told.word);
-    document.title = titleOfPage(page, told);
-    announce(told.say);
+    const shown = answerOf(page);
+    setAttribute(plate, "data-tone", shown.tone);
+    setAttribute(plate, "data-repeats", String(shown.tone === "old" && !shown.eyebrow && page.live !== null));
+    setIcon(byId("glyph"), shown.icon);
+    setText(byId("eyebrow"), shown.eyebrow);
+    setText(word, shown.word);
+    setText(byId("since"), shown.since);
+    fit(plate, word, shown.word);
+    document.title = titleOfPage(page, shown);
+    announce(shown.say);
   });
 }
 
-function titleOfPage(page, told) {
+function titleOfPage(page, shown) {
   // A hidden page asks for nothing and so knows nothing: its tab says only what it is.
   if (page.connection === "away") return "Lookout";
-  return `${told.current ? told.word : t(`chip.${situation(page)}`)} · Lookout`;
+  return `${shown.current ? shown.word : t(`chip.${situation(page)}`)} · Lookout`;
 }
 
 function answerOf(page) {
@@ -93,12 +93,12 @@ export function iconOf(now) {
 function announcer(node) {
   let saidKey = "";
   let timer = 0;
-  return (told) => {
-    const key = told.replace(/\d+/g, "");
+  return (shown) => {
+    const key = shown.replace(/\d+/g, "");
     if (key === saidKey) return;
     saidKey = key;
     clearTimeout(timer);
-    timer = setTimeout(() => setText(node, told), SAY_AFTER_MS);
+    timer = setTimeout(() => setText(node, shown), SAY_AFTER_MS);
   };
 }
 

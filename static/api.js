@@ -4,14 +4,14 @@ const TIMEOUT_MS = 30_000;
 
 /** An error the service explained: what happened, and what helps. */
 export class Problem extends Error {
-  /** @param {{title?: string, detail?: string, remedy?: string, code?: string, status?: number}} told */
-  constructor(told) {
-    super(told.detail || told.title || "");
-    this.code = told.code ?? "error";
-    this.status = told.status ?? 0;
-    this.title = told.title ?? "";
-    this.detail = told.detail ?? "";
-    this.remedy = told.remedy ?? "";
+  /** @param {{title?: string, detail?: string, remedy?: string, code?: string, status?: number}} content */
+  constructor(content) {
+    super(content.detail || content.title || "");
+    this.code = content.code ?? "error";
+    this.status = content.status ?? 0;
+    this.title = content.title ?? "";
+    this.detail = content.detail ?? "";
+    this.remedy = content.remedy ?? "";
   }
 }
 
@@ -42,21 +42,21 @@ export async function call(method, path, more = {}) {
   } catch (error) {
     throw new Problem({ code: "unreachable", detail: String(error.message ?? error) });
   }
-  const told = await response.json().catch(() => null);
-  if (response.ok) return told;
+  const content = await response.json().catch(() => null);
+  if (response.ok) return content;
   if (response.status === 401 && path !== "api/login") goToLogin();
-  throw new Problem({ status: response.status, title: response.statusText, ...(told ?? {}) });
+  throw new Problem({ status: response.status, title: response.statusText, ...(content ?? {}) });
 }
 
 /**
  * Asks with each new connection for what seldom changes. Without an answer the page goes on without it.
- * @param {import("./store.js").Store} store @param {string} path @param {(told: any) => object} change  of the store
+ * @param {import("./store.js").Store} store @param {string} path @param {(content: any) => object} change  of the store
  */
 export function keepAsking(store, path, change) {
   let asked = false;
   store.watch(({ connection }) => {
     const open = connection === "open";
-    if (open && !asked) call("GET", path).then((told) => store.set(change(told)), () => {});
+    if (open && !asked) call("GET", path).then((content) => store.set(change(content)), () => {});
     asked = open;
   });
 }

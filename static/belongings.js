@@ -37,7 +37,7 @@ export function mountBelongings(store, box, { emptied }) {
     yes.addEventListener("click", async () => {
       yes.disabled = true;
       try {
-        await call("DELETE", "api/events?all=true", { json: { confirm: CONFIRMED }, patience: DELETE_MS });
+        await call("DELETE", "api/events?all=true", { json: { confirm: CONFIRMED }, timeout: DELETE_MS });
         tell(t("own.deleted"));
         emptied();
       } catch (error) {
@@ -51,10 +51,10 @@ export function mountBelongings(store, box, { emptied }) {
 
   return {
     async look() {
-      const told = await call("GET", "api/events/storage").catch(() => null);
-      if (!told) return;
-      const days = told.days_left;
-      setText(size, t(days === null || days === undefined ? "own.size" : "own.size.days", { size: megabytes(told.bytes), days: whole(Math.round(days ?? 0)) }));
+      const storage = await call("GET", "api/events/storage").catch(() => null);
+      if (!storage) return;
+      const days = storage.days_left;
+      setText(size, t(days === null || days === undefined ? "own.size" : "own.size.days", { size: megabytes(storage.bytes), days: whole(Math.round(days ?? 0)) }));
     },
   };
 }

@@ -8,7 +8,7 @@ import { t } from "./i18n.js";
 
 const OTHER = "…";
 // Without picamera2 in this Python others are asked, from a slow card.
-const PATIENCE_MS = 50_000;
+const TIMEOUT_MS = 50_000;
 
 /**
  * @param {import("./store.js").Store} store
@@ -47,7 +47,7 @@ export function cameraChoice(store) {
     async look() {
       if (looking) return;
       looking = true;
-      ({ cameras: found } = await call("GET", "api/cameras", { patience: PATIENCE_MS }).catch(() => ({ cameras: found })));
+      ({ cameras: found } = await call("GET", "api/cameras", { timeout: TIMEOUT_MS }).catch(() => ({ cameras: found })));
       looking = false;
       store.set({});
     },

@@ -31,13 +31,13 @@ export function mountCamera(store) {
     setText(status, t(known ? `camera.status.${camera.status}` : "chip.lost"));
     // Where it keeps the picture away, the words over the picture have said it.
     const covered = ["absent", "stale", "starting"].includes(situation(page));
-    const told = inWords(covered ? { code: null, reason: null, remedy: null } : camera, kindOf(camera.source));
-    setText(reason, told.reason);
-    if (remedy.dataset.text !== told.remedy) {
-      remedy.dataset.text = told.remedy;
-      remedy.replaceChildren(...remedyParts(told.remedy));
+    const words = inWords(covered ? { code: null, reason: null, remedy: null } : camera, kindOf(camera.source));
+    setText(reason, words.reason);
+    if (remedy.dataset.text !== words.remedy) {
+      remedy.dataset.text = words.remedy;
+      remedy.replaceChildren(...remedyParts(words.remedy));
     }
-    for (const one of [reason, remedy]) setAttribute(one, "lang", told.lang);
+    for (const one of [reason, remedy]) setAttribute(one, "lang", words.lang);
     render([
       ["camera.from", camera.name && camera.name !== camera.source ? `${camera.name} (${camera.source})` : camera.source],
       ["camera.size", camera.width ? `${camera.width} × ${camera.height}` : null],

@@ -26,13 +26,13 @@ export function mountCover(store, act) {
     show(cover, !wordless);
     showFound(page, now === "absent");
     if (wordless) return;
-    const told = tell(now, page);
+    const words = tell(now, page);
     setIcon(parts.drawing, iconOf(now));
-    setText(parts.headline, told.headline);
-    setText(parts.more, told.more ?? "");
-    parts.more.lang = told.lang ?? "";
-    facts(parts.facts, told.facts ?? []);
-    setText(parts.next, told.next ?? "");
+    setText(parts.headline, words.headline);
+    setText(parts.more, words.more ?? "");
+    parts.more.lang = words.lang ?? "";
+    facts(parts.facts, words.facts ?? []);
+    setText(parts.next, words.next ?? "");
     show(parts.retry, now === "lost" && page.retryAt !== null);
     show(parts.resume, now === "paused");
     show(parts.photo, now === "absent" || now === "ended");
@@ -98,18 +98,18 @@ function lost(page) {
 }
 
 function refused(problem) {
-  const told = inWords({ code: problem.code, reason: problem.detail, remedy: problem.remedy });
-  return { headline: t("cover.refused"), more: told.reason, lang: told.lang, facts: [...remedy(told), ...original(told)] };
+  const words = inWords({ code: problem.code, reason: problem.detail, remedy: problem.remedy });
+  return { headline: t("cover.refused"), more: words.reason, lang: words.lang, facts: [...remedy(words), ...original(words)] };
 }
 
 function stale(page) {
   const { camera } = page.live;
-  const told = inWords(camera, kindOf(camera.source));
+  const words = inWords(camera, kindOf(camera.source));
   return {
     headline: t("cover.stale", { time: duration(frameAge(page) ?? 0) }),
-    more: told.reason || t(camera.status === "opening" ? "cover.stale.opening" : "cover.stale.stalled"),
-    lang: told.reason ? told.lang : "",
-    facts: [...remedy(told), ...original(told)],
+    more: words.reason || t(camera.status === "opening" ? "cover.stale.opening" : "cover.stale.stalled"),
+    lang: words.reason ? words.lang : "",
+    facts: [...remedy(words), ...original(words)],
     next: retry(page),
   };
 }
@@ -123,34 +123,34 @@ function late(page) {
 function absent(page) {
   const { camera } = page.live;
   const headline = `cover.absent.${camera.code?.replace("camera_", "")}`;
-  const told = inWords(camera, kindOf(camera.source));
+  const words = inWords(camera, kindOf(camera.source));
   return {
     headline: t(has(headline) ? headline : "cover.absent"),
     facts: [
       { name: t("cover.tried"), text: camera.source === "auto" ? t("cover.tried.auto") : camera.source },
-      ...(told.reason ? [{ name: t("cover.missing"), text: told.reason, lang: told.lang }] : []),
-      ...remedy(told),
-      ...original(told),
+      ...(words.reason ? [{ name: t("cover.missing"), text: words.reason, lang: words.lang }] : []),
+      ...remedy(words),
+      ...original(words),
     ],
     next: retry(page),
   };
 }
 
 function failed(fault) {
-  const told = inWords(fault ?? { code: null, reason: null, remedy: null });
+  const words = inWords(fault ?? { code: null, reason: null, remedy: null });
   return {
     headline: t("cover.failed"),
-    more: told.reason || t("cover.failed.more"),
-    lang: told.reason ? told.lang : "",
-    facts: [...remedy(told), ...original(told)],
+    more: words.reason || t("cover.failed.more"),
+    lang: words.reason ? words.lang : "",
+    facts: [...remedy(words), ...original(words)],
   };
 }
 
 function starting(page) {
   const { camera } = page.live;
-  const told = inWords(camera, kindOf(camera.source));
-  const more = told.reason || t("cover.starting.more", { name: nameOf(camera) });
-  return { headline: t("cover.starting"), more, lang: told.reason ? told.lang : "", next: retry(page) };
+  const words = inWords(camera, kindOf(camera.source));
+  const more = words.reason || t("cover.starting.more", { name: nameOf(camera) });
+  return { headline: t("cover.starting"), more, lang: words.reason ? words.lang : "", next: retry(page) };
 }
 
 function nameOf(camera) {

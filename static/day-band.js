@@ -6,10 +6,10 @@ import { drawingOf, titleOf, toneOf } from "./labels.js";
 import { startOf } from "./visits.js";
 import { clock, duration, t } from "./i18n.js";
 
-const MOST_LANES = 5;
+const MAX_LANES = 5;
 const HOURS = [0, 6, 12, 18, 24];
 // So narrow that a moment can still be seen, and be hit with a finger.
-const LEAST_PX = 3;
+const MIN_PX = 3;
 const REACH_PX = 8;
 const AWAY = ["camera_lost", "paused", "off"];
 
@@ -58,7 +58,7 @@ function lanesOf(events, spans, live) {
     if (!byLabel.has(visit.called)) byLabel.set(visit.called, []);
     byLabel.get(visit.called).push(visit);
   }
-  const most = [...byLabel].sort((a, b) => b[1].length - a[1].length).slice(0, MOST_LANES);
+  const most = [...byLabel].sort((a, b) => b[1].length - a[1].length).slice(0, MAX_LANES);
   const lanes = most.sort(([a], [b]) => a.localeCompare(b)).map(([label, visits]) => ({
     name: titleOf(label, live?.model?.titles),
     drawing: drawingOf(state, label),
@@ -94,7 +94,7 @@ function draw(row, { name, drawing, tone, visits, hatched }, day) {
   row.visits = visits.map((visit) => {
     const to = Math.min(visit.to, end);
     seconds += (to - visit.from) / 1000;
-    const place = { visit, x: x(visit.from), width: Math.max(LEAST_PX, x(to) - x(visit.from)) };
+    const place = { visit, x: x(visit.from), width: Math.max(MIN_PX, x(to) - x(visit.from)) };
     if (hatched) hatch(pen, place.x, place.x + place.width, height, style.color);
     else pen.fillRect(place.x, 2, place.width, height - 4);
     return place;

@@ -111,9 +111,9 @@ export function mountDiary(store) {
   async function lookAtBand() {
     const mine = turn;
     if (view.name !== "day") return;
-    const told = await bandOf(view.day).catch(() => null); // Only the visits are worth showing.
-    if (!told || mine !== turn) return;
-    spans = told;
+    const loaded = await bandOf(view.day).catch(() => null); // Only the visits are worth showing.
+    if (!loaded || mine !== turn) return;
+    spans = loaded;
     draw();
   }
 

@@ -35,9 +35,9 @@ export function kindOf(source) {
 
 /** @param {import("./api.js").Problem} error @returns {string} the same in a line or two */
 export function problemInWords(error) {
-  const told = inWords({ code: error.code, reason: error.detail || error.title || t("problem.title"), remedy: error.remedy });
-  const original = told.original ? ` ${t("fault.original.inline", { text: told.original })}` : "";
-  return `${told.reason} ${told.remedy}${original}`.trim();
+  const words = inWords({ code: error.code, reason: error.detail || error.title || t("problem.title"), remedy: error.remedy });
+  const original = words.original ? ` ${t("fault.original.inline", { text: words.original })}` : "";
+  return `${words.reason} ${words.remedy}${original}`.trim();
 }
 
 /**

@@ -14,8 +14,8 @@ const MIB = 2 ** 20;
  * @returns {{row: HTMLElement, render: (page: import("./store.js").Page) => void}}
  */
 export function addField(store, key, own = {}) {
-  const told = store.get().settings[key];
-  const { input, extra = null, read, write } = { ...controlOf(key, told), ...own };
+  const setting = store.get().settings[key];
+  const { input, extra = null, read, write } = { ...controlOf(key, setting), ...own };
   const id = `set-${key.replace(".", "-")}`;
   input.id = id;
   input.setAttribute("aria-describedby", `${id}-help ${id}-outcome`);
@@ -23,7 +23,7 @@ export function addField(store, key, own = {}) {
   const help = el("p.note", { id: `${id}-help` });
   const outcome = el("p.outcome", { id: `${id}-outcome`, aria: { role: "status" } });
   const back = button("link", { text: "set.back", onclick: () => save(null) });
-  const line = told.form === "boolean" ? el("div.check", {}, input, name) : el("div.field", {}, name, input, extra);
+  const line = setting.form === "boolean" ? el("div.check", {}, input, name) : el("div.field", {}, name, input, extra);
   const row = el("div.setting", {}, line, help, el("div.aside", {}, outcome, back));
   let touched = false;
 
@@ -53,7 +53,7 @@ export function addField(store, key, own = {}) {
     one.addEventListener("input", () => (touched = true));
     one.addEventListener("change", () => {
       const value = read();
-      if (value === undefined) refuse(rangeOf(key, told) || t("set.empty"));
+      if (value === undefined) refuse(rangeOf(key, setting) || t("set.empty"));
       else save(value);
     });
   }
@@ -70,7 +70,7 @@ export function addField(store, key, own = {}) {
       input.disabled = !may || page.connection !== "open";
       show(back, may && wasChanged(page, key));
       if (!may) refuse(t("settings.fixed"));
-      if (!touched && (document.activeElement !== input || told.form === "boolean")) write(now.value, page);
+      if (!touched && (document.activeElement !== input || setting.form === "boolean")) write(now.value, page);
     },
   };
 }
@@ -95,12 +95,12 @@ function unitOf(key) {
   return key.endsWith("_bytes") ? MIB : 1;
 }
 
-function controlOf(key, told) {
-  if (told.form === "boolean") return checkbox();
-  if (told.form === "choice") return choice(key, told);
-  if (told.form === "integer" || told.form === "number") return number(key, told);
-  if (told.form === "table") return table();
-  const list = told.form === "list";
+function controlOf(key, setting) {
+  if (setting.form === "boolean") return checkbox();
+  if (setting.form === "choice") return choice(key, setting);
+  if (setting.form === "integer" || setting.form === "number") return number(key, setting);
+  if (setting.form === "table") return table();
+  const list = setting.form === "list";
   const input = el("input", { type: "text", autocapitalize: "off", spellcheck: false });
   return {
     input,

@@ -75,15 +75,15 @@ function createMap(store, changed) {
     const part = el("canvas", { width: Math.round(seen.width * picture.width), height: Math.round(seen.height * picture.height) });
     cut(part, seen);
     const body = await new Promise((resolve) => part.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
-    const told = await call("POST", "api/classify?explain=true", { body, type: "image/jpeg" });
-    const { explanation } = told;
+    const result = await call("POST", "api/classify?explain=true", { body, type: "image/jpeg" });
+    const { explanation } = result;
     const light = explanation && (await heatOf(explanation.png));
     if (!on) return; // It was hidden meanwhile.
     if (!light) {
       on = false;
       note = t("inside.map.none");
     } else {
-      const label = told.top[0].label;
+      const label = result.top[0].label;
       const heat = byId("heat");
       if (heat.width !== picture.width) [heat.width, heat.height] = [picture.width, picture.height];
       drawHeat(heat, light, seen);

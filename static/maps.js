@@ -40,9 +40,9 @@ export function openMaps(store) {
     looking = true;
     try {
       const query = layer.value ? `?layer=${encodeURIComponent(layer.value)}` : "";
-      const told = await call("GET", `api/feature-maps${query}`);
-      const [input, png] = await Promise.all([told.input, told.png].map(bitmapOf));
-      if (mine === turn) shown(told, input, png);
+      const found = await call("GET", `api/feature-maps${query}`);
+      const [input, png] = await Promise.all([found.input, found.png].map(bitmapOf));
+      if (mine === turn) shown(found, input, png);
     } catch (error) {
       // Another model may have other layers.
       if (error.status === 422) layer.replaceChildren();
@@ -51,16 +51,16 @@ export function openMaps(store) {
     if (mine === turn) looking = false;
   }
 
-  function shown(told, input, png) {
-    const { channels, height, width } = told.layer;
-    options(layer, told.layers.map((one) => [one.name, `${one.name}: ${one.channels} × ${one.height} × ${one.width}`]));
-    layer.value = told.layer.name;
-    drawTiles(list, told, input, png);
+  function shown(found, input, png) {
+    const { channels, height, width } = found.layer;
+    options(layer, found.layers.map((one) => [one.name, `${one.name}: ${one.channels} × ${one.height} × ${one.width}`]));
+    layer.value = found.layer.name;
+    drawTiles(list, found, input, png);
     setText(problem, "");
     // By the reader's own clock: the service's may not be set yet.
-    const at = clock(Date.now() - told.age_ms, "2-digit");
-    const words = t("maps.told", { clock: at, n: told.channels.length, all: channels, size: `${height} × ${width}` });
-    setText(note, `${words} ${t(told.zero ? "maps.grey" : "maps.black")}`);
+    const at = clock(Date.now() - found.age_ms, "2-digit");
+    const words = t("maps.told", { clock: at, n: found.channels.length, all: channels, size: `${height} × ${width}` });
+    setText(note, `${words} ${t(found.zero ? "maps.grey" : "maps.black")}`);
   }
 
   // A picture that is not of now goes; words say why.
@@ -93,8 +93,8 @@ export function openMaps(store) {
 }
 
 // The picture that the network was given first, then a tile for each channel, cut from the one picture of them all.
-function drawTiles(list, told, input, png) {
-  const { channels, columns, width, height } = told;
+function drawTiles(list, found, input, png) {
+  const { channels, columns, width, height } = found;
   const tiles = channels.map(({ channel, mean }, i) => ({
     picture: png,
     from: [(i % columns) * width, Math.floor(i / columns) * height, width, height],

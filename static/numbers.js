@@ -61,19 +61,19 @@ function addStage(bar, legend, stage) {
   return { piece, value };
 }
 
-function told(value, inWords) {
+function measured(value, inWords) {
   return value === null ? t("machine.unknown") : inWords(value);
 }
 
 // The service says "under-voltage now", or "… since boot".
-function troubleInWords(told) {
-  const [, what, when] = told.match(/^(.*) (now|since boot)$/) ?? [];
-  return when && has(`throttled.${what}`) ? t(`throttled.${when}`, { what: t(`throttled.${what}`) }) : told;
+function troubleInWords(text) {
+  const [, what, when] = text.match(/^(.*) (now|since boot)$/) ?? [];
+  return when && has(`throttled.${what}`) ? t(`throttled.${when}`, { what: t(`throttled.${what}`) }) : text;
 }
 
 function diskInWords(disk) {
-  const told = inWords(disk);
-  return [told.reason, told.remedy, told.original].filter(Boolean).join(" ");
+  const words = inWords(disk);
+  return [words.reason, words.remedy, words.original].filter(Boolean).join(" ");
 }
 
 function mountMachine(store) {
@@ -86,11 +86,11 @@ function mountMachine(store) {
     const trouble = (system.throttled ?? []).map(troubleInWords);
     const { disk } = system;
     const rows = [
-      ["machine.temperature", told(system.temperature_c, (degrees) => `${decimal(degrees, 1)} °C`)],
+      ["machine.temperature", measured(system.temperature_c, (degrees) => `${decimal(degrees, 1)} °C`)],
       ["machine.power", trouble.join("; ") || t(`machine.${system.temperature_c === null ? "unknown" : "power.fine"}`), trouble.length > 0],
       ["machine.disk", disk && diskInWords(disk), true],
-      ["machine.memory", told(system.memory_bytes, megabytes)],
-      ["machine.cpu", told(system.cpu_percent, (n) => t("unit.percent", { n: Math.round(n) }))],
+      ["machine.memory", measured(system.memory_bytes, megabytes)],
+      ["machine.cpu", measured(system.cpu_percent, (n) => t("unit.percent", { n: Math.round(n) }))],
       ["machine.uptime", duration(system.uptime_s + sinceReceived(page))],
       ["machine.clock", time.synchronised === false ? t("machine.clock.no") : time.synchronised ? t("machine.clock.yes") : null],
     ];

@@ -9,7 +9,7 @@ import { mountModels } from "./models.js";
 import { mountNumbers } from "./numbers.js";
 import { mountPhoto } from "./photo.js";
 import { mountRegion } from "./region.js";
-import { settingsTold } from "./settings.js";
+import { settingsFrom } from "./settings.js";
 import { mountToday } from "./today.js";
 
 const TABS = {
@@ -23,7 +23,7 @@ const TABS = {
  */
 export function mountPanels(store) {
   keepAsking(store, "api/models", ({ models }) => ({ models }));
-  keepAsking(store, "api/settings", settingsTold);
+  keepAsking(store, "api/settings", settingsFrom);
   keepAsking(store, "api/about", (about) => ({ about }));
   mountRegion(store);
   mountHistory(store);

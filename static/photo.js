@@ -129,8 +129,8 @@ function createDialog(store, pick) {
     try {
       const body = await readFile(file, picture, frame, store.get().network);
       const type = body.type || "application/octet-stream";
-      const told = await call("POST", "api/classify?explain=true", { body, type, timeout: UPLOAD_MS });
-      if (mine === turn) await shown(told, performance.now() - began, count);
+      const classified = await call("POST", "api/classify?explain=true", { body, type, timeout: UPLOAD_MS });
+      if (mine === turn) await shown(classified, performance.now() - began, count);
     } catch (error) {
       const words = `photo.problem.${error.code}`;
       if (mine === turn) verdictIs("old", "failed", t("problem.title"), has(words) ? t(words) : explain(error));
@@ -138,19 +138,19 @@ function createDialog(store, pick) {
     words();
   }
 
-  async function shown(told, ms, count) {
-    const live = asLive(told, store.get().live);
-    const best = told.top[0];
+  async function shown(classified, ms, count) {
+    const live = asLive(classified, store.get().live);
+    const best = classified.top[0];
     const sure = best.probability >= (live.answer.thresholds[best.label]?.enter ?? 0);
     const title = sure ? titleOf(best.label, live.model.titles) : t("answer.unsure");
-    const took = t("photo.took", { ms: whole(Math.round(ms)), model: `${told.model.name}, ${told.model.precision}` });
+    const took = t("photo.took", { ms: whole(Math.round(ms)), model: `${classified.model.name}, ${classified.model.precision}` });
     const note = count > 1 ? `${took}. ${t("photo.first", { n: count })}` : took;
     verdictIs(sure ? toneOf(live, best.label) : "unsure", sure ? drawingOf(live, best.label) : "unsure", title, note);
     renderBars(live);
-    result = told;
-    if (!told.explanation || frame.hidden) return;
+    result = classified;
+    if (!classified.explanation || frame.hidden) return;
     [heat.width, heat.height] = [picture.width, picture.height];
-    drawHeat(heat, await heatOf(told.explanation.png), told.seen);
+    drawHeat(heat, await heatOf(classified.explanation.png), classified.seen);
     show(heat, switchBox.checked);
   }
 
@@ -166,12 +166,12 @@ function createDialog(store, pick) {
 }
 
 // What the bars know how to show: a state of the model that looked at the photo.
-function asLive(told, live) {
-  const titles = Object.fromEntries(told.top.map(({ label, title }) => [label, title]));
-  const labels = Object.keys(told.probabilities);
+function asLive(classified, live) {
+  const titles = Object.fromEntries(classified.top.map(({ label, title }) => [label, title]));
+  const labels = Object.keys(classified.probabilities);
   const same = live?.model && labels.join() === live.model.labels.join();
   const thresholds = same ? live.answer.thresholds : Object.fromEntries(labels.map((label) => [label, null]));
-  return { model: { labels, titles: { ...titles, ...(same ? live.model.titles : {}) } }, answer: { probabilities: told.probabilities, thresholds } };
+  return { model: { labels, titles: { ...titles, ...(same ? live.model.titles : {}) } }, answer: { probabilities: classified.probabilities, thresholds } };
 }
 
 /**

@@ -3,10 +3,10 @@
 import { call } from "./api.js";
 
 /**
- * @param {{keys: object, restart_required: string[]}} told  by the service
+ * @param {{keys: object, restart_required: string[]}} response  by the service
  * @returns {Partial<import("./store.js").Page>}
  */
-export function settingsTold({ keys, restart_required }) {
+export function settingsFrom({ keys, restart_required }) {
   return { settings: keys, restartFor: restart_required };
 }
 
@@ -16,7 +16,7 @@ export function settingsTold({ keys, restart_required }) {
  * @throws {import("./api.js").Problem}
  */
 export async function patchSettings(store, patch) {
-  store.set(settingsTold(await call("PATCH", "api/settings", { json: patch })));
+  store.set(settingsFrom(await call("PATCH", "api/settings", { json: patch })));
 }
 
 /** @param {import("./store.js").Store} store @param {string} key @param {unknown} value  null takes a change back */
@@ -42,5 +42,5 @@ export function valueOf(page, key) {
 
 /** @param {import("./store.js").Store} store  gets the settings in force, which others may have changed */
 export async function refreshSettings(store) {
-  store.set(settingsTold(await call("GET", "api/settings")));
+  store.set(settingsFrom(await call("GET", "api/settings")));
 }

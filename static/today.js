@@ -5,7 +5,7 @@ import { wordsOf } from "./visit-list.js";
 import { dayOf, isCard, newest } from "./visits.js";
 import { languageInUse, t } from "./i18n.js";
 
-const MOST = 4;
+const MAX_CARDS = 4;
 const LOOK_EVERY_MS = 60_000;
 
 /** @param {import("./store.js").Store} store */
@@ -20,10 +20,10 @@ export function mountToday(store) {
   let visits = null;
 
   async function look() {
-    const told = await Promise.all([newest({ name: "latest" }, 12), newest({ name: "todo" }, 1)]).catch(() => null);
-    if (!told) return;
-    visits = told[0].filter((visit) => isCard(visit) && visit.kind !== "quiet").slice(0, MOST);
-    show(todo, told[1].length > 0);
+    const loaded = await Promise.all([newest({ name: "latest" }, 12), newest({ name: "todo" }, 1)]).catch(() => null);
+    if (!loaded) return;
+    visits = loaded[0].filter((visit) => isCard(visit) && visit.kind !== "quiet").slice(0, MAX_CARDS);
+    show(todo, loaded[1].length > 0);
     draw();
   }
 

@@ -4,7 +4,7 @@ import { el, icon, setAttribute, setIcon, setText, setVariable, show } from "./d
 import { drawingOf, titleOf, toneOf } from "./labels.js";
 import { clock, duration, percent, t } from "./i18n.js";
 
-const LEAST_WIDTH = 300;
+const MIN_WIDTH = 300;
 const HEIGHT = 112;
 const GAP = 12;
 // Rows beyond the edge that are ready before they are scrolled to.
@@ -26,7 +26,7 @@ export function visitList(list, { href, select }) {
     asked = 0;
     const width = list.clientWidth;
     if (!width) return;
-    columns = Math.max(1, Math.floor((width + GAP) / (LEAST_WIDTH + GAP)));
+    columns = Math.max(1, Math.floor((width + GAP) / (MIN_WIDTH + GAP)));
     const step = HEIGHT + GAP;
     const rows = Math.ceil(visits.length / columns);
     setVariable(list, "height", `${Math.max(0, rows * step - GAP)}px`);

@@ -74,9 +74,9 @@ export function openVisit(store, first, act) {
     render();
     try {
       visit ??= await call("GET", `api/events/${id}`).then((event) => ({ ...event, from: Date.parse(event.started) }));
-      const told = await call("GET", `api/events/${mine}/curve`);
+      const found = await call("GET", `api/events/${mine}/curve`);
       if (mine !== id) return;
-      curve = told;
+      curve = found;
     } catch (error) {
       if (mine === id) setText(problem, explain(error));
     }

@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 
 const PAGE = 200;
-const MOST_AT_ONCE = 1000;
+const MAX_AT_ONCE = 1000;
 // What is shown as a card; the rest happened to the camera and stands in the band.
 const CARDS = ["seen", "quiet", "missed"];
 
@@ -50,9 +50,9 @@ function query(view) {
 export async function load(view, take) {
   let before = null;
   do {
-    const told = await call("GET", `api/events?${query(view)}&limit=${PAGE}${before ? `&before=${before}` : ""}`);
-    before = told.next;
-    if (!take(told.events.map(visitOf), before === null)) return;
+    const part = await call("GET", `api/events?${query(view)}&limit=${PAGE}${before ? `&before=${before}` : ""}`);
+    before = part.next;
+    if (!take(part.events.map(visitOf), before === null)) return;
   } while (before !== null);
 }
 
@@ -80,8 +80,8 @@ export function remove(ids) {
 }
 
 async function batch(ids, what) {
-  for (let i = 0; i < ids.length; i += MOST_AT_ONCE) {
-    await call("POST", "api/events/batch", { json: { ids: ids.slice(i, i + MOST_AT_ONCE), ...what } });
+  for (let i = 0; i < ids.length; i += MAX_AT_ONCE) {
+    await call("POST", "api/events/batch", { json: { ids: ids.slice(i, i + MAX_AT_ONCE), ...what } });
   }
 }
 

@@ -62,7 +62,7 @@ ROOMS: dict[str, Room] = {
     ),
     "state": _room(
         *("pipeline", "system"),
-        why="state is facts and what follows from them, whoever made them.",
+        why="state is facts and what follows from them, wherever they come from.",
     ),
     "auth": _room("storage", "system", why="auth decides who gets in, from a request and from its own files."),
     "engine": _room(
@@ -106,7 +106,7 @@ FORBIDDEN: dict[tuple[str, str], str] = {
     ("system", "state"): "The state is made of what the machine reports, so system would need what is built from it.",
     ("settings", "camera"): "Every command reads settings; checking an address must not load camera code.",
     ("settings", "engine"): "Settings do not put themselves into force: engine.control does, between two frames.",
-    ("camera", "state"): "A camera that knew the state would have to be told of watchers; the worker describes it.",
+    ("camera", "state"): "A camera that knew the state would have to know of watchers; the worker describes it.",
     ("camera", "settings"): "A camera gets its options when it is made: its process has no settings to read.",
     ("camera", "pipeline"): "The camera's process may run under the system's Python, which has no onnxruntime.",
     ("pipeline", "inspection"): "The answer must not depend on what somebody looks at inside the network.",
@@ -114,7 +114,7 @@ FORBIDDEN: dict[tuple[str, str], str] = {
     (
         "pipeline",
         "state",
-    ): "A prediction is the same whoever asked for it; what becomes of it the engine says.",
+    ): "A prediction is the same for every caller; what becomes of it the engine says.",
     ("registry", "state"): "What is said of the network in use is the engine's: `lookout models` has no state.",
     ("state", "engine"): "Truth is derived from the facts when it is served: asking the worker would wait for it.",
     ("state", "registry"): "The state names the model; watching must not be able to load one.",
@@ -192,7 +192,7 @@ WITHOUT: dict[tuple[str, str], str] = {
     ("api", "onnx"): "The service parses no graphs; `lookout models add` and the inspection tools do.",
     ("engine", "onnx"): "The service parses no graphs; `lookout models add` and the inspection tools do.",
     ("server", "onnx"): "The service parses no graphs; `lookout models add` and the inspection tools do.",
-    ("state", "numpy"): "The state is plain data: whoever reads it calculates nothing.",
+    ("state", "numpy"): "The state is plain data: its readers calculate nothing.",
 }
 # These know of no paths in HTTP, which are spoken of from api/ upwards, or a remedy that the command line prints would
 # send people to an address that nobody serves. auth decides by what a request asks for.

@@ -1,6 +1,6 @@
 """Small models made on the spot: a graph whose answer anybody can work out, and a card that fits it.
 
-The colour model tells cat for red, dog for green and neither (a reject label) for blue: its logits are the mean of each
+The colour model says cat for red, dog for green and neither (a reject label) for blue: its logits are the mean of each
 channel, times `GAIN`. So a wrong colour order, a wrong region or a wrong scale shows in its answer.
 """
 
@@ -125,7 +125,7 @@ _SMALL_INPUT = {"name": "pixels", "layout": "NHWC", "dtype": "uint8", "width": S
 
 
 def explaining_graph() -> Any:
-    """Red is a cat, green a dog, all else neither; with an embedding, a map of 2 x 2 cells, and a layer to look at."""
+    """Red is a cat, green a dog, everything else neither; with an embedding, a map of 2 x 2 cells, and a layer."""
     # Each colour against the mean of the two others, per unit of brightness; the third logit is a constant.
     weights = np.array([[0.1, -0.05, 0.0], [-0.05, 0.1, 0.0], [-0.05, -0.05, 0.0]], np.float32)
     nodes = [
@@ -182,7 +182,7 @@ def write_sound_and_broken_models(folder: Path) -> Path:
     (odd / "layers.json").write_text((odd / "layers.json").read_text().replace('"parameters": 12', '"parameters": NaN'))
     text = write_explaining_model(folder, "text")
     for graph in text.glob("*.onnx"):
-        graph.write_text("this is no network")
+        graph.write_text("this is not a network")
     write_explaining_model(folder, "damaged")
     (folder / "damaged" / "card.json").write_text("{")
     shutil.copytree(folder / "damaged", folder / os.fsdecode(b"caf\xe9"))

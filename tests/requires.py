@@ -7,7 +7,7 @@
 
 Where a need is not met the test is skipped with the reason "needs ...", and `conftest.py` ends the run in one list of
 everything that did not run. `python tests/requires.py` prints the Debian packages of all needs not met here; it uses
-the standard library alone, because `tests/run` calls it before anything is installed.
+the only the standard library, because `tests/run` calls it before anything is installed.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def kill_camera(service: Service, *, clean_slate: bool) -> None:
 
 
 def respawn(count: int, *, tell_every: int = 100) -> tuple[Footprint, int]:
-    """Kill the camera so many times. What is there more than before, and how many processes outlived the service.
+    """Kill the camera that many times. What is there more than before, and how many processes outlived the service.
 
     The service opens a camera that dies at once the first time and then pauses longer and longer: so every second
     time its owner pauses it and lets it go on, which begins anew.

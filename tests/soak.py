@@ -41,13 +41,13 @@ GRACE_S = 2.0
 
 
 class Clients:
-    """Well-behaved clients that go on all the time; counts what they were told."""
+    """Well-behaved clients that go on all the time; counts what they were sent."""
 
     def __init__(self, service: Service, over: threading.Event) -> None:
         self._service, self._over = service, over
         noise = np.random.default_rng(1).integers(0, 256, (480, 640, 3), np.uint8)
         self._photo = bytes(cv2.imencode(".jpg", noise)[1])
-        self.told: Counter[str] = Counter()
+        self.reported: Counter[str] = Counter()
         self.failures: list[str] = []
 
     def start(self) -> None:
@@ -64,7 +64,7 @@ class Clients:
 
     def _ask(self, method: str, path: str, allowed: set[int], **more: bytes) -> None:
         status, _, data = self._service.request(method, path, timeout=30, **more)  # type: ignore[arg-type]
-        self.told[f"{method} {path.partition('?')[0]} {status}"] += 1
+        self.reported[f"{method} {path.partition('?')[0]} {status}"] += 1
         if status not in allowed:
             self.failures.append(f"{method} {path}: {status} {data[:200]!r}")
 
@@ -94,7 +94,7 @@ class Clients:
                 if isinstance(message, bytes):
                     header = json.loads(message[4 : 4 + int.from_bytes(message[:4], "big")])
                     socket.send(json.dumps({"type": "ack", "sequence": header["sequence"]}))
-        self.told[f"WebSocket {query or 'states'}"] += 1
+        self.reported[f"WebSocket {query or 'states'}"] += 1
 
 
 class Faults:
@@ -187,7 +187,7 @@ class Faults:
 
 
 def own_mb(process: psutil.Process) -> float:
-    """Megabytes that belong to the process alone. Pages of libraries come and go with whoever else uses them."""
+    """Megabytes that belong only to the process. Pages of libraries come and go with their other users."""
     memory = process.memory_info()
     return float(memory.rss - memory.shared) / 2**20
 
@@ -253,7 +253,7 @@ def report(eyes: Eyes, clients: Clients, faults: Faults, weights: Weights, began
     after = [count for sample, count in zip(weights.samples, weights.counts, strict=True) if sample[0] >= settled]
     failures = [*clients.failures, *faults.failures]
     print(
-        f"{(now - began) / 60:5.1f} min  {sum(faults.done.values())} faults  {sum(clients.told.values())} answers  "
+        f"{(now - began) / 60:5.1f} min  {sum(faults.done.values())} faults  {sum(clients.reported.values())} answers  "
         f"{len(failures)} failed  longest gap {longest:.1f} s  service {own:.1f} MB, all {total:.1f} MB, "
         f"slope {'–' if slope is None else f'{slope:+.2f}'} MB/h  "
         f"{descriptors} descriptors  {threads} threads  {processes} processes",
@@ -264,7 +264,7 @@ def report(eyes: Eyes, clients: Clients, faults: Faults, weights: Weights, began
     peak = [max(column) for column in zip(*after, strict=True)] if after else [0, 0, 0]
     least = [min(column) for column in zip(*after, strict=True)] if after else [0, 0, 0]
     print(f"\nfaults: {dict(sorted(faults.done.items()))}")
-    print(f"told: {dict(sorted(clients.told.items()))}")
+    print(f"sent: {dict(sorted(clients.reported.items()))}")
     print(f"lost answers: {len(lost)}" + "".join(f"\n  {a - began:.1f} s to {b - began:.1f} s" for a, b in lost[:20]))
     print(f"longest gap: {longest:.1f} s (faults included: a source that was away, and its pause)")
     print(f"failed requests: {len(failures)}" + "".join(f"\n  {line}" for line in failures[:20]))

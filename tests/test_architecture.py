@@ -130,7 +130,7 @@ def test_a_module_fits_on_a_few_screens_and_a_function_on_one(path: Path) -> Non
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Names, and the lines of the bodies: a long list of options is no long function."""
+    """Names, and the lines of the bodies: a long list of options is not a long function."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node) and len(node.body) > 1 else node.body

@@ -8,7 +8,7 @@ import { readOnly } from "./grid.js";
 import { short, sizeFormula } from "./numbers.js";
 
 // Beyond this a matrix is no more to be read.
-const MOST_SIDE = 8;
+const MAX_SIDE = 8;
 const RATE = 0.01;
 
 export function mountDetails() {
@@ -75,7 +75,7 @@ const CONTENTS = {
   },
 
   matrix(setup, { kernel, steps, output }) {
-    if (isLarge(setup)) return [note("details.small", { n: MOST_SIDE })];
+    if (isLarge(setup)) return [note("details.small", { n: MAX_SIDE })];
     const windows = im2col(setup.input, kernel, steps);
     const column = kernel.flat(2);
     return [
@@ -89,7 +89,7 @@ const CONTENTS = {
   },
 
   dense(setup, { kernel, steps, output }) {
-    if (isLarge(setup)) return [note("details.small", { n: MOST_SIDE })];
+    if (isLarge(setup)) return [note("details.small", { n: MAX_SIDE })];
     const matrix = denseMatrix(setup.input, kernel, steps);
     const weights = kernel.flat(2).length;
     return [
@@ -100,7 +100,7 @@ const CONTENTS = {
   },
 
   back(setup, { kernel, steps, output, active, pooling, pooled }) {
-    if (isLarge(setup)) return [note("details.small", { n: MOST_SIDE })];
+    if (isLarge(setup)) return [note("details.small", { n: MAX_SIDE })];
     const last = pooled ?? active;
     const ones = last.map((row) => row.map(() => 1));
     const parts = [note("details.back.more"), el("h3", {}, t("details.back.start")), readOnly(ones, t("details.back.start"))];
@@ -157,5 +157,5 @@ function layerOf(setup, { kernel, steps, pooling }) {
 }
 
 function isLarge(setup) {
-  return Math.max(setup.input[0].length, setup.input[0][0].length) > MOST_SIDE;
+  return Math.max(setup.input[0].length, setup.input[0][0].length) > MAX_SIDE;
 }

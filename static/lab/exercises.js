@@ -15,7 +15,7 @@ export function mount(place) {
   place.append(el("div", {}, el("h2", { text: "lab.exercises" }), el("p.lab-intro", { text: "exercise.intro" })), ...cards, score);
 }
 
-function card(question, index, told) {
+function card(question, index, answered) {
   const { name, answer, options: statements } = question;
   const verdict = el("p", { aria: { role: "status" } });
   const why = el("div.lab-inner", { hidden: true }, el("p", {}, t(`exercise.${name}.why`)));
@@ -35,7 +35,7 @@ function card(question, index, told) {
     const wanted = answer ? answer.map(whole).join(", ") : question.wrong.map((key) => t(`exercise.${name}.${key}`)).join(" / ");
     setText(verdict, isGood ? t("exercise.right") : t("exercise.wrong", { answer: wanted }));
     why.hidden = false;
-    told(isGood);
+    answered(isGood);
     return undefined;
   });
   return el("section.lab-card", { data: { exercise: name } }, form);

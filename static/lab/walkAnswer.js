@@ -9,7 +9,7 @@ import { short } from "./numbers.js";
 import { createPicture, squareOf, volumeOf } from "./picture.js";
 import { inspect } from "./pictureSource.js";
 
-const MOST_LABELS = 12;
+const MAX_LABELS = 12;
 const SIDE = 192;
 
 export function mountAnswer() {
@@ -38,7 +38,7 @@ export function mountAnswer() {
       if (mine !== turn) return;
       setText(problem, "");
       numbers.replaceChildren(...softmaxOf(found));
-      const best = ranked(found).slice(0, MOST_LABELS);
+      const best = ranked(found).slice(0, MAX_LABELS);
       const map = el("div.lab-stages");
       const buttons = best.map((i) => button("button", { aria: { pressed: "false" }, onclick: (event) => heat(i, event.currentTarget, map) }, nameOf(found.labels[i])));
       why.replaceChildren(el("div.buttons", {}, ...buttons), map);
@@ -107,7 +107,7 @@ function softmaxOf(found) {
   const table = el("table.lab-table");
   const temperature = el("input", { type: "range", min: 0.25, max: 4, step: 0.05, value: found.temperature, id: "temperature" });
   const said = el("output", { htmlFor: "temperature" });
-  const order = ranked(found).slice(0, MOST_LABELS);
+  const order = ranked(found).slice(0, MAX_LABELS);
 
   function render() {
     const T = Number(temperature.value);

@@ -169,7 +169,7 @@ def test_the_door_trades_a_token_for_a_cookie(guarded: tuple[Service, str]) -> N
         assert client.get("api/state").status_code == 401
 
 
-def test_behind_tls_the_cookie_is_for_tls_alone(guarded: tuple[Service, str]) -> None:
+def test_behind_tls_the_cookie_is_only_for_tls(guarded: tuple[Service, str]) -> None:
     service, token = guarded
     with service.client(headers={"X-Forwarded-Proto": "https"}) as client:
         assert "Secure" in log_in(client, token).headers["set-cookie"]
@@ -216,7 +216,7 @@ def test_the_token_is_never_repeated_nor_logged(guarded: tuple[Service, str], ca
     assert token not in "".join(record.getMessage() for record in caplog.records if record.name != "httpcore.http11")
 
 
-def test_a_token_whose_name_is_no_utf_8_opens_the_door_like_any_other(guarded: tuple[Service, str]) -> None:
+def test_a_token_whose_name_is_not_utf_8_opens_the_door_like_any_other(guarded: tuple[Service, str]) -> None:
     service, _ = guarded
     _, text = service.tokens.create("caf\udce9")
     with service.client() as client:
@@ -265,18 +265,18 @@ async def _refusal(service: Service, path: str = "api/live", **more: Any) -> tup
         return problem, connection.close_code
 
 
-async def test_a_socket_without_a_token_is_told_and_closed(guarded: tuple[Service, str]) -> None:
+async def test_a_socket_without_a_token_gets_a_reason_and_is_closed(guarded: tuple[Service, str]) -> None:
     problem, close_code = await _refusal(guarded[0])
     assert (problem["code"], close_code) == ("not_authorised", 4401)
 
 
-async def test_a_socket_of_a_foreign_page_is_told_and_closed(guarded: tuple[Service, str]) -> None:
+async def test_a_socket_of_a_foreign_page_gets_a_reason_and_is_closed(guarded: tuple[Service, str]) -> None:
     service, token = guarded
     problem, close_code = await _refusal(service, origin="https://evil.example", additional_headers=bearer(token))
     assert (problem["code"], close_code) == ("forbidden", 4403)
 
 
-async def test_a_socket_at_an_address_without_one_is_told_and_closed(guarded: tuple[Service, str]) -> None:
+async def test_a_socket_at_an_address_without_one_gets_a_reason_and_is_closed(guarded: tuple[Service, str]) -> None:
     service, token = guarded
     problem, close_code = await _refusal(service, "api/state", additional_headers=bearer(token))
     assert (problem["code"], close_code) == ("not_found", 1008)
@@ -526,7 +526,7 @@ def test_proxies_are_listed_in_both_forms() -> None:
     assert proxies(listed) == [*listed, "::ffff:127.0.0.1", "::ffff:10.0.0.0/104"]
 
 
-def test_a_stranger_is_no_proxy(start: StartService) -> None:
+def test_a_stranger_is_not_a_proxy(start: StartService) -> None:
     service = start({"server.allowed_hosts": "cam.example", "server.trusted_proxies": "192.0.2.1"})
     forwarded = {"X-Forwarded-Host": "cam.example", "Origin": "https://cam.example"}
     with service.client() as client:

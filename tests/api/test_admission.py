@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> TokenStore:
 
 
 def guesses(admission: Admission, count: int, address: str) -> int:
-    """How many of so many wrong tokens are looked at."""
+    """How many of that number of wrong tokens are checked."""
 
     async def guess() -> int:
         looked_at = 0

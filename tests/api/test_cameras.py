@@ -21,12 +21,12 @@ FOUND = Discovery((FoundCamera("usb", "usb:/dev/video0", "Desk camera", "/dev/vi
 def test_what_is_connected_is_listed_with_its_address(start: StartService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(camera_list, "discover", lambda *_: FOUND)
     with start().client() as client:
-        told = client.get("api/cameras").json()
-    assert [camera["address"] for camera in told["cameras"]] == ["usb:/dev/video0"]
-    assert told["reasons"] == ["no Pi camera"]
+        reported = client.get("api/cameras").json()
+    assert [camera["address"] for camera in reported["cameras"]] == ["usb:/dev/video0"]
+    assert reported["reasons"] == ["no Pi camera"]
 
 
-def test_a_crowd_of_pages_looks_once_and_a_stop_waits_for_no_look(
+def test_a_crowd_of_pages_computes_maps_once_and_a_stop_waits_for_none(
     start: StartService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks, go_on = [], threading.Event()

@@ -51,7 +51,7 @@ def test_a_picture_gets_its_answer(
     assert "explanation" not in answer
 
 
-def test_the_size_told_is_the_originals_whatever_was_decoded(client: httpx.Client) -> None:
+def test_the_size_reported_is_the_originals_whatever_was_decoded(client: httpx.Client) -> None:
     answer = client.post("api/classify", content=jpeg(2000, 1500)).json()
     assert (answer["width"], answer["height"]) == (2000, 1500)
 
@@ -117,7 +117,7 @@ def test_a_bad_picture_among_several_has_its_problem_in_its_place(client: httpx.
     assert (third["name"], third["error"]["code"]) == ("notes.txt", "picture_unsupported")
 
 
-def test_a_form_of_bad_pictures_alone_is_refused_and_the_first_is_named(client: httpx.Client) -> None:
+def test_a_form_of_only_bad_pictures_is_refused_and_the_first_is_named(client: httpx.Client) -> None:
     files = [("p", ("bad.jpg", jpeg()[:500])), ("p", ("notes.txt", b"milk, bread"))]
     response = client.post("api/classify", files=files)
     assert code(response) == (422, "picture_unreadable")
@@ -163,7 +163,7 @@ def test_a_form_without_a_picture_is_refused(client: httpx.Client, headers: dict
 
 
 @pytest.mark.parametrize("charset", ["idna", "undefined", "hex", "x-unknown", "utf-16", "\u00e9", "punycode"])
-def test_the_charset_of_a_form_is_no_matter(client: httpx.Client, charset: str) -> None:
+def test_the_charset_of_a_form_does_not_matter(client: httpx.Client, charset: str) -> None:
     body = b'--b\r\nContent-Disposition: form-data; name="p\xff"; filename="\xffa.png"\r\n\r\n'
     body += encoded(plain(RED), ".png") + b"\r\n--b--\r\n"
     kind = f"multipart/form-data; boundary=b; charset={charset}".encode("latin-1")
@@ -294,7 +294,7 @@ def test_beyond_the_pool_some_wait_and_the_rest_come_back_later(
         assert post(0).status_code == 200
 
 
-def test_whoever_waits_gets_the_next_free_place(start: StartService) -> None:
+def test_a_waiting_request_gets_the_next_free_place(start: StartService) -> None:
     service = start({"upload.max_concurrent": "1"})
     held, picture = _Held(service), encoded(plain(RED), ".png")
 
@@ -312,7 +312,7 @@ def test_whoever_waits_gets_the_next_free_place(start: StartService) -> None:
         assert [future.result() for future in (*first, second)] == [200] * (2 + uploads.AHEAD)
 
 
-def test_the_body_of_whoever_is_next_comes_in_while_the_pool_works(start: StartService) -> None:
+def test_the_next_body_comes_in_while_the_pool_works(start: StartService) -> None:
     service = start({"upload.max_concurrent": "1"})
     held = _Held(service)
     with ThreadPoolExecutor(1) as pool, service.client() as client:
@@ -325,7 +325,7 @@ def test_the_body_of_whoever_is_next_comes_in_while_the_pool_works(start: StartS
         assert first.result().status_code == 200
 
 
-def test_the_body_of_whoever_waits_is_not_read(start: StartService) -> None:
+def test_the_body_of_a_waiting_request_is_not_read(start: StartService) -> None:
     service = start({"upload.max_concurrent": "1"})
     held = _Held(service)
 
@@ -365,7 +365,7 @@ def test_a_body_that_trickles_in_loses_its_place(start: StartService, monkeypatc
     assert answer.startswith(b"HTTP/1.1 408")
 
 
-def test_without_a_running_model_the_reason_is_told(start: StartService) -> None:
+def test_without_a_running_model_the_reason_is_reported(start: StartService) -> None:
     service = start({"model.name": "misfit"})
     with service.client() as client:
         response = client.post("api/classify", content=encoded(plain(RED), ".png"))

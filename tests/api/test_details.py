@@ -24,7 +24,7 @@ from tests.api.conftest import RED, Service, StartService, plain, wait_until
 from tests.api.pictures_made import encoded
 
 
-def told(status: str, camera: str, **more: Any) -> Any:
+def reported(status: str, camera: str, **more: Any) -> Any:
     """As much of a view as the words need."""
     return {"status": status, "camera": {"status": camera, "frame_age_s": None, "reason": None, **more}}
 
@@ -32,13 +32,16 @@ def told(status: str, camera: str, **more: Any) -> Any:
 @pytest.mark.parametrize(
     ("view", "lines"),
     [
-        (told("paused", "paused"), ["Paused: the camera is closed."]),
-        (told("ended", "ended"), ["The video has ended."]),
-        (told("absent", "absent", reason="No such file."), ["No picture.", "No such file."]),
-        (told("absent", "failed"), ["No picture.", "There is no camera."]),
-        (told("starting", "opening"), ["Waiting for the first picture."]),
-        (told("stale", "stalled", frame_age_s=130.0), ["No new picture for 2 min."]),
-        (told("stale", "stalled", frame_age_s=7.2, reason="It is mute."), ["No new picture for 7 s.", "It is mute."]),
+        (reported("paused", "paused"), ["Paused: the camera is closed."]),
+        (reported("ended", "ended"), ["The video has ended."]),
+        (reported("absent", "absent", reason="No such file."), ["No picture.", "No such file."]),
+        (reported("absent", "failed"), ["No picture.", "There is no camera."]),
+        (reported("starting", "opening"), ["Waiting for the first picture."]),
+        (reported("stale", "stalled", frame_age_s=130.0), ["No new picture for 2 min."]),
+        (
+            reported("stale", "stalled", frame_age_s=7.2, reason="It is mute."),
+            ["No new picture for 7 s.", "It is mute."],
+        ),
     ],
 )
 def test_a_stream_without_pictures_says_why(view: Any, lines: list[str]) -> None:
@@ -124,7 +127,9 @@ def test_a_sender_who_leaves_half_way_changes_nothing(shared: Service, client: h
     ],
 )
 def test_who_asks_in_http_1_0_gets_no_chunks(start: StartService, path: str, begins: bytes) -> None:
-    service = start({"server.auth": "none"})  # HTTP/1.0 may come through a proxy, so it is nobody's own before a token
+    service = start(
+        {"server.auth": "none"}
+    )  # HTTP/1.0 may come through a proxy, so it counts as a stranger's before a token
     if "stream" in path:
         wait_until(lambda: service.hub.latest().frame is not None)
     with socket.create_connection(("127.0.0.1", service.port), 5) as connection:

@@ -1,4 +1,4 @@
-"""The login: what its page is told, in frames of other sites, and whose pages may show the picture."""
+"""The login: what its page shows, in frames of other sites, and whose pages may show the picture."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ SITE = {"server.allowed_frames": "https://home.example"}
 HTTPS = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
 
 
-def test_the_page_is_told_how_to_get_a_token_and_whether_the_login_holds(start: StartService) -> None:
+def test_the_page_shows_how_to_get_a_token_and_whether_the_login_holds(start: StartService) -> None:
     service = start()
     with service.client() as client:
         door = client.get("api/login", headers={"X-Forwarded-For": "203.0.113.9"})
         assert (door.status_code, door.headers["cache-control"]) == (200, "no-store")
         assert door.json()["token_exists"] is door.json()["logged_in"] is False
         _, token = service.tokens.create("test")
-        told = client.get("api/login").json()
-        assert (told["token_exists"], told["logged_in"]) == (True, False)
+        reported = client.get("api/login").json()
+        assert (reported["token_exists"], reported["logged_in"]) == (True, False)
         # As this service was started: its state folder is set by a flag, which another command does not know.
-        assert f"LOOKOUT_STATE__FOLDER={service.folder}" in told["command"]
-        assert f"token --config {service.folder}/lookout.toml" in told["command"]
-        assert told["command"] in client.post("api/login", json={"token": "wrong"}).json()["remedy"]
+        assert f"LOOKOUT_STATE__FOLDER={service.folder}" in reported["command"]
+        assert f"token --config {service.folder}/lookout.toml" in reported["command"]
+        assert reported["command"] in client.post("api/login", json={"token": "wrong"}).json()["remedy"]
         client.post("api/login", json={"token": token})
         assert client.get("api/login").json()["logged_in"] is True
 

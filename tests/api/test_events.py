@@ -166,11 +166,11 @@ def test_a_day_at_a_glance(service: Service, http: httpx.Client) -> None:
     )
     run = {"run": "earlier", "boot": "b", "mono_start": 0.0, "started": MORNING - 600, "ended": MORNING + 9000}
     store.database.write(lambda connection: insert_or_stamp(connection, {**run, "clock_ok": 1, "first": "running"}))
-    told = http.get("api/events/summary", params={"day": "2026-05-01", "zone": "UTC"}).json()
-    assert told["counts"] == {"cat": 3}
-    assert told["hours"][7] == {"cat": 2}
-    assert told["hours"][8] == {"cat": 1}
-    base = [(span["begin"][11:16], span["end"][11:16], span["state"]) for span in told["band"] if not span["label"]]
+    reported = http.get("api/events/summary", params={"day": "2026-05-01", "zone": "UTC"}).json()
+    assert reported["counts"] == {"cat": 3}
+    assert reported["hours"][7] == {"cat": 2}
+    assert reported["hours"][8] == {"cat": 1}
+    base = [(span["begin"][11:16], span["end"][11:16], span["state"]) for span in reported["band"] if not span["label"]]
     assert base == [
         ("00:00", "06:50", "off"),
         ("06:50", "09:00", "watching"),
@@ -178,7 +178,7 @@ def test_a_day_at_a_glance(service: Service, http: httpx.Client) -> None:
         ("09:10", "09:30", "watching"),
         ("09:30", "00:00", "off"),
     ]
-    seen = [(span["begin"][11:19], span["end"][11:19], span["event"]) for span in told["band"] if span["label"]]
+    seen = [(span["begin"][11:19], span["end"][11:19], span["event"]) for span in reported["band"] if span["label"]]
     assert seen == [("07:00:00", "07:00:40", 1), ("08:00:00", "08:00:10", 3)]
     short = http.get("api/events/summary", params={"day": "2026-03-29", "zone": "Europe/Berlin"}).json()
     assert len(short["hours"]) == 23
@@ -198,10 +198,10 @@ def test_accuracy_counts_what_was_drawn_and_reviewed(service: Service, http: htt
     drawn = {"sampled": 1, "doubt": "sampled"}
     add(service.history.store, *(row(**drawn, right="cat") for _ in range(47)))
     add(service.history.store, *(row(**drawn, right="dog") for _ in range(3)), row(**drawn), row(right="dog"))
-    told = http.get("api/events/accuracy").json()
-    assert (told["reviewed"], told["right"], told["waiting"]) == (50, 47, 1)
-    assert told["interval"] == pytest.approx([0.838, 0.979], abs=0.001)
-    assert told["labels"] == {"cat": {"reviewed": 50, "right": 47}}
+    reported = http.get("api/events/accuracy").json()
+    assert (reported["reviewed"], reported["right"], reported["waiting"]) == (50, 47, 1)
+    assert reported["interval"] == pytest.approx([0.838, 0.979], abs=0.001)
+    assert reported["labels"] == {"cat": {"reviewed": 50, "right": 47}}
 
 
 def test_exports_honour_marks_and_fit_spreadsheets(service: Service, http: httpx.Client) -> None:
@@ -247,11 +247,11 @@ def test_a_miss_while_events_are_off(http: httpx.Client) -> None:
     assert http.post("api/events", json={"label": "dog"}).json()["code"] == "events_off"
 
 
-def test_storage_is_told_with_what_lies_ahead(service: Service, http: httpx.Client) -> None:
+def test_storage_is_reported_with_what_lies_ahead(service: Service, http: httpx.Client) -> None:
     add(service.history.store, row(bytes=40_000, kept=1), row(bytes=40_000))
-    told = http.get("api/events/storage").json()
-    assert (told["events"], told["kept"], told["bytes"]) == (2, 1, 85_000)
-    assert (told["lost"], told["oldest"]) == (0, "2026-05-01T07:00:00.000Z")
+    reported = http.get("api/events/storage").json()
+    assert (reported["events"], reported["kept"], reported["bytes"]) == (2, 1, 85_000)
+    assert (reported["lost"], reported["oldest"]) == (0, "2026-05-01T07:00:00.000Z")
 
 
 def test_events_come_over_the_live_socket_to_who_asks(service: Service, http: httpx.Client) -> None:

@@ -38,44 +38,44 @@ def from_uri(uri: str) -> NDArray[np.uint8]:
     return drawn(base64.b64decode(data))
 
 
-# --- what is told --------------------------------------------------------------------------------------------------
+# --- what is reported ----------------------------------------------------------------------------------------------
 
 
 def test_the_first_layer_of_a_red_picture_is_bright_in_its_red_channel(client: httpx.Client) -> None:
     response = client.get("api/feature-maps")
     assert response.status_code == 200
     assert response.headers["cache-control"] == "no-store"
-    told = response.json()
-    assert told["layers"] == [RELU, POOL]
-    assert told["layer"] == RELU
-    assert told["model"] == {"name": "colours", "version": "1", "precision": "int8"}
-    assert [one["channel"] for one in told["channels"]] == [0, 1, 2]
-    assert told["channels"][0]["mean"] == pytest.approx(255, abs=2)
-    assert told["channels"][1]["mean"] < 2
-    tiles = from_uri(told["png"])
-    assert (told["columns"], told["width"], told["height"], told["zero"]) == (2, SIDE, SIDE, 0)
+    reported = response.json()
+    assert reported["layers"] == [RELU, POOL]
+    assert reported["layer"] == RELU
+    assert reported["model"] == {"name": "colours", "version": "1", "precision": "int8"}
+    assert [one["channel"] for one in reported["channels"]] == [0, 1, 2]
+    assert reported["channels"][0]["mean"] == pytest.approx(255, abs=2)
+    assert reported["channels"][1]["mean"] < 2
+    tiles = from_uri(reported["png"])
+    assert (reported["columns"], reported["width"], reported["height"], reported["zero"]) == (2, SIDE, SIDE, 0)
     assert tiles.shape == (2 * SIDE, 2 * SIDE)
     assert tiles[SIDE // 2, SIDE // 2] == 255
 
 
 def test_it_says_of_which_frame_and_how_old_it_is(shared: Service, client: httpx.Client) -> None:
-    told = client.get("api/feature-maps").json()
-    assert 0 <= told["age_ms"] < 3000
-    assert abs(datetime.fromisoformat(told["captured_at"]).timestamp() - time.time()) < 3
+    reported = client.get("api/feature-maps").json()
+    assert 0 <= reported["age_ms"] < 3000
+    assert abs(datetime.fromisoformat(reported["captured_at"]).timestamp() - time.time()) < 3
     frame = shared.hub.latest().frame
     assert frame is not None
-    assert frame.sequence - 60 < told["frame_id"] <= frame.sequence
-    given = drawn(base64.b64decode(told["input"].removeprefix("data:image/jpeg;base64,")))
+    assert frame.sequence - 60 < reported["frame_id"] <= frame.sequence
+    given = drawn(base64.b64decode(reported["input"].removeprefix("data:image/jpeg;base64,")))
     assert given.shape == (SIDE, SIDE, 3)
     assert np.abs(given[SIDE // 2, SIDE // 2].astype(int) - RED).max() < 6
-    assert told["seen"] == {"x": 0.125, "y": 0.0, "width": 0.75, "height": 1.0}
+    assert reported["seen"] == {"x": 0.125, "y": 0.0, "width": 0.75, "height": 1.0}
 
 
 def test_another_layer_and_fewer_channels(client: httpx.Client) -> None:
-    told = client.get("api/feature-maps", params={"layer": "pool", "channels": 1}).json()
-    assert told["layer"] == POOL
-    assert [one["channel"] for one in told["channels"]] == [0]
-    assert from_uri(told["png"]).shape == (2, 2)
+    reported = client.get("api/feature-maps", params={"layer": "pool", "channels": 1}).json()
+    assert reported["layer"] == POOL
+    assert [one["channel"] for one in reported["channels"]] == [0]
+    assert from_uri(reported["png"]).shape == (2, 2)
 
 
 def test_the_picture_for_people_is_a_contact_sheet(client: httpx.Client) -> None:
@@ -131,7 +131,7 @@ def test_a_paused_camera_shows_nothing_to_anybody(start: StartService) -> None:
     assert response.json()["detail"] == "The camera is paused."
 
 
-def test_without_a_camera_its_reason_is_told_and_nothing_is_loaded(start: StartService) -> None:
+def test_without_a_camera_its_reason_is_reported_and_nothing_is_loaded(start: StartService) -> None:
     camera = HandCamera()
     camera.absent.set()
     service = start(camera=camera)
@@ -157,7 +157,7 @@ def test_the_second_network_goes_when_nobody_has_looked_for_a_minute(shared: Ser
     assert not map_network_cache.loaded
 
 
-def test_another_model_is_looked_into_once_it_looks(start: StartService) -> None:
+def test_another_model_is_looked_into_once_it_is_in_use(start: StartService) -> None:
     service = start()
     wait_until(lambda: service.state()["status"] == "ok")
     with service.client() as client:
@@ -205,7 +205,7 @@ async def test_a_look_that_failed_is_not_kept() -> None:
         looks.close()
 
 
-async def test_too_many_different_looks_are_told_so() -> None:
+async def test_too_many_different_requests_for_maps_are_refused_with_a_reason() -> None:
     looks, go = FeatureMapRequests(), threading.Event()
 
     def wait() -> FeatureMapResult:

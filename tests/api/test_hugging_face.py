@@ -32,7 +32,7 @@ def test_its_client_is_answered_best_first(shared: Service, client: httpx.Client
     assert best.label == "cat"
 
 
-def test_its_client_is_told_what_is_wrong(shared: Service) -> None:
+def test_its_client_gets_what_is_wrong(shared: Service) -> None:
     for path, words in (("models/nothing", "no model"), ("models/others", "not loaded")):
         with pytest.raises(HfHubHTTPError, match=words):
             InferenceClient(model=f"{shared.url}{path}").image_classification(b"x")

@@ -61,7 +61,7 @@ def test_what_speaks_for_a_label_is_the_networks_own_map(client: httpx.Client) -
 
 
 @pytest.mark.parametrize("what", ["maps", "channel", "answer"])
-def test_what_is_no_picture_is_refused_and_the_next_is_looked_into(client: httpx.Client, what: str) -> None:
+def test_what_is_not_a_picture_is_refused_and_the_next_is_looked_into(client: httpx.Client, what: str) -> None:
     refused = client.post(f"api/inspect/{what}", content=b"no picture", headers=PNG)
     assert refused.status_code == 415
     assert ask(client, what).status_code == 200

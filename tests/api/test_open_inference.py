@@ -120,7 +120,7 @@ def _texts(client: triton.InferenceServerClient, given: object, asked: list[Any]
     return list(client.infer("colours", [given], outputs=asked).as_numpy("logits"))
 
 
-def test_triton_is_told_what_is_wrong(triton_client: triton.InferenceServerClient) -> None:
+def test_triton_gets_what_is_wrong(triton_client: triton.InferenceServerClient) -> None:
     wrong = triton.InferInput("pixels", [2, 32, 32, 3], "UINT8")
     wrong.set_data_from_numpy(np.zeros([2, 32, 32, 3], np.uint8))
     with pytest.raises(InferenceServerException, match="one picture at a time"):
@@ -149,7 +149,7 @@ def test_triton_counts(start: StartService, tensor: NDArray[np.uint8]) -> None:
         assert client.get_inference_statistics()["model_stats"] == [stats]
 
 
-def test_triton_loads_another_model_as_an_admin_alone(start: StartService) -> None:
+def test_triton_loads_another_model_only_as_an_admin(start: StartService) -> None:
     service = start()
     headers = {
         scope: {"Authorization": f"Bearer {service.tokens.create(scope, scope)[1]}"} for scope in ("view", "admin")
@@ -222,7 +222,7 @@ def refused(client: httpx.Client, content: bytes, **headers: str) -> str:
     return str(answer["error"])
 
 
-def test_what_is_no_request_is_refused_in_words(client: httpx.Client, tensor: NDArray[np.uint8]) -> None:
+def test_what_is_not_a_request_is_refused_in_words(client: httpx.Client, tensor: NDArray[np.uint8]) -> None:
     for content in (b"", b"{", b"[]", b"\xff", b"[" * 60_000, b'{"inputs": [NaN]}', json.dumps("x").encode("utf-16")):
         assert refused(client, content).startswith("The body is not"), content[:20]
     good = in_json(tensor)

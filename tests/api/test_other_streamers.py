@@ -53,9 +53,9 @@ def test_each_way_to_show_a_token_opens_them(guarded: Service) -> None:
 
 def test_ustreamers_state(guarded: Service) -> None:
     with guarded.client() as client:
-        told = client.get("state").json()
-        assert told["ok"] is True
-        assert told["result"]["source"]["resolution"] == {"width": 320, "height": 240}
+        reported = client.get("state").json()
+        assert reported["ok"] is True
+        assert reported["result"]["source"]["resolution"] == {"width": 320, "height": 240}
         wait_until(lambda: client.get("state").json()["result"]["source"]["online"])
 
 

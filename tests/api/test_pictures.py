@@ -346,7 +346,7 @@ def test_too_many_bytes_are_refused_unread() -> None:
         (b"", "empty"),
     ],
 )
-def test_what_is_no_picture_is_called_by_its_name(data: bytes, word: str) -> None:
+def test_what_is_not_a_picture_is_called_by_its_name(data: bytes, word: str) -> None:
     with pytest.raises(PictureUnsupported, match=word):
         read_picture(data)
 
@@ -478,5 +478,5 @@ def test_opencv_itself_would_refuse_what_got_past_us() -> None:
     assert done.returncode == 0
 
 
-def test_the_header_alone_tells_the_upright_size() -> None:
+def test_the_header_is_enough_for_the_upright_size() -> None:
     assert read_header(with_exif(encoded(quarters(), ".jpg"), 6)).upright_size == (96, 160)

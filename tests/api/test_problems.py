@@ -88,7 +88,7 @@ def test_head_is_answered_as_get_without_the_body(client: httpx.Client) -> None:
     wait_until(lambda: not any(client.get("api/about").json()["viewers"].values()))
 
 
-def test_a_body_that_is_not_called_json_is_told_how_to_be(client: httpx.Client) -> None:
+def test_a_body_that_is_not_declared_as_json_gets_a_remedy(client: httpx.Client) -> None:
     """What `curl -X PUT -d true` sends."""
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     problem = client.put("api/paused", content="true", headers=headers).json()
@@ -97,14 +97,14 @@ def test_a_body_that_is_not_called_json_is_told_how_to_be(client: httpx.Client) 
     assert problem["remedy"] == "Send it with Content-Type: application/json."
 
 
-def test_a_body_that_says_nothing_of_itself_is_told_how_to(client: httpx.Client) -> None:
+def test_a_body_without_a_type_gets_a_remedy(client: httpx.Client) -> None:
     response = client.put("api/paused", content=b"false")
     assert response.status_code == 422
     assert response.json()["detail"] == "The body must be JSON, but came without a Content-Type."
     assert response.json()["remedy"] == "Send it with Content-Type: application/json."
 
 
-def test_broken_json_is_told_with_its_place(client: httpx.Client) -> None:
+def test_broken_json_is_reported_with_its_place(client: httpx.Client) -> None:
     headers = {"Content-Type": "application/json"}
     problem = client.patch("api/settings", content=b'{"answer": {', headers=headers).json()
     assert problem["detail"].startswith("The body is not JSON: ")
@@ -124,7 +124,7 @@ def test_half_a_character_in_a_request_is_answered_in_words(client: httpx.Client
     assert (response.status_code, response.json()["code"]) == (422, "setting_invalid")
 
 
-def test_a_mistake_of_ours_tells_nothing_of_our_insides(start: StartService, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_reveals_no_internals(start: StartService, caplog: pytest.LogCaptureFixture) -> None:
     service = start()
 
     def broken(*_: object) -> None:
@@ -188,10 +188,10 @@ def test_the_list_for_people_names_every_operation_and_loads_nothing_from_elsewh
 
 
 def test_about_names_what_runs_and_whose_work_it_is(client: httpx.Client) -> None:
-    told = client.get("api/about").json()
-    assert told["version"]
-    assert told["onnxruntime"][0].isdigit()
-    licences = {part["name"]: part["licence"] for part in told["licences"]}
+    reported = client.get("api/about").json()
+    assert reported["version"]
+    assert reported["onnxruntime"][0].isdigit()
+    licences = {part["name"]: part["licence"] for part in reported["licences"]}
     assert all(licence not in ("", "unknown") for licence in licences.values()), licences
 
 

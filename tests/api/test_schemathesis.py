@@ -20,7 +20,7 @@ REFUSED_EXAMPLES = os.environ.get("LOOKOUT_TESTS_EXAMPLES", "3")
 LIMIT_S = float(os.environ.get("LOOKOUT_TESTS_EXAMPLES_S", "300"))
 # Answers without end have tests of their own, that know when to stop reading.
 ENDLESS = ("/api/live.sse", "/api/stream.mjpg")
-# What is no picture, no model or no setting has the described form all the same: refusing it is right.
+# What is not a picture, a model or a setting has the described form all the same: refusing it is right.
 NOT_CHECKED = "positive_data_acceptance"
 
 # A picture of a paused camera is 503, which is promised and no mistake.

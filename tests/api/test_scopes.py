@@ -1,4 +1,4 @@
-"""What each token opens: its scope, links to the pictures alone, and when it was last used."""
+"""What each token opens: its scope, links only to the pictures, and when it was last used."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_link_opens_the_pictures_and_nothing_else(shared: Service, opened: dic
             assert client.get("api/snapshot.jpg", params={"link": forged}).status_code == 401, forged
 
 
-def test_a_link_is_no_login_and_a_login_no_link(tmp_path: Path) -> None:
+def test_a_link_is_not_a_login_and_a_login_no_link(tmp_path: Path) -> None:
     store = TokenStore(tmp_path)
     token, _ = store.create("phone")
     cookie, link = store.open_session(token, now=1000.0), store.open_link(token, 60, now=1000.0)

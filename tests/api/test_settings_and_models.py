@@ -1,4 +1,4 @@
-"""Settings and models while the service runs: checked whole, applied whole, kept, and told."""
+"""Settings and models while the service runs: checked whole, applied whole, kept, and reported."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def code(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["code"]
 
 
-def test_every_setting_is_told_with_all_that_is_known_of_it(client: httpx.Client) -> None:
-    told = client.get("api/settings").json()
-    assert set(told["keys"]) == set(all_keys())
-    assert told["settings"]["model"]["name"] == "colours"
-    assert told["keys"]["model.name"]["source"] == "file"
-    assert told["keys"]["model.name"]["changeable"] is True
-    assert told["keys"]["answer.max_rate"]["source"] == "default"
-    fixed = told["keys"]["server.port"]
+def test_every_setting_is_listed_with_all_that_is_known_of_it(client: httpx.Client) -> None:
+    reported = client.get("api/settings").json()
+    assert set(reported["keys"]) == set(all_keys())
+    assert reported["settings"]["model"]["name"] == "colours"
+    assert reported["keys"]["model.name"]["source"] == "file"
+    assert reported["keys"]["model.name"]["changeable"] is True
+    assert reported["keys"]["answer.max_rate"]["source"] == "default"
+    fixed = reported["keys"]["server.port"]
     assert fixed["changeable"] is False
     assert "server.port" in fixed["reason"]
-    assert told["keys"]["camera.fps"]["reason"].count("--camera.fps") == 1
+    assert reported["keys"]["camera.fps"]["reason"].count("--camera.fps") == 1
 
 
 def test_a_program_can_make_a_form_of_the_settings(client: httpx.Client) -> None:
@@ -51,21 +51,21 @@ def test_a_program_can_make_a_form_of_the_settings(client: httpx.Client) -> None
     assert (keys["camera.source"]["form"], keys["camera.fps"]["form"]) == ("text", "number")
 
 
-def test_what_takes_effect_at_the_next_start_is_told_as_waiting_for_it(start: StartService) -> None:
+def test_what_takes_effect_at_the_next_start_is_reported_as_waiting_for_it(start: StartService) -> None:
     service = start()
     file = service.folder / "lookout.toml"
     as_it_was = file.read_text()
     with service.client() as client:
         file.write_text(f"{as_it_was}[answer]\nhold_s = 3\n[upload]\nmax_concurrent = 7\n")
         service.services.control.reload()
-        told = client.get("api/settings").json()
-        assert told["settings"]["answer"]["hold_s"] == 3.0
-        assert told["restart_required"] == ["upload.max_concurrent"]
+        reported = client.get("api/settings").json()
+        assert reported["settings"]["answer"]["hold_s"] == 3.0
+        assert reported["restart_required"] == ["upload.max_concurrent"]
         for _ in range(2):  # and a change made meanwhile brings none of it into force
-            assert told["settings"]["upload"]["max_concurrent"] == 2
-            assert told["keys"]["upload.max_concurrent"]["value"] == 2
-            assert told["keys"]["upload.max_concurrent"]["source"] == "default"
-            told = client.patch("api/settings", json={"answer": {"window_s": 1.0}}).json()
+            assert reported["settings"]["upload"]["max_concurrent"] == 2
+            assert reported["keys"]["upload.max_concurrent"]["value"] == 2
+            assert reported["keys"]["upload.max_concurrent"]["source"] == "default"
+            reported = client.patch("api/settings", json={"answer": {"window_s": 1.0}}).json()
         file.write_text(as_it_was)
         service.services.control.reload()
         assert client.get("api/settings").json()["restart_required"] == []
@@ -74,10 +74,10 @@ def test_what_takes_effect_at_the_next_start_is_told_as_waiting_for_it(start: St
 def test_passwords_of_a_stream_are_not_shown(start: StartService) -> None:
     service = start({"camera.source": "rtsp://user:secret@127.0.0.1:1/x"})
     with service.client() as client:
-        told = client.get("api/settings")
-        assert "secret" not in told.text
-        assert told.json()["settings"]["camera"]["source"] == "rtsp://…@127.0.0.1:1/x"
-        assert told.json()["keys"]["camera.source"]["value"] == "rtsp://…@127.0.0.1:1/x"
+        reported = client.get("api/settings")
+        assert "secret" not in reported.text
+        assert reported.json()["settings"]["camera"]["source"] == "rtsp://…@127.0.0.1:1/x"
+        assert reported.json()["keys"]["camera.source"]["value"] == "rtsp://…@127.0.0.1:1/x"
         assert "secret" not in client.get("api/state").text
 
 
@@ -92,13 +92,13 @@ def test_passwords_of_a_stream_are_not_shown(start: StartService) -> None:
         ("folder:photos", "folder:photos"),
     ],
 )
-def test_no_form_of_password_in_an_address_is_told(start: StartService, source: str, shown: str) -> None:
+def test_no_form_of_password_in_an_address_is_reported(start: StartService, source: str, shown: str) -> None:
     service = start({"camera.source": source})
     with service.client() as client:
         assert client.get("api/settings").json()["settings"]["camera"]["source"] == shown
 
 
-def test_a_patch_is_applied_told_and_kept_over_a_restart(start: StartService) -> None:
+def test_a_patch_is_applied_reported_and_kept_over_a_restart(start: StartService) -> None:
     service = start()
     region = {"x": 0.25, "y": 0.25, "width": 0.5, "height": 0.5}
     with service.client() as client:
@@ -252,12 +252,12 @@ def test_a_moment_without_threads_costs_neither_a_pause_nor_the_room_for_later_o
 
 
 def test_all_usable_models_are_listed_and_the_others_named(client: httpx.Client) -> None:
-    told = client.get("api/models").json()
-    names = [card["name"] for card in told["models"]]
+    reported = client.get("api/models").json()
+    names = [card["name"] for card in reported["models"]]
     assert {"colours", "others", "misfit"} <= set(names)
     assert "damaged" not in names
-    assert [broken["name"] for broken in told["broken"]] == ["caf?", "damaged"], "also where a name is no UTF-8"
-    assert told["broken"][0]["reason"]
+    assert [broken["name"] for broken in reported["broken"]] == ["caf?", "damaged"], "also where a name is not UTF-8"
+    assert reported["broken"][0]["reason"]
 
 
 def test_a_card_and_its_layers(client: httpx.Client) -> None:

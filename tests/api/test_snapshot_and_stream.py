@@ -24,7 +24,7 @@ def decoded(data: bytes) -> NDArray[np.uint8]:
 
 
 def parts(response: httpx.Response) -> Iterator[tuple[dict[str, str], bytes]]:
-    """The parts of a multipart/x-mixed-replace answer, by their Content-Length alone."""
+    """The parts of a multipart/x-mixed-replace answer, by their Content-Length only."""
     boundary = b"--" + response.headers["content-type"].partition("boundary=")[2].encode()
     buffer, chunks = b"", response.iter_raw()
     while True:
@@ -57,7 +57,7 @@ def test_a_snapshot_is_scaled_down_and_never_up(client: httpx.Client) -> None:
     assert decoded(client.get("api/snapshot.jpg?width=4000").content).shape == (240, 320, 3)
 
 
-def test_the_region_alone_is_what_the_network_sees(client: httpx.Client) -> None:
+def test_the_network_sees_only_the_region(client: httpx.Client) -> None:
     # 320 x 240 cropped to a square, less the pixels that do not divide by the whole factor of the reduction.
     assert decoded(client.get("api/snapshot.jpg?region=true").content).shape == (240, 240, 3)
 
@@ -104,14 +104,14 @@ def test_a_snapshot_of_a_silent_camera_says_that_it_is_stale(start: StartService
 
 
 def only_time_goes_on(service: Service, stale_after_s: float) -> None:
-    """Stop the worker: what it told last is of this very moment, and nothing is published any more."""
-    told = service.hub.latest()
+    """Stop the worker: what it published last is of this very moment, and nothing is published any more."""
+    reported = service.hub.latest()
     assert service.engine.stop()
-    assert told.frame is not None
-    assert told.prediction is not None
+    assert reported.frame is not None
+    assert reported.prediction is not None
     now = time.monotonic()
-    frame, prediction = replace(told.frame, captured_at=now), replace(told.prediction, captured_at=now)
-    service.hub.publish(replace(told, frame=frame, prediction=prediction, stale_after_s=stale_after_s))
+    frame, prediction = replace(reported.frame, captured_at=now), replace(reported.prediction, captured_at=now)
+    service.hub.publish(replace(reported, frame=frame, prediction=prediction, stale_after_s=stale_after_s))
 
 
 def test_an_annotated_snapshot_stops_saying_what_is_no_longer_current(start: StartService) -> None:

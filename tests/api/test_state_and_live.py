@@ -97,7 +97,7 @@ async def test_a_paused_service_still_speaks_every_second(start: StartService) -
 
 
 @pytest.mark.parametrize("query", ["?rate=1", "?rate=2", ""])
-async def test_whoever_asks_for_few_states_is_spoken_to_as_often(start: StartService, query: str) -> None:
+async def test_a_client_that_asks_for_few_states_gets_few(start: StartService, query: str) -> None:
     service = start()
     with service.client() as client:
         client.put("api/paused", json=True)
@@ -109,7 +109,7 @@ async def test_whoever_asks_for_few_states_is_spoken_to_as_often(start: StartSer
     assert time.monotonic() - started < 3 * 1.2
 
 
-async def test_a_frame_that_grows_stale_between_two_turns_is_told_at_the_next_one() -> None:
+async def test_a_frame_that_grows_stale_between_two_turns_is_sent_at_the_next_one() -> None:
     now = time.monotonic()
     frame = Frame(plain(RED), now - 1.9, 1, "demo")
     camera, model = CameraState("streaming", "demo", now), ModelState("any", "1", "fp32", 1, (), {}, {})
@@ -120,7 +120,9 @@ async def test_a_frame_that_grows_stale_between_two_turns_is_told_at_the_next_on
     assert time.monotonic() - now < 0.6
 
 
-async def test_a_silent_camera_is_told_within_its_deadline_and_nothing_is_called_current(start: StartService) -> None:
+async def test_a_silent_camera_is_reported_within_its_deadline_and_nothing_is_called_current(
+    start: StartService,
+) -> None:
     service = start({"camera.stale_after_s": "0.5"})
     async with watch(service, "?rate=60&picture=64") as connection:
         while (await next_state(connection))["status"] != "ok":
@@ -191,7 +193,7 @@ async def test_a_wish_that_cannot_be_met_is_answered_and_closed(shared: Service,
         assert connection.close_code == 1008
 
 
-async def test_one_watcher_too_many_is_told_to_come_back(shared: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_watcher_too_many_is_asked_to_come_back(shared: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(viewers.LIMITS, "live", 1)
     async with watch(shared) as first:
         await next_state(first)
@@ -218,7 +220,7 @@ async def test_the_subprotocol_is_confirmed(shared: Service) -> None:
 
 
 class RawWatcher:
-    """A WebSocket client that reads from its socket no faster than told, with as little buffer as the kernel allows."""
+    """A WebSocket client that reads no faster than asked, with as little buffer as the kernel allows."""
 
     def __init__(self, port: int, query: str) -> None:
         self.socket = socket.socket()
@@ -337,7 +339,7 @@ def test_stopping_with_watchers_takes_less_than_five_seconds(start: StartService
     watcher.socket.close()
 
 
-async def test_a_websocket_where_there_is_none_is_told_so(shared: Service) -> None:
+async def test_a_websocket_where_there_is_none_is_refused_with_a_reason(shared: Service) -> None:
     """Not refused as if a right were missing."""
     async with connect(f"ws://127.0.0.1:{shared.port}/api/lvie") as connection:
         assert json.loads(await connection.recv())["code"] == "not_found"
@@ -369,12 +371,12 @@ async def test_a_client_that_confirms_hears_of_a_picture_before_it_comes(shared:
         assert kinds == ["state", "picture", "jpeg"]
 
 
-async def test_a_client_that_takes_pictures_too_slowly_is_sent_none_and_told_so(start: StartService) -> None:
+async def test_a_client_that_takes_pictures_too_slowly_gets_none_and_the_reason(start: StartService) -> None:
     service = start()
     service.camera.pixels = np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8)
-    acknowledged, told = 0, []
+    acknowledged, reported = 0, []
     async with watch(service, "?confirm=true&picture=320&rate=10") as connection:
-        while not told or told[-1]["bytes"]:
+        while not reported or reported[-1]["bytes"]:
             message = await asyncio.wait_for(connection.recv(), 10)
             if isinstance(message, bytes):
                 (length,) = struct.unpack(">I", message[:4])
@@ -385,9 +387,9 @@ async def test_a_client_that_takes_pictures_too_slowly_is_sent_none_and_told_so(
             elif (state := json.loads(message))["type"] == "state":
                 await connection.send(json.dumps({"type": "seen", "sequence": state["sequence"]}))
             else:
-                told.append(state)
+                reported.append(state)
     assert acknowledged == 2
-    assert told[-1] == {"type": "picture", "bytes": 0, "network": "too_slow"}
+    assert reported[-1] == {"type": "picture", "bytes": 0, "network": "too_slow"}
 
 
 async def test_a_client_that_draws_slowly_is_not_taken_for_a_slow_network(start: StartService) -> None:

@@ -57,7 +57,7 @@ def test_the_sub_path_without_its_slash_leads_to_the_page(below: Service) -> Non
 
 
 @pytest.mark.parametrize("prefix", ["", "lookout/"])
-def test_the_cookie_is_for_the_sub_path_alone(below: Service, prefix: str) -> None:
+def test_the_cookie_is_only_for_the_sub_path(below: Service, prefix: str) -> None:
     _, token = below.tokens.create("test")
     with below.client() as client:
         assert client.get(f"{prefix}api/state").status_code == 401

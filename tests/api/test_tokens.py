@@ -34,7 +34,7 @@ def test_a_token_is_long_random_and_kept_only_as_a_hash(store: TokenStore, tmp_p
     assert store.verify("ä\udcff") is None
 
 
-def test_its_files_are_for_the_owner_alone(store: TokenStore, tmp_path: Path) -> None:
+def test_its_files_are_only_for_the_owner(store: TokenStore, tmp_path: Path) -> None:
     token, _ = store.create("phone")
     store.open_session(token)
     for file in (tmp_path / "state").iterdir():

@@ -128,7 +128,7 @@ def _with(picture: Floats, room: Floats, visit: Visit, at: float) -> Floats:
 
 
 def _sized(who: CutOut, height: float) -> tuple[Floats, Floats]:
-    """The cut-out so many pixels high, and its alpha."""
+    """The cut-out at that height in pixels, and its alpha."""
     size = max(4, round(height * who.picture.shape[1] / who.picture.shape[0])), max(4, round(height))
     way = cv2.INTER_AREA if size[1] < who.picture.shape[0] else cv2.INTER_LINEAR
     picture, alpha = (cv2.resize(each, size, interpolation=way) for each in (who.picture, who.alpha))

@@ -1,4 +1,4 @@
-"""Focus on films of fixed rooms: pets that come, sit and go, others that are no pets, and light that changes.
+"""Focus on films of fixed rooms: pets that come, sit and go, others that are not pets, and light that changes.
 
 Rooms and cut-outs are photographs that are not shipped: `LOOKOUT_DATA` names the folder with `rooms3.tar` and
 `cutouts2.tar`; it defaults to `shared/data` beside the checkout. Each film is played to the real engine, whose clock is

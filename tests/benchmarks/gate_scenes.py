@@ -31,7 +31,7 @@ _FIELDS = 16
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One sequence. light: the share of the light at so many seconds. where: the animal's place then, if any."""
+    """One sequence. light: the share of the light at that second. where: the animal's place then, if any."""
 
     name: str
     room: Picture

@@ -1,4 +1,4 @@
-"""Clients that post one picture again and again: a process of its own, standard library alone.
+"""Clients that post one picture again and again: a process of its own, only the standard library.
 
     python load.py PORT PATH SECONDS CLIENTS FILE
 

@@ -115,7 +115,7 @@ def _with_and_without_viewers(rounds: int) -> None:
 
 @contextlib.contextmanager
 def _motion(source: str) -> Iterator[Program]:
-    """Motion from Debian: the stream alone, with nothing kept and no motion looked for."""
+    """Motion from Debian: only the stream, with nothing kept and no motion looked for."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "motion.conf"

@@ -1,4 +1,4 @@
-"""Runs the real service as a process of its own, as a user would, and tells it what its camera shall do."""
+"""Runs the real service as a process of its own, as a user would, and scripts what its camera does."""
 
 from __future__ import annotations
 
@@ -105,5 +105,5 @@ class RunningService:
         self._process = None
 
     def state(self) -> dict[str, object]:
-        told: dict[str, object] = httpx.get(f"{self.url}api/state", trust_env=False).raise_for_status().json()
-        return told
+        reported: dict[str, object] = httpx.get(f"{self.url}api/state", trust_env=False).raise_for_status().json()
+        return reported

@@ -1,4 +1,4 @@
-"""A network between browser and service that carries only so many bytes a second, whoever shares it."""
+"""A network between browser and service that carries a fixed number of bytes a second, however many share it."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class SlowNetwork:
         sink.write_eof()
 
     async def _carry(self, size: int) -> None:
-        """Wait for the one link, and then for so many bytes to go over it at the rate of each moment."""
+        """Wait for the one link, and then for that many bytes to go over it at the rate of each moment."""
         async with self._link:
             before = time.monotonic()
             while self._credit < size:

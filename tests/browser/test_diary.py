@@ -45,12 +45,12 @@ def opened(diary: RunningService, open_page: OpenPage, days_ago: int = 1, **opti
 
 
 def events(diary: RunningService, **query: str) -> list[dict[str, Any]]:
-    told = httpx.get(f"{diary.url}api/events", params={"limit": "200", **query}, trust_env=False).raise_for_status()
-    found: list[dict[str, Any]] = told.json()["events"]
+    reported = httpx.get(f"{diary.url}api/events", params={"limit": "200", **query}, trust_env=False).raise_for_status()
+    found: list[dict[str, Any]] = reported.json()["events"]
     return found
 
 
-def test_a_day_is_walked_with_the_keyboard_alone(diary: RunningService, open_page: OpenPage) -> None:
+def test_the_keyboard_is_enough_to_walk_through_a_day(diary: RunningService, open_page: OpenPage) -> None:
     page = opened(diary, open_page)
     page.locator(".visit a").first.focus()
     first = page.evaluate("document.activeElement.closest('.visit').dataset.id")

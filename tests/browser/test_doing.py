@@ -49,7 +49,7 @@ def test_a_region_is_dragged_and_undone(service: RunningService, open_page: Open
     assert region_asked(service) == {"x": 0, "y": 0, "width": 1, "height": 1}
 
 
-def test_a_region_is_set_with_the_keyboard_alone(service: RunningService, open_page: OpenPage) -> None:
+def test_the_keyboard_is_enough_to_set_a_region(service: RunningService, open_page: OpenPage) -> None:
     page = live_page(service, open_page)
     page.get_by_role("button", name="Choose region").press("Enter")
     for _ in range(5):
@@ -145,8 +145,8 @@ def test_a_large_photo_is_made_smaller_before_it_is_sent(service: RunningService
                 window.dispatchEvent(new DragEvent('drop', {dataTransfer: data, cancelable: true}));
             }"""
         )
-    told = answered.value.json()
-    assert (told["width"], told["height"]) in ((1280, 935), (640, 468))  # the latter where the network is slow
+    reported = answered.value.json()
+    assert (reported["width"], reported["height"]) in ((1280, 935), (640, 468))  # the latter where the network is slow
     expect(page.locator("#photo-dialog .bars li")).to_have_count(3)
 
 

@@ -14,7 +14,7 @@ from tests.browser.running import RunningService
 
 MAX_BYTES = 60_000
 PROJECTOR = {"viewport": {"width": 1024, "height": 768}}
-SMALLEST = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
+SMALL_PHONE = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
 SUM = ".bench-sum .lab-sum"
 
 
@@ -143,7 +143,7 @@ def test_exercises_are_typed_first_and_then_explained(service: RunningService, o
 def test_axe_finds_nothing_in_the_other_parts(
     service: RunningService, open_page: OpenPage, axe: str, part: str
 ) -> None:
-    page = opened(service, open_page, part, lang="zh", **SMALLEST)
+    page = opened(service, open_page, part, lang="zh", **SMALL_PHONE)
     if part == "walk":
         expect(page.locator(".walk-tiles li")).to_have_count(48)
         expect(page.locator('[data-walk="channel"] canvas').first).to_be_visible()
@@ -162,7 +162,7 @@ def test_axe_finds_nothing(service: RunningService, open_page: OpenPage, axe: st
 
 
 def test_the_smallest_phone_scrolls_one_way_only(service: RunningService, open_page: OpenPage) -> None:
-    page = opened(service, open_page, **SMALLEST)
+    page = opened(service, open_page, **SMALL_PHONE)
     page.get_by_role("combobox", name="Padding").select_option("same")
     for detail in page.locator("details").all():
         detail.evaluate("node => (node.open = true)")

@@ -183,7 +183,7 @@ def test_the_bars_keep_their_room_when_the_page_is_enlarged(service: RunningServ
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
-def test_the_wall_display_shows_picture_and_answer_alone(service: RunningService, open_page: OpenPage) -> None:
+def test_the_wall_display_shows_only_picture_and_answer(service: RunningService, open_page: OpenPage) -> None:
     page = open_page(f"{service.url}?kiosk", viewport={"width": 1920, "height": 1080})
     wait_for_situation(page, "live")
     expect(page.locator("#word")).to_be_visible()
@@ -241,7 +241,7 @@ def test_a_chinese_browser_is_spoken_to_in_traditional_chinese(
 def test_every_language_says_everything(service: RunningService, open_page: OpenPage) -> None:
     page = open_page(service.url)
     wait_for_situation(page, "live")
-    told: dict[str, Any] = page.evaluate(
+    reported: dict[str, Any] = page.evaluate(
         """async () => {
             const [en, zh] = await Promise.all(['en', 'zh-Hant'].map(name => import(`./static/texts.${name}.js`)));
             const holes = text => (text.match(/{\\w+}/g) ?? []).sort().join();
@@ -259,16 +259,16 @@ def test_every_language_says_everything(service: RunningService, open_page: Open
             };
         }"""
     )
-    assert told["english"] == told["chinese"]
-    assert told["differ"] == []
-    assert told["unknown"] == []
-    assert {error.code for error in leaves(LookoutError)} <= set(told["faults"]), "a code without words in Chinese"
+    assert reported["english"] == reported["chinese"]
+    assert reported["differ"] == []
+    assert reported["unknown"] == []
+    assert {error.code for error in leaves(LookoutError)} <= set(reported["faults"]), "a code without words in Chinese"
     # 網路 is the internet; a neural network is 神經網路 or 模型, and its receptive field no 視野.
-    assert "視野" not in told["words"]
+    assert "視野" not in reported["words"]
     internet = ("網路太慢", "網路較慢", "網路很慢", "網路斷了", "網路變快", "檢查網路", "網路是否", "網路磁碟")
     for word in internet:
-        told["words"] = told["words"].replace(word, "")
-    assert "網路" not in told["words"].replace("神經網路", "")
+        reported["words"] = reported["words"].replace(word, "")
+    assert "網路" not in reported["words"].replace("神經網路", "")
 
 
 def leaves(kind: type[LookoutError]) -> list[type[LookoutError]]:

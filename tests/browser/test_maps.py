@@ -11,7 +11,7 @@ from tests.browser.running import RunningService
 TILES = ".maps li"
 # The strongest 64 channels behind what the network was given.
 SHOWN = 65
-# While the page has not yet heard that the camera fell silent, it asks once more and is told 503.
+# While the page has not yet heard that the camera fell silent, it asks once more and gets 503.
 FORGIVEN = ("503",)
 BLANK = "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size < 4"
 
@@ -85,7 +85,7 @@ def test_a_pause_takes_the_maps_away(service: RunningService, open_page: OpenPag
     expect(dialog.locator(TILES)).to_have_count(SHOWN)
 
 
-def test_who_wants_no_motion_looks_again_by_hand(service: RunningService, open_page: OpenPage) -> None:
+def test_without_motion_the_maps_are_renewed_by_hand(service: RunningService, open_page: OpenPage) -> None:
     page, dialog = opened(service, open_page, reduced_motion="reduce")
     expect(dialog.get_by_label("Follow the picture")).not_to_be_checked()
     assert asked(page, 2500) == 0

@@ -31,8 +31,8 @@ def settings_page(service: RunningService, open_page: OpenPage) -> Iterator[Page
 
 
 def values(service: RunningService) -> dict[str, Any]:
-    told = httpx.get(f"{service.url}api/settings", trust_env=False).raise_for_status().json()
-    return {name: key["value"] for name, key in told["keys"].items()}
+    reported = httpx.get(f"{service.url}api/settings", trust_env=False).raise_for_status().json()
+    return {name: key["value"] for name, key in reported["keys"].items()}
 
 
 def test_tabs_go_by_keyboard_address_and_back(service: RunningService, open_page: OpenPage) -> None:

@@ -71,7 +71,7 @@ def test_frames_that_stop_are_covered_by_words_in_time_and_heal(service: Running
     expect(page.locator("#seen")).to_be_hidden()
     expect(page.locator("#bars")).not_to_be_visible()
     service.order("live")
-    assert "late" not in situations(page, 4.0), "a picture from before is no sign of a slow network"
+    assert "late" not in situations(page, 4.0), "a picture from before does not mean a slow network"
     wait_for_situation(page, "live", timeout_ms=15_000)
     expect(page.locator("#cover")).to_be_hidden()
 
@@ -158,7 +158,7 @@ def test_a_lost_connection_is_said_within_three_seconds_and_heals(
     assert took <= 3.0 + SLACK_S
     expect(page.locator("#cover")).to_contain_text("No connection for")
     expect(page.locator("#plate")).to_have_attribute("data-tone", "old")
-    # What is not known any more is not told as if it were.
+    # What is not known any more is not shown as if it were.
     expect(page.locator("#camera .headline")).to_have_text("No connection")
     expect(page.locator("#machine dd").filter(has_text="MB")).to_have_count(0)
     own_service.signal(signal.SIGCONT)
@@ -187,7 +187,9 @@ def test_a_hidden_page_lets_go_of_the_connection_and_comes_back(service: Running
     wait_for_situation(page, "live")
 
 
-def test_trouble_with_the_disk_is_told_where_the_machine_is(own_service: RunningService, open_page: OpenPage) -> None:
+def test_trouble_with_the_disk_is_reported_where_the_machine_is(
+    own_service: RunningService, open_page: OpenPage
+) -> None:
     kept = own_service.folder / "state" / "lookout"
     kept.mkdir(parents=True)
     (kept / "old").write_bytes(bytes(2**20))

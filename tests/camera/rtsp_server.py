@@ -48,7 +48,7 @@ H264 = (
     "! rtph264pay name=pay0 pt=96 config-interval=-1 )"
 )
 # Cameras of their own kind: a key frame a minute, each viewer beginning with one or joining in the middle; VP8;
-# interlaced; UDP alone.
+# interlaced; only UDP.
 OTHERS = {
     "longgop": RAW.format(pattern="red") + " ! " + H264.format(keys=900),
     "joined": RAW.format(pattern="red") + " ! " + H264.format(keys=75),

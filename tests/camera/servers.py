@@ -1,4 +1,4 @@
-"""Small real servers: an MJPEG camera, one that never answers, one that answers as told, and an RTSP server."""
+"""Small real servers: an MJPEG camera, one that never answers, one that answers as scripted, and an RTSP server."""
 
 from __future__ import annotations
 

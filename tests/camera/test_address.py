@@ -211,7 +211,7 @@ def test_capitals_in_the_kind_are_understood(address: str, rest: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["rtsp:/admin:hunter22@cam/live", "admin:hunter22@cam/live"])
-def test_what_is_no_address_is_told_without_its_password(address: str) -> None:
+def test_what_is_not_an_address_is_reported_without_its_password(address: str) -> None:
     with pytest.raises(CameraUnsupported) as raised:
         create(address, OPTIONS, isolated=True)
     assert "hunter22" not in str(raised.value)

@@ -98,7 +98,7 @@ def test_an_error_on_opening_is_the_only_message(script: str, code: str) -> None
         assert line.recv(protocol.MAX_MESSAGE) == b""
 
 
-def test_the_end_is_told() -> None:
+def test_the_end_is_reported() -> None:
     with running("scripts:three_then_end") as (line, _):
         line.recv(protocol.MAX_MESSAGE)
         messages = [line.recv(protocol.MAX_MESSAGE) for _ in range(4)]
@@ -115,7 +115,7 @@ def test_pictures_must_not_outgrow_their_slots() -> None:
     os.close(memory)
 
 
-def test_it_starts_with_the_standard_library_alone() -> None:
+def test_it_starts_with_only_the_standard_library() -> None:
     """As a script, isolated, without site-packages: what the system's Python offers a child at the least."""
     code = (
         "import runpy, sys; module = runpy.run_path(sys.argv[1]); module['bootstrap'](); module['bootstrap']();"

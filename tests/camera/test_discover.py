@@ -187,7 +187,7 @@ def test_auto_passes_over_a_camera_that_does_not_open(monkeypatch: pytest.Monkey
     camera.close()
 
 
-def test_auto_tells_the_cameras_own_errors_when_none_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_reports_the_cameras_own_errors_when_none_opens(monkeypatch: pytest.MonkeyPatch) -> None:
     two_cameras(monkeypatch, "scripted:tests.camera.scripts:nothing")
     with pytest.raises(CameraBusy, match=r"Another program holds it.*cannot be loaded"):
         create("auto", CameraOptions(), isolated=False).open(Deadline.after(5))

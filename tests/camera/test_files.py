@@ -173,7 +173,7 @@ def test_a_name_with_a_colon_is_a_name_wherever_one_stands(clip: Path, monkeypat
 
 
 @pytest.mark.parametrize("content", [b"", b"this is a text", os.urandom(5000)])
-def test_what_is_no_video_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+def test_what_is_not_a_video_is_a_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(content)
     with pytest.raises(CameraUnsupported, match="not a video that can be read"):
@@ -190,7 +190,7 @@ def test_a_cut_off_video_ends(tmp_path: Path) -> None:
     assert 0 < len(all_frames(opened(f"file:{path}", UNPACED))) < 20
 
 
-def test_paths_that_are_wrong_are_told_apart(tmp_path: Path) -> None:
+def test_paths_that_are_wrong_are_distinguished(tmp_path: Path) -> None:
     with pytest.raises(CameraAbsent, match="no file"):
         opened(f"file:{tmp_path}/none.mp4", PACED)
     with pytest.raises(CameraAbsent, match="no folder"):
@@ -302,7 +302,7 @@ def test_files_are_chosen_by_what_they_hold_and_junk_is_counted(tmp_path: Path) 
     assert "3 hidden" in note
 
 
-def test_what_is_no_regular_file_keeps_nobody_waiting(tmp_path: Path) -> None:
+def test_what_is_not_a_regular_file_keeps_nobody_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "1.jpg")
     (tmp_path / "2.jpg").symlink_to("/dev/zero")
     with (tmp_path / "3.jpg").open("wb") as large:

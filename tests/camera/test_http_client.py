@@ -164,7 +164,7 @@ def test_little_is_asked_of_an_answer(answer: bytes, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"RTSP/1.0 400 Bad\r\n\r\n", b"HTTP/1.1 " * 9000])
-def test_what_is_no_http_is_said(answer: bytes) -> None:
+def test_what_is_not_http_is_said(answer: bytes) -> None:
     with servers.answering(answer) as server, pytest.raises(CameraUnsupported, match="does not speak HTTP"):
         got(f"http://127.0.0.1:{server.port}/")
 

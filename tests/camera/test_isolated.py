@@ -1,4 +1,4 @@
-"""A source in its own process: whatever happens there, the service goes on, is told why, and nothing is left behind."""
+"""A source in its own process: whatever happens there, the service goes on, learns why, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_frames_arrive_whole_in_order_and_with_their_own_time(opened: Opener) ->
     assert not frame.pixels.flags.writeable
 
 
-def test_frames_bring_the_mark_that_tells_repeats(opened: Opener) -> None:
+def test_frames_bring_the_mark_that_shows_repeats(opened: Opener) -> None:
     camera = opened("counting")
     frames = [camera.read(Deadline.after(5)) for _ in range(3)]
     assert [frame.mark for frame in frames] == [mark_of(frame.pixels) for frame in frames]
@@ -189,7 +189,7 @@ def test_a_slow_reader_finds_a_recent_frame_after_the_one_that_lay_about(opened:
     )
 
 
-def test_a_killed_process_is_told_at_once_and_opens_again(opened: Opener) -> None:
+def test_a_killed_process_is_reported_at_once_and_opens_again(opened: Opener) -> None:
     camera = opened("still")
     camera.read(Deadline.after(5))
     assert camera.pid is not None
@@ -292,7 +292,7 @@ def test_errors_of_the_source_arrive_as_they_were(opened: Opener) -> None:
     camera = opened("denied_later")
     with pytest.raises(CameraDenied, match="Not you"):
         read_on(camera)
-    with pytest.raises(CameraDenied):  # it stays told until the camera is opened again
+    with pytest.raises(CameraDenied):  # it stays reported until the camera is opened again
         camera.read(Deadline.after(1))
 
 
@@ -314,7 +314,7 @@ def test_the_end_of_a_source_comes_after_its_last_frame(opened: Opener) -> None:
         camera.read(Deadline.after(1))
 
 
-def test_a_crash_is_told_with_its_last_words(opened: Opener) -> None:
+def test_a_crash_is_reported_with_its_last_words(opened: Opener) -> None:
     camera = opened("crash")
     with pytest.raises(CameraError, match=r"signal 6 .SIGABRT.. Its last output: terminate called"):
         read_on(camera)
@@ -458,7 +458,7 @@ def test_the_source_turns_pictures_the_same_way_isolated_or_not() -> None:
 
 @requires("system-python")
 def test_the_child_runs_under_an_interpreter_without_our_dependencies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Pi camera's arrangement, with a scripted source that needs NumPy alone."""
+    """The Pi camera's arrangement, with a scripted source that needs only NumPy."""
     from lookout.camera.isolation import camera
 
     monkeypatch.setattr(camera.sys, "executable", "/usr/bin/python3")

@@ -36,7 +36,7 @@ VARIANTS: dict[str, Callable[[bytes], bytes]] = {
     "no length (zoneminder#692)": lambda data: b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + data + b"\r\n",
     "wrong length": lambda data: b"--frame\r\n" + length(data + b"123456") + data,
     "bare": lambda data: data,
-    "line feeds alone": lambda data: b"--frame\nContent-Type: image/jpeg\n\n" + data + b"\n",
+    "only line feeds": lambda data: b"--frame\nContent-Type: image/jpeg\n\n" + data + b"\n",
     "stray bytes": lambda data: b"\x00\xff\xff\x00junk" + data + b"\0\0\0\0\xff\xd9",
 }
 

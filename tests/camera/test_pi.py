@@ -229,7 +229,7 @@ def test_what_picamera2_raises_on_opening_is_understood(
     assert raised.value.remedy
 
 
-def test_no_camera_and_another_camera_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_camera_and_another_camera_are_distinguished(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CameraAbsent, match="no camera pi:3") as other:
         PiCamera("3", CameraOptions()).open(Deadline.after(5))
     assert "pi:0 (imx708)" in other.value.remedy

@@ -27,7 +27,7 @@ def why(address: str) -> CameraError:
     return raised.value
 
 
-def test_a_login_that_ffmpeg_does_not_know_is_no_wrong_password() -> None:
+def test_a_login_that_ffmpeg_does_not_know_is_not_a_wrong_password() -> None:
     answer = b'RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: NTLM realm="cam"\r\n\r\n'
     with servers.answering(answer) as server:
         error = reason(f"rtsp://cat:m1aow-m1aow@127.0.0.1:{server.port}/x", Deadline.after(2))
@@ -63,7 +63,7 @@ def test_each_answer_has_its_sentence(scheme: str, answer: bytes, kind: type[Cam
     assert error.remedy
 
 
-def test_a_wrong_password_is_told_from_a_missing_one_and_not_sent_again() -> None:
+def test_a_wrong_password_differs_from_a_missing_one_and_is_not_sent_again() -> None:
     with servers.answering(b"RTSP/1.0 401 Unauthorized\r\n\r\n") as server:
         error = reason(f"rtsp://cat:m1aow-m1aow@127.0.0.1:{server.port}/x", Deadline.after(2))
         assert b"m1aow" not in server.requests[0]
@@ -77,7 +77,7 @@ def test_nothing_listening_is_absent() -> None:
     assert "Nothing listens" in error.detail
 
 
-def test_silence_is_told_by_the_deadline() -> None:
+def test_silence_is_reported_by_the_deadline() -> None:
     with servers.silent() as server:
         begun = time.monotonic()
         error = reason(f"http://127.0.0.1:{server.port}/x", Deadline.after(0.6))

@@ -1,4 +1,4 @@
-"""Repeats: a stuck driver is told from a dark room, and from a scene that merely keeps still."""
+"""Repeats: a stuck driver is distinguished from a dark room, and from a scene that merely keeps still."""
 
 from __future__ import annotations
 

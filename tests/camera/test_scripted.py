@@ -127,6 +127,6 @@ def test_a_script_that_is_not_there_is_a_sentence(name: str) -> None:
         create(f"scripted:{name}", FAST, isolated=False).open(Deadline.after(1))
 
 
-def test_what_is_no_list_of_steps_is_a_sentence() -> None:
+def test_what_is_not_a_list_of_steps_is_a_sentence() -> None:
     with pytest.raises(CameraUnsupported, match="not a list of steps"):
         create("scripted:math:pi", FAST, isolated=False).open(Deadline.after(1))

@@ -111,13 +111,13 @@ def test_png_and_turned_pictures_are_upright_frames() -> None:
 
 
 @pytest.mark.parametrize("data", [RED[:300], b"\xff\xd8\xff", b"GIF89a nothing"])
-def test_a_damaged_picture_is_no_frame_but_a_sentence(data: bytes) -> None:
+def test_a_damaged_picture_is_refused_in_one_sentence(data: bytes) -> None:
     with servers.answering(head(more=length(data)) + data) as server, pytest.raises(CameraError) as raised:
         opened(server.port)
     assert raised.value.remedy
 
 
-def test_a_stream_of_cut_off_pictures_is_no_frame_but_a_sentence() -> None:
+def test_a_stream_of_cut_off_pictures_is_refused_in_one_sentence() -> None:
     def answer(line: socket.socket, stop: threading.Event) -> None:
         line.sendall(head(b"multipart/x-mixed-replace; boundary=frame"))
         while not stop.wait(0.005):

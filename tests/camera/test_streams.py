@@ -73,7 +73,7 @@ def test_a_stream_that_stalls_is_silent_by_the_readers_deadline_and_close_is_bou
         assert time.monotonic() - begun < 1.5
 
 
-def test_a_stream_that_hangs_up_is_told_at_once() -> None:
+def test_a_stream_that_hangs_up_is_reported_at_once() -> None:
     with servers.mjpeg(card("red"), frames=30, fps=60, then_hang_up=True) as server:
         camera = create(f"http://127.0.0.1:{server.port}/", OPTIONS, isolated=False)
         camera.open(Deadline.after(5))
@@ -121,7 +121,7 @@ def rtsp() -> Iterator[tuple[int, int]]:
 
 
 @requires("rtsp")
-def test_an_rtsp_stream_is_young_and_its_silence_is_told_by_the_deadline(rtsp: tuple[int, int]) -> None:
+def test_an_rtsp_stream_is_young_and_its_silence_is_reported_by_the_deadline(rtsp: tuple[int, int]) -> None:
     port, pid = rtsp
     camera = create(f"rtsp://127.0.0.1:{port}/green", OPTIONS, isolated=True)
     camera.open(Deadline.after(15))
@@ -177,7 +177,7 @@ def test_an_rtsp_path_that_is_not_there_is_absent(rtsp: tuple[int, int]) -> None
 @requires("rtsp")
 @pytest.mark.parametrize("path", ["longgop", "vp8", "interlaced", "udp"])
 def test_a_stream_shows_its_first_picture_at_once(rtsp: tuple[int, int], path: str) -> None:
-    """homebridge-eufy#1035 and vllm-project/vllm#47853 over RTSP, and a camera that knows UDP alone."""
+    """homebridge-eufy#1035 and vllm-project/vllm#47853 over RTSP, and a camera that knows only UDP."""
     camera = create(f"RTSP://127.0.0.1:{rtsp[0]}/{path}", OPTIONS, isolated=False)
     begun = time.monotonic()
     camera.open(Deadline.after(15))
@@ -210,7 +210,7 @@ def test_who_joins_between_key_frames_waits_for_the_next_and_knows_why(rtsp: tup
 
 
 @requires("rtsp")
-def test_a_still_scene_is_no_stuck_driver(rtsp: tuple[int, int]) -> None:
+def test_a_still_scene_is_not_a_stuck_driver(rtsp: tuple[int, int]) -> None:
     """aldehyde/videorc#164: an encoder's "nothing has changed" gives pictures that are alike to the last bit."""
     camera = create(f"rtsp://127.0.0.1:{rtsp[0]}/longgop", OPTIONS, isolated=True)
     camera.open(Deadline.after(15))
@@ -228,7 +228,7 @@ def test_nothing_listening_is_absent_at_once() -> None:
     assert time.monotonic() - begun < 3
 
 
-def test_a_web_page_is_no_stream() -> None:
+def test_a_web_page_is_not_a_stream() -> None:
     page = b"HTTP/1.0 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<html>Camera login</html>"
     with servers.answering(page) as server:
         camera = create(f"http://127.0.0.1:{server.port}/", OPTIONS, isolated=False)

@@ -94,7 +94,7 @@ def test_frames_are_turned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert (camera.info.width, camera.info.height) == (120, 160)
 
 
-def test_unplugging_is_told_as_such(capture: FakeCapture, node: Path) -> None:
+def test_unplugging_is_reported_as_such(capture: FakeCapture, node: Path) -> None:
     camera = opened()
     camera.read(Deadline.after(1))
     node.unlink()

@@ -1,4 +1,4 @@
-"""Video4Linux nodes: cameras are told from the codecs and processors a Pi has beside them."""
+"""Video4Linux nodes: cameras are distinguished from the codecs and processors a Pi has beside them."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_node_that_vanishes_during_the_question_is_absent(nodes: Path, monkeyp
     assert len(refused) == len(NODES)
 
 
-def test_a_file_is_no_video_device(tmp_path: Path) -> None:
+def test_a_file_is_not_a_video_device(tmp_path: Path) -> None:
     (tmp_path / "x").touch()
     with pytest.raises(CameraUnsupported):
         v4l2.query(str(tmp_path / "x"))

@@ -99,7 +99,7 @@ def test_a_conversion_that_is_refused_makes_no_picture(tmp_path: Path) -> None:
     video.close()
 
 
-def test_grey_before_the_first_key_frame_is_no_picture(tmp_path: Path) -> None:
+def test_grey_before_the_first_key_frame_is_not_a_picture(tmp_path: Path) -> None:
     """Some decoders invent what a picture refers to and was never sent."""
     whole = made(tmp_path / "whole.ts", "-c:v", "mpeg4", "-g", "5", "-f", "mpegts").read_bytes()
     assert len(pictures_of(tmp_path / "whole.ts")) == 10

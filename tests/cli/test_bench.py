@@ -1,4 +1,4 @@
-"""`lookout bench`: the way it measures, on made-up work; the figures themselves are nobody's test."""
+"""`lookout bench`: the way it measures, on made-up work; the figures themselves are not tested."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.cli.graphs import tiny
 from tests.models import colour_graph, write_card
 
 
-def test_contestants_take_turns_and_are_told_apart() -> None:
+def test_contestants_take_turns_and_are_distinguished() -> None:
     order: list[str] = []
 
     def work(name: str, seconds: float) -> None:
@@ -110,7 +110,7 @@ def test_the_loop_is_measured_with_the_real_engine() -> None:
     assert by_name["loop beside int8, 1920 × 1080"].met is None, "no goal was set for it"
 
 
-def test_the_fast_source_never_looks_stuck_however_many_of_its_pictures_are_overtaken() -> None:
+def test_the_fast_source_never_seems_stuck_however_many_of_its_pictures_are_overtaken() -> None:
     detector = RepeatDetector(stale_after_s=1.0)
     every_second = itertools.islice(script.vga(), 0, 300, 2)
     frames = (Frame(show.pixels.copy(), 0.1 * n, n, "scripted") for n, show in enumerate(every_second))
@@ -173,9 +173,9 @@ def test_a_model_that_was_added_is_measured(lookout: Run, network: Path, labels:
     assert lookout("models", "add", network, "--labels", labels, "--yes", "--name", "mine").returncode == 0
     done = lookout("bench", "--model", "mine", "--quick", "--only", "loop", "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["model"] == "mine"
-    assert "loop beside fp32, 640 × 480" in {row["name"] for row in told["rows"]}
+    reported = json.loads(done.stdout)
+    assert reported["model"] == "mine"
+    assert "loop beside fp32, 640 × 480" in {row["name"] for row in reported["rows"]}
 
 
 def test_an_unknown_measurement_is_named(lookout: Run) -> None:

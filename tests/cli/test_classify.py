@@ -184,7 +184,7 @@ def test_a_picture_may_be_piped_in(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["--json", "--csv", "--top=1"])
-def test_a_name_that_is_no_utf_8_stops_nothing(command: Run, folder: Path, tmp_path: Path, form: str) -> None:
+def test_a_name_that_is_not_utf_8_stops_nothing(command: Run, folder: Path, tmp_path: Path, form: str) -> None:
     where = tmp_path / "odd"
     where.mkdir()
     (where / os.fsdecode(b"caf\xe9.jpg")).write_bytes((folder / "one.jpg").read_bytes())
@@ -217,7 +217,7 @@ def film(path: Path) -> Path:
     return path
 
 
-def test_a_video_whose_name_is_no_utf_8_is_read_like_any_other(command: Run, tmp_path: Path) -> None:
+def test_a_video_whose_name_is_not_utf_8_is_read_like_any_other(command: Run, tmp_path: Path) -> None:
     """In a process of its own: such a name ends the whole process where OpenCV is given it."""
     film(tmp_path / "clip.mp4").rename(tmp_path / os.fsdecode(b"caf\xe9.mp4"))
     done = command("classify", "--json", tmp_path / os.fsdecode(b"caf\xe9.mp4"))
@@ -244,7 +244,7 @@ def test_a_picture_may_come_from_an_address(lookout: Run, address: str) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        b"This is no HTTP.\r\n\r\n",
+        b"This is not HTTP.\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\nno number",
     ],
 )

@@ -168,7 +168,7 @@ NO_USB = "no USB camera is plugged in"
         (False, UNUSABLE, "sudo apt install it", f"{NO_USB}.", "Plug a camera in"),
     ],
 )
-def test_no_camera_is_told_in_words_that_fit_the_machine(
+def test_no_camera_is_reported_in_words_that_fit_the_machine(
     pi: Context,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -203,7 +203,7 @@ def test_on_another_machine_than_a_pi_nobody_misses_its_camera(tmp_path: Path) -
         ("file:/none.mp4", "fail"),
     ],
 )
-def test_a_source_that_is_no_camera_here_is_tried(source: str, status: str) -> None:
+def test_a_source_that_is_not_a_camera_here_is_tried(source: str, status: str) -> None:
     finding = found("camera", Context(settings=Settings.model_validate({"camera": {"source": source}})))
     assert finding.status == status
     assert bool(finding.remedy) == (status == "fail")
@@ -306,7 +306,7 @@ def test_what_this_user_may_not_read_is_said(pi: Context, put: Put, monkeypatch:
         assert finding.remedy == ("sudo lookout doctor" if status == "warn" else "")
 
 
-def test_root_looks_with_the_rights_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_checks_with_the_rights_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[object] = []
     for name in ("setgroups", "setgid", "setuid"):
         monkeypatch.setattr(os, name, lambda number, name=name: done.append((name, number)))
@@ -323,7 +323,7 @@ def test_root_looks_with_the_rights_of_the_service(monkeypatch: pytest.MonkeyPat
     assert not service.become_service_user()
 
 
-def test_a_runtime_for_another_processor_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runtime_for_another_processor_is_distinguished(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([(0, "1.32.0 5.0.0 2.4.6\n"), (-4, ""), (1, "Traceback\nImportError: no\n")])
     monkeypatch.setattr(program, "output_of", lambda *_: next(answers))
     assert found("runtime", Context()).status == "ok"
@@ -348,14 +348,14 @@ def test_settings_state_folder_port_and_model(tmp_path: Path) -> None:
     assert found("state folder", broken).status == "skipped"
 
 
-def test_a_port_that_lookout_itself_has_is_no_trouble(
+def test_a_port_that_lookout_itself_has_is_not_a_problem(
     serving: Callable[..., Running], lookout: Run, tmp_path: Path
 ) -> None:
     running = serving("demo", "--port", "0")
     port = urlsplit(running.address).port
     (tmp_path / "settings.toml").write_text(f"[server]\nport = {port}\n")
-    told = lookout("doctor", "--config", tmp_path / "settings.toml").stdout
-    assert f"Port {port} on 127.0.0.1 is used by Lookout" in " ".join(told.split())
+    reported = lookout("doctor", "--config", tmp_path / "settings.toml").stdout
+    assert f"Port {port} on 127.0.0.1 is used by Lookout" in " ".join(reported.split())
 
 
 @requires("mount")
@@ -403,7 +403,7 @@ def test_a_check_that_fails_itself_does_not_end_the_others() -> None:
     assert (finding.status, "RuntimeError: odd" in finding.detail) == ("skipped", True)
 
 
-def test_commands_that_are_missing_or_slow_are_told_apart() -> None:
+def test_commands_that_are_missing_or_slow_are_distinguished() -> None:
     assert output_of(["/nonexistent"])[0] == 127
     assert output_of(["sleep", "9"], 0.1)[0] == 124
 

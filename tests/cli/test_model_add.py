@@ -248,7 +248,7 @@ def test_weights_in_another_file_are_joined(add: Callable[..., Any], tmp_path: P
         (b"<!DOCTYPE html><html>404", "a web page"),
     ],
 )
-def test_what_is_no_onnx_file_is_named(add: Callable[..., Any], content: bytes, said: str) -> None:
+def test_what_is_not_an_onnx_file_is_named(add: Callable[..., Any], content: bytes, said: str) -> None:
     done = add(content)
     assert done.returncode == 3
     assert said in done.stderr

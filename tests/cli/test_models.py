@@ -1,4 +1,4 @@
-"""`lookout models`: list, inspect, check, add; and everything that is no model gets one sentence."""
+"""`lookout models`: list, inspect, check, add; and everything that is not a model gets one sentence."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def test_inspect_names_side_branches_and_takes_a_shape(lookout: Run, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["text.onnx", "none.onnx", "unknown"])
-def test_what_is_no_model_gets_one_sentence(lookout: Run, tmp_path: Path, name: str) -> None:
-    (tmp_path / "text.onnx").write_text("these are no weights\n")
+def test_what_is_not_a_model_gets_one_sentence(lookout: Run, tmp_path: Path, name: str) -> None:
+    (tmp_path / "text.onnx").write_text("these are not weights\n")
     done = lookout("models", "inspect", tmp_path / name if name.endswith(".onnx") else name)
     assert done.returncode == 3
     assert done.stdout == ""
@@ -120,7 +120,7 @@ def test_a_model_that_somebody_else_adds_meanwhile_is_left_alone(
     assert theirs.read_text() == "theirs"
 
 
-def test_the_mark_of_windows_editors_is_no_part_of_a_label(tmp_path: Path) -> None:
+def test_the_mark_of_windows_editors_is_not_a_part_of_a_label(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     path.write_bytes(b"\xef\xbb\xbfcat\r\ndog\r\n")
     assert read_labels(path) == ["cat", "dog"]

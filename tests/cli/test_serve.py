@@ -88,17 +88,17 @@ sys.argv = ["lookout", "config"]
 try:
     main()
 finally:
-    with open(os.environ["TOLD"], "w") as told:
-        print(*(os.readlink(f"/proc/self/fd/{number}") for number in (0, 1, 2)), file=told)
+    with open(os.environ["OPEN"], "w") as output:
+        print(*(os.readlink(f"/proc/self/fd/{number}") for number in (0, 1, 2)), file=output)
 """
 
 
 def test_closed_standard_descriptors_are_taken_by_nothing_else(tmp_path: Path) -> None:
     """What a library writes to 2 would otherwise go into a socket, as part of somebody's answer."""
-    told = environment(tmp_path, CODE=_WITHOUT_ANY, TOLD=str(tmp_path / "told"))
-    done = subprocess.run(["sh", "-c", f'exec "{sys.executable}" -c "$CODE" <&- >&- 2>&-'], env=told, check=False)
+    reported = environment(tmp_path, CODE=_WITHOUT_ANY, OPEN=str(tmp_path / "open"))
+    done = subprocess.run(["sh", "-c", f'exec "{sys.executable}" -c "$CODE" <&- >&- 2>&-'], env=reported, check=False)
     assert done.returncode == 0
-    assert (tmp_path / "told").read_text().split() == ["/dev/null"] * 3
+    assert (tmp_path / "open").read_text().split() == ["/dev/null"] * 3
 
 
 def test_a_busy_port_is_exit_status_5(command: Run) -> None:

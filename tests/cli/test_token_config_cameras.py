@@ -117,9 +117,7 @@ def test_the_address_is_the_one_others_can_reach(lookout: Run) -> None:
     assert f"{os.uname().nodename.partition('.')[0]}.local:9000/cat/#token=" in address
 
 
-def test_on_this_machine_alone_the_way_to_open_it_is_that_of_the_settings_in_force(
-    lookout: Run, tmp_path: Path
-) -> None:
+def test_only_on_this_machine_is_the_way_to_open_it_shown_as_the_settings_have_it(lookout: Run, tmp_path: Path) -> None:
     assert "lookout serve --host 0.0.0.0" in lookout("token").stderr
     file = tmp_path / "lookout.toml"
     file.write_text("[server]\nport = 9000\n")
@@ -201,7 +199,7 @@ def test_a_state_folder_one_may_not_look_at_is_said(
     assert f"The state folder {folder} cannot be read: Permission denied." in done.stderr
 
 
-def test_config_tells_who_set_what_and_hides_passwords(lookout: Run, tmp_path: Path) -> None:
+def test_config_shows_where_each_value_was_set_and_hides_passwords(lookout: Run, tmp_path: Path) -> None:
     (tmp_path / "l.toml").write_text("[camera]\nfps = 12\n")
     source = "rtsp://admin:hunter22@192.0.2.1/live"
     done = lookout("config", "--config", tmp_path / "l.toml", LOOKOUT_CAMERA__SOURCE=source)

@@ -40,7 +40,7 @@ def test_every_setting_is_a_flag(command: Run, verb: str) -> None:
         assert short in shown
 
 
-def test_the_version_is_told(command: Run) -> None:
+def test_the_version_is_reported(command: Run) -> None:
     from lookout import __version__
 
     assert command("--version").stdout == f"lookout {__version__}\n"
@@ -54,7 +54,7 @@ def test_wrong_usage_is_exit_status_2_and_says_so_on_stderr(command: Run, argume
     assert "Usage: lookout" in done.stderr
 
 
-def test_a_reader_that_stops_reading_is_no_error() -> None:
+def test_a_reader_that_stops_reading_is_not_an_error() -> None:
     import subprocess
 
     command = f"{sys.executable} -m lookout config --template | head -n 1"
@@ -65,7 +65,7 @@ def test_a_reader_that_stops_reading_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("words", ["models list --json", "models inspect cat-dog-resnet18"])
-def test_a_reader_that_stops_after_the_first_of_many_lines_is_no_error(words: str) -> None:
+def test_a_reader_that_stops_after_the_first_of_many_lines_is_not_an_error(words: str) -> None:
     import subprocess
 
     command = f"{sys.executable} -m lookout {words} | head -n 1"
@@ -108,7 +108,7 @@ def test_output_that_cannot_be_written_is_one_sentence() -> None:
     assert done.returncode == 1
 
 
-def test_a_table_that_nobody_reads_to_its_end_is_no_error_either(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_nobody_reads_to_its_end_is_not_an_error_either(monkeypatch: pytest.MonkeyPatch) -> None:
     """rich, which prints tables, would end the process with exit status 1."""
 
     class Gone(io.StringIO):

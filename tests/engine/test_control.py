@@ -98,7 +98,7 @@ def test_what_is_read_at_the_start_is_not_called_changed(place: Place, caplog: p
     assert "[server]" not in caplog.text
     assert place.control.loaded.state_folder == place.folder
     assert place.control.loaded.settings.answer.hold_s == 3
-    assert place.control.loaded.settings.upload.max_concurrent == 2, "told is what is in force"
+    assert place.control.loaded.settings.upload.max_concurrent == 2, "what is reported is what is in force"
     assert place.control.restart_required == ("upload.max_concurrent", "state.folder")
 
 
@@ -244,7 +244,7 @@ def test_a_change_that_was_not_begun_in_time_is_called_off(place: Place) -> None
 
 
 class Begun(Future[None]):
-    """Done only after whoever waits has lost patience once."""
+    """Done only after the waiting caller has given up once."""
 
     def result(self, timeout: float | None = None) -> None:
         del timeout

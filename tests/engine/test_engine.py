@@ -159,7 +159,7 @@ def test_red_green_and_blue_cards_become_cat_dog_and_nobody(bench: Bench) -> Non
     assert missed == 0
 
 
-def test_a_state_tells_frame_prediction_and_times(bench: Bench) -> None:
+def test_a_state_has_frame_prediction_and_times(bench: Bench) -> None:
     engine = bench.running()
     state = eventually(engine, lambda state: is_ok(state) and state.timing.publish > 0)
     assert state.frame is not None
@@ -245,7 +245,7 @@ class Stepped:
         return Frame(self.pixels, self.now, self.sequence, "fake")
 
     def run(self, seconds: float) -> int:
-        """Step for so long; how many classifications there were."""
+        """Step for that long; how many classifications there were."""
         end, count, before = self.now + seconds, 0, None
         while self.now < end:
             self.engine._step()
@@ -286,7 +286,7 @@ def test_after_a_silence_it_does_not_catch_up(bench: Bench, monkeypatch: pytest.
         (15, 0, 0.03, "camera"),
     ],
 )
-def test_what_limits_the_rate_is_told(
+def test_what_limits_the_rate_is_reported(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, fps: float, max_rate: float, slowness_s: float, limited_by: str
 ) -> None:
     stepped = Stepped(bench, monkeypatch, settings_of(answer={"max_rate": max_rate}), fps)
@@ -363,7 +363,7 @@ def test_a_service_that_was_paused_starts_without_touching_the_camera(bench: Ben
     assert camera.opened == 0
 
 
-def test_pausing_is_no_trouble_of_the_cameras(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_pausing_is_not_a_problem_of_the_cameras(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     engine = bench.running()
     eventually(engine, is_ok)
     with caplog.at_level(logging.WARNING):
@@ -494,7 +494,7 @@ def test_a_threshold_for_a_label_the_model_lacks_is_ignored_with_one_warning(
 ) -> None:
     engine = bench.running(settings=settings_of(answer={"enter": {"bird": 0.9}}))
     eventually(engine, is_ok)
-    for hold_s in (2.0, 3.0):  # other settings are no news of the labels
+    for hold_s in (2.0, 3.0):  # other settings say nothing of the labels
         engine.apply(settings_of(answer={"enter": {"bird": 0.9}, "hold_s": hold_s})).result(2)
     assert [record.message for record in caplog.records if "bird" in record.message] == [
         'answer.enter and answer.leave: the model "colours" has no label "bird".'
@@ -661,10 +661,10 @@ def test_many_threads_classify_while_the_camera_runs(bench: Bench) -> None:
     engine = bench.running()
     eventually(engine, is_ok)
     with ThreadPoolExecutor(8) as pool:
-        told = list(
+        reported = list(
             pool.map(lambda color: engine.model.classify(picture(color))[1].probabilities, [RED, GREEN, BLUE] * 20)
         )
-    assert [int(np.argmax(probabilities)) for probabilities in told] == [0, 1, 2] * 20
+    assert [int(np.argmax(probabilities)) for probabilities in reported] == [0, 1, 2] * 20
     assert is_ok(latest(engine))
 
 

@@ -1,4 +1,4 @@
-"""The governor: targets kept, reasons told, no swinging, and nothing limited that nobody measured."""
+"""The governor: targets kept, reasons given, no swinging, and nothing limited that nobody measured."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_cool_machine_is_not_limited() -> None:
     assert _after(Governor(), *[COOL] * 10) is None
 
 
-def test_a_machine_that_tells_nothing_is_not_limited() -> None:
+def test_a_machine_without_readings_is_not_limited() -> None:
     targets = replace(TARGETS, cpu_percent=50.0)
     assert _after(Governor(), *[SystemReading()] * 10, targets=targets) is None
 
@@ -79,7 +79,7 @@ def test_when_it_cools_the_rate_rises_and_the_limit_ends() -> None:
     assert higher is not None
     assert higher.rate > low.rate
     assert "80 °C" in low.reason
-    assert "°C" not in higher.reason, "what is told is so now"
+    assert "°C" not in higher.reason, "what is reported is so now"
     assert _after(governor, *[COOL] * 40) is None
 
 

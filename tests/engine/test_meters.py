@@ -17,7 +17,7 @@ def test_ten_a_second_are_ten_a_second() -> None:
     assert meter_with(*(i / 10 for i in range(100))).per_s(9.9) == pytest.approx(10.0)
 
 
-def test_one_event_is_no_rate() -> None:
+def test_one_event_is_not_a_rate() -> None:
     assert RateMeter().per_s(1.0) == 0.0
     assert meter_with(1.0).per_s(1.5) == 0.0
 

@@ -113,7 +113,7 @@ def state(source: Source, world: World) -> CameraState:
 
 
 def run(source: Source, world: World, seconds: float) -> list[Frame]:
-    """Let the worker step for so long; the frames it got."""
+    """Let the worker step for that long; the frames it got."""
     frames, end = [], world.now + seconds
     while world.now < end:
         before = world.now
@@ -133,7 +133,7 @@ def streaming(world: World, **settings: Any) -> Source:
 # --- all is well ------------------------------------------------------------------------------------------------
 
 
-def test_it_opens_then_streams_and_tells_what_is_really_delivered(world: World) -> None:
+def test_it_opens_then_streams_and_reports_what_is_really_delivered(world: World) -> None:
     source = source_of(world)
     assert (state(source, world).status, state(source, world).retry_at) == ("opening", None)
     frames = run(source, world, 2.0)
@@ -145,15 +145,15 @@ def test_it_opens_then_streams_and_tells_what_is_really_delivered(world: World) 
     assert shown.since == pytest.approx(1000.0, abs=0.1)
 
 
-def test_the_rate_is_told_anew_a_few_times_a_second_and_at_once_when_the_status_turns(world: World) -> None:
+def test_the_rate_is_sent_a_few_times_a_second_and_at_once_when_the_status_turns(world: World) -> None:
     source = streaming(world)
-    told = state(source, world)
+    reported = state(source, world)
     run(source, world, 0.5 * source_module.RATE_EVERY_S)
-    assert state(source, world) is told
+    assert state(source, world) is reported
     for _ in range(60):  # the camera slows down
         world.now += 0.2
         source.step(world.idle)
-    assert state(source, world).frames_per_s < 0.5 * told.frames_per_s
+    assert state(source, world).frames_per_s < 0.5 * reported.frames_per_s
     source.pause()
     assert (state(source, world).status, state(source, world).frames_per_s) == ("paused", 0.0)
 
@@ -169,7 +169,7 @@ def test_the_camera_is_asked_for_what_the_settings_say(world: World) -> None:
     assert options_of(CameraSettings.model_validate({})).fps == 15.0
 
 
-def test_what_could_not_be_had_is_told(world: World) -> None:
+def test_what_could_not_be_had_is_reported(world: World) -> None:
     world.notes = ("There is no autofocus.",)
     assert state(streaming(world), world).notes == world.notes
 
@@ -181,7 +181,7 @@ def test_passwords_are_not_shown(world: World) -> None:
     assert world.asked[0][0] == "rtsp://user:secret@host/stream"
 
 
-def test_frames_lost_on_the_way_are_counted_and_a_reopening_is_no_loss(world: World) -> None:
+def test_frames_lost_on_the_way_are_counted_and_a_reopening_is_not_a_loss(world: World) -> None:
     source = streaming(world)
     assert source.dropped_frames == 0
     world.reads = lambda: world.frame(skipped=2)
@@ -223,7 +223,7 @@ def test_no_number_of_a_frame_comes_twice_however_often_the_camera_opens(world: 
         (SILENT, "failed"),
     ],
 )
-def test_a_camera_that_cannot_be_opened_is_told_with_reason_remedy_and_next_try(
+def test_a_camera_that_cannot_be_opened_is_reported_with_reason_remedy_and_next_try(
     world: World, error: CameraError, status: str
 ) -> None:
     world.opens = raising(error)
@@ -261,7 +261,7 @@ def test_every_camera_that_failed_to_open_was_closed(world: World) -> None:
     assert closed == world.made
 
 
-def test_the_log_tells_a_trouble_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_reports_a_problem_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.opens = raising(ABSENT)
     with caplog.at_level(logging.WARNING):
         run(source_of(world), world, 100.0)
@@ -341,7 +341,7 @@ def test_a_slow_camera_gets_all_the_time_its_setting_promises(world: World) -> N
     assert (state(source, world).status, state(source, world).restarts) == ("streaming", 0)
 
 
-def test_silence_shorter_than_the_limit_is_no_trouble(world: World) -> None:
+def test_silence_shorter_than_the_limit_is_not_a_problem(world: World) -> None:
     source = streaming(world)
     for _ in range(5):
         world.reads = world.silence
@@ -396,7 +396,7 @@ def test_a_camera_reopened_for_another_reason_is_judged_anew(world: World) -> No
         world.now += 31.0
 
 
-def test_a_still_picture_in_a_folder_is_no_stuck_driver(world: World) -> None:
+def test_a_still_picture_in_a_folder_is_not_a_stuck_driver(world: World) -> None:
     world.live = False
     world.reads = lambda: world.frame(noise())
     source = source_of(world, source="folder:photos")
@@ -535,7 +535,7 @@ def test_a_pause_forgets_the_troubles_before_it(world: World) -> None:
 
 
 @pytest.mark.parametrize("where", ["opens", "reads"])
-def test_a_camera_cut_short_by_us_is_no_trouble_of_its_own(world: World, where: str) -> None:
+def test_a_camera_cut_short_by_us_is_not_a_problem_of_its_own(world: World, where: str) -> None:
     source = source_of(world)
     run(source, world, 1.0 if where == "reads" else 0.0)
 

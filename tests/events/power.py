@@ -56,7 +56,7 @@ class Recording:
         theirs.close()
 
     def kill_after(self, news: int, pause_s: float) -> tuple[set[int], set[int]]:
-        """kill -9 a moment after it has acknowledged so many; returns the numbers that have begun, and have ended."""
+        """kill -9 a moment after it has acknowledged that many; returns the numbers that have begun, and have ended."""
         said: list[tuple[str, int]] = []
         for _ in range(news):
             assert self._pipe.poll(_WAIT_S), "it records nothing"

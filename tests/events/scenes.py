@@ -70,7 +70,7 @@ class Scene:
         self._smoother = Smoother(LABELS, ["neither"], THRESHOLDS, window_s=0.0, hold_s=0.0, gap_s=2.0, now=self.now)
 
     def show(self, probabilities: tuple[float, ...], seconds: float, *, turn_every: int = 3) -> None:
-        """Frames that the network sees so, for so long."""
+        """Frames that the network sees so, for that long."""
         for number in range(round(seconds / FRAME_S)):
             self.now += FRAME_S
             self._frames += 1

@@ -70,8 +70,8 @@ def test_a_disk_that_takes_nothing_costs_no_row_that_still_waits(store: Store, m
         here.show(CAT, 2)
         here.show(NOBODY, 8)
         assert not here.recorder.journal.flush()
-        told = [(one.what, one.event.label, one.event.id) for one in news.take()]
-        assert told == [("begun", "cat", 0), ("ended", "cat", 0)], "who acts on events hears of them all the same"
+        reported = [(one.what, one.event.label, one.event.id) for one in news.take()]
+        assert reported == [("begun", "cat", 0), ("ended", "cat", 0)], "who acts on events hears of them all the same"
         assert here.recorder.journal.trouble() is not None
         monkeypatch.undo()
         assert [event.label for event in here.visits()] == ["cat"]

@@ -68,7 +68,7 @@ def test_a_dog_between_two_visits_of_a_cat_is_an_event_beside_it(scene: MakeScen
     assert [(event.label, event.frames) for event in here.visits()] == [("cat", 60), ("dog", 20)]
 
 
-def test_what_is_shorter_than_min_s_is_no_event(scene: MakeScene) -> None:
+def test_what_is_shorter_than_min_s_is_not_an_event(scene: MakeScene) -> None:
     here = scene({"min_s": 1.0})
     here.show(CAT, 0.8)
     here.show(NOBODY, 8)
@@ -87,7 +87,7 @@ def test_a_camera_that_is_lost_and_back_marks_the_gap(scene: MakeScene) -> None:
     here.end()
     (event,) = here.visits()
     assert [round(side, 1) for side in event.why["gaps"][0]] == [2.9, 6.5]
-    assert list(kinds(here.events())) == ["seen"], "a short gap is no loss of the camera"
+    assert list(kinds(here.events())) == ["seen"], "a short gap is not a loss of the camera"
 
 
 def test_a_camera_that_stays_away_ends_the_event_and_is_one_itself(scene: MakeScene) -> None:
@@ -118,7 +118,7 @@ def test_a_pause_ends_what_is_under_way_and_records_nothing(scene: MakeScene) ->
 def test_another_model_is_an_event_and_ends_those_of_the_one_before(scene: MakeScene, tmp_path: Path) -> None:
     here = scene()
     here.show(CAT, 3)
-    assert list(kinds(here.events())) == ["seen"], "the first model ever is no change"
+    assert list(kinds(here.events())) == ["seen"], "the first model ever is not a change"
     here.use_model("birds")
     here.show(CAT, 3)
     here.end()
@@ -176,7 +176,7 @@ def test_the_first_synchronisation_moves_what_this_boot_wrote_once(scene: MakeSc
     late.store.close()
 
 
-def test_a_clock_set_back_by_a_year_leaves_lengths_and_order_alone(scene: MakeScene) -> None:
+def test_a_clock_set_back_by_a_year_changes_neither_lengths_nor_order(scene: MakeScene) -> None:
     here = scene()
     here.show(CAT, 2)
     here.offset -= 365 * 86_400
@@ -192,7 +192,7 @@ def test_a_clock_set_back_by_a_year_leaves_lengths_and_order_alone(scene: MakeSc
 
 
 def test_the_same_film_twice_gives_the_same_events(tmp_path: Path) -> None:
-    told = []
+    reported = []
     for take, turn_every in ((1, 1), (2, 17)):  # the recorder comes as it comes
         store = store_at(tmp_path / str(take))
         film = Scene(store)
@@ -201,10 +201,10 @@ def test_the_same_film_twice_gives_the_same_events(tmp_path: Path) -> None:
         film.end()
         events = film.events()
         pictures = [store.picture(event.id, "jpg") for event in events if event.picture]
-        told.append(([(e.id, e.label, e.frames, e.probability, e.mean, e.started) for e in events], pictures))
+        reported.append(([(e.id, e.label, e.frames, e.probability, e.mean, e.started) for e in events], pictures))
         store.close()
-    assert told[0] == told[1]
-    assert len(told[0][0]) == 3
+    assert reported[0] == reported[1]
+    assert len(reported[0][0]) == 3
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_a_malformed_file_is_set_aside_and_what_can_be_read_is_kept(tmp_path: Pa
     store.close()
 
 
-def test_a_file_that_is_no_database_is_set_aside(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_set_aside(tmp_path: Path) -> None:
     store = store_at(tmp_path)
     store.folder.mkdir(parents=True)
     store.database.path.write_bytes(b"nothing of the kind" * 500)

@@ -85,7 +85,7 @@ def test_a_day_is_drawn_from_once_it_is_over_and_each_has_the_same_chance(tmp_pa
 def test_quiet_moments_that_were_not_drawn_go_and_a_day_is_drawn_once(store: Store) -> None:
     begin, _ = sampling.bounds(date(2026, 5, 1))
     add(store, *(row(begin + 3600 * hour, kind="quiet", label="neither") for hour in range(20)), pictures=True)
-    assert store.page(Filter())[0] == [], "until then they are nobody's business"
+    assert store.page(Filter())[0] == [], "until then nothing shows them"
     now = begin + DAY_S + 60
     dropped = store.database.write(lambda connection: sampling.draw(connection, now, 3, random.Random(1)))
     store.remove_pictures(dropped)

@@ -1,6 +1,6 @@
 """What users see: the four ways of looking at a service, each watched all the time by a thread of its own.
 
-A look is called *fresh* when whoever looks takes what is shown for now. Fresh looks must carry a capture time that is.
+A look is called *fresh* when a viewer takes what is shown for now. Fresh looks must carry a capture time that is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import websockets.sync.client
 from tests.faults.running import NOTICE_S, RECOVER_S, Service
 
 INTERFACES = ("REST", "WebSocket", "MJPEG", "snapshot")
-# A WebSocket that says nothing for so long is a lost connection, and clients show it as one.
+# A WebSocket that says nothing for that long is a lost connection, and clients show it as one.
 SILENCE_S = 2.5
 _POLL_S = 0.1
 # One classification interval, and the way from the service's judgement to our clock on a busy machine.
@@ -28,7 +28,7 @@ _SLACK_S = 0.1 + 0.5
 
 
 @dataclass(frozen=True)
-class Look:
+class Glance:
     """at: monotonic seconds. fresh: shown as of now. age_s: of the picture or prediction shown, if it says."""
 
     at: float
@@ -44,7 +44,7 @@ class Eyes:
         self._service = service
         self._stale_after_s = float(service.state()["stale_after_s"])
         self._stop = threading.Event()
-        self.looks: dict[str, list[Look]] = {name: [] for name in INTERFACES}
+        self.looks: dict[str, list[Glance]] = {name: [] for name in INTERFACES}
         self.states: list[tuple[float, dict[str, Any]]] = []
         watch: tuple[Callable[[], None], ...] = (self._rest, self._websocket, self._mjpeg, self._snapshot)
         self._threads = [threading.Thread(target=self._again, args=(look,), daemon=True) for look in watch]
@@ -80,7 +80,7 @@ class Eyes:
         }
 
     def until_fresh(self, back: float) -> None:
-        """Wait until all interfaces answer again: 3 s after `back` at the latest, plus the pause that was told."""
+        """Wait until all interfaces answer again: 3 s after `back` at the latest, plus the pause that was announced."""
         while missing := [name for name, after in self.fresh_again(back).items() if after is None]:
             pause = max(
                 (state["camera"]["retry_in_s"] or 0.0 for at, state in list(self.states) if at >= back - 0.5),
@@ -108,7 +108,7 @@ class Eyes:
                 if look.fresh and look.age_s is not None:
                     assert look.age_s <= self._stale_after_s + _SLACK_S, f"{name} shows as of now what is old: {look}"
 
-    def _looks(self) -> list[tuple[str, list[Look]]]:
+    def _looks(self) -> list[tuple[str, list[Glance]]]:
         return [(name, list(looks)) for name, looks in self.looks.items()]
 
     # --- looking ------------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ class Eyes:
             self._stop.wait(_POLL_S)
 
     def _saw(self, name: str, fresh: bool, words: str, age_s: float | None = None) -> None:
-        self.looks[name].append(Look(time.monotonic(), fresh, words, age_s))
+        self.looks[name].append(Glance(time.monotonic(), fresh, words, age_s))
 
     def _saw_state(self, name: str, state: dict[str, Any]) -> None:
         fresh = state["status"] == "ok" and state["answer"]["current"]

@@ -17,7 +17,7 @@ def _run(*command: str) -> None:
 
 @contextlib.contextmanager
 def small_disk(folder: Path, size: str = "256k") -> Iterator[Path]:
-    """A tmpfs of so many bytes, mounted at `folder`."""
+    """A tmpfs of that many bytes, mounted at `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     _run("mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(folder))
     try:
@@ -74,7 +74,7 @@ def bound(source: Path, folder: Path) -> Iterator[Bound]:
 
 @contextlib.contextmanager
 def silent(folder: Path) -> Iterator[None]:
-    """Over the folder a disk that never answers: whoever asks it anything waits, until the end.
+    """Over the folder a disk that never answers: every caller waits, until the end.
 
     A file system in user space (FUSE) whose user never reads a request; the end of it fails all that wait.
     """

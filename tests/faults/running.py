@@ -33,7 +33,7 @@ SCRIPT = "scripted:tests.faults.scripts:controlled"
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> float:
-    """Wait for the condition; how long it took. Fails with `what` after so many seconds."""
+    """Wait for the condition; how long it took. Fails with `what` after that many seconds."""
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what}"
@@ -73,10 +73,10 @@ class Service:
         return status, json.loads(data)
 
     def state(self) -> dict[str, Any]:
-        status, told = self.json("GET", "/api/state")
+        status, reported = self.json("GET", "/api/state")
         assert status == 200
-        assert isinstance(told, dict)
-        return told
+        assert isinstance(reported, dict)
+        return reported
 
     def is_current(self) -> bool:
         try:

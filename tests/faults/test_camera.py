@@ -90,14 +90,14 @@ def test_a_source_that_is_away_is_called_so_and_its_return_is_noticed(service: S
         began = time.monotonic()
         fault.inject(service)
         time.sleep(AWAY_S)
-        told = service.state()
+        reported = service.state()
         back = time.monotonic()
         service.set("ok")
         eyes.until_fresh(back)
     eyes.assert_truthful()
     eyes.assert_told(began, back)
-    assert told["camera"]["reason"]
-    assert told["camera"]["remedy"]
+    assert reported["camera"]["reason"]
+    assert reported["camera"]["remedy"]
     table.record(fault.name, fault.note, eyes.noticed(began), eyes.fresh_again(back))
 
 

@@ -44,7 +44,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def _warm_up(service: Service) -> None:
-    """What is made at the first use is no leak."""
+    """What is made at the first use is not a leak."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: service.request("POST", "/api/classify", raw=_photo()), range(16)))
     service.request("GET", "/api/snapshot.jpg")
@@ -182,7 +182,7 @@ def test_requests_that_never_come_or_never_end_are_ended(service: Service) -> No
             threading.Thread(target=_send_slowly, args=(client, HEAD_S + 4), daemon=True).start()
         assert {key: _status(client) for key, client in endless.items()} == asked
         while time.monotonic() - began < HEAD_S - 1:
-            half[0].sendall(b"h")  # a byte now and then is no progress
+            half[0].sendall(b"h")  # a byte now and then is not progress
             time.sleep(0.5)
         until(lambda: all(_has_ended(one) for one in (*silent, *half, *endless.values())), 6, "all are ended")
     table.record("120 connections that say nothing or half a request", f"408 after {HEAD_S:.0f} s; {attack.kept}")
@@ -197,20 +197,22 @@ def test_a_thousand_connections_leave_room_for_the_camera_and_each_gets_an_answe
     with contextlib.ExitStack() as open_ones:
         with Attack(service) as attack:
             clients = []
-            for _ in range(1_000):  # each asks at once: who says nothing for six seconds is told that it is late
+            for _ in range(
+                1_000
+            ):  # each asks at once: who says nothing for six seconds gets a response that it is late
                 clients.append(client := open_ones.enter_context(_connect(service)))
                 with contextlib.suppress(OSError):
                     client.sendall(_head("/api/state"))
             descriptors = psutil.Process(service.process.pid).num_fds()
-            told = Counter(_status(client) for client in clients)
+            reported = Counter(_status(client) for client in clients)
             time.sleep(1)
         before = service.camera().pid
         service.camera().kill()
         until(lambda: [one.pid for one in service.cameras()] not in ([], [before]), 5, "the camera starts again")
     assert descriptors < DEFAULT_CAPACITY.refused + 3 * BACKLOG, "a process may open 1,024 files"
-    assert told[200] >= DEFAULT_CAPACITY.served - 20, told
-    assert set(told) <= {0, 200, 429, 503}, told
-    assert told[0] < 50, f"connections that ended without a word: {told}"
+    assert reported[200] >= DEFAULT_CAPACITY.served - 20, reported
+    assert set(reported) <= {0, 200, 429, 503}, reported
+    assert reported[0] < 50, f"connections that ended without a word: {reported}"
     until(lambda: service.request("GET", "/api/state")[0] == 200, 5, "room again once they are gone")
     table.record("a thousand connections at once", f"200, 429 or 503; {attack.kept}")
 
@@ -249,10 +251,10 @@ def test_a_hundred_uploads_at_once_are_answered_or_refused(service: Service) -> 
         return service.request("POST", "/api/classify", raw=photo, timeout=30)[0]
 
     with Attack(service) as attack, ThreadPoolExecutor(100) as pool:
-        told = Counter(pool.map(upload, range(100)))
+        reported = Counter(pool.map(upload, range(100)))
         time.sleep(2)
-    assert set(told) <= {200, 429}, told
-    assert told[200] >= 2
+    assert set(reported) <= {200, 429}, reported
+    assert reported[200] >= 2
     table.record("a hundred uploads at once", f"200 or 429; {attack.kept}")
 
 

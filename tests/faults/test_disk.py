@@ -81,14 +81,14 @@ def _pulled_out(house: House) -> Iterator[None]:
         pytest.param("disk pulled out", "disk_gone", _pulled_out, marks=requires("mount")),
     ],
 )
-def test_a_disk_that_breaks_costs_no_answer_is_told_and_mends_by_itself(
+def test_a_disk_that_breaks_costs_no_answer_is_reported_and_recovers(
     house: House, name: str, code: str, fault: Callable[[House], AbstractContextManager[None]]
 ) -> None:
     service = house.service
     with Eyes(service) as eyes:
         broken = time.monotonic()
         with fault(house):
-            until(lambda: _disk(service) == code, 5, f"told: {code}")
+            until(lambda: _disk(service) == code, 5, f"reported: {code}")
             seen = time.monotonic() - broken
             status, problem = service.json("PATCH", "/api/settings", {"answer": {"hold_s": 2.5}})
             assert (status, problem["code"]) == (507, "state_folder_unusable"), problem
@@ -105,11 +105,11 @@ def test_a_disk_that_breaks_costs_no_answer_is_told_and_mends_by_itself(
         back = time.monotonic()
         until(lambda: service.json("PATCH", "/api/settings", {"answer": {"hold_s": 1.5}})[0] == 200, 3, "kept")
         kept = time.monotonic() - back
-        until(lambda: _disk(service) is None, 3, "told no more")
-        told = time.monotonic() - back
+        until(lambda: _disk(service) is None, 3, "reported no more")
+        reported = time.monotonic() - back
     eyes.assert_truthful()
     what = f"answers go on; `{code}`; changes are refused: `state_folder_unusable`"
-    table.record(name, what, {"state": seen}, {"settings": kept, "state": told})
+    table.record(name, what, {"state": seen}, {"settings": kept, "state": reported})
 
 
 def _disk(service: Service) -> str | None:
@@ -165,13 +165,13 @@ def test_a_service_starts_on_a_silent_disk_with_its_camera_closed_and_catches_up
         )
         until(lambda: _answers(service), 20, "a service that answers")
         started = time.monotonic() - began
-        until(lambda: _disk(service) == "disk_slow", 5, "told")
+        until(lambda: _disk(service) == "disk_slow", 5, "reported")
         assert service.state()["status"] == "paused", "perhaps somebody closed the camera"
         assert service.json("PATCH", "/api/settings", {"answer": {"window_s": 1.0}})[0] == 507
         silence.close()
         back = time.monotonic()
         until(lambda: _hold_s(service) == 3.5, 5, "what was changed before the start counts")
-        until(lambda: _disk(service) is None, 5, "told no more")
+        until(lambda: _disk(service) is None, 5, "reported no more")
         if was_paused:
             assert service.state()["status"] == "paused"
         else:
@@ -221,19 +221,19 @@ def test_a_model_file_replaced_by_rubbish_changes_nothing_until_it_is_loaded_and
 
     with running(tmp_path, SCRIPT, *flags, wait=False) as service:
         until(lambda: _answers(service), 20, "a service that answers")
-        told = service.state()
-        assert told["status"] == "failed"
-        assert told["fault"]["code"] == "model_rejected"
-        assert "victim" in told["fault"]["reason"]
-        assert told["answer"]["current"] is False
+        reported = service.state()
+        assert reported["status"] == "failed"
+        assert reported["fault"]["code"] == "model_rejected"
+        assert "victim" in reported["fault"]["reason"]
+        assert reported["answer"]["current"] is False
         assert service.request("GET", "/readyz")[0] == 503
         assert service.request("GET", "/healthz")[0] == 200
         until(lambda: service.request("GET", "/api/snapshot.jpg")[0] == 200, 5, "the camera is still to be seen")
         for path, data in sound.items():
             path.write_bytes(data)
         back = time.monotonic()
-        status, told = service.json("PUT", "/api/model", {"name": "victim"})
-        assert status == 200, told
+        status, reported = service.json("PUT", "/api/model", {"name": "victim"})
+        assert status == 200, reported
         service.until_current(3)
         again = time.monotonic() - back
     table.record(

@@ -64,13 +64,13 @@ def test_a_stream_that_is_away_is_called_so_and_its_return_is_noticed(
         began = time.monotonic()
         _break(streamed, fault)
         time.sleep(AWAY_S)
-        told = streamed.service.state()
+        reported = streamed.service.state()
         back = time.monotonic()
         _mend(streamed)
         eyes.until_fresh(back)
     eyes.assert_truthful()
     eyes.assert_told(began, back)
-    assert told["camera"]["reason"]
+    assert reported["camera"]["reason"]
     table.record(name, note, eyes.noticed(began), eyes.fresh_again(back))
 
 

@@ -16,7 +16,7 @@ from tests.focus.rooms import film, place_of, room, visit
 def watched(
     watched_film: Film, protected: Sequence[Rect] = (), every: int = 1
 ) -> tuple[Background, list[tuple[float, tuple[Part, ...]]]]:
-    """The parts that differ, frame by frame; every so many frames are looked at."""
+    """The parts that differ, frame by frame; every few frames are looked at."""
     background = Background()
     seen = [
         (at, background.changed(picture, at, protected))
@@ -52,7 +52,7 @@ def test_somebody_who_comes_in_is_framed_and_gone_when_they_leave() -> None:
 @pytest.mark.parametrize(
     ("name", "disturbance", "calm_from"),
     [
-        ("noise alone", (), 2),
+        ("only noise", (), 2),
         ("dusk", (films.dusk(3, 18, 0.3),), 2),
         ("automatic exposure that hunts", (films.exposure(5, 0.2),), 2),
         ("night vision, once it is learnt", (films.night_vision(6),), 10),

@@ -34,12 +34,12 @@ def main() -> int:
             began = time.monotonic()
             try:
                 count = try_out(decoder, chosen.cases, chosen.seed)
-                told = f"{count} inputs"
+                reported = f"{count} inputs"
             except Exception:
                 traceback.print_exc()
                 failed += 1
-                told = "BROKEN"
-            print(f"{decoder.name:32} {told:>14}  {time.monotonic() - began:6.1f} s", flush=True)
+                reported = "BROKEN"
+            print(f"{decoder.name:32} {reported:>14}  {time.monotonic() - began:6.1f} s", flush=True)
         if "Traceback" in service.log():
             print(service.log()[-4000:])
             failed += 1

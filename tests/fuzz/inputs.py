@@ -290,7 +290,7 @@ def hugging_faces(draw: st.DrawFn) -> bytes:
     if draw(st.booleans()):
         return draw(broken(sound_pictures()))
     text = base64.b64encode(draw(broken(sound_pictures()))).decode()
-    told: dict[str, Any] = {"inputs": text, "parameters": {"top_k": 2}}
+    reported: dict[str, Any] = {"inputs": text, "parameters": {"top_k": 2}}
     if draw(st.booleans()):
-        told[draw(st.sampled_from(["inputs", "parameters"]))] = draw(json_values())
-    return draw(broken((json.dumps(told).encode(),)))
+        reported[draw(st.sampled_from(["inputs", "parameters"]))] = draw(json_values())
+    return draw(broken((json.dumps(reported).encode(),)))

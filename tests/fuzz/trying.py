@@ -1,4 +1,4 @@
-"""Running one decoder over so many inputs, the same ones each time."""
+"""Running one decoder over that many inputs, the same ones each time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEADLINE_MS = 20_000
 
 
 def try_out(decoder: Decoder, cases: int, number: int = 1) -> int:
-    """Check so many inputs, from the seed `number`; how many there were. Raises what the decoder raised."""
+    """Check that many inputs, from the seed `number`; how many there were. Raises what the decoder raised."""
     done = 0
 
     def check(data: Any) -> None:

@@ -80,17 +80,17 @@ def test_it_counts_what_happens(accept: str) -> None:
     metrics.classified(StageDurations((2.0, 0.3, 4.0, 0.1), 0.007))
     lost = replace(first.camera, restarts=2, fault=Fault("camera_silent", "", ""))
     hub.publish(replace(hub.latest(), camera=lost))
-    told = values(metrics, accept)
-    assert told["lookout_frames_total|main"] == 3
-    assert told["lookout_classifications_total|camera"] == 1
-    assert told["lookout_classifications_total|upload"] == 3
-    assert told["lookout_uploads_total|picture_too_large"] == 1
-    assert told["lookout_camera_restarts_total|camera_silent|main"] == 2
-    assert told["lookout_camera_up|main"] == 1
-    assert told["lookout_answer_probability_ratio|label 1|main"] == pytest.approx(1 / 3)
-    assert told["lookout_viewers|live"] == 2
-    assert told["lookout_answer_age_seconds_count"] == 1
-    assert told["lookout_stage_duration_seconds_sum|inference"] == pytest.approx(0.004)
+    reported = values(metrics, accept)
+    assert reported["lookout_frames_total|main"] == 3
+    assert reported["lookout_classifications_total|camera"] == 1
+    assert reported["lookout_classifications_total|upload"] == 3
+    assert reported["lookout_uploads_total|picture_too_large"] == 1
+    assert reported["lookout_camera_restarts_total|camera_silent|main"] == 2
+    assert reported["lookout_camera_up|main"] == 1
+    assert reported["lookout_answer_probability_ratio|label 1|main"] == pytest.approx(1 / 3)
+    assert reported["lookout_viewers|live"] == 2
+    assert reported["lookout_answer_age_seconds_count"] == 1
+    assert reported["lookout_stage_duration_seconds_sum|inference"] == pytest.approx(0.004)
     asyncio.run(metrics.stop())
     assert hub.meter is None
 
@@ -98,9 +98,9 @@ def test_it_counts_what_happens(accept: str) -> None:
 def test_a_dead_camera_is_down_and_its_old_answer_no_figure() -> None:
     metrics, hub = running()
     hub.publish(replace(hub.latest(), camera=replace(hub.latest().camera, status="stalled")))
-    told = values(metrics)
-    assert told["lookout_camera_up|main"] == 0
-    assert not [name for name in told if name.startswith("lookout_answer_probability_ratio")]
+    reported = values(metrics)
+    assert reported["lookout_camera_up|main"] == 0
+    assert not [name for name in reported if name.startswith("lookout_answer_probability_ratio")]
 
 
 @pytest.mark.parametrize("labels", [3, 40, 1000, 10_000])
@@ -109,9 +109,9 @@ def test_there_are_never_more_series_than_prometheus_should_keep(labels: int) ->
     for number in range(0, labels, max(1, labels // 100)):
         label = f"label {number}"
         hub.publish(replace(hub.latest(), answer=replace(hub.latest().answer, label=label)))
-    told = values(metrics)
-    assert len(told) <= MAX_SERIES
-    assert [name for name in told if name.startswith("lookout_answer_probability_ratio")]
+    reported = values(metrics)
+    assert len(reported) <= MAX_SERIES
+    assert [name for name in reported if name.startswith("lookout_answer_probability_ratio")]
 
 
 @requires("promtool")

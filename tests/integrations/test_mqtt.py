@@ -93,7 +93,7 @@ def test_the_topics_say_what_the_camera_sees(tmp_path: Path, broker: Mosquitto, 
         base = lookout.base
     listener.until(lambda: listener.text(f"{base}/status") == "offline")
     assert lookout.trouble == [], "nothing is left on the loop"
-    with listening(broker.port) as later:  # what is retained is for whoever comes later
+    with listening(broker.port) as later:  # what is retained is for clients that come later
         later.until(lambda: later.text(f"{base}/status") == "offline" and later.json(f"{base}/answer"))
         assert all(retained for _, _, retained in later.messages)
 
@@ -156,7 +156,7 @@ def test_values_and_events_that_wait_are_bounded() -> None:
     sent = []
     while (message := outbox.next()) is not None:
         sent.append((message.topic, message.payload))
-    assert sent[0] == ("answer", b"999"), "the newest value alone"
+    assert sent[0] == ("answer", b"999"), "only the newest value"
     assert sent[1:] == [("event", str(number).encode()) for number in range(1000 - MAX_EVENTS, 1000)]
     assert outbox.lost == 1000 - MAX_EVENTS
 

@@ -149,7 +149,7 @@ def test_quiet_hours_go_over_midnight(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- what ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_visit_that_lasts_is_told_once_it_has() -> None:
+def test_a_visit_that_lasts_is_reported_once_it_has() -> None:
     sent = Sent(rule(after_s=10))
     event = sent.begin(0.0)
     sent.tick(9.0)
@@ -182,7 +182,7 @@ def test_rules_choose(settings: dict[str, Any], events: list[int]) -> None:
     assert [notice.event for notice in sent.notices] == events
 
 
-def test_a_fault_is_told_once_until_it_clears() -> None:
+def test_a_fault_is_reported_once_until_it_clears() -> None:
     sent = Sent(rule(when="health", cooldown_s=0))
     lost = cast("StateView", WELL | {"status": "absent", "camera": {"reason": "No camera.", "remedy": "Plug it in."}})
     for now in range(100):

@@ -65,7 +65,7 @@ async def test_a_package_that_is_not_installed_is_a_sentence_with_its_command() 
 
 
 @pytest.mark.parametrize("error", [SettingInvalid("It is wrong.", "Mend it."), AttributeError("another release")])
-async def test_one_that_cannot_start_says_why_and_leaves_the_others_alone(error: Exception) -> None:
+async def test_one_that_cannot_start_says_why_and_the_others_go_on(error: Exception) -> None:
     broken = Integrations([sample(start=error), sample("other")])
     await broken.start(PARTS)
     assert broken.statuses()["sample"].status == "failed"

@@ -34,7 +34,7 @@ def node() -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture(scope="session")
 def call(node: subprocess.Popen[str]) -> Call:
-    """Calls `name` of static/lab/`module`.js; of a value that is no function, returns it."""
+    """Calls `name` of static/lab/`module`.js; of a value that is not a function, returns it."""
 
     def call(module: str, name: str, *args: object) -> Any:
         assert node.stdin is not None

@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHONS = {"311": "Raspberry Pi OS bookworm", "313": "Raspberry Pi OS trixie"}
-# bookworm has glibc 2.36, trixie 2.41; pip must be told each older level that a wheel may be tagged with.
+# bookworm has glibc 2.36, trixie 2.41; pip must get each older level that a wheel may be tagged with.
 PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in range(36, 16, -1)] + ["manylinux2014_aarch64", "linux_aarch64"]
 # The goal is missed by what FFmpeg takes (PyAV, 34 MB): OpenCV's reader cannot say that it decoded nothing.
 GOAL_BYTES, LIMIT_BYTES = 105_000_000, 132_000_000

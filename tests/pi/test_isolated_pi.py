@@ -85,7 +85,7 @@ def test_a_quarter_turn_swaps_width_and_height() -> None:
     assert [tuple(int(value > 100) for value in pixel) for pixel in column] == BARS  # clockwise: left goes up
 
 
-def test_a_killed_camera_is_told_at_once_and_comes_back(camera: IsolatedCamera) -> None:
+def test_a_killed_camera_is_reported_at_once_and_comes_back(camera: IsolatedCamera) -> None:
     camera.read(Deadline.after(5))
     assert camera.pid is not None
     os.kill(camera.pid, signal.SIGKILL)

@@ -40,7 +40,7 @@ def test_nothing_of_the_services_environment_is_needed(camera: PiCamera) -> None
     assert "pydantic" not in sys.modules
 
 
-def test_the_format_really_delivered_is_told(camera: PiCamera) -> None:
+def test_the_format_really_delivered_is_reported(camera: PiCamera) -> None:
     raw = camera.read_raw(Deadline.after(5))
     assert (raw.format, raw.width, raw.height) == ("NV12", 640, 480)  # RGB888 was asked for
     assert raw.pixels.shape == (720, 640)

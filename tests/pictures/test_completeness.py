@@ -1,4 +1,4 @@
-"""A decoder that says it succeeded and has left pixels out: no answer is given to what is no picture."""
+"""A decoder that says it succeeded and has left pixels out: no answer is given to what is not a picture."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def process_of(decoder: Decoder) -> psutil.Process:
 
 
 def gone(pid: int, seconds: float = 5.0) -> bool:
-    """Whether the process ends within so many seconds."""
+    """Whether the process ends within that many seconds."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
@@ -251,7 +251,7 @@ def test_the_process_dies_with_the_service(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_mapped_whole_any_more_costs_one_picture(decoder: Decoder, tmp_path: Path) -> None:
-    """Cut short while it is read: the kernel ends whoever looks beyond the end."""
+    """Cut short while it is read: the kernel ends a process that looks beyond the end."""
     path = tmp_path / "shrinking.png"
     path.write_bytes(encoded(np.random.default_rng(0).integers(0, 255, (1500, 1500, 3), np.uint8), ".png"))
     with path.open("rb") as file:

@@ -31,7 +31,7 @@ def input_of(**changes: Any) -> dict[str, Any]:
     return {"name": "pixels", "layout": "NHWC", "dtype": "uint8", "width": 96, "height": 96} | changes
 
 
-def test_a_sound_card_tells_what_the_graph_cannot(tmp_path: Path) -> None:
+def test_a_sound_card_says_what_the_graph_cannot(tmp_path: Path) -> None:
     card = write_card(tmp_path)
     assert card.label_names == LABELS
     assert [label.name for label in card.labels if label.reject] == ["neither"]
@@ -89,7 +89,7 @@ def test_a_folder_named_like_a_card_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"not json", b"\xff\xfe\x00", b"[" * 100_000, b"[]", b"null", b"{}", b'{"schema": 1}']
 )
-def test_a_file_that_is_no_card_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_card_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "card.json").write_bytes(content)
     assert "is not valid" in refusal(tmp_path)
 
@@ -109,8 +109,8 @@ def test_a_misspelt_key_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800"])
-def test_what_could_not_be_told_on_as_json_is_refused(tmp_path: Path, value: object) -> None:
-    """One such card would keep the list of all models from being told."""
+def test_what_json_cannot_express_is_refused(tmp_path: Path, value: object) -> None:
+    """One such card would keep the list of all models from being shown."""
     assert "is not valid" in refusal_of(tmp_path, metrics={"fp32": {"accuracy": value}})
 
 
@@ -137,7 +137,7 @@ def test_two_labels_of_one_name_are_refused(tmp_path: Path) -> None:
     assert "two labels have the same name" in refusal_of(tmp_path, labels=labels)
 
 
-def test_one_label_alone_is_nothing_to_choose_from(tmp_path: Path) -> None:
+def test_a_single_label_leaves_nothing_to_choose_from(tmp_path: Path) -> None:
     assert "labels: " in refusal_of(tmp_path, labels=[{"name": "cat", "title": "Cat"}])
 
 

@@ -58,7 +58,7 @@ def _at_rest(gate: ChangeGate, scene: Scene) -> float:
 
 
 @pytest.mark.parametrize("noise", [0.0, 1.0, 3.0, 8.0, 15.0])
-def test_a_still_scene_is_looked_at_at_the_keep_alive_rate_alone(gate: ChangeGate, noise: float) -> None:
+def test_a_still_scene_is_classified_only_at_the_keep_alive_rate(gate: ChangeGate, noise: float) -> None:
     scene = Scene(noise)
     since = _at_rest(gate, scene)
     looked = _play(gate, [scene.picture() for _ in range(100)], since)
@@ -77,7 +77,7 @@ def test_what_enters_is_looked_at_with_the_very_next_picture(
     assert not gate.resting
 
 
-def test_a_change_of_colour_alone_is_a_change(gate: ChangeGate) -> None:
+def test_a_mere_change_of_colour_is_a_change(gate: ChangeGate) -> None:
     scene = Scene()
     since = _at_rest(gate, scene)
     scene.room[60:100, 180:220, 0] += 40.0
@@ -94,14 +94,14 @@ def test_after_a_change_every_picture_is_looked_at_until_the_answer_has_followed
     assert sum(looked[-30:]) <= 4
 
 
-def test_noise_that_a_video_holds_from_key_frame_to_key_frame_is_no_change(gate: ChangeGate) -> None:
+def test_noise_that_a_video_holds_from_key_frame_to_key_frame_is_not_a_change(gate: ChangeGate) -> None:
     scene = Scene()
     held = [picture for picture in (scene.picture() for _ in range(20)) for _ in range(12)]
     looked = _play(gate, held, 0.0)
     assert sum(looked[100:]) <= 16
 
 
-def test_light_that_comes_and_goes_is_no_change_and_what_enters_meanwhile_is_one(gate: ChangeGate) -> None:
+def test_light_that_comes_and_goes_is_not_a_change_and_what_enters_meanwhile_is_one(gate: ChangeGate) -> None:
     scene, room = Scene(), _room()
 
     def clouds(since: int) -> Iterator[Pixels]:
@@ -154,7 +154,7 @@ def test_the_whole_picture_moving_is_not_taken_for_noise(gate: ChangeGate) -> No
 
 
 def test_a_slow_change_adds_up(gate: ChangeGate) -> None:
-    """Something that fades in over 30 s is no change from one picture to the next."""
+    """Something that fades in over 30 s is not a change from one picture to the next."""
     scene = Scene()
     since = _at_rest(gate, scene)
 

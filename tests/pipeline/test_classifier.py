@@ -62,14 +62,14 @@ LOGITS_ALONE = {"logits": "logits"}
 
 
 @pytest.mark.parametrize(("color", "place"), [(RED, 0), (GREEN, 1), (BLUE, 2)])
-def test_a_coloured_card_is_told_by_its_colour(tmp_path: Path, color: tuple[int, int, int], place: int) -> None:
+def test_a_coloured_card_is_recognised_by_its_colour(tmp_path: Path, color: tuple[int, int, int], place: int) -> None:
     prediction = loaded(tmp_path).classify(picture(color))
     assert int(np.argmax(prediction.probabilities)) == place
     assert sum(prediction.probabilities) == pytest.approx(1.0)
     assert prediction.probabilities[place] == pytest.approx(1 / (1 + 2 * math.exp(-255 * GAIN)), rel=1e-4)
 
 
-def test_only_the_region_counts_and_what_was_seen_is_told(tmp_path: Path) -> None:
+def test_only_the_region_counts_and_what_was_seen_is_reported(tmp_path: Path) -> None:
     pixels = picture(RED)
     pixels[:, 320:] = GREEN
     prediction = loaded(tmp_path).classify(pixels, Rect(0.5, 0.0, 0.5, 1.0))
@@ -102,7 +102,7 @@ def test_further_outputs_come_when_asked_for_and_offered(tmp_path: Path) -> None
     assert rich.activation_map is None, "this graph has none"
 
 
-def test_the_time_of_each_stage_is_told(tmp_path: Path) -> None:
+def test_the_time_of_each_stage_is_reported(tmp_path: Path) -> None:
     timing = loaded(tmp_path).classify(picture(RED)).timing
     assert min(timing.preprocess_ms, timing.inference_ms, timing.postprocess_ms) > 0.0
 
@@ -111,8 +111,8 @@ def test_any_number_of_threads_may_ask_at_once(tmp_path: Path) -> None:
     classifier = loaded(tmp_path)
     colors = [RED, GREEN, BLUE] * 40
     with ThreadPoolExecutor(8) as pool:
-        told = list(pool.map(lambda color: classifier.classify(picture(color)).probabilities, colors))
-    assert [int(np.argmax(probabilities)) for probabilities in told] == [0, 1, 2] * 40
+        reported = list(pool.map(lambda color: classifier.classify(picture(color)).probabilities, colors))
+    assert [int(np.argmax(probabilities)) for probabilities in reported] == [0, 1, 2] * 40
 
 
 def test_a_batch_of_any_size_is_fine(tmp_path: Path) -> None:
@@ -176,13 +176,13 @@ def test_lenet_alexnet_and_resnet50_go_the_same_way(tmp_path: Path, net: Any, ch
     spec = USUAL_INPUT | {"layout": "NCHW", "dtype": "float32"} | changes
     card = written(tmp_path, graphs={"fp32": graph}, input=spec, outputs={"logits": made.at}, labels=labels)
     pixels = np.random.default_rng(2).integers(0, 256, (480, 640, 3), dtype=np.uint8)
-    told = Classifier.load(card, "fp32").classify(pixels).probabilities
+    reported = Classifier.load(card, "fp32").classify(pixels).probabilities
     tensor = new_tensor(card.input)
     preprocess(pixels, card.input, tensor)
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     logits = session.run(None, {"pixels": tensor})[0][0].astype(np.float64)
     assert np.ptp(logits) > 0.01, "the weights make a difference"
-    np.testing.assert_allclose(told, np.exp(logits) / np.exp(logits).sum(), rtol=1e-4)
+    np.testing.assert_allclose(reported, np.exp(logits) / np.exp(logits).sum(), rtol=1e-4)
 
 
 # --- what does not fit ------------------------------------------------------------------------------------------

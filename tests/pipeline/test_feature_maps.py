@@ -58,7 +58,7 @@ def test_without_an_activation_the_convolutions_show_theirs(tmp_path: Path) -> N
     assert layers_of(net, tmp_path) == [("Conv", 4, 6)]
 
 
-def test_what_is_no_picture_any_more_has_no_maps() -> None:
+def test_what_is_not_a_picture_any_more_has_no_maps() -> None:
     row = {"name": "a", "operator": "Relu", "tensor": "a", "main": True}
     shapes = ([1, 8, 1, 1], [1, 8], [2, 8, 4, 4], None)
     rows = [{**row, "output": shape} for shape in shapes]
@@ -126,7 +126,7 @@ def test_a_model_without_a_layer_table_cannot_be_looked_into(tmp_path: Path) -> 
         MapNetwork.load(classifier)
 
 
-def test_a_table_that_names_what_the_graph_lacks_is_no_reason_to_fail(tmp_path: Path) -> None:
+def test_a_table_that_names_what_the_graph_lacks_is_not_a_reason_to_fail(tmp_path: Path) -> None:
     folder = write_model(tmp_path)
     write_layers(folder)
     table = json.loads((folder / "layers.json").read_text())

@@ -123,7 +123,7 @@ def test_an_unfolded_table_of_positions_counts_what_was_learned(tmp_path: Path, 
     assert table.incomplete == "A table of positions is stored unfolded; the numbers in it that differ are counted."
 
 
-def test_a_table_of_positions_that_is_no_unfolded_one_counts_whole(tmp_path: Path) -> None:
+def test_a_table_of_positions_that_is_not_an_unfolded_one_counts_whole(tmp_path: Path) -> None:
     net = tokens()
     here = net.at
     net.node("MatMul", [here, net.node("Transpose", [here], perm=[0, 2, 1])])
@@ -146,7 +146,7 @@ def test_a_mask_is_nothing_learned(tmp_path: Path, computed: bool) -> None:
     assert table_of(net, tmp_path).parameters == PATCHES
 
 
-def test_what_is_computed_from_weights_alone_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_what_is_computed_only_from_weights_is_listed_as_missing(tmp_path: Path) -> None:
     """As Swin's second version makes its table of positions with a small network of its own."""
     net = tokens()
     here = net.at

@@ -171,7 +171,7 @@ def test_how_weights_are_stored_changes_no_row(tmp_path: Path, stored_as: object
     assert (other.parameters, other.multiply_adds) == (plain.parameters, plain.multiply_adds)
 
 
-def test_normalising_pixels_in_the_graph_is_no_parameter(tmp_path: Path) -> None:
+def test_normalising_pixels_in_the_graph_is_not_a_parameter(tmp_path: Path) -> None:
     net = Net(3, 8, 8)
     net.node("Sub", [net.at, net.store((1, 3, 1, 1))])
     net.conv(4, 3)
@@ -265,7 +265,7 @@ def test_an_open_number_of_pictures_counts_as_one_and_an_open_size_must_be_said(
 
 
 @pytest.mark.parametrize("content", [b"these are not weights\n", b"", b"\x00" * 64, b"PK\x03\x04zip"])
-def test_what_is_no_graph_gets_one_sentence(tmp_path: Path, content: bytes) -> None:
+def test_what_is_not_a_graph_gets_one_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
     with pytest.raises(ModelRejected) as caught:
@@ -274,7 +274,7 @@ def test_what_is_no_graph_gets_one_sentence(tmp_path: Path, content: bytes) -> N
     assert caught.value.remedy
 
 
-def test_a_card_is_no_graph_whatever_its_name_says(tmp_path: Path) -> None:
+def test_a_card_is_not_a_graph_whatever_its_name_says(tmp_path: Path) -> None:
     path = tmp_path / "card.json"
     path.write_text('{"schema": 1}')
     with pytest.raises(ModelRejected, match="is not an ONNX model"):

@@ -1,4 +1,4 @@
-"""From picture to tensor: colours, geometry and what is said to be seen."""
+"""From picture to tensor: colours, geometry and the region reported as seen."""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ def test_whatever_is_seen_the_answer_keeps_its_promises(
         assert answer.since <= now
         fits = {label for label, limit in limits.items() if smoothed[label] >= limit.enter}
         if answer.label is None:
-            assert not fits, "what passes is told"
+            assert not fits, "what passes is accepted"
             leader = max(LABELS, key=smoothed.__getitem__)
             assert answer.reason == ("reject" if leader == "neither" else "unsure")
         elif answer.label != before.label or dt > GAP_S:

@@ -58,7 +58,7 @@ def test_a_broken_card_is_listed_but_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_and_its_card_have_one_name(tmp_path: Path) -> None:
-    """A model is asked for by the folder's name and tells the card's: two names would be two models."""
+    """A model is asked for by the folder's name and reports the card's: two names would be two models."""
     write_model(tmp_path, "mine").rename(tmp_path / "copy-of-mine")
     with pytest.raises(ModelRejected, match='a model named "mine"'):
         Catalogue([tmp_path]).card("copy-of-mine")

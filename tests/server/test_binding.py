@@ -106,7 +106,7 @@ def test_the_number_of_connections_fits_the_descriptors(descriptors: int, served
     assert capacity.accepted <= max(8, descriptors - 24)
 
 
-def test_a_taken_port_is_told_with_who_to_ask() -> None:
+def test_a_taken_port_is_reported_with_how_to_find_its_owner() -> None:
     with listening() as listener:
         port = listener.getsockname()[1]
         with pytest.raises(AddressInUse) as caught:
@@ -174,7 +174,7 @@ def test_a_port_of_the_system_needs_another_user(monkeypatch: pytest.MonkeyPatch
         ("raspberrypi.local", False),
     ],
 )
-def test_only_loopback_is_this_machine_alone(host: str, alone: bool) -> None:
+def test_only_loopback_is_this_machine(host: str, alone: bool) -> None:
     assert is_loopback(host) is alone
 
 

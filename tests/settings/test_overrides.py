@@ -80,13 +80,15 @@ def test_what_the_file_has_won_over_does_not_come_back_with_the_files_old_value(
     caplog.clear()
     again = place.load()
     assert (again.settings.camera.fps, again.settings.answer.max_rate) == (11, 5)
-    assert not caplog.records, "it is told once"
+    assert not caplog.records, "it is reported once"
     before = place.kept.stat().st_mtime_ns
     forget_overruled(again, Storage(again.state_folder))
     assert place.kept.stat().st_mtime_ns == before, "nothing to strike out, nothing written"
 
 
-def test_what_the_file_wins_over_is_told_without_its_password(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_the_file_wins_over_is_reported_without_its_password(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
     place.change({"camera": {"source": "rtsp://admin:hunter22@cam/live"}})
     place.file.write_text('[camera]\nsource = "demo"\n')
     with caplog.at_level(logging.WARNING):
@@ -96,7 +98,7 @@ def test_what_the_file_wins_over_is_told_without_its_password(place: Place, capl
 
 
 @pytest.mark.parametrize("source", ["rtsp://admin:hunter22@cam/live", "http://cam/x?pwd=hunter22"])
-def test_what_was_told_without_its_password_may_be_sent_back_and_changes_nothing(place: Place, source: str) -> None:
+def test_what_was_shown_without_its_password_may_be_sent_back_and_changes_nothing(place: Place, source: str) -> None:
     place.file.write_text(f'[camera]\nsource = "{source}"\n')
     patched = place.change({"camera": {"source": masked(source), "fps": 12.0}})
     assert patched.settings.camera.source == source
@@ -140,7 +142,7 @@ def test_what_is_fixed_cannot_be_patched(place: Place, patch: dict[str, object])
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), [1.0, float("inf")]])
-def test_a_control_is_a_number_that_can_be_told(place: Place, value: object) -> None:
+def test_a_control_is_a_number_that_json_can_express(place: Place, value: object) -> None:
     with pytest.raises(SettingInvalid, match=r"camera\.controls\.gain"):
         place.change({"camera": {"controls": {"gain": value}}})
     place.change({"camera": {"controls": {"gain": 1.5, "exposure": 3, "limits": [1, 2.5]}}})

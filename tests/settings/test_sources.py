@@ -113,7 +113,7 @@ def test_a_mistake_in_the_file_is_one_sentence_with_line_key_and_range(
     assert said in mistake(home, text)
 
 
-def test_a_source_of_the_wrong_type_is_told_without_its_password(home: dict[str, str]) -> None:
+def test_a_source_of_the_wrong_type_is_reported_without_its_password(home: dict[str, str]) -> None:
     said = mistake(home, '[camera]\nsource = ["rtsp://admin:hunter22@cam/live"]')
     assert 'camera.source is ["rtsp://cam/live"], but must be text' in said
 
@@ -243,7 +243,7 @@ def test_somebody_elses_home_is_passed_over_and_a_service_shut_out_of_its_own_se
         folder.chmod(0o700)
 
 
-def test_a_path_that_is_no_utf_8_is_named(home: dict[str, str]) -> None:
+def test_a_path_that_is_not_utf_8_is_named(home: dict[str, str]) -> None:
     odd = os.fsdecode(b"caf\xe9")
     assert mistake(home, flags={"camera.source": f"folder:{odd}"}).startswith("--camera.source is not valid UTF-8.")
     said = mistake(home, LOOKOUT_STATE__FOLDER=f"/tmp/{odd}")
@@ -295,7 +295,7 @@ def test_what_the_parser_itself_stumbles_over_is_a_sentence_too(home: dict[str, 
     assert "this is not TOML: " in mistake(home, f"[model]\nthreads = {value}")
 
 
-def test_the_mark_of_windows_editors_is_no_mistake(home: dict[str, str], tmp_path: Path) -> None:
+def test_the_mark_of_windows_editors_is_not_a_mistake(home: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "lookout.toml"
     path.write_bytes(b"\xef\xbb\xbf[camera]\r\nfps = 9\r\n")
     assert load({}, path, home).settings.camera.fps == 9

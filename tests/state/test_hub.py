@@ -274,7 +274,7 @@ def test_a_cursor_gets_only_what_is_new_to_it() -> None:
     assert hub.transitions(2) == ([], 0)
 
 
-def test_who_fell_too_far_behind_is_told_how_many_were_missed() -> None:
+def test_a_subscriber_too_far_behind_learns_how_many_were_missed() -> None:
     hub = Hub(state_of(1))
     for sequence in range(2, RING + 102):
         hub.publish(seen(sequence, "cat" if sequence % 2 else "dog"))
@@ -292,7 +292,7 @@ def test_transitions_do_not_keep_pictures() -> None:
 
 
 def test_a_full_ring_weighs_less_than_a_megabyte() -> None:
-    def told(sequence: int) -> State:
+    def reported(sequence: int) -> State:
         """With figures of its own, as the worker publishes it."""
         x, y, z = (sequence + 1 / part for part in (3, 7, 9))
         return replace(
@@ -308,7 +308,7 @@ def test_a_full_ring_weighs_less_than_a_megabyte() -> None:
     tracemalloc.start()
     try:
         for sequence in range(2, RING + 2):
-            hub.publish(told(sequence))
+            hub.publish(reported(sequence))
         weight = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()

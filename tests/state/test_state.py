@@ -73,12 +73,14 @@ def camera_of(name: str, **changes: Any) -> CameraState:
     return replace(state_of().camera, status=name, **changes)  # type: ignore[arg-type]
 
 
-def told(state: State, now: float = NOW, wall: float = WALL, **reading: Any) -> StateView:
+def reported(state: State, now: float = NOW, wall: float = WALL, **reading: Any) -> StateView:
     return view(state, now, wall, SystemReading(**reading))
 
 
 def test_the_view_is_the_contracts() -> None:
-    shown = told(state_of(), temperature_c=51.2, cpu_percent=23.0, memory_bytes=130_000_000, clock_synchronised=True)
+    shown = reported(
+        state_of(), temperature_c=51.2, cpu_percent=23.0, memory_bytes=130_000_000, clock_synchronised=True
+    )
     expected = {
         "type": "state",
         "instance": "k3f9",
@@ -201,11 +203,11 @@ def test_a_stalled_camera_that_never_delivered_is_still_starting() -> None:
 def test_a_dead_worker_cannot_leave_ok_standing() -> None:
     """Nothing is published any more, only time goes on."""
     state = state_of(frame=frame_at(NOW), prediction=PredictionRecord((1, 0, 0), 1, NOW))
-    assert told(state, NOW + STALE_S - 0.001)["status"] == "ok"
-    late = told(state, NOW + STALE_S)
+    assert reported(state, NOW + STALE_S - 0.001)["status"] == "ok"
+    late = reported(state, NOW + STALE_S)
     assert late["status"] == "stale"
     assert late["answer"]["current"] is False
-    assert late["answer"]["label"] == "cat", "the last one known is still told, but not as now"
+    assert late["answer"]["label"] == "cat", "the last one known is still reported, but not as now"
     assert late["camera"]["frame_age_s"] == STALE_S
 
 
@@ -221,11 +223,11 @@ def test_the_answer_is_current_for_one_interval_longer_than_a_frame_is_fresh() -
 
 @pytest.mark.parametrize("changes", [change for _, change in PRECEDENCE[:-1]])
 def test_the_answer_is_not_current_in_any_other_status_than_ok(changes: dict[str, Any]) -> None:
-    assert told(state_of(**changes))["answer"]["current"] is False
+    assert reported(state_of(**changes))["answer"]["current"] is False
 
 
 def test_without_a_prediction_nothing_is_current() -> None:
-    shown = told(state_of(prediction=None, answer=Answer(None, "no_data", NOW - 1)))
+    shown = reported(state_of(prediction=None, answer=Answer(None, "no_data", NOW - 1)))
     assert shown["prediction"] is None
     assert (shown["answer"]["current"], shown["answer"]["reason"]) == (False, "no_data")
     assert shown["answer"]["probabilities"] == {}
@@ -238,14 +240,14 @@ def test_without_a_prediction_nothing_is_current() -> None:
     ("reason", "title"), [("reject", "Nobody here"), ("unsure", "Not sure"), ("no_data", "No answer yet")]
 )
 def test_without_a_label_the_reason_has_a_title(reason: Any, title: str) -> None:
-    answer = told(state_of(answer=Answer(None, reason, NOW, (0.2, 0.2, 0.6))))["answer"]
+    answer = reported(state_of(answer=Answer(None, reason, NOW, (0.2, 0.2, 0.6))))["answer"]
     assert (answer["label"], answer["reason"], answer["title"]) == (None, reason, title)
     assert answer["probability"] is None
 
 
-def test_a_fault_of_the_camera_is_told_in_its_three_parts_and_the_next_try() -> None:
+def test_a_fault_of_the_camera_is_reported_in_its_three_parts_and_the_next_try() -> None:
     fault = Fault.of(CameraBusy("Another program holds the camera.", "Close it."))
-    camera = told(state_of(camera=camera_of("failed", fault=fault, retry_at=NOW + 4.0, restarts=3)))["camera"]
+    camera = reported(state_of(camera=camera_of("failed", fault=fault, retry_at=NOW + 4.0, restarts=3)))["camera"]
     assert (camera["code"], camera["reason"], camera["remedy"]) == (
         "camera_busy",
         "Another program holds the camera.",
@@ -255,18 +257,18 @@ def test_a_fault_of_the_camera_is_told_in_its_three_parts_and_the_next_try() -> 
 
 
 def test_a_try_that_is_due_is_never_in_the_past() -> None:
-    assert told(state_of(camera=camera_of("failed", retry_at=NOW - 4.0)))["camera"]["retry_in_s"] == 0.0
+    assert reported(state_of(camera=camera_of("failed", retry_at=NOW - 4.0)))["camera"]["retry_in_s"] == 0.0
 
 
-def test_a_model_that_does_not_run_is_told_with_its_fault() -> None:
-    shown = told(state_of(model=None, model_fault=Fault("model_rejected", "It is none.", "Restore it.")))
+def test_a_model_that_does_not_run_is_reported_with_its_fault() -> None:
+    shown = reported(state_of(model=None, model_fault=Fault("model_rejected", "It is none.", "Restore it.")))
     assert (shown["status"], shown["model"]) == ("failed", None)
     assert shown["fault"] == {"code": "model_rejected", "reason": "It is none.", "remedy": "Restore it."}
     assert shown["answer"]["thresholds"] == {}
 
 
 def test_what_the_machine_does_not_tell_is_null() -> None:
-    shown = told(state_of())
+    shown = reported(state_of())
     assert shown["time"]["synchronised"] is None
     assert shown["system"]["temperature_c"] is None
     assert shown["system"]["uptime_s"] == 86400
@@ -278,7 +280,7 @@ def test_what_the_machine_does_not_tell_is_null() -> None:
 def test_a_wall_clock_that_jumps_moves_labels_and_nothing_else() -> None:
     """A Pi has no battery clock: at boot it believes in its last day, then jumps to the present."""
     state = state_of()
-    before, after = told(state, wall=WALL - 40 * 86400), told(state, wall=WALL)
+    before, after = reported(state, wall=WALL - 40 * 86400), reported(state, wall=WALL)
     assert after["time"]["now"] == "2026-05-01T07:14:11.020Z"
     assert after["answer"]["since"] == "2026-05-01T07:12:09.120Z", "made when served, so it corrects itself"
     for shown in (before, after):
@@ -290,7 +292,7 @@ def test_a_wall_clock_that_jumps_moves_labels_and_nothing_else() -> None:
 
 def test_ages_are_never_negative() -> None:
     """A camera whose clock runs a little ahead stamps frames in the future."""
-    shown = told(state_of(prediction=PredictionRecord((1, 0, 0), 1, NOW + 0.02), frame=frame_at(NOW + 0.02)))
+    shown = reported(state_of(prediction=PredictionRecord((1, 0, 0), 1, NOW + 0.02), frame=frame_at(NOW + 0.02)))
     assert shown["prediction"] is not None
     assert shown["prediction"]["age_ms"] == 0
     assert shown["camera"]["frame_age_s"] == 0.0
@@ -311,7 +313,7 @@ def test_the_next_change_is_the_stale_deadline() -> None:
     assert next_change(state, NOW + STALE_S + INTERVAL_S) is None
 
 
-def test_nothing_changes_by_time_alone_before_the_first_frame() -> None:
+def test_nothing_changes_with_time_before_the_first_frame() -> None:
     assert next_change(state_of(frame=None, prediction=None), NOW) is None
 
 
@@ -335,7 +337,7 @@ def test_between_now_and_the_next_change_nothing_changes(
 @given(offsets, offsets, st.floats(0.0, 100.0))
 def test_the_view_is_always_json(frame: float, predicted: float, later: float) -> None:
     state = state_of(frame=frame_at(NOW + frame), prediction=PredictionRecord((1, 0, 0), 1, NOW + predicted))
-    assert json.loads(json.dumps(told(state, NOW + later), allow_nan=False))["type"] == "state"
+    assert json.loads(json.dumps(reported(state, NOW + later), allow_nan=False))["type"] == "state"
 
 
 def test_a_copy_with_changes_differs_in_nothing_else() -> None:

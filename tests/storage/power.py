@@ -1,4 +1,4 @@
-"""A disk that loses power: records what is asked of the operating system below a folder, and tells what would be left.
+"""A disk that loses power: records what is asked of the operating system below a folder, and returns what is left.
 
 A strict disk, as POSIX allows: content is lost until its file is synced, a name until its folder is. Real file systems
 keep more, and some keep names without their content; the `WORLDS` are those ends.

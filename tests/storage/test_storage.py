@@ -1,4 +1,4 @@
-"""The one writer on its thread: deadlines, what is given up, what is told while the disk is slow, failing or gone."""
+"""The writer on its thread: deadlines, what is given up, what is reported while the disk is slow, failing or gone."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_what_is_kept_is_there_when_keep_returns(running: Storage, folder: Path)
     assert running.trouble() is None
 
 
-def test_a_slow_disk_is_told_a_change_is_refused_and_does_not_appear_later(
+def test_a_slow_disk_is_reported_a_change_is_refused_and_does_not_appear_later(
     running: Storage, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running.keep(folder / "file", b"old")
@@ -164,7 +164,7 @@ def test_caches_keep_nobody_waiting_and_people_go_first(
     assert order == ["a change", "one", "two"], "it goes between two chunks of the first"
 
 
-def test_an_error_is_told_until_the_disk_works_again(
+def test_an_error_is_reported_until_the_disk_works_again(
     running: Storage, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:
@@ -182,7 +182,7 @@ def test_an_error_is_told_until_the_disk_works_again(
     assert sorted(path.name for path in folder.iterdir()) == ["file", "written.json"]
 
 
-def test_a_mistake_in_the_work_reaches_whoever_asked_and_no_one_else(running: Storage, folder: Path) -> None:
+def test_a_mistake_in_the_work_reaches_only_its_caller(running: Storage, folder: Path) -> None:
     def mistaken(_: Writer) -> None:
         raise ZeroDivisionError
 
@@ -191,15 +191,15 @@ def test_a_mistake_in_the_work_reaches_whoever_asked_and_no_one_else(running: St
     running.keep(folder / "file", b"x")
 
 
-def test_a_spent_budget_is_told_and_ends_with_the_day(folder: Path) -> None:
+def test_a_spent_budget_is_reported_and_ends_with_the_day(folder: Path) -> None:
     day = ["2026-05-01"]
     one = Storage(folder, None, Limits(per_day=2**16), today=lambda: day[0])
     one.start()
     one.keep(folder / "file", b"x" * 63 * 2**10)
     until(lambda: code(one) == "disk_budget_spent")
-    told = one.trouble()
-    assert told is not None
-    assert max(len(told.detail), len(told.remedy)) <= 80, "the dashboard shows it in a narrow panel"
+    reported = one.trouble()
+    assert reported is not None
+    assert max(len(reported.detail), len(reported.remedy)) <= 80, "the dashboard shows it in a narrow panel"
     with pytest.raises(DiskBudgetSpent):
         one.keep(folder / "file", b"x" * 2**13)
     day[0] = "2026-05-02"

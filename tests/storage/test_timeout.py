@@ -1,4 +1,4 @@
-"""A look at a disk is waited for so long and no longer."""
+"""A look at a disk is waited for this long and no longer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lookout.errors import DiskSlow
 from lookout.storage import with_timeout
 
 
-def test_what_a_look_finds_or_raises_reaches_whoever_looks(tmp_path: Path) -> None:
+def test_what_a_request_finds_or_raises_reaches_its_caller(tmp_path: Path) -> None:
     assert with_timeout(tmp_path, tmp_path.is_dir) is True
     with pytest.raises(FileNotFoundError):
         with_timeout(tmp_path, (tmp_path / "none").stat)

@@ -37,7 +37,7 @@ def watched(folder: Path) -> Iterator[Callable[[], TokenStore]]:
         store.close()
 
 
-def looked_again(store: TokenStore) -> None:
+def refreshed(store: TokenStore) -> None:
     wanted = store.request_refresh()
     until(lambda: store.refreshes >= wanted)
 
@@ -47,7 +47,7 @@ def test_what_another_process_does_counts_a_moment_later(folder: Path, watched: 
     assert store.tokens() == ()
     token, text = TokenStore(folder).create("made elsewhere")
     cookie = TokenStore(folder).open_session(token)
-    looked_again(store)
+    refreshed(store)
     assert store.verify(text) == token
     assert store.session(cookie) == token
     TokenStore(folder).revoke(token.id)
@@ -103,7 +103,7 @@ def test_a_disk_that_is_pulled_out_revokes_nothing_and_may_come_back_changed(tmp
 
 
 @requires("silent-disk")
-def test_while_the_disk_is_silent_from_the_start_the_token_file_alone_counts(folder: Path, tmp_path: Path) -> None:
+def test_while_the_disk_is_silent_from_the_start_only_the_token_file_counts(folder: Path, tmp_path: Path) -> None:
     token, text = TokenStore(folder).create("phone")
     elsewhere = tmp_path / "token"
     elsewhere.write_text("from-a-file-elsewhere")
@@ -116,7 +116,7 @@ def test_while_the_disk_is_silent_from_the_start_the_token_file_alone_counts(fol
         with pytest.raises(StateFolderUnusable):
             without.tokens()
     for store in (with_file, without):
-        looked_again(store)
+        refreshed(store)
         until(lambda store=store: store.verify(text) == token)  # type: ignore[misc]
         store.close()
 
@@ -134,5 +134,5 @@ def test_nobody_with_a_known_token_waits_for_a_disk_that_hangs(folder: Path, wat
         assert store.session(cookie) == token
         assert store.verify("wrong") is None
         assert time.monotonic() - began < 0.1
-    looked_again(store)
+    refreshed(store)
     assert store.verify(text) == token

@@ -1,4 +1,4 @@
-"""The fingerprint tells kinds of machines apart, and never two of a kind."""
+"""The fingerprint distinguishes kinds of machines, and never two of a kind."""
 
 from __future__ import annotations
 
@@ -44,5 +44,5 @@ def test_another_processor_or_memory_is_another_key(tmp_path: Path) -> None:
     assert len(key) == 16
 
 
-def test_a_machine_that_tells_nothing_still_has_a_key(tmp_path: Path) -> None:
+def test_a_machine_without_readings_still_has_a_key(tmp_path: Path) -> None:
     assert len(machine(tmp_path).key) == 16

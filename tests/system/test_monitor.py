@@ -10,7 +10,7 @@ from lookout.system import monitor
 from lookout.system.monitor import SystemMonitor
 
 
-def test_it_tells_memory_and_share(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_reports_memory_and_share(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(monitor, "READ_S", 10.0)
     reading = SystemMonitor().read()
     assert reading.memory_bytes is not None

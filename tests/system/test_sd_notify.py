@@ -121,7 +121,7 @@ def test_outside_systemd_there_is_no_listener(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("address", ["/nowhere/notify", "@nobody-listens", "/" + "x" * 500, "/with\0zero"])
-def test_a_listener_that_is_gone_is_no_error(address: str) -> None:
+def test_a_listener_that_is_gone_is_not_an_error(address: str) -> None:
     assert Notifier(address).ready() is False
 
 

@@ -19,7 +19,7 @@ def zone(root: Path, number: int, kind: str, millidegrees: str) -> None:
     put(root, f"class/thermal/thermal_zone{number}/temp", millidegrees)
 
 
-def test_a_machine_without_sensors_tells_nothing(tmp_path: Path) -> None:
+def test_a_machine_without_sensors_reports_nothing(tmp_path: Path) -> None:
     assert (temperature_c(tmp_path), throttled(tmp_path), under_voltage(tmp_path)) == (None, (), None)
 
 

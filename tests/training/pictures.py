@@ -1,4 +1,4 @@
-"""Pictures made for tests: two kinds of shape and empty scenes, told apart by a network within a few dozen steps."""
+"""Pictures made for tests: two kinds of shape and empty scenes, learnt by a network within a few dozen steps."""
 
 from __future__ import annotations
 

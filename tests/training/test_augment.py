@@ -125,7 +125,7 @@ def test_each_measured_corruption_changes_the_picture_but_not_its_shape(name: st
     assert np.abs(out.astype(int) - picture).mean() > 1
 
 
-def test_a_batch_depends_on_seed_and_step_alone(train_pictures: Pictures) -> None:
+def test_a_batch_depends_only_on_seed_and_step(train_pictures: Pictures) -> None:
     source = BatchSource(train_pictures, CropPolicy(), CameraPolicy(), 8, seed=5)
     one, again = source.batch(7, 32, 48), source.batch(7, 32, 48)
     assert np.array_equal(one.pixels, again.pixels)

@@ -53,7 +53,7 @@ def test_a_small_picture_is_not_enlarged() -> None:
     assert decoded.shape == (50, 60, 3)
 
 
-def test_a_file_that_is_no_picture_is_left_out_of_training_and_refused_in_validation(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_picture_is_left_out_of_training_and_refused_in_validation(tmp_path: Path) -> None:
     write_folders(tmp_path / "train", 2)
     write_folders(tmp_path / "val", 2)
     (tmp_path / "train" / "cat" / "broken.jpg").write_bytes(b"no picture")
@@ -86,7 +86,7 @@ def _names(folder: Path, split: Split, cache: Path) -> tuple[str, ...]:
 
 
 def test_a_label_that_validation_lacks_is_named(tmp_path: Path) -> None:
-    """Its numbers would be those of other labels, and the accuracy that is told a lie."""
+    """Its numbers would be those of other labels, and the accuracy reported a lie."""
     write_folders(tmp_path / "train", 2)
     write_folders(tmp_path / "val", 2)
     train, val = load_both(tmp_path)

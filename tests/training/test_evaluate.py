@@ -1,4 +1,4 @@
-"""What is measured of a model is what the service makes of it, whatever its graph takes and tells."""
+"""What is measured of a model is what the service makes of it, whatever its graph takes and returns."""
 
 from __future__ import annotations
 

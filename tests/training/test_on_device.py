@@ -166,10 +166,10 @@ def test_a_council_is_the_mean_of_its_teachers_and_its_views_belong_to_the_pictu
     store, council, random = Store(train_pictures, CPU), random_council(), generator()
     view = ask(council, store, CropPolicy(), random)
     some = torch.tensor([5, 0, 17])
-    told, features = council.answer(store.render(some, view.boxes[some], council.size))
+    reported, features = council.answer(store.render(some, view.boxes[some], council.size))
     alone = [Council([teacher], council.size) for teacher in council.teachers]
     apart = [one.answer(store.render(some, view.boxes[some], council.size))[0] for one in alone]
-    assert torch.allclose(told, (apart[0] + apart[1]) / 2, atol=1e-4)
+    assert torch.allclose(reported, (apart[0] + apart[1]) / 2, atol=1e-4)
     views = Views(2)
     for _ in range(3):
         views.add(view)
@@ -181,7 +181,7 @@ def test_a_council_is_the_mean_of_its_teachers_and_its_views_belong_to_the_pictu
     boxes, kept, known = views.take(some, 7)
     assert torch.equal(boxes.rows, view.boxes.rows[some])
     # bfloat16, and another batch is summed in another order
-    assert torch.allclose(kept, told, atol=0.05)
+    assert torch.allclose(kept, reported, atol=0.05)
     assert torch.allclose(known, features, atol=0.1)
 
 

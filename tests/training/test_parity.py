@@ -118,7 +118,7 @@ def test_the_activation_maps_mean_is_the_logits() -> None:
     assert np.allclose(feature_map.mean((2, 3)), embedding, atol=1e-4)
 
 
-def test_a_graph_with_an_open_number_of_pictures_answers_each_as_if_alone() -> None:
+def test_a_graph_with_an_open_number_of_pictures_answers_each_as_by_itself() -> None:
     import onnxruntime as ort
 
     network = lively("resnet18")
@@ -135,7 +135,7 @@ def test_a_graph_with_an_open_number_of_pictures_answers_each_as_if_alone() -> N
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e5])
-def test_a_network_that_tells_no_numbers_is_not_exported_and_one_with_large_weights_is(value: float) -> None:
+def test_a_network_of_nan_is_not_exported_and_one_with_large_weights_is(value: float) -> None:
     network = lively("resnet18", 3, 96)
     with torch.no_grad():
         network.head.weight[0, 0] = value
@@ -164,8 +164,8 @@ def test_stored_weights_bring_their_recipe_and_round_trip(tmp_path: Path) -> Non
     network = lively("lenet5", 1, 32)
     recipe = Recipe("lenet5", ("a", "b", "c"), InputFormat(32, 1, (127.5,), (127.5,)))
     save_weights(tmp_path / "w.safetensors", network, recipe)
-    loaded, told = load_weights(tmp_path / "w.safetensors")
-    assert told == recipe
+    loaded, reported = load_weights(tmp_path / "w.safetensors")
+    assert reported == recipe
     for name, value in loaded.state_dict().items():
         assert torch.equal(value, network.state_dict()[name].half().float())
     (tmp_path / "w.safetensors").write_bytes(b"no weights at all")

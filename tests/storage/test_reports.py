@@ -26,11 +26,11 @@ FULL = DiskFull("The disk is full: answers go on, but changes are not kept.", "F
 def test_the_view_and_the_sentence_tell_what_is_wrong_with_the_disk() -> None:
     state = first_state(SETTINGS, 10.0)
     well = view(state, 11.0, 1e9, SystemReading())
-    told = view(state, 11.0, 1e9, SystemReading(disk=Fault.of(FULL)))
+    reported = view(state, 11.0, 1e9, SystemReading(disk=Fault.of(FULL)))
     assert well["system"]["disk"] is None
-    assert told["system"]["disk"] == {"code": "disk_full", "reason": FULL.detail, "remedy": FULL.remedy}
-    assert told["status"] == well["status"]
-    assert sentence(told) == f"{sentence(well)} {FULL.detail}"
+    assert reported["system"]["disk"] == {"code": "disk_full", "reason": FULL.detail, "remedy": FULL.remedy}
+    assert reported["status"] == well["status"]
+    assert sentence(reported) == f"{sentence(well)} {FULL.detail}"
 
 
 @pytest.mark.parametrize(("number", "code"), [(28, "disk_full"), (122, "disk_full"), (30, "disk_read_only")])
@@ -41,14 +41,14 @@ def test_the_kernels_errors_have_a_code_a_sentence_and_a_remedy(number: int, cod
     assert trouble.remedy
 
 
-async def test_upkeep_tells_and_takes_it_back(
+async def test_housekeeping_reports_a_problem_and_its_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub = Hub(first_state(SETTINGS, time.monotonic()))
     caplog.set_level("INFO")
-    told: list[DiskFull | None] = [FULL]
+    reported: list[DiskFull | None] = [FULL]
     monkeypatch.setattr("lookout.engine.housekeeping.STATUS_EVERY_S", 0.01)
-    housekeeping = Housekeeping(Engine(SETTINGS, Catalogue.of(SETTINGS), hub), hub, trouble=lambda: told[0])
+    housekeeping = Housekeeping(Engine(SETTINGS, Catalogue.of(SETTINGS), hub), hub, trouble=lambda: reported[0])
     running = asyncio.create_task(housekeeping.run())
     try:
         async with asyncio.timeout(10):
@@ -56,7 +56,7 @@ async def test_upkeep_tells_and_takes_it_back(
                 await asyncio.sleep(0.01)
             assert hub.system.disk == Fault.of(FULL), "a reading of the machine leaves it as it is"
             assert housekeeping.sentence().endswith(FULL.detail)
-            told[0] = None
+            reported[0] = None
             while hub.system.disk is not None:
                 await asyncio.sleep(0.01)
         lines = [record.message for record in caplog.records if record.name == "lookout.engine.housekeeping"]
