@@ -76,7 +76,7 @@ def test_a_reader_that_stops_after_the_first_of_many_lines_is_not_an_error(words
 
 
 @pytest.mark.parametrize("words", [("--help",), ("models",), ("classify", "--help")])
-def test_help_that_nobody_reads_to_its_end_is_no_error(words: tuple[str, ...]) -> None:
+def test_help_that_nobody_reads_to_its_end_is_not_an_error(words: tuple[str, ...]) -> None:
     """`lookout --help | head -1`; rich would end the process with exit status 1."""
     import os
     import subprocess

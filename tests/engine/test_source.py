@@ -232,7 +232,7 @@ def test_a_camera_that_cannot_be_opened_is_reported_with_reason_remedy_and_next_
     shown = state(source, world)
     assert shown.status == status
     assert shown.fault is not None
-    assert (shown.fault.code, shown.fault.reason, shown.fault.remedy) == (error.code, error.detail, error.remedy)
+    assert (shown.fault.code, shown.fault.detail, shown.fault.remedy) == (error.code, error.detail, error.remedy)
     assert shown.retry_at == world.now + 1.0
     assert shown.restarts == 0
 
@@ -296,7 +296,7 @@ def test_a_camera_that_breaks_while_it_streams_is_stalled_with_its_reason(world:
     shown = state(source, world)
     assert shown.status == "stalled"
     assert shown.fault is not None
-    assert shown.fault.reason == "The cable came off."
+    assert shown.fault.detail == "The cable came off."
 
 
 def test_a_camera_that_is_unplugged_is_absent(world: World) -> None:
@@ -482,8 +482,8 @@ def test_an_error_that_is_none_of_ours_is_a_trouble_like_any_other(
     assert shown.status == status
     assert shown.fault is not None
     assert shown.fault.code == "camera_fault"
-    assert "broke" in shown.fault.reason
-    assert "secret" not in shown.fault.reason
+    assert "broke" in shown.fault.detail
+    assert "secret" not in shown.fault.detail
     assert "RuntimeError" in caplog.text, "the log has it all"
 
 
@@ -503,7 +503,7 @@ def test_an_error_without_words_is_named(world: World) -> None:
     source.step(world.idle)
     fault = state(source, world).fault
     assert fault is not None
-    assert "MemoryError" in fault.reason
+    assert "MemoryError" in fault.detail
 
 
 # --- pause, interruption ----------------------------------------------------------------------------------------

@@ -162,7 +162,7 @@ def test_a_port_of_the_system_needs_another_user(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("host", "alone"),
+    ("host", "is_own"),
     [
         ("127.0.0.1", True),
         ("127.1.2.3", True),
@@ -174,8 +174,8 @@ def test_a_port_of_the_system_needs_another_user(monkeypatch: pytest.MonkeyPatch
         ("raspberrypi.local", False),
     ],
 )
-def test_only_loopback_is_this_machine(host: str, alone: bool) -> None:
-    assert is_loopback(host) is alone
+def test_only_loopback_is_this_machine(host: str, is_own: bool) -> None:
+    assert is_loopback(host) is is_own
 
 
 def test_no_door_is_left_open_without_a_token_or_a_word(caplog: pytest.LogCaptureFixture) -> None:
