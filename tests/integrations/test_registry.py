@@ -58,7 +58,7 @@ async def test_a_package_that_is_not_installed_is_a_sentence_with_its_command() 
     await lacking.start(PARTS)
     status = lacking.statuses()["sample"]
     assert status.status == "missing"
-    assert "no_such_module is not installed" in status.reason
+    assert "no_such_module is not installed" in status.detail
     assert status.remedy.endswith(f"{sys.executable} -m pip install 'sample>=1'")
     assert lacking.statuses()["other"].status == "ok"
     await lacking.stop()
