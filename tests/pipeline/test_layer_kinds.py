@@ -88,12 +88,37 @@ def test_attention_counts_its_products_and_shows_no_field(tmp_path: Path) -> Non
     assert [row.field for row in table.layers if row.operator in ("Concat", "Softmax")] == [None, None]
 
 
-def test_mixing_the_tokens_sees_the_whole_picture(tmp_path: Path) -> None:
+def test_a_layer_over_tokens_shows_no_field(tmp_path: Path) -> None:
     net = tokens()
     net.node("Transpose", [net.at], perm=[0, 2, 1])
     net.node("MatMul", [net.at, net.store((9, 5))])
     row = table_of(net, tmp_path).layers[-1]
-    assert (row.parameters, row.multiply_adds, row.field.size) == (45, 6 * 9 * 5, (12, 12))
+    assert (row.parameters, row.multiply_adds, row.field) == (45, 6 * 9 * 5, None)
+
+
+def test_groups_exported_as_an_instance_norm_count_only_what_follows(tmp_path: Path) -> None:
+    """PyTorch exports GroupNorm so: a scale of ones and a shift of zeros for each group, then those it learned."""
+    net = Net(3, 8, 8)
+    net.conv(4, 1)
+    net.node("Reshape", [net.at, net.integers(1, 2, 128)])
+    net.node("InstanceNormalization", [net.at, keep(net, np.ones(2, np.float32)), keep(net, np.zeros(2, np.float32))])
+    net.node("Reshape", [net.at, net.integers(1, 4, 8, 8)])
+    net.node("Add", [net.node("Mul", [net.at, net.store((4, 1, 1))]), net.store((4, 1, 1))])
+    table = table_of(net, tmp_path)
+    assert table.parameters == 4 * 4 + 4 + 4
+    assert table.incomplete == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"), [("val_7", True), ("permute_12", True), ("onnx::Add_31", True), ("pos_embed", False)]
+)
+def test_a_table_the_exporter_worked_out_is_said_to_be_incomplete(tmp_path: Path, name: str, missing: bool) -> None:
+    """EdgeNeXt's positions come from a convolution that exporters fold away, weights, multiply-adds and all."""
+    net = tokens()
+    table = RNG.normal(size=(1, 9, 6)).astype(np.float32)
+    net.stored.append(numpy_helper.from_array(table, name))
+    net.node("Add", [net.at, name])
+    assert ("1 operator of the kind Add" in table_of(net, tmp_path).incomplete) == missing
 
 
 def relative(heads: int, places: int, kind: type = np.float32) -> np.ndarray:

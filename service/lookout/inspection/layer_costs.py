@@ -80,6 +80,8 @@ def parameter_places(graph: Graph, node: Any, behind_weights: bool) -> Sequence[
         known = (1, 2, 3)
     elif kind == "Einsum":
         known = filled
+    if kind == "InstanceNormalization" and _stands_for_groups(graph, node):
+        return []
     if known is not None:
         return [place for place in known if place in filled]
     if kind in ("Concat", "Gather") and behind_weights:  # a class token, an embedding
@@ -88,6 +90,13 @@ def parameter_places(graph: Graph, node: Any, behind_weights: bool) -> Sequence[
         # Before the first layer with weights such constants only normalise pixels; single numbers are mere scaling.
         return [place for place in filled if _count(graph, node.input[place]) > 1]
     return []
+
+
+def _stands_for_groups(graph: Graph, node: Any) -> bool:
+    """Whether it is how PyTorch exports GroupNorm: its scale and shift do nothing, those learned follow it."""
+    maker = graph.makers.get(node.input[0])
+    idle = [graph.values(name) for name in node.input[1:3]]
+    return maker is not None and maker.op_type == "Reshape" and idle == [{1.0}, {0.0}]
 
 
 def _is_table(graph: Graph, name: str) -> bool:
@@ -165,7 +174,9 @@ def holds_unknown_weights(graph: Graph, node: Any) -> bool:
     It is not known here, or a sum or product takes what the graph computes only from stored numbers.
     """
     if node.op_type in _ELEMENTWISE:
-        return any(name in graph.constants and graph.is_made_of_weights(name) for name in node.input)
+        return any(
+            name in graph.constants and (graph.is_made_of_weights(name) or graph.is_folded(name)) for name in node.input
+        )
     if node.domain in ("", "ai.onnx") and node.op_type not in _UNKNOWN:
         return False
     known = {"MultiHeadAttention", *CONVOLUTIONS, *PRODUCTS, *_NORMS}

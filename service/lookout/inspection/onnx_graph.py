@@ -34,6 +34,11 @@ _OTHER_FORMATS = (
 # Smaller ones may be sizes and axes that shapes depend on.
 _STRIPPED_BYTES = 1024
 MAX_SIDE = 2**31 - 1
+# What PyTorch's exporters call a constant that is not one of the network's own weights: after an operation of theirs.
+_NUMBERED = re.compile(
+    r"(val|tmp|add|mul|cat|clone|conv2d|expand|index|interpolate|linear|permute|reshape|select|slice|squeeze|transpose|"
+    r"unsqueeze|upsample\w*|view)(_\d+)*$|onnx::\w+_\d+$"
+)
 # A shape is fixed once the input's is, so what is computed from it does not depend on the picture.
 _PRECISIONS = {
     onnx.TensorProto.FLOAT: "fp32",
@@ -170,6 +175,22 @@ class Graph:
     def is_stored(self, name: str) -> bool:
         """Whether the file holds its numbers, and nothing computes them."""
         return name in self.stored or (name in self.makers and self.makers[name].op_type == "Constant")
+
+    def values(self, name: str) -> set[float]:
+        """The different numbers of a small stored constant; empty if there are too many, or none are stored."""
+        root = self.stored_numbers(name)[0]
+        tensor = self.stored.get(root)
+        if tensor is None and root in self.makers:
+            tensor = attribute(self.makers[root], "value", None)
+        if tensor is None or math.prod(tensor.dims) * 4 > _STRIPPED_BYTES or tensor.data_type not in _PRECISIONS:
+            return set()
+        return set(onnx.numpy_helper.to_array(tensor).ravel().tolist())
+
+    def is_folded(self, name: str) -> bool:
+        """Whether an exporter may have worked a constant out from several weights: its name is an operation's."""
+        root = self.stored_numbers(name)[0]
+        sides = [side for side in self.shapes.get(root) or () if side > 1]
+        return _NUMBERED.match(root) is not None and len(sides) > 1 and root not in self.unfolded
 
     def is_made_of_weights(self, name: str) -> bool:
         """Whether a constant is computed, and from more than a few single numbers with a fraction."""

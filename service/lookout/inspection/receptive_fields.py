@@ -165,6 +165,8 @@ def _product(graph: Graph, sight: Sight, node: Any, names: list[str]) -> Sight |
         return None
     left = names[0] == node.input[0] or names[0] not in node.input[:1]
     axis = len(before) - 1 if left != bool(attribute(node, "transA", 0)) else max(0, len(before) - 2)
+    if axis == sight.row and not sight.mixed:
+        return None  # a layer over tokens, as MLP-Mixer has: every place after it sees all of the picture
     if axis == sight.row:
         return replace(sight, field=sight.field.over_all(sight.sides), axes=(), row=None, mixed=False, sides=())
     if axis in sight.axes:
