@@ -98,7 +98,7 @@ def test_a_wrong_label_is_the_first_suspect(val_pictures: Pictures) -> None:
 
 
 def test_digits_are_drawn_upright_in_a_frame_and_never_mirrored() -> None:
-    pictures = digits._pictures([np.zeros((32, 32, 3), np.uint8)] * 3, [0, 7, 9])
+    pictures = digits._pictures([np.zeros((32, 32, 3), np.uint8)] * 3, [0, 7, 9], ["digit"] * 3)
     assert pictures.labels == tuple("0123456789")
     assert pictures.targets.tolist() == [0, 7, 9]
     assert digits.CROPS.mirrored == 0
