@@ -77,7 +77,7 @@ def folded(network: Classifier) -> fx.GraphModule:
             if not isinstance(convolution, nn.Conv2d) or len(source.users) != 1:
                 raise ValueError(f"{node.target} does not follow a convolution of its own")
             _absorb(convolution, layer)
-        if isinstance(layer, (nn.BatchNorm2d, nn.Dropout)):
+        if isinstance(layer, (nn.BatchNorm2d, nn.Dropout, nn.Identity)):
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
     with torch.no_grad():
@@ -237,6 +237,15 @@ def _tanh(graph: _Graph, name: str, _: nn.Tanh, sources: list[str]) -> str:
     return graph.add("Tanh", sources, f"{name}.out", name)
 
 
+def _sigmoid(graph: _Graph, name: str, _: nn.Sigmoid, sources: list[str]) -> str:
+    return graph.add("Sigmoid", sources, f"{name}.out", name)
+
+
+def _local_response(graph: _Graph, name: str, layer: nn.LocalResponseNorm, sources: list[str]) -> str:
+    means = {"size": layer.size, "alpha": layer.alpha, "beta": layer.beta, "bias": layer.k}
+    return graph.add("LRN", sources, f"{name}.out", name, **means)
+
+
 WRITERS: dict[type[nn.Module], Writer] = {
     nn.Conv2d: _conv,
     SameConv2d: _conv,
@@ -248,6 +257,8 @@ WRITERS: dict[type[nn.Module], Writer] = {
     nn.ReLU: _relu,
     nn.ReLU6: _relu6,
     nn.Tanh: _tanh,
+    nn.Sigmoid: _sigmoid,
+    nn.LocalResponseNorm: _local_response,
 }
 
 

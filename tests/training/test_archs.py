@@ -97,12 +97,14 @@ LENET_96: Shapes = {**LENET_32, "c1": (6, 92, 92), "s2": (6, 46, 46), "c3": (16,
         ("alexnet", 224, ALEXNET_224),
         ("alexnet", 227, ALEXNET_227),
         ("alexnet", 96, ALEXNET_96),
+        ("alexnet-lrn", 96, ALEXNET_96),
         ("lenet5", 32, LENET_32),
+        ("lenet5-sigmoid", 32, LENET_32),
         ("lenet5", 96, LENET_96),
     ],
 )
 def test_layers_have_the_papers_shapes(arch: str, size: int, expected: Shapes) -> None:
-    channels, classes = (1, 10) if arch == "lenet5" else (3, 1000)
+    channels, classes = (1, 10) if arch.startswith("lenet5") else (3, 1000)
     network = build(arch, classes, channels, size).eval()
     found: Shapes = {}
     for name in expected:
@@ -120,7 +122,9 @@ def test_layers_have_the_papers_shapes(arch: str, size: int, expected: Shapes) -
         ("resnet18", 3, 1000, 224, 11_689_512),
         ("resnet50", 3, 1000, 224, 25_557_032),
         ("alexnet", 3, 1000, 224, 61_100_840),
+        ("alexnet-lrn", 3, 1000, 224, 61_100_840),
         ("lenet5", 1, 10, 32, 61_706),
+        ("lenet5-sigmoid", 1, 10, 32, 61_706),
     ],
 )
 def test_parameters_are_as_many_as_in_the_literature(
@@ -134,6 +138,23 @@ def test_the_layers_of_lenet_have_the_papers_parameters() -> None:
     network = LeNet5(10)
     counts = [sum(p.numel() for p in network.get_submodule(n).parameters()) for n in ("c1", "c3", "c5", "f6", "output")]
     assert counts == [156, 2_416, 48_120, 10_164, 850]
+
+
+def test_local_response_normalisation_is_the_papers() -> None:
+    """Krizhevsky et al. 2012, section 3.3: k 2, n 5, alpha 0.0001, beta 0.75, over neighbouring channels."""
+    a = torch.rand(1, 7, 2, 2) * 300
+    norm = build("alexnet-lrn", 3, 3, 96).get_submodule("norm1")
+    expected = torch.stack(
+        [a[:, i] / (2 + 1e-4 * (a[:, max(0, i - 2) : i + 3] ** 2).sum(1)) ** 0.75 for i in range(7)], dim=1
+    )
+    assert torch.allclose(norm(a), expected, rtol=1e-4)
+
+
+def test_lenet_with_sigmoid_passes_the_picture_on_from_the_start() -> None:
+    """With the usual start, four sigmoids leave a spread of 0.00005, and training stands still."""
+    torch.manual_seed(0)
+    logits = build("lenet5-sigmoid", 10, 1, 32)(torch.randn(32, 1, 32, 32))
+    assert logits.std(0).mean() > 0.005
 
 
 @pytest.mark.parametrize(("network", "size"), [(AlexNet, 62), (LeNet5, 15)])

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from models.training.archs.alexnet import AlexNet
+from models.training.archs.alexnet import AlexNet, alexnet_with_local_response
 from models.training.archs.base import Classifier
 from models.training.archs.efficientnet_lite import efficientnet_lite0
-from models.training.archs.lenet import LeNet5
+from models.training.archs.lenet import LeNet5, lenet5_with_sigmoid
 from models.training.archs.resnet import resnet18, resnet50
 
 ARCHS: dict[str, Callable[[int, int, int], Classifier]] = {
     "resnet18": resnet18,
     "resnet50": resnet50,
     "alexnet": AlexNet,
+    "alexnet-lrn": alexnet_with_local_response,
     "lenet5": LeNet5,
+    "lenet5-sigmoid": lenet5_with_sigmoid,
     "efficientnet-lite0": efficientnet_lite0,
 }
 

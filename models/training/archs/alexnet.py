@@ -15,16 +15,25 @@ def pooled_side(side: int) -> int:
     return side
 
 
+def local_response_norm() -> nn.LocalResponseNorm:
+    """As in 2012: a / (2 + 0.0001 * the sum of the squares of five neighbouring channels) ** 0.75.
+
+    PyTorch, like ONNX, divides alpha by the number of channels, so it is given five times as much.
+    """
+    return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
+
+
 class AlexNet(Classifier):
     """Five convolutions, three max-pools, three linear layers, the first as wide as the picture's size asks.
 
-    61,100,840 parameters at 224 pixels with 1000 classes, as in the paper. Local response normalisation, which the 2014
-    form had already dropped, is left out.
+    61,100,840 parameters at 224 pixels with 1000 classes, as in the paper. ``local_response`` puts in the normalisation
+    of the 2012 paper, which learns nothing and which the 2014 form had dropped: after the first two ReLUs, before they
+    are pooled.
     """
 
     head_name = "fc8"
 
-    def __init__(self, classes: int, channels: int = 3, size: int = 224) -> None:
+    def __init__(self, classes: int, channels: int = 3, size: int = 224, *, local_response: bool = False) -> None:
         super().__init__()
         side = pooled_side(size)
         if side < 1:
@@ -38,6 +47,7 @@ class AlexNet(Classifier):
         self.relu1, self.relu2, self.relu3, self.relu4, self.relu5, self.relu6, self.relu7 = (
             nn.ReLU() for _ in range(7)
         )
+        self.norm1, self.norm2 = (local_response_norm() if local_response else nn.Identity() for _ in range(2))
         self.drop6, self.drop7 = nn.Dropout(0.5), nn.Dropout(0.5)
         self.flatten = nn.Flatten()
         self.fc6 = nn.Linear(256 * side * side, 4096)
@@ -45,8 +55,8 @@ class AlexNet(Classifier):
         self.fc8 = nn.Linear(4096, classes)
 
     def features(self, x: Tensor) -> Tensor:
-        x = self.pool1(self.relu1(self.conv1(x)))
-        x = self.pool2(self.relu2(self.conv2(x)))
+        x = self.pool1(self.norm1(self.relu1(self.conv1(x))))
+        x = self.pool2(self.norm2(self.relu2(self.conv2(x))))
         x = self.relu4(self.conv4(self.relu3(self.conv3(x))))
         feature_map: Tensor = self.pool5(self.relu5(self.conv5(x)))
         return feature_map
@@ -55,3 +65,8 @@ class AlexNet(Classifier):
         x = self.relu6(self.fc6(self.drop6(self.flatten(feature_map))))
         vector: Tensor = self.relu7(self.fc7(self.drop7(x)))
         return vector
+
+
+def alexnet_with_local_response(classes: int, channels: int = 3, size: int = 224) -> AlexNet:
+    """AlexNet with the local response normalisation of 2012; as many parameters as without."""
+    return AlexNet(classes, channels, size, local_response=True)

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from models.training.archs.base import Classifier
 
+SIGMOID_GAIN = 4.0  # a sigmoid's slope at 0 is a quarter of tanh's
+
 
 class LeNet5(Classifier):
     """Two 5x5 convolutions with tanh and average pooling, then 120, 84 and the classes.
@@ -16,7 +18,7 @@ class LeNet5(Classifier):
 
     head_name = "output"
 
-    def __init__(self, classes: int, channels: int = 1, size: int = 32) -> None:
+    def __init__(self, classes: int, channels: int = 1, size: int = 32, *, sigmoid: bool = False) -> None:
         super().__init__()
         side = ((size - 4) // 2 - 4) // 2
         if side < 1:
@@ -29,14 +31,24 @@ class LeNet5(Classifier):
         self.c5 = nn.Linear(16 * side * side, 120)
         self.f6 = nn.Linear(120, 84)
         self.output = nn.Linear(84, classes)
-        self.tanh1, self.tanh3, self.tanh5, self.tanh6 = (nn.Tanh() for _ in range(4))
+        self.squash1, self.squash3, self.squash5, self.squash6 = (
+            nn.Sigmoid() if sigmoid else nn.Tanh() for _ in range(4)
+        )
+        if sigmoid:
+            for layer in (self.c1, self.c3, self.c5, self.f6):
+                nn.init.xavier_uniform_(layer.weight, gain=SIGMOID_GAIN)
 
     def features(self, x: Tensor) -> Tensor:
-        x = self.s2(self.tanh1(self.c1(x)))
-        feature_map: Tensor = self.s4(self.tanh3(self.c3(x)))
+        x = self.s2(self.squash1(self.c1(x)))
+        feature_map: Tensor = self.s4(self.squash3(self.c3(x)))
         return feature_map
 
     def embed(self, feature_map: Tensor) -> Tensor:
-        x = self.tanh5(self.c5(self.flatten(feature_map)))
-        vector: Tensor = self.tanh6(self.f6(x))
+        x = self.squash5(self.c5(self.flatten(feature_map)))
+        vector: Tensor = self.squash6(self.f6(x))
         return vector
+
+
+def lenet5_with_sigmoid(classes: int, channels: int = 1, size: int = 32) -> LeNet5:
+    """LeNet-5 with sigmoid where the paper has tanh; as many parameters."""
+    return LeNet5(classes, channels, size, sigmoid=True)
