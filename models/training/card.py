@@ -89,7 +89,7 @@ def write_model(
         "licence": words.licence,
         "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     }
-    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+    (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", "utf-8")
     if measured:
         amend(folder, measured)
     write_layers(folder)
@@ -105,7 +105,7 @@ def amend(folder: Path, measured: Measured) -> Card:
     if measured.thresholds:
         card["thresholds"] = {label: dict(values) for label, values in measured.thresholds.items()}
     card["metrics"] = {**card.get("metrics", {}), **measured.metrics}
-    path.write_text(json.dumps(card, indent=2) + "\n")
+    path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return load_card(folder)
 
 
