@@ -1,4 +1,4 @@
-"""The second, tiny example: LeNet-5 on digits, trained in a minute or two: packaged drawings, and pen on paper made of them.
+"""The second, tiny example: LeNet-5 on digits, trained in a minute or two: drawings, and pen on paper made of them.
 
 The drawings are part of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998, UCI Machine Learning
 Repository, CC BY 4.0): 1,797 drawings of 8 x 8 pixels with 17 levels, light on dark. On them only, the network is right

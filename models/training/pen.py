@@ -1,7 +1,7 @@
 """Digits as a pen leaves them on paper held to a camera: any stroke, any paper, dark on light or light on dark.
 
 Strokes come from three hands: the packaged drawings, the single-line fonts of OpenCV, and skeletons of our own that no
-two times are bent alike. Whatever the hand, it becomes a mask (how much ink lies where), and the mask a photograph.
+two times are bent alike. Whatever the hand, it becomes a mask (how much ink each place has), and the mask a photograph.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Gray = NDArray[np.uint8]
 SIDE = 96  # pixels of the photograph before it is shrunk
 INK = 96  # pixels a side of a mask
 _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_PLAIN, cv2.FONT_HERSHEY_SCRIPT_SIMPLEX)
-_LEAST_CONTRAST = 55
+_MIN_CONTRAST = 55
 _ACROSS = np.linspace(-1, 1, SIDE)
 # Points of each digit's lines in hundredths of its box, x to the right and y down; several where people write it
 # differently. Lines end at "/".
@@ -141,7 +141,7 @@ def _placed(rng: Generator, mask: Mask) -> Mask:
 
 def _tones(rng: Generator) -> tuple[float, float]:
     """Grey of the paper and of the ink; either may be the darker one."""
-    contrast = rng.uniform(_LEAST_CONTRAST, 255)
+    contrast = rng.uniform(_MIN_CONTRAST, 255)
     dark = rng.uniform(0, 255 - contrast)
     return (dark + contrast, dark) if rng.random() < 0.5 else (dark, dark + contrast)
 

@@ -17,7 +17,7 @@ Line = list[tuple[float, float]]
 
 THICKNESS = {"thin": 9, "middle": 22, "thick": 42}  # pixels of a frame of 640 x 480
 INKS = [(235, 25), (170, 60), (30, 220), (90, 200)]  # paper and ink: dark on light, and light on dark
-LEAST = 0.9
+MIN_RIGHT = 0.9
 
 
 def arc(x: float, y: float, a: float, b: float, start: float, end: float) -> Line:
@@ -68,7 +68,7 @@ def test_nine_of_ten_ways_to_write_a_digit_are_read(precision: str) -> None:
         p = classifier.classify(np.asarray(frame, np.uint8)).probabilities
         if int(np.argmax(p)) != digit:
             wrong.append((digit, int(np.argmax(p)), paper, thickness, tilt, framed))
-    assert len(wrong) <= (1 - LEAST) * len(WAYS), wrong
+    assert len(wrong) <= (1 - MIN_RIGHT) * len(WAYS), wrong
     for kind in (
         lambda way: way[2] < 128,
         lambda way: way[2] > 128,
