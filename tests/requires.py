@@ -128,6 +128,7 @@ NEEDS: dict[str, Need] = {
         ("libfaketime",),
     ),
     "apprise": Need("Apprise (pip install apprise)", _module("apprise")),
+    "dask": Need("Dask (pip install distributed)", _module("distributed")),
     "mosquitto": Need(
         "the MQTT broker mosquitto",
         lambda: shutil.which("mosquitto", path=WITH_SBIN) is not None,

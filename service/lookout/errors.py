@@ -22,6 +22,8 @@ LookoutError
     PictureUnsupported
     PictureUnreadable
     DecoderUnavailable
+  ResultsUnusable
+  ClusterUnusable
   NoFrame
   TooBusy
   TooManyAttempts
@@ -235,6 +237,23 @@ class DecoderUnavailable(PictureError):
     code = "decoder_unavailable"
     title = "Pictures cannot be decoded at the moment"
     status = 503
+
+
+# --- many pictures --------------------------------------------------------------------------------------------
+
+
+class ResultsUnusable(LookoutError):
+    """The file of results to go on with is another program's, another model's, in use, or cannot be written."""
+
+    code = "results_unusable"
+    title = "The results cannot be kept there"
+
+
+class ClusterUnusable(LookoutError):
+    """The other machines that were to classify pictures cannot be reached, or do not have what that takes."""
+
+    code = "cluster_unusable"
+    title = "The pictures cannot be classified on other machines"
 
 
 # --- the server -----------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +12,7 @@ from lookout.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
     from rich.table import Table
 
     from lookout.errors import LookoutError
@@ -102,15 +103,34 @@ def table(*columns: str, right: Sequence[str] = (), folding: Sequence[str] = ())
 @contextmanager
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[Iterable[T]]:
     """The items, with a progress bar on stderr if that is a terminal."""
-    if not sys.stderr.isatty() or (total is not None and total < 2):
+    if not _shows_progress(total):
         yield items
         return
+    with _bar() as bar:
+        yield bar.track(items, total=total, description=what)
+
+
+@contextmanager
+def counter(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A function that counts one more done, on a progress bar on stderr if that is a terminal."""
+    if not _shows_progress(total):
+        yield lambda: None
+        return
+    with _bar() as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+def _shows_progress(total: int | None) -> bool:
+    return sys.stderr.isatty() and (total is None or total > 1)
+
+
+def _bar() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield bar.track(items, total=total, description=what)
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def size(count: float) -> str:

@@ -317,6 +317,6 @@ def test_an_unknown_model_or_region_is_exit_status_3(lookout: Run, folder: Path)
 
 
 def test_no_label_and_no_name_becomes_a_formula_in_a_spreadsheet() -> None:
-    from lookout.cli.batch import _cell
+    from lookout.cli.results import cell
 
-    assert [_cell(text) for text in ("=1+1", "@a", "-x.jpg", "cat")] == ["'=1+1", "'@a", "'-x.jpg", "cat"]
+    assert [cell(text) for text in ("=1+1", "@a", "-x.jpg", "cat")] == ["'=1+1", "'@a", "'-x.jpg", "cat"]

@@ -1,36 +1,41 @@
-"""Classifying many things in a row: finding them, reading them, printing the results."""
+"""Classifying many things in a row: finding them and reading them."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import os
 import stat
-import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from lookout.camera.interface import CameraOptions, EndOfSource
+from lookout.cli.results import Result
 from lookout.deadline import Deadline
-from lookout.errors import CameraError, CameraWaiting, LookoutError, PictureUnreadable, PictureUnsupported
+from lookout.errors import (
+    CameraError,
+    CameraWaiting,
+    DecoderUnavailable,
+    LookoutError,
+    PictureError,
+    PictureUnreadable,
+    PictureUnsupported,
+)
 from lookout.frame import Pixels
 from lookout.geometry import WHOLE, Rect
 from lookout.pictures.decoder import Decoder
 from lookout.pictures.folder import find_pictures, is_picture_file
 from lookout.pictures.limits import MAX_FILE_BYTES, DecodeLimits
-from lookout.pipeline.card import Card
 from lookout.pipeline.classifier import Classifier
 from lookout.pipeline.description import describe
-from lookout.printable import printable_json
 from lookout.redaction import redact
 from lookout.registry.catalogue import Catalogue
 from lookout.registry.loader import load as load_model
 from lookout.settings.layers import LoadedSettings
 from lookout.settings.schema import Settings
-from lookout.terminal import console, say, table
+from lookout.terminal import say
 
 OPEN_S, READ_S = 20.0, 10.0
 DOWNLOAD_S = 120.0  # for downloading one picture
@@ -49,15 +54,6 @@ class Job:
     source: str
     every_s: float = 1.0
     problem: LookoutError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The result for one picture or frame: an answer in the API's form, or an error."""
-
-    source: str
-    answer: dict[str, Any] | None = None
-    error: LookoutError | None = None
 
 
 def find(sources: Iterable[str], *, every_s: float) -> Iterator[Job]:
@@ -147,7 +143,7 @@ def run(
     job: Job, model: Classifier, decoder: Decoder, settings: Settings, region: Rect | None = None
 ) -> Iterator[Result]:
     """Classify one thing. Its errors are results, too: the others go on. region: the one given with this call."""
-    shown = redact(job.source) if job.kind in ("download", "camera") else job.source  # a path may contain anything
+    shown = shown_source(job)
     if region is None:  # the setting is about the camera's view; for a picture from elsewhere it means nothing
         region = settings.answer.region.rect if job.kind == "camera" else WHOLE
     try:
@@ -161,7 +157,18 @@ def run(
     except _IsStream:
         yield from run(Job("camera", job.source), model, decoder, settings, region)
     except LookoutError as error:
-        yield Result(shown, error=error)
+        yield Result(shown, error=error, passing=job.problem is not None or _may_pass(error))
+
+
+def shown_source(job: Job) -> str:
+    """What results call it: an address without its password. A path may contain anything."""
+    return redact(job.source) if job.kind in ("download", "camera") else job.source
+
+
+def _may_pass(error: LookoutError) -> bool:
+    """Whether the same picture may be readable later: a disk, a network or the memory was at fault, not its content."""
+    content = isinstance(error, PictureError) and not isinstance(error, DecoderUnavailable)
+    return not content or isinstance(error.__cause__, OSError)
 
 
 def _look_at(job: Job, model: Classifier, decoder: Decoder, settings: Settings, region: Rect) -> dict[str, Any]:
@@ -238,87 +245,3 @@ def _classified(
 ) -> dict[str, Any]:
     prediction = model.classify(pixels, region)
     return describe(model.card, model.precision, prediction, size=size, decode_ms=decode_ms)
-
-
-# --- printing -----------------------------------------------------------------------------------------------------
-
-
-class Printer(Protocol):
-    def add(self, result: Result) -> None: ...
-
-    def finish(self) -> None: ...
-
-
-def printer(form: Literal["json", "csv", "table"], card: Card, top: int) -> Printer:
-    """How results are shown. json and csv are printed as they come, a table at the end."""
-    if form == "table":
-        return _Table(min(top, len(card.labels)))
-    return _JsonLines(top) if form == "json" else _Csv(card.label_names)
-
-
-class _JsonLines:
-    def __init__(self, top: int) -> None:
-        self._top = top
-
-    def add(self, result: Result) -> None:
-        line: dict[str, Any] = {"source": result.source}
-        if result.error is not None:
-            line["error"] = {
-                "code": result.error.code,
-                "title": result.error.title,
-                "detail": result.error.detail,
-                "remedy": result.error.remedy,
-            }
-        elif result.answer is not None:
-            line |= {**result.answer, "top": result.answer["top"][: self._top]}
-        print(printable_json(line), flush=True)
-
-    def finish(self) -> None:
-        pass
-
-
-def _cell(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula: preceded by an apostrophe if it would."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
-class _Csv:
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = names
-        self._writer = csv.writer(sys.stdout, lineterminator="\n")
-        self._writer.writerow(["source", "label", "probability", *map(_cell, self._names), "error"])
-
-    def add(self, result: Result) -> None:
-        if result.answer is None:
-            code = result.error.code if result.error else ""
-            self._writer.writerow([_cell(result.source), "", "", *("" for _ in self._names), code])
-            return
-        best, shares = result.answer["top"][0], result.answer["probabilities"]
-        values = [shares[name] for name in self._names]
-        self._writer.writerow([_cell(result.source), _cell(best["label"]), best["probability"], *values, ""])
-
-    def finish(self) -> None:
-        pass
-
-
-class _Table:
-    def __init__(self, top: int) -> None:
-        self._top = top
-        others = ["Then"] if self._top > 1 else []
-        self._rows = table("Picture", "Most likely", "Share", *others, right=("Share",), folding=("Picture", "Then"))
-        self._filled = False
-
-    def add(self, result: Result) -> None:
-        if result.answer is None:
-            if result.error is not None:
-                say(f"{result.source}: {result.error}")
-            return
-        self._filled = True
-        best, *others = result.answer["top"][: self._top]
-        then = ", ".join(f"{other['title']} {other['probability']:.1%}" for other in others)
-        cells = [result.source, str(best["title"]), f"{best['probability']:.1%}"]
-        self._rows.add_row(*cells, *([then] if self._top > 1 else []))
-
-    def finish(self) -> None:
-        if self._filled:
-            console().print(self._rows)
