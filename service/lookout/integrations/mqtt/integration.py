@@ -80,6 +80,8 @@ class Mqtt:
                 began = time.monotonic()
                 try:
                     self._connect(session)
+                except Stopped:
+                    raise
                 except LookoutError as error:
                     self._failed(error)
                 except Exception as error:
