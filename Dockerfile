@@ -28,7 +28,7 @@ COPY models models
 # The environment is the same folder in both stages, because its scripts contain their path. The image needs neither pip
 # nor the test data of libraries.
 RUN python -m venv /opt/lookout \
-    && /opt/lookout/bin/python -m pip install --no-cache-dir --disable-pip-version-check . \
+    && /opt/lookout/bin/python -m pip install --no-cache-dir --disable-pip-version-check '.[integrations]' \
     && /opt/lookout/bin/python -m pip uninstall --yes --quiet pip \
     && find /opt/lookout/lib -type d \( -path '*/onnx/backend/test' -o -path '*/numpy/*/tests' \) -prune -exec rm -rf {} + \
     && mkdir -p /image/var/lib/lookout /image/var/cache/lookout \

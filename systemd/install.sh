@@ -59,7 +59,7 @@ kept="nothing was changed"
 # pip unpacks some 200 MB; /tmp may be half of a small memory.
 export TMPDIR=$app/tmp
 $python -m venv $app/venv.new || fail "the environment could not be made (see above); $kept"
-$app/venv.new/bin/python -m pip install --quiet --disable-pip-version-check "$what" ||
+$app/venv.new/bin/python -m pip install --quiet --disable-pip-version-check "${what}[integrations]" ||
     fail "the program could not be installed (see above); $kept"
 $app/venv.new/bin/python -m lookout --help > /dev/null || fail "the program does not run on this machine (see above); $kept"
 # Scripts of an environment contain its path; the new one replaces the old one.

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,8 +15,9 @@ import pytest
 from lookout.doctor.check import Context
 from lookout.doctor.integrations import INTEGRATION_CHECKS
 from lookout.errors import SettingInvalid
-from lookout.integrations import running
+from lookout.integrations import packages, running
 from lookout.integrations.interface import IntegrationStatus, Parts
+from lookout.integrations.packages import Package
 from lookout.integrations.registry import KINDS, Kind
 from lookout.integrations.running import Integrations
 from lookout.settings.schema import Settings
@@ -42,8 +44,8 @@ class Sample:
         await asyncio.sleep(self._stop_s)
 
 
-def sample(name: str = "sample", *, on: bool = True, modules: tuple[str, ...] = (), **how: Any) -> Kind:
-    return Kind(name, "A sample", "sample.on", lambda _: on, lambda _: Sample(**how), modules, ("sample>=1",))
+def sample(name: str = "sample", *, on: bool = True, package: Package | None = None, **how: Any) -> Kind:
+    return Kind(name, "A sample", "sample.on", lambda _: on, lambda _: Sample(**how), package)
 
 
 async def test_one_that_is_on_is_started_and_one_that_is_off_is_not() -> None:
@@ -53,8 +55,11 @@ async def test_one_that_is_on_is_started_and_one_that_is_off_is_not() -> None:
     await both.stop()
 
 
+LACKING = Package("no_such_module", "sample>=1")
+
+
 async def test_a_package_that_is_not_installed_is_a_sentence_with_its_command() -> None:
-    lacking = Integrations([sample(modules=("no_such_module",)), sample("other")])
+    lacking = Integrations([sample(package=LACKING), sample("other")])
     await lacking.start(PARTS)
     status = lacking.statuses()["sample"]
     assert status.status == "missing"
@@ -62,6 +67,24 @@ async def test_a_package_that_is_not_installed_is_a_sentence_with_its_command() 
     assert status.remedy.endswith(f"{sys.executable} -m pip install 'sample>=1'")
     assert lacking.statuses()["other"].status == "ok"
     await lacking.stop()
+
+
+def test_the_command_is_one_that_works_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service's user may not write the environment, and the image has no pip."""
+    monkeypatch.setattr(packages.os, "access", lambda *_: False)
+    assert f"restart Lookout: sudo {sys.executable} -m pip install" in LACKING.remedy()
+    monkeypatch.setattr(packages, "_is_there", lambda _: False)
+    assert "pip install" not in LACKING.remedy()
+
+
+def test_every_package_is_in_the_extra_that_the_installer_and_the_image_bring() -> None:
+    root = Path(__file__).parents[2]
+    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    brought = [name for name in extras if name in extras["integrations"][0].partition("[")[2]]
+    wanted = {package.requirement for kind in KINDS for package in (kind.package, kind.optional) if package}
+    assert wanted == {requirement for name in brought for requirement in extras[name]}
+    for script in ("systemd/install.sh", "Dockerfile"):
+        assert "[integrations]" in (root / script).read_text()
 
 
 @pytest.mark.parametrize("error", [SettingInvalid("It is wrong.", "Mend it."), AttributeError("another release")])
@@ -92,7 +115,7 @@ def test_what_is_off_is_listed_and_nothing_of_it_is_imported(start: StartService
 
 
 def test_a_service_without_integrations_imports_none_of_their_packages() -> None:
-    modules = sorted({module for kind in KINDS for module in kind.modules})
+    modules = sorted({one.module for kind in KINDS for one in (kind.package, kind.optional) if one})
     code = (
         "import sys, lookout.server.serve, lookout.cli, lookout.doctor.report\n"
         "own = [name for name in sys.modules if name.startswith('lookout.integrations.') and name.count('.') > 2]\n"

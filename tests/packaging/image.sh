@@ -97,6 +97,7 @@ case ${state:-} in
     *) cat "$work/log"; echo "no answer from the image: ${state:-nothing}"; exit 1 ;;
 esac
 [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/api/state")" = 401 ] || { echo "the state needs no token"; exit 1; }
+(inside python -c 'import apprise, paho.mqtt.client, prometheus_client') || { echo "the extra integrations is not in the image"; exit 1; }
 (inside env LOOKOUT_SERVER__PORT="$port" python -m lookout.healthcheck) || { echo "the health check fails"; exit 1; }
 page=$(curl -sf -m 5 -H "Authorization: Bearer $token" "http://127.0.0.1:$port/")
 [[ $page == *"<title"* ]] || { echo "no dashboard"; exit 1; }

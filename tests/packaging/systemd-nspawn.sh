@@ -72,7 +72,7 @@ said() {
 sh tests/packaging/tree.sh "$suite" "$root" ca-certificates,systemd,systemd-sysv,dbus,python3,python3-venv,curl,procps || exit $?
 version=$(chroot "$root" python3 -c 'import sys; print(f"{sys.version_info[0]}.{sys.version_info[1]}")')
 mkdir "$root/wheels" "$root/src"
-python3 -m pip download -qq --disable-pip-version-check --only-binary=:all: --python-version "$version" --dest "$root/wheels" "$wheel" ||
+python3 -m pip download -qq --disable-pip-version-check --only-binary=:all: --python-version "$version" --dest "$root/wheels" "${wheel}[integrations]" ||
     { echo "the wheels could not be downloaded"; exit 77; }
 cp -r systemd "$root/src/"
 printf '[global]\nno-index = true\nfind-links = /wheels\n' > "$root/etc/pip.conf"
@@ -148,6 +148,44 @@ inside systemctl reload lookout.service || fail "reload"
 sleep 1
 [ "$(property MainPID)" = "$pid" ] || fail "the reload was a restart"
 until_true 10 is_ok || fail "no answer after the reload"
+
+echo "--- integrations: what the installer brings works within the unit's restrictions"
+cp tests/packaging/receiver.py "$root/src/"
+inside sh -c 'umask 027; cp /etc/lookout/lookout.toml /root/before; cd /etc/lookout; echo json://127.0.0.1:9099/ > phone; chgrp lookout phone; cat >> lookout.toml' << 'END'
+[mqtt]
+url = "mqtt://127.0.0.1:9"
+[metrics]
+enabled = true
+[[notify.rules]]
+name = "health"
+when = "health"
+to = ["phone", "hook", "bell"]
+[notify.targets.phone]
+url_file = "/etc/lookout/phone"
+[notify.targets.hook]
+webhook = "http://127.0.0.1:9099/"
+[notify.targets.bell]
+exec = ["/usr/bin/true"]
+END
+inside python3 -I /src/receiver.py 9099 /root/received &
+inside systemctl restart lookout.service
+until_true 20 is_ok || fail "no answer with integrations switched on"
+ask() { inside curl -s -m 5 -H "Authorization: Bearer $token" "$@"; }
+for target in phone hook bell; do
+    ask -o /dev/null -H 'Content-Type: application/json' -d "{\"target\": \"$target\"}" http://127.0.0.1:8642/api/notify/test
+done
+# shellcheck disable=SC2016 # Python's text
+delivered() { ask http://127.0.0.1:8642/api/notify | python3 -c 'import json, sys; sys.exit(sum(one["delivered"] for one in json.load(sys.stdin)["targets"]) != 3)'; }
+until_true 30 delivered || { ask http://127.0.0.1:8642/api/notify; fail "notices did not arrive"; }
+[ "$(inside cat /root/received | wc -l)" = 2 ] || fail "the receiver was sent $(inside cat /root/received)"
+ask http://127.0.0.1:8642/metrics > "$work/metrics"
+grep -q '^lookout_camera_up' "$work/metrics" || fail "no metrics"
+ask http://127.0.0.1:8642/api/integrations > "$work/integrations"
+grep -q 'broker' "$work/integrations" || { cat "$work/integrations"; fail "no sentence on the broker that is not there"; }
+echo "a webhook, Apprise and a program were sent a notice; metrics are there; a missing broker is a sentence"
+inside sh -c 'cat /root/before > /etc/lookout/lookout.toml; rm /etc/lookout/phone; systemctl restart lookout.service'
+until_true 20 is_ok || fail "no answer after integrations were switched off"
+pid=$(property MainPID)
 
 echo "--- kill -9"
 began=$(date +%s%N)

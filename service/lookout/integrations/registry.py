@@ -5,12 +5,11 @@ A kind's own modules are imported when it is made, so that what is off costs not
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from lookout.integrations.interface import Integration, IntegrationStatus, Parts
+from lookout.integrations.packages import APPRISE, MQTT_CLIENT, PROMETHEUS_CLIENT, Package
 from lookout.settings.schema import Settings
 
 
@@ -18,8 +17,8 @@ from lookout.settings.schema import Settings
 class Kind:
     """One kind of integration.
 
-    title: for people. switch: the setting that turns it on. modules: what must be importable. packages: what pip
-    installs to make it so, as in the extra of the same name in pyproject.toml. make: imports and builds it.
+    title: for people. switch: the setting that turns it on. make: imports and builds it. package: without which there
+    is nothing of it. optional: without which a part of it does not work, which says so itself.
     """
 
     name: str
@@ -27,31 +26,19 @@ class Kind:
     switch: str
     is_on: Callable[[Settings], bool]
     make: Callable[[Parts], Integration]
-    modules: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
-
-    def lacks(self) -> str | None:
-        """The first module that is not installed. Imports none of them."""
-        return next((module for module in self.modules if not _is_there(module)), None)
+    package: Package | None = None
+    optional: Package | None = None
 
     def missing(self) -> IntegrationStatus | None:
-        """The status of an integration whose packages are not installed, None where they are."""
-        module = self.lacks()
-        if module is None:
+        """The status of an integration whose package is not installed, None where it is."""
+        package = self.package
+        if package is None or package.is_there():
             return None
-        wanted = " ".join(f"'{package}'" for package in self.packages)
         return IntegrationStatus(
             "missing",
-            detail=f"{self.title} is switched on by {self.switch}, but the Python package {module} is not installed.",
-            remedy=f"Install it and restart Lookout: {sys.executable} -m pip install {wanted}",
+            detail=f"{self.title} is switched on by {self.switch}, but {package.sentence}",
+            remedy=package.remedy(),
         )
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def _metrics(parts: Parts) -> Integration:
@@ -84,11 +71,9 @@ def _is_notify(settings: Settings) -> bool:
     return bool(settings.notify.rules)
 
 
-_CLIENT = "prometheus-client>=0.22"
-
 KINDS: tuple[Kind, ...] = (
-    Kind("mqtt", "MQTT", "mqtt.url", _is_mqtt, _mqtt, ("paho",), ("paho-mqtt>=2.1",)),
+    Kind("mqtt", "MQTT", "mqtt.url", _is_mqtt, _mqtt, MQTT_CLIENT),
     # Apprise is asked for by a target of its own, in a process of its own; webhooks and programs need nothing.
-    Kind("notify", "Notices", "notify.rules", _is_notify, _notify),
-    Kind("metrics", "Metrics", "metrics.enabled", _is_metrics, _metrics, ("prometheus_client",), (_CLIENT,)),
+    Kind("notify", "Notices", "notify.rules", _is_notify, _notify, optional=APPRISE),
+    Kind("metrics", "Metrics", "metrics.enabled", _is_metrics, _metrics, PROMETHEUS_CLIENT),
 )

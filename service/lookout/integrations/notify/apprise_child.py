@@ -18,8 +18,6 @@ def main() -> None:
             return
         try:
             answer = _send(json.loads(line))
-        except ImportError:
-            answer = "the Python package apprise is not installed"
         except Exception as error:
             answer = type(error).__name__
         sys.stdout.write(f"{answer}\n")

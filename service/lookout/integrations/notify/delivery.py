@@ -42,7 +42,7 @@ class Delivery:
 
     def __init__(self, targets: Mapping[str, Target], folder: Path, storage: Storage) -> None:
         """folder: where what waits is kept, one small file a notice and target."""
-        self.queues = {name: Queue(target) for name, target in targets.items()}
+        self.queues = {name: Queue(target, trouble=_checked(target)) for name, target in targets.items()}
         self._folder, self._storage = folder, storage
         self._lock = threading.Lock()
 
@@ -135,3 +135,12 @@ class Delivery:
     def _forget(self, name: str, notice: Notice) -> None:
         path = self._path(name, notice)
         self._storage.later(lambda writer: writer.remove(path), "that a notice was sent")
+
+
+def _checked(target: Target) -> LookoutError | None:
+    """What is in the way of a target already."""
+    try:
+        target.check()
+    except LookoutError as error:
+        return error
+    return None

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from lookout.errors import LookoutError, SettingInvalid
 from lookout.integrations.notify.notice import Notice
+from lookout.integrations.packages import APPRISE
 from lookout.settings.integrations import NotifyTarget
 from lookout.system.regular_files import read_regular
 
@@ -48,6 +49,10 @@ class Target(Protocol):
     """is_kept: whether a notice that did not arrive is tried again, over restarts."""
 
     is_kept: bool
+
+    def check(self) -> None:
+        """Returns at once. Raises NotDelivered where it is known beforehand that nothing can be sent."""
+        ...
 
     def send(self, notice: Notice) -> None:
         """Raises NotDelivered or SettingInvalid."""
@@ -94,6 +99,9 @@ class Webhook:
         if not 200 <= status < 300:
             gone = status == http.client.GONE
             raise NotDelivered(f"{host} answered {status}.", "It is over." if gone else "It is tried again.", gone=gone)
+
+    def check(self) -> None:
+        pass
 
     def close(self) -> None:
         pass
@@ -180,6 +188,9 @@ class Program:
         if process.returncode != 0:
             raise NotDelivered(f"{self._command[0]} ended with status {process.returncode}.")
 
+    def check(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -194,6 +205,7 @@ class Apprise:
         self._child: subprocess.Popen[bytes] | None = None
 
     def send(self, notice: Notice) -> None:
+        self.check()
         url = _first_line(self._url_file).decode("utf-8", "replace")
         picture = base64.b64encode(notice.picture).decode() if notice.picture else None
         body = f"{notice.text}\n{notice.url}" if notice.url else notice.text
@@ -206,6 +218,11 @@ class Apprise:
             raise NotDelivered("Apprise's process ended.", "It is tried again.") from error
         if answer != b"ok":
             raise NotDelivered(f"Apprise could not send it: {answer.decode('utf-8', 'replace')}.", "It is tried again.")
+
+    def check(self) -> None:
+        """Raises NotDelivered where Apprise is not installed."""
+        if not APPRISE.is_there():
+            raise NotDelivered(f"{APPRISE.sentence[0].upper()}{APPRISE.sentence[1:]}", APPRISE.remedy())
 
     def close(self) -> None:
         child, self._child = self._child, None
