@@ -25,6 +25,7 @@ from lookout.integrations.notify.delivery import MAX_KEPT, Delivery
 from lookout.integrations.notify.notice import Notice, trial
 from lookout.integrations.notify.rules import Moment, Rules
 from lookout.integrations.notify.targets import Apprise, NotDelivered, Program, Webhook
+from lookout.integrations.packages import Package
 from lookout.settings.integrations import NotifyRule
 from lookout.settings.sources import load
 from lookout.state.view import StateView
@@ -169,6 +170,7 @@ def test_a_visit_that_lasts_is_reported_once_it_has() -> None:
         ({"when": "ends"}, [1, 2, 3]),
         ({"when": "first_today"}, [1, 2]),
         ({"when": "after_absence", "absence_h": 1}, [1, 2]),
+        ({"when": "rare", "rare_visits": 1}, [1, 2]),
         ({"when": "unsure"}, [3]),
         ({"when": "health"}, []),
         ({"view": "garden"}, []),
@@ -352,6 +354,18 @@ def test_apprise_sends_from_a_process_of_its_own(tmp_path: Path, start_receiver:
             sender.send(notice(2))
     finally:
         sender.close()
+
+
+def test_apprise_that_is_not_installed_is_said_before_the_first_notice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Package, "is_there", lambda _: False)
+    delivery = Delivery({"phone": Apprise(tmp_path / "url")}, tmp_path, Storage(tmp_path))
+    delivery.add(notice(1), ["phone"], 0.0)
+    for trouble in (delivery.queues["phone"].trouble, delivery.step(0.0) and delivery.queues["phone"].trouble):
+        assert trouble
+        assert trouble.detail == "The Python package apprise is not installed."
+        assert "pip install 'apprise" in trouble.remedy
 
 
 def test_a_receiver_can_check_the_signature_as_the_docs_say() -> None:

@@ -34,6 +34,7 @@ from lookout.api.routes import (
     login,
     metrics,
     models,
+    notice_links,
     notify,
     open_inference,
     pages,
@@ -69,7 +70,7 @@ _TAGS = [
 
 _RESOURCES = (
     *(state, live, frames, cameras, classify, event_reports, event_changes, events, models),
-    *(feature_maps, inspect, settings, login, health, integrations, notify),
+    *(feature_maps, inspect, settings, login, health, integrations, notify, notice_links),
 )
 
 

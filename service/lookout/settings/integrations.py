@@ -75,12 +75,13 @@ class NotifyRule(Section):
     """What is worth a notice, and whom to send it to."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    when: Literal["begins", "ends", "first_today", "after_absence", "unsure", "health"] = "begins"
+    when: Literal["begins", "ends", "first_today", "after_absence", "rare", "unsure", "health"] = "begins"
     view: str = "main"
     labels: list[str] = Field(default_factory=list)
     min_probability: Probability = 0.0
     after_s: float = Field(0.0, ge=0.0, le=86_400.0)
     absence_h: float = Field(8.0, gt=0.0, le=8760.0)
+    rare_visits: int = Field(3, ge=1, le=20)
     quiet: str = Field("", pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$")
     cooldown_s: float = Field(300.0, ge=0.0, le=604_800.0)
     per_hour: int = Field(6, ge=1, le=60)
@@ -128,6 +129,12 @@ class NotifySettings(Section):
     )
     targets: dict[str, NotifyTarget] = Field(
         default_factory=dict, description="[notify.targets.NAME]: a webhook, a program, or Apprise's address in a file."
+    )
+    links_h: float = Field(
+        24.0,
+        ge=0.0,
+        le=168.0,
+        description="Hours for which the address in a notice shows the visit and takes an answer without a login.",
     )
 
     @model_validator(mode="after")

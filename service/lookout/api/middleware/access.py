@@ -32,6 +32,8 @@ SUBPROTOCOL = "lookout.v1"
 # Reading these needs no token: health checks have none, and the login page must load without one.
 _OPEN = frozenset(
     {"/healthz", "/healthz/camera", "/readyz", "/login", "/api/login", "/v2/health/live", "/v2/health/ready"}
+    # These show nothing without the signed link of a notice, which they check themselves.
+    | {"/notice", "/notice/picture.jpg"}
 )
 # Without a token these show the login page in their place.
 _PAGES = frozenset({"/", "/lab"})

@@ -9,13 +9,15 @@ import secrets
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lookout.errors import RequestInvalid
 from lookout.events.feed import Subscription
 from lookout.integrations.interface import IntegrationStatus, Parts
 from lookout.integrations.notify.delivery import Delivery
+from lookout.integrations.notify.links import Link, Links
 from lookout.integrations.notify.notice import Notice, trial
 from lookout.integrations.notify.rules import Moment, Rules
 from lookout.integrations.notify.targets import target_of
@@ -32,6 +34,8 @@ _MAX_FILE_BYTES = 256 * 1024
 _MAX_LOG = 100
 _END_S = 0.5
 
+T = TypeVar("T")
+
 
 class Notify:
     name = "notify"
@@ -45,7 +49,8 @@ class Notify:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self.log: deque[Notice] = deque(maxlen=_MAX_LOG)
-        self.rules = Rules(self._settings.rules, parts.address, self._send)
+        self._links = Links(parts.address, self._settings.links_h * 3600)
+        self.rules = Rules(self._settings.rules, parts.address, self._send, self._links)
         targets = {name: target_of(one, parts.address) for name, one in self._settings.targets.items()}
         self.delivery = Delivery(targets, self._folder / "outbox", parts.storage)
         self._news: Subscription | None = None
@@ -88,6 +93,21 @@ class Notify:
                 raise RequestInvalid(f'There is no rule "{rule}".', "Use a name from the settings file.") from None
             content = self._content()
         self._parts.storage.keep(self._folder / "rules.json", content)
+
+    def open_link(self, text: str) -> Link:
+        """What the link in a notice stands for. Raises LinkExpired."""
+        return self._links.read(text, time.time())
+
+    def use_link(self, link: Link, what: str, do: Callable[[], T]) -> T:
+        """Do this, once with this link. Raises LinkUsed, and whatever it raises, after which it may be done again."""
+        with self._lock:
+            self._links.use(link, what, time.time())
+            self.rules.changed = True
+        try:
+            return do()
+        except BaseException:
+            self._links.forget(link, what)
+            raise
 
     def send_trial(self, target: str) -> str:
         """Sends a test to a target; returns its id. Raises RequestInvalid."""
@@ -136,6 +156,7 @@ class Notify:
 
     def _follow(self) -> None:
         assert self._news is not None
+        self._links.load_key(self._folder, self._parts.storage)
         self._restore()
         saved_at = time.monotonic()
         while not self._stopping.is_set():
@@ -178,7 +199,8 @@ class Notify:
     def _content(self) -> bytes:
         """What is kept of the rules. The lock is held."""
         self.rules.changed = False
-        return json.dumps(self.rules.kept(_now()), ensure_ascii=False).encode()
+        kept = self.rules.kept(_now()) | {"links": self._links.kept()}
+        return json.dumps(kept, ensure_ascii=False).encode()
 
     def _restore(self) -> None:
         path = self._folder / "rules.json"
@@ -186,6 +208,7 @@ class Notify:
             kept = json.loads(read_regular(path, _MAX_FILE_BYTES))
             with self._lock:
                 self.rules.restore(kept, _now())
+                self._links.restore(kept["links"])
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):

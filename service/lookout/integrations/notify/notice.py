@@ -10,6 +10,7 @@ from typing import Any
 class Notice:
     """id: unique, the same at every attempt. time: RFC 3339. held: notices of the rule that were held back before.
 
+    url, picture_url: for a browser, each signed and good for a day (`links`); empty where there is none.
     picture: a JPEG, for targets that can show one; it is not kept for a later attempt.
     """
 
@@ -23,6 +24,7 @@ class Notice:
     probability: float | None = None
     held: int = 0
     url: str = ""
+    picture_url: str = ""
     picture: bytes | None = None
 
     def data(self) -> dict[str, Any]:

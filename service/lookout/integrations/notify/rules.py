@@ -10,6 +10,7 @@ from typing import Any
 
 from lookout.events.event import Event
 from lookout.events.feed import News
+from lookout.integrations.notify.links import Links
 from lookout.integrations.notify.notice import Notice
 from lookout.integrations.notify.throttle import Throttle
 from lookout.settings.integrations import NotifyRule
@@ -19,6 +20,9 @@ from lookout.timestamps import rfc3339
 # Visits that a rule waits for to last, and labels whose last visit is remembered.
 _MAX_PENDING = 64
 _MAX_LABELS = 256
+# Of each label, the begins of this many visits: the most that `rare_visits` may ask for.
+_MAX_VISITS = 20
+_RARE_S = 30 * 86_400.0
 # A brief outage of the camera is not news; the supervisor opens it again within seconds.
 _FAULT_S = 30.0
 
@@ -38,12 +42,22 @@ class Moment:
 class Rules:
     """Decides; sending is somebody else's business. One thread calls all of it."""
 
-    def __init__(self, rules: list[NotifyRule], address: str, send: Callable[[Notice, list[str]], None]) -> None:
-        """address: of the dashboard, ending in a slash. send: takes a notice and its targets, returns at once."""
+    def __init__(
+        self,
+        rules: list[NotifyRule],
+        address: str,
+        send: Callable[[Notice, list[str]], None],
+        links: Links | None = None,
+    ) -> None:
+        """address: of the dashboard, ending in a slash. send: takes a notice and its targets, returns at once.
+
+        links: None for notices that only lead to the dashboard.
+        """
         self._rules, self._address, self._send = rules, address, send
+        self._links = links or Links(address, 0.0)
         self.throttles = {rule.name: Throttle(rule.cooldown_s, rule.per_hour) for rule in rules}
         self._pending: dict[tuple[str, int], tuple[float, News]] = {}
-        self._last: dict[str, float] = {}  # of each label: Unix seconds of the last visit's begin
+        self._visits: dict[str, list[float]] = {}  # of each label: Unix seconds of the last visits' begins
         self._faults: dict[str, float] = {}
         self._said: set[str] = set()
         self.changed = False
@@ -53,11 +67,11 @@ class Rules:
         event = news.event
         if event.kind != "seen" or event.label is None:
             return
-        last = self._last.get(event.label)
+        before = self._visits.get(event.label, [])
         for rule in self._rules:
             if news.what == "ended":
                 self._pending.pop((rule.name, event.id), None)
-            if not _fits(rule, news, last):
+            if not _fits(rule, news, before):
                 continue
             if rule.after_s > 0 and news.what == "begun":
                 if len(self._pending) < _MAX_PENDING:
@@ -65,10 +79,10 @@ class Rules:
             else:
                 self._offer(rule, self._of_event(rule, news, at), at)
         if news.what == "begun":
-            self._last.pop(event.label, None)
-            self._last[event.label] = event.started
-            while len(self._last) > _MAX_LABELS:
-                del self._last[next(iter(self._last))]
+            self._visits.pop(event.label, None)
+            self._visits[event.label] = [*before, event.started][-_MAX_VISITS:]
+            while len(self._visits) > _MAX_LABELS:
+                del self._visits[next(iter(self._visits))]
             self.changed = True
 
     def tick(self, view: StateView, at: Moment) -> None:
@@ -97,7 +111,7 @@ class Rules:
     def kept(self, at: Moment) -> dict[str, Any]:
         """What a restart must not forget."""
         rules = {name: throttle.kept(at.now) for name, throttle in self.throttles.items()}
-        return {"at": at.wall, "rules": rules, "last": self._last}
+        return {"at": at.wall, "rules": rules, "visits": self._visits}
 
     def restore(self, kept: dict[str, Any], at: Moment) -> None:
         """Raises ValueError, TypeError, KeyError, AttributeError for what is none of ours."""
@@ -105,7 +119,8 @@ class Rules:
         for name, throttle in self.throttles.items():
             if name in kept["rules"]:
                 throttle.restore(kept["rules"][name], at.now, away_s)
-        self._last = {str(label): float(seen) for label, seen in list(kept["last"].items())[:_MAX_LABELS]}
+        visits = list(kept["visits"].items())[:_MAX_LABELS]
+        self._visits = {str(label): [float(one) for one in begins][-_MAX_VISITS:] for label, begins in visits}
 
     def _offer(self, rule: NotifyRule, notice: Notice, at: Moment) -> None:
         throttle = self.throttles[rule.name]
@@ -127,14 +142,18 @@ class Rules:
             what = "is here for the first time today"
         elif rule.when == "after_absence":
             what = "is here again"
+        elif rule.when == "rare":
+            what = "is here, which is rare"
         url = f"{self._address}api/events/{event.id}/snapshot.jpg"
         notice = _notice(rule, label, f"{label} {what}{sure}.", at, url)
         picture = news.picture if rule.picture else None
-        return replace(notice, label=label, event=event.id, probability=event.probability, picture=picture)
+        notice = replace(notice, label=label, event=event.id, probability=event.probability, picture=picture)
+        page, shown = self._links.page(notice, at.wall), self._links.picture(notice, at.wall)
+        return replace(notice, url=page or url, picture_url=shown) if page else notice
 
 
-def _fits(rule: NotifyRule, news: News, last: float | None) -> bool:
-    """last: when the label's last visit began, Unix seconds."""
+def _fits(rule: NotifyRule, news: News, before: list[float]) -> bool:
+    """before: when the label's last visits began, Unix seconds, the newest last."""
     event = news.event
     if rule.when == "health" or (rule.labels and event.label not in rule.labels) or event.view != rule.view:
         return False
@@ -147,8 +166,10 @@ def _fits(rule: NotifyRule, news: News, last: float | None) -> bool:
     if news.what != "begun":
         return False
     if rule.when == "first_today":
-        return last is None or _day(last) != _day(event.started)
-    return rule.when != "after_absence" or last is None or _away_s(last, event) >= rule.absence_h * 3600
+        return not before or _day(before[-1]) != _day(event.started)
+    if rule.when == "rare":
+        return sum(_away_s(begin, event) < _RARE_S for begin in before) < rule.rare_visits
+    return rule.when != "after_absence" or not before or _away_s(before[-1], event) >= rule.absence_h * 3600
 
 
 def _away_s(last: float, event: Event) -> float:

@@ -1,0 +1,119 @@
+"""What the address in a notice opens: the visit's picture, quiet for an hour, and what it really was. Without a login.
+
+A GET only shows: messengers fetch every address that they are sent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from lookout.api.context import Services, ServicesDep
+from lookout.api.middleware.access import LINK
+from lookout.api.notice_page import Sight, done_page, language_of, refusal_page, visit_page
+from lookout.api.problems import NotFound
+from lookout.api.routes.events import reading
+from lookout.api.routes.frames import JpegResponse
+from lookout.errors import LookoutError, NoPicture, RequestInvalid, UnknownEvent
+
+if TYPE_CHECKING:
+    from lookout.integrations.notify.integration import Notify
+    from lookout.integrations.notify.links import Link
+
+router = APIRouter(include_in_schema=False)
+
+QUIET_S = 3600.0
+_MAX_FORM_FIELDS = 8
+# same-origin: with the service's no-referrer a browser would send the form with the origin "null", which is refused.
+_HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
+
+
+@router.get("/notice")
+async def show(request: Request, app: ServicesDep) -> Response:
+    """The visit, and what can be said about it."""
+    language = language_of(request.headers)
+    try:
+        text = request.query_params.get(LINK, "")
+        return _html(visit_page(await _sight(app, text), text, language))
+    except LookoutError as error:
+        return _html(refusal_page(error, language), error.status)
+
+
+@router.get("/notice/picture.jpg")
+async def picture(request: Request, app: ServicesDep) -> Response:
+    """The best frame of the visit, for as long as the link holds."""
+    event = _notify(app).open_link(request.query_params.get(LINK, "")).event
+    if event is None:
+        raise NoPicture("This notice has no picture.", "Open the dashboard.")
+    data = await reading(app, lambda: app.history.store.picture(event, "jpg"))
+    return JpegResponse(data, headers={"Cache-Control": "no-store"})
+
+
+@router.post("/notice")
+async def act(request: Request, app: ServicesDep) -> Response:
+    """Once for each link and action: quiet for an hour, or what it was."""
+    language = language_of(request.headers)
+    try:
+        form = _form(await request.body())
+        notify = _notify(app)
+        link = notify.open_link(form.get(LINK, ""))
+        if "quiet" in form:
+            await app.edits.run(lambda: notify.use_link(link, "quiet", lambda: notify.snooze(link.rule, QUIET_S)))
+            return _html(done_page("quiet", link.rule, language))
+        right = await _mark(app, notify, link, form.get("right", ""))
+        return _html(done_page("right", right, language))
+    except LookoutError as error:
+        return _html(refusal_page(error, language), error.status)
+
+
+async def _sight(app: Services, text: str) -> Sight:
+    """What the page shows. Raises LookoutError."""
+    link = _notify(app).open_link(text)
+    state = app.hub.latest()
+    labels = state.model.labels if state.model else ()
+    titles = state.model.titles if state.model else {}
+    event = None
+    if (number := link.event) is not None:
+        try:
+            event = await reading(app, lambda: app.history.store.get(number))
+        except UnknownEvent:  # deleted since: the rule can be silenced all the same
+            event = None
+    return Sight(link.rule, event, [(label, titles.get(label, label)) for label in labels])
+
+
+async def _mark(app: Services, notify: Notify, link: Link, right: str) -> str:
+    """Returns what was marked. Raises LookoutError."""
+    state, number = app.hub.latest(), link.event
+    if number is None or state.model is None or right not in state.model.labels:
+        raise RequestInvalid("That is none of the labels.", "Choose one of the list.")
+
+    def mark() -> object:
+        return app.history.mark([number], {"right": right}, one=True)
+
+    await app.edits.run(lambda: notify.use_link(link, "right", mark))
+    return state.model.titles.get(right, right)
+
+
+def _form(body: bytes) -> dict[str, str]:
+    """The last value of each field. Raises RequestInvalid."""
+    try:
+        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS)
+    except ValueError:
+        raise RequestInvalid("This is not a form.", "Use the buttons of the page.") from None
+    return {name: values[-1] for name, values in fields.items()}
+
+
+def _notify(app: Services) -> Notify:
+    """Raises NotFound."""
+    found = app.integrations.find("notify")
+    if found is None:
+        raise NotFound("There are no notices here.", "They are off by now; the settings file switches them on.")
+    return cast("Notify", found)
+
+
+def _html(text: str, status: int = 200) -> Response:
+    return HTMLResponse(text, status, _HEADERS)
