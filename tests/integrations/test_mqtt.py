@@ -354,7 +354,7 @@ def test_tls_with_an_authority_and_a_certificate_of_the_client(tmp_path: Path, s
         until(lambda: lookout.mqtt.status().status == "ok")
 
 
-def test_an_orderly_end_is_no_failure(tmp_path: Path, broker: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_orderly_end_is_not_a_failure(tmp_path: Path, broker: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
     with connect(tmp_path, broker) as lookout:
         until(lambda: lookout.mqtt.status().status == "ok")
     assert [record.getMessage() for record in caplog.records if record.levelname != "INFO"] == []

@@ -92,7 +92,7 @@ async def test_one_that_cannot_start_says_why_and_the_others_go_on(error: Except
     broken = Integrations([sample(start=error), sample("other")])
     await broken.start(PARTS)
     assert broken.statuses()["sample"].status == "failed"
-    assert broken.statuses()["sample"].reason
+    assert broken.statuses()["sample"].detail
     assert broken.statuses()["other"].status == "ok"
     await broken.stop()
 

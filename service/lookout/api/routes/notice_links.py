@@ -18,7 +18,8 @@ from lookout.api.notice_page import Sight, done_page, language_of, refusal_page,
 from lookout.api.problems import NotFound
 from lookout.api.routes.events import reading
 from lookout.api.routes.frames import JpegResponse
-from lookout.errors import LookoutError, NoPicture, RequestInvalid, UnknownEvent
+from lookout.errors import LookoutError, RequestInvalid
+from lookout.events.errors import NoPicture, UnknownEvent
 
 if TYPE_CHECKING:
     from lookout.integrations.notify.integration import Notify
