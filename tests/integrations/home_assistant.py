@@ -124,9 +124,7 @@ def look(home: Home) -> None:
 
 def lose_the_camera(home: Home, lookout: Device) -> None:
     lookout.scene.stalled = True
-    home.until(
-        "a lost camera makes the answer unavailable", lambda: home.state("sensor.lookout_answer") == "unavailable"
-    )
+    home.until("without a camera there is no answer", lambda: home.state("sensor.lookout_answer") == "unavailable")
     assert home.state("binary_sensor.lookout_cat") == "unavailable"
     assert home.state("binary_sensor.lookout_camera") == "off"
     lookout.scene.stalled = False
