@@ -11,26 +11,21 @@ import logging
 import os
 import statistics
 import tarfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from unittest import mock
 
 import cv2
 import numpy as np
-from lookout.camera.interface import CameraInfo, EndOfSource
-from lookout.deadline import Deadline
-from lookout.engine.worker import Engine, first_state
-from lookout.frame import Frame
 from lookout.registry.catalogue import Catalogue
+from lookout.resources import DEFAULT_MODEL
 from lookout.settings.schema import Settings
-from lookout.state.hub import Hub
 from lookout.state.state import State
 
 from tests.benchmarks import films
 from tests.benchmarks.common import table
 from tests.benchmarks.films import FPS, CutOut, Disturbance, Film, Pixels, Visit
+from tests.support import player
 
 DATA = Path(os.environ.get("LOOKOUT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 WIDTH, HEIGHT = 640, 480
@@ -66,75 +61,23 @@ class Score:
         )
 
 
-class FilmCamera:
-    """Plays a film as fast as it is read, and is the engine's clock meanwhile."""
-
-    def __init__(self, film: Film) -> None:
-        self._frames = film.frames()
-        self._began = self._now = time.monotonic()
-        self._next = 0
-
-    @property
-    def info(self) -> CameraInfo:
-        return CameraInfo("file", "film", WIDTH, HEIGHT, FPS, live=False)
-
-    def monotonic(self) -> float:
-        return self._now
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(time, name)  # the rest of the module that this stands in for
-
-    def open(self, deadline: Deadline) -> None:
-        del deadline
-
-    def read(self, deadline: Deadline) -> Frame:
-        del deadline
-        try:
-            at, pixels = next(self._frames)
-        except StopIteration:
-            raise EndOfSource from None
-        self._now, self._next = self._began + at, self._next + 1
-        return Frame(pixels, self._now, self._next - 1, "film")
-
-    def close(self) -> None:
-        pass
-
-
-class Recorder(Hub):
-    """Notes the answer of each frame."""
-
-    def __init__(self, state: State) -> None:
-        super().__init__(state)
-        self.labels: dict[int, str | None] = {}
-
-    def publish(self, state: State) -> None:
-        super().publish(state)
-        if state.frame is not None and state.prediction is not None:
-            self.labels[state.frame.sequence] = state.answer.label
-
-
-def play(film: Film, precision: str, focus: str) -> list[str | None]:
+def play(film: Film, model: str, precision: str, focus: str) -> list[str | None]:
     """The answer of each frame of the film."""
+    labels: dict[int, str | None] = {}
+
+    def note(state: State) -> None:
+        if state.frame is not None:
+            labels[state.frame.sequence] = state.answer.label
+
     settings = Settings.model_validate(
         {
             "camera": {"source": "file:film"},
-            "model": {"precision": precision, "threads": 1},
+            "model": {"name": model, "precision": precision, "threads": 1},
             "answer": {"focus": focus, "max_rate": 0},
         }
     )
-    camera = FilmCamera(film)
-    with mock.patch("lookout.engine.worker.time", camera), mock.patch("lookout.engine.source.time", camera):
-        hub = Recorder(first_state(settings, camera.monotonic()))
-        engine = Engine(settings, Catalogue.of(settings), hub, make_camera=lambda *_: camera)
-        engine.start()
-        try:
-            until = time.monotonic() + _PLAYED_WITHIN_S
-            while hub.latest().camera.status != "ended":
-                assert time.monotonic() < until, f"{film.name} does not end: {hub.latest().camera}"
-                time.sleep(0.05)
-        finally:
-            engine.stop()
-    return [hub.labels.get(number) for number in range(round(film.seconds * film.fps))]
+    player.play(settings, player.PictureCamera(film.frames(), WIDTH, HEIGHT, FPS), note, _PLAYED_WITHIN_S)
+    return [labels.get(number) for number in range(round(film.seconds * film.fps))]
 
 
 def score(film: Film, answers: Sequence[str | None], into: Score) -> None:
@@ -268,7 +211,7 @@ def sets(studio: Studio, *, quick: bool) -> dict[str, list[Film]]:
 
 
 def run(*, quick: bool) -> None:
-    """Play all films, with focus on and off, in both precisions (quick: on and int8 only), and print the tables."""
+    """Play all films to both networks, with focus on and off (quick: the default one, on), and print the tables."""
     logging.getLogger("lookout").setLevel(logging.ERROR)
     if not (DATA / "rooms3.tar").exists():
         print(
@@ -276,18 +219,29 @@ def run(*, quick: bool) -> None:
         )
         return
     studio = Studio()
-    for precision, focus in (
-        [("int8", "auto")] if quick else [(p, f) for f in ("auto", "off") for p in ("int8", "fp32")]
-    ):
+    for model, precision, focus in _played(quick=quick):
         rows = [
             ("films", "pets' time right · wrong", "alarms when empty", "others called a pet", "never named", "median")
         ]
         for name, shown in sets(studio, quick=quick).items():
             total = Score()
             for film in shown:
-                score(film, play(film, precision, focus), total)
+                score(film, play(film, model, precision, focus), total)
             rows.append((f"{name} ({len(shown)})", *total.row()))
-        table(f"Films of fixed rooms, focus {focus}, {precision}; {GOALS}", rows)
+        table(f"Films of fixed rooms, {model}, {precision}, focus {focus}; {GOALS}", rows)
+
+
+def _played(*, quick: bool) -> list[tuple[str, str, str]]:
+    """Which model, precision and focus."""
+    catalogue = Catalogue.of(Settings())
+    if quick:
+        return [(DEFAULT_MODEL, catalogue.card(DEFAULT_MODEL).precisions[-1], "auto")]
+    return [
+        (model, precision, focus)
+        for model in (DEFAULT_MODEL, "cat-dog-resnet18")
+        for focus in ("auto", "off")
+        for precision in catalogue.card(model).precisions
+    ]
 
 
 def _share(part: int, whole: int) -> str:

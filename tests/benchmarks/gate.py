@@ -12,20 +12,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 from lookout.camera.interface import CameraOptions
 from lookout.camera.sources.files import VideoCamera
 from lookout.deadline import Deadline
-from lookout.engine.worker import Engine, first_state
 from lookout.frame import Frame
-from lookout.registry.catalogue import Catalogue
 from lookout.settings.schema import Settings
-from lookout.state.hub import Hub
 from lookout.state.state import State
 
 from tests.benchmarks.common import table
 from tests.benchmarks.gate_scenes import FPS, REST_S, Scene, scenes
+from tests.support import player
 
 # Classifications a second while nothing changes.
 KEEP_ALIVE = 1.0
@@ -65,20 +62,18 @@ class Tape(VideoCamera):
         return frame
 
 
-class Recorder(Hub):
-    """A hub that notes what the worker publishes, on the worker's thread."""
+class Recorder:
+    """Notes what the worker publishes, on the worker's thread."""
 
-    def __init__(self, state: State, tape: Tape) -> None:
-        super().__init__(state)
+    def __init__(self, tape: Tape) -> None:
         self.changes: list[Change] = []
         self._tape = tape
         self._busy: list[tuple[float, float]] = []  # the sequence's time, processor seconds of the worker
         self._label: str | None = None
 
-    def publish(self, state: State) -> None:
-        super().publish(state)
-        if state.frame is None or state.prediction is None:
-            return
+    def note(self, state: State) -> None:
+        """Called for each frame that was classified."""
+        assert state.frame is not None
         at = state.frame.sequence / FPS
         self._busy.append((at, time.thread_time() - self._tape.reading_s))
         if state.answer.label != self._label:
@@ -96,23 +91,14 @@ def play(video: Path, precision: str, unchanged_rate: float) -> Recorder:
     settings = Settings.model_validate(
         {
             "camera": {"source": f"file:{video}"},
-            "model": {"precision": precision, "threads": 1},
+            "model": {"name": "cat-dog-resnet18", "precision": precision, "threads": 1},
             "answer": {"unchanged_rate": unchanged_rate},
         }
     )
     tape = Tape(video)
-    with mock.patch("lookout.engine.worker.time", tape), mock.patch("lookout.engine.source.time", tape):
-        hub = Recorder(first_state(settings, tape.monotonic()), tape)
-        engine = Engine(settings, Catalogue.of(settings), hub, make_camera=lambda *_: tape)
-        engine.start()
-        try:
-            until = time.monotonic() + _PLAYED_WITHIN_S
-            while hub.latest().camera.status != "ended":
-                assert time.monotonic() < until, f"{video.name} does not end: {hub.latest().camera}"
-                time.sleep(0.05)
-        finally:
-            engine.stop()
-    return hub
+    recorder = Recorder(tape)
+    player.play(settings, tape, recorder.note, _PLAYED_WITHIN_S)
+    return recorder
 
 
 def delays(before: Sequence[Change], after: Sequence[Change]) -> list[float | None]:

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
-from lookout.engine.worker import Engine, first_state
 from lookout.geometry import Rect
-from lookout.registry.catalogue import Catalogue
 from lookout.settings.schema import Settings
-from lookout.state.hub import Hub
 from lookout.state.state import State
 
 from tests.benchmarks.films import CutOut, Film, Visit
-from tests.benchmarks.focus import FilmCamera
-from tests.focus.rooms import room
+from tests.focus.rooms import HEIGHT, WIDTH, room
 from tests.models import write_model
-
-
-class Record(Hub):
-    def __init__(self, state: State) -> None:
-        super().__init__(state)
-        self.states: list[State] = []
-
-    def publish(self, state: State) -> None:
-        super().publish(state)
-        if state.frame is not None and state.prediction is not None:
-            self.states.append(replace(state, frame=None))
+from tests.support.player import PictureCamera, play
 
 
 def played(film: Film, models: Path, **answer: object) -> list[State]:
+    """The state of each frame, without its picture."""
     write_model(models, "colours")
     settings = Settings.model_validate(
         {
@@ -42,17 +27,10 @@ def played(film: Film, models: Path, **answer: object) -> list[State]:
             "answer": {"max_rate": 0, **answer},
         }
     )
-    camera = FilmCamera(film)
-    with mock.patch("lookout.engine.worker.time", camera), mock.patch("lookout.engine.source.time", camera):
-        hub = Record(first_state(settings, camera.monotonic()))
-        engine = Engine(settings, Catalogue.of(settings), hub, make_camera=lambda *_: camera)
-        engine.start()
-        until = time.monotonic() + 60
-        while hub.latest().camera.status != "ended":
-            assert time.monotonic() < until
-            time.sleep(0.02)
-        engine.stop()
-    return hub.states
+    states: list[State] = []
+    camera = PictureCamera(film.frames(), WIDTH, HEIGHT, film.fps)
+    play(settings, camera, lambda state: states.append(replace(state, frame=None)), within_s=60)
+    return states
 
 
 def red_visitor(x: float) -> Film:
