@@ -6,6 +6,9 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
 
+# The model where none is chosen. `cat-dog-resnet18` is the one that courses take apart.
+DEFAULT_MODEL = "cat-dog-lite0"
+
 
 def _folder(name: str) -> Path:
     inside = _PACKAGE / name

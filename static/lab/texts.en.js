@@ -213,7 +213,7 @@ export const TEXTS = {
   "exercise.lenet.why": "(400 + 1) · 120 = 48,120; (120 + 1) · 84 = 10,164; (84 + 1) · 10 = 850. Every neuron has a bias of its own.",
   "exercise.stages224": "ResNet-18 with a picture of 224: what sides have the maps behind stages 1, 2, 3 and 4?",
   "exercise.stages224.why": "224 → 112 (7 × 7, stride 2) → 56 (pooling), and then halved at each further stage: 56, 28, 14, 7.",
-  "exercise.stages96": "And with a picture of 96, as Lookout's network takes it?",
+  "exercise.stages96": "And with a picture of 96, as Lookout's own ResNet-18 takes it?",
   "exercise.stages96.why": "96 → 48 → 24, then 24, 12, 6, 3. With 3 × 3 = 9 cells the heat map is coarse.",
   "exercise.valid": "n = 10, f = 3, s = 2, no padding. What do ⌊(n − f) / s⌋ + 1 and ⌈(n − f + 1) / s⌉ give?",
   "exercise.valid.why": "⌊3.5⌋ + 1 = 4 and ⌈4⌉ = 4. The two always agree: books that round down and TensorFlow's VALID, which rounds up, mean the same.",

@@ -213,7 +213,7 @@ export const TEXTS = {
   "exercise.lenet.why": "(400 + 1) · 120 = 48,120；(120 + 1) · 84 = 10,164；(84 + 1) · 10 = 850。每個神經元都有自己的偏差值。",
   "exercise.stages224": "ResNet-18，圖片邊長 224：第 1、2、3、4 階段之後的特徵圖邊長各是多少？",
   "exercise.stages224.why": "224 → 112（7 × 7，步幅 2）→ 56（池化），之後每個階段減半：56、28、14、7。",
-  "exercise.stages96": "如果圖片邊長是 96，就像 Lookout 的模型呢？",
+  "exercise.stages96": "如果圖片邊長是 96，就像 Lookout 自己的 ResNet-18 呢？",
   "exercise.stages96.why": "96 → 48 → 24，然後是 24、12、6、3。只有 3 × 3 = 9 格，所以熱圖很粗。",
   "exercise.valid": "n = 10，f = 3，s = 2，不填充。⌊(n − f) / s⌋ + 1 和 ⌈(n − f + 1) / s⌉ 各是多少？",
   "exercise.valid.why": "⌊3.5⌋ + 1 = 4，⌈4⌉ = 4。兩者永遠相同：書上的無條件捨去，和 TensorFlow VALID 的無條件進位，說的是同一件事。",

@@ -67,7 +67,7 @@ class ClassifyResponse(_Response):
                 "height": 3024,
                 "seen": {"x": 0.125, "y": 0.0, "width": 0.75, "height": 1.0},
                 "timing_ms": {"decode": 21.4, "preprocess": 0.3, "inference": 4.8, "postprocess": 0.1},
-                "model": {"name": "cat-dog-resnet18", "version": "1", "precision": "int8"},
+                "model": {"name": "cat-dog-lite0", "version": "1", "precision": "fp32"},
             }
         }
     )
@@ -114,9 +114,9 @@ class FeatureMapsResponse(_Response):
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
-                "layers": [{"name": "relu", "operator": "Relu", "channels": 64, "height": 48, "width": 48}],
-                "layer": {"name": "relu", "operator": "Relu", "channels": 64, "height": 48, "width": 48},
-                "model": {"name": "cat-dog-resnet18", "version": "1", "precision": "int8"},
+                "layers": [{"name": "_relu0", "operator": "Clip", "channels": 32, "height": 64, "width": 64}],
+                "layer": {"name": "_relu0", "operator": "Clip", "channels": 32, "height": 64, "width": 64},
+                "model": {"name": "cat-dog-lite0", "version": "1", "precision": "fp32"},
                 "frame_id": 99120,
                 "captured_at": "2026-05-01T07:14:10.979Z",
                 "age_ms": 41,
@@ -224,7 +224,7 @@ class ModelsResponse(_Response):
     """The installed models."""
 
     model_config = ConfigDict(
-        json_schema_extra={"example": {"models": [{"name": "cat-dog-resnet18", "title": "Cat or dog"}], "broken": []}}
+        json_schema_extra={"example": {"models": [{"name": "cat-dog-lite0", "title": "Cat or dog"}], "broken": []}}
     )
 
     models: list[dict[str, Any]] = Field(description="The cards of all usable models.")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lookout.cli.settings_flags import CONFIG_HELP
+from lookout.resources import DEFAULT_MODEL
 
 
 def bench(
@@ -15,7 +16,7 @@ def bench(
     only: Annotated[
         str | None, typer.Option("--only", metavar="NAME,…", help="Run only some of: network, focus, loop, live.")
     ] = None,
-    model: Annotated[str, typer.Option("--model", metavar="NAME", help="Name of the model.")] = "cat-dog-resnet18",
+    model: Annotated[str, typer.Option("--model", metavar="NAME", help="Name of the model.")] = DEFAULT_MODEL,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Also write the figures as JSON.")] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)] = None,

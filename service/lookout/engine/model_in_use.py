@@ -38,11 +38,15 @@ class ModelInUse:
     # --- any thread -------------------------------------------------------------------------------------------
 
     def read(self, settings: Settings, in_force: Settings) -> tuple[Catalogue, Classifier]:
-        """Load the network that `settings` ask for, for a later `use`. Raises UnknownModel or ModelRejected."""
-        catalogue = self.catalogue
+        """Load the network that `settings` ask for, for a later `use`. Raises UnknownModel or ModelRejected.
+
+        A precision that the model lacks is refused only if it, or the model, is being changed.
+        """
+        catalogue, before = self.catalogue, in_force.model
+        asked_now = (settings.model.name, settings.model.precision) != (before.name, before.precision)
         if settings.model.folder != in_force.model.folder:
             catalogue = catalogue.with_folder_of(settings)
-        return catalogue, loader.load(catalogue, settings.model, self._profile)
+        return catalogue, loader.load(catalogue, settings.model, self._profile, exactly=asked_now)
 
     def loaded(self, name: str | None = None) -> Classifier:
         """The network that runs. Raises ModelRejected if none does, UnknownModel if it has another name."""

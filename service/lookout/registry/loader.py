@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 # The default under "auto": a quarter of the download and the memory, and on most processors twice the speed.
 PREFERRED = "int8"
+# The same network, faster or more exact: where a model has only one of them, that one does. Other names are mistakes.
+INTERCHANGEABLE = frozenset({"fp32", "int8"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,34 @@ class MachineProfile:
         return cls(graphs, TuningCache(cache_folder, kind, storage), Trials(cache_folder, storage))
 
 
-def load(catalogue: Catalogue, settings: ModelSettings, profile: MachineProfile | None = None) -> Classifier:
-    """Raises UnknownModel or ModelRejected."""
+def load(
+    catalogue: Catalogue, settings: ModelSettings, profile: MachineProfile | None = None, *, exactly: bool = False
+) -> Classifier:
+    """Raises UnknownModel or ModelRejected.
+
+    exactly: refuse a precision that the model lacks, for somebody who is asking for it now. Otherwise one that was set
+    long ago must not stop the service when an update brings another default model.
+    """
     card = catalogue.card(settings.name)
+    if not exactly:
+        settings = _with_a_precision_of(card, settings)
     choice = decide(card, settings, profile.tuning.get(card, settings.threads) if profile else None)
     if profile is not None and card.folder.parent != models_folder():  # the shipped ones are known to load
         profile.trials.check(card, choice.precision)
     return Classifier.load(card, choice.precision, choice.threads, profile.graphs if profile else None)
+
+
+def _with_a_precision_of(card: Card, settings: ModelSettings) -> ModelSettings:
+    """With "auto" in place of a precision that the card lacks, if another may stand in for it."""
+    if settings.precision not in INTERCHANGEABLE - set(card.files) or INTERCHANGEABLE.isdisjoint(card.files):
+        return settings
+    log.warning(
+        'The model "%s" has no precision "%s", which model.precision asks for: it runs in %s.',
+        card.name,
+        settings.precision,
+        " or ".join(card.precisions),
+    )
+    return settings.model_copy(update={"precision": "auto"})
 
 
 def decide(card: Card, settings: ModelSettings, measured: Candidate | None) -> Candidate:

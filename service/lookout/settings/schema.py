@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from lookout.geometry import Rect
+from lookout.resources import DEFAULT_MODEL
 from lookout.settings.integrations import MqttSettings, NotifySettings
 from lookout.settings.section import Probability, Section
 from lookout.storage.budget import Limits
@@ -96,11 +97,11 @@ class CameraSettings(Section):
 class ModelSettings(Section):
     """Which network classifies the frames."""
 
-    name: str = Field("cat-dog-resnet18", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the model.")
+    name: str = Field(DEFAULT_MODEL, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the model.")
     precision: str = Field(
         "auto",
         pattern=r"^[a-z0-9]+$",
-        description="auto, fp32 or int8; auto picks the faster one on this machine.",
+        description="auto, fp32 or int8; auto picks the faster one here. A model without it runs in what it has.",
     )
     threads: int = Field(0, ge=0, le=64, description="Threads for the network; 0: chosen automatically.")
     folder: Path | None = Field(None, description="An additional folder of models.")
