@@ -188,8 +188,8 @@ def test_the_layer_table_fills_in_the_formula(service: RunningService, open_page
     page.get_by_role("tab", name="Inside").click()
     page.get_by_role("button", name="Layers").click()
     first = page.locator(".layers tbody tr", has_text="Conv").first
-    expect(first).to_contain_text("3 × 96 × 96 → 64 × 48 × 48")
-    expect(first).to_contain_text("⌊(96 + 2·3 − 7) / 2⌋ + 1 = 48")
+    expect(first).to_contain_text("3 × 128 × 128 → 32 × 64 × 64")
+    expect(first).to_contain_text("⌊(128 + 2·0.5 − 3) / 2⌋ + 1 = 64")
     page.keyboard.press("Escape")
     expect(page.locator(".layers")).to_have_count(0)
 

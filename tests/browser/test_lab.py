@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
+import httpx
 import pytest
 from lookout.api.assets import Assets
-from lookout.resources import static_folder
+from lookout.resources import DEFAULT_MODEL, static_folder
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, findings, wait_for_situation
@@ -16,6 +18,18 @@ MAX_BYTES = 60_000
 PROJECTOR = {"viewport": {"width": 1024, "height": 768}}
 SMALL_PHONE = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
 SUM = ".bench-sum .lab-sum"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def course(one_service: RunningService) -> Iterator[None]:
+    """The network that the course takes apart, instead of the default one."""
+    use(one_service, "cat-dog-resnet18")
+    yield
+    use(one_service, DEFAULT_MODEL)
+
+
+def use(service: RunningService, name: str) -> None:
+    httpx.put(f"{service.url}api/model", json={"name": name}, timeout=60, trust_env=False).raise_for_status()
 
 
 def opened(
