@@ -47,6 +47,7 @@ const TOO_MANY = 1013;
  */
 export function connect(store, how) {
   let link = null;
+  let whole = null;
   let trial = null;
   let trialAt = 0;
   let openedAt = 0;
@@ -120,6 +121,7 @@ export function connect(store, how) {
   function state(message) {
     heard();
     const page = store.get();
+    complete(message);
     if (message.model) translateTitles(message, cardOf(page, message.model.name));
     losses = 0;
     if (link.via === "socket") blocked = 0;
@@ -127,6 +129,17 @@ export function connect(store, how) {
     if (page.connection !== "open") change.openedAt = heardAt;
     if (message.status === "ok" && page.live?.status !== "ok") change.okAt = heardAt;
     store.set({ ...change, receivedAt: heardAt, now: heardAt });
+  }
+
+  // Of a model with many labels only the first state of a connection names them all.
+  function complete(message) {
+    const { model, answer } = message;
+    if (!model || model.labels.length >= model.label_count) whole = message;
+    else if (whole?.model) {
+      model.labels = whole.model.labels;
+      model.titles = whole.model.titles;
+      answer.thresholds = whole.answer.thresholds;
+    }
   }
 
   function lose(code) {

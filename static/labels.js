@@ -54,7 +54,7 @@ export function labelsShown(live, most = 6) {
   const all = labelsOf(live);
   if (all.length <= most) return all;
   const { probabilities } = live.answer;
-  const likeliest = [...all].sort((a, b) => probabilities[b] - probabilities[a]).slice(0, most - 1);
+  const likeliest = [...all].sort((a, b) => (probabilities[b] ?? 0) - (probabilities[a] ?? 0)).slice(0, most - 1);
   // In the model's order: rows then stay where they are while the numbers dance.
   return likeliest.sort((a, b) => all.indexOf(a) - all.indexOf(b));
 }

@@ -25,6 +25,7 @@ from lookout.engine.worker import Engine
 from lookout.errors import TooBusy
 from lookout.events.history import History
 from lookout.integrations.running import Integrations
+from lookout.state.brief import MANY_LABELS, brief
 from lookout.state.hub import Hub
 from lookout.state.state import State
 from lookout.state.view import StateView, view
@@ -90,19 +91,22 @@ class Services:
     cameras: CameraList = field(default_factory=CameraList)
     inferences: Inferences = field(default_factory=Inferences)
     integrations: Integrations = field(default_factory=Integrations)
-    _last_text: tuple[State, float, str] | None = None
+    _last_text: dict[bool, tuple[State, float, str]] = field(default_factory=dict)
 
     def view(self, state: State | None = None) -> StateView:
         """The view of a state (by default the newest) at this moment."""
         return view(state or self.hub.latest(), time.monotonic(), time.time(), self.hub.system)
 
-    def text(self, state: State) -> str:
-        """The view as JSON."""
+    def text(self, state: State, *, after_whole: bool = False) -> str:
+        """The view as JSON. after_whole: for a watcher who was sent a whole one since this model is in use."""
         now = time.monotonic()
-        if self._last_text is None or self._last_text[0] is not state or now - self._last_text[1] > _SAME_TEXT_S:
-            text = json.dumps(self.view(state), ensure_ascii=False, separators=(",", ":"))
-            self._last_text = (state, now, text)
-        return self._last_text[2]
+        short = after_whole and state.model is not None and len(state.model.labels) > MANY_LABELS
+        last = self._last_text.get(short)
+        if last is None or last[0] is not state or now - last[1] > _SAME_TEXT_S:
+            view = self.view(state)
+            text = json.dumps(brief(view) if short else view, ensure_ascii=False, separators=(",", ":"))
+            self._last_text[short] = last = (state, now, text)
+        return last[2]
 
     async def sleep(self, seconds: float) -> None:
         """For this many seconds, but no longer than the service runs."""

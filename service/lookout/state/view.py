@@ -86,6 +86,7 @@ class ModelView(TypedDict):
     precision: str
     threads: int
     labels: list[str]
+    label_count: int
     titles: dict[str, str]
 
 
@@ -271,6 +272,7 @@ def _model(model: ModelState | None) -> ModelView | None:
         "precision": model.precision,
         "threads": model.threads,
         "labels": list(model.labels),
+        "label_count": len(model.labels),
         "titles": dict(model.titles),
     }
 

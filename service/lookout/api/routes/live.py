@@ -28,7 +28,7 @@ from lookout.errors import LookoutError, NotAuthorised, RequestInvalid, TooBusy
 from lookout.events.event import event_view
 from lookout.frame import Frame
 from lookout.state.hub import Hub
-from lookout.state.state import State
+from lookout.state.state import ModelState, State
 from lookout.timestamps import rfc3339
 
 log = logging.getLogger(__name__)
@@ -154,13 +154,17 @@ class StateSchedule:
         self.interval_s = 1.0 / rate
         self._sequence = -1
         self._sent_at = float("-inf")
+        self._model: ModelState | None = None
+        self.after_whole = False
 
     async def next(self) -> State:
-        """The newest state, once it is due."""
+        """The newest state, once it is due. `after_whole`: its model is that of the state before."""
         await self._sleep(self._sent_at + self.interval_s - time.monotonic())
         wait_s = max(0.0, HEARTBEAT_S - self.interval_s)
         state = await self._hub.changed(self._sequence, wait_s, seen_at=self._sent_at)
         self._sequence, self._sent_at = state.sequence, time.monotonic()
+        self.after_whole = state.model is not None and state.model is self._model
+        self._model = state.model
         return state
 
 
@@ -226,7 +230,7 @@ class _Watcher:
             state = await schedule.next()
             if not still_admitted(self._socket):
                 raise NotAuthorised("The token was revoked.", "Log in with another one.")
-            text = self._app.text(state)
+            text = self._app.text(state, after_whole=schedule.after_whole)
             if self._query.confirms:
                 self._unconfirmed.append((state.sequence, time.monotonic()))
                 schedule.interval_s = self._pace.interval_s(len(text), requested_s)
