@@ -30,9 +30,10 @@ export function mountAnswer(store) {
 }
 
 function titleOfPage(page, shown) {
+  const name = page.about?.name || "Lookout";
   // A hidden page asks for nothing and so knows nothing: its tab says only what it is.
-  if (page.connection === "away") return "Lookout";
-  return `${shown.current ? shown.word : t(`chip.${situation(page)}`)} · Lookout`;
+  if (page.connection === "away") return name;
+  return `${shown.current ? shown.word : t(`chip.${situation(page)}`)} · ${name}`;
 }
 
 function answerOf(page) {

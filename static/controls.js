@@ -58,11 +58,13 @@ function switchTheme() {
 
 function mountFoot(store) {
   const version = el("span");
+  const brand = document.querySelector(".brand span");
   const leave = button("link", { id: "sign-out", text: "sign_out", onclick: signOut });
   const api = el("a", { href: "api/docs", text: "foot.api" });
   const state = el("a", { href: "api/state", text: "foot.state" });
   byId("foot").append(version, state, api, leave);
   store.watch(({ about }) => {
+    setText(brand, about?.name || "Lookout");
     setText(version, about ? `Lookout ${about.version}` : "");
     show(leave, Boolean(about?.signed_in));
     if (about) renew(about.dashboard);

@@ -195,6 +195,12 @@ def test_about_names_what_runs_and_whose_work_it_is(client: httpx.Client) -> Non
     assert all(licence not in ("", "unknown") for licence in licences.values()), licences
 
 
+def test_a_device_has_the_name_it_was_given(start: StartService, client: httpx.Client) -> None:
+    assert client.get("api/about").json()["name"] == ""
+    with start({"server.name": "Küche ✓"}).client() as named:
+        assert named.get("api/about").json()["name"] == "Küche ✓"
+
+
 def test_static_files_are_asked_for_again_and_not_sent_again(client: httpx.Client) -> None:
     for path in ("", "static/main.js"):
         first = client.get(path)

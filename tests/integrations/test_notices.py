@@ -52,9 +52,9 @@ WELL = cast(
 class Sent:
     """What rules sent, and the rules themselves, at moments that the test chooses."""
 
-    def __init__(self, *rules: NotifyRule) -> None:
+    def __init__(self, *rules: NotifyRule, device: str = "") -> None:
         self.notices: list[Notice] = []
-        self.rules = Rules(list(rules), ADDRESS, lambda notice, _: self.notices.append(notice))
+        self.rules = Rules(list(rules), ADDRESS, lambda notice, _: self.notices.append(notice), device=device)
         self._number = 0
 
     def begin(self, now: float, label: str = "cat", *, wall: float | None = None, probability: float = 0.97) -> Event:
@@ -90,6 +90,12 @@ def test_ten_thousand_flapping_answers_are_six_notices_an_hour() -> None:
     sent.begin(3_601.0)
     assert sent.notices[-1].held == 9_994
     assert "(and 9994 more" in sent.notices[-1].text
+
+
+def test_of_several_devices_a_notice_names_its_own() -> None:
+    sent = Sent(rule(), device="Kitchen")
+    sent.begin(0.0)
+    assert sent.notices[0].title == "Kitchen: cat"
 
 
 def test_the_cooldown_counts_from_what_was_sent() -> None:

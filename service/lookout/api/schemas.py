@@ -385,6 +385,7 @@ class Licence(_Response):
 class AboutResponse(_Response):
     """What runs here, on what."""
 
+    name: str = Field(description="What the device is called (server.name); empty where nothing was set.")
     version: str
     python: str
     onnxruntime: str

@@ -155,6 +155,7 @@ def _table(text: str, names: tuple[str, ...]) -> Any:
 # The patterns of schema.py in words.
 _FORMS = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "of letters, digits, dots, dashes, underscores, starting with a letter or digit",
+    r"^[^\x00-\x1f\x7f-\x9f]{0,60}$": "of at most 60 characters on one line",
     r"^[a-z0-9]+$": "of lower-case letters and digits",
     r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$": "that is empty or two times of day such as 22:00-07:00",
     r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$": "such as lookout or home/garden, without a / at either end",

@@ -115,6 +115,7 @@ async def about(request: Request, app: ServicesDep) -> JSONResponse:
     """Versions, the platform, who is watching, and whose work this builds on."""
     licences = await app.files.run(_licences)
     response = AboutResponse(
+        name=app.control.loaded.settings.server.name,
         version=__version__,
         python=platform.python_version(),
         onnxruntime=_version("onnxruntime"),

@@ -41,6 +41,7 @@ class Mqtt:
         self._parts = parts
         loaded = parts.control.loaded
         self._settings: MqttSettings = loaded.settings.mqtt
+        self._name = loaded.settings.server.name
         self._folder: Path = loaded.state_folder
         self._status = IntegrationStatus("starting", time.monotonic())
         self._wake = Wake()
@@ -106,7 +107,7 @@ class Mqtt:
         topics = Topics(settings.base, identity)
         device = Device(
             topics,
-            name=f"Lookout {platform.node().partition('.')[0]}".strip(),
+            name=self._name or f"Lookout {platform.node().partition('.')[0]}".strip(),
             model=_machine(),
             address=self._parts.address,
             picture=settings.picture != "none",

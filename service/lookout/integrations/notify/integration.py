@@ -50,7 +50,8 @@ class Notify:
         self._wake = threading.Event()
         self.log: deque[Notice] = deque(maxlen=_MAX_LOG)
         self._links = Links(parts.address, self._settings.links_h * 3600)
-        self.rules = Rules(self._settings.rules, parts.address, self._send, self._links)
+        device = loaded.settings.server.name
+        self.rules = Rules(self._settings.rules, parts.address, self._send, self._links, device)
         targets = {name: target_of(one, parts.address) for name, one in self._settings.targets.items()}
         self.delivery = Delivery(targets, self._folder / "outbox", parts.storage)
         self._news: Subscription | None = None

@@ -48,12 +48,13 @@ class Rules:
         address: str,
         send: Callable[[Notice, list[str]], None],
         links: Links | None = None,
+        device: str = "",
     ) -> None:
         """address: of the dashboard, ending in a slash. send: takes a notice and its targets, returns at once.
 
-        links: None for notices that only lead to the dashboard.
+        links: None for notices that only lead to the dashboard. device: its name, where there are several.
         """
-        self._rules, self._address, self._send = rules, address, send
+        self._rules, self._address, self._send, self._device = rules, address, send, device
         self._links = links or Links(address, 0.0)
         self.throttles = {rule.name: Throttle(rule.cooldown_s, rule.per_hour) for rule in rules}
         self._pending: dict[tuple[str, int], tuple[float, News]] = {}
@@ -131,6 +132,8 @@ class Rules:
         held = throttle.sent(at.now)
         if held:
             notice = replace(notice, held=held, text=f"{notice.text} (and {held} more since the last notice)")
+        if self._device:
+            notice = replace(notice, title=f"{self._device}: {notice.title}")
         self._send(notice, rule.to)
 
     def _of_event(self, rule: NotifyRule, news: News, at: Moment) -> Notice:
