@@ -36,7 +36,7 @@ class House:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     top = tmp_path_factory.mktemp("house")
     with (
-        mounts.small_disk(top / "stick") as stick,
+        mounts.small_disk(top / "stick", "4m") as stick,
         mounts.bound(stick, top / "disk") as plugged,
         running(top / "run", state_folder=top / "disk") as service,
     ):
@@ -85,6 +85,7 @@ def test_a_disk_that_breaks_costs_no_answer_is_reported_and_recovers(
     house: House, name: str, code: str, fault: Callable[[House], AbstractContextManager[None]]
 ) -> None:
     service = house.service
+    kept_before = _events(service)
     with Eyes(service) as eyes:
         broken = time.monotonic()
         with fault(house):
@@ -102,14 +103,27 @@ def test_a_disk_that_breaks_costs_no_answer_is_reported_and_recovers(
             assert paused == (200 if remembered else 507)
             service.json("PUT", "/api/paused", False)
             eyes.until_fresh(time.monotonic())
+            status, problem = service.json("POST", "/api/events", {"label": "cat"})
+            assert (status, problem["code"]) == (507, "state_folder_unusable"), "what cannot be kept is not said to be"
         back = time.monotonic()
         until(lambda: service.json("PATCH", "/api/settings", {"answer": {"hold_s": 1.5}})[0] == 200, 3, "kept")
         kept = time.monotonic() - back
         until(lambda: _disk(service) is None, 3, "reported no more")
         reported = time.monotonic() - back
+        until(lambda: _events(service)[-2:] == ["paused", "resumed"], 10, "what happened meanwhile is in the diary")
+        written = time.monotonic() - back
     eyes.assert_truthful()
-    what = f"answers go on; `{code}`; changes are refused: `state_folder_unusable`"
-    table.record(name, what, {"state": seen}, {"settings": kept, "state": reported})
+    assert _events(service)[: len(kept_before)] == kept_before
+    assert len(_events(service)) == len(kept_before) + 2, "each once"
+    what = f"answers go on; `{code}`; changes are refused: `state_folder_unusable`; events wait for it"
+    table.record(name, what, {"state": seen}, {"settings": kept, "state": reported, "events": written})
+
+
+def _events(service: Service) -> list[str]:
+    """The kinds of all in the diary, the oldest first."""
+    status, page = service.json("GET", "/api/events?limit=1000")
+    assert status == 200, page
+    return [event["kind"] for event in page["events"]][::-1]
 
 
 def _disk(service: Service) -> str | None:

@@ -8,6 +8,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,10 +143,21 @@ class Journal:
         """Until there may be something to do. False when it is time to end."""
         with self._changed:
             if self._retry_s:
-                self._changed.wait_for(lambda: self._stopping, self._retry_s)
+                self._wait_for_disk()
             elif not self._stopping and not self._has_work():
                 self._changed.wait(_IDLE_S)
             return not self._stopping or (self._has_work() and not self._retry_s)
+
+    def _wait_for_disk(self) -> None:
+        """Until the next attempt is due, or at once when a disk that was in trouble is well again."""
+        storage, was_in_trouble = self._store.storage, False
+        ends = time.monotonic() + self._retry_s
+        while not self._stopping and (left := ends - time.monotonic()) > 0:
+            in_trouble = storage.trouble() is not None
+            if was_in_trouble and not in_trouble:
+                return
+            was_in_trouble = in_trouble
+            self._changed.wait_for(lambda: self._stopping, min(left, _IDLE_S))
 
     def _has_work(self) -> bool:
         return bool(self._waiting) or self._run_row is not None
