@@ -94,13 +94,13 @@ def _compare(store: Store, count: int, rounds: int) -> None:
 
         _print(name, count, _median(ours, rounds), _median(theirs, rounds), _median(whole, rounds))
     day = (end - 86_400.0, end)
-    by_hour = "SELECT cast((started - ?) / 3600 AS INTEGER), called, count(*) FROM events WHERE started >= ? AND started < ? AND kind IN ('seen', 'missed') GROUP BY 1, 2"  # noqa: E501
+    by_hour, values = summary.BY_HOUR, (day[0], *day)
     present = summary.Present("now", end)
     _print(
         "a day by hour",
         count,
-        _median(lambda: store.database.read(lambda c: c.execute(by_hour, (day[0], *day)).fetchall()), rounds),
-        _median(lambda: plain.execute(by_hour, (day[0], *day)).fetchall(), rounds),
+        _median(lambda: store.database.read(lambda c: c.execute(by_hour, values).fetchall()), rounds),
+        _median(lambda: plain.execute(by_hour, values).fetchall(), rounds),
         _median(lambda: store.database.read(lambda c: summary.summarise(c, *day, present)), rounds // 10),
     )
     all_by_label = "SELECT label, sum(n) FROM daily GROUP BY label"

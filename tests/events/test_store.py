@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from lookout.events import queries
+from lookout.events import queries, summary
 from lookout.events.errors import NoPicture, NothingToUndo, UnknownEvent
+from lookout.events.journal import insert_or_stamp
 from lookout.events.queries import Filter
 from lookout.events.store import Store
+from lookout.storage import Storage
+from lookout.storage.budget import Limits
 
 from tests.events.conftest import Clock
 from tests.events.rows import DAY_S, MORNING, add, pictures_in, row, store_at
@@ -103,12 +107,57 @@ def test_after_ten_minutes_nothing_is_left_of_what_was_deleted(store: Store, clo
 def test_deleting_everything_leaves_no_trace_in_the_file(store: Store) -> None:
     add(store, *(row(note="the postman") for _ in range(50)), pictures=True)
     store.delete([1])
+    store.database.checkpoint()
+    before = store.database.path.stat().st_size
     assert store.delete_all() == 49
     assert pictures_in(store) == set()
+    assert store.database.path.stat().st_size < before
     for path in store.folder.iterdir():
         if path.is_file():
             assert b"postman" not in path.read_bytes(), path
     assert add(store, row()) == [51], "a number is never given twice"
+
+
+def test_everything_goes_whatever_the_budget_and_however_large_the_file(tmp_path: Path) -> None:
+    """frigate#7742: delete must delete. To write a large file anew would exceed the budget of a day."""
+    store = Store(tmp_path, Storage(tmp_path, limits=Limits(per_day=7 * 2**20, total=2**40)))
+    store.database.write(lambda c: c.executemany("INSERT INTO details VALUES (?, ?, ?)", _large(2000)))
+    store.database.checkpoint()
+    assert store.database.path.stat().st_size > 2**20
+    run = {"run": "r", "boot": "b", "mono_start": 0, "started": 1, "ended": 2, "clock_ok": 1, "first": "running"}
+    store.database.write(lambda c: insert_or_stamp(c, run))
+    assert store.delete_all() == 0
+    assert sum(path.stat().st_size for path in store.folder.glob("events.db*")) < 2**18
+    assert store.database.read(lambda c: c.execute("SELECT run FROM runs").fetchall()) == [("r",)]
+    assert store.database.read(lambda c: c.execute("PRAGMA integrity_check").fetchone()) == ("ok",)
+
+
+def _large(count: int) -> Iterator[tuple[int, bytes, bytes]]:
+    return ((number, bytes(600), bytes(600)) for number in range(count))
+
+
+def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    (one,) = add(store, row())
+    store.close()
+    with contextlib.closing(sqlite3.connect(store.database.path)) as old:
+        old.executescript("""
+            DROP INDEX events_started;
+            CREATE INDEX events_started ON events (started);
+            PRAGMA user_version = 1;
+        """)
+    assert [event.id for event in store.page(Filter())[0]] == [one], "it is read as it is"
+    assert add(store, row()) == [one + 1]
+    columns = store.database.read(lambda c: c.execute("PRAGMA index_info(events_started)").fetchall())
+    assert [column[2] for column in columns] == ["started", "kind", "label", "right", "ended"]
+
+
+@pytest.mark.parametrize("query", ["hours", "seen"])
+def test_a_day_at_a_glance_reads_no_row_of_the_table(store: Store, query: str) -> None:
+    sql = {"hours": summary.BY_HOUR, "seen": summary.SEEN}[query]
+    plan = store.database.read(lambda c: c.execute(f"EXPLAIN QUERY PLAN {sql}", (0,) * sql.count("?")).fetchall())
+    add(store, row())
+    assert any("COVERING INDEX events_started" in step[3] for step in plan), plan
 
 
 def test_pictures_are_found_and_what_is_missing_says_so(store: Store) -> None:

@@ -11,7 +11,8 @@ import errno
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,6 +34,10 @@ FILE = "events.db"
 _CHANGE_BYTES = 48 * 1024
 # The log of changes is written back into the file when it has grown to this.
 _CHECKPOINT_BYTES = 2**20
+# Tables without a row, and the runs of some years.
+_EMPTY_BYTES = 512 * 1024
+# So long another process may hold up what is to be emptied.
+_BUSY_S = 4.0
 _MALFORMED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _ERRNO = {
     sqlite3.SQLITE_FULL: errno.ENOSPC,
@@ -125,20 +130,26 @@ class Database:
 
         self._storage.run(work)
 
-    def vacuum(self) -> None:
-        """Give back the space of what was deleted, and overwrite it. Raises StateFolderUnusable."""
+    def empty(self, kept_tables: Sequence[str]) -> None:
+        """Put tables without a row in the place of all but those named: at once, however large they are.
+
+        Deleting each row, or VACUUM, would write a large file twice, for which a day's budget need not be enough. The
+        numbers that were given are given to no other event. Raises StateFolderUnusable, DiskBudgetSpent.
+        """
 
         def work(writer: Writer) -> None:
-            with self._connection() as connection:
-                size = sum(self._sizes())
-                writer.admit(2 * size, 0)
+            with self._connection() as connection, contextlib.closing(tables.connect_nothing()) as fresh:
+                writer.admit(_EMPTY_BYTES, 0)
+                before = sum(self._sizes())
                 try:
-                    connection.execute("VACUUM")
-                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                    for table in (*kept_tables, "sqlite_sequence"):
+                        tables.copy(connection, fresh, table)
+                    writer.commit()
+                    fresh.backup(connection, progress=_within(_BUSY_S))
                 except sqlite3.DatabaseError as error:
                     raise _os_error(error, self.path) from error
-                now = sum(self._sizes())
-                writer.charge(2 * now, now - size)
+                self._checkpoint(connection, writer)
+                writer.charge(_EMPTY_BYTES, sum(self._sizes()) - before)
 
         self._storage.run(work)
 
@@ -252,6 +263,20 @@ class Database:
             f"The events cannot be read from {self.path}: {error}.",
             "Look at the disk: the state says under system.disk what is wrong. `lookout events check` mends.",
         )
+
+
+def _within(seconds: float) -> Callable[[int, int, int], None]:
+    """For a backup, which tries for ever."""
+    ends = time.monotonic() + seconds
+
+    def check(status: int, remaining: int, total: int) -> None:
+        del remaining, total
+        if status != sqlite3.SQLITE_DONE and time.monotonic() > ends:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+
+    return check
 
 
 def _is_malformed(error: sqlite3.Error) -> bool:

@@ -196,24 +196,16 @@ class Store:
         return len(ids)
 
     def delete_all(self) -> int:
-        """Everything, the trash too, and the space is overwritten. Returns how many events. Raises as `write` does."""
+        """Everything, the trash too; when the service ran is still known. Returns how many events were deleted.
 
-        def work(connection: Any) -> int:
-            count = int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
-            # Without a trigger a table is emptied at once, else row by row.
-            trigger = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'events_gone'").fetchone()[0]
-            connection.execute("DROP TRIGGER events_gone")
-            for table in ("events", "details", "trash", "daily"):
-                connection.execute(f"DELETE FROM {table}")
-            connection.execute(trigger)
-            return count
-
-        count = self.database.write(work)
+        Raises as `write` does, EventsUnavailable.
+        """
+        count = self.database.read(lambda connection: connection.execute("SELECT count(*) FROM events").fetchone()[0])
+        self.database.empty(("runs", "notes"))
         with self._lock:
             self._steps.clear()
         self._discard(list(self.folder.glob("????-??/*")))
-        self.database.vacuum()
-        return count
+        return int(count)
 
     def remove_pictures(self, pictures: Sequence[tuple[int, str]]) -> None:
         """Of rows that are gone. Raises StateFolderUnusable; what stays then goes with the next sweep."""

@@ -16,6 +16,19 @@ _AFTER: dict[str, BandState] = {
     "resumed": "watching",
 }
 _MACHINE = "kind NOT IN ('seen', 'quiet', 'missed')"
+# `called`, in words that the index `events_started` answers without a look at the rows.
+_CALLED = 'coalesce("right", label)'
+_SEEN = f"kind IN ('seen', 'missed') AND {_CALLED} IS NOT NULL"
+# Parameters: the day's begin twice, and its end.
+BY_HOUR = f"""
+SELECT cast((started - ?) / 3600 AS INTEGER), {_CALLED}, count(*) FROM events
+WHERE started >= ? AND started < ? AND {_SEEN} GROUP BY 1, 2
+"""
+# Parameters: the earliest begin, the day's end, and its begin.
+SEEN = f"""
+SELECT id, {_CALLED}, started, ended FROM events
+WHERE started >= ? AND started < ? AND ended > ? AND {_SEEN} ORDER BY started
+"""
 _HOUR_S = 3600.0
 # An event that began earlier than this before the day is looked for no more.
 _MAX_S = 2 * 86_400.0
@@ -57,12 +70,7 @@ def summarise(connection: sqlite3.Connection, begin: float, end: float, present:
     """Of the events between two moments, Unix seconds. Marks count."""
     counts: dict[str, int] = {}
     hours: list[dict[str, int]] = [{} for _ in range(max(1, round((end - begin) / _HOUR_S)))]
-    rows = connection.execute(
-        "SELECT cast((started - ?) / 3600 AS INTEGER), called, count(*) FROM events "
-        "WHERE started >= ? AND started < ? AND kind IN ('seen', 'missed') AND called IS NOT NULL GROUP BY 1, 2",
-        (begin, begin, end),
-    )
-    for hour, label, n in rows:
+    for hour, label, n in connection.execute(BY_HOUR, (begin, begin, end)):
         counts[label] = counts.get(label, 0) + n
         hour_counts = hours[min(hour, len(hours) - 1)]
         hour_counts[label] = hour_counts.get(label, 0) + n
@@ -116,11 +124,7 @@ def _within_run(connection: sqlite3.Connection, run: tuple[float, float, float],
 
 def _seen(connection: sqlite3.Connection, begin: float, end: float) -> Iterator[Span]:
     """Visits, near ones of a label joined."""
-    rows = connection.execute(
-        "SELECT id, called, started, ended FROM events WHERE started >= ? AND started < ? AND ended > ? "
-        "AND kind IN ('seen', 'missed') AND called IS NOT NULL ORDER BY started",
-        (begin - _MAX_S, end, begin),
-    )
+    rows = connection.execute(SEEN, (begin - _MAX_S, end, begin))
     under_way: dict[str, Span] = {}
     for number, label, started, ended in rows:
         before = under_way.get(label)

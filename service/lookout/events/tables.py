@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Literal
 
-VERSION = 1
+VERSION = 2
 # "Look", so that `file` and we can tell our own.
 APPLICATION_ID = 0x4C6F6F6B
 
@@ -29,6 +29,10 @@ _TAKE = f"""
     UPDATE daily SET n = n - 1, bytes = bytes - OLD.bytes WHERE {_OLD};
     DELETE FROM daily WHERE {_OLD} AND n <= 0;
 """
+
+# With all that a day at a glance asks of its events: to read each row for it takes many times as long. Not `called`:
+# for a generated column SQLite reads the row, indexed or not.
+_BY_BEGIN = 'CREATE INDEX events_started ON events (started, kind, label, "right", ended)'
 
 SCHEMA = f"""
 CREATE TABLE events (
@@ -59,7 +63,7 @@ CREATE TABLE events (
     folder TEXT,
     bytes INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX events_started ON events (started);
+{_BY_BEGIN};
 CREATE INDEX events_called ON events (called, id);
 CREATE INDEX events_open ON events (id) WHERE open = 1;
 CREATE INDEX events_todo ON events (id) WHERE "right" IS NULL AND doubt IS NOT NULL;
@@ -154,21 +158,33 @@ def connect_nothing() -> sqlite3.Connection:
     return connection
 
 
+def copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> None:
+    """All rows of a table that both have. Raises sqlite3.Error."""
+    rows = source.execute(f"SELECT * FROM {table}").fetchall()
+    if rows:
+        target.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+
+
 def make_tables(connection: sqlite3.Connection) -> None:
-    """Raises sqlite3.Error, NewerTables."""
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    """Those of this version: anew, or from an earlier one. Raises sqlite3.Error, NewerTables."""
+    version = _version(connection)
     if version > VERSION:
         raise NewerTables
     if version == VERSION:
         return
-    script = f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {VERSION};COMMIT;"
+    work = SCHEMA if version == 0 else f"DROP INDEX events_started;{_BY_BEGIN};"
+    script = f"BEGIN IMMEDIATE;{work}PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {VERSION};COMMIT;"
     try:
         connection.executescript(script)
     except sqlite3.OperationalError:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        if int(connection.execute("PRAGMA user_version").fetchone()[0]) != VERSION:  # else another process was faster
+        if _version(connection) != VERSION:  # else another process was faster
             raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _quoted(path: str) -> str:
