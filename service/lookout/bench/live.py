@@ -27,6 +27,7 @@ FPS = 15.0
 MAX_START_S, MAX_IMPORTS_S = 2.0, 0.9
 MAX_BYTES = {"int8": 170e6, "fp32": 220e6}
 MAX_SHARE_AT_TWO = 0.02
+MAX_EVENTS_BYTES, MAX_EVENTS_SHARE = 10e6, 0.02
 _ANNOUNCED = re.compile(r"http://[^\s/]+/")
 # What `lookout serve` imports before it can answer.
 _IMPORTS = (
@@ -39,6 +40,7 @@ class Service:
 
     def __init__(self, folder: Path, *flags: str) -> None:
         self._begun = time.monotonic()
+        folder.mkdir(exist_ok=True)
         self._log = (folder / "log").open("w+b")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LOOKOUT_")}
         environment |= {"XDG_STATE_HOME": str(folder), "XDG_CACHE_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
@@ -132,6 +134,7 @@ def measure_live(card: Card, precisions: tuple[str, ...], seconds: float) -> lis
         slow = ("--answer.max_rate", "2", "--answer.focus", "off")  # the focus' second looks are inferences too
         with running(folder, *flags, "--model.precision", best, *slow) as (service, _):
             rows.append(_share(service, max(10.0, seconds * 4)))
+        rows.append(_events(folder, (*flags, "--model.precision", best), max(10.0, seconds * 4)))
     return rows
 
 
@@ -183,13 +186,40 @@ def _memory(service: Service, precision: str) -> Row:
 
 def _share(service: Service, seconds: float) -> Row:
     """Beyond the camera's process, which would run anyway, and the two inferences per second."""
-    parent, _ = service.processes
-    before, begun = sum(parent.cpu_times()[:2]), time.monotonic()
+    before, begun = _used(service), time.monotonic()
     time.sleep(seconds)
-    used, passed = sum(parent.cpu_times()[:2]) - before, time.monotonic() - begun
+    used, passed = _used(service) - before, time.monotonic() - begun
     inference = float(service.state()["timing_ms"]["inference"]) / 1e3
     share = used / passed - 2 * inference
     measured = f"{share:.1%} ({used / passed:.1%} with the inferences)"
     goal = f"at most {MAX_SHARE_AT_TWO:.0%} of a core"
     figures = {"share": share, "with_inference": used / passed}
     return Row("processor share at max_rate = 2", goal, measured, share <= MAX_SHARE_AT_TWO, figures)
+
+
+def _events(folder: Path, flags: tuple[str, ...], seconds: float) -> Row:
+    """What they cost: the same service with them and without, beside each other, so that both have the same noise."""
+    with (
+        running(folder / "on", *flags, "--events.enabled", "true") as (on, _),
+        running(folder / "off", *flags, "--events.enabled", "false") as (off, _),
+    ):
+        before, begun = (_used(on), _used(off)), time.monotonic()
+        time.sleep(seconds)
+        passed = time.monotonic() - begun
+        with_events, without = _used(on) - before[0], _used(off) - before[1]
+        # A page that two processes share counts half in each: neither gains by the other.
+        memory = on.memory() - off.memory()
+    share = (with_events - without) / passed
+    met = share <= MAX_EVENTS_SHARE and memory <= MAX_EVENTS_BYTES
+    return Row(
+        "cost of events: memory, processor share",
+        f"at most {MAX_EVENTS_BYTES / 1e6:.0f} MB, {MAX_EVENTS_SHARE:.0%} of a core",
+        f"{memory / 1e6:.1f} MB, {share:.1%} ({without / passed:.1%} without)",
+        met,
+        {"bytes": memory, "share": share, "share_without": without / passed},
+    )
+
+
+def _used(service: Service) -> float:
+    """Seconds of processor time so far, without the camera's."""
+    return float(sum(service.processes[0].cpu_times()[:2]))

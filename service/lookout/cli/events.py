@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from lookout.events.event import Event
     from lookout.events.queries import Filter
     from lookout.events.store import Store
+
+
+class ExportUnwritable(LookoutError):
+    """The file that was asked for cannot be written."""
+
+    code = "export_unwritable"
+    title = "The file cannot be written"
+
 
 app = App(help="List, mark, export and delete what was seen.", no_args_is_help=True)
 
@@ -93,7 +101,8 @@ def show(
     with _store(config) as store:
         event = store.get(number)
         if picture is not None:
-            picture.write_bytes(store.picture(number, "jpg"))
+            with _written(picture) as output:
+                output.write(store.picture(number, "jpg"))
     typer.echo(printable_json(event_view(event), 2))
 
 
@@ -141,7 +150,7 @@ def export(
     if file.suffix not in (".csv", ".zip"):
         raise RequestInvalid(f"{file.name} is neither a table nor an archive.", "End its name in .csv or .zip.")
     wanted = _filter(label, review, begun_from, begun_to)
-    with _store(config) as store, file.open("wb") as output:
+    with _store(config) as store, _written(file) as output:
         if file.suffix == ".csv":
             output.write(csv_head().encode())
             for events in walk(store, wanted):
@@ -163,7 +172,7 @@ def delete(
     """Delete events for good: rows, pictures, embeddings. Here nothing can be undone."""
     if everything == bool(ids):
         raise RequestInvalid("It is not clear what is to be deleted.", "Name the ids, or --all.")
-    what = "everything that was kept of what was seen" if everything else f"{len(ids or ())} events"
+    what = "everything that was kept of what was seen" if everything else _counted(len(ids or ()), "event")
     if not yes and not typer.confirm(f"Delete {what} for good?"):
         raise typer.Abort
     with _store(config) as store:
@@ -188,15 +197,23 @@ def check(config: _Config = None) -> None:
         wrong = store.database.read(_integrity) if store.database.path.exists() else []
         for line in wrong[:10]:
             say(line)
-        if wrong:
+        if wrong and not store.database.set_aside:  # to read what is badly damaged has mended it already
             store.database.mend()
         swept = sweep(store, store_days(config))
         total = store.database.read(lambda c: int(c.execute("SELECT count(*) FROM events").fetchone()[0]))
-    say(f"{total} events. {swept.files} pictures without a row removed, {swept.rows} rows without a picture put right.")
-    if wrong:
+        was_malformed = store.database.set_aside > 0
+    say(
+        f"{_counted(total, 'event')}. {_counted(swept.files, 'picture')} without a row removed, "
+        f"{_counted(swept.rows, 'row')} without a picture put right."
+    )
+    if was_malformed:
         say("The file was malformed: it is set aside as events.db.malformed, and what could be read is kept.")
-    if wrong or swept.files or swept.rows:
+    if was_malformed or swept.files or swept.rows:
         raise typer.Exit(1)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _integrity(connection: sqlite3.Connection) -> list[str]:
@@ -218,6 +235,23 @@ def _store(config: Path | None) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+@contextmanager
+def _written(file: Path) -> Iterator[BinaryIO]:
+    """Whole or not at all. Raises ExportUnwritable."""
+    try:
+        with file.open("wb") as output:
+            yield output
+    except BaseException as error:
+        with suppress(OSError):
+            if file.is_file():  # not a device
+                file.unlink()
+        if not isinstance(error, OSError):
+            raise
+        raise ExportUnwritable(
+            f"{file} cannot be written: {error.strerror or error}.", "Choose another place, or free some space."
+        ) from error
 
 
 def store_days(config: Path | None) -> int:
