@@ -45,7 +45,7 @@ def test_they_are_listed_the_newest_first_and_by_what_counts(lookout: Run) -> No
     assert "There are no such events." in lookout("events", "list", "--label", "fox").stderr
 
 
-def test_nothing_kept_yet_is_no_error_and_makes_no_file(lookout: Run, tmp_path: Path) -> None:
+def test_before_anything_is_kept_the_list_is_empty_and_no_file_is_made(lookout: Run, tmp_path: Path) -> None:
     said = lookout("events", "list")
     assert (said.returncode, said.stderr.strip()) == (0, "There are no such events.")
     assert not list(tmp_path.rglob("events.db"))
@@ -53,8 +53,8 @@ def test_nothing_kept_yet_is_no_error_and_makes_no_file(lookout: Run, tmp_path: 
 
 @pytest.mark.usefixtures("store")
 def test_one_is_shown_with_its_picture(lookout: Run, tmp_path: Path) -> None:
-    told = json.loads(lookout("events", "show", "1", "--picture", tmp_path / "best.jpg").stdout)
-    assert (told["label"], told["picture"]) == ("cat", True)
+    shown = json.loads(lookout("events", "show", "1", "--picture", tmp_path / "best.jpg").stdout)
+    assert (shown["label"], shown["picture"]) == ("cat", True)
     assert (tmp_path / "best.jpg").read_bytes() == b"jpg of 1"
     said = lookout("events", "show", "99")
     assert said.returncode != 0

@@ -246,6 +246,13 @@ def test_a_reader_that_stays_open_reads_what_is_there_now(store: Store, tmp_path
     assert [event.label for event in store.page(Filter())[0]] == ["dog"]
 
 
+def test_what_stays_open_for_reading_keeps_no_other_store_of_the_process_from_writing(store: Store) -> None:
+    (one,) = add(store, row())
+    assert store.get(one)
+    store_at(store.folder.parent).mark([one], {"kept": True})
+    assert store.get(one).kept
+
+
 def test_a_change_does_not_write_the_log_of_changes_back_each_time(store: Store) -> None:
     """That would double what a card has to take."""
     add(store, row())

@@ -20,7 +20,7 @@ from lookout.errors import LookoutError
 from lookout.events import tables
 from lookout.events.errors import EventsUnavailable
 from lookout.events.reader_writer_lock import ReaderWriterLock
-from lookout.events.readers import Readers
+from lookout.events.readers import Readers, close_idle
 from lookout.events.salvage import set_aside
 from lookout.storage import Storage, Writer
 from lookout.storage.atomic_files import make_folder
@@ -166,7 +166,7 @@ class Database:
         make_folder(self.folder)
         try:
             with self._turns.opening():
-                self._readers.close()
+                close_idle(self.path)
                 connection = tables.connect_writer(str(self.path))
         except tables.NewerTables as error:
             raise OSError(errno.EINVAL, "it was made by a newer Lookout", str(self.path)) from error

@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,16 @@ class _Reader:
     is_watched: bool = False
 
 
+_ALL: weakref.WeakSet[Readers] = weakref.WeakSet()
+
+
+def close_idle(path: Path) -> None:
+    """Every one of this process that nobody uses: a connection that may write cannot be opened beside them."""
+    for readers in list(_ALL):
+        if readers.path == path:
+            readers.close()
+
+
 class Readers:
     """At most one that nobody uses stays open, and only for a moment. Thread-safe."""
 
@@ -35,11 +46,12 @@ class Readers:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """opened: a new connection. clock: monotonic seconds."""
-        self._path = path
+        self.path = path
         self._opened = opened
         self._clock = clock
         self._lock = threading.Lock()
         self._idle: _Reader | None = None
+        _ALL.add(self)
 
     @contextlib.contextmanager
     def one(self) -> Iterator[sqlite3.Connection]:
@@ -60,7 +72,7 @@ class Readers:
             reader.connection.close()
 
     def _open(self) -> _Reader:
-        file = _identity(self._path)
+        file = _identity(self.path)
         return _Reader(self._opened(), file, self._clock() + KEPT_S)
 
     def _take(self) -> _Reader | None:
@@ -68,7 +80,7 @@ class Readers:
             reader, self._idle = self._idle, None
         if reader is None:
             return None
-        if self._clock() < reader.until and reader.file == _identity(self._path):
+        if self._clock() < reader.until and reader.file == _identity(self.path):
             return reader
         reader.connection.close()
         return None
