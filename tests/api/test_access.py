@@ -23,6 +23,7 @@ from websockets.typing import Subprotocol
 from tests.api.conftest import RED, Service, StartService, plain, wait_until
 from tests.api.pictures_made import encoded
 from tests.requires import requires
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 OPEN = ["healthz", "readyz", "login"]
@@ -176,7 +177,7 @@ def test_behind_tls_the_cookie_is_only_for_tls(guarded: tuple[Service, str]) -> 
 
 
 def test_a_login_outlives_a_restart_and_ends_when_the_token_is_revoked(start: StartService) -> None:
-    service = start({"server.port": str(_free_port())})
+    service = start({"server.port": str(free_port())})
     made, token = service.tokens.create("test")
     with service.client() as client:
         log_in(client, token)
@@ -187,12 +188,6 @@ def test_a_login_outlives_a_restart_and_ends_when_the_token_is_revoked(start: St
         service.tokens.revoke(made.id)
         service.tokens.create("another, so that it is not open to all")
         assert client.get("api/state").status_code == 401
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"token": 3}', b'{"token": "x", "more": 1}', b"\xff", b"{"])

@@ -26,7 +26,7 @@ def test_what_is_connected_is_listed_with_its_address(start: StartService, monke
     assert reported["reasons"] == ["no Pi camera"]
 
 
-def test_a_crowd_of_pages_computes_maps_once_and_a_stop_waits_for_none(
+def test_a_crowd_of_pages_searches_once_and_a_stop_waits_for_no_search(
     start: StartService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks, go_on = [], threading.Event()

@@ -14,8 +14,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests.api.conftest import Service, StartService, wait_until
-from tests.api.test_access import _free_port
 from tests.requires import requires
+from tests.support.ports import free_port
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def proxied(request: pytest.FixtureRequest, below: Service, tmp_path: Path) -> I
     """The address of the service behind nginx."""
     folder = tmp_path / "nginx"
     folder.mkdir()
-    port, config = _free_port(), folder / "nginx.conf"
+    port, config = free_port(), folder / "nginx.conf"
     config.write_text(CONFIG.format(folder=folder, port=port, upstream=below.port, slash=request.param))
     command = shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin") or "nginx"
     process = subprocess.Popen([command, "-c", str(config)], stderr=subprocess.DEVNULL)

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -47,13 +49,6 @@ def environment(name: str, *packages: str) -> Path:
             subprocess.run([*command, package], check=True)
         stamp.write_text(" ".join(packages))
     return folder / "bin" / "python"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @dataclass

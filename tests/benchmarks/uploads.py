@@ -8,7 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks.common import environment, free_port, lookout, median, running, spread, table
+from tests.benchmarks.common import environment, lookout, median, running, spread, table
+from tests.support.ports import free_port
 
 CLIENTS = 4
 ROUND_S = 4.0

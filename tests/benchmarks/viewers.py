@@ -13,7 +13,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmarks.common import Program, environment, free_port, lookout, median, running, spread, table
+from tests.benchmarks.common import Program, environment, lookout, median, running, spread, table
+from tests.support.ports import free_port
 
 STREAMS, SOCKETS, WITH_PICTURES = 20, 50, 10
 ROUND_S = 6.0

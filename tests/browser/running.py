@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,17 +12,10 @@ from pathlib import Path
 import httpx
 
 from tests.browser.scenes import ORDER_FILE, SOURCE
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 90.0
-
-
-def free_port() -> int:
-    """A port that nobody listens on now; the service is started on it again after it was killed."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class RunningService:

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.support.ports import free_port
+
 Handler = Callable[[socket.socket, threading.Event], None]
 BOUNDARY = b"--frame\r\n"
 
@@ -142,12 +144,6 @@ def silent() -> Iterator[Server]:
 
     with serving(handle) as server:
         yield server
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

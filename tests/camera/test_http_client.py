@@ -20,6 +20,7 @@ from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent
 
 from tests.camera import servers
 from tests.requires import requires
+from tests.support.ports import free_port
 
 PASSWORD = "s:cr/t?%"
 SPELT = "s%3Acr%2Ft%3F%25"
@@ -242,7 +243,7 @@ def test_a_plain_server_at_a_tls_address_is_said() -> None:
 def test_the_second_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     real = socket.getaddrinfo
     with servers.answering(OK) as server:
-        closed, kind = servers.free_port(), socket.SOCK_STREAM
+        closed, kind = free_port(), socket.SOCK_STREAM
 
         def both(*_: object, **__: object) -> list[object]:
             return [entry for port in (closed, server.port) for entry in real("127.0.0.1", port, type=kind)]

@@ -15,6 +15,7 @@ from lookout.deadline import Deadline
 from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported
 
 from tests.camera import servers
+from tests.support.ports import free_port
 
 
 def why(address: str) -> CameraError:
@@ -72,7 +73,7 @@ def test_a_wrong_password_differs_from_a_missing_one_and_is_not_sent_again() -> 
 
 
 def test_nothing_listening_is_absent() -> None:
-    error = reason(f"rtsp://127.0.0.1:{servers.free_port()}/x", Deadline.after(2))
+    error = reason(f"rtsp://127.0.0.1:{free_port()}/x", Deadline.after(2))
     assert type(error) is CameraAbsent
     assert "Nothing listens" in error.detail
 

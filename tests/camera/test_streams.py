@@ -16,6 +16,7 @@ from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent
 from tests.camera import servers
 from tests.camera.cards import card, colour_of, corner, white_corner
 from tests.requires import requires
+from tests.support.ports import free_port
 
 OPTIONS = CameraOptions(width=160, height=120, fps=20)
 
@@ -221,7 +222,7 @@ def test_a_still_scene_is_not_a_stuck_driver(rtsp: tuple[int, int]) -> None:
 
 
 def test_nothing_listening_is_absent_at_once() -> None:
-    camera = create(f"rtsp://127.0.0.1:{servers.free_port()}/x", OPTIONS, isolated=False)
+    camera = create(f"rtsp://127.0.0.1:{free_port()}/x", OPTIONS, isolated=False)
     begun = time.monotonic()
     with pytest.raises(CameraAbsent, match="Nothing listens"):
         camera.open(Deadline.after(10))

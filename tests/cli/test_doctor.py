@@ -25,10 +25,10 @@ from lookout.settings.sources import load
 from lookout.storage import with_timeout
 from lookout.system.known_lines import KNOWN_LINES
 
-from tests.camera.servers import free_port
 from tests.cli.conftest import Run, Running
 from tests.faults import mounts
 from tests.requires import requires
+from tests.support.ports import free_port
 
 Put = Callable[[str, str], None]
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from lookout.cli.logs import MAX_WAITING_BYTES, BackgroundHandler
 
-from tests.camera.servers import free_port
 from tests.cli.conftest import environment
+from tests.support.ports import free_port
 
 LINE = "0123456789" * 10
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,19 +15,10 @@ from lookout.state.view import view
 from lookout.system.reading import SystemReading
 from lookout.system.sd_notify import Notifier
 
-from tests.engine.test_engine import Bench, FakeCamera, eventually, is_ok, latest, settings_of
-from tests.models import BLUE, GREEN, picture, write_model
+from tests.models import BLUE, GREEN, picture
+from tests.support.engines import Bench, FakeCamera, eventually, is_ok, latest, settings_of
 
 WHY = "Fewer classifications, because the processor is warm."
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    write_model(tmp_path)
-    made = Bench(tmp_path)
-    yield made
-    for engine in made.engines:
-        engine.stop()
 
 
 def test_a_limit_slows_classification_and_says_why(bench: Bench) -> None:

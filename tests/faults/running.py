@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from tests.camera.servers import free_port
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 # The shortest time after which the picture counts as old that a busy test machine keeps easily.

@@ -17,9 +17,9 @@ from typing import Any
 from lookout.events.event import Event
 from lookout.events.feed import News
 
-from tests.camera.servers import free_port
 from tests.integrations.device import Device, device
 from tests.integrations.mosquitto import Mosquitto
+from tests.support.ports import free_port
 
 PATIENCE_S = 30.0
 

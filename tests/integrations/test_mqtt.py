@@ -21,10 +21,10 @@ from lookout.integrations.mqtt.outbox import MAX_EVENTS, Outbox
 from lookout.storage import Storage
 from typer.testing import CliRunner
 
-from tests.camera.servers import free_port
 from tests.integrations.device import CONFIG, Device, device, until
 from tests.integrations.mosquitto import Listener, Mosquitto, listening, make_certificates
 from tests.requires import requires
+from tests.support.ports import free_port
 
 pytestmark = requires("mosquitto")
 

@@ -32,8 +32,8 @@ from lookout.state.view import StateView
 from lookout.storage import Storage
 
 from tests.api.conftest import StartService, wait_until
-from tests.camera.servers import free_port
 from tests.requires import requires
+from tests.support.ports import free_port
 
 # A Wednesday at noon, UTC.
 WALL = 1_780_488_000.0

@@ -10,7 +10,6 @@ import http.client
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ import pytest
 
 from tests.packaging.proxies import ALL, NGINX, ROOT, Proxy, stop
 from tests.requires import requires
+from tests.support.ports import free_port
 
 START_S = 60.0
 TOKEN = "a-token-that-a-test-made-up"
@@ -37,13 +37,6 @@ PROXIES = [
     for proxy in ALL
     if proxy is NGINX or proxy.path
 ]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _ask(
@@ -73,7 +66,7 @@ def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None
 @contextmanager
 def _serving(folder: Path, root_path: str, *flags: str) -> Iterator[int]:
     """The demo; yields its port."""
-    port = _free_port()
+    port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOOKOUT_SERVER")}
     environment |= {f"XDG_{kind}_HOME": str(folder / kind) for kind in ("STATE", "CACHE", "CONFIG")}
     environment["PYTHONPATH"] = str(ROOT)
@@ -116,7 +109,7 @@ class Site:
 @contextmanager
 def _in_front(proxy: Proxy, folder: Path, service: int, block: str, path: str) -> Iterator[Site]:
     folder.chmod(0o755)
-    port = _free_port()
+    port = free_port()
     process = proxy.start(folder, port, service, block)
     try:
         _wait_for(f"http://127.0.0.1:{port}{path}readyz", process, folder / "log")

@@ -17,7 +17,17 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from lookout.api.problems import RequestTimeout
-from lookout.errors import DecoderUnavailable, LookoutError, RequestInvalid, TooBusy
+from lookout.errors import (
+    DecoderUnavailable,
+    LookoutError,
+    ModelRejected,
+    PictureTooLarge,
+    PictureUnreadable,
+    PictureUnsupported,
+    RequestInvalid,
+    TooBusy,
+    UnknownModel,
+)
 from lookout.pictures.decoder import IDLE_S, Decoder
 from lookout.pictures.limits import DecodeLimits, Picture
 from lookout.pictures.refusals import too_many_bytes
@@ -35,6 +45,18 @@ WAIT_S = 2.0
 BODY_S = 30.0
 CHUNK_S = 5.0
 MAX_PICTURES = 32
+# What may be wrong with a request that brings pictures, for the description of the API.
+UPLOAD_ERRORS: tuple[type[LookoutError], ...] = (
+    PictureTooLarge,
+    PictureUnsupported,
+    PictureUnreadable,
+    DecoderUnavailable,
+    ModelRejected,
+    RequestInvalid,
+    RequestTimeout,
+    TooBusy,
+    UnknownModel,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,11 @@ def build(
     )
     control = Control(loaded, engine, reload, storage)
     history = History(
-        loaded.state_folder, storage, hub, lambda: engine.settings, embed=partial(describe_picture, engine.model)
+        loaded.state_folder,
+        storage,
+        hub,
+        lambda: control.loaded.settings,
+        embed=partial(describe_picture, engine.model),
     )
     housekeeping = Housekeeping(engine, hub, profile=profile, trouble=lambda: storage.trouble() or history.trouble())
     return ServiceParts(loaded, storage, tokens, hub, engine, control, history, housekeeping, paused)

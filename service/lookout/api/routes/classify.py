@@ -18,18 +18,13 @@ from starlette.responses import JSONResponse, Response
 from lookout.api.context import Services, ServicesDep
 from lookout.api.problems import Problem, RequestTimeout, errors, problem
 from lookout.api.schemas import ClassifyFailure, ClassifyResponse, Explanation
-from lookout.api.uploads import Upload, read_uploads
+from lookout.api.uploads import UPLOAD_ERRORS, Upload, read_uploads
 from lookout.deadline import Deadline
 from lookout.errors import (
-    DecoderUnavailable,
     LookoutError,
-    ModelRejected,
     PictureTooLarge,
     PictureUnreadable,
     PictureUnsupported,
-    RequestInvalid,
-    TooBusy,
-    UnknownModel,
 )
 from lookout.pictures.limits import MIN_SIDE
 from lookout.pipeline.card import Card
@@ -86,17 +81,7 @@ async def classify_query(
     operation_id="classify",
     summary="Classify one picture, or several",
     response_model=ClassifyResponse | list[ClassifyResponse | ClassifyFailure],
-    responses=errors(
-        PictureTooLarge,
-        PictureUnsupported,
-        PictureUnreadable,
-        DecoderUnavailable,
-        ModelRejected,
-        RequestInvalid,
-        RequestTimeout,
-        TooBusy,
-        UnknownModel,
-    ),
+    responses=errors(*UPLOAD_ERRORS),
     openapi_extra=_BODY,
 )
 async def classify(

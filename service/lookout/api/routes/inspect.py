@@ -19,19 +19,12 @@ from starlette.responses import Response
 
 from lookout.api.compression import packed_json
 from lookout.api.context import Services, ServicesDep
-from lookout.api.problems import RequestTimeout, errors
+from lookout.api.problems import errors
 from lookout.api.routes.feature_maps import DEFAULT_CHANNELS, MAX_CHANNELS, layer_json, picture_uri
 from lookout.api.schemas import PictureAnswerResponse, PictureChannelResponse, PictureMapsResponse
-from lookout.api.uploads import read_uploads
+from lookout.api.uploads import UPLOAD_ERRORS, read_uploads
 from lookout.errors import (
-    DecoderUnavailable,
-    ModelRejected,
-    PictureTooLarge,
-    PictureUnreadable,
-    PictureUnsupported,
     RequestInvalid,
-    TooBusy,
-    UnknownModel,
 )
 from lookout.frame import Pixels
 from lookout.geometry import WHOLE, Rect
@@ -49,17 +42,7 @@ _BODY = {
         "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
-_ERRORS = errors(
-    PictureTooLarge,
-    PictureUnsupported,
-    PictureUnreadable,
-    DecoderUnavailable,
-    ModelRejected,
-    RequestInvalid,
-    RequestTimeout,
-    TooBusy,
-    UnknownModel,
-)
+_ERRORS = errors(*UPLOAD_ERRORS)
 _MAX_NUMBER = 100_000
 
 Layer = Annotated[str | None, Query(max_length=200, description="A name from `layers`; by default the first.")]

@@ -24,6 +24,7 @@ from lookout.api.streaming.encoder import Jpeg
 from lookout.api.streaming.freshness import fresh_frame
 from lookout.api.streaming.pacing import MAX_INTERVAL_S, Pace
 from lookout.api.streaming.response import StreamResponse, Writer
+from lookout.api.streaming.together import until_one_ends
 from lookout.errors import LookoutError, NotAuthorised, RequestInvalid, TooBusy
 from lookout.events.event import event_view
 from lookout.frame import Frame
@@ -186,15 +187,9 @@ class _Watcher:
 
     async def run(self) -> None:
         """Until the client leaves or the service stops. Raises what ends it."""
-        tasks = {asyncio.create_task(self._receive_replies()), asyncio.create_task(self._send_states())}
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await until_one_ends(self._receive_replies(), self._send_states())
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             if self._news is not None:
                 self._news.close()
 

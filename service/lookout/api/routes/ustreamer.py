@@ -21,7 +21,7 @@ async def state(app: ServicesDep) -> JSONResponse:
         "source": {
             "resolution": {"width": camera["width"], "height": camera["height"]},
             "online": view["status"] == "ok",
-            "desired_fps": round(app.engine.settings.camera.fps),
+            "desired_fps": round(app.control.loaded.settings.camera.fps),
             "captured_fps": round(camera["frames_per_s"]),
         },
         "stream": {"queued_fps": round(camera["frames_per_s"]), "clients": viewers, "clients_stat": {}},

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from lookout.api.streaming.together import until_one_ends
 from lookout.errors import LookoutError
 
 # Viewers have nothing to send; what some clients send all the same is small.
@@ -54,15 +55,7 @@ class StreamResponse(Response):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         with self._admission:
-            tasks = {asyncio.create_task(produce()), asyncio.create_task(_left(receive))}
-            try:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+            await until_one_ends(produce(), _left(receive))
 
 
 async def _left(receive: Receive) -> None:
