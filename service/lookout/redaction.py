@@ -96,7 +96,7 @@ def _without_pairs(path: str) -> str:
 
 def redact_text(text: str, address: str = "") -> str:
     """A line of log or message with every stream address in it redacted, and the words of `address` that are secret."""
-    if "://" in address:  # before anything else: a password with a space in it ends what looks like an address
+    if address:  # before anything else: a password with a space in it ends what looks like an address
         text = text.replace(address, redact(address))
     for secret in secrets_of(address):
         text = text.replace(secret, "***")
@@ -117,8 +117,9 @@ def secrets_of(address: str) -> tuple[str, ...]:
         readable = parts.port is None or parts.port >= 0  # asked for its ValueError
     except ValueError:
         readable = False
-    if not readable or hides_password(address):
-        whole = address.partition("://")[2].rpartition("@")[0].partition(":")[2]
+    mistyped = "://" not in address and not _is_local(address)
+    if not readable or mistyped or hides_password(address):
+        whole = re.split("://?", address, maxsplit=1)[-1].rpartition("@")[0].partition(":")[2]
         found += [whole, *re.split("[/?#@:]", whole)]
     spelt = {form for word in found for form in (word, unquote(word), quote(word, safe=""))}
     return tuple(sorted((form for form in spelt if len(form) >= 4), key=len, reverse=True))

@@ -218,6 +218,16 @@ def test_what_is_not_an_address_is_reported_without_its_password(address: str) -
     assert "@cam/live" in raised.value.detail
 
 
+@pytest.mark.parametrize("sign", "/#?@:%&=;!$'\"<>[]{}|^` ,")
+@pytest.mark.parametrize("before", ["rtsp:", "rtsp:/", "rtsp://", "HTTP://", "srt://", "usb:rtsp://"])
+def test_a_line_about_an_address_shows_nothing_of_a_password_in_it(before: str, sign: str) -> None:
+    """bluenviron/mediamtx#557, and its siblings that are no address at all."""
+    address = f"{before}admin:hunter22{sign}secretpw@cam/live"
+    shown = redact_text(f"could not open {address}: nope", address) + redact(address)
+    assert "hunter22" not in shown
+    assert "secretpw" not in shown
+
+
 def test_words_of_a_path_that_are_secret_are_left_out_of_log() -> None:
     address = "rtsp://cam/user=admin_password=hunter22_channel=1"
     assert "hunter22" not in redact_text("the camera refuses hunter22", address)
