@@ -264,6 +264,15 @@ def test_a_format_that_is_too_new_is_said(add: Callable[..., Any], field: str, s
     assert said in add(made).stderr
 
 
+def test_titles_are_for_people(add: Callable[..., Any], tmp_path: Path) -> None:
+    """Keras lists "Egyptian_cat"; the name stays as it is."""
+    assert add(graph(PLAIN, [1, 3]), labels="Egyptian_cat\ntiger_shark\nneither\n").returncode == 0
+    labels = card_of(tmp_path)["labels"]
+    assert [(label["name"], label["title"]) for label in labels[:2]] == [
+        ("Egyptian_cat", "Egyptian cat"), ("tiger_shark", "Tiger shark"),
+    ]  # fmt: skip
+
+
 def test_labels_may_be_grouped(add: Callable[..., Any], tmp_path: Path) -> None:
     """Five of ImageNet's are cats; the rest is neither."""
     model = graph(PLAIN, [1, 6], numbers=6)

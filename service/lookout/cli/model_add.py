@@ -237,7 +237,8 @@ def _labels(options: AddModelOptions, names: list[str], answer: GraphAnswer) -> 
 
 
 def _label(name: str, *, reject: bool = False, outputs: list[int] | None = None) -> dict[str, Any]:
-    label: dict[str, Any] = {"name": name, "title": name[:1].upper() + name[1:]}
+    title = name.replace("_", " ").strip() or name  # Keras lists "Egyptian_cat"
+    label: dict[str, Any] = {"name": name, "title": title[:1].upper() + title[1:]}
     return label | ({"reject": True} if reject else {}) | ({"outputs": outputs} if outputs is not None else {})
 
 
