@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 from lookout.errors import LookoutError
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
 
 def main() -> None:
-    """Run one command. Exit status 1, with one sentence, if data, a file, a model or a package is missing."""
+    """Run one command. Exit status 1, with one sentence, if data, a file, a model, a package or room is missing."""
     try:
         from models.training.cli import app
 
@@ -19,6 +23,15 @@ def main() -> None:
         sys.exit(f"There is no {error.filename}." if error.filename else str(error))
     except LookoutError as error:
         sys.exit(str(error))
+    except OSError as error:
+        sys.exit(_of_disk(error))
+
+
+def _of_disk(error: OSError) -> str:
+    where = error.filename or "what was being written"
+    if error.errno in _FULL:
+        return f"The disk is full: {where} could not be written. Free some space, then give the same command again."
+    return f"{os.strerror(error.errno) if error.errno else error}: {where}"
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ from typing import Any
 
 import onnx
 from lookout.inspection.layers_onnx import write_layers
-from lookout.pipeline.card import Card, load_card, sha256_of
+from lookout.pipeline.card import CARD_FILE, Card, load_card, sha256_of
 
 from models.training.data import REJECT
+from models.training.files import whole_file, whole_folder
 from models.training.onnx_graph import ACTIVATION_MAP, EMBEDDING, FEATURE_MAP, INPUT, LOGITS, InputFormat
 
 REJECT_TITLE = "Nobody here"
@@ -56,13 +57,10 @@ def write_model(
     words: Description,
     measured: Measured | None = None,
 ) -> Card:
-    """Write graphs (by precision), card and layer table; read the card back as the service will."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for precision, graph in graphs.items():
-        onnx.save(graph, folder / f"{precision}.onnx")
+    """Write graphs (by precision), card and layer table, all or nothing; read the card back as the service will."""
     first = next(iter(graphs.values()))
     outputs = {output.name for output in first.graph.output}
-    card = {
+    card: dict[str, Any] = {
         "schema": 1,
         "name": words.name,
         "version": words.version,
@@ -84,28 +82,36 @@ def write_model(
             "std": list(form.std),
         },
         "outputs": {name: name for name in (LOGITS, EMBEDDING, FEATURE_MAP, ACTIVATION_MAP) if name in outputs},
-        "files": {precision: _file_entry(folder / f"{precision}.onnx") for precision in graphs},
+        "files": {},
         "data": words.data,
         "licence": words.licence,
         "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     }
-    (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    if measured:
-        amend(folder, measured)
-    write_layers(folder)
+    with whole_folder(folder, last=CARD_FILE) as fresh:
+        for precision, graph in graphs.items():
+            onnx.save(graph, fresh / f"{precision}.onnx")
+            card["files"][precision] = _file_entry(fresh / f"{precision}.onnx")
+        _write_card(fresh, card)
+        if measured:
+            amend(fresh, measured)
+        write_layers(fresh)
     return load_card(folder)
+
+
+def _write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    with whole_file(folder / CARD_FILE) as file:
+        file.write((json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def amend(folder: Path, measured: Measured) -> Card:
     """Put what was measured into a card that is there already; metrics are merged, the rest replaced."""
-    path = folder / "card.json"
-    card: dict[str, Any] = json.loads(path.read_text())
+    card: dict[str, Any] = json.loads((folder / CARD_FILE).read_text("utf-8"))
     if measured.temperatures:
         card["calibration"] = {name: {"temperature": round(t, 4)} for name, t in measured.temperatures.items()}
     if measured.thresholds:
         card["thresholds"] = {label: dict(values) for label, values in measured.thresholds.items()}
     card["metrics"] = {**card.get("metrics", {}), **measured.metrics}
-    path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    _write_card(folder, card)
     return load_card(folder)
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import cv2
-import onnx
 import torch
 import typer
 from lookout.pipeline.card import load_card
@@ -122,6 +121,12 @@ def _all(folder: Path, split: Split, cache: Path | None) -> Pictures:
     return load_helpings(folder, split, cache) if has_helpings(folder) else photographs.load(folder, split, cache)
 
 
+def _say_left_out(found: dict[str, list[str]]) -> None:
+    for reason, names in found.items():
+        words = f"{len(names):,} left out, {reason}: {photographs.listed(names)}"
+        console.print(words, soft_wrap=True, highlight=False, markup=False)
+
+
 @app.command()
 def data(folder: DataFolder, cache: CacheFolder = None) -> None:
     """Show what a data folder holds: pictures by label and origin, and what is left out and why."""
@@ -133,10 +138,7 @@ def data(folder: DataFolder, cache: CacheFolder = None) -> None:
         for (label, origin), count in sorted(kinds.items()):
             table.add_row(split, label, origin, f"{count:,}")
     Console().print(table)
-    for reason, names in photographs.left_out(folder).items():
-        console.print(
-            f"{len(names):,} left out, {reason}: {photographs.listed(names)}", soft_wrap=True, highlight=False
-        )
+    _say_left_out(photographs.left_out(folder))
 
 
 @app.command()
@@ -210,6 +212,7 @@ def train(
         parse_stages(stages)  # before minutes of decoding
     _use_threads(threads)
     pictures, validation = photographs.load_both(folder, cache)
+    _say_left_out(photographs.left_out(folder, {*pictures.names, *validation.names}))
     run = run or Path("runs") / arch
     kept = Run(run)
     kept.claim(network=arch, labels=pictures.labels, photographs=pictures.identity())
@@ -271,7 +274,9 @@ def tune_(
     _use_threads(threads)
     options = {"epochs": epochs, "size": size, "batch_size": batch_size, "cache": cache, "seed": seed}
     with _running("tune") as (bar, stopped):
-        found = tune_model(folder, out, run or Path("runs") / out.name, bar, stopped=stopped, **options)  # type: ignore[arg-type]
+        found = tune_model(
+            folder, out, run or Path("runs") / out.name, bar, stopped=stopped, left_out=_say_left_out, **options
+        )  # type: ignore[arg-type]
     for table in figures_tables(found.measured.metrics):
         Console().print(table)
     command = ["lookout", "serve", "--source", "demo", "--model.dir", str(out.parent), "--model.name", out.name]
@@ -360,7 +365,7 @@ def suspects(
     card, pictures = load_card(model), _all(folder, split, cache)
     precision = card.precisions[0]
     shown = evaluation.seen(pictures, card.input)
-    logits = evaluation.logits_of(card, onnx.load(card.path(precision)), shown)
+    logits = evaluation.logits_of(card, evaluation.opened(card.path(precision)), shown)
     for suspect in find_suspects(probabilities(logits, card.temperature(precision)), pictures, at_most):
         typer.echo(f"{suspect.name}\t{suspect.said}\t{suspect.probability_of_label:.4f}")
 

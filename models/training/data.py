@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,11 @@ from typing import Literal
 import cv2
 import numpy as np
 from lookout.errors import LookoutError
+from lookout.pictures.decode import read_picture
+from lookout.pictures.limits import DecodeLimits
 from numpy.typing import NDArray
+
+from models.training.files import whole_folder
 
 Split = Literal["train", "val"]
 Pixels = NDArray[np.uint8]
@@ -93,10 +97,10 @@ class Pictures:
 
     def save(self, folder: Path) -> None:
         """Keep the decoded pictures, so that the next run starts at once."""
-        folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "pixels.npy", self.pixels)
-        np.savez(folder / "index.npz", offsets=self.offsets, sizes=self.sizes, targets=self.targets)
-        (folder / "names.json").write_text(json.dumps({"labels": self.labels, "names": self.names}))
+        with whole_folder(folder, last="names.json") as fresh:
+            np.save(fresh / "pixels.npy", self.pixels)
+            np.savez(fresh / "index.npz", offsets=self.offsets, sizes=self.sizes, targets=self.targets)
+            (fresh / "names.json").write_text(json.dumps({"labels": self.labels, "names": self.names}))
 
     @staticmethod
     def open(folder: Path) -> Pictures:
@@ -110,18 +114,19 @@ class Pictures:
 
 
 def decode(data: bytes, short_side: int = SHORT_SIDE) -> Pixels | None:
-    """One encoded picture -> upright RGB, its short side at most ``short_side``; None if it cannot be read."""
+    """One encoded picture -> upright RGB, its short side at most ``short_side``; None if it cannot be read.
+
+    It is read as the service reads an upload: what is transparent is white.
+    """
     try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:  # an empty file, or one that claims to be huge
-        return None
-    if bgr is None:
+        bgr = read_picture(data, DecodeLimits(min_side=2 * short_side)).pixels
+    except LookoutError:
         return None
     height, width = bgr.shape[:2]
     scale = short_side / min(height, width)
     if scale < 1:
         size = (max(short_side, round(width * scale)), max(short_side, round(height * scale)))
-        bgr = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
+        bgr = np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), np.uint8)
     return np.ascontiguousarray(bgr[:, :, ::-1], dtype=np.uint8)
 
 
@@ -143,12 +148,17 @@ def load(folder: Path, split: Split, cache: Path | None = None) -> Pictures:
 def load_both(folder: Path, cache: Path | None = None) -> tuple[Pictures, Pictures]:
     """Pictures for training and for validation, with the same labels: otherwise the result could not be measured.
 
-    Raises DataError, also if one side lacks a label.
+    Raises DataError, also if one side lacks a label or there is one label only.
     """
     train, val = load(folder, "train", cache), load(folder, "val", cache)
     if odd := sorted(set(train.labels) ^ set(val.labels)):
         lacking = "validation" if odd[0] in train.labels else "training"
         raise DataError(f"{folder} has no pictures of {odd[0]} for {lacking}.", "Add some.")
+    if len(train.labels) < 2:
+        raise DataError(
+            f"{folder} has pictures of one label, {train.labels[0]}.",
+            "A network needs at least two labels: add a second one, for example pictures of neither.",
+        )
     return train, val
 
 
@@ -158,10 +168,10 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:MAX_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def left_out(folder: Path) -> dict[str, list[str]]:
+def left_out(folder: Path, used: Collection[str] | None = None) -> dict[str, list[str]]:
     """What lies in a folder of photographs and is not used, by reason; empty for tars, whose members are what they are.
 
-    Every picture is decoded: this takes as long as loading them does.
+    ``used`` are the names that were loaded; without them every picture is decoded, which takes as long as loading.
     """
     found: dict[str, list[str]] = {}
     if any(folder.glob("*.tar")):
@@ -170,7 +180,7 @@ def left_out(folder: Path) -> dict[str, list[str]]:
     for root in root_parts:
         for path in sorted(path for path in root.rglob("*") if path.is_file()):
             name = path.relative_to(root).as_posix()
-            if reason := _reason_against(path, len(Path(name).parts)):
+            if reason := _reason_against(path, name, used):
                 found.setdefault(reason, []).append(name)
         for label in sorted(path for path in root.iterdir() if path.is_dir()):
             if not any(path.suffix.lower() in SUFFIXES for path in label.iterdir()):
@@ -178,8 +188,9 @@ def left_out(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def _reason_against(path: Path, depth: int) -> str | None:
+def _reason_against(path: Path, name: str, used: Collection[str] | None) -> str | None:
     """Why a file is not trained on; None where it is."""
+    depth = len(Path(name).parts)
     if path.suffix.lower() in (".heic", ".heif", ".avif"):
         return f"{path.suffix.lower()[1:].upper()} is not read here: convert it to JPEG"
     if path.suffix.lower() not in SUFFIXES:
@@ -188,7 +199,8 @@ def _reason_against(path: Path, depth: int) -> str | None:
         return "in no label's folder"
     if depth > 2:
         return "too deep: pictures lie directly in their label's folder"
-    return "cannot be read as a picture" if decode(path.read_bytes()) is None else None
+    readable = name in used if used is not None else decode(path.read_bytes()) is not None
+    return None if readable else "cannot be read as a picture"
 
 
 def labels_of(names: Sequence[str]) -> tuple[str, ...]:
@@ -217,13 +229,18 @@ def _entries(folder: Path, split: Split) -> Iterator[tuple[str, bytes]]:
                     if file and Path(member.name).suffix.lower() in SUFFIXES:
                         yield member.name.removeprefix("./"), file.read()
         return
-    own_split = (folder / split).is_dir()
+    own_split = not _divided(folder)
     root = folder / split if own_split else folder
     for path in sorted(root.glob("*/*")):
         if path.suffix.lower() in SUFFIXES and path.is_file():
             name = path.relative_to(root).as_posix()
             if own_split or _held_out(name) == (split == "val"):
                 yield name, path.read_bytes()
+
+
+def _divided(folder: Path) -> bool:
+    """Whether this module chooses what validates: there is neither a tar nor a folder for it."""
+    return not (any(folder.glob("*.tar")) or any((folder / split).is_dir() for split in ("train", "val")))
 
 
 def _held_out(name: str) -> bool:
@@ -252,7 +269,9 @@ def _decoded(entries: list[tuple[str, bytes]], folder: Path, split: Split) -> Pi
                     found.append((name, picture))
                 else:
                     broken.append(name)
-    if broken and split == "val":  # what is measured on must be all of it; the training can do without
+    # A validation set that somebody put together is measured on whole or not at all; of one folder divided here, what
+    # cannot be read is in neither part.
+    if broken and split == "val" and not _divided(folder):
         verb = "cannot be read as a picture" if len(broken) == 1 else "cannot be read as pictures"
         raise DataError(f"{listed(broken)} in {folder} {verb}.", "Remove what cannot be read.")
     if not found:

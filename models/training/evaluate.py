@@ -81,23 +81,22 @@ def seen(pictures: Pictures, spec: InputSpec, change: Callable[[Pixels], Pixels]
     return np.stack(shown)
 
 
-def logits_of(card: Card, graph: onnx.ModelProto, shown: Tensor) -> Logits:
-    """A graph's logits for pictures: if it ends in a softmax, the logarithms of its probabilities."""
-    output = run_graph(graph, shown, card.outputs.answer, card.input.name)
+def logits_of(card: Card, session: ort.InferenceSession, shown: Tensor) -> Logits:
+    """The logits for pictures [n, ...]: of a graph that ends in a softmax, the logarithms of its probabilities."""
+    name, answer = card.input.name, card.outputs.answer
+    parts = [session.run([answer], {name: shown[i : i + BATCH]})[0] for i in range(0, len(shown), BATCH)]
+    output: Logits = np.concatenate(parts)
     return output if card.outputs.logits else np.log(np.maximum(output, MIN_PROBABILITY))
 
 
-def run_graph(graph: onnx.ModelProto, pixels: Tensor, output: str, input_name: str) -> Logits:
-    """One output for many pictures; the graph's batch of one is opened, which changes no arithmetic."""
-    opened = onnx.ModelProto()
-    opened.CopyFrom(graph)
-    for value in (*opened.graph.input, *opened.graph.output):
+def opened(path: Path) -> ort.InferenceSession:
+    """A model's graph for any number of pictures: its batch of one is opened, which changes no arithmetic."""
+    graph = onnx.load(path)
+    for value in (*graph.graph.input, *graph.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "n"
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    session = ort.InferenceSession(opened.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    parts = [session.run([output], {input_name: pixels[i : i + BATCH]})[0] for i in range(0, len(pixels), BATCH)]
-    return np.concatenate(parts)
+    return ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def evaluate(
@@ -115,11 +114,11 @@ def evaluate(
                 f"The pictures show {', '.join(one.labels)}; the model knows {', '.join(card.label_names)}.",
                 "Give --data the folders of this model's labels.",
             )
-    graphs = {precision: onnx.load(card.path(precision)) for precision in card.precisions}
+    sessions = {precision: opened(card.path(precision)) for precision in card.precisions}
     shown = {which: seen(one, card.input) for which, one in sets.items()}
     measured, logits = {}, {}
-    for name, graph in graphs.items():
-        answers = {which: logits_of(card, graph, tensor) for which, tensor in shown.items()}
+    for name, session in sessions.items():
+        answers = {which: logits_of(card, session, tensor) for which, tensor in shown.items()}
         # The service takes probabilities as they are.
         measured[name] = _Answers(sets, answers, _temperature(answers, sets) if card.outputs.logits else 1.0)
         logits[name] = answers[MAIN]
@@ -135,8 +134,8 @@ def evaluate(
     if corruptions:
         for what, change in CORRUPTIONS.items():
             changed = seen(pictures, card.input, change)
-            for name, graph in graphs.items():
-                right = float((logits_of(card, graph, changed).argmax(1) == pictures.targets).mean())
+            for name, session in sessions.items():
+                right = float((logits_of(card, session, changed).argmax(1) == pictures.targets).mean())
                 metrics[name].setdefault("corruptions", {})[what] = round(right, 4)
     chosen = thresholds(enter, card.label_names, reject) if reject is not None else {}
     return Evaluation(Measured({name: one.temperature for name, one in measured.items()}, chosen, metrics), logits)

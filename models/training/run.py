@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lookout.storage.atomic_files import replacement
 
 from models.training.data import DataError
+from models.training.files import whole_file
 
 
 def _said(name: str, identity: Mapping[str, Any]) -> str:
@@ -70,10 +69,8 @@ class Run:
 
     def save(self, state: Mapping[str, object]) -> None:
         """Replace the checkpoint: written beside it, synced, renamed; a stop at any moment leaves a whole one."""
-        with replacement(self.checkpoint) as temporary, temporary.open("wb") as file:
+        with whole_file(self.checkpoint) as file:
             torch.save(dict(state), file)
-            file.flush()
-            os.fsync(file.fileno())
 
     def restore(self) -> dict[str, Any] | None:
         """The last checkpoint, or None when the run begins."""

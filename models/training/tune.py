@@ -19,6 +19,7 @@ from models.training.archs.efficientnet_lite import pretrained
 from models.training.averages import Average, cosine_with_warmup
 from models.training.batches import Batch, BatchSource, ahead
 from models.training.data import Pictures
+from models.training.files import whole_file
 from models.training.plots import curves
 from models.training.run import Run
 from models.training.stopping import Interrupted, Stopped, never
@@ -146,7 +147,8 @@ class Tuner:
             "labels": self.source.pictures.labels,
             "model": self.average.state(),
         }
-        torch.save(kept, self.run.folder / "teacher.pt")
+        with whole_file(self.run.folder / "teacher.pt") as file:
+            torch.save(kept, file)
 
     def _state(self) -> dict[str, object]:
         return {

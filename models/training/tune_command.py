@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from models.training.arithmetic import has_bf16
 from models.training.augment import CameraPolicy, CropPolicy
 from models.training.batches import BatchSource
 from models.training.card import Description, amend
-from models.training.data import DataError, Pictures, load_both
+from models.training.data import Pictures, load_both
+from models.training.data import left_out as unused
 from models.training.export import export
 from models.training.onnx_graph import InputFormat
 from models.training.recipe import Recipe, save_weights
@@ -38,17 +40,15 @@ def tune_model(
     cache: Path | None,
     seed: int,
     stopped: Stopped = never,
+    left_out: Callable[[dict[str, list[str]]], None] = lambda _: None,
 ) -> evaluation.Evaluation:
     """Tune the ImageNet network on a folder's photographs and write the model's folder ``out``, measured.
 
     Raises DataError when there are no such photographs or the run folder is another's, Interrupted when stopped.
+    ``left_out`` hears which files are not used, by reason.
     """
     training, validation = load_both(folder, cache)
-    if len(training.labels) < 2:
-        raise DataError(
-            f"{folder} has pictures of one label, {training.labels[0]}.",
-            "A network needs at least two labels: add a second one, for example pictures of neither.",
-        )
+    left_out(unused(folder, {*training.names, *validation.names}))
     run = Run(run_folder)
     run.claim(network=ARCH, labels=training.labels, photographs=training.identity())
     config = TuneConfig(VARIANT, size, epochs=min(epochs, MAX_EPOCHS), bf16=has_bf16())

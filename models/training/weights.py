@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.training.files import whole_file
+
 DTYPES = {"F16": np.float16, "F32": np.float32, "I64": np.int64}
 MAX_F16 = float(np.finfo(np.float16).max)
 MAX_HEADER = 2**24  # bytes; a header names tensors, this would be a hundred thousand of them
@@ -59,7 +61,9 @@ def write_safetensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str
         at += len(raw)
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(parts))
+    with whole_file(path) as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.writelines(parts)
 
 
 def load_by_name(network: nn.Module, weights: dict[str, Tensor]) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from models.training.__main__ import main
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -26,15 +28,19 @@ def test_without_its_packages_it_says_how_to_get_them(tmp_path: Path, monkeypatc
     )
 
 
-def test_pictures_weights_and_models_that_are_not_there_are_named(tmp_path: Path) -> None:
+def test_pictures_weights_and_models_that_are_not_there_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training")
     for words, said in (
         (("data", "--data", tmp_path), "has no pictures for train"),
         (("export", tmp_path / "none.safetensors", "--data", tmp_path, "--out", tmp_path / "out"), "none.safetensors"),
         (("evaluate", tmp_path, "--data", tmp_path), "card.json"),
     ):
-        done = _training(*words)
-        assert done.returncode == 1
-        assert said in done.stderr
-        assert "Traceback" not in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+        monkeypatch.setattr(sys, "argv", ["training", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        sentence = str(left.value.code)
+        assert said in sentence
+        assert len(sentence.splitlines()) == 1
+        assert capsys.readouterr().err == ""

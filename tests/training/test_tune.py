@@ -45,7 +45,7 @@ def silent(*_: object) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_one_command_makes_a_model_that_is_served_and_looked_into(photographs: Path, tmp_path: Path) -> None:
     out = tmp_path / "models" / "ours"
-    words = ("--epochs", "1", "--size", "64", "--batch-size", "16")
+    words = ("--epochs", "0.5", "--size", "64", "--batch-size", "12")
     printed = run("tune", "--data", photographs, "--out", out, "--run", tmp_path / "run", *words)
     assert f"--model.name {out.name}" in printed
     assert (tmp_path / "run" / "curves.png").exists()
