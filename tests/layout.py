@@ -184,8 +184,6 @@ NARROW = (
         what=frozenset({"server.tls"}),
     ),
 )
-# Lists that are read as one: each entry is short, and cutting them would hide where the next one goes.
-LISTS = {"errors.py": "every way in which Lookout can fail", "settings/schema.py": "every setting once"}
 # Packages from outside that a room does without.
 WITHOUT: dict[tuple[str, str], str] = {
     ("api", "onnxruntime"): "Networks run where their threads are counted: through the classifier of the engine.",

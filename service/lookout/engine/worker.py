@@ -91,7 +91,7 @@ class Engine:
 
     @property
     def settings(self) -> Settings:
-        """The settings in force."""
+        """The worker's own copy, which changes between two frames; everybody else asks `Control.loaded`."""
         return self._settings
 
     @property
