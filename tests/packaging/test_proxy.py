@@ -24,6 +24,7 @@ from urllib.parse import urljoin
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from tests.packaging.proxies import ALL, NGINX, ROOT, Proxy, stop
 from tests.requires import requires
@@ -155,6 +156,18 @@ def test_a_stranger_cannot_pass_for_somebody_on_the_machine(careless: Site) -> N
         )  # Caddy: an empty 200 for names it has no site of
         assert status in (401, 403) or not body, host
     assert _ask(f"{careless.address}api/state", X_Forwarded_For="127.0.0.1")[0] == 401
+
+
+def test_traefiks_documented_router_leads_to_the_service() -> None:
+    """Debian has no Traefik to run: its file is read, and every name in it must be that of a part of it."""
+    text = (ROOT / "docs/proxies.md").read_text("utf-8")
+    (block,) = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith("http:")]
+    http_part = yaml.safe_load(block)["http"]
+    (router,) = http_part["routers"].values()
+    assert re.fullmatch(r"Host\(`[a-z.]+`\) && PathPrefix\(`/[a-z]+`\)", router["rule"])
+    (server,) = http_part["services"][router["service"]]["loadBalancer"]["servers"]
+    assert server == {"url": "http://127.0.0.1:8642"}
+    assert set(http_part) == {"routers", "services"}  # Traefik passes Host, path and WebSockets on by itself
 
 
 def test_the_documented_lines_let_nobody_in_without_the_token(proxied: Site) -> None:
