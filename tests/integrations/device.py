@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 from lookout.events.feed import Feed
+from lookout.events.retention import Forecast
 from lookout.frame import Frame
 from lookout.integrations.interface import Parts
 from lookout.integrations.mqtt.integration import Mqtt
@@ -91,6 +92,22 @@ class RecordedControl:
         self.asked.append(patch)
 
 
+FORECAST = Forecast(9, 1, 4_000, 8_000, 100, 41.5, None)
+
+
+class Silenced:
+    """Notices, as far as they can be silenced."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, float]] = []
+
+    def quiet_for_s(self) -> float:
+        return self.asked[-1][1] if self.asked else 0.0
+
+    def snooze(self, rule: str, for_s: float) -> None:
+        self.asked.append((rule, for_s))
+
+
 class Device:
     """Runs on an event loop in a thread of its own, as in the service."""
 
@@ -105,7 +122,9 @@ class Device:
         self.hub = Hub(self.scene.state(1))
         self.longest_s = 0.0
         self.trouble: list[dict[str, Any]] = []
-        parts = Parts(self.hub, cast("Any", self.control), Storage(folder), self.feed, "http://127.0.0.1:8642/")
+        self.notices = Silenced()
+        given = (self.hub, cast("Any", self.control), Storage(folder), self.feed, "http://127.0.0.1:8642/")
+        parts = Parts(*given, forecast=lambda: FORECAST, quiet=lambda: self.notices)
         self.mqtt = Mqtt(parts)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self.run()), name="device")

@@ -85,6 +85,7 @@ ENTITIES = {
     "binary_sensor.lookout_power": ("Power supply", "off"),
     "switch.lookout_pause": ("Paused", "off"),
     "select.lookout_model": ("Model", "cat-dog-resnet18"),
+    "select.lookout_notices": ("Notices", "on"),
     "number.lookout_enter_cat": ("Threshold: Cat", "0.85"),
 }
 
@@ -146,6 +147,9 @@ def change_labels(home: Home, lookout: Device) -> None:
 def command(home: Home, lookout: Device) -> None:
     home.call("number", "set_value", "number.lookout_enter_cat", value=0.7)
     home.until("a threshold is set", lambda: {"answer": {"enter": {"cat": 0.7}}} in lookout.control.asked)
+    home.call("select", "select_option", "select.lookout_notices", option="off for 1 hour")
+    home.until("notices are silenced", lambda: home.state("select.lookout_notices") == "off for 1 hour")
+    assert lookout.notices.asked == [("all", 3600.0)]
     home.call("switch", "turn_on", "switch.lookout_pause")
     home.until("it is paused", lambda: home.state("switch.lookout_pause") == "on" and lookout.scene.paused)
     home.until("and says so", lambda: home.state("sensor.lookout_answer") == "unavailable")

@@ -16,7 +16,7 @@ from lookout.cli import app
 from lookout.events.event import Event
 from lookout.events.feed import News
 from lookout.integrations.identity import device_id
-from lookout.integrations.mqtt import integration
+from lookout.integrations.mqtt import integration, quiet
 from lookout.integrations.mqtt.outbox import MAX_EVENTS, Outbox
 from lookout.storage import Storage
 from typer.testing import CliRunner
@@ -352,6 +352,25 @@ def test_tls_with_an_authority_and_a_certificate_of_the_client(tmp_path: Path, s
         until(lambda: nameless.mqtt.status().status == "failed")
     with device(tmp_path / "three", url=url, ca=own["ca"], **mine) as lookout:
         until(lambda: lookout.mqtt.status().status == "ok")
+
+
+def test_notices_are_silenced_over_mqtt(tmp_path: Path, broker: Mosquitto, listener: Listener) -> None:
+    with connect(tmp_path, broker, control="true", heartbeat_s=1) as lookout:
+        listener.until(lambda: listener.text(lookout("notify")) == "on")
+        listener.until(lambda: (listener.json(lookout("health")) or {}).get("disk_left_days") == 41.5)
+        listener.send(lookout("notify", "set"), "never again")
+        listener.send(lookout("notify", "set"), "off for 1 hour")
+        listener.until(lambda: listener.text(lookout("notify")) == "off for 1 hour")
+        assert lookout.notices.asked == [("all", 3600.0)]
+
+
+@pytest.mark.parametrize("option", quiet.OPTIONS)
+def test_each_word_for_quiet_is_shown_as_itself(option: str) -> None:
+    wall = 1_780_488_000.0
+    for_s = quiet.seconds(option, wall)
+    assert for_s is not None
+    assert quiet.word(for_s, wall) == option
+    assert quiet.word(for_s - 30, wall + 30) == option
 
 
 def test_an_orderly_end_is_not_a_failure(tmp_path: Path, broker: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:

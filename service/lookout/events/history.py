@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from lookout.errors import LookoutError
+from lookout.events import retention
 from lookout.events.caretaker import Caretaker
 from lookout.events.event import Event
 from lookout.events.feed import Feed, News, What
 from lookout.events.journal import Embed
 from lookout.events.recorder import Recorder
+from lookout.events.retention import Forecast
 from lookout.events.store import Store, Undone
 from lookout.settings.schema import Settings
 from lookout.state.hub import Hub
@@ -46,6 +48,11 @@ class History:
     def trouble(self) -> LookoutError | None:
         """Why less is kept than the settings ask for; None when all is."""
         return self.recorder.journal.trouble()
+
+    def forecast(self) -> Forecast:
+        """What events take on disk, and for how long it lasts. Reads the disk; raises EventsUnavailable."""
+        limits = self.caretaker.limits()
+        return self.store.database.read(lambda connection: retention.forecast(connection, limits))
 
     def now(self) -> float:
         """Unix seconds, by the clock that the events go by."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from lookout.engine.control import Control
 from lookout.events.feed import Feed
+from lookout.events.retention import Forecast
 from lookout.state.hub import Hub
 from lookout.storage import Storage
 
@@ -51,12 +53,35 @@ class Integration(Protocol):
 STOP_S = 1.5
 
 
+@runtime_checkable
+class Quiet(Protocol):
+    """Notices, as far as another integration may silence them. Any thread."""
+
+    def quiet_for_s(self) -> float:
+        """Seconds for which no rule sends anything; 0 where one may."""
+        ...
+
+    def snooze(self, rule: str, for_s: float) -> None:
+        """rule: a name, or all. Raises RequestInvalid, StateFolderUnusable, DiskBudgetSpent."""
+        ...
+
+
+def _unknown() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an integration is made of. address: where people open the dashboard, ending in a slash."""
+    """What an integration is made of. address: where people open the dashboard, ending in a slash.
+
+    forecast: what events take on disk, None where that is not known; may wait for the disk. quiet: how notices are
+    silenced, None while none are sent.
+    """
 
     hub: Hub
     control: Control
     storage: Storage
     feed: Feed
     address: str
+    forecast: Callable[[], Forecast | None] = _unknown
+    quiet: Callable[[], Quiet | None] = _unknown

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from lookout.errors import LookoutError
-from lookout.integrations.interface import STOP_S, Integration, IntegrationStatus, Parts
+from lookout.integrations.interface import STOP_S, Integration, IntegrationStatus, Parts, Quiet
 from lookout.integrations.registry import KINDS, Kind
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,11 @@ class Integrations:
     def find(self, name: str) -> Integration | None:
         """The integration of that name, if it runs."""
         return self._running.get(name)
+
+    def quiet(self) -> Quiet | None:
+        """Notices, if they run."""
+        found = self._running.get("notify")
+        return found if isinstance(found, Quiet) else None
 
     async def start(self, parts: Parts) -> None:
         """Start those that the settings ask for. Never raises for one that cannot start."""

@@ -172,7 +172,17 @@ def _handle_signals(server: WebServer, parts: ServiceParts) -> None:
 async def _run_integrations(parts: ServiceParts, address: str) -> None:
     """Integrations start once requests are answered, and end while the last responses do."""
     services = parts.services
-    await services.integrations.start(Parts(parts.hub, parts.control, parts.storage, parts.history.feed, address))
+    history = parts.history
+    given = Parts(
+        parts.hub,
+        parts.control,
+        parts.storage,
+        history.feed,
+        address,
+        forecast=lambda: history.forecast() if parts.loaded.settings.events.enabled else None,
+        quiet=services.integrations.quiet,
+    )
+    await services.integrations.start(given)
     await services.stopping.wait()
     await services.integrations.stop()
 

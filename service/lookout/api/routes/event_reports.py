@@ -21,7 +21,7 @@ from lookout.api.routes.live import SEND_S
 from lookout.api.streaming.response import StreamResponse
 from lookout.api.streaming.response import Writer as Send
 from lookout.errors import LookoutError, RequestInvalid
-from lookout.events import export, retention, sampling, summary
+from lookout.events import export, sampling, summary
 from lookout.timestamps import rfc3339
 
 router = APIRouter(tags=["events"])
@@ -138,8 +138,8 @@ async def get_accuracy(app: ServicesDep) -> Response:
 async def get_event_storage(app: ServicesDep) -> Response:
     """And how long it lasts, from what the last two weeks brought."""
     history = app.history
-    limits, journal = history.caretaker.limits(), history.recorder.journal
-    report = await reading(app, lambda: history.store.database.read(lambda c: retention.forecast(c, limits)))
+    journal = history.recorder.journal
+    report = await reading(app, history.forecast)
     return JSONResponse(
         {
             "events": report.events,

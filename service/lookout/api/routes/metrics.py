@@ -18,7 +18,16 @@ router = APIRouter(include_in_schema=False)
 class _Exposes(Protocol):
     """`integrations/metrics`, which is imported only where it is on."""
 
-    def exposition(self, accept: str, viewers: dict[str, int], uploads: dict[str, int]) -> tuple[bytes, str]: ...
+    def exposition(
+        self, accept: str, viewers: dict[str, int], uploads: dict[str, int], deliveries: dict[tuple[str, str], int]
+    ) -> tuple[bytes, str]: ...
+
+
+@runtime_checkable
+class _Delivers(Protocol):
+    """`integrations/notify`."""
+
+    def outcomes(self) -> dict[tuple[str, str], int]: ...
 
 
 @router.get("/metrics")
@@ -31,5 +40,8 @@ async def metrics(request: Request, app: ServicesDep) -> Response:
             raise NotReady(status.detail, status.remedy)
         raise NotFound("There are no metrics here.", "Set metrics.enabled = true and restart Lookout.")
     viewers = {str(kind): count for kind, count in app.viewers.counts().items()}
-    text, media_type = found.exposition(request.headers.get("accept", ""), viewers, dict(app.uploads.outcomes))
+    notify = app.integrations.find("notify")
+    deliveries = notify.outcomes() if isinstance(notify, _Delivers) else {}
+    accept, uploads = request.headers.get("accept", ""), dict(app.uploads.outcomes)
+    text, media_type = found.exposition(accept, viewers, uploads, deliveries)
     return Response(text, headers={"Content-Type": media_type, "Cache-Control": "no-store"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +13,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
 from lookout import __version__
+from lookout.errors import LookoutError
 from lookout.events.feed import Subscription
+from lookout.events.retention import Forecast
 from lookout.integrations.interface import IntegrationStatus, Parts
 from lookout.state.hub import StageDurations
 from lookout.state.state import State, is_current, status
@@ -22,6 +25,7 @@ MAX_SERIES = 400
 MAX_LABELS = 40
 VIEW = "main"
 _STAGES = ("capture", "preprocess", "inference", "postprocess")
+_LOOK_EVERY_S = 60.0
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
 
@@ -32,7 +36,7 @@ class Metrics:
 
     def __init__(self, parts: Parts) -> None:
         prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._hub = parts.hub
+        self._hub, self._forecast = parts.hub, parts.forecast
         self._feed = parts.feed
         self._since = time.monotonic()
         self._registry = prometheus.CollectorRegistry()
@@ -59,6 +63,10 @@ class Metrics:
         self._news: Subscription | None = None
         self._viewers: Mapping[str, int] = {}
         self._uploads: Mapping[str, int] = {}
+        self._deliveries: Mapping[tuple[str, str], int] = {}
+        self._stored: Forecast | None = None
+        self._looked_at = float("-inf")
+        self._look_lock = threading.Lock()  # held while a thread looks at the disk
         self._registry.register(self)
 
     def status(self) -> IntegrationStatus:
@@ -100,13 +108,38 @@ class Metrics:
 
     # --- the event loop -----------------------------------------------------------------------------------------------
 
-    def exposition(self, accept: str, viewers: Mapping[str, int], uploads: Mapping[str, int]) -> tuple[bytes, str]:
-        """The figures now and their media type: OpenMetrics where that is asked for, else Prometheus' own format."""
-        self._viewers, self._uploads = viewers, uploads
+    def exposition(
+        self,
+        accept: str,
+        viewers: Mapping[str, int],
+        uploads: Mapping[str, int],
+        deliveries: Mapping[tuple[str, str], int] | None = None,
+    ) -> tuple[bytes, str]:
+        """The figures now and their media type: OpenMetrics where that is asked for, else Prometheus' own format.
+
+        deliveries: of notices, by target and outcome.
+        """
+        self._viewers, self._uploads, self._deliveries = viewers, uploads, deliveries or {}
         self._count_news()
+        self._look()
         encode, media_type = choose_encoder(accept)
         text: bytes = encode(self._registry)
         return text, media_type
+
+    def _look(self) -> None:
+        """Have the disk looked at now and then, on a thread: what it says is in a later answer."""
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_EVERY_S and self._look_lock.acquire(blocking=False):
+            self._looked_at = now
+            threading.Thread(target=self._look_at_disk, name="metrics disk", daemon=True).start()
+
+    def _look_at_disk(self) -> None:
+        try:
+            self._stored = self._forecast()
+        except LookoutError:
+            self._stored = None
+        finally:
+            self._look_lock.release()
 
     def _count_news(self) -> None:
         for news in self._news.take() if self._news is not None else ():
@@ -142,6 +175,7 @@ class Metrics:
         yield _counter("lookout_uploads", "Pictures handed in, by what became of them.", "code", self._uploads)
         yield _gauge("lookout_viewers", "Who watches now.", "kind", self._viewers)
         yield from self._counted()
+        yield from self._kept()
         if system.temperature_c is not None:
             yield GaugeMetricFamily("lookout_temperature_celsius", "Of the processor.", system.temperature_c)
         throttled = dict.fromkeys(system.throttled, 1)
@@ -158,6 +192,20 @@ class Metrics:
                 if len(labels) <= MAX_LABELS or label in self._answered:
                     family.add_metric([VIEW, label], probability)
         return family
+
+    def _kept(self) -> Iterator[Metric]:
+        """What events take on disk, and what became of notices."""
+        deliveries = CounterMetricFamily("lookout_deliveries", "Notices, by outcome.", labels=["target", "outcome"])
+        for (target, outcome), count in list(self._deliveries.items())[: 2 * MAX_LABELS]:
+            deliveries.add_metric([target, outcome], count)
+        yield deliveries
+        stored = self._stored
+        if stored is not None:
+            yield _gauge("lookout_store_bytes", "What is kept on disk.", "kind", {"events": stored.bytes})
+            if stored.days_left is not None:
+                left = GaugeMetricFamily("lookout_disk_left_seconds", "Until the oldest events make room for new ones.")
+                left.add_metric([], stored.days_left * 86_400)
+                yield left
 
     def _counted(self) -> Iterator[Metric]:
         restarts = CounterMetricFamily("lookout_camera_restarts", "Times it was opened anew.", labels=["view", "code"])

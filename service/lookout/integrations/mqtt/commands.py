@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from lookout.engine.control import Control
 from lookout.errors import LookoutError, RequestInvalid
+from lookout.integrations.interface import Quiet
+from lookout.integrations.mqtt import quiet
 from lookout.integrations.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -26,9 +29,15 @@ class Commands:
     A model may take a minute to load; the connection has to go on meanwhile.
     """
 
-    def __init__(self, topics: Topics, control: Control, labels: Callable[[], Mapping[str, str]]) -> None:
-        """labels: each by its threshold's topic."""
-        self._topics, self._control, self._labels = topics, control, labels
+    def __init__(
+        self,
+        topics: Topics,
+        control: Control,
+        labels: Callable[[], Mapping[str, str]],
+        notices: Callable[[], Quiet | None] = lambda: None,
+    ) -> None:
+        """labels: each by its threshold's topic. notices: how they are silenced, None while none are sent."""
+        self._topics, self._control, self._labels, self._notices = topics, control, labels, notices
         self._waiting: dict[str, bytes] = {}
         self._changed = threading.Condition()
         self._closed = False
@@ -84,6 +93,8 @@ class Commands:
             self._control.pause(_switch(text))
         elif topic == self._topics("model"):
             self._control.patch({"model": {"name": text}})
+        elif topic == self._topics("notify") and (notices := self._notices()) is not None:
+            notices.snooze("all", _for_s(text))
         elif (label := self._labels().get(topic)) is not None:
             self._control.patch({"answer": {"enter": self._thresholds() | {label: _number(text)}}})
         else:
@@ -97,6 +108,13 @@ def _switch(text: str) -> bool:
     if text not in ("ON", "OFF"):
         raise RequestInvalid(f"{text!r} is neither ON nor OFF.", "Send one of them.")
     return text == "ON"
+
+
+def _for_s(text: str) -> float:
+    for_s = quiet.seconds(text, time.time())
+    if for_s is None:
+        raise RequestInvalid(f"{text!r} does not silence notices.", f"Send one of: {', '.join(quiet.OPTIONS)}.")
+    return for_s
 
 
 def _number(text: str) -> float:

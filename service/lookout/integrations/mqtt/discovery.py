@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lookout import __version__
+from lookout.integrations.mqtt import quiet
 from lookout.integrations.mqtt.messages import NOBODY, UNSURE, Profile, event_type
 from lookout.integrations.mqtt.topics import Topics, slug
 
@@ -22,6 +23,7 @@ _MEASURED = (
     ("rate", "Classifications", "Hz", "frequency"),
     ("inference_ms", "Inference time", "ms", "duration"),
     ("temperature", "Temperature", "°C", "temperature"),
+    ("disk_left_days", "Room for events", "d", "duration"),
 )
 
 
@@ -194,6 +196,11 @@ def _controls(builder: _Builder, profile: Profile) -> None:
             entity_category="config",
             options=list(profile.models),
             **_command(topics("model")),
+        )
+    if profile.notices:
+        options = list(quiet.OPTIONS)
+        builder.add(
+            "notices", "select", "Notices", entity_category="config", options=options, **_command(topics("notify"))
         )
     for label in profile.labels:
         builder.add(

@@ -114,7 +114,9 @@ class Mqtt:
             control=settings.control,
         )
         watcher = Watcher(self._parts, settings, topics, self._outbox)
-        commands = Commands(topics, self._parts.control, watcher.thresholds) if settings.control else None
+        commands = None
+        if settings.control:
+            commands = Commands(topics, self._parts.control, watcher.thresholds, self._parts.quiet)
         session = Session(settings, device, self._outbox, watcher, commands)
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
             self._loop.call_soon_threadsafe(self._watch, watcher)

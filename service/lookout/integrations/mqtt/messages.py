@@ -21,24 +21,28 @@ _MIN_STEP, _MIN_S = 5.0, 5.0
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What discovery depends on. labels: that can be the answer, with their titles. models: that can be chosen."""
+    """What discovery depends on. labels: that can be the answer, with their titles. models: that can be chosen.
+
+    notices: whether any are sent.
+    """
 
     labels: tuple[str, ...] = ()
     titles: Mapping[str, str] | None = None
     models: tuple[str, ...] = ()
+    notices: bool = False
 
     def title(self, label: str) -> str:
         return (self.titles or {}).get(label, label)
 
 
-def profile_of(view: StateView, models: tuple[str, ...]) -> Profile | None:
+def profile_of(view: StateView, models: tuple[str, ...], *, notices: bool = False) -> Profile | None:
     """None while there is no model: what was announced stays."""
     model = view["model"]
     if model is None:
         return None
     labels = tuple(label for label in model["labels"] if label in view["answer"]["thresholds"])
     known = models if model["name"] in models else (*models, model["name"])
-    return Profile(labels, {label: model["titles"].get(label, label) for label in labels}, known)
+    return Profile(labels, {label: model["titles"].get(label, label) for label in labels}, known, notices)
 
 
 def camera(view: StateView) -> bytes:
@@ -100,8 +104,11 @@ def _surest(view: StateView) -> float | None:
     return max(view["answer"]["probabilities"].values(), default=None)
 
 
-def health(view: StateView) -> bytes:
-    """How the machine is. power: ON means that something is wrong with it, as Home Assistant's "problem" wants it."""
+def health(view: StateView, disk_left_days: float | None = None) -> bytes:
+    """How the machine is. power: ON means that something is wrong with it, as Home Assistant's "problem" wants it.
+
+    disk_left_days: until the oldest events make room for new ones.
+    """
     throttled = [words for words in view["system"]["throttled"] if words.endswith("now")]
     return _json(
         {
@@ -111,6 +118,7 @@ def health(view: StateView) -> bytes:
             "inference_ms": round(view["timing_ms"]["inference"], 1),
             "temperature": view["system"]["temperature_c"],
             "memory_mb": round((view["system"]["memory_bytes"] or 0) / 1e6),
+            "disk_left_days": disk_left_days,
             "status": view["status"],
             "time": view["time"]["now"],
         }

@@ -57,7 +57,7 @@ class Session:
             self._read_retained(connection)
             connection.subscribe(self._birth)
         if self._commands is not None:
-            for topic in ("paused/set", "model/set", "enter/+/set"):
+            for topic in ("paused/set", "model/set", "notify/set", "enter/+/set"):
                 connection.subscribe(self._topics(topic))
         while self._watcher.profile is None and not self._outbox.topics:
             connection.wait()

@@ -7,15 +7,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lookout.errors import LookoutError
 from lookout.events.feed import News, Subscription
 from lookout.integrations.interface import Parts
-from lookout.integrations.mqtt import messages
+from lookout.integrations.mqtt import messages, quiet
 from lookout.integrations.mqtt.messages import AnswerMessage, Profile
 from lookout.integrations.mqtt.outbox import Outbox
 from lookout.integrations.mqtt.topics import Topics
@@ -50,6 +51,9 @@ class Watcher:
         self._power = b""
         # The catalogue reads folders, and JPEGs take a while: a thread of its own, made when it is first needed.
         self._helper = ThreadPoolExecutor(1, "mqtt helper")
+        self._left_days: float | None = None
+        self._look: Future[None] = Future()
+        self._look.set_result(None)
 
     @property
     def profile(self) -> Profile | None:
@@ -91,7 +95,7 @@ class Watcher:
         if model != self._model:
             self._models = await self._off_the_loop(self._installed)
             self._model = model
-        profile = messages.profile_of(shown, self._models)
+        profile = messages.profile_of(shown, self._models, notices=self._parts.quiet() is not None)
         if profile is not None and profile != self._profile:
             before = self._profile
             with self._lock:
@@ -111,13 +115,26 @@ class Watcher:
             self._outbox.put(topic, payload)
         for topic, payload in messages.values(shown, self._topics, paused=state.paused).items():
             self._outbox.put(topic, payload)
+        notices = self._parts.quiet()
+        if notices is not None:
+            self._outbox.put(self._topics("notify"), quiet.word(notices.quiet_for_s(), time.time()).encode())
         self._put_health(shown, now)
 
     def _put_health(self, shown: StateView, now: float) -> None:
         power = str(shown["system"]["throttled"]).encode()
         if now - self._health_at >= self._settings.heartbeat_s or power != self._power:
             self._health_at, self._power = now, power
-            self._outbox.put(self._topics("health"), messages.health(shown))
+            self._outbox.put(self._topics("health"), messages.health(shown, self._left_days))
+            if self._look.done():  # else the disk hangs
+                self._look = self._helper.submit(self._look_at_disk)
+
+    def _look_at_disk(self) -> None:
+        """What it says is in the next message."""
+        try:
+            forecast = self._parts.forecast()
+        except LookoutError:
+            forecast = None
+        self._left_days = None if forecast is None else forecast.days_left
 
     async def _pictures(self, state: State, shown: StateView, now: float) -> None:
         due = self._settings.picture == "minute" and now - self._picture_at >= _MINUTE_S

@@ -95,6 +95,12 @@ class Notify:
             content = self._content()
         self._parts.storage.keep(self._folder / "rules.json", content)
 
+    def quiet_for_s(self) -> float:
+        """Seconds for which every rule is silenced."""
+        now = time.monotonic()
+        with self._lock:
+            return min((one.snoozed_for_s(now) for one in self.rules.throttles.values()), default=0.0)
+
     def open_link(self, text: str) -> Link:
         """What the link in a notice stands for. Raises LinkExpired."""
         return self._links.read(text, time.time())
@@ -139,6 +145,13 @@ class Notify:
                 }
             )
         return {"rules": rules, "targets": targets}
+
+    def outcomes(self) -> dict[tuple[str, str], int]:
+        """How many notices arrived or were lost, by target."""
+        counts = {}
+        for name, queue in self.delivery.queues.items():
+            counts[name, "delivered"], counts[name, "lost"] = queue.delivered, queue.lost
+        return counts
 
     def _rule(self, name: str, at: Moment) -> dict[str, Any]:
         throttle = self.rules.throttles[name]
