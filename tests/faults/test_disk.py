@@ -97,6 +97,10 @@ def test_a_disk_that_breaks_costs_no_answer_is_reported_and_recovers(
             assert _hold_s(service) == 1.5, "a refused change must not stay in force"
             if code in ("disk_full", "disk_read_only"):
                 assert service.json("GET", "/api/events")[0] == 200, "what was kept can still be read"
+            if code == "disk_gone":
+                status, problem = service.json("GET", "/api/events")
+                assert (status, problem["code"]) == (503, "events_unavailable"), "it is not said that there are none"
+                assert "is gone" in problem["detail"]
             paused, _ = service.json("PUT", "/api/paused", True)
             remembered = (house.stick / "paused").exists()  # an empty file still fits on a full disk
             assert service.state()["status"] == "paused", "the camera closes even if that cannot be remembered"
@@ -115,6 +119,7 @@ def test_a_disk_that_breaks_costs_no_answer_is_reported_and_recovers(
     eyes.assert_truthful()
     assert _events(service)[: len(kept_before)] == kept_before
     assert len(_events(service)) == len(kept_before) + 2, "each once"
+    assert "Traceback" not in service.log()
     what = f"answers go on; `{code}`; changes are refused: `state_folder_unusable`; events wait for it"
     table.record(name, what, {"state": seen}, {"settings": kept, "state": reported, "events": written})
 

@@ -194,7 +194,7 @@ def check(config: _Config = None) -> None:
     from lookout.events.sweep import sweep
 
     with _store(config) as store:
-        wrong = store.database.read(_integrity) if store.database.path.exists() else []
+        wrong = store.database.read(_integrity) if store.database.is_there() else []
         for line in wrong[:10]:
             say(line)
         if wrong and not store.database.set_aside:  # to read what is badly damaged has mended it already

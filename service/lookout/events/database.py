@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from lookout.errors import LookoutError
+from lookout.errors import DiskGone, LookoutError
 from lookout.events import tables
 from lookout.events.errors import EventsUnavailable
 from lookout.events.reader_writer_lock import ReaderWriterLock
@@ -124,7 +124,7 @@ class Database:
         """Write the log of changes back, so that the file itself holds all. Raises StateFolderUnusable."""
 
         def work(writer: Writer) -> None:
-            if self.path.exists():
+            if self.is_there():
                 with self._connection() as connection:
                     self._checkpoint(connection, writer)
 
@@ -237,7 +237,9 @@ class Database:
             raise EventsUnavailable(f"{self.path} is malformed and cannot be set aside: {error.detail}") from error
 
     def _open_reader(self) -> sqlite3.Connection:
-        if not _is_there(self.path):
+        if not self.is_there():
+            if isinstance(trouble := self._storage.trouble(), DiskGone):
+                raise EventsUnavailable(trouble.detail, trouble.remedy)  # it holds them: "none" would not be true
             return tables.connect_nothing()
         path = str(self.path)
         with contextlib.suppress(sqlite3.OperationalError):
@@ -250,6 +252,16 @@ class Database:
             if os.access(self.folder, os.W_OK):
                 raise
             return tables.connect_reader(path, "frozen")
+
+    def is_there(self) -> bool:
+        """Whether anything was ever kept. True where the disk lets nobody look: then it is not known to be none."""
+        try:
+            self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        return True
 
     def close(self) -> None:
         """Leave one file, without a log beside it, if anything was written. Only once nobody writes any more."""
@@ -290,15 +302,6 @@ def _code(error: sqlite3.Error) -> int:
 def _os_error(error: sqlite3.Error, path: Path) -> OSError:
     """Worded like the disk's other troubles."""
     return OSError(_ERRNO.get(_code(error), errno.EIO), str(error), str(path))
-
-
-def _is_there(path: Path) -> bool:
-    """False also where the disk does not let one look."""
-    try:
-        path.stat()
-    except OSError:
-        return False
-    return True
 
 
 def _beside(path: Path) -> tuple[Path, Path]:

@@ -133,8 +133,8 @@ class Journal:
             try:
                 if self.flush() and idle and self._idle is not None and not self._stopping:
                     self._idle()
-            except LookoutError as error:  # what the idle time was used for can wait
-                log.info("%s", error.detail)
+            except (LookoutError, OSError) as error:  # what the idle time was used for can wait
+                log.info("%s", error.detail if isinstance(error, LookoutError) else error)
             except Exception:  # a bug of ours must not end the record of events
                 log.exception("The record of events stumbled and goes on.")
                 self._retry_s = _MAX_RETRY_S
@@ -169,7 +169,7 @@ class Journal:
             self._write()
         except LookoutError as error:
             if self._trouble is None or self._trouble.detail != error.detail:
-                log.warning("Events cannot be kept for now: %s", error.detail)
+                log.warning("Events wait in memory until they can be kept: %s", error.detail)
             self._trouble = error
             self._retry_s = min(_MAX_RETRY_S, self._retry_s * 2 or _FIRST_RETRY_S)
             self._tell_unwritten()
@@ -193,7 +193,7 @@ class Journal:
     def _is_nothing(self) -> bool:
         """Whether nothing was ever kept and nothing is to be: who has switched events off gets no file."""
         with self._changed:
-            return not self._waiting and self._run_row is None and not self._store.database.path.exists()
+            return not self._waiting and self._run_row is None and not self._store.database.is_there()
 
     def _write(self) -> None:
         with self._changed:
@@ -220,6 +220,8 @@ class Journal:
         with self._changed:
             self._run_row = None if self._run_row is run_row else self._run_row
             self._shift = None if self._shift is shift else self._shift
+        if self._trouble is not None:
+            log.info("Events are kept again.")
         self._trouble = None
         for record, _, was_open in written:
             if not was_open:

@@ -109,9 +109,20 @@ def _rows_without_picture(store: Store, ended_before: float) -> Iterator[list[in
         if not rows:
             return
         last = rows[-1][0]
-        gone = [number for number, folder in rows if not store.picture_path(number, folder, "jpg").exists()]
+        gone = [number for number, folder in rows if _is_missing(store.picture_path(number, folder, "jpg"))]
         if gone:
             yield gone
+
+
+def _is_missing(path: Path) -> bool:
+    """Only if the disk says so: one that fails is no reason to forget pictures."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _strike(store: Store, ids: list[int]) -> None:
