@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from lookout.api.assets import Assets
-from lookout.api.lean import lean_script, lean_style
+from lookout.api.lean import lean_page, lean_script, lean_style
 from lookout.resources import static_folder
 
 NODE = shutil.which("node")
@@ -30,6 +30,8 @@ NODE = shutil.which("node")
         ("a = b / c; // why", "a = b / c; // why"),
         (r'f("\" , ", x , y);', r'f("\" , ", x , y);'),
         ("f(`first ,\n  second , line`);", "f(`first ,\n  second , line`);"),
+        ("f(a,\n  b);\ng();\nh()\nk = [\n 1,\n]", "f(a,b);g();h()\nk=[1,]"),
+        ("f(); // why;\n// how\ng();", "f(); // why;\ng();"),
         ("return a in b && c instanceof d", "return a in b&&c instanceof d"),
     ],
 )
@@ -50,6 +52,10 @@ def test_a_script_loses_nothing_that_counts(source: str, sent: str) -> None:
 )
 def test_a_style_sheet_loses_nothing_that_counts(source: str, sent: str) -> None:
     assert lean_style(source) == sent
+
+
+def test_a_page_keeps_its_words_and_their_spaces() -> None:
+    assert lean_page("<!-- why\n -->\n  <p>One <b>two</b>\n    three</p>\n") == "\n<p>One <b>two</b>\nthree</p>\n"
 
 
 @pytest.mark.parametrize("file", ["texts.en.js", "texts.zh-Hant.js"])

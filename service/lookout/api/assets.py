@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from lookout.api.compression import takes_gzip
-from lookout.api.lean import lean_script, lean_style
+from lookout.api.lean import lean_page, lean_script, lean_style
 
 # For the cache's whole lifetime, as RFC 9111 advises for content that never changes.
 _FOR_EVER = "private, max-age=31536000, immutable"
@@ -111,7 +111,7 @@ class Assets:
 
     def _lean(self, name: str) -> bytes:
         if name.endswith(".html"):
-            return self._page(name)
+            return lean_page(self._page(name).decode()).encode()
         if not name.endswith((".js", ".css")):
             return self._raw[name]
         text = self._raw[name].decode("utf-8")

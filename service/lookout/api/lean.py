@@ -1,7 +1,6 @@
-"""Scripts and style sheets with what only readers of the source need left out: a quarter of what is sent.
+"""Scripts, style sheets and pages with what only readers of the source need left out: a quarter of what is sent.
 
-Not a minifier: no name changes, no two lines of a script are joined, and a line is left as it is where it is not
-certain which of its characters are text.
+Not a minifier: no name changes, and a line is left as it is where it is not certain which of its characters are text.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import re
 
 # Lines that are only a comment.
 _COMMENTS = re.compile(r"^[ \t]*(?://[^\n]*|/\*.*?\*/[ \t]*)$", re.MULTILINE | re.DOTALL)
+_PAGE_COMMENTS = re.compile(r"<!--.*?-->", re.DOTALL)
 _INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)
 _TEXT = re.compile(r"""("[^"\\\n]*"|'[^'\\\n]*'|`[^`\\\n]*`)""")
 # Beside texts, a template, a regular expression, a division, a comment: such a line keeps its spaces.
@@ -26,21 +26,28 @@ def lean_script(source: str) -> str:
     # A text over several lines keeps its spaces.
     if any(line.count("`") % 2 for line in text.splitlines()):
         return text
-    return "\n".join(_lean_line(line) for line in _INDENTATION.sub("", text).split("\n") if line)
+    return "".join(_lean_line(line) for line in _INDENTATION.sub("", text).split("\n") if line).rstrip("\n")
 
 
 def _lean_line(line: str) -> str:
+    """With the end of the line, unless a statement or a list goes on behind it."""
     parts = _TEXT.split(line)
     nests = line.count("`") > 2  # a template may hold others
     if nests or any(_UNCERTAIN.search(part) for part in parts[::2]):
-        return line
-    return _outside_texts(_AROUND_SIGNS, parts)
+        return line + "\n"
+    lean = _outside_texts(_AROUND_SIGNS, parts)
+    return lean if lean.endswith((",", ";", "{", "(", "[")) else lean + "\n"
 
 
 def lean_style(source: str) -> str:
     """Without comment lines and layout."""
     text = _outside_texts(_AROUND_BRACES, _TEXT.split(_without_comments(source)))
     return _outside_texts(_AFTER_SIGNS, _TEXT.split(text)).strip()
+
+
+def lean_page(source: str) -> str:
+    """Without indentation, which a page without preformatted text does not need, and comments."""
+    return _INDENTATION.sub("", _PAGE_COMMENTS.sub("", source))
 
 
 def _without_comments(source: str) -> str:
