@@ -181,7 +181,7 @@ export function mountDiary(store) {
     const now = store.get();
     const cards = shown();
     parts.render({ view, events, cards, label, labels: labels(), chosen, status, problem, page: now, off: valueOf(now, "events.enabled") === false });
-    list.render(cards, chosen, now.live);
+    list.render(cards, chosen, now.live, view.name !== "day");
     if (view.name !== "day") show(parts.band, false);
     else band.render(view.day, events, spans, now.live);
     detail?.render();

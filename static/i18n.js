@@ -94,9 +94,24 @@ export function percent(probability) {
   return t("unit.percent", { n });
 }
 
+// To make one takes a thousand times as long as to use it.
+const formats = new Map();
+
+function moments(options, moment) {
+  if (Number.isNaN(Number(moment))) return "";
+  const key = language + JSON.stringify(options);
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(language, options));
+  return formats.get(key).format(moment);
+}
+
 /** @param {number} moment milliseconds since 1970 @param {"2-digit"} [second] @returns {string} the time of day here */
 export function clock(moment, second) {
-  return new Date(moment).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", second, hour12: false });
+  return moments({ hour: "2-digit", minute: "2-digit", second, hour12: false }, moment);
+}
+
+/** @param {number} moment milliseconds since 1970 @returns {string} its day here, short */
+export function dayOfMonth(moment) {
+  return moments({ month: "short", day: "numeric" }, moment);
 }
 
 /** @param {number} n @returns {string} with grouped thousands */

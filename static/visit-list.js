@@ -2,7 +2,7 @@
 
 import { el, icon, setAttribute, setIcon, setText, setVariable, show } from "./dom.js";
 import { drawingOf, titleOf, toneOf } from "./labels.js";
-import { clock, duration, percent, t } from "./i18n.js";
+import { clock, dayOfMonth, duration, percent, t } from "./i18n.js";
 
 const MIN_WIDTH = 300;
 const HEIGHT = 112;
@@ -16,11 +16,15 @@ const SPARE = 3;
  */
 export function visitList(list, { href, select }) {
   const shown = new Map();
+  const spare = [];
   let visits = [];
   let selected = new Set();
   let live = null;
+  let dated = false;
   let columns = 1;
   let asked = 0;
+  // Counts what was rendered: a card that is merely scrolled past is not filled again.
+  let version = 0;
 
   function layOut() {
     asked = 0;
@@ -39,33 +43,26 @@ export function visitList(list, { href, select }) {
       const visit = visits[i];
       wanted.add(visit.id);
       const card = shown.get(visit.id) ?? make(visit);
-      fill(card, visit, i);
+      if (card.version !== version) fill(card, visit, i);
+      card.version = version;
       setVariable(card.item, "width", `${each}px`);
       setVariable(card.item, "transform", `translate(${(i % columns) * (each + GAP)}px, ${Math.floor(i / columns) * step}px)`);
     }
     for (const [id, card] of shown) {
       const focused = card.item.contains(document.activeElement) && visits.some((visit) => visit.id === id);
       if (wanted.has(id) || focused) continue;
-      card.item.remove();
-      shown.delete(id);
+      remove(card);
     }
   }
 
+  // One that was scrolled away serves again: to make a dozen anew in one frame takes longer than the frame.
   function make(visit) {
-    const check = el("input", { type: "checkbox" });
-    check.addEventListener("change", () => select(visit.id, check.checked));
-    const drawing = icon("circle", "bar-icon");
-    const name = el("b");
-    const badge = el("span.badge");
-    const when = el("span");
-    const sure = el("span.note");
-    const picture = visit.picture
-      ? el("img", { src: `api/events/${visit.id}/thumbnail.webp`, alt: "", width: 128, height: 96, decoding: "async", draggable: false })
-      : el("span.visit-none", {}, icon("none"));
-    const link = el("a", { href: href(visit) }, picture, el("span.visit-text", {}, el("span.visit-name", {}, drawing, name), when, sure, badge));
-    const item = el("li.visit", {}, link, el("label.visit-check", {}, check));
+    const card = spare.pop() ?? build();
+    const { item, link } = card;
+    card.id = visit.id;
+    card.version = 0;
     item.dataset.id = visit.id;
-    const card = { item, link, check, drawing, name, when, sure, badge };
+    link.href = href(visit);
     shown.set(visit.id, card);
     // In the order of the list, so that Tab goes as the eye does.
     const after = [...list.children].find((other) => Number(other.dataset.id) < visit.id);
@@ -73,19 +70,48 @@ export function visitList(list, { href, select }) {
     return card;
   }
 
+  function build() {
+    const card = { id: 0, version: 0 };
+    card.check = el("input", { type: "checkbox" });
+    card.check.addEventListener("change", () => select(card.id, card.check.checked));
+    card.drawing = icon("circle", "bar-icon");
+    card.name = el("b");
+    card.badge = el("span.badge");
+    card.when = el("span");
+    card.sure = el("span.note");
+    card.picture = el("img", { alt: "", width: 128, height: 96, decoding: "async", draggable: false });
+    card.none = el("span.visit-none", {}, icon("none"));
+    const text = el("span.visit-text", {}, el("span.visit-name", {}, card.drawing, card.name), card.when, card.sure, card.badge);
+    card.link = el("a", {}, card.picture, card.none, text);
+    card.item = el("li.visit", {}, card.link, el("label.visit-check", {}, card.check));
+    return card;
+  }
+
+  function remove(card) {
+    card.item.remove();
+    card.picture.removeAttribute("src"); // one that is under way is not wanted any more
+    shown.delete(card.id);
+    spare.push(card);
+  }
+
   function fill(card, visit, i) {
     const words = wordsOf(visit, live);
+    const when = dated ? `${dayOfMonth(visit.from)}, ${words.when}` : words.when;
     setAttribute(card.item, "data-tone", words.tone);
     setAttribute(card.item, "data-selected", String(selected.has(visit.id)));
     setAttribute(card.item, "aria-setsize", String(visits.length));
     setAttribute(card.item, "aria-posinset", String(i + 1));
+    const address = `api/events/${visit.id}/thumbnail.webp`;
+    if (visit.picture && card.picture.getAttribute("src") !== address) card.picture.src = address;
+    show(card.picture, visit.picture);
+    show(card.none, !visit.picture);
     setIcon(card.drawing, words.drawing);
     setText(card.name, words.name);
-    setText(card.when, words.when);
+    setText(card.when, when);
     setText(card.sure, words.sure);
     setText(card.badge, words.badge);
     show(card.badge, words.badge !== "");
-    setAttribute(card.check, "aria-label", t("diary.select", { name: words.name, when: words.when }));
+    setAttribute(card.check, "aria-label", t("diary.select", { name: words.name, when }));
     card.check.checked = selected.has(visit.id);
   }
 
@@ -97,11 +123,13 @@ export function visitList(list, { href, select }) {
   new ResizeObserver(ask).observe(list);
 
   return {
-    /** @param {object[]} next  visits @param {Set<number>} chosen  their ids @param {object | null} state  the live one */
-    render(next, chosen, state) {
+    /** @param {object[]} next  visits @param {Set<number>} chosen  their ids @param {object | null} state  the live one @param {boolean} days  whether they are of several */
+    render(next, chosen, state, days) {
       visits = next;
       selected = chosen;
       live = state;
+      dated = days;
+      version += 1;
       layOut();
     },
     /** @returns {number | null} the visit that has the focus */

@@ -100,6 +100,9 @@ def test_what_needs_a_look_is_looked_at_and_counted(diary: RunningService, open_
     page = opened(diary, open_page)
     page.get_by_role("button", name="Needs your look").click()
     expect(page.locator(".visit").first).to_be_visible()
+    began = time.strptime(events(diary, review="todo")[0]["started"][:16], "%Y-%m-%dT%H:%M")
+    newest = time.strftime("%b %-d, %H:%M", began)
+    expect(page.locator(".visit").first).to_contain_text(newest)  # they are of several days
     page.locator(".visit a").first.press("Enter")
     expect(page.get_by_role("group", name="It was").get_by_role("button").first).to_be_visible()
     for _ in range(3):  # of three in a row at least one was drawn at random
