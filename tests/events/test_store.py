@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 import pytest
+from lookout.errors import DiskGone
 from lookout.events import queries, summary
-from lookout.events.errors import NoPicture, NothingToUndo, UnknownEvent
+from lookout.events.errors import EventsUnavailable, NoPicture, NothingToUndo, UnknownEvent
 from lookout.events.journal import insert_or_stamp
 from lookout.events.queries import Filter
 from lookout.events.store import Store
@@ -298,3 +301,22 @@ def test_changes_wait_for_reads_and_reads_for_nobody(store: Store) -> None:
             store.mark([one], {"note": str(number)})
         assert all(read.result(5).id == one for read in reads)
     assert store.get(one).note == "19"
+
+
+def test_of_a_disk_that_is_gone_it_is_not_said_that_nothing_was_seen(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.page(Filter())[0] == [], "nothing was kept yet"
+    monkeypatch.setattr(
+        store.storage, "trouble", lambda: DiskGone(f"The disk that holds {tmp_path} is gone.", "Plug it in.")
+    )
+    with pytest.raises(EventsUnavailable, match="is gone"):
+        store.page(Filter())
+
+
+def test_a_disk_that_fails_at_a_look_is_not_taken_for_an_empty_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(store, row())
+    monkeypatch.setattr(Path, "stat", mock.Mock(side_effect=OSError(errno.EIO, "Input/output error")))
+    assert store.database.is_there()
