@@ -24,7 +24,8 @@ def test_the_tree_that_is_drawn_is_the_tree_of_classes(name: str) -> None:
     drawn = re.search(r"^LookoutError\n((?:  +\w+\n)+)", module.__doc__ or "", re.MULTILINE)
     assert drawn is not None
     shown = [(len(line) - len(line.lstrip())) // 2 for line in drawn[1].splitlines()]
-    assert list(zip(shown, drawn[1].split(), strict=True)) == list(_below(LookoutError, name))
+    drawn_tree = list(zip(shown, drawn[1].split(), strict=True))
+    assert drawn_tree == list(_below(LookoutError, name)), f"draw the classes of {name} as they are, in their order"
 
 
 def test_every_error_has_a_code_of_its_own_and_says_what_it_means() -> None:
