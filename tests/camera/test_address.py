@@ -221,7 +221,7 @@ def test_what_is_not_an_address_is_reported_without_its_password(address: str) -
 @pytest.mark.parametrize("sign", "/#?@:%&=;!$'\"<>[]{}|^` ,")
 @pytest.mark.parametrize("before", ["rtsp:", "rtsp:/", "rtsp://", "HTTP://", "srt://", "usb:rtsp://"])
 def test_a_line_about_an_address_shows_nothing_of_a_password_in_it(before: str, sign: str) -> None:
-    """bluenviron/mediamtx#557, and its siblings that are no address at all."""
+    """bluenviron/mediamtx#557, and its siblings that are not even an address."""
     address = f"{before}admin:hunter22{sign}secretpw@cam/live"
     shown = redact_text(f"could not open {address}: nope", address) + redact(address)
     assert "hunter22" not in shown

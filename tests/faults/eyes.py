@@ -82,7 +82,7 @@ class Eyes:
         }
 
     def until_fresh(self, back: float) -> None:
-        """Wait until all interfaces answer again: 3 s after `back` at the latest, plus the pause that was told.
+        """Wait until all interfaces answer again: 3 s after `back` at the latest, plus the pause that the state says.
 
         An attempt to open that was under way at `back` cannot know that the source is back: the time counts from its
         end. How long it may take follows from how long opening takes on this machine.
