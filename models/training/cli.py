@@ -52,7 +52,9 @@ from models.training.tune_command import tune_model
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
 console = Console(stderr=True)
 
-DataFolder = Annotated[Path, typer.Option("--data", help="Folder with train-*.tar and val-*.tar, or LABEL/* pictures.")]
+DataFolder = Annotated[
+    Path, typer.Option("--data", help="Folder with train-*.tar and val-*.tar, or LABEL/* pictures; or a zip.")
+]
 CacheFolder = Annotated[Path | None, typer.Option("--cache", help="Keep decoded pictures here for the next run.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same run.")]
 Threads = Annotated[int, typer.Option(help="Processor threads; 0 leaves it to PyTorch.")]
@@ -248,7 +250,8 @@ def train(
     save_weights(run / "weights.safetensors", trained, recipe)
     plots.curves(kept.metrics(), run / "curves.png")
     console.print(f"{run / 'weights.safetensors'} written, {right_of(kept)} of the validation pictures right; next:")
-    command = ["export", str(run / "weights.safetensors"), "--data", str(folder), "--out", f"models/{folder.name}"]
+    out = f"models/{folder.name.removesuffix('.zip')}"
+    command = ["export", str(run / "weights.safetensors"), "--data", str(folder), "--out", out]
     console.print(f"  python -m models.training {shlex.join(command)}", soft_wrap=True, highlight=False)
 
 

@@ -1,10 +1,11 @@
 """Photographs for training: read from tars or plain folders, kept decoded in one flat array.
 
-Two layouts are supported, recognised by the folder's content:
+Three layouts are supported, recognised by the folder's content:
 
 * tars named ``train-*.tar`` and ``val-*.tar`` with members ``LABEL/NAME.EXT``;
 * folders, either ``train/LABEL/*`` with ``val/LABEL/*``, or just ``LABEL/*``: then every tenth picture, chosen by a
-  hash of its name, is kept for validation, so that adding pictures moves none from one side to the other.
+  hash of its name, is kept for validation, so that adding pictures moves none from one side to the other;
+* a zip archive of ``LABEL/*``, as the lab's "Collect" and the diary's export make them, divided in the same way.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
+import zipfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -169,12 +171,12 @@ def listed(names: Sequence[str]) -> str:
 
 
 def left_out(folder: Path, used: Collection[str] | None = None) -> dict[str, list[str]]:
-    """What lies in a folder of photographs and is not used, by reason; empty for tars, whose members are what they are.
+    """What lies in a folder of photographs and is not used, by reason; empty for archives: they are what they are.
 
     ``used`` are the names that were loaded; without them every picture is decoded, which takes as long as loading.
     """
     found: dict[str, list[str]] = {}
-    if any(folder.glob("*.tar")):
+    if folder.is_file() or any(folder.glob("*.tar")):
         return found
     root_parts = [folder / split for split in ("train", "val") if (folder / split).is_dir()] or [folder]
     for root in root_parts:
@@ -211,15 +213,19 @@ def labels_of(names: Sequence[str]) -> tuple[str, ...]:
 
 def _identity(folder: Path) -> str:
     """Changes when a file of the folder is added, removed or rewritten: names the cache."""
+    files = [folder] if folder.is_file() else sorted(folder.rglob("*"))
     lines = [
         f"{path.relative_to(folder)} {path.stat().st_size} {path.stat().st_mtime_ns}"
-        for path in sorted(folder.rglob("*"))
+        for path in files
         if path.is_file()
     ]
     return hashlib.sha256(_bytes("\n".join(lines))).hexdigest()[:12]
 
 
 def _entries(folder: Path, split: Split) -> Iterator[tuple[str, bytes]]:
+    if folder.is_file():
+        yield from _of_archive(folder, split)
+        return
     tars = sorted(folder.glob(f"{split}-*.tar"))
     if tars:
         for path in tars:
@@ -236,6 +242,21 @@ def _entries(folder: Path, split: Split) -> Iterator[tuple[str, bytes]]:
             name = path.relative_to(root).as_posix()
             if own_split or _held_out(name) == (split == "val"):
                 yield name, path.read_bytes()
+
+
+def _of_archive(path: Path, split: Split) -> Iterator[tuple[str, bytes]]:
+    """Pictures of a zip, LABEL/NAME, perhaps in one more folder; divided as a folder of labels is."""
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{path} is neither a folder nor a zip archive.", "Give --data one of these.")
+    with zipfile.ZipFile(path) as archive:
+        for member in sorted(archive.namelist()):
+            parts = Path(member).parts
+            name = "/".join(parts[-2:])
+            if member.endswith("/") or parts[0] == "__MACOSX":  # where a Mac puts a shadow of each file
+                continue
+            is_picture = 2 <= len(parts) <= 3 and Path(name).suffix.lower() in SUFFIXES
+            if is_picture and _held_out(name) == (split == "val"):
+                yield name, archive.read(member)
 
 
 def _divided(folder: Path) -> bool:

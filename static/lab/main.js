@@ -8,6 +8,7 @@ import { byId, el, setAttribute } from "../dom.js";
 const PARTS = {
   bench: () => import("./bench.js"),
   walk: () => import("./walk.js"),
+  collect: () => import("./collect.js"),
   exercises: () => import("./exercises.js"),
   errata: () => import("./errata.js"),
 };

@@ -14,7 +14,7 @@ GOAL_FALL = 0.05
 # What the page asks for: the bench follows the picture once a second; on the walk somebody opens a layer, a tile and
 # the answer every few seconds.
 _BENCH = "/api/snapshot.jpg?region=true&width=160"
-_WALK = ("maps?channels=48", "channel?layer=layer2.1.relu&channel=3", "answer", "answer?label=0")
+_WALK = ("maps?channels=48", "channel?channel=3", "answer", "answer?label=0")
 _WALK_EVERY_S = 4.0
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -153,7 +155,32 @@ def test_exercises_are_typed_first_and_then_explained(service: RunningService, o
     expect(page.get_by_text("2 of 12 right")).to_be_visible()
 
 
-@pytest.mark.parametrize("part", ["walk", "exercises", "errata"])
+def test_photographs_are_collected_while_the_button_is_held_and_saved_as_a_zip(
+    service: RunningService, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = opened(service, open_page, "collect")
+    save = page.get_by_role("button", name="Save as zip")
+    expect(save).to_be_disabled()
+    page.get_by_label("Label", exact=True).fill("my cat")
+    page.get_by_role("button", name="Hold to collect").hover()
+    page.mouse.down()
+    row = page.locator('[data-label="my cat"]')
+    expect(row).to_contain_text(re.compile(r"my cat: ([2-9]|\d\d)"))
+    page.mouse.up()
+    page.wait_for_timeout(500)
+    count = int(row.inner_text().split("my cat: ")[1].split()[0])
+    page.wait_for_timeout(700)
+    expect(row).to_contain_text(f"my cat: {count} ")
+    with page.expect_download() as download:
+        save.click()
+    download.value.save_as(tmp_path / "photographs.zip")
+    with zipfile.ZipFile(tmp_path / "photographs.zip") as archive:
+        names = archive.namelist()
+        assert names == [f"my cat/camera-{number:05}.jpg" for number in range(1, count + 1)]
+        assert all(archive.read(name).startswith(b"\xff\xd8") for name in names)
+
+
+@pytest.mark.parametrize("part", ["walk", "collect", "exercises", "errata"])
 def test_axe_finds_nothing_in_the_other_parts(
     service: RunningService, open_page: OpenPage, axe: str, part: str
 ) -> None:

@@ -24,6 +24,26 @@ def test_tars_and_folders_with_the_same_pictures_give_the_same_data(tmp_path: Pa
     assert np.array_equal(tars.pixels, folders.pixels)
 
 
+@pytest.mark.parametrize("inside", ["", "photographs"])
+def test_a_zip_gives_what_its_folder_gives(tmp_path: Path, inside: str) -> None:
+    folder = tmp_path / "folder"
+    write_folders(folder / inside, 20)
+    (folder / "__MACOSX" / "cat").mkdir(parents=True)
+    (folder / "__MACOSX" / "cat" / "._made-000.jpg").write_bytes(b"\0\5\x16\7")
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", folder))
+    shutil.rmtree(folder / "__MACOSX")
+    splits: tuple[Split, ...] = ("train", "val")
+    for split in splits:
+        one, other = load(packed, split, tmp_path / "cache"), load(folder / inside, split)
+        assert one.names == other.names
+        assert one.labels == LABELS
+        assert np.array_equal(one.pixels, other.pixels)
+    assert left_out(packed) == {}
+    (tmp_path / "no.zip").write_text("no archive")
+    with pytest.raises(DataError, match="neither a folder nor a zip"):
+        load(tmp_path / "no.zip", "train")
+
+
 def test_plain_folders_are_divided_without_overlap_and_always_the_same_way(tmp_path: Path) -> None:
     write_folders(tmp_path, 30)
     train, val = load(tmp_path, "train"), load(tmp_path, "val")
