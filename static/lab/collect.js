@@ -84,7 +84,7 @@ export function mount(place) {
   place.append(
     el("div", {}, el("h2", { text: "lab.collect" }), el("p.lab-intro", { text: "collect.intro" })),
     el("section.lab-card", {}, el("div.lab-fields", {}, el("label", { htmlFor: label.id }, el("span", { text: "collect.label" }), label), hold), last, said, rows),
-    el("section.lab-card", {}, el("h3", { text: "collect.next" }), el("p", { text: "collect.then" }), el("pre", {}, "python -m models.training tune --data photographs.zip --out models/ours"), el("div.buttons", {}, save)),
+    el("section.lab-card", {}, el("h3", { text: "collect.next" }), el("p", { text: "collect.then" }), el("pre.collect-command", {}, "python -m models.training tune --data photographs.zip --out models/ours"), el("div.buttons", {}, save)),
   );
   show();
   return () => {
