@@ -177,7 +177,7 @@ NARROW = (
     ),
     Narrow(
         *("cli", "integrations", "Two verbs try what the settings name, without a service: a broker and a target."),
-        by=frozenset({"cli.mqtt", "cli.notify"}),
+        by=frozenset({"cli.find", "cli.mqtt", "cli.notify"}),
     ),
     Narrow(
         *("doctor", "server", "The doctor reads certificates as the server does, and starts nothing of it."),

@@ -145,13 +145,16 @@ def test_yaml_is_a_mapping(snippet: Snippet) -> None:
 
 @requires("promtool")
 def test_prometheus_takes_its_lines(tmp_path: Path) -> None:
-    (snippet,) = (one for one in SNIPPETS if "scrape_configs" in one.text)
-    (tmp_path / "prometheus.yml").write_text(snippet.text)
+    snippets = [one for one in SNIPPETS if "scrape_configs" in one.text]
+    assert len(snippets) == 2
     shutil.copy(DOCS / "prometheus" / "rules.yml", tmp_path)
     (tmp_path / "lookout.token").write_text("x\n")
-    command = ["promtool", "check", "config", "prometheus.yml"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    (tmp_path / "lookout.json").write_text('[{"targets": ["192.0.2.1:8642"], "labels": {"device": "Kitchen"}}]')
+    for snippet in snippets:
+        (tmp_path / "prometheus.yml").write_text(snippet.text)
+        command = ["promtool", "check", "config", "prometheus.yml"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @requires("node")

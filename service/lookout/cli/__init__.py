@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from lookout import __version__
-from lookout.cli import backup, bench, cameras, classify, config, doctor, events, models, mqtt, notify, serve, token
+from lookout.cli import (
+    backup,
+    bench,
+    cameras,
+    classify,
+    config,
+    doctor,
+    events,
+    find,
+    models,
+    mqtt,
+    notify,
+    serve,
+    token,
+)
 from lookout.cli.app import App
 
 app = App(
@@ -48,4 +62,6 @@ app.add_typer(mqtt.app, name="mqtt")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(notify.app, name="notify")
+app.command("find")(find.find)
+app.add_typer(find.fleet, name="fleet")
 app.command("bench")(bench.bench)

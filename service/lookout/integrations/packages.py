@@ -42,3 +42,4 @@ def _is_there(module: str) -> bool:
 MQTT_CLIENT = Package("paho", "paho-mqtt>=2.1")
 PROMETHEUS_CLIENT = Package("prometheus_client", "prometheus-client>=0.22")
 APPRISE = Package("apprise", "apprise>=1.9")
+ZEROCONF = Package("zeroconf", "zeroconf>=0.130")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lookout.integrations.interface import Integration, IntegrationStatus, Parts
-from lookout.integrations.packages import APPRISE, MQTT_CLIENT, PROMETHEUS_CLIENT, Package
+from lookout.integrations.packages import APPRISE, MQTT_CLIENT, PROMETHEUS_CLIENT, ZEROCONF, Package
 from lookout.settings.schema import Settings
 
 
@@ -71,9 +71,20 @@ def _is_notify(settings: Settings) -> bool:
     return bool(settings.notify.rules)
 
 
+def _mdns(parts: Parts) -> Integration:
+    from lookout.integrations.mdns.integration import Mdns
+
+    return Mdns(parts)
+
+
+def _is_mdns(settings: Settings) -> bool:
+    return settings.server.announce
+
+
 KINDS: tuple[Kind, ...] = (
     Kind("mqtt", "MQTT", "mqtt.url", _is_mqtt, _mqtt, MQTT_CLIENT),
     # Apprise is asked for by a target of its own, in a process of its own; webhooks and programs need nothing.
     Kind("notify", "Notices", "notify.rules", _is_notify, _notify, optional=APPRISE),
     Kind("metrics", "Metrics", "metrics.enabled", _is_metrics, _metrics, PROMETHEUS_CLIENT),
+    Kind("mdns", "The announcement in the network", "server.announce", _is_mdns, _mdns, ZEROCONF),
 )

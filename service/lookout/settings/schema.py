@@ -174,6 +174,9 @@ class ServerSettings(Section):
         pattern=r"^[^\x00-\x1f\x7f-\x9f]{0,60}$",
         description="What this device is called where there are several: on the dashboard, in MQTT and in notices.",
     )
+    announce: bool = Field(
+        False, description="Announce it in the local network by mDNS, for `lookout find`. Needs the package zeroconf."
+    )
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; any but loopback needs a token.")
     port: int = Field(8642, ge=0, le=65535, description="Port to listen on; 0: any free one.")
     auth: Literal["token", "always", "none"] = Field(

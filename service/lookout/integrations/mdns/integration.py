@@ -1,0 +1,109 @@
+"""Announces the service in the local network, so that `lookout find` and other mDNS browsers list it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from urllib.parse import urlsplit
+
+import psutil
+from zeroconf import ServiceInfo
+from zeroconf.asyncio import AsyncZeroconf
+
+from lookout import __version__
+from lookout.integrations.interface import IntegrationStatus, Parts
+from lookout.integrations.mdns import SERVICE_TYPE
+
+log = logging.getLogger(__name__)
+
+MAX_PAUSE_S = 60.0
+# A label of the Domain Name System has at most 63 bytes; a number may be added to one that is taken.
+_MAX_LABEL_BYTES = 58
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+class Mdns:
+    """Keeps the announcement up; where there is no network yet, tries again."""
+
+    name = "mdns"
+
+    def __init__(self, parts: Parts, interfaces: list[str] | None = None) -> None:
+        """interfaces: addresses of the network interfaces to use; None: all."""
+        self._interfaces = interfaces
+        self._info = _described(parts)
+        self._is_local = (urlsplit(parts.address).hostname or "").startswith(_LOOPBACK)
+        self._status = IntegrationStatus("starting", time.monotonic())
+        self._task: asyncio.Task[None] | None = None
+
+    def status(self) -> IntegrationStatus:
+        return self._status
+
+    async def start(self) -> None:
+        if self._is_local and self._interfaces is None:
+            self._failed(
+                "Only this machine can reach Lookout.", 'Set server.host to "0.0.0.0", or server.announce off.'
+            )
+            return
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        pause_s = 1.0
+        while True:
+            try:
+                await self._announce()
+            except Exception as error:  # sockets, or zeroconf's own: the service goes on
+                self._failed(
+                    f"It cannot be announced: {error or type(error).__name__}.", "It is tried again by itself."
+                )
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, MAX_PAUSE_S)
+
+    async def _announce(self) -> None:
+        """Until it is cancelled. The farewell is sent on the way out."""
+        self._info.addresses = [_packed(address) for address in self._interfaces or _addresses()]
+        network = AsyncZeroconf(interfaces=self._interfaces) if self._interfaces else AsyncZeroconf()
+        try:
+            await (await network.async_register_service(self._info, allow_name_change=True))
+            self._status = IntegrationStatus("ok", time.monotonic())
+            await asyncio.Event().wait()
+        finally:
+            await network.async_close()
+
+    def _failed(self, detail: str, remedy: str) -> None:
+        if self._status.detail != detail:
+            log.warning("%s %s", detail, remedy)
+        self._status = IntegrationStatus("failed", time.monotonic(), detail, remedy)
+
+
+def _described(parts: Parts) -> ServiceInfo:
+    address = urlsplit(parts.address)
+    host = socket.gethostname().partition(".")[0] or "lookout"
+    name = parts.control.loaded.settings.server.name or f"Lookout {host}"
+    port = address.port or (443 if address.scheme == "https" else 80)
+    # Host and port make it unique, so that two of one name do not depend on noticing each other in time.
+    label = f"{host} {port} {name}".replace(".", " ").encode()[:_MAX_LABEL_BYTES].decode("utf-8", "ignore").strip()
+    return ServiceInfo(
+        SERVICE_TYPE,
+        f"{label}.{SERVICE_TYPE}",
+        port=port,
+        server=f"{host}.local.",
+        properties={"name": name, "version": __version__, "scheme": address.scheme, "path": address.path or "/"},
+    )
+
+
+def _addresses() -> list[str]:
+    """Of this machine, in any network but its own loopback."""
+    found = [entry for entries in psutil.net_if_addrs().values() for entry in entries]
+    plain = [entry.address for entry in found if entry.family in (socket.AF_INET, socket.AF_INET6)]
+    return [one for one in plain if not one.startswith(("127.", "::1", "fe80:"))]
+
+
+def _packed(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
