@@ -76,8 +76,8 @@ function dayInWords(day) {
 function renderNotice(box, { status, problem, cards, events, view, label, page, off }, act) {
   const again = ["diary.again", act.again];
   const notice =
-    off ? ["diary.off", "", ["diary.on", act.turnOn]]
-    : status === "error" ? ["diary.error", problem, again]
+    status === "error" ? ["diary.error", problem, again]
+    : off ? ["diary.off", "", ["diary.on", act.turnOn]]
     : page.connection === "lost" ? ["diary.offline", "", null]
     : status === "loading" && !events.length ? ["diary.loading", "", null]
     : status === "ready" && !cards.length ? [label ? "diary.none.label" : `diary.none.${view.name}`, view.name === "day" && !label ? t("diary.none.more") : "", null]
