@@ -115,7 +115,7 @@ def _rows_without_picture(store: Store, ended_before: float) -> Iterator[list[in
 
 
 def _is_missing(path: Path) -> bool:
-    """Only if the disk says so: one that fails is no reason to forget pictures."""
+    """Only if the disk says so: a disk that fails does not mean that pictures are gone."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
