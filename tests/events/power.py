@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
 
+from lookout.events.event import Event
 from lookout.events.queries import Filter
 from lookout.events.store import Store
 from lookout.events.sweep import sweep
@@ -78,7 +79,7 @@ def check(folder: Path, begun: set[int], ended: set[int]) -> None:
     try:
         store.database.write(lambda c: c.execute("UPDATE events SET open = 0, cut = 1 WHERE open = 1").rowcount)
         sweep(store, 90, now=4e9)
-        events = {}
+        events: dict[int, Event] = {}
         before: int | None = None
         while True:
             page, before = store.page(Filter(), before, 1000)
