@@ -341,10 +341,10 @@ def test_one_swap_at_a_time(start: StartService, monkeypatch: pytest.MonkeyPatch
     service = start()
     loads, go, original = threading.Event(), threading.Event(), loader.load
 
-    def slow(*args: Any) -> Any:
+    def slow(*args: Any, **more: Any) -> Any:
         loads.set()
         assert go.wait(10)
-        return original(*args)
+        return original(*args, **more)
 
     monkeypatch.setattr(loader, "load", slow)
 
@@ -364,9 +364,9 @@ def test_pages_and_health_answer_while_a_model_loads(start: StartService, monkey
     service = start()
     go, original = threading.Event(), loader.load
 
-    def slow(*args: Any) -> Any:
+    def slow(*args: Any, **more: Any) -> Any:
         assert go.wait(10)
-        return original(*args)
+        return original(*args, **more)
 
     monkeypatch.setattr(loader, "load", slow)
     with ThreadPoolExecutor(1) as pool, service.client() as client:

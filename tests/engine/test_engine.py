@@ -443,9 +443,9 @@ def test_during_a_swap_another_one_is_refused_and_everything_else_goes_on(
     engine = bench.running()
     eventually(engine, is_ok)
 
-    def slow(*args: Any) -> Classifier:
+    def slow(*args: Any, **more: Any) -> Classifier:
         gate.wait(5.0)
-        return load(*args)
+        return load(*args, **more)
 
     monkeypatch.setattr(loader, "load", slow)
     swap = engine.apply(swap_to("other"))
@@ -465,9 +465,9 @@ def test_a_swap_called_off_while_the_model_loads_never_comes(bench: Bench, monke
     gate, load = threading.Event(), loader.load
     engine = bench.running()
 
-    def slow(*args: Any) -> Classifier:
+    def slow(*args: Any, **more: Any) -> Classifier:
         gate.wait(5.0)
-        return load(*args)
+        return load(*args, **more)
 
     monkeypatch.setattr(loader, "load", slow)
     swap = engine.apply(swap_to("other"))
@@ -487,7 +487,7 @@ def test_a_swap_called_off_while_the_model_loads_never_comes(bench: Bench, monke
 def test_reloading_keeps_settings_that_changed_meanwhile(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     gate, load = threading.Event(), loader.load
     engine = bench.running()
-    monkeypatch.setattr(loader, "load", lambda *args: gate.wait(5.0) and load(*args))
+    monkeypatch.setattr(loader, "load", lambda *args, **more: gate.wait(5.0) and load(*args, **more))
     reloading = engine.reload_model()
     changed = settings_of(answer={"max_rate": 7})
     engine.apply(changed).result(2)
@@ -661,7 +661,7 @@ def test_a_load_under_way_at_the_end_waits_for_nobody(bench: Bench, monkeypatch:
     write_model(bench.models, "other")
     gate, load = threading.Event(), loader.load
     engine = bench.running()
-    monkeypatch.setattr(loader, "load", lambda *args: gate.wait(5.0) and load(*args))
+    monkeypatch.setattr(loader, "load", lambda *args, **more: gate.wait(5.0) and load(*args, **more))
     swap = engine.apply(swap_to("other"))
     assert engine.stop()
     gate.set()
