@@ -24,6 +24,7 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY service service
 COPY static static
+COPY systemd systemd
 COPY models models
 # The environment is the same folder in both stages, because its scripts contain their path. The image needs neither pip
 # nor the test data of libraries.

@@ -4,6 +4,7 @@
 # From a checkout, or from the given wheel. May be run again at any time: settings, history and tokens stay as they are.
 #   --no-start   install, but neither enable nor start the service
 #   --demo       if there is no configuration yet, write one with the built-in demo as the camera
+#   --back       put the version that was there before the last update in place again
 set -eu
 # The service's user must be able to read what is installed, whatever root's umask is.
 umask 022
@@ -15,12 +16,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 what=$(dirname "$here")
 start=yes
 source=auto
+back=no
 
 for argument in "$@"; do
     case $argument in
         --no-start) start=no ;;
         --demo) source=demo ;;
-        -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        --back) back=yes ;;
+        -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
         -*) echo "unknown option $argument; see --help" >&2; exit 2 ;;
         *) what=$(realpath "$argument") ;;
     esac
@@ -32,6 +35,37 @@ fail() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || fail "this must be run as root: sudo sh $0"
 [ -d /run/systemd/system ] || [ "$start" = no ] || fail "systemd does not run here; see README.md for running without it"
 [ -e "$what" ] || fail "there is no $what"
+
+# Program and unit of the other version change places with those in use.
+swap() {
+    mv $app/venv $app/venv.other
+    mv $app/venv.old $app/venv
+    mv $app/venv.other $app/venv.old
+    if [ -e $app/unit.old ]; then
+        cp $unit $app/unit.other
+        install -m 0644 $app/unit.old $unit
+        mv $app/unit.other $app/unit.old
+    fi
+    systemctl daemon-reload
+}
+# Up and answering, and not about to fall over: Type=notify waits for the first answer, two watchdog periods show the rest.
+runs() {
+    systemctl restart lookout.service || return 1
+    for _ in 1 2 3 4 5; do
+        sleep 1
+        [ "$(systemctl show --property=ActiveState --value lookout.service)" = active ] || return 1
+    done
+    [ "$(systemctl show --property=NRestarts --value lookout.service)" = 0 ]
+}
+
+if [ "$back" = yes ]; then
+    [ -d $app/venv.old ] || fail "no other version is kept in $app"
+    swap
+    runs || { swap; systemctl restart lookout.service || true; fail "the version from before does not run either, so nothing was changed"; }
+    systemctl try-restart 'lookout@*.service' || true
+    say "Back: $($app/venv/bin/lookout --version) runs. To undo this, run the same command again."
+    exit 0
+fi
 
 # The distribution's own Python: only that one has the Pi camera's picamera2.
 python=/usr/bin/python3
@@ -67,7 +101,6 @@ grep -rlI "$app/venv.new" $app/venv.new/bin $app/venv.new/pyvenv.cfg | xargs -r 
 rm -rf $app/venv.old
 [ ! -d $app/venv ] || mv $app/venv $app/venv.old
 mv $app/venv.new $app/venv
-rm -rf $app/venv.old
 ln -sfn $app/venv/bin/lookout /usr/local/bin/lookout
 
 mkdir -p "$(dirname $config)"
@@ -102,11 +135,22 @@ else
     say "wrote $config"
 fi
 
+rm -f $app/unit.old
+[ ! -e $unit ] || cp $unit $app/unit.old
 install -m 0644 "$here/lookout.service" $unit
+install -m 0644 "$here/lookout@.service" "$(dirname $unit)/lookout@.service"
 if [ "$start" = yes ]; then
     systemctl daemon-reload
     systemctl enable --quiet lookout.service
-    systemctl restart lookout.service || fail "the service did not start; what it says: journalctl -u lookout -n 20"
+    if ! runs; then
+        # The settings may be at fault: then the version from before fails as well, and the new one stays.
+        if [ -d $app/venv.old ] && { swap; runs; }; then
+            fail "the new version did not start, so the one from before runs again; what the new one said: journalctl -u lookout -n 40"
+        fi
+        [ ! -d $app/venv.old ] || { swap; systemctl restart lookout.service || true; }
+        fail "the service did not start; what it says: journalctl -u lookout -n 20"
+    fi
+    systemctl try-restart 'lookout@*.service' || true
     say "Lookout is running: $(systemctl show --property=StatusText --value lookout.service)"
 fi
 

@@ -20,6 +20,11 @@ def static_folder() -> Path:
     return _folder("static")
 
 
+def systemd_folder() -> Path:
+    """The units and their installer."""
+    return _folder("systemd")
+
+
 def demo_pictures() -> Path:
     """The photographs of the demo."""
     return _PACKAGE / "camera" / "sources" / "pictures"

@@ -15,12 +15,14 @@ from tests.requires import requires
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "systemd" / "lookout.service"
+TEMPLATE = ROOT / "systemd" / "lookout@.service"
 SCRIPTS = [
     path
     for path in [
         *ROOT.glob("systemd/*.sh"),
         *ROOT.glob("tests/**/*.sh"),
         ROOT / "demo.sh",
+        ROOT / "get.sh",
         ROOT / "tests" / "run",
         ROOT / ".ci" / "run",
     ]
@@ -35,12 +37,29 @@ def _run(*command: str | Path, timeout: float = 60) -> subprocess.CompletedProce
 
 
 @requires("systemd-analyze")
-def test_systemd_has_not_a_word_to_say_about_the_unit(tmp_path: Path) -> None:
-    copy = tmp_path / "lookout.service"
+@pytest.mark.parametrize(("unit", "name"), [(UNIT, "lookout.service"), (TEMPLATE, "lookout@garden.service")])
+def test_systemd_has_not_a_word_to_say_about_the_units(unit: Path, name: str, tmp_path: Path) -> None:
+    copy = tmp_path / name
     # The program is not installed here, and systemd checks that it is there.
-    copy.write_text(UNIT.read_text().replace("/opt/lookout/venv/bin/lookout", "/bin/true"))
+    copy.write_text(unit.read_text().replace("/opt/lookout/venv/bin/lookout", "/bin/true"))
     done = _run("systemd-analyze", "verify", copy)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_one_more_camera_has_the_same_unit_but_for_its_folders() -> None:
+    def lines(unit: Path) -> list[str]:
+        return [line for line in unit.read_text().splitlines() if line and not line.startswith("#")]
+
+    pairs = zip(lines(UNIT), lines(TEMPLATE), strict=True)
+    assert [(one, other) for one, other in pairs if one != other] == [
+        ("Description=Lookout: says what the camera sees", "Description=Lookout: says what the camera sees (%i)"),
+        (
+            "ExecStart=/opt/lookout/venv/bin/lookout serve",
+            "ExecStart=/opt/lookout/venv/bin/lookout serve --config /etc/lookout/%i.toml",
+        ),
+        ("StateDirectory=lookout", "StateDirectory=lookout-%i"),
+        ("CacheDirectory=lookout", "CacheDirectory=lookout-%i"),
+    ]
 
 
 @requires("systemd-analyze")

@@ -21,7 +21,7 @@ bytes=$(stat -c %s "$wheel")
 echo "$(basename "$wheel"): $(awk "BEGIN { printf \"%.1f\", $bytes / 1e6 }") MB (goal: at most $((goal / 1000000)) MB)"
 [ "$bytes" -le $goal ] || { echo "the wheel is above its goal"; exit 1; }
 listing=$("$work/env/bin/python" -m zipfile -l "$wheel")
-for wanted in lookout/static/index.html lookout/models/cat-dog-lite0/fp32.onnx lookout/models/cat-dog-resnet18/card.json; do
+for wanted in lookout/static/index.html lookout/systemd/install.sh lookout/models/cat-dog-lite0/fp32.onnx lookout/models/cat-dog-resnet18/card.json; do
     grep -q "^$wanted " <<< "$listing" || { echo "the wheel lacks $wanted"; exit 1; }
 done
 if grep -E '^(tests|models|static|service)/' <<< "$listing"; then echo "the wheel installs more than the package lookout"; exit 1; fi

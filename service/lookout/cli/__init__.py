@@ -21,6 +21,7 @@ from lookout.cli import (
     notify,
     serve,
     token,
+    update,
 )
 from lookout.cli.app import App
 
@@ -64,4 +65,5 @@ app.command("restore")(backup.restore)
 app.add_typer(notify.app, name="notify")
 app.command("find")(find.find)
 app.add_typer(find.fleet, name="fleet")
+app.command("update")(update.update)
 app.command("bench")(bench.bench)
