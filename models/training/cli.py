@@ -277,9 +277,8 @@ def tune_(
     _use_threads(threads)
     options = {"epochs": epochs, "size": size, "batch_size": batch_size, "cache": cache, "seed": seed}
     with _running("tune") as (bar, stopped):
-        found = tune_model(
-            folder, out, run or Path("runs") / out.name, bar, stopped=stopped, left_out=_say_left_out, **options
-        )  # type: ignore[arg-type]
+        run = run or Path("runs") / out.name
+        found = tune_model(folder, out, run, bar, stopped=stopped, left_out=_say_left_out, **options)  # type: ignore[arg-type]
     for table in figures_tables(found.measured.metrics):
         Console().print(table)
     command = ["lookout", "serve", "--source", "demo", "--model.dir", str(out.parent), "--model.name", out.name]
