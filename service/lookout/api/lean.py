@@ -9,6 +9,8 @@ import re
 
 # Lines that are only a comment.
 _COMMENTS = re.compile(r"^[ \t]*(?://[^\n]*|/\*.*?\*/[ \t]*)$", re.MULTILINE | re.DOTALL)
+# Behind code, in what is no text.
+_LAST_WORDS = re.compile(r"[ \t]+//[ \t].*")
 _PAGE_COMMENTS = re.compile(r"<!--.*?-->", re.DOTALL)
 _INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)
 _TEXT = re.compile(r"""("[^"\\\n]*"|'[^'\\\n]*'|`[^`\\\n]*`)""")
@@ -21,7 +23,7 @@ _AFTER_SIGNS = re.compile(r"([:,]) +")
 
 
 def lean_script(source: str) -> str:
-    """Without comment lines, indentation, and spaces around signs."""
+    """Without comments, indentation, and spaces around signs."""
     text = _without_comments(source)
     # A text over several lines keeps its spaces.
     if any(line.count("`") % 2 for line in text.splitlines()):
@@ -32,11 +34,23 @@ def lean_script(source: str) -> str:
 def _lean_line(line: str) -> str:
     """With the end of the line, unless a statement or a list goes on behind it."""
     parts = _TEXT.split(line)
-    nests = line.count("`") > 2  # a template may hold others
-    if nests or any(_UNCERTAIN.search(part) for part in parts[::2]):
+    if line.count("`") > 2:  # a template may hold others
+        return line + "\n"
+    parts = _without_last_words(parts)
+    line = "".join(parts)
+    if any(_UNCERTAIN.search(part) for part in parts[::2]):
         return line + "\n"
     lean = _outside_texts(_AROUND_SIGNS, parts)
     return lean if lean.endswith((",", ";", "{", "(", "[")) else lean + "\n"
+
+
+def _without_last_words(parts: list[str]) -> list[str]:
+    """parts: what is between texts, and texts, by turns. From where a comment begins, all is comment."""
+    for at, part in enumerate(parts[::2]):
+        comment = _LAST_WORDS.search(part)
+        if comment:
+            return [*parts[: 2 * at], part[: comment.start()]]
+    return parts
 
 
 def lean_style(source: str) -> str:
