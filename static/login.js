@@ -3,7 +3,7 @@
 import { Problem, address, call } from "./api.js";
 import { byId, setText } from "./dom.js";
 import { explain } from "./problems.js";
-import { offerLanguage, switchLanguage, t, translatePage } from "./i18n.js";
+import { addTexts, offerLanguage, switchLanguage, t, translatePage } from "./i18n.js";
 
 const form = byId("form");
 const field = byId("token");
@@ -66,6 +66,7 @@ byId("language").addEventListener("click", async () => {
   words();
 });
 
+await addTexts({ en: () => import("./login.en.js"), "zh-Hant": () => import("./login.zh-Hant.js") });
 words();
 look().catch(() => {}); // the page then shows the usual command
 if (given) enter(given);

@@ -5,6 +5,7 @@ import { addField } from "./field.js";
 import { cameraChoice, turnButtons } from "./camera-choice.js";
 import { mountThresholds } from "./thresholds.js";
 import { signOut } from "./controls.js";
+import { programsCard } from "./programs.js";
 import { gather } from "./tabs.js";
 import { has, t } from "./i18n.js";
 
@@ -38,12 +39,14 @@ export async function mountSettingsPage(store) {
   const asked = keys.filter((key) => !isFixed(key) && !ELSEWHERE.includes(key));
   const others = [...new Set(asked.map(sectionOf))].filter((section) => !grouped.includes(section));
   const source = cameraChoice(store);
+  const programs = programsCard(page);
   page.append(
     picturePanel(store),
     ...[...GROUPS, ...others.map((name) => ({ name, sections: [name], first: asked.filter((key) => sectionOf(key) === name).slice(0, 2) }))]
       .map((group) => groupPanel(group, asked, (key) => field(key, key === "camera.source" ? source : {})))
       .filter(Boolean),
     pagePanel(store),
+    panel("programs", true, programs.content),
     fixedPanel(store, keys.filter(isFixed)),
   );
   gather(page);
@@ -52,7 +55,12 @@ export async function mountSettingsPage(store) {
     if (page.hidden) return;
     for (const { render } of fields) render(now);
   });
-  return { go: () => source.look() };
+  return {
+    go: () => {
+      source.look();
+      programs.look();
+    },
+  };
 }
 
 function known(store) {

@@ -134,6 +134,8 @@ def test_a_person_without_a_token_sees_the_door_with_everything_on_it(guarded: t
         assert 'id="token"' in page.text
         for name in (
             "login.js",
+            "login.en.js",
+            "login.zh-Hant.js",
             "style.css",
             "early.js",
             "icon.svg",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -123,3 +124,32 @@ def test_settings_speak_both_languages_on_a_phone_and_axe_finds_nothing(
     page.locator("#language").click()
     expect(page.get_by_label("每秒影格數")).to_be_visible()
     expect(page.locator("#settings")).not_to_contain_text(re.compile(r"\bset\.[a-z]"))
+
+
+def test_other_programs_show_how_they_are_and_are_tried(tmp_path: Path, open_page: OpenPage, axe: str) -> None:
+    bell = tmp_path / "bell"
+    bell.write_text('#!/bin/sh\ncat > "$(dirname "$0")/rung"\n')
+    bell.chmod(0o755)
+    service = RunningService(tmp_path)
+    settings = tmp_path / "config" / "lookout" / "lookout.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(
+        '[mqtt]\nurl = "mqtt://127.0.0.1:9"\n[[notify.rules]]\nname = "visits"\nto = ["bell"]\n'
+        f'[notify.targets.bell]\nexec = ["{bell}"]\n'
+    )
+    service.start()
+    try:
+        page = open_page(f"{service.url}#/settings", reduced_motion="reduce")
+        wait_for_situation(page, "live")
+        card = page.get_by_role("region", name="Other programs")
+        expect(card).to_contain_text("does not work, since", timeout=30_000)
+        expect(card).to_contain_text("Nothing listens on 127.0.0.1:9")
+        expect(card).to_contain_text("off (metrics.enabled switches it on)")
+        card.get_by_role("button", name="Send bell a test notice").click()
+        expect(page.get_by_text("A test notice is on its way to bell.")).to_be_visible()
+        rung = tmp_path / "rung"
+        until(lambda: rung.exists() and "test" in rung.read_text())
+        assert findings(page, axe) == []
+        page.close()
+    finally:
+        service.stop()

@@ -1,0 +1,55 @@
+// The programs that Lookout works with: which are on, how each is, and a test notice to each target.
+
+import { call } from "./api.js";
+import { button, el, show } from "./dom.js";
+import { clock, has, languageInUse, t } from "./i18n.js";
+import { complain, tell } from "./problems.js";
+
+// The service tries again by itself every few seconds.
+const LOOK_MS = 10_000;
+// Most targets have answered by then, and the card says if one does not.
+const ANSWER_MS = 2000;
+const GUIDES = { mqtt: "mqtt.url", notify: "notify.rules", metrics: "metrics.enabled", mdns: "server.announce" };
+
+/** @param {HTMLElement} page  of the settings @returns {{content: HTMLElement, look: () => void}} the card's content */
+export function programsCard(page) {
+  const list = el("dl.facts", {});
+  const targets = el("div.buttons", { hidden: true });
+  const look = () => Promise.all([call("GET", "api/integrations"), call("GET", "api/notify")]).then(
+    ([{ integrations }, notify]) => {
+      list.replaceChildren(...integrations.map(row));
+      show(targets, notify.targets.length > 0);
+      const wanted = [languageInUse(), ...notify.targets.map(({ name }) => name)].join();
+      if (targets.dataset.names !== wanted) { // else a button that has the focus would lose it
+        targets.dataset.names = wanted;
+        targets.replaceChildren(...notify.targets.map(({ name }) => tryButton(name, look)));
+      }
+    },
+    () => {}, // The page says already that the service cannot be reached.
+  );
+  setInterval(() => page.hidden || document.hidden || look(), LOOK_MS);
+  return { content: el("div", {}, el("p.note", { text: "programs.more" }), list, targets), look };
+}
+
+// since: when it became so.
+function row({ name, status, since, reason, remedy }) {
+  const bad = status === "failed" || status === "missing";
+  const title = `programs.${name}`;
+  const words = [el("span", {}, t(`programs.${status}`, { clock: since ? clock(new Date(since)) : "", key: GUIDES[name] ?? name }))];
+  // The service says what is wrong in English.
+  if (bad) words.push(el("span.note", { lang: "en" }, [reason, remedy].filter(Boolean).map((text) => ` ${text}`).join("")));
+  return el("div", {}, el("dt", {}, has(title) ? t(title) : name), el("dd", { data: { bad: String(bad) } }, ...words));
+}
+
+function tryButton(name, look) {
+  const send = async () => {
+    try {
+      await call("POST", "api/notify/test", { json: { target: name } });
+      tell(t("programs.sent", { name }));
+      setTimeout(look, ANSWER_MS);
+    } catch (error) {
+      complain(error);
+    }
+  };
+  return button("button", { onclick: send }, t("programs.test", { name }));
+}
