@@ -225,11 +225,53 @@ sleep 4
 [ "$(property NRestarts)" = 0 ] || fail "it was restarted $(property NRestarts) times"
 said suorce || fail "the journal does not name the setting"
 
+echo "--- one more camera"
+inside sh -c 'printf "[camera]\nsource = \"demo\"\n[server]\nport = 8643\n[state]\nfolder = \"/var/lib/lookout-garden\"\n" > /etc/lookout/garden.toml
+    printf "[camera]\nsource = \"demo\"\n" > /etc/lookout/lookout.toml
+    chmod 0644 /etc/lookout/*.toml'
+inside systemctl reset-failed lookout.service
+inside systemctl restart lookout.service || fail "the service did not come back"
+inside systemctl enable --quiet --now lookout@garden.service || fail "lookout@garden"
+until_true 20 inside curl -sf -m 2 -o /dev/null http://127.0.0.1:8643/readyz || fail "the second camera does not answer"
+inside test -d /var/lib/lookout-garden || fail "the second camera has no state folder"
+
+echo "--- updates: one that fails, one that runs, and back"
+# other VERSION FILE: the same wheel under another version; FILE, if given, is broken in it.
+other() {
+    python3 - "$wheel" "$root/wheels" "$@" << 'P'
+import pathlib, sys, zipfile
+wheel, folder, version, *broken = sys.argv[1:]
+old = pathlib.Path(wheel).name.split("-")[1]
+with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(f"{folder}/lookout_camera-{version}-py3-none-any.whl", "w") as target:
+    for entry in source.infolist():
+        data = source.read(entry)
+        if entry.filename in ("lookout/__init__.py", f"lookout_camera-{old}.dist-info/METADATA"):
+            data = data.replace(old.encode(), version.encode())
+        if entry.filename in broken:
+            data = b"raise SystemExit(1)\n"
+        target.writestr(entry.filename.replace(f"-{old}.dist-info", f"-{version}.dist-info"), data)
+P
+}
+other 9.9.8
+other 9.9.9 lookout/server/serve.py
+was=$(inside lookout --version)
+if inside lookout update /wheels/lookout_camera-9.9.9-py3-none-any.whl; then fail "a version that does not start was taken"; fi
+[ "$(inside lookout --version)" = "$was" ] || fail "the version from before is not in place: $(inside lookout --version)"
+until_true 20 is_ok || fail "no answer after an update that failed"
+inside lookout update /wheels/lookout_camera-9.9.8-py3-none-any.whl || fail "lookout update"
+[ "$(inside lookout --version)" = "lookout 9.9.8" ] || fail "it is $(inside lookout --version)"
+until_true 20 is_ok || fail "no answer after the update"
+until_true 20 inside curl -sf -m 2 -o /dev/null http://127.0.0.1:8643/readyz || fail "the second camera did not come back"
+inside lookout update
+inside lookout update --back || fail "lookout update --back"
+[ "$(inside lookout --version)" = "$was" ] || fail "after going back it is $(inside lookout --version)"
+until_true 20 is_ok || fail "no answer after going back"
+
 echo "--- uninstall"
 inside sh /src/systemd/uninstall.sh || fail "uninstall.sh"
 inside test -d /var/lib/lookout || fail "history was not kept"
 inside test -e /etc/lookout/lookout.toml || fail "settings were not kept"
-inside sh -c 'test ! -e /opt/lookout && test ! -e /usr/local/bin/lookout && test ! -e /etc/systemd/system/lookout.service' || fail "something was left"
+inside sh -c 'test ! -e /opt/lookout && test ! -e /usr/local/bin/lookout && test ! -e /etc/systemd/system/lookout.service && test ! -e /etc/systemd/system/lookout@.service' || fail "something was left"
 inside sh /src/systemd/uninstall.sh --purge || fail "uninstall.sh --purge"
-inside sh -c 'test ! -e /var/lib/lookout && test ! -e /etc/lookout && ! getent passwd lookout' || fail "something was left after --purge"
+inside sh -c 'test ! -e /var/lib/lookout && test ! -e /var/lib/lookout-garden && test ! -e /etc/lookout && ! getent passwd lookout' || fail "something was left after --purge"
 echo "systemd ok"
