@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from lookout.registry.catalogue import Catalogue
 from lookout.registry.graph_facts import GraphInput
 from lookout.registry.installing import installed
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_static
 
 from tests.cli.conftest import Run
 from tests.models import save_with_weights_outside
@@ -86,6 +88,48 @@ def add(lookout: Run, tmp_path: Path) -> Callable[..., Any]:
 def card_of(tmp_path: Path, name: str = "net") -> dict[str, Any]:
     made: dict[str, Any] = json.loads((tmp_path / "m" / name / "card.json").read_text())
     return made
+
+
+# --- two precisions -------------------------------------------------------------------------------------------------
+
+
+def quantised(model: Any, folder: Path) -> Path:
+    """The same network with 8-bit weights, as onnxruntime makes it."""
+    rng = np.random.default_rng(3)
+    fed = iter([{"in": rng.normal(0, 1, (1, 3, SIDE, SIDE)).astype(np.float32)} for _ in range(8)])
+    reader = SimpleNamespace(get_next=lambda: next(fed, None))
+    onnx.save(model, str(folder / "float.onnx"))
+    quantize_static(folder / "float.onnx", folder / "small.onnx", reader, weight_type=QuantType.QInt8)
+    return folder / "small.onnx"
+
+
+def test_one_network_is_added_in_two_precisions(add: Callable[..., Any], tmp_path: Path) -> None:
+    model = graph([node("Identity", "y", "out")], [1, 3])
+    done = add(model, "--also", quantised(model, tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "fp32 and int8 agree on " in done.stderr
+    assert "Left out, since" in done.stderr, "the quantised one has no heat map"
+    card = load_card(tmp_path / "m" / "net")
+    assert card.precisions == ("fp32", "int8")
+    grey = np.full((48, 64, 3), 90, np.uint8)
+    float_, small = (Classifier.load(card, precision).classify(grey).probabilities for precision in card.precisions)
+    assert np.allclose(float_, small, atol=0.3), "a random network, calibrated on eight pictures"
+    assert not np.array_equal(float_, small)
+
+
+def test_what_is_not_the_same_network_in_another_precision_is_refused(add: Callable[..., Any], tmp_path: Path) -> None:
+    model = graph([node("Identity", "y", "out")], [1, 3])
+    small = quantised(model, tmp_path)
+    done = add(model, "--also", tmp_path / "float.onnx")
+    assert done.returncode == 3
+    assert "are both fp32" in done.stderr
+    other = onnx.load(small)
+    other.graph.output[0].name = other.graph.node[-1].output[0] = "else"
+    onnx.save(other, str(tmp_path / "other.onnx"))
+    done = add(model, "--also", tmp_path / "other.onnx")
+    assert done.returncode == 3
+    assert 'has no output "out"' in done.stderr
+    assert not (tmp_path / "m" / "net").exists()
 
 
 # --- what comes out -------------------------------------------------------------------------------------------------

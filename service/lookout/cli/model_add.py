@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import Any
 import typer
 
 from lookout import timestamps
+from lookout.cli.model_twin import agreement, copied, twin_of
 from lookout.cli.normalisation import Normalisation, normalisation_of
 from lookout.errors import ModelRejected
 from lookout.frame import Pixels
 from lookout.inspection.layers_onnx import write_layers
-from lookout.inspection.onnx_graph import precision_of
-from lookout.pipeline.card import CARD_FILE, Card, InputSpec, load_card, sha256_of
+from lookout.pipeline.card import CARD_FILE, Card, InputSpec, load_card
 from lookout.pipeline.classifier import Classifier
 from lookout.registry import heat_maps
 from lookout.registry.graph_facts import (
@@ -50,11 +49,13 @@ _REST = "neither"
 class AddModelOptions:
     """The command line's options; None is measured, asked for, or gets the usual value if no questions are allowed.
 
-    groups: labels that combine several of the network's, by their new name. mean, std: in the order R, G, B.
+    groups: labels that combine several of the network's, by their new name. mean, std: in the order R, G, B. also: the
+    same network in another precision.
     """
 
     graph: Path
     labels: Path
+    also: Path | None = None
     name: str | None = None
     title: str | None = None
     color: str | None = None
@@ -111,6 +112,9 @@ def add_model(options: AddModelOptions, folder: Path) -> Added:
         file, answer.output, answer.numbers, spec, pictures
     ):
         answer = replace(answer, roles={**answer.roles, heat_maps.ROLE: heat_maps.ROLE})
+    twin = twin_of(options.also, file, answer, taken.name) if options.also else None
+    lacks = twin.lacks(answer.roles) if twin is not None else []
+    answer = replace(answer, roles={role: name for role, name in answer.roles.items() if role not in lacks})
     labels = _labels(options, names, answer)
     assumed: list[str] = []
     questions = _Questions(options, assumed)
@@ -118,11 +122,16 @@ def add_model(options: AddModelOptions, folder: Path) -> Added:
     title = questions.title(name)
     spec = questions.spec(taken, normalisation)
     with installed(folder / name) as beside:
-        _write(file, beside, _card(file, beside / f"{name}.onnx", title, labels, spec, answer))
+        content = _card(file, beside / f"{name}.onnx", title, labels, spec, answer)
+        if twin is not None:
+            content["files"] |= twin.copied(beside / f"{name}.{twin.precision}.onnx")
+        _write(file, beside, content)
         card = _tried(options.graph, beside, name)
+        measured = _measured(answer, card) + ([agreement(card, pictures)] if twin is not None else [])
         notes = [f"Changed in the copy: {change}." for change in file.changes] + _layers(beside, spec)
+        notes += [f"Left out, since {options.also} has none: {role.replace('_', ' ')}." for role in lacks]
     card = load_card(folder / name)
-    return Added(card, _measured(answer, card), assumed, list(_verdicts(card)), notes)
+    return Added(card, measured, assumed, list(_verdicts(card)), notes)
 
 
 def _check_choices(options: AddModelOptions) -> None:
@@ -282,11 +291,7 @@ def _places(member: str, places: dict[str, int]) -> Sequence[int]:
 def _card(
     file: GraphFile, graph: Path, title: str, labels: list[dict[str, Any]], spec: InputSpec, answer: GraphAnswer
 ) -> dict[str, Any]:
-    """The card's content, once the graph has been copied to its place."""
-    if (data := file.data) is None:
-        shutil.copyfile(file.path, graph)
-    else:
-        graph.write_bytes(data)
+    """The card's content, with the graph copied to its place."""
     return {
         "schema": 1,
         "name": graph.stem,
@@ -297,9 +302,7 @@ def _card(
             mode="json", exclude={"interpolation"} | ({"scale", "mean", "std"} if spec.dtype == "uint8" else set())
         ),
         "outputs": {answer.ending: answer.output, **answer.roles},
-        "files": {
-            precision_of(file.model): {"file": graph.name, "sha256": sha256_of(graph), "bytes": graph.stat().st_size}
-        },
+        "files": copied(file, graph),
         "created": timestamps.now_to_the_second(),
     }
 
@@ -313,7 +316,8 @@ def _tried(graph: Path, beside: Path, name: str) -> Card:
     """The card, after the service's own check. Its paths would be those of a temporary folder."""
     try:
         card = load_card(beside)
-        Classifier.load(card, card.precisions[0])
+        for precision in card.precisions:
+            Classifier.load(card, precision)
         return card
     except ModelRejected as error:
         error.detail = error.detail.replace(str(beside / f"{name}.onnx"), str(graph)).replace(f"{beside}/", "")

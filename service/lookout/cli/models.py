@@ -130,6 +130,9 @@ def add(
     labels: Annotated[
         Path, typer.Option("--labels", metavar="FILE", help="One label per line, in the network's order.")
     ],
+    also: Annotated[
+        Path | None, typer.Option("--also", metavar="FILE.onnx", help="The same network in another precision.")
+    ] = None,
     name: Annotated[str | None, typer.Option("--name", help="Default: the file's name.")] = None,
     title: Annotated[str | None, typer.Option("--title", help="For people. Default: the name.")] = None,
     color: Annotated[str | None, typer.Option("--color", metavar="rgb|bgr|gray", help="Order of the channels.")] = None,
@@ -172,7 +175,7 @@ def add(
 
     loaded = load({}, config)
     options = AddModelOptions(
-        graph=graph, labels=labels, name=name, title=title, color=color, resize=resize, scale=scale,
+        graph=graph, labels=labels, also=also, name=name, title=title, color=color, resize=resize, scale=scale,
         mean=_numbers(mean), std=_numbers(std), reject=reject, ends_in=ends_in, shape=_shape(shape), output=output,
         groups=dict(map(_group, group or ())), ask=not yes,
     )  # fmt: skip
