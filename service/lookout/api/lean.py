@@ -9,7 +9,7 @@ import re
 
 # Lines that are only a comment.
 _COMMENTS = re.compile(r"^[ \t]*(?://[^\n]*|/\*.*?\*/[ \t]*)$", re.MULTILINE | re.DOTALL)
-# Behind code, in what is no text.
+# Behind code, outside texts.
 _LAST_WORDS = re.compile(r"[ \t]+//[ \t].*")
 _PAGE_COMMENTS = re.compile(r"<!--.*?-->", re.DOTALL)
 _INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)

@@ -142,7 +142,7 @@ def _run(card: Card, precision: str, script: str, region: dict[str, float], seco
 
 
 def _wait(timed: _Timed, runs: int) -> None:
-    """Until so many were made, which on a busy machine takes longer than what is measured."""
+    """Until this many were made, which on a busy machine takes longer than what is measured."""
     until = time.monotonic() + FIRST_S
     while timed.runs < runs and time.monotonic() < until:
         time.sleep(0.01)
