@@ -465,6 +465,8 @@ export const FAULTS = {
   model_rejected: ["這個模型不能使用：檔案與模型卡不符，或不是模型。", "請重新加入模型，或選擇其他模型。"],
   model_busy: ["正在載入另一個模型。", "請稍候再試。"],
   picture_too_large: ["這張照片太大。", "請改用較小的照片。"],
+  results_unusable: ["無法寫入這個結果檔。", "請指定另一個檔案。"],
+  cluster_unusable: ["無法使用這個 Dask 叢集。", "請檢查排程器與工作節點。"],
   picture_unsupported: ["這個檔案不是能讀的照片。", "請改用 JPEG、PNG 或 WebP。"],
   picture_unreadable: ["這張照片已損壞或不完整。", "請換一張，或重新傳送。"],
   decoder_unavailable: ["這台機器目前沒有餘力讀取照片。", "請稍候再試。"],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -13,8 +12,9 @@ import pytest
 from lookout.api.assets import Assets
 from lookout.api.lean import lean_page, lean_script, lean_style
 from lookout.resources import static_folder
+from playwright._impl._driver import compute_driver_executable
 
-NODE = shutil.which("node")
+from tests.requires import requires
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,9 @@ def test_no_text_is_there_twice_of_which_the_first_would_never_be_said(file: str
     assert [key for key, count in keys.items() if count > 1] == []
 
 
-@pytest.mark.skipif(NODE is None, reason="there is no node here to read scripts with")
+@requires("node")
 def test_the_dashboards_own_scripts_are_whole_and_say_the_same(tmp_path: Path) -> None:
     """Every text, and the syntax of every module."""
-    assert NODE is not None
     assets, texts = Assets(static_folder()), []
     (tmp_path / "lab").mkdir()
     scripts = [name for name in assets.names if name.endswith(".js")]
@@ -95,6 +94,6 @@ def test_the_dashboards_own_scripts_are_whole_and_say_the_same(tmp_path: Path) -
         console.log(found.length);
     """
     (tmp_path / "check.mjs").write_text(check)
-    command = [NODE, "--experimental-vm-modules", "--no-warnings", "check.mjs"]
+    command = [compute_driver_executable()[0], "--experimental-vm-modules", "--no-warnings", "check.mjs"]
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert said.stdout.strip() == str(len(scripts)), said.stderr
