@@ -195,7 +195,7 @@ export function thresholds(pen, threshold, { y, width, look }) {
     pen.lineTo(width, y(value));
     pen.stroke();
     pen.textBaseline = side;
-    pen.fillText(t(text, { n: decimal(value, 2) }), 2, y(value) + (side === "top" ? 2 : -1));
+    pen.fillText(t(text, { n: decimal(value, 2) }), 2, y(value) + (side === "top" ? 4 : -2));
   }
   pen.setLineDash([]);
 }

@@ -298,7 +298,7 @@ export const TEXTS = {
   "diary.date": "Day",
   "diary.today": "Today",
   "diary.band": "The day from midnight to midnight",
-  "diary.lane": "{name}: {n} times, {time} in all, first at {first}, last at {last}",
+  "diary.lane": "{name}, visits: {n}, {time} in all, first at {first}, last at {last}",
   "diary.away": "Not seeing",
   "diary.filter": "Which to show",
   "diary.visits": "Visits, the newest first",
