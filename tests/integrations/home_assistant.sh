@@ -8,6 +8,15 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 version=2026.11.0
+# MQTT, and what it and the core import.
+components=(mqtt auth camera conversation ffmpeg file_upload frontend hassio http infrared radio_frequency stream tts)
+requirements='
+import json, pathlib, sys, homeassistant.components as components
+for name in sys.argv[1:]:
+    manifest = pathlib.Path(components.__path__[0], name, "manifest.json")
+    for requirement in json.loads(manifest.read_text()).get("requirements", []) if manifest.exists() else []:
+        print(requirement)
+'
 
 missing() {
     echo "HOME ASSISTANT WAS NOT TRIED: $1" >&2
@@ -15,7 +24,7 @@ missing() {
 }
 
 make() {
-    local root=$1 work=$1.uv
+    local root=$1 work=$1.uv fetched
     [ ! -e "$root/ha/complete" ] || return 0
     # Its Python is newer than the one of Debian's stable releases.
     timeout 480 sh tests/packaging/tree.sh sid "$root" python3,python3-venv,ca-certificates || missing "there is no tree of Debian sid"
@@ -25,11 +34,20 @@ make() {
     install -m 755 "$(find "$work" -path '*/scripts/uv' -type f)" "$root/usr/local/bin/uv"
     rm -rf "$work"
     chroot "$root" python3 -m venv /ha
-    # The machine's own certificates, and its index where it has one.
-    timeout 240 chroot "$root" env ${PIP_INDEX_URL:+"UV_DEFAULT_INDEX=$PIP_INDEX_URL"} UV_NO_CACHE=1 \
-        uv pip install -q --system-certs --python /ha/bin/python "homeassistant==$version" paho-mqtt ||
-        missing "homeassistant $version cannot be installed"
+    add "$root" "homeassistant==$version"
+    # What Home Assistant would fetch itself when it loads these, each in the release that it names.
+    mapfile -t fetched < <(chroot "$root" /ha/bin/python -c "$requirements" "${components[@]}")
+    add "$root" "${fetched[@]}"
     touch "$root/ha/complete"
+}
+
+# add FOLDER PACKAGE...: with the machine's own certificates, and its index where it has one.
+add() {
+    local root=$1
+    shift
+    timeout 240 chroot "$root" env ${PIP_INDEX_URL:+"UV_DEFAULT_INDEX=$PIP_INDEX_URL"} UV_NO_CACHE=1 \
+        uv pip install -q --system-certs --python /ha/bin/python "$@" ||
+        missing "homeassistant $version cannot be installed"
 }
 
 walk() {
