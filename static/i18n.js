@@ -2,7 +2,7 @@
 
 import { remember } from "./kept.js";
 
-// Each language is a file of its own, and only the one that is wanted is loaded. Another language: its file, a line here.
+// Each language is a file of its own, and only the one that is wanted is loaded. Another: see CONTRIBUTING.md.
 const LANGUAGES = {
   en: () => import("./texts.en.js"),
   "zh-Hant": () => import("./texts.zh-Hant.js"),
