@@ -13,10 +13,12 @@ from unittest import mock
 
 import pytest
 from lookout.errors import DiskGone
-from lookout.events import queries, summary
+from lookout.events import queries, summary, tables
 from lookout.events.errors import EventsUnavailable, NoPicture, NothingToUndo, UnknownEvent
 from lookout.events.journal import insert_or_stamp
 from lookout.events.queries import Filter
+from lookout.events.rows import insert
+from lookout.events.salvage import set_aside
 from lookout.events.store import Store
 from lookout.storage import Storage
 from lookout.storage.budget import Limits
@@ -191,6 +193,17 @@ def test_a_malformed_file_is_set_aside_and_what_can_be_read_is_kept(tmp_path: Pa
     assert new == 401
     assert path.with_name("events.db.malformed").exists()
     store.close()
+
+
+def test_a_column_that_an_older_malformed_file_lacks_gets_its_default(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    with contextlib.closing(sqlite3.connect(path)) as older:
+        older.executescript(tables.SCHEMA.replace("    note TEXT NOT NULL DEFAULT '',\n", ""))
+        insert(older, "events", row())
+        older.commit()
+    assert set_aside(path) == 1
+    with contextlib.closing(tables.connect_reader(str(path))) as fresh:
+        assert fresh.execute("SELECT label, note FROM events").fetchall() == [("cat", "")]
 
 
 def test_a_file_that_is_not_a_database_is_set_aside(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def _take_over(aside: Path, fresh: sqlite3.Connection) -> int:
 
 
 def _copy(old: sqlite3.Connection, fresh: sqlite3.Connection, table: str) -> None:
-    columns = [str(row[1]) for row in fresh.execute(f"PRAGMA table_info({table})")]
+    columns = _shared_columns(old, fresh, table)
     names = ", ".join(f'"{name}"' for name in columns)
     holes = ", ".join("?" * len(columns))
     insert = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({holes})"
@@ -64,6 +64,14 @@ def _copy(old: sqlite3.Connection, fresh: sqlite3.Connection, table: str) -> Non
             last, step = last + step, step * 2  # step over the damage, further each time
             if step > 2**40:
                 return
+
+
+def _shared_columns(old: sqlite3.Connection, fresh: sqlite3.Connection, table: str) -> list[str]:
+    """Those of this version that the old file has: SQLite reads a quoted name it does not know as that very text."""
+    wanted, had = (
+        [str(row[1]) for row in connection.execute(f"PRAGMA table_info({table})")] for connection in (fresh, old)
+    )
+    return [name for name in wanted if name in had]
 
 
 def _never_again(folder: Path, fresh: sqlite3.Connection) -> None:
