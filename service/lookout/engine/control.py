@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from lookout.engine.worker import Engine
 from lookout.errors import DiskSlow, LookoutError, ModelBusy, SettingInvalid, StateFolderUnusable, TooBusy
 from lookout.geometry import carried
-from lookout.settings.layers import LoadedSettings
+from lookout.settings.layers import READ_AT_START, LoadedSettings
 from lookout.settings.overrides import forget_overruled, keep_overrides, patch_settings
 from lookout.settings.schema import CameraSettings, Settings
 from lookout.storage import Storage, with_timeout
@@ -33,7 +33,6 @@ WORKER_DEADLINE_S = 15.0
 MODEL_DEADLINE_S = 60.0
 # A disk that was silent at the start and returns errors is tried again after this long.
 _LOOK_AGAIN_S = 1.0
-_READ_AT_START = ("server", "upload", "state", "metrics", "mqtt", "notify")
 
 T = TypeVar("T")
 
@@ -110,7 +109,7 @@ class Control:
         waiting = _waiting_for_a_start(self._loaded.settings, fresh.settings)
         for section in dict.fromkeys(name.partition(".")[0] for name in waiting):
             log.warning("Changes to [%s] take effect at the next start.", section)
-        kept = fresh.with_sections_of(self._loaded, _READ_AT_START)
+        kept = fresh.with_sections_of(self._loaded, READ_AT_START)
         # Tokens and the pause marker stay in the old folder.
         self._put_in_force(replace(kept, state_folder=self._loaded.state_folder))
         self._restart_required = waiting
@@ -213,7 +212,7 @@ class Control:
 def _waiting_for_a_start(now: Settings, fresh: Settings) -> tuple[str, ...]:
     return tuple(
         f"{section}.{name}"
-        for section in _READ_AT_START
+        for section in READ_AT_START
         for name, value in getattr(fresh, section)
         if value != getattr(getattr(now, section), name)
     )

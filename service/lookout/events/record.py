@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lookout.events.event import Doubt, Event, ModelUsed
-from lookout.events.rows import event_of, model_text, region_text
+from lookout.events.rows import COLUMNS, event_of, model_text, region_text
 from lookout.events.rules import Happened, Visit
 from lookout.events.shots import Shot
 from lookout.events.wall_clock import Reading
@@ -38,11 +38,8 @@ class Record:
     def event(self) -> Event:
         """As it is now; number 0 while it is not on disk."""
         row = {"sampled": 0, "kept": 0, "cut": 0, "note": "", "bytes": 0, "frames": 0, "why": "{}", **self.row}
-        names = (
-            *("view", "kind", "started", "ended", "open", "cut", "clock_ok", "label", "right", "probability", "mean"),
-            *("frames", "model", "region", "why", "reviewed_at", "sampled", "doubt", "kept", "note", "folder", "bytes"),
-        )
-        return event_of((self.id or 0, *(row.get(name) for name in names)))
+        row["id"] = self.id or 0
+        return event_of(tuple(row.get(name.strip('"')) for name in COLUMNS))
 
 
 def model_used(model: ModelState) -> ModelUsed:

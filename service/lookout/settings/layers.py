@@ -32,6 +32,8 @@ _FIXED = {
     # Permission to change settings must not become permission to run any program on the disk.
     "camera.python": "it names a program that is run",
 }
+# Whole sections of them: what changes there takes effect at the next start.
+READ_AT_START = tuple(key for key in _FIXED if "." not in key)
 
 
 @dataclass(frozen=True, slots=True)
