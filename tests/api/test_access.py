@@ -23,6 +23,7 @@ from websockets.typing import Subprotocol
 from tests.api.conftest import RED, Service, StartService, plain, wait_until
 from tests.api.pictures_made import encoded
 from tests.requires import requires
+from tests.support.languages import LANGUAGES
 from tests.support.ports import free_port
 from tests.support.waiting import until
 
@@ -134,16 +135,13 @@ def test_a_person_without_a_token_sees_the_door_with_everything_on_it(guarded: t
         assert 'id="token"' in page.text
         for name in (
             "login.js",
-            "login.en.js",
-            "login.zh-Hant.js",
             "style.css",
             "early.js",
             "icon.svg",
             "api.js",
             "i18n.js",
-            "texts.en.js",
-            "texts.zh-Hant.js",
             "dom.js",
+            *(f"{kind}.{language}.js" for kind in ("login", "texts") for language in LANGUAGES),
         ):
             assert client.get(f"static/{name}").status_code == 200, name
 

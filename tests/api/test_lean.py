@@ -15,6 +15,7 @@ from lookout.resources import static_folder
 from playwright._impl._driver import compute_driver_executable
 
 from tests.requires import requires
+from tests.support.languages import LANGUAGES
 
 
 @pytest.mark.parametrize(
@@ -60,10 +61,11 @@ def test_a_page_keeps_its_words_and_their_spaces() -> None:
     assert lean_page("<!-- why\n -->\n  <p>One <b>two</b>\n    three</p>\n") == "\n<p>One <b>two</b>\nthree</p>\n"
 
 
-@pytest.mark.parametrize("file", ["texts.en.js", "texts.zh-Hant.js"])
-def test_no_text_is_there_twice_of_which_the_first_would_never_be_said(file: str) -> None:
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_is_there_twice_of_which_the_first_would_never_be_said(language: str) -> None:
     """The source of the picture was headed by the help of the setting of that name."""
-    keys = Counter(re.findall(r'^  "?([\w.]+)"?:', (static_folder() / file).read_text("utf-8"), re.MULTILINE))
+    texts = (static_folder() / f"texts.{language}.js").read_text("utf-8")
+    keys = Counter(re.findall(r'^  "?([\w.]+)"?:', texts, re.MULTILINE))
     assert [key for key, count in keys.items() if count > 1] == []
 
 

@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, findings, wait_for_situation
 from tests.browser.running import RunningService
+from tests.support.languages import TRANSLATED
 
 MAX_BYTES = 60_000
 PROJECTOR = {"viewport": {"width": 1024, "height": 768}}
@@ -210,18 +211,25 @@ def test_the_smallest_phone_scrolls_one_way_only(service: RunningService, open_p
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
-def test_both_languages_say_everything(service: RunningService, open_page: OpenPage) -> None:
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_every_language_says_everything(service: RunningService, open_page: OpenPage, language: str) -> None:
     page = opened(service, open_page)
-    english, chinese = page.evaluate(
-        """async () => {
-            const files = await Promise.all(['en', 'zh-Hant'].map(name => import(`./static/lab/texts.${name}.js`)));
-            return files.map(file => file.TEXTS);
-        }"""
+    english, translated = page.evaluate(
+        """async language => {
+            const files = ['en', language].map(name => import(`./static/lab/texts.${name}.js`));
+            return (await Promise.all(files)).map(file => file.TEXTS);
+        }""",
+        language,
     )
-    assert english.keys() == chinese.keys()
+    assert english.keys() == translated.keys()
     holes = re.compile(r"\{\w+\}")
-    assert [key for key in english if sorted(holes.findall(english[key])) != sorted(holes.findall(chinese[key]))] == []
-    assert "視野" not in str(chinese)
+    differ = [key for key in english if sorted(holes.findall(english[key])) != sorted(holes.findall(translated[key]))]
+    assert differ == []
+    assert "視野" not in str(translated)
+
+
+def test_the_lab_changes_its_language(service: RunningService, open_page: OpenPage) -> None:
+    page = opened(service, open_page)
     page.get_by_role("button", name="中文").click()
     expect(page.locator("h2").first).to_have_text("工作台")
     expect(page.locator("html")).to_have_attribute("lang", "zh-Hant")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.lab.conftest import Call
 from tests.requires import requires
+from tests.support.languages import LANGUAGES
 
 pytestmark = [requires("node")]
 
@@ -93,7 +94,7 @@ def test_the_errata_name_our_numbers(call: Call) -> None:
 
 
 def test_every_question_has_its_words(call: Call, questions: dict[str, Any]) -> None:
-    for language in ("en", "zh-Hant"):
+    for language in LANGUAGES:
         texts = call(f"texts.{language}", "TEXTS")
         for name, question in questions.items():
             assert {f"exercise.{name}", f"exercise.{name}.why"} <= texts.keys()

@@ -1,4 +1,4 @@
-"""The settings' form on the dashboard has a name for each setting, in both languages."""
+"""The settings' form on the dashboard has a name for each setting, in every language."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from lookout.settings.keys import all_keys
 from lookout.settings.sources import load
 
-STATIC = Path(__file__).parents[2] / "static"
+from tests.support.languages import LANGUAGES, STATIC, TRANSLATED
 
 
 def test_every_setting_of_the_form_has_its_texts(tmp_path: Path) -> None:
@@ -17,11 +17,8 @@ def test_every_setting_of_the_form_has_its_texts(tmp_path: Path) -> None:
     assert asked_elsewhere is not None
     others = set(re.findall(r"\"([\w.]+)\"", asked_elsewhere[1]))
     shown = [key for key in all_keys() if loaded.changeable(key)[0] and key not in others]
-    english, chinese = ((STATIC / f"texts.{name}.js").read_text("utf-8") for name in ("en", "zh-Hant"))
-    missing = {
-        key
-        for key in shown
-        if f'"set.{key}":' not in english or f'"set.{key}":' not in chinese or f'\n  "{key}":' not in chinese
-    }
-    assert not missing, "set.SECTION.NAME in texts.en.js and texts.zh-Hant.js, and the help at the end of the latter"
+    files = {language: (STATIC / f"texts.{language}.js").read_text("utf-8") for language in LANGUAGES}
+    assert [(key, language) for key in shown for language in LANGUAGES if f'"set.{key}":' not in files[language]] == []
+    helped = [(key, language) for key in shown for language in TRANSLATED if f'\n  "{key}":' not in files[language]]
+    assert helped == [], "the help of a setting stands at the end of a translation"
     assert len(shown) > 20
