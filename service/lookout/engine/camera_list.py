@@ -1,4 +1,4 @@
-"""The cameras of this machine, for pages that offer them: searched for at most once every few seconds."""
+"""The cameras connected to this machine, for pages that offer a choice; searched for at most every few seconds."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from concurrent.futures import Future
 from lookout.camera.discover import Discovery, discover
 from lookout.deadline import Deadline
 
-# The first import of picamera2 from a cold card takes seconds, for each interpreter that is tried.
+# The first import of picamera2 from an SD card takes seconds, and several interpreters may be tried.
 LOOK_S = 30.0
-# A search starts processes; a crowd of pages must not start a crowd of those.
+# How long a result is reused. A search starts processes; many open pages must not start many searches.
 KEEP_S = 5.0
 
 
 class CameraList:
-    """Threads may share one. Opens no camera."""
+    """The result of the latest search. Thread-safe. Opens no camera."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -24,14 +24,14 @@ class CameraList:
         self._looked_at = float("-inf")
 
     def look(self, python: str) -> Future[Discovery]:
-        """What is connected: as of now, of a search in progress, or of `KEEP_S` ago. Does not block.
+        """Return a future of the connected cameras, at most `KEEP_S` old; a running search is shared. Does not block.
 
         python: the setting camera.python. The result is available after `LOOK_S` at the latest.
         """
         with self._lock:
             if self._looked is None or (self._looked.done() and time.monotonic() - self._looked_at > KEEP_S):
                 self._looked = future = Future[Discovery]()
-                # A daemon: stopping the service must not wait for a slow interpreter.
+                # A daemon thread, because stopping the service must not wait for a slow interpreter.
                 threading.Thread(target=self._run, args=(future, python), name="cameras", daemon=True).start()
             return self._looked
 

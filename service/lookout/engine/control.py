@@ -1,6 +1,6 @@
-"""Changes to a running service: settings patched or read again, the camera paused. Used by the API and by SIGHUP.
+"""Changes to a running service: patch settings, reload them, pause the camera. Used by the API and by SIGHUP.
 
-Every call blocks until the worker has carried it out; the API runs them on other threads.
+Every call blocks until the worker has carried it out, so the API makes them on other threads.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from lookout.storage import Storage, with_timeout
 log = logging.getLogger(__name__)
 
 PAUSED_FILE = "paused"
-# Opening a camera is the longest thing the worker does between two commands. One that takes longer than usual is not
-# waited for: the caller is asked to try again.
+# Opening a camera is the longest thing the worker does between two commands. If it takes longer than this, the caller
+# is asked to try again.
 WORKER_DEADLINE_S = 15.0
-# A large model from a slow card.
+# Enough to load a large model from a slow SD card.
 MODEL_DEADLINE_S = 60.0
-# A disk that was silent at the start and returns errors is tried again after this long.
+# Seconds between two attempts to read a disk that did not respond at startup and now returns errors.
 _LOOK_AGAIN_S = 1.0
 
 T = TypeVar("T")
 
 
 class Control:
-    """Keeps the kept settings and those in force the same. One change at a time."""
+    """Keeps the stored settings and those in force the same. Makes one change at a time."""
 
     def __init__(
         self,
@@ -47,14 +47,14 @@ class Control:
         reload: Callable[[], LoadedSettings],
         storage: Storage | None = None,
     ) -> None:
-        """reload: reads every source of settings again. storage: where changes are kept."""
+        """reload: reads every source of settings again. storage: where changes are stored."""
         self._loaded = loaded
         self._storage = storage or Storage(loaded.state_folder)
         self._engine = engine
         self._reload = reload
         self._lock = threading.Lock()
-        self._swapping = False  # whether the holder of the lock, present or last, changes the model
-        # Separate, so that a disk that does not respond delays no other pause of the camera itself.
+        self._swapping = False  # whether the current or last holder of the lock changes the model
+        # Two locks: while one call waits for a disk that does not respond, another can still pause the camera.
         self._lock_of_pauses, self._lock_of_mark = threading.Lock(), threading.Lock()
         self._pause_wanted: bool | None = None
         self._restart_required: tuple[str, ...] = ()
@@ -66,11 +66,11 @@ class Control:
 
     @property
     def restart_required(self) -> tuple[str, ...]:
-        """Dotted names of the settings that were changed where they are set and take effect at the next start."""
+        """Dotted names of the settings that were changed at their source but take effect only at the next start."""
         return self._restart_required
 
     def patch(self, patch: Mapping[str, Any]) -> LoadedSettings:
-        """Validate a patch, put it into force, keep it; all of it or nothing.
+        """Validate a patch, put it into force and store it; all of it or nothing.
 
         Raises SettingInvalid, SettingFixed, UnknownModel, ModelRejected, ModelBusy or StateFolderUnusable.
         """
@@ -78,7 +78,7 @@ class Control:
         with self._held(0.0 if swaps and self._swapping else WORKER_DEADLINE_S):
             self._swapping = swaps
             if self._loaded.unread:
-                self._read_again()  # or what was kept before would be lost with the first change
+                self._read_again()  # otherwise the first change would overwrite the stored ones
             before = self._loaded
             if before.unread:
                 raise _unread(before.state_folder)
@@ -105,7 +105,7 @@ class Control:
         fresh = self._reload()
         self._refuse_if_file_is_gone(fresh)
         if fresh.unread and not self._loaded.unread:
-            raise _unread(self._loaded.state_folder)  # the settings in force know more than the disk returns now
+            raise _unread(self._loaded.state_folder)  # the settings in force would lose changes
         waiting = _waiting_for_a_start(self._loaded.settings, fresh.settings)
         for section in dict.fromkeys(name.partition(".")[0] for name in waiting):
             log.warning("Changes to [%s] take effect at the next start.", section)
@@ -117,9 +117,10 @@ class Control:
             self._forget_overruled()
 
     def _refuse_if_file_is_gone(self, fresh: LoadedSettings) -> None:
-        """Without the file another camera, the default one, would be opened: nobody intends that by losing a file.
+        """Raise SettingInvalid if the settings file in use has disappeared.
 
-        A file that replaces it, because the user has created their own, is intended. Raises SettingInvalid.
+        Without it the default camera would be opened, which a lost file is no reason for. Another file that takes
+        precedence, because the user has created one, is intended.
         """
         before = self._loaded.config
         if before is None or fresh.config == before:
@@ -131,7 +132,7 @@ class Control:
             )
 
     def forget_overruled(self) -> None:
-        """Delete kept changes that the settings file overrides; if the disk is in trouble, the next time."""
+        """Delete stored changes that the settings file overrides. If the disk fails, they are deleted next time."""
         with self._lock:
             self._forget_overruled()
 
@@ -144,7 +145,7 @@ class Control:
             log.info("Outdated changes are kept until the next start: %s", error.detail)
 
     def catch_up(self) -> None:
-        """Once the disk that was silent at the start responds, apply what is kept there. Blocks until then."""
+        """Block until a disk that was silent at startup responds; then apply the changes and the pause stored there."""
         while True:
             with contextlib.suppress(OSError):
                 paused = _is_marked(self._loaded.state_folder)
@@ -154,14 +155,14 @@ class Control:
                     break
             time.sleep(_LOOK_AGAIN_S)
         with self._lock_of_pauses:
-            if self._pause_wanted is None:  # otherwise somebody has decided since
+            if self._pause_wanted is None:  # not paused or resumed by anyone since
                 self._engine.pause(paused)
 
     def pause(self, paused: bool) -> None:
-        """Close the camera or open it again, and remember it across restarts: people use it for privacy.
+        """Close the camera or open it again, and remember it across restarts, because people pause for privacy.
 
-        Raises StateFolderUnusable if it cannot be remembered; the camera is paused all the same. Raises TooBusy if the
-        worker is stuck or ending; it is remembered all the same, and applies after the restart.
+        Raises StateFolderUnusable if that cannot be stored; it takes effect all the same. Raises TooBusy if the worker
+        is stuck or stopping; it is stored all the same, and takes effect after the restart.
         """
         with self._lock_of_pauses:
             self._pause_wanted = paused
@@ -174,12 +175,12 @@ class Control:
                 f"The {held} is in force, but cannot be remembered across a restart: {error.detail}", error.remedy
             ) from error
         finally:
-            # Last: a camera that hangs ends in a restart, after which it must stay closed.
+            # Wait last: a hanging camera makes systemd restart the service, and the pause must be stored by then.
             _wait(done)
             log.info("The camera is paused." if paused else "The camera's pause is over.")
 
     def _remember_pause(self) -> None:
-        """Write or remove the marker, whichever was requested last: two concurrent calls leave the same."""
+        """Write or remove the marker as requested last, so that two concurrent calls end in the same state."""
         with self._lock_of_mark:
             mark = self._loaded.state_folder / PAUSED_FILE
             if self._pause_wanted:
@@ -197,7 +198,7 @@ class Control:
             self._lock.release()
 
     def _put_in_force(self, loaded: LoadedSettings) -> None:
-        """A change that the worker has not started in time is cancelled: the response is that nothing has changed."""
+        """Apply the settings on the worker. If it does not start in time, cancel the change and raise TooBusy."""
         deadline_s = MODEL_DEADLINE_S if loaded.settings.model != self._loaded.settings.model else WORKER_DEADLINE_S
         done = self._engine.apply(loaded.settings)
         try:
@@ -205,7 +206,7 @@ class Control:
         except TooBusy:
             if done.cancel():
                 raise
-            _wait(done)  # it has started, and will take effect
+            _wait(done)  # the change has started, and will take effect
         self._loaded = loaded
 
 
@@ -227,12 +228,12 @@ def was_paused(state_folder: Path) -> bool | None:
 
 
 def _is_marked(state_folder: Path) -> bool:
-    """May wait for the disk. Raises OSError."""
+    """Whether the pause marker exists. May block on the disk. Raises OSError."""
     return (state_folder / PAUSED_FILE).exists()
 
 
 def _begun(command: Callable[[], Future[None]]) -> Future[None]:
-    """A command to the worker. If the mailbox is closed, returns a future that has already failed with TooBusy."""
+    """Post a command to the worker. If the mailbox is closed or full, return a future that has failed with TooBusy."""
     try:
         return command()
     except TooBusy as error:
@@ -258,7 +259,7 @@ def _wait(future: Future[T], deadline_s: float | None = None) -> T:
 
 
 def _with_region_carried(before: LoadedSettings, after: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSettings:
-    """Rotating or mirroring the picture takes the region along, unless the patch sets one itself."""
+    """Rotate or mirror the region with the picture, unless the patch sets a region itself."""
     old, new = before.settings, after.settings
     if _orientation(old.camera) == _orientation(new.camera) or new.answer.region != old.answer.region:
         return after
@@ -266,7 +267,7 @@ def _with_region_carried(before: LoadedSettings, after: LoadedSettings, patch: M
     region = carried(asked, before=_orientation(old.camera), after=_orientation(new.camera))
     if region == asked or "region" in patch.get("answer", {}):
         return after
-    if not after.changeable("answer.region")[0]:  # set by a flag: not meant to change here
+    if not after.changeable("answer.region")[0]:  # set by a flag, which a patch must not change
         return after
     values = {"x": region.x, "y": region.y, "width": region.width, "height": region.height}
     rounded = {key: round(value, 6) for key, value in values.items()}

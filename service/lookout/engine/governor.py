@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 from lookout.system.reading import SystemReading
 
-# A step down at each reading that is too hot, a smaller one up when it is cool: heat takes minutes to come and go.
+# Factors for the rate at each reading, too hot or cool. The step up is smaller: heat takes minutes to come and go.
 DOWN, UP = 0.8, 1.1
-# This many degrees below the target before the rate rises again, so that it does not oscillate around the target.
+# The rate rises again only this many degrees below the target, so that it does not oscillate around the target.
 COOL_BY_C = 3.0
-# This much hotter than the target, it slows down even while the temperature falls.
+# This many degrees above the target, the rate goes down even while the temperature falls.
 FAR_ABOVE_C = 5.0
-# A share this close to its target stays as it is.
+# A processor share within this fraction of its target leaves the rate as it is.
 SHARE_TOLERANCE = 0.1
 # The reason for a limit whose cause is gone.
 RISES = "Fewer classifications for a little longer: their rate is rising again step by step."
-# What the firmware calls it when it throttles the processor, see system/thermal.py.
+# The firmware's flags for a throttled processor (see system/thermal.py), in words.
 HELD_BACK = {
     "throttled now": "the firmware throttles the processor",
     "soft temperature limit now": "the firmware's temperature limit is reached",
@@ -31,7 +31,7 @@ HELD_BACK = {
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What to stay below; 0: no limit. min_rate: classifications per second that are kept in any case."""
+    """The values to stay below; 0: no limit. min_rate: classifications per second that are allowed in any case."""
 
     temperature_c: float
     cpu_percent: float
@@ -47,7 +47,7 @@ class Limit:
 
 
 class Governor:
-    """Gets a reading every few seconds; `limit` is the result, None while nothing needs limiting."""
+    """Computes a limit from a reading every few seconds; `limit` is None while nothing needs limiting."""
 
     def __init__(self) -> None:
         self.limit: Limit | None = None
@@ -55,9 +55,10 @@ class Governor:
         self._targets = Targets(0.0, 0.0, 0.0)
 
     def step(self, reading: SystemReading, targets: Targets, *, running: float, wanted: float) -> Limit | None:
-        """running: classifications per second now. wanted: the maximum without a limit, 0 for as many as frames come.
+        """Take one reading into account and return the new limit.
 
-        Readings that the machine does not report limit nothing.
+        running: classifications per second now. wanted: the maximum without a limit, 0 for every frame. A value that
+        the machine does not report limits nothing.
         """
         freed, self._targets = _freed(self._targets, targets), targets
         falling = self._falls(reading.temperature_c)
@@ -65,8 +66,8 @@ class Governor:
         if self.limit is None and (factor >= 1.0 or running <= 0):
             return None
         now = self.limit.rate if self.limit else min(running, wanted or running)
-        rate = max(min(targets.min_rate, now), now * factor)  # if less than the minimum is wanted, that is the minimum
-        # Back at the rate without a limit, or without a target: nothing needs limiting any more.
+        rate = max(min(targets.min_rate, now), now * factor)  # min_rate does not raise a rate that is lower anyway
+        # The rate is back where it would be without a limit, or the target was removed: the limit ends.
         over = factor > 1.0 and (freed or rate >= (wanted or running * UP * UP))
         self.limit = None if over else Limit(rate, reason or RISES)
         return self.limit
@@ -82,7 +83,7 @@ def _freed(before: Targets, now: Targets) -> bool:
 
 
 def _judge(reading: SystemReading, targets: Targets, *, falling: bool) -> tuple[float, str]:
-    """The factor for the rate, and why it is limited; the strictest reason wins."""
+    """Return the factor for the rate and the reason for it, from the strictest of the three rules."""
     if targets.temperature_c <= 0 and targets.cpu_percent <= 0:
         return float("inf"), ""
     judged = [_by_firmware(reading, targets), _by_heat(reading, targets, falling=falling), _by_share(reading, targets)]

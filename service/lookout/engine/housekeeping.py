@@ -24,13 +24,13 @@ from lookout.system.sd_notify import Notifier
 log = logging.getLogger(__name__)
 
 STATUS_EVERY_S = 1.0
-# A model's folder may be on a disk that is mounted late, or be repaired in the meantime.
+# Retry, because a model's folder may be on a disk that is mounted late, or be repaired meanwhile.
 MODEL_RETRY_S = 30.0
-# A model that loads and then fails on a frame, again and again: the delay doubles each time it is given up.
+# For a model that loads but keeps failing on frames: the delay doubles each time it is given up, up to this.
 MAX_MODEL_RETRY_S = 3600.0
-# Memory freed by uploads and viewers is scattered in the heap, which would grow by megabytes in a busy hour.
+# Uploads and viewers fragment the heap, which would grow by megabytes in a busy hour without trimming.
 TIDY_EVERY_S = 20.0
-# The first seconds belong to the first answer.
+# Measuring starts late enough not to delay the first answer.
 TUNE_AFTER_S = 10.0
 
 
@@ -45,9 +45,9 @@ class Housekeeping:
         profile: MachineProfile | None = None,
         trouble: Callable[[], LookoutError | None] | None = None,
     ) -> None:
-        """profile: where the first run's measurement is remembered; None measures nothing.
+        """profile: where the first run's measurement is stored; None: measure nothing.
 
-        trouble: what is wrong with the disk, and with what is kept on it.
+        trouble: returns the current problem with the disk or with the data on it.
         """
         self._engine = engine
         self._hub = hub
@@ -68,7 +68,7 @@ class Housekeeping:
         return sentence(view(self._hub.latest(), time.monotonic(), time.time(), self._hub.system))
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         tuning = asyncio.create_task(self._tune())
         try:
             await self._keep()
@@ -90,7 +90,7 @@ class Housekeeping:
         if classifier is None or profile is None or (wanted.precision != "auto" and wanted.threads):
             return
         card, running = classifier.card, Candidate(classifier.precision, classifier.threads)
-        del classifier  # if another replaces it meanwhile, its memory must be freed
+        del classifier  # so that its memory can be freed if another replaces it meanwhile
         if await asyncio.to_thread(profile.tuning.get, card, wanted.threads) is not None:
             return
         measured = await measure_apart(card, wanted.threads)
@@ -102,7 +102,7 @@ class Housekeeping:
         if choice != running:
             try:
                 await asyncio.wrap_future(self._engine.reload_model())
-            except LookoutError as error:  # somebody is changing the model right now; the next start uses the choice
+            except LookoutError as error:  # the model is being changed right now; the next start uses the choice
                 log.info("%s", error)
 
     async def _keep(self) -> None:
@@ -113,7 +113,7 @@ class Housekeeping:
             try:
                 await self._turn(time.monotonic())
             except Exception as error:  # a sensor with an odd value must not starve the watchdog
-                if repr(error) != self._stumbled_over:  # the same once a second would fill the journal
+                if repr(error) != self._stumbled_over:  # the same error once a second would fill the journal
                     self._stumbled_over = repr(error)
                     log.exception("Housekeeping failed and goes on.")
             await asyncio.sleep(interval)
@@ -131,7 +131,7 @@ class Housekeeping:
             await self._read_machine()
 
     def _retry_model(self, now: float) -> None:
-        """While no model runs, retry loading the configured one. The state stays as it is meanwhile."""
+        """Retry loading the configured model while none runs. The published state does not change during an attempt."""
         if now < self._model_due:
             return
         model = self._engine.model
@@ -159,12 +159,12 @@ class Housekeeping:
         try:
             reading = await asyncio.to_thread(self._monitor.read)
             self._hub.set_system(replace(reading, disk=self._hub.system.disk))
-        except OSError as error:  # /proc hidden by a sandbox, or too slow: the readings are optional
+        except OSError as error:  # /proc may be hidden by a sandbox, or too slow; the readings are optional
             log.debug("The machine cannot be read: %s", error)
         self._govern()
 
     def _govern(self) -> None:
-        """Have the worker slow down if the machine is too warm or too busy, and speed up again."""
+        """Slow classification down while the machine is too warm or too busy, and speed it up again afterwards."""
         settings, before = self._engine.settings, self._governed
         power = settings.power
         limit = self._governor.step(

@@ -1,4 +1,4 @@
-"""Commands to the worker: one bounded queue, one result each."""
+"""Commands to the worker: a bounded queue, with a future for each result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CAPACITY = 32
 
 
 class Mailbox:
-    """Any thread posts, the worker runs. `arrived` is set while something waits."""
+    """Any thread may post commands; the worker runs them. `arrived` is set while commands are waiting."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -26,9 +26,9 @@ class Mailbox:
         self.arrived = threading.Event()
 
     def post(self, command: Callable[[], T]) -> Future[T]:
-        """Have the worker run the command; the future holds its result or exception.
+        """Queue a command for the worker; the future will hold its result or exception.
 
-        Raises TooBusy if too many are waiting, or none will be run any more.
+        Raises TooBusy if the queue is full or the mailbox is closed.
         """
         future: Future[T] = Future()
         with self._lock:
@@ -41,7 +41,7 @@ class Mailbox:
         return future
 
     def run_all(self) -> None:
-        """On the worker: run what has arrived."""
+        """Run the waiting commands. Called by the worker."""
         if not self.arrived.is_set():
             return
         self.arrived.clear()
@@ -49,7 +49,7 @@ class Mailbox:
             next_up[0]()
 
     def close(self) -> None:
-        """No further command is run: nobody may wait for one forever. Safe to call twice."""
+        """Refuse all waiting and further commands, so that no caller waits forever. Safe to call twice."""
         with self._lock:
             self._closed = True
         self.arrived.set()

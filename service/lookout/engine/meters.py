@@ -1,4 +1,4 @@
-"""Rates and times, smoothed for people to read. Times are monotonic seconds, passed in."""
+"""Rates and durations, smoothed for display. Times are monotonic seconds, passed in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MIN_INTERVAL_S = 1e-6
 
 
 class RateMeter:
-    """Events per second over the last few seconds. After they stop, it falls as the silence grows."""
+    """Events per second over the last few seconds. When events stop, the rate falls the longer none comes."""
 
     def __init__(self, window_s: float = WINDOW_S) -> None:
         self._window_s = window_s

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class ModelInUse:
-    """Replaced by the worker between two frames; used by everything else, from any thread.
+    """Holds the network in use. Only the worker replaces it, between two frames; any thread may use it.
 
     classifier: None if no model could be loaded, or the last one failed; `fault` then says why. times_given_up: how
     often a model was given up because it failed on a frame.
@@ -38,7 +38,7 @@ class ModelInUse:
     # --- any thread -------------------------------------------------------------------------------------------
 
     def read(self, settings: Settings, in_force: Settings) -> tuple[Catalogue, Classifier]:
-        """Load the network that `settings` ask for, for a later `use`. Raises UnknownModel or ModelRejected.
+        """Load the network that `settings` select, for a later `use`. Raises UnknownModel or ModelRejected.
 
         A precision that the model lacks is refused only if it, or the model, is being changed.
         """
@@ -49,7 +49,7 @@ class ModelInUse:
         return catalogue, loader.load(catalogue, settings.model, self._profile, exactly=asked_now)
 
     def loaded(self, name: str | None = None) -> Classifier:
-        """The network that runs. Raises ModelRejected if none does, UnknownModel if it has another name."""
+        """Return the network in use. Raises ModelRejected if there is none, UnknownModel if it has another name."""
         classifier, fault = self.classifier, self.fault
         if classifier is None:
             raise ModelRejected(fault.detail if fault else "No model is loaded.", fault.remedy if fault else "")
@@ -64,24 +64,24 @@ class ModelInUse:
     def classify(
         self, pixels: Pixels, *, model: str | None = None, embedding: bool = False, activation_map: bool = False
     ) -> tuple[Classifier, Prediction]:
-        """The network's result for an uploaded picture (uint8, height x width x 3, BGR), on this thread.
+        """Classify an uploaded picture (uint8, height x width x 3, BGR) on the calling thread.
 
-        Raises UnknownModel if another model than the loaded one is requested, ModelRejected if none runs.
+        Raises UnknownModel if a model other than the loaded one is requested, ModelRejected if none is loaded.
         """
         classifier = self.loaded(model)
         return classifier, classifier.classify(pixels, embedding=embedding, activation_map=activation_map)
 
     def map_network(self) -> MapNetwork:
-        """The network, loaded a second time so that it returns its layers' responses, on this thread.
+        """Return a second copy of the network, which outputs its layers' activations; loaded on the calling thread.
 
-        Raises ModelRejected if none runs, UnknownModel if its layers cannot be shown.
+        Raises ModelRejected if no model is loaded, UnknownModel if its layers cannot be shown.
         """
         return self.map_networks.network(self.loaded(), time.monotonic())
 
     # --- the worker -------------------------------------------------------------------------------------------
 
     def use(self, classifier: Classifier, catalogue: Catalogue) -> None:
-        """Use this one from now on."""
+        """Use this network from now on."""
         self.classifier, self.catalogue, self.fault = classifier, catalogue, None
         log.info(
             "Model %s answers (%s, %d thread%s).",
@@ -92,7 +92,7 @@ class ModelInUse:
         )
 
     def give_up(self, error: Exception) -> Fault:
-        """It failed on a frame: none runs until another is loaded."""
+        """Drop the network, which failed on a frame; none runs until another is loaded."""
         log.error("The model failed on a frame: %s", error)
         self.times_given_up += 1
         self.fault = Fault(
@@ -104,13 +104,13 @@ class ModelInUse:
         return self.fault
 
     def describe(self, answer: AnswerSettings) -> ModelState | None:
-        """Its part of the state, with the thresholds in force. Warns about thresholds without effect, once."""
+        """Return the network's part of the state, with the thresholds in force. Logs thresholds without effect once."""
         classifier = self.classifier
         if classifier is None:
             return None
         card = classifier.card
         warning = unknown_labels(card, answer)
-        if warning and warning != self._warned_of:  # once, not with each change of something else
+        if warning and warning != self._warned_of:  # once, not again at each change of another setting
             log.warning("%s", warning)
         self._warned_of = warning
         return ModelState(

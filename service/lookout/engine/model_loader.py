@@ -1,4 +1,4 @@
-"""Loads a model on a separate thread while the worker goes on with the old one; one at a time."""
+"""Loads a model on a separate thread while the worker keeps using the old one; one load at a time."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from lookout.system.threads import start_pool
 
 
 class ModelLoader:
-    """`load` returns a future; nothing queues behind a model that is being loaded."""
+    """Runs one load at a time; a second one is refused rather than queued."""
 
     def __init__(self) -> None:
         self._pool = start_pool(1, "loader")
         self._busy = threading.Lock()
 
     def load(self, work: Callable[[Future[None]], None]) -> Future[None]:
-        """Run `work` on the loader's thread. It gets the future that is returned, so that the swap at its end can be
-        cancelled until it starts; what it raises becomes the future's exception.
+        """Run `work` on the loader's thread, and return a future that is done when `work` is.
 
-        Raises ModelBusy while another model is being loaded, and once the loader is closed.
+        `work` gets that future, so that the swap at its end can be cancelled until it starts. An exception of `work`
+        becomes the future's. Raises ModelBusy while another model is being loaded, and once the loader is closed.
         """
         if not self._busy.acquire(blocking=False):
             raise ModelBusy("Another model is being loaded.", "Try again when it is done.")
@@ -35,7 +35,7 @@ class ModelLoader:
         return done
 
     def close(self) -> None:
-        """Accept no further work, and refuse what has not started. Never blocks."""
+        """Accept no further work, and refuse work that has not started. Never blocks."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _refuse(self, done: Future[None]) -> None:
@@ -47,7 +47,7 @@ class ModelLoader:
         failure: Exception | None = None
         try:
             work(done)
-        except Exception as error:  # for the caller, through the future
+        except Exception as error:  # passed on to the caller through the future
             failure = error
         finally:
             self._busy.release()

@@ -1,4 +1,4 @@
-"""How often a frame is classified: the ceiling, what is due, and what limits the rate."""
+"""How often a frame is classified: the maximum rate, when the next one is due, and what limits the rate."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from lookout.engine.meters import RateMeter, smoothed
 from lookout.settings.schema import Settings
 from lookout.state.state import LimitedBy, Rate
 
-# At a rate this close to the ceiling, the ceiling is the limit.
+# At or above this fraction of the maximum, the maximum is what limits the rate.
 _NEARLY = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What the camera delivers. frames_per_s: frames per second. dropped_frames: since the source was opened."""
+    """The frames that the camera delivers: frames per second, and frames dropped since the source was created."""
 
     frames_per_s: float
     dropped_frames: int
 
 
 class Pace:
-    """Owned by the worker. Times are monotonic seconds, passed in."""
+    """Decides which frames are due, and measures the rate. Owned by the worker. Times: monotonic seconds, passed in."""
 
     def __init__(self, now: float) -> None:
         self.limit: Limit | None = None  # set by the governor
@@ -31,16 +31,19 @@ class Pace:
         self._classified = RateMeter()
 
     def restart(self, now: float) -> None:
-        """Another camera, model or region: forget what was measured."""
+        """Forget the measurements, because the camera, the model or the region has changed."""
         self._classified.clear()
         self._due_at = now
 
     def stand_still(self) -> None:
-        """No frames arrive: nothing is classified."""
+        """Report a rate of zero, because no frames arrive."""
         self._classified.clear()
 
     def is_due(self, settings: Settings, now: float) -> bool:
-        """Whether the ceiling allows a classification now. A late one earns a credit of at most one interval."""
+        """Whether the maximum rate allows a classification now; if so, schedule the next.
+
+        A late one earns a credit of at most one interval.
+        """
         interval = self._ceiling_s(settings)
         if now < self._due_at:
             return False
@@ -48,7 +51,7 @@ class Pace:
         return True
 
     def classified(self, now: float) -> None:
-        """A frame was classified."""
+        """Record that a frame was classified."""
         self._classified.tick(now)
 
     def was_busy(self, took_s: float) -> None:
@@ -60,7 +63,7 @@ class Pace:
         return self._ceiling_s(settings) or usual_interval_s(settings)
 
     def rate(self, settings: Settings, supply: Supply, now: float, *, resting: bool) -> Rate:
-        """resting: whether the picture does not change, so that it is classified less often."""
+        """Return the rate and what limits it. resting: whether an unchanged picture is being classified less often."""
         per_s = self._classified.per_s(now)
         limited_by = "unchanged_picture" if resting else self._limited_by(settings, supply.frames_per_s, per_s)
         reason = self.limit.reason if self.limit and limited_by == "governor" else None

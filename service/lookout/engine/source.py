@@ -1,4 +1,4 @@
-"""A camera kept alive: opens it, reads it, notices when it is late or stuck, reopens it, and reports its state."""
+"""Keeps a camera running: opens it, reads it, notices when it is late or stuck, reopens it, and reports its state."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ log = logging.getLogger(__name__)
 
 MakeCamera = Callable[[str, CameraOptions], Camera]
 
-# Commands wait at most this long while a camera is silent.
+# The longest a command waits while a camera delivers nothing.
 READ_SLICE_S = 0.1
-# Rates are for people to read. Computing and publishing one took 25 microseconds per frame, this takes 3.
+# The rate is for display only. Computing and publishing it per frame took 25 microseconds; this takes 3.
 RATE_EVERY_S = 0.2
-# A first frame may take as long as the slowest exposure plus the longest gap between key frames.
+# The first frame may take as long as the slowest exposure plus the longest gap between key frames.
 FIRST_FRAME_S = 5.0
 # Seconds without a picture after which the state says why an open source shows none.
 WAIT_SAID_S = 3.0
-# A film or folder is never stale, but its disk may hang.
+# A film or a folder of pictures never goes stale, but its disk may hang.
 DISK_OVERDUE_S = 10.0
 
 
 def isolated_camera(address: str, options: CameraOptions) -> Camera:
-    """How the service creates cameras: live ones in a separate process."""
+    """Create a camera as the service does: a live one in a process of its own."""
     return create(address, options, isolated=True)
 
 
@@ -62,10 +62,10 @@ def options_of(settings: CameraSettings) -> CameraOptions:
 
 
 class Source:
-    """One source of frames, through all its failures. Used by one thread; others may only call `interrupt`."""
+    """One source of frames, reopened after every failure. Used by one thread; others may only call `interrupt`."""
 
     def __init__(self, settings: CameraSettings, make_camera: MakeCamera, now: float, next_sequence: int = 0) -> None:
-        """next_sequence: the number of the first frame, after those of the previous source."""
+        """next_sequence: the number of the first frame, which continues the previous source's numbers."""
         self._settings = settings
         self._make_camera = make_camera
         self._live = is_live(settings.source)
@@ -129,7 +129,7 @@ class Source:
         self._release("opening")
 
     def interrupt(self) -> None:
-        """From another thread: interrupt whatever the camera is doing; the next `step` opens it again."""
+        """Interrupt whatever the camera is doing; the next `step` opens it again. May be called from any thread."""
         self._interrupted = True
         camera = self._camera
         if camera is not None:
@@ -144,7 +144,7 @@ class Source:
         began = time.monotonic()
         try:
             self._camera = self._make_camera(self._settings.source, options_of(self._settings))
-            if self._interrupted:  # before there was anything to interrupt: the command comes first
+            if self._interrupted:  # `interrupt` came before there was a camera to close
                 self._start_over()
                 return
             self._camera.open(Deadline.after(self._supervisor.open_within_s))
@@ -152,7 +152,7 @@ class Source:
         except EndOfSource:
             self._end()
             return
-        except Exception as error:  # drivers raise what they like
+        except Exception as error:  # drivers may raise anything
             self._lose(error)
             return
         now = self._opened_at = time.monotonic()
@@ -183,13 +183,13 @@ class Source:
         except EndOfSource:
             self._end()
             return None
-        except Exception as error:  # drivers raise what they like
+        except Exception as error:  # drivers may raise anything
             self._lose(error)
             return None
         return self._accept(frame)
 
     def _wait(self, error: CameraWaiting) -> None:
-        """It works, but has no picture yet: reopening it would only restart the wait."""
+        """Keep waiting for a camera that works but has no picture yet; reopening it would only restart the wait."""
         now = time.monotonic()
         self._supervisor.heard(now)
         if self._state.status != "streaming" and now - self._opened_at > WAIT_SAID_S:
@@ -220,7 +220,7 @@ class Source:
         return frame
 
     def _numbered(self, frame: Frame) -> Frame:
-        """The frame with a number that never repeats, although each opening of a camera counts from 0 again."""
+        """Return the frame with a number that never repeats, although a camera counts from 0 each time it is opened."""
         if self._sequence_offset is None or frame.sequence + self._sequence_offset < self.next_sequence:
             self._sequence_offset = self.next_sequence - frame.sequence
         sequence = frame.sequence + self._sequence_offset
@@ -234,7 +234,7 @@ class Source:
         self._become("ended", time.monotonic())
 
     def _lose(self, error: Exception) -> None:
-        if self._interrupted:  # we closed it, which is what it complains about
+        if self._interrupted:  # the error is the result of our closing it
             self._start_over()
             return
         self.close()
@@ -251,7 +251,7 @@ class Source:
         self._become(status, now, fault)
 
     def _start_over(self) -> None:
-        """We interrupted it: that is not the camera's fault, and the next `step` opens it again."""
+        """Close the camera after an interruption, which is not its failure; the next `step` opens it again."""
         self.close()
         self._interrupted = False
         self._supervisor.closed(time.monotonic())
@@ -281,7 +281,7 @@ def _software_failed(error: Exception, source: str) -> CameraError:
 
 
 def _status_after(error: CameraError, opened: bool) -> CameraStatus:
-    """A source that was open and fell silent is stalled; one that cannot be opened is absent or failed."""
+    """Return "stalled" for a source that was open and went silent, otherwise "absent" or "failed"."""
     if isinstance(error, (CameraAbsent, CameraUnsupported)):
         return "absent"
     if opened:

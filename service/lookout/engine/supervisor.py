@@ -1,4 +1,4 @@
-"""Recovery of the source as a pure state machine. The worker asks what is due, does it, and reports the result."""
+"""Recovery of the source as a pure state machine: the worker asks for the next step, does it, reports the result."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from typing import Literal
 
 Step = Literal["open", "read", "wait"]
 
-# A source that delivered is retried at once, for a lost packet or a cable that was touched; then the pauses grow.
+# Seconds before each attempt to reopen. A source that has delivered is retried at once, because of lost packets and
+# loose cables; then the pauses grow.
 PAUSES_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-# After this long without a failure the next one starts again with the shortest pause.
+# After this many seconds without a failure, the pauses start from the shortest again.
 HEALTHY_S = 60.0
-# A stream may take two seconds to negotiate, a Pi camera one to start; beyond this something is wrong.
+# A stream may take two seconds to negotiate and a Pi camera one to start; beyond this, something is wrong.
 OPEN_DEADLINE_S = 10.0
-# But the machine may be slow: each failed attempt is followed by one that may take twice as long, up to this.
+# The machine may be slow, though, so the deadline doubles after each failed attempt, up to this.
 MAX_OPEN_S = 30.0
-# A source that opened before gets this multiple of the time it took then. One that hangs while opening would otherwise
-# hide for the whole deadline that it could be opened again.
+# A source that has opened before gets this multiple of the time it took then. Otherwise an attempt that hangs would use
+# up the whole deadline although a new attempt could succeed.
 OPEN_MARGIN = 3.0
 MIN_OPEN_S = 2.0
 
@@ -39,7 +40,7 @@ class Supervisor:
         self._hung = 0  # failed attempts to open since one succeeded
 
     def due(self, now: float) -> Step:
-        """What the worker should do now."""
+        """The next step for the worker."""
         if self._open:
             return "read"
         return "open" if now >= self._try_at else "wait"
@@ -51,19 +52,19 @@ class Supervisor:
 
     @property
     def open_within_s(self) -> float:
-        """Seconds an attempt to open may take: few at first if few were enough before, doubled each time."""
+        """Seconds an attempt to open may take: at first based on the last success, doubled after each failure."""
         usual = self._usual_open_s
         first = OPEN_DEADLINE_S if usual is None else max(MIN_OPEN_S, OPEN_MARGIN * usual)
         return min(MAX_OPEN_S, first * 2.0**self._hung)
 
     def opened(self, now: float, took_s: float | None = None) -> None:
-        """The source is open, after `took_s` seconds; its first frame is due within `overdue_s`."""
+        """Record that the source was opened in `took_s` seconds; its first frame is due within `overdue_s` of `now`."""
         self._open, self._heard_at, self._hung = True, now, 0
         if took_s is not None:
             self._usual_open_s = took_s
 
     def frame(self, now: float) -> None:
-        """A frame was accepted."""
+        """Record that a frame was accepted."""
         self._heard_at = now
         if self._healthy_since is None:
             self._healthy_since = now
@@ -71,7 +72,7 @@ class Supervisor:
             self._rung = 0
 
     def heard(self, now: float) -> None:
-        """A sign of life, though not a frame: the open source is not overdue."""
+        """Record a sign of life other than a frame, so that the open source is not overdue."""
         self._heard_at = max(self._heard_at, now)
 
     def is_overdue(self, now: float) -> bool:
@@ -79,7 +80,7 @@ class Supervisor:
         return self._open and now - self._heard_at >= self.overdue_s
 
     def failed(self, now: float) -> None:
-        """Opening or reading failed, or the source is overdue: the worker has closed it."""
+        """Record that the worker has closed the source, because opening or reading failed or it is overdue."""
         if self._open:
             self.restarts += 1
         else:
@@ -89,5 +90,5 @@ class Supervisor:
         self._open, self._healthy_since, self._rung = False, None, rung + 1
 
     def closed(self, now: float) -> None:
-        """Closed on purpose (a pause, another source): open at the next opportunity, with a clean slate."""
+        """Record that the source was closed on purpose. It may be opened at once, and past failures do not count."""
         self._open, self._healthy_since, self._rung, self._try_at, self._hung = False, None, 0, now, 0

@@ -8,14 +8,14 @@ from lookout.pipeline.card import Card
 from lookout.pipeline.smoothing import Smoother, Threshold
 from lookout.settings.schema import AnswerSettings, Settings
 
-# In answer.enter and answer.leave: the threshold of every label without one of its own there.
+# The key in answer.enter and answer.leave that stands for every label without a key of its own.
 EVERY_LABEL = "*"
-# A sentence lists no more labels than people read.
+# How many labels the warning names, to stay readable.
 _MAX_NAMED = 5
 
 
 def thresholds_of(card: Card, settings: AnswerSettings) -> Mapping[str, Threshold]:
-    """For every label that can become an answer: the card's thresholds, unless a setting overrides them."""
+    """Return the thresholds of every label that can become an answer: the card's, unless a setting overrides them."""
     limits = {}
     for label in card.labels:
         if label.reject:
@@ -28,7 +28,7 @@ def thresholds_of(card: Card, settings: AnswerSettings) -> Mapping[str, Threshol
 
 
 def unknown_labels(card: Card, settings: AnswerSettings) -> str:
-    """A sentence on thresholds for labels that the model lacks, which have no effect; empty if there are none."""
+    """Return a warning about thresholds for labels that the model lacks, or an empty string if there are none."""
     strange = sorted((set(settings.enter) | set(settings.leave)) - {EVERY_LABEL, *card.label_names})
     if not strange:
         return ""
@@ -38,7 +38,7 @@ def unknown_labels(card: Card, settings: AnswerSettings) -> str:
 
 
 def new_smoother(card: Card, settings: Settings, now: float) -> Smoother:
-    """A fresh one. now: monotonic seconds."""
+    """Return a smoother without history. now: monotonic seconds."""
     answer = settings.answer
     return Smoother(
         card.label_names,

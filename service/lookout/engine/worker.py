@@ -1,4 +1,4 @@
-"""The one worker: newest frame -> network -> answer -> hub; and the few commands that control it."""
+"""The worker thread: newest frame -> network -> answer -> hub; and the few commands that control it."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from lookout.system import memory
 
 log = logging.getLogger(__name__)
 
-# A camera's process is killed within a second; a worker that takes longer is stuck in a library and is abandoned.
+# A camera's process is killed within a second; a worker that takes longer than this is stuck in a library: abandon it.
 STOP_DEADLINE_S = 3.0
-# What the worker may take beyond the time allowed for opening a camera.
+# How much longer the worker may take than the time allowed for opening a camera.
 STALL_MARGIN_S = 2.0
 
 
@@ -55,7 +55,7 @@ def first_state(settings: Settings, now: float) -> State:
 
 
 class Engine:
-    """Runs the worker thread. Every command may be called from any thread and returns a future."""
+    """Runs the worker thread. Its commands may be called from any thread; most return a future."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Engine:
         profile: loader.MachineProfile | None = None,
         paused: bool = False,
     ) -> None:
-        """profile: what earlier runs found out about this machine; None starts afresh and remembers nothing."""
+        """profile: what earlier runs measured on this machine; None: start afresh and store nothing."""
         now = time.monotonic()
         self._settings = settings
         self.model = ModelInUse(catalogue, profile)
@@ -91,12 +91,12 @@ class Engine:
 
     @property
     def settings(self) -> Settings:
-        """The worker's own copy, which changes between two frames; everybody else asks `Control.loaded`."""
+        """The worker's own copy, which changes between two frames; other code should read `Control.loaded`."""
         return self._settings
 
     @property
     def classifier(self) -> Classifier | None:
-        """The network in use; None if none could be loaded."""
+        """The network in use; None if none could be loaded or the last one failed."""
         return self.model.classifier
 
     @property
@@ -119,7 +119,7 @@ class Engine:
         self._thread.start()
 
     def close_mailbox(self) -> None:
-        """Accept no further commands and refuse those waiting, so that nobody waits during the stop. Never blocks."""
+        """Accept no further commands and refuse those waiting, so that no caller waits for them. Never blocks."""
         self._mailbox.close()
 
     def stop(self) -> bool:
@@ -128,7 +128,7 @@ class Engine:
         self.close_mailbox()
         self._loader.close()
         if self._profile is not None:
-            self._profile.trials.stop()  # the interpreter waits for the loader's thread
+            self._profile.trials.stop()  # the interpreter waits for the loader's thread when it exits
         deadline = Deadline.after(STOP_DEADLINE_S)
         while self._thread.is_alive() and not deadline.passed:
             self._source.interrupt()  # more than once: the worker may be about to open the next camera
@@ -153,7 +153,7 @@ class Engine:
         goes = self._source if settings.camera != self._settings.camera else None
         future = self._mailbox.post(lambda: self._use(settings, None))
         if goes is not None:
-            goes.interrupt()  # or one that hangs while opening would be waited for
+            goes.interrupt()  # otherwise a camera that hangs while opening would delay the change
         return future
 
     def govern(self, limit: Limit | None) -> Future[None]:
@@ -172,7 +172,7 @@ class Engine:
             self.progressed_at = time.monotonic()
             try:
                 self._step()
-            except Exception:  # a bug of ours must not leave a dead camera behind a running service
+            except Exception:  # a bug of ours must not leave the service running with a dead camera
                 log.exception("The camera loop failed and goes on.")
                 self._source.resume()
                 self._stopping.wait(1.0)
@@ -192,7 +192,7 @@ class Engine:
             self._publish(camera=camera, rate=self._rate(camera, time.monotonic()))
 
     def _take(self, frame: Frame, camera: CameraState) -> None:
-        """Classify the frame if a classification is due, and publish either way."""
+        """Classify the frame if a classification is due; publish it in any case."""
         now = time.monotonic()
         if self._viewer is None or not self._pace.is_due(self._settings, now):
             self._publish(camera=camera, frame=frame)
@@ -218,13 +218,13 @@ class Engine:
         if self._viewer is not None and self._viewer.searching:
             self._gate.resting = False
             return False
-        # What enters beside the square in focus is a change as well.
+        # Something that enters outside the square in focus is a change as well.
         focused = self._viewer is not None and self._viewer.focused
         part = self._state.region_asked if focused else self._state.region_seen
         return self._gate.rests(frame.pixels, part, now, keep_alive)
 
     def _carry_on(self, frame: Frame, camera: CameraState, now: float) -> None:
-        """The result for the same picture still applies: the smoother sees no gap, and the answer does not age."""
+        """Reuse the last prediction for an unchanged picture: the smoother sees no gap and the answer stays fresh."""
         assert self._smoother is not None
         assert self._state.prediction is not None
         answer = self._smoother.add(self._state.prediction.probabilities, frame.captured_at)
@@ -285,17 +285,17 @@ class Engine:
         return self._loader.load(lambda done: self._load_and_use(settings, done))
 
     def _load_and_use(self, settings: Settings | None, done: Future[None]) -> None:
-        """On the loader's thread: the worker goes on with the old model. Until the swap, `done` may be cancelled."""
+        """Load on the loader's thread while the worker keeps the old model. `done` may be cancelled until the swap."""
         loaded = self.model.read(settings or self._settings, self._settings)
         self._mailbox.post(lambda: self._swap(settings, loaded, done)).result()
-        memory.release_free_memory()  # the old network's, and what loading the new one took
+        memory.release_free_memory()  # of the old network, and of loading the new one
 
     def _swap(self, settings: Settings | None, loaded: tuple[Catalogue, Classifier], done: Future[None]) -> None:
         if done.set_running_or_notify_cancel():
             self._use(settings or self._settings, loaded)
 
     def _use(self, settings: Settings, loaded: tuple[Catalogue, Classifier] | None) -> None:
-        """Swap between two frames."""
+        """Put new settings, and a new network if one was loaded, into force between two frames."""
         before, self._settings = self._settings, settings
         if settings.model != before.model:
             self.model.times_given_up = 0
@@ -328,7 +328,7 @@ class Engine:
         self._restart_answer(frame=None, camera=self._source.state(now))
 
     def _tune(self) -> None:
-        """Other thresholds and times: the answer so far stands until the next prediction."""
+        """Use other thresholds and times; the current answer stands until the next prediction."""
         classifier = self.model.classifier
         if self._smoother is not None and classifier is not None:
             answer = self._settings.answer
@@ -337,7 +337,7 @@ class Engine:
         self._publish(interval_s=self._pace.interval_s(self._settings))
 
     def _restart_answer(self, **changes: object) -> None:
-        """Results from other pictures, another model or another region say nothing about now."""
+        """Start without an answer: results from another source, model or region say nothing about this one."""
         now = time.monotonic()
         classifier = self.model.classifier
         self._smoother = new_smoother(classifier.card, self._settings, now) if classifier else None
@@ -366,10 +366,10 @@ class Engine:
 
 
 def _differs(one: CameraState, other: CameraState) -> bool:
-    """Whether watchers should see it; rates by themselves are published with the next frame."""
+    """Whether the change is worth publishing at once; a change of the rate only is published with the next frame."""
     return replace(one, frames_per_s=0.0) != replace(other, frames_per_s=0.0)
 
 
 def _looks_elsewhere(one: AnswerSettings, other: AnswerSettings) -> bool:
-    """Whether results under the one say nothing about what the other classifies."""
+    """Whether a result under one of the settings does not apply under the other."""
     return (one.region, one.focus) != (other.region, other.focus)

@@ -1,1 +1,1 @@
-"""Where to zoom in: at what has changed in a fixed scene and, in a slow scan, at the rest; and the combined result."""
+"""Zooming in on a fixed scene, on parts that have changed and, in a slow scan, on the rest; and the combined result."""

@@ -1,9 +1,9 @@
-"""What a fixed camera sees when nobody is there, learnt slowly at low resolution; and what differs from it now.
+"""The background of a fixed scene, learnt slowly at low resolution; and the parts of a picture that differ from it.
 
-The background follows the light at once (light.py), adapts to what hardly differs, and absorbs what differs by one grey
-level per second, so that a moved chair becomes part of it after a minute or two and a passer-by never does. Anything in
-constant motion (leaves, a television) raises the threshold of its own cells. Parts that the caller protects, such as a
-sleeping animal, are exempt from all of that.
+The background follows changes of light at once (light.py) and small differences within seconds. It absorbs larger
+differences by one grey level per second, so that a moved chair becomes part of it after a minute or two, but a
+passer-by never does. Constant motion (leaves, a television) raises the threshold of its own cells. Parts that the
+caller protects, such as a sleeping animal, are exempt from all of that.
 """
 
 from __future__ import annotations
@@ -22,47 +22,49 @@ from lookout.geometry import Rect
 Floats = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 
-# Cells along the longer side: an animal of a seventh of the height covers ten of them.
+# Cells along the longer side; an animal of a seventh of the picture's height is ten cells high.
 LONGER_SIDE = 128
-# A cell differs from this many grey levels on, and from this multiple of the picture's median difference.
+# A cell counts as changed if it differs by more than this many grey levels, than this multiple of the picture's median
+# difference, ...
 FLOOR, NOISE_FACTOR = 14.0, 5.0
-# ... and from this multiple of its own average difference.
+# ... and than this multiple of its own average difference.
 UNREST_FACTOR = 2.5
-# Shares of the picture: less than the first is noise; more than the second is another light or another view.
+# Shares of the picture: a change of less than the first is noise, one of more than the second another light or view.
 MIN_CHANGED, MAX_CHANGED = 0.004, 0.6
-# Seconds: until another view is accepted, to learn a new background, for small differences to become part of it.
+# Seconds until another view is accepted, to learn a new background, and for small differences to become part of it.
 UPSET_S, LEARN_S, DRIFT_S = 0.7, 1.5, 8.0
-# Time constant of a cell's average difference.
+# Time constant of a cell's average difference, in seconds.
 UNREST_S = 45.0
-# Slow learning does not need every picture.
+# Seconds between two updates; slow learning does not need every picture.
 LEARN_EVERY_S = 0.45
 # Grey levels per second by which differences become part of the background.
 ABSORB_PER_S = 1.0
-# This many new backgrounds within this many seconds mean that the camera is moving, and for how long.
+# More than this many new backgrounds within this many seconds mean that the camera is moving; it counts as moving for
+# the last number of seconds.
 MOVES, MOVES_WITHIN_S, MOVING_S = 3, 20.0, 10.0
-# Somebody bumped the camera: the whole view is shifted by this many cells, with this certainty of phase correlation.
-# Checked when this much of the picture differs, once per this many seconds.
+# The camera was bumped if the whole view is shifted by at least this many cells, with more than this response of the
+# phase correlation. Checked if more than this share of the picture differs, at most once in this many seconds.
 _SHIFT, _SHIFT_SURE, _SHIFT_SHARE, _SHIFT_EVERY_S = 0.7, 0.4, 0.03, 1.0
-# Gaps of fewer cells within one animal are closed; specks are dropped.
+# Kernels that close gaps within one animal and drop specks.
 _CLOSE, _OPEN = np.ones((9, 9), np.uint8), np.ones((2, 2), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A connected part that differs. box: its position in the picture; share: its area as a share of the picture's."""
+    """A connected part that differs. box: its bounding box; share: its area as a share of the picture's."""
 
     box: Rect
     share: float
 
 
 class Background:
-    """Gets every picture that is classified, in order. Times are monotonic seconds, passed in."""
+    """The background model. Gets every picture that is classified, in order. Times are monotonic seconds, passed in."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Another source or region: forget what was seen."""
+        """Forget everything, because the source or the region has changed."""
         self._cells: Floats | None = None
         self._unrest: Floats | None = None
         self._at = self._learnt_at = self._learning_until = self._moving_until = float("-inf")
@@ -81,11 +83,11 @@ class Background:
 
     @property
     def renewed_at(self) -> float:
-        """When the present background was started."""
+        """When the current background was started; -inf if there is none."""
         return self._renewed[-1] if self._renewed else float("-inf")
 
     def changed(self, pixels: Pixels, now: float, protected: Sequence[Rect] = ()) -> tuple[Part, ...]:
-        """The parts of the picture that differ, the largest first; none while the background is being learnt.
+        """Return the parts of the picture that differ, the largest first; none while the background is being learnt.
 
         pixels: uint8, height x width x 3. protected: parts of the picture that must not be learnt.
         """
@@ -98,7 +100,7 @@ class Background:
             cv2.accumulateWeighted(cells, self._cells, min(1.0, passed / LEARN_S))
             return ()
         difference = _largest(cv2.absdiff(cells, self._cells))
-        if cv2.minMaxLoc(difference)[1] > FLOOR:  # otherwise there is no change of light to correct
+        if cv2.minMaxLoc(difference)[1] > FLOOR:  # otherwise there is no change of light to correct for
             lit = self._cells * gain_between(cells, self._cells)
             difference = _largest(cv2.absdiff(cells, lit))
         mask = self._mask(difference)
@@ -130,7 +132,7 @@ class Background:
         return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _CLOSE), np.uint8)
 
     def _is_upset(self, share: float, cells: Floats, now: float) -> bool:
-        """Whether this is another view, or a change of light that no gain explains, and has been for a moment."""
+        """Whether this is another view: too much has differed for UPSET_S, or the whole view is shifted."""
         if share > MAX_CHANGED:
             self._upset_since = now if self._upset_since is None else self._upset_since
             return now - self._upset_since >= UPSET_S
@@ -144,7 +146,7 @@ class Background:
         assert self._cells is not None
         one, other = (cv2.cvtColor(each, cv2.COLOR_BGR2GRAY) for each in (cells, self._cells))
         window = cv2.createHanningWindow((one.shape[1], one.shape[0]), cv2.CV_32F)
-        (x, y), response = cv2.phaseCorrelate(other, one, window)  # the room outweighs anything that moves in it
+        (x, y), response = cv2.phaseCorrelate(other, one, window)  # the scene outweighs anything that moves in it
         return response > _SHIFT_SURE and max(abs(x), abs(y)) >= _SHIFT
 
     def _learn(self, cells: Floats, difference: Floats, mask: Mask, passed: float, held: Mask | None) -> None:
@@ -160,7 +162,7 @@ class Background:
 
 
 def _reduced(pixels: Pixels) -> Floats:
-    """LONGER_SIDE cells along the longer side, float32, 0..255. Sampled: all pixels would cost more than the rest."""
+    """Reduce to LONGER_SIDE cells along the longer side, float32, 0..255. Uses a sample of the pixels, for speed."""
     height, width = pixels.shape[:2]
     scale = LONGER_SIDE / max(height, width)
     size = max(8, round(width * scale)), max(8, round(height * scale))
@@ -169,7 +171,7 @@ def _reduced(pixels: Pixels) -> Floats:
 
 
 def _largest(difference: object) -> Floats:
-    """The maximum over the three colours."""
+    """The maximum over the three colours of each cell."""
     assert isinstance(difference, np.ndarray)
     blue, green, red = cv2.split(difference)
     return np.asarray(cv2.max(cv2.max(blue, green), red), np.float32)

@@ -1,8 +1,8 @@
 """The focus: which square to classify besides the whole picture, and the conclusion from both.
 
-One square per frame at most. A pet that was found stays the focus until the network no longer sees it there. Otherwise
-the changed parts are classified, the largest first and the others in turn; and the scan, one tile at a time, finds
-animals that were there before the background was.
+At most one square is classified per frame. A pet that was found stays the focus until the network no longer sees it
+there. Otherwise the changed parts are classified in turn, the largest first. A scan, one tile at a time, finds animals
+that have been there since before the background was learnt.
 """
 
 from __future__ import annotations
@@ -20,28 +20,29 @@ Probabilities = tuple[float, ...]
 # Why a square was chosen: it differs from the background, or the scan found an animal in it.
 Why = Literal["changed", "found"]
 
-# Around what has changed: some margin, and no less than the network's input size.
+# The margin around a changed part, as a factor, and the smallest square.
 MARGIN = 1.2
 MIN_SQUARE_PX = 64.0
-# Of the shorter side: a square this large is seen in the whole picture as well, and both are averaged.
+# A square of at least this share of the shorter side shows much the same as the whole picture; both are averaged.
 LARGE = 0.8
-# A pet's probability: from `FOUND` a changed square contains one; below `LOST` for `LOST_S` it has gone.
+# A changed square contains a pet from probability `FOUND` on; the pet has gone after `LOST_S` seconds below `LOST`.
 FOUND, LOST, LOST_S = 0.6, 0.4, 1.5
-# If something walked in and nothing has differed for this long, it has gone, whatever the network sees there.
+# A pet that was found because it moved has gone if nothing has differed for this long, whatever the network reports.
 VANISHED_S = 1.5
-# A tile of the scan must show it more clearly, twice, the second time with a little more margin.
+# A tile of the scan must reach this probability twice, the second time with this margin, because it differs in nothing.
 SCAN_FOUND, SECOND_LOOK = 0.93, 1.3
-# Passes of the scan over the picture after a new background, one tile per frame; then one tile per this many seconds.
+# After a new background, the scan passes over the picture this many times, one tile per frame; then it classifies one
+# tile in this many seconds.
 PASSES, IDLE_S = 2, 1.0
-# Changed parts that are classified in turn, and how often one turn goes to the scan meanwhile.
+# The number of changed parts classified in turn; and every how many turns the scan gets one meanwhile.
 PARTS, SCAN_EVERY = 3, 4
-# How long the result for a part is valid, in seconds.
+# Seconds for which the result for a part is valid.
 FRESH_S = 1.0
 
 
 @dataclass(slots=True)
 class _Target:
-    """A square that is classified. said: the network's latest result for it."""
+    """A square to classify. said: the network's latest result for it."""
 
     square: Rect
     box: Rect
@@ -54,7 +55,7 @@ class _Target:
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """The result for the frame. square: the part that decided and why, None for the whole picture."""
+    """The result for the frame. square, why: the part that decided and why it was chosen; None: the whole picture."""
 
     probabilities: Probabilities
     square: Rect | None = None
@@ -62,7 +63,7 @@ class Conclusion:
 
 
 class Focus:
-    """Called for each frame that is classified. Coordinates are relative to the region.
+    """Called for each frame that is classified, in order. Coordinates are relative to the region.
 
     reject: for each label, in the card's order, whether it means "none of these".
     """
@@ -73,7 +74,7 @@ class Focus:
         self.reset()
 
     def reset(self) -> None:
-        """Another source, model or region."""
+        """Forget everything, because the source, the model or the region has changed."""
         self._background.reset()
         self._held: _Target | None = None
         self._targets: list[_Target] = []
@@ -93,7 +94,7 @@ class Focus:
         return self._scan_left > 0 or self._second is not None
 
     def look(self, pixels: Pixels, whole: Probabilities, now: float) -> Rect | None:
-        """The square to classify in this frame besides the whole, None for none.
+        """Return the square to classify in this frame besides the whole picture, or None.
 
         pixels: the region, uint8, height x width x 3. whole: the network's result for it.
         """
@@ -107,14 +108,14 @@ class Focus:
         if self._background.renewed_at != self._renewed_at:
             self._renewed_at = self._background.renewed_at
             self._scan_left = PASSES * len(scan_tiles(width, height))
-            if self._held is not None:  # part of the new background: "nothing differs" no longer says anything
+            if self._held is not None:  # it is part of the new background, so that it no longer differs
                 self._held.why = "found"
         self._follow(parts, now)
         self._asked = self._choose(now)
         return self._asked.square if self._asked else None
 
     def conclude(self, close: Probabilities | None, now: float) -> Conclusion:
-        """The result for the frame. close: the network's result for the square that `look` returned, None for none."""
+        """Return the result for the frame. close: the network's result for the square from `look`, if there was one."""
         whole = self._whole
         if close is not None and self._asked is not None:
             self._hear(self._asked, close, now)
@@ -126,7 +127,7 @@ class Focus:
     # --- what to look at ----------------------------------------------------------------------------------------
 
     def _follow(self, parts: Sequence[Part], now: float) -> None:
-        """Give each changed part its previous target, and the held one the part it overlaps most."""
+        """Match each changed part with its previous target, and the held target with the part that it overlaps most."""
         targets = []
         for part in parts[:PARTS]:
             square = square_around(part.box, *self._size, margin=MARGIN, smallest=MIN_SQUARE_PX)
@@ -161,7 +162,7 @@ class Focus:
 
     def _next_tile(self, now: float) -> _Target | None:
         idle = self._scan_left <= 0 and now < self._scanned_at + IDLE_S
-        found = self._pet(self._whole) >= FOUND  # found in the whole picture: no search needed
+        found = self._pet(self._whole) >= FOUND  # the whole picture shows a pet already
         if idle or found or self._background.moving:
             return None
         tiles = scan_tiles(*self._size)
@@ -171,7 +172,7 @@ class Focus:
         self._scanning = _Target(tiles[self._tile], tiles[self._tile], "found")
         return self._scanning
 
-    # --- what was said ------------------------------------------------------------------------------------------
+    # --- what the network found ---------------------------------------------------------------------------------
 
     def _hear(self, target: _Target, said: Probabilities, now: float) -> None:
         target.said, target.said_at = said, now
@@ -198,12 +199,12 @@ class Focus:
         self._held = target
 
     def _surest(self, now: float) -> _Target | None:
-        """Of the changed parts classified lately, the one most likely to contain a pet."""
+        """The recently classified changed part that is most likely to contain a pet, if any."""
         fresh = [target for target in self._targets if target.said is not None and now - target.said_at < FRESH_S]
         return max(fresh, key=lambda one: self._pet(one.said or ()), default=None)
 
     def _living(self, target: _Target) -> bool:
-        """Whether the network is not sure that it is empty."""
+        """Whether the square may contain a pet, so that it must not become background."""
         return target.said is not None and self._pet(target.said) > 0.3
 
     def _pet(self, said: Probabilities) -> float:
@@ -211,14 +212,14 @@ class Focus:
 
 
 def _joined(whole: Probabilities, close: Probabilities, square: Rect) -> Probabilities:
-    """The square decides; one that is nearly all of the picture is averaged with it."""
+    """The square's result; for a square that is nearly the whole picture, the average with the whole picture's."""
     if min(square.width, square.height) < LARGE and max(square.width, square.height) < LARGE:
         return close
     return tuple((a + b) / 2 for a, b in zip(whole, close, strict=True))
 
 
 def _steadied(before: Rect, after: Rect) -> Rect:
-    """Half-way, so that a square does not jitter with its outline; at once if it has moved on."""
+    """Move a square half-way, so that it does not jitter with the outline; if it has moved on, all the way."""
     if overlap(before, after) < 0.55:
         return after
     return Rect(

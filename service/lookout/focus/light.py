@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-# Blocks a side: enough for a plane through the robust half of them, few enough to cost nothing.
+# The grid of blocks: enough to fit a plane robustly, few enough to be cheap.
 _COLUMNS, _ROWS = 8, 6
-# Added to both sides of a ratio, grey levels: in the dark, noise would dominate it.
+# Grey levels added to both sides of a ratio, in which noise would otherwise dominate in the dark.
 _DARK = 12.0
-# A block whose ratio differs from the fit by more than this share contains an object, or another lamp.
+# A block whose ratio differs from the fit by more than this share contains an object or another lamp.
 _OUTLIER = 0.2
-# More light than this, or less than its inverse, is another scene.
+# The gain is limited to this factor and its inverse; a larger change is another scene.
 MAX_GAIN = 4.0
 # Keeps the fit solvable if few blocks are left.
 _RIDGE = 1e-3 * np.eye(3, dtype=np.float32)
 
 
 def gain_between(now: Floats, background: Floats) -> Floats:
-    """What the background must be multiplied by to be lit like `now`: rows x columns x 3, float32.
+    """The gain that gives the background the light of `now`: rows x columns x 3, float32.
 
     now, background: rows x columns x 3, 0..255.
     """
@@ -57,7 +57,7 @@ def _blocks(cells: Floats) -> Floats:
 
 @functools.cache
 def _design() -> Floats:
-    """For each block: 1, its x and its y, both from -1 to 1."""
+    """The design matrix of the fit: for each block 1, its x and its y, both from -1 to 1."""
     y, x = np.meshgrid(np.linspace(-1, 1, _ROWS), np.linspace(-1, 1, _COLUMNS), indexing="ij")
     return np.stack([np.ones(x.size), x.ravel(), y.ravel()], axis=1).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""The tiles of the scan, and squares in general: where to zoom in, in shares of the picture."""
+"""The tiles of the scan, and squares to zoom in on, as shares of the picture."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import functools
 
 from lookout.geometry import Rect
 
-# Of the shorter side, and the distance from one tile to the next, as a share of the tile.
+# For each size of tile: its side as a share of the picture's shorter side, and the distance between two tiles as a
+# share of the tile's side.
 _SIZES = ((0.5, 0.5), (0.36, 0.55))
-# A step through the tiles that visits distant places in succession, whatever their number.
+# The golden ratio: a step of this share through the tiles makes successive tiles distant, whatever their number.
 _GOLDEN = 0.618
 
 
 @functools.lru_cache(maxsize=8)
 def scan_tiles(width: int, height: int) -> tuple[Rect, ...]:
-    """Overlapping squares of a half and a third of the shorter side, in the order of the scan.
+    """Return overlapping squares of about a half and a third of the shorter side, in the order of the scan.
 
     width, height: the picture's, in pixels.
     """
@@ -43,16 +44,16 @@ def _spread(tiles: list[Rect]) -> list[Rect]:
 
 
 def _divides(stride: int, count: int) -> bool:
-    """Whether steps of `stride` would not visit all of `count`."""
+    """Whether `stride` and `count` have a common divisor, so that steps of `stride` would not visit every tile."""
     while stride:
         count, stride = stride, count % stride
     return count > 1
 
 
 def square_around(box: Rect, width: int, height: int, *, margin: float, smallest: float) -> Rect:
-    """The square of `margin` times the box's longer side around its middle, moved and cut to fit the picture.
+    """Return a square of `margin` times the box's longer side, around its middle, moved and shrunk to fit the picture.
 
-    width, height: the picture's, in pixels. smallest: the least side, pixels.
+    width, height: the picture's, in pixels. smallest: the minimum side in pixels.
     """
     side = max(margin * max(box.width * width, box.height * height), smallest)
     side = min(side, width, height)

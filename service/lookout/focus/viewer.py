@@ -1,4 +1,4 @@
-"""A network with a focus: classifies a frame of a fixed scene by the whole region and by the square that matters."""
+"""A network with a focus: classifies a frame of a fixed scene from the whole region and from one square of it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Viewed:
 
 
 class Viewer:
-    """Owned by the worker; gets each frame that is classified, in order.
+    """Classifies frames, with a focus or without. Owned by the worker; gets each frame that is classified, in order.
 
-    focused: whether to zoom in. Without a label that means "none of these" there is nothing to look for, and the whole
-    region decides, as without a focus.
+    focused: whether to zoom in. If the model has no label for "none of these", an empty part cannot be recognised, so
+    that the whole region decides as without a focus.
     """
 
     def __init__(self, classifier: Classifier, *, focused: bool) -> None:
@@ -36,13 +36,13 @@ class Viewer:
 
     @property
     def searching(self) -> bool:
-        """Whether tiles of a new scene are still to be classified, though nothing changes in it."""
+        """Whether the scan of a new scene is in progress, which needs frames although nothing changes."""
         return self._focus is not None and self._focus.searching
 
     def view(self, pixels: Pixels, region: Rect, now: float) -> Viewed:
-        """Classify one frame. pixels: uint8, height x width x 3, blue-green-red. now: monotonic seconds, its capture.
+        """Classify one frame. pixels: uint8, height x width x 3, blue-green-red. now: its capture in monotonic seconds.
 
-        Raises what the network raises.
+        Raises ModelRejected if the network fails.
         """
         whole = self.classifier.classify(pixels, region)
         if self._focus is None:
@@ -70,7 +70,7 @@ def _part(pixels: Pixels, region: Rect) -> Pixels:
 
 
 def _within(region: Rect, square: Rect) -> Rect:
-    """A share of the region as a share of the picture."""
+    """Convert a square relative to the region into one relative to the picture."""
     return Rect(
         region.x + square.x * region.width,
         region.y + square.y * region.height,

@@ -1,4 +1,4 @@
-"""The model card: what a graph cannot say about itself. `card.json` is beside the ONNX files it describes."""
+"""The model card: the facts that an ONNX graph does not contain. `card.json` is beside the ONNX files it describes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lookout.errors import ModelRejected
 from lookout.system.regular_files import open_regular, read_regular
 
 CARD_FILE = "card.json"
-# A card is a page of text; a larger file is not one.
+# A card is a page of text; a larger file is not a card.
 MAX_CARD_BYTES = 2**20
 MAX_OUTPUTS = 10_000
-# A protobuf cannot be larger.
+# The size limit of a protobuf message.
 MAX_GRAPH_BYTES = 2**31 - 1
 # For labels without thresholds in the card: cautious enough for an uncalibrated network.
 DEFAULT_ENTER, DEFAULT_LEAVE = 0.8, 0.6
@@ -74,13 +74,13 @@ class InputSpec(_Part):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """For a batch of one."""
+        """The tensor's shape for a batch of one."""
         h, w, c = self.height, self.width, self.channels
         return (1, h, w, c) if self.layout == "NHWC" else (1, c, h, w)
 
 
 class Outputs(_Part):
-    """Names of the graph's outputs. Either logits, or probabilities if the graph ends in a softmax."""
+    """The names of the graph's outputs: either logits, or probabilities if the graph ends in a softmax."""
 
     logits: str | None = None
     probabilities: str | None = None
@@ -142,7 +142,7 @@ class Card(_Part):
     version: str
     title: str
     description: str = ""
-    # By language as HTML writes it ("zh-Hant"); the fields above are in English.
+    # By BCP 47 language tag, such as "zh-Hant"; the fields above are in English.
     translations: dict[Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")], Translation] = Field(
         default_factory=dict
     )
@@ -206,7 +206,7 @@ class Card(_Part):
 
     @property
     def numbers(self) -> int:
-        """How many numbers the network puts out."""
+        """The number of values in the network's output."""
         return len(self.labels) if self.groups is None else sum(map(len, self.groups))
 
     @property
@@ -243,7 +243,7 @@ _REMEDY = "Correct the card, or make a new one with `lookout models add`."
 
 
 def _first(error: Exception) -> str:
-    """The first complaint, with where it is."""
+    """The first problem that validation reports, with the path of the field."""
     if not isinstance(error, ValidationError):
         return str(error).rstrip(".")
     first = error.errors(include_url=False)[0]
@@ -253,7 +253,7 @@ def _first(error: Exception) -> str:
 
 
 def check_json_safe(document: object) -> None:
-    """Raises ValueError for what Python accepts as JSON but no response can contain: NaN, infinities, surrogates."""
+    """Raise ValueError for what Python accepts as JSON but no response can contain: NaN, infinities, surrogates."""
     json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
 
 

@@ -1,9 +1,9 @@
-"""Whether the picture has changed enough to be classified again: a still scene need not be classified all the time.
+"""Decides whether the picture has changed enough to be classified again, so that a still scene costs little.
 
-Compares a reduced copy of the part that the network sees with the one of the last change. Changing light brightens or
-dims all cells by the same factor; that factor is removed first. Sensor noise changes all cells a little, something
-that enters changes few of them much: so the cells that differ most are compared with a threshold that follows the
-noise of the median cell. In doubt the picture counts as changed.
+A reduced copy of the part that the network sees is compared with the copy from the last change. A change of light
+brightens or dims all cells by the same factor, which is removed first. Sensor noise changes all cells a little, while
+an object that enters changes a few cells a lot; so the cells that differ most are compared with a threshold that
+follows the noise of the median cell. In doubt the picture counts as changed.
 """
 
 from __future__ import annotations
@@ -18,38 +18,39 @@ from lookout.geometry import Rect
 Cells = NDArray[np.float32]
 
 SIDE = 24
-# Of each cell this many pixels per side are averaged: all of them would take longer than the rest of the loop.
+# Each cell is the mean of this many pixels per side; averaging all pixels would take longer than the rest of the loop.
 _PIXELS_A_CELL = 6
 _COLOURS = np.full(3, 1.0 / 3.0, np.float32)
-# The cells that differ most; a cat of a twelfth of the picture's width and height covers four.
+# How many of the cells that differ most are averaged; a cat of a twelfth of the picture's width and height covers four.
 _MAX_CHANGED = 16
 _MIDDLE = SIDE * SIDE // 2
-# Grey levels of 255. A video repeats the noise of each key frame until the next one, so the median cell sees none: by
-# day the most changed cells then differ by 2 to 3. What a network would notice makes a difference of 7 or more.
+# In grey levels of 255. A video repeats the noise of each key frame until the next one, so the median cell shows none,
+# and by day the most changed cells differ by 2 to 3. A change that a network would notice makes a difference of 7 or
+# more.
 FLOOR = 4.0
-# For normal noise the most changed cells differ 2.5 times as much as the median one, 5 times if bright cells are
-# noisier than dark ones.
+# With normally distributed noise, the most changed cells differ 2.5 times as much as the median one; 5 times if bright
+# cells are noisier than dark ones.
 NOISE_FACTOR = 6.0
-# A night so noisy that more would be needed never counts as unchanged.
+# The noise estimate is capped at this, so that a noisier picture, at night, never counts as unchanged.
 MAX_NOISE = 2.0
-# The noise estimate follows slowly upwards, since that may be something moving, and at once downwards.
+# The noise estimate rises slowly, since the cause may be something moving, and falls ten times as fast.
 _RISE, _FALL = 0.02, 0.2
-# A cloud changes a scene's light by up to this factor within seconds; a larger change is classified.
+# A cloud changes the light of a scene by up to this factor within seconds; a larger factor counts as a change.
 MAX_GAIN = 1.5
-# After a change every picture is classified until the smoothed answer has followed.
+# After a change, every picture is classified for this long, until the smoothed answer has followed.
 SETTLE_S = 2.0
-# Frames do not arrive exactly when they are due.
+# Tolerance, because frames do not arrive exactly when they are due.
 _EARLY_S = 0.02
 
 
 class ChangeGate:
-    """Called for every picture that is due for classification. Times are monotonic seconds, passed in."""
+    """Gets every picture that is due for classification. Times are monotonic seconds, passed in."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Another source, model or region: forget what was seen."""
+        """Forget all pictures, because the source, the model or the region has changed."""
         self._reference: Cells | None = None
         self._previous: Cells | None = None
         self._noise = 0.0
@@ -60,7 +61,7 @@ class ChangeGate:
     def rests(self, pixels: Pixels, part: Rect, now: float, keep_alive: float) -> bool:
         """Whether this picture may be skipped. keep_alive: classifications per second while nothing changes.
 
-        pixels: uint8, height x width x 3. part: what the network sees of it.
+        pixels: uint8, height x width x 3. part: the part of it that the network sees.
         """
         cells = reduced(pixels, part)
         if self._has_changed(cells):
@@ -99,11 +100,11 @@ def reduced(pixels: Pixels, part: Rect) -> Cells:
 
 
 def _gain(cells: Cells, reference: Cells) -> float:
-    """How much brighter the cells are overall, by least squares. About 1 if there is no light to compare."""
-    dark = float(reference.size)  # as much as one grey level everywhere
+    """The factor by which the cells are brighter, by least squares; about 1 if both are dark."""
+    dark = float(reference.size)  # regularisation: as much as one grey level in every cell
     return float((np.vdot(cells, reference) + dark) / (np.vdot(reference, reference) + dark))
 
 
 def _difference(one: Cells, other: Cells) -> Cells:
-    """For each cell, over its colours: SIDE * SIDE values."""
+    """The absolute difference of each cell, averaged over its colours: SIDE * SIDE values."""
     return np.asarray(np.abs(one - other).reshape(-1, 3) @ _COLOURS, np.float32)

@@ -1,4 +1,4 @@
-"""One network: its session and what it says about a picture."""
+"""One network: its session, and its predictions for pictures."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from lookout.pipeline.session import GraphCache, one_line, open_session
 
 Floats = NDArray[np.float32]
 
-# The sum of probabilities computed by the graph, perhaps in float16, is this close to 1; quantised ones are rounded
-# each.
+# How far from 1 the sum of the graph's probabilities may be: a tolerance for float16, plus the rounding error of each
+# quantised value, up to a maximum.
 _SUM_TOLERANCE, _ROUNDING, _MAX_SUM_TOLERANCE = 1e-2, 1 / 512, 0.7
 _FLOATS = {"tensor(float)", "tensor(float16)", "tensor(double)"}
-# Of the additional outputs, including the batch axis.
+# The number of axes of the additional outputs, including the batch axis.
 _AXES = {"embedding": 2, "feature_map": 4, "activation_map": 4}
 _ONNX_TYPE = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 
@@ -42,7 +42,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What the network says about one picture.
+    """The network's result for one picture.
 
     probabilities: one per label, in the card's order, calibrated, summing to 1.
     seen: the part of the picture that the network saw.
@@ -61,7 +61,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class GraphTensor:
-    """An input or output as the graph declares it. type: onnxruntime's word. shape: -1 where any number fits."""
+    """An input or output as the graph declares it. type: onnxruntime's name of it. shape: -1 for an open dimension."""
 
     name: str
     type: str
@@ -69,7 +69,7 @@ class GraphTensor:
 
 
 class Classifier:
-    """A loaded network, usable by any number of threads at once.
+    """A loaded network. Thread-safe.
 
     session: runs the graph. Measurements may replace it by one that records the time.
     """
@@ -90,22 +90,22 @@ class Classifier:
 
     @property
     def graph_outputs(self) -> tuple[GraphTensor, ...]:
-        """In the graph's order."""
+        """The graph's outputs, in its order."""
         return tuple(
             GraphTensor(one.name, one.type, tuple(side if isinstance(side, int) else -1 for side in one.shape))
             for one in self.session.get_outputs()
         )
 
     def infer(self, tensor: NDArray[Any], outputs: list[str]) -> list[NDArray[Any]]:
-        """What the graph itself answers to a tensor of the card's shape and type, nothing done to it.
+        """Return the graph's raw outputs for a tensor of the card's shape and type.
 
-        Raises ModelRejected where it fails or takes longer than RUN_LIMIT_S.
+        Raises ModelRejected if the graph fails or takes longer than RUN_LIMIT_S.
         """
         return [np.asarray(value) for value in self._run(outputs, tensor)]
 
     @classmethod
     def load(cls, card: Card, precision: str, threads: int = 1, cache: GraphCache | None = None) -> Classifier:
-        """Read the file that the card names, check that it matches the card, and try it on a grey picture.
+        """Load the file that the card names, check that it matches the card, and try it on a grey picture.
 
         Raises UnknownModel for a precision the card lacks, otherwise ModelRejected with the first difference.
         """
@@ -133,7 +133,7 @@ class Classifier:
         Raises ModelRejected if the network fails on it, takes longer than RUN_LIMIT_S, or its output is not finite.
         """
         started = time.perf_counter()
-        tensor = np.empty_like(self._blank)  # one per thread; the card would have to work out its shape again
+        tensor = np.empty_like(self._blank)  # one per call, since threads share this object
         seen = preprocess(pixels, self.card.input, tensor, region)
         prepared = time.perf_counter()
         wanted = self._outputs(embedding, activation_map, feature_map)
@@ -158,7 +158,7 @@ class Classifier:
             ) from error
 
     def _outputs(self, embedding: bool, activation_map: bool, feature_map: bool) -> dict[str, str]:
-        """The outputs to compute: our name and the graph's. What the graph lacks is left out."""
+        """The outputs to compute: the graph's name by ours. Outputs that the graph lacks are left out."""
         names = self.card.outputs
         wanted = {"answer": names.answer}
         if embedding and names.embedding:
@@ -174,9 +174,9 @@ class Classifier:
         numbers = self._numbers
         if len(values) != numbers and not (
             len(values) == 1 and numbers == 2
-        ):  # for some graphs it depends on the picture
+        ):  # some graphs' number of outputs depends on the picture
             raise self._misfit(f"it gives {len(values)} values, the card lists {numbers} labels")
-        if not all(map(math.isfinite, values)):  # one such value would corrupt the smoothing for good
+        if not all(map(math.isfinite, values)):  # one such value would corrupt the smoothed answer for good
             raise self._misfit("its output is not finite (NaN or infinity)")
         probabilities: tuple[float, ...]
         if len(values) == 1:
@@ -197,7 +197,7 @@ class Classifier:
         return tuple([max(0.0, value) / total for value in values])
 
     def _further(self, role: str, value: Any) -> Floats:
-        """An additional output without the batch axis. Raises ModelRejected if it does not fit its role."""
+        """Return an additional output without its batch axis. Raises ModelRejected if it does not fit its role."""
         array = np.asarray(value)
         labels = self.card.numbers
         fits = array.ndim == _AXES[role] and array.shape[0] == 1 and array.dtype.kind == "f"
@@ -234,7 +234,7 @@ class Classifier:
             raise self._misfit(f"it gives {_shape(found)} values, the card lists {self.card.numbers} labels")
 
     def _check_runs(self) -> None:
-        """A graph may load and still fail to run; better found out here than on the first frame."""
+        """Run the graph once, because a graph may load and still fail to run."""
         grey = np.full((self.card.input.height, self.card.input.width, 3), 128, np.uint8)
         self.classify(grey, embedding=True, activation_map=True, feature_map=True)
 
@@ -246,7 +246,7 @@ class Classifier:
 
 
 def softmax(logits: Sequence[float], temperature: float = 1.0) -> tuple[float, ...]:
-    """exp(l / T) / sum exp(l / T), shifted by the largest so that nothing overflows. Python: there are few labels."""
+    """exp(l / T) / sum exp(l / T), shifted by the largest to avoid overflow. Plain Python, as there are few labels."""
     largest = max(logits)
     powers = [math.exp((logit - largest) / temperature) for logit in logits]
     total = sum(powers)
@@ -254,7 +254,10 @@ def softmax(logits: Sequence[float], temperature: float = 1.0) -> tuple[float, .
 
 
 def pair(value: float, temperature: float | None) -> tuple[float, float]:
-    """For two labels and a network with one number: its sigmoid, which is the second label's; or else its logit."""
+    """The probabilities of two labels from a network's single output, which stands for the second label.
+
+    value: a logit; or, if temperature is None, a probability.
+    """
     if temperature is None:
         p = min(1.0, max(0.0, value))
     else:
@@ -263,19 +266,19 @@ def pair(value: float, temperature: float | None) -> tuple[float, float]:
 
 
 def sum_tolerance(rounded: int) -> float:
-    """How far from 1 the sum of probabilities may be if this many of them were rounded to a byte."""
+    """How far from 1 the sum of probabilities may be if `rounded` of them were rounded to 8 bits."""
     return min(_SUM_TOLERANCE + rounded * _ROUNDING, _MAX_SUM_TOLERANCE)
 
 
 def _holds(found: Sequence[Any], numbers: int) -> bool:
-    """Whether a shape is a row of this many numbers, or of one for two labels; open dimensions match every number."""
+    """Whether a shape holds this many numbers, or one number for two labels. Open dimensions match any number."""
     sides = [side for side in found if isinstance(side, int) and side != 1]
     open_ones = [side for side in found if not isinstance(side, int)]
     return sides == [numbers] or (not sides and (bool(open_ones) or numbers == 2))
 
 
 def _same_shape(found: Sequence[Any], wanted: Sequence[int]) -> bool:
-    """Named dimensions (a batch of any size) match every number."""
+    """Whether the shapes are equal. Named dimensions (a batch of any size) match any number."""
     return len(found) == len(wanted) and all(
         not isinstance(a, int) or a == b for a, b in zip(found, wanted, strict=True)
     )

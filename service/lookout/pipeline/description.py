@@ -17,10 +17,10 @@ def describe(
     decode_ms: float,
     top: int | None = None,
 ) -> dict[str, Any]:
-    """The object that classifying a picture returns.
+    """Return the JSON object for a classified picture.
 
-    size: width and height of the original. decode_ms: what decoding it took. top: how many labels `top` names at most,
-    best first; None: all.
+    size: width and height of the original, in pixels. decode_ms: the time that decoding took. top: the maximum number
+    of labels in the list `top`, best first; None: all.
     """
     pairs = list(zip(card.labels, prediction.probabilities, strict=True))
     timing, seen = prediction.timing, prediction.seen

@@ -1,6 +1,6 @@
 """From an upright picture to the network's input tensor: region, crop, resize, colour order, scale.
 
-Serving, uploads and the evaluation of training all go through `preprocess`, so they cannot drift apart.
+Serving, uploads and the evaluation in training all use `preprocess`, so they cannot drift apart.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from lookout.pipeline.card import InputSpec
 
 Tensor = NDArray[np.uint8] | NDArray[np.float32]
 
-# Area averaging of a large picture costs as much as the network (4 ms for 1080 x 1080); halving, for which OpenCV has
-# vector code, a tenth of it. So large pictures are halved first, to no less than this multiple of the network's side;
-# the last step then determines the quality.
+# Area averaging of a large picture takes as long as the network (4 ms for 1080 x 1080); halving, for which OpenCV has
+# vector code, takes a tenth of that. So large pictures are halved first, to no less than this multiple of the network's
+# side, which leaves the quality to the last step.
 _KEEP = 2
-# For these factors a box filter, sampled at every third or fifth pixel, gives the same as area averaging in half the
-# time: 65 instead of 145 microseconds for 480 x 480 to 96 x 96, the middle of what most cameras send.
+# For these factors, a box filter sampled at every third or fifth pixel gives the same result as area averaging in half
+# the time: 65 instead of 145 microseconds for 480 x 480 to 96 x 96, the centre crop of most cameras' frames.
 _BOX_FACTORS = (3, 5)
-# Frames and uploads have their own threads; OpenCV's would wait for a busy core in the middle of every resize.
+# Frames and uploads have threads of their own; OpenCV's would make every resize wait for a busy core.
 cv2.setNumThreads(1)
 # Letterbox bars: middle grey, as far from black as from white.
 _BAR = 128
@@ -50,12 +50,12 @@ def new_tensor(spec: InputSpec) -> Tensor:
 
 
 def preprocess(pixels: Pixels, spec: InputSpec, out: Tensor, region: Rect = WHOLE) -> Rect:
-    """Fill `out` with what the network should see of the picture.
+    """Fill `out` with the network's input for a picture, and return the part of the picture that it shows.
 
     pixels: uint8, height x width x 3, blue-green-red, upright.
     spec: the card's input; its `shape` and `dtype` are those of `out`, which the caller owns and may reuse.
     region: the requested part of the picture.
-    Returns the part really seen: the region, less what the crop to the network's aspect ratio cuts off.
+    The part returned is the region without what the crop to the network's aspect ratio cuts off.
     """
     small, seen = picture_seen(pixels, spec, region)
     if spec.dtype == "uint8" and spec.layout == "NHWC" and spec.color == "rgb":
@@ -66,7 +66,7 @@ def preprocess(pixels: Pixels, spec: InputSpec, out: Tensor, region: Rect = WHOL
 
 
 def picture_seen(pixels: Pixels, spec: InputSpec, region: Rect = WHOLE) -> tuple[Pixels, Rect]:
-    """What the network sees, still as a picture (blue-green-red, at its input size), and which part that is."""
+    """Return what the network sees, as a picture (blue-green-red, at its input size), and the part that it shows."""
     height, width = pixels.shape[:2]
     box, halvings, seen = _seen_box(width, height, region, spec.width, spec.height, spec.resize, spec.interpolation)
     return _resize(box.of(pixels), spec, halvings), seen
@@ -76,7 +76,7 @@ def picture_seen(pixels: Pixels, spec: InputSpec, region: Rect = WHOLE) -> tuple
 def _seen_box(
     width: int, height: int, region: Rect, out_width: int, out_height: int, resize: str, interpolation: str
 ) -> tuple[_Box, int, Rect]:
-    """For a picture of that size: the pixels used, how often they are halved first, and their share."""
+    """For a picture of this size: the box used in pixels, the number of halvings, and the box in shares."""
     box = _region_box(width, height, region)
     if resize == "crop":
         box = _centre_crop(box, out_width / out_height)
@@ -91,7 +91,7 @@ def _halvings(box: _Box, width: int, height: int, interpolation: str) -> int:
     halvings = max(0, int(factor).bit_length() - 1)
     kept = halvings - 1
     if kept >= 0 and interpolation == "area" and (box.width, box.height) == (5 * width << kept, 5 * height << kept):
-        return kept  # down to exactly five times the size, which is fast, not to two and a half
+        return kept  # stop at exactly five times the size, which has a fast path, rather than at two and a half
     return halvings
 
 
@@ -102,7 +102,7 @@ def _region_box(width: int, height: int, region: Rect) -> _Box:
 
 
 def _span(start: float, length: float, pixels: int) -> tuple[int, int]:
-    """A part of a side in whole pixels, from and to; if less than one, the pixel that contains its middle."""
+    """A part of a side as whole pixels (first, end); if it is less than one, the pixel that contains its middle."""
     first, end = round(start * pixels), min(round((start + length) * pixels), pixels)
     if first >= end:
         first = min(int((start + length / 2) * pixels), pixels - 1)
@@ -111,7 +111,7 @@ def _span(start: float, length: float, pixels: int) -> tuple[int, int]:
 
 
 def _centre_crop(box: _Box, aspect: float) -> _Box:
-    """The largest centred part of the given width / height."""
+    """The largest centred part with the given aspect ratio (width / height)."""
     width = min(box.width, round(box.height * aspect))
     height = min(box.height, round(box.width / aspect))
     return _centred(box, max(1, width), max(1, height))
@@ -133,12 +133,12 @@ def _resize(part: Pixels, spec: InputSpec, halvings: int) -> Pixels:
 def _to_size(part: Pixels, width: int, height: int, interpolation: str) -> Pixels:
     if part.shape[:2] == (height, width):
         return part
-    # Averaging over areas only makes sense for shrinking; to enlarge, interpolate.
+    # Area averaging only makes sense for shrinking; enlarging interpolates.
     if interpolation != "area" or part.shape[1] < width or part.shape[0] < height:
         return _as_pixels(cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR))
     for factor in _BOX_FACTORS:
         if part.shape[:2] == (factor * height, factor * width):
-            means = cv2.blur(part, (factor, factor), anchor=(0, 0))  # of the pixel and those to its right and below
+            means = cv2.blur(part, (factor, factor), anchor=(0, 0))  # of each pixel and those to its right and below
             return _as_pixels(cv2.resize(means, (width, height), interpolation=cv2.INTER_NEAREST))
     return _as_pixels(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA))
 
@@ -156,7 +156,7 @@ def _letterbox(part: Pixels, spec: InputSpec) -> Pixels:
 
 
 def _recolor(small: Pixels, color: str) -> Pixels:
-    """Blue-green-red to the card's order; gray is height x width x 1."""
+    """Convert blue-green-red to the card's colour order; gray becomes height x width x 1."""
     if color == "rgb":
         return _as_pixels(cv2.cvtColor(small, cv2.COLOR_BGR2RGB))
     if color == "gray":
@@ -165,7 +165,7 @@ def _recolor(small: Pixels, color: str) -> Pixels:
 
 
 def _fill(out: Tensor, picture: Pixels, spec: InputSpec) -> None:
-    """Scale and normalise unless the graph does, and order the axes as it expects them."""
+    """Write the picture to `out`, scaled and normalised unless the graph does that, in the axis order of the graph."""
     values: NDArray[np.uint8] | NDArray[np.float32] = picture
     if spec.dtype == "float32":
         mean, std = np.asarray(spec.mean, np.float32), np.asarray(spec.std, np.float32)
@@ -174,6 +174,6 @@ def _fill(out: Tensor, picture: Pixels, spec: InputSpec) -> None:
 
 
 def _as_pixels(array: object) -> Pixels:
-    """OpenCV's stubs return any array; these are always uint8."""
+    """Narrow the type: OpenCV's stubs declare any array, but these are always uint8."""
     assert isinstance(array, np.ndarray)
     return array

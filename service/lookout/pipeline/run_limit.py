@@ -1,6 +1,6 @@
-"""Ends a run of a network that takes too long.
+"""Limits how long one run of a network may take.
 
-onnxruntime checks a flag between two operators, also inside loop bodies. One thread for all sessions sets it.
+onnxruntime checks a flag between two operators, also inside loop bodies. One thread sets it for all sessions.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import onnxruntime as ort
 
 # Shorter than the silence after which the worker counts as stuck. A slower network cannot watch anything.
 RUN_LIMIT_S = 8.0
-# The exception says everything its log line would.
+# Log fatal errors only, since the exception contains everything that onnxruntime would log.
 _LOG_FATAL_ONLY = 4
 
 
 class RunTooLong(TimeoutError):
-    """The run was ended at its limit."""
+    """The run was ended at its time limit."""
 
 
 @dataclass(slots=True, eq=False)
@@ -32,7 +32,7 @@ class _Run:
 
 
 class _Watch:
-    """Knows the runs in progress and ends those that are overdue. Sleeps while there are none."""
+    """Watches the runs in progress and ends those that are overdue. Its thread sleeps while there are none."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -60,7 +60,7 @@ class _Watch:
                 for run in self._runs:
                     if not run.ended and now >= run.ends_at:
                         run.ended = run.options.terminate = True
-                # Runs end long before this; the entry stays, so that not every run has to wake this thread.
+                # Runs usually end long before this, but `end` leaves the time as it is, so as not to wake this thread.
                 self._wakes_at = min((run.ends_at for run in self._runs if not run.ended), default=math.inf)
                 self._changed.wait(None if self._wakes_at == math.inf else self._wakes_at - now)
 
@@ -71,7 +71,7 @@ _watch = _Watch()
 def run_limited(
     session: ort.InferenceSession, outputs: Sequence[str], feeds: Mapping[str, Any], limit_s: float | None = None
 ) -> list[Any]:
-    """Run the session. limit_s: seconds, RUN_LIMIT_S by default; raises RunTooLong after that."""
+    """Run the session. Raises RunTooLong after limit_s seconds, by default RUN_LIMIT_S."""
     options = ort.RunOptions()
     options.log_severity_level = _LOG_FATAL_ONLY
     run = _Run(options, time.monotonic() + (RUN_LIMIT_S if limit_s is None else limit_s))

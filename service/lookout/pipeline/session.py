@@ -1,8 +1,9 @@
 """Opening an onnxruntime session, from the shipped graph or from one optimised earlier for this machine.
 
-Optimising while loading holds the weights twice. Loading a graph that was saved optimised does not, but is only valid
-for the same graph, onnxruntime, options and processor: all of that is in its name. Deleting the folder is safe.
-onnxruntime saves into memory, and the one writer takes it from there: a slow disk delays no answer.
+Optimising at load time holds the weights in memory twice; loading a graph that was saved optimised does not. A saved
+graph is only valid for the same graph, onnxruntime version, options and processor, so its name is derived from all of
+them. Deleting the folder is safe. onnxruntime saves into memory, from where the writer thread stores the graph, so that
+a slow disk delays no answer.
 """
 
 from __future__ import annotations
@@ -26,28 +27,29 @@ from lookout.system.regular_files import read_regular
 
 log = logging.getLogger(__name__)
 
-# Only errors: from 1.23 on onnxruntime warns about the graphics card that a Pi does not have.
+# Since 1.23, onnxruntime warns about the graphics card that a Pi does not have.
 _LOG_ERRORS_ONLY = 3
-# Weights outside the graph's file are looked for here. Without it, loading from bytes looks in the current folder.
+# Where onnxruntime looks for weights outside the graph's file: nowhere. By default, a graph loaded from bytes may read
+# them from the current folder.
 _NOWHERE = os.devnull
 _PROVIDERS = ["CPUExecutionProvider"]
-# A cache key: enough of a digest to be unique.
+# Enough characters of a digest for a cache key to be unique.
 _KEY_CHARACTERS = 32
-# Both precisions of the model in use and of the previous one; up to 45 MB each.
+# Enough for both precisions of the model in use and of the previous one; up to 45 MB each.
 _KEPT_GRAPHS = 4
 _DIGEST_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
 class GraphCache:
-    """Where optimised graphs are kept. machine: a key for this kind of processor, see system/fingerprint.py."""
+    """Where optimised graphs are stored. machine: a key for this kind of processor, see system/fingerprint.py."""
 
     folder: Path
     machine: str
     storage: Storage
 
     def entry(self, sha256: str, threads: int) -> _Entry:
-        """The cache entry of one graph. The thread count matters: onnxruntime lays out weights by it."""
+        """The cache entry of one graph. It depends on the thread count, by which onnxruntime lays out the weights."""
         parts = (sha256, ort.__version__, str(threads), self.machine)
         key = hashlib.sha256("|".join(parts).encode()).hexdigest()[:_KEY_CHARACTERS]
         return _Entry(self.folder / f"{key}.ort", self.folder / f"{key}.sha256", self.folder / f"{key}.loading")
@@ -60,7 +62,7 @@ class _Entry:
     loading: Path
 
     def is_whole(self) -> bool:
-        """Whether it is there and undamaged. May wait for the disk. Raises OSError."""
+        """Whether the entry exists and is undamaged. May block on the disk. Raises OSError."""
         return self.graph.exists() and sha256_of(self.graph) == read_regular(self.digest, _DIGEST_BYTES).decode()
 
     def discard(self, writer: Writer) -> None:
@@ -68,7 +70,7 @@ class _Entry:
             writer.remove(path)
 
     def keep(self, writer: Writer, graph: mmap.mmap) -> None:
-        """After a power cut the entry is complete, missing, or recognisably damaged. Old entries are removed."""
+        """Store the entry and remove old ones. After a power cut it is complete, missing, or recognisably damaged."""
         writer.trim(self.graph.parent, "*.ort", _KEPT_GRAPHS - 1)
         for path in self.graph.parent.glob("*.sha256"):
             if not path.with_suffix(".ort").exists():
@@ -78,7 +80,7 @@ class _Entry:
 
 
 def session_options(threads: int) -> ort.SessionOptions:
-    """The options of every session. Threads do not spin: between two frames that would burn processor time."""
+    """The options of every session. Threads do not spin, which would waste processor time between two frames."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -90,7 +92,7 @@ def session_options(threads: int) -> ort.SessionOptions:
 
 
 def open_session(card: Card, precision: str, threads: int, cache: GraphCache | None = None) -> ort.InferenceSession:
-    """The session of one of the card's files. Raises ModelRejected if the file is not the one the card describes."""
+    """Open a session for one of the card's files. Raises ModelRejected if it is not the file the card describes."""
     sha256 = _checked_sha256(card, precision)
     if cache is None:
         return _from_graph(card, precision, session_options(threads))
@@ -123,12 +125,12 @@ def _another(path: Path) -> ModelRejected:
 
 
 def _from_graph(card: Card, precision: str, options: ort.SessionOptions) -> ort.InferenceSession:
-    """From bytes and with nowhere to look for more, so that weights outside the file are refused."""
+    """Open the graph from bytes, so that weights outside the file are refused (see _NOWHERE)."""
     path = card.path(precision)
     try:
         graph = read_regular(path, MAX_GRAPH_BYTES)
         if hashlib.sha256(graph).hexdigest() != card.files[precision].sha256:
-            raise _another(path)  # replaced since it was checked, and would be cached under the wrong name
+            raise _another(path)  # replaced since it was checked; it would be cached under the wrong key
         return ort.InferenceSession(graph, options, providers=_PROVIDERS)
     except ModelRejected:
         raise
@@ -140,7 +142,7 @@ def _from_graph(card: Card, precision: str, options: ort.SessionOptions) -> ort.
 
 
 def _from_cache(storage: Storage, entry: _Entry, threads: int) -> ort.InferenceSession | None:
-    """None if there is none, it is damaged, or the process died while loading it last time."""
+    """Open the cached graph. None if it is missing or damaged, or the process died while loading it last time."""
     try:
         if with_timeout(entry.graph.parent, entry.loading.exists, CACHE_DEADLINE_S):
             log.warning("The last start ended while loading %s; it is recreated.", entry.graph.name)
@@ -159,7 +161,7 @@ def _from_cache(storage: Storage, entry: _Entry, threads: int) -> ort.InferenceS
 
 @contextlib.contextmanager
 def _marked(storage: Storage, mark: Path) -> Iterator[None]:
-    """The mark remains if the process dies in the meantime. Raises StateFolderUnusable."""
+    """Keep a marker file while the body runs; it remains if the process dies. Raises StateFolderUnusable."""
     storage.run(lambda writer: writer.mark(mark))
     try:
         yield
@@ -170,9 +172,9 @@ def _marked(storage: Storage, mark: Path) -> Iterator[None]:
 def _optimised(
     storage: Storage, card: Card, precision: str, threads: int, entry: _Entry
 ) -> ort.InferenceSession | None:
-    """From a graph optimised now, which is kept when the writer has time. None if that fails.
+    """Optimise the graph, open the result, and let the writer store it later. None if that fails.
 
-    The session that optimised it is dropped: it holds the weights twice.
+    The session that optimised the graph is dropped, because it holds the weights twice.
     """
     saving, loading = session_options(threads), session_options(threads)
     saving.add_session_config_entry("session.save_model_format", "ORT")
@@ -183,7 +185,7 @@ def _optimised(
         _from_graph(card, precision, saving)
         session = ort.InferenceSession(f"/proc/self/fd/{memory}", loading, providers=_PROVIDERS)
         graph = mmap.mmap(memory, 0, prot=mmap.PROT_READ)
-    except Exception as error:  # memory may be short, and the graph itself fine
+    except Exception as error:  # the graph may be fine and only memory be short
         log.info("The graph is used as it is: %s.", one_line(error))
         return None
     finally:
@@ -193,7 +195,7 @@ def _optimised(
 
 
 _MAX_REASON = 200
-# What onnxruntime puts around a reason: its error class, the place in its source, the node.
+# The parts that onnxruntime adds to a reason: its error class, the place in its source, the node.
 _ERROR_CLASS = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 _SOURCE_PLACE = re.compile(r"\S*/onnxruntime/\S+\.(?:cc|h):\d+ .*?\) (?=[A-Z])")
 _IN_NODE = re.compile(r"^Non-zero status code returned while running (\w+) node\..*?Status Message: (.*)$")
@@ -202,7 +204,7 @@ _NEWER_OPSET = re.compile(r"Opset (\d+) is under development.*support for domain
 
 
 def one_line(error: Exception) -> str:
-    """The reason of an error, short enough for a sentence and without onnxruntime's internals."""
+    """The reason for an error, short enough for a sentence and without onnxruntime's internals."""
     text = " ".join(str(error).split())
     text = _SOURCE_PLACE.sub("", _ERROR_CLASS.sub("", text)).removeprefix("This is an invalid model. ")
     if found := _NEWER_IR.search(text):

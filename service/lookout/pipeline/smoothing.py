@@ -1,4 +1,4 @@
-"""From predictions to an answer: exponential smoothing, thresholds with hysteresis, a minimum hold."""
+"""From predictions to an answer: exponential smoothing, thresholds with hysteresis, a minimum hold time."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The conclusion over time.
+    """The answer, concluded from the predictions so far.
 
     label: the answer, or None with the reason why there is none.
-    since: monotonic seconds of the frame that brought this answer (label and reason).
+    since: capture time of the frame that led to this label and reason, in monotonic seconds.
     probabilities: smoothed, one per label in the card's order; empty before the first prediction.
     """
 
@@ -34,11 +34,11 @@ class Answer:
 
 
 class Smoother:
-    """s <- s + (1 - exp(-dt / window_s)) (p - s), with dt from capture times; then hysteresis on s.
+    """Smooths by s <- s + (1 - exp(-dt / window_s)) (p - s), with dt from capture times; then hysteresis on s.
 
-    The candidate is the label with the largest s among those that are not reject labels and reach `enter`. From no
-    label to a label at once; otherwise the answer changes only after `hold_s`, and only if its own s fell below `leave`
-    or the candidate's s is larger.
+    The candidate is the label with the largest s among those that are not reject labels and reach `enter`. If there is
+    no answer, the candidate becomes the answer at once. Otherwise the answer changes only after `hold_s`, and only if
+    its own s fell below `leave` or the candidate's s is larger.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Smoother:
         gap_s: float,
         now: float,
     ) -> None:
-        """thresholds: one for each label that is not a reject label. gap_s: after a longer gap, start over."""
+        """thresholds: one for each label that is not a reject label. gap_s: start over after a gap longer than this."""
         self._labels = tuple(labels)
         self._place = {label: place for place, label in enumerate(self._labels)}
         self._reject = frozenset(reject)
@@ -64,16 +64,16 @@ class Smoother:
         self.tune(thresholds, window_s=window_s, hold_s=hold_s)
 
     def tune(self, thresholds: Mapping[str, Threshold], *, window_s: float, hold_s: float) -> None:
-        """Use other parameters from the next prediction on, without forgetting what was seen."""
+        """Use other parameters from the next prediction on; the smoothed probabilities are kept."""
         self._thresholds = dict(thresholds)
         self._window_s = window_s
         self._hold_s = hold_s
 
     def add(self, probabilities: Sequence[float], captured_at: float) -> Answer:
-        """Take one prediction into account; `captured_at` in monotonic seconds. Returns the resulting answer."""
+        """Take one prediction into account and return the resulting answer. captured_at: monotonic seconds."""
         dt = captured_at - self._last if self._last is not None else math.inf
         if dt > self._gap_s:
-            # What was seen before the gap says nothing about now: start uniform, one window ago.
+            # Results from before the gap no longer apply: start from uniform probabilities, one window ago.
             self._smoothed, dt = self._uniform, self._window_s
             self.answer = Answer(None, "no_data", captured_at)
         gain = 1.0 - math.exp(-max(0.0, dt) / self._window_s) if self._window_s > 0 else 1.0
@@ -104,6 +104,6 @@ class Smoother:
         return best
 
     def _reason(self) -> Reason:
-        """ "reject" when a reject label leads ("Nobody here"), else "unsure"."""
+        """Return "reject" if a reject label leads ("Nobody here"), else "unsure"."""
         leader = self._labels[self._smoothed.index(max(self._smoothed))]
         return "reject" if leader in self._reject else "unsure"
