@@ -1,1 +1,1 @@
-"""Makes the models that Lookout serves: data, training, distillation, evaluation, export (extra ``[train]``)."""
+"""Trains the models that Lookout serves: data, training, distillation, evaluation, export (extra ``[train]``)."""

@@ -1,4 +1,4 @@
-"""Entry point of ``python -m models.training``: what the user can fix is reported as a sentence, not a traceback."""
+"""Entry point of ``python -m models.training``: errors that the user can fix are one sentence, not a traceback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def main() -> None:
-    """Run one command. Exit status 1, with one sentence, if data, a file, a model, a package or room is missing."""
+    """Run one command. Exit with status 1 and one sentence if data, a file, a model, a package or space is missing."""
     try:
         from models.training.cli import app
 

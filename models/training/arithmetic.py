@@ -1,4 +1,4 @@
-"""What this processor is good at."""
+"""The arithmetic that this processor supports in hardware."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a camera does to a picture, as random changes of the training pictures.
+"""Augmentation: random changes of the training pictures, like those that a camera makes.
 
-Geometry first (which part of the picture, turned how far, at what size), then optics and electronics in the order in
-which they happen in a camera: blur, light and colour, noise, resolution, compression. Everything is drawn from a
-generator that the caller seeds by step, so a run that is resumed sees the same pictures.
+Geometry comes first (part, rotation and size), then optics and electronics in the order in which they act in a camera:
+blur, light and colour, noise, resolution, compression. Everything is drawn from a generator that the caller seeds by
+step, so that a resumed run sees the same pictures.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from models.training.data import Pixels
 
 @dataclass(frozen=True)
 class Box:
-    """A part of a picture in pixels, turned by ``degrees`` about its middle, mirrored when ``flip``."""
+    """A part of a picture in pixels, rotated by ``degrees`` about its centre, and mirrored if ``flip``."""
 
     x: int
     y: int
@@ -31,20 +31,23 @@ class Box:
 
 @dataclass(frozen=True)
 class CropPolicy:
-    """How crops are drawn: shares of the picture's area, the range of aspect (width / height), turning, plain crops."""
+    """How random crops are drawn.
+
+    ``min_area`` is a share of the picture's area. Aspect ratios (width / height) are from 1 / ``aspect`` to ``aspect``.
+    """
 
     min_area: float = 0.25
     aspect: float = 4 / 3
     max_degrees: float = 20.0
-    turned: float = 0.25  # share of crops that are turned
-    plain: float = 0.2  # share that is the centre square, as the service crops
-    mirrored: float = 0.5  # share that is mirrored; 0 where left and right matter, as in digits
-    jitter: float = 0.0  # a fixed crop is moved and scaled differently each time, by up to this share of its sides
+    turned: float = 0.25  # share of crops that are rotated
+    plain: float = 0.2  # share of crops that are the centre square, as the service crops
+    mirrored: float = 0.5  # share of crops that are mirrored; 0 if left and right matter, as in digits
+    jitter: float = 0.0  # fixed crops are moved and scaled anew each time, by up to this share of their sides
 
 
 @dataclass(frozen=True)
 class CameraPolicy:
-    """The chance of each defect, from 0 to 1. ``strength`` scales how bad it gets; 0 turns all of it off."""
+    """The probability of each camera defect. ``strength`` scales all of them; 0 disables them."""
 
     light: float = 0.5
     colour: float = 0.4
@@ -54,18 +57,18 @@ class CameraPolicy:
     low_resolution: float = 0.1
     jpeg: float = 0.15
     hidden: float = 0.15
-    far: float = 0.0  # the crop is a small part of another scene: an animal at the other end of the room
+    far: float = 0.0  # the crop becomes a small part of another scene, like an animal at the far end of a room
     strength: float = 1.0
 
 
 def centre_square(height: int, width: int) -> Box:
-    """The crop the service makes of a whole frame."""
+    """The crop that the service makes of a whole frame."""
     side = min(height, width)
     return Box((width - side) // 2, (height - side) // 2, side, side)
 
 
 def draw_box(rng: Generator, height: int, width: int, policy: CropPolicy) -> Box:
-    """A random part of a picture: area and aspect are drawn until it fits (Szegedy et al. 2014)."""
+    """A random crop: area and aspect ratio are drawn until the box fits into the picture (Szegedy et al. 2014)."""
     flip = bool(rng.random() < policy.mirrored)
     if rng.random() < policy.plain:
         box = centre_square(height, width)
@@ -85,8 +88,8 @@ def draw_box(rng: Generator, height: int, width: int, policy: CropPolicy) -> Box
 def jittered(rng: Generator, box: Box, height: int, width: int, share: float) -> Box:
     """``box`` moved and scaled by up to ``share`` of its sides, still within the picture.
 
-    What a teacher said about the fixed crop remains approximately true, and the student never sees quite
-    the same crop twice.
+    The teacher's answer to the fixed crop remains approximately valid, while the student never sees exactly the same
+    crop twice.
     """
     if share == 0:
         return box
@@ -102,7 +105,7 @@ def jittered(rng: Generator, box: Box, height: int, width: int, share: float) ->
 def far_away(rng: Generator, picture: Pixels, scene: Pixels) -> Pixels:
     """``picture`` [s, s, 3] shrunk to 0.4 .. 0.8 of its side, somewhere in ``scene`` [s, s, 3].
 
-    Its border is feathered, so that no hard edge shows the network where to look.
+    Its border is feathered, so that the network cannot learn to look for a hard edge.
     """
     size = picture.shape[0]
     side = round(size * rng.uniform(0.4, 0.8))
@@ -117,7 +120,7 @@ def far_away(rng: Generator, picture: Pixels, scene: Pixels) -> Pixels:
 
 
 def cut(picture: Pixels, box: Box, size: int) -> Pixels:
-    """The part ``box`` of a picture [h, w, 3] as [size, size, 3]; what a turn leaves empty is reflected."""
+    """Cut ``box`` out of a picture [h, w, 3] as [size, size, 3]; areas outside the picture are filled by reflection."""
     if box.degrees:
         scale = np.diag([size / box.width, size / box.height, 1.0])
         angle = math.radians(box.degrees)
@@ -126,7 +129,7 @@ def cut(picture: Pixels, box: Box, size: int) -> Pixels:
         from_middle = np.array([[1, 0, size / 2], [0, 1, size / 2], [0, 0, 1.0]])
         matrix = from_middle @ scale @ turn @ to_middle
         shrink = max(box.width, box.height) / size
-        # warpAffine samples single points: smooth first where it shrinks, or fine texture turns to noise.
+        # warpAffine samples single points. Without smoothing before shrinking, fine texture would alias.
         source = cv2.blur(picture, (round(shrink), round(shrink))) if shrink >= 1.5 else picture
         out = cv2.warpAffine(
             source, matrix[:2], (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
@@ -139,7 +142,7 @@ def cut(picture: Pixels, box: Box, size: int) -> Pixels:
 
 
 def camera(rng: Generator, picture: Pixels, policy: CameraPolicy) -> Pixels:
-    """A picture [s, s, 3] as a mediocre camera would have taken it; same shape, uint8."""
+    """Apply random camera defects to a picture [s, s, 3]; returns the same shape, uint8."""
     if policy.strength == 0:
         return picture
     size = picture.shape[0]
@@ -168,10 +171,10 @@ def camera(rng: Generator, picture: Pixels, policy: CameraPolicy) -> Pixels:
 
 
 def night(rng: Generator, picture: Pixels) -> Pixels:
-    """A picture [s, s, 3] as a camera with an infrared lamp sees it: gray, lit from the middle, soft and noisy."""
+    """A picture [s, s, 3] as a camera with an infrared lamp shows it: gray, lit from the middle, soft and noisy."""
     size = picture.shape[0]
     gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    if rng.random() < 0.3:  # without its filter a sensor sees most of infrared through the red
+    if rng.random() < 0.3:  # without an infrared filter, a sensor picks up infrared mostly in the red channel
         gray = gray * 0.5 + picture[:, :, 0].astype(np.float32) / 510
     down, along = np.mgrid[0:size, 0:size].astype(np.float32) / size
     x, y = rng.uniform(0.3, 0.7, 2)
@@ -186,7 +189,7 @@ def night(rng: Generator, picture: Pixels) -> Pixels:
 
 
 def _tone_table(rng: Generator, light: float, colour: float) -> Pixels:
-    """Exposure, contrast, gamma and white balance as one table [1, 256, 3]."""
+    """Random exposure, contrast, gamma and white balance as one lookup table [1, 256, 3]."""
     values = np.arange(256, dtype=np.float32)[:, None] / 255
     exposure = 2.0 ** (rng.uniform(-1.6, 0.9) * light)
     gamma = 2.0 ** (rng.uniform(-0.5, 0.5) * light)
@@ -198,7 +201,7 @@ def _tone_table(rng: Generator, light: float, colour: float) -> Pixels:
 
 
 def _blur(rng: Generator, picture: Pixels, scale: float) -> Pixels:
-    """Defocus (a Gaussian) or motion (a line in some direction); ``scale`` 1 suits 96 pixels a side."""
+    """Defocus (a Gaussian) or motion blur (a line in a random direction); ``scale`` 1 suits 96 pixels a side."""
     if rng.random() < 0.5:
         return cv2.GaussianBlur(picture, (0, 0), max(0.3, rng.uniform(0.5, 2.2) * scale)).astype(np.uint8)
     length = max(3, round(rng.uniform(3, 9) * scale))
@@ -211,7 +214,7 @@ def _blur(rng: Generator, picture: Pixels, scale: float) -> Pixels:
 
 
 def _noise(rng: Generator, picture: Pixels, strength: float) -> Pixels:
-    """Sensor noise: a constant part (read noise) and one that grows with the square root of the light (shot noise)."""
+    """Sensor noise: constant read noise, and shot noise that grows with the square root of the light."""
     read, shot = rng.uniform(0, 14) * strength, rng.uniform(0, 1.2) * strength
     values = picture.astype(np.float32)
     spread = read + shot * np.sqrt(values)
@@ -220,7 +223,7 @@ def _noise(rng: Generator, picture: Pixels, strength: float) -> Pixels:
 
 
 def _hide_part(rng: Generator, picture: Pixels) -> Pixels:
-    """Cover a rectangle of up to a quarter of the area with one colour of the picture, as furniture would."""
+    """Cover a rectangle of up to a quarter of the area with a colour of the picture, like furniture in front."""
     size = picture.shape[0]
     h, w = (int(rng.integers(size // 8, size // 2 + 1)) for _ in range(2))
     y, x = int(rng.integers(0, size - h + 1)), int(rng.integers(0, size - w + 1))

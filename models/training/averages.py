@@ -1,4 +1,4 @@
-"""Weight averaging and the learning rate's course."""
+"""Weight averaging and the learning rate schedule."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 class Average:
     """Exponential moving average of a module's parameters and buffers (Polyak averaging).
 
-    The decay grows with the steps, min(decay, (1 + step) / (10 + step)), so that the start is soon forgotten.
+    The decay grows with the step, min(decay, (1 + step) / (10 + step)), so that the initial weights are soon forgotten.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
@@ -40,7 +40,7 @@ class Average:
 
 
 def cosine_with_warmup(step: int, total: int, warmup: int) -> float:
-    """Factor of the learning rate: a straight rise over ``warmup`` steps, then half a cosine down to nothing."""
+    """Factor of the learning rate: a linear rise over ``warmup`` steps, then half a cosine down to zero."""
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))

@@ -1,6 +1,6 @@
-"""Which pictures a step sees: a pure function of seed and step, prepared a few steps ahead by one thread.
+"""Training batches: a pure function of seed and step, prepared a few steps ahead by one thread.
 
-Because nothing depends on what came before, a run that is stopped at any step and resumed there sees the same pictures.
+Because a batch does not depend on earlier ones, a run that is stopped at any step and resumed sees the same pictures.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from models.training.augment import (
 )
 from models.training.data import Pictures, Pixels
 
-AHEAD = 6  # batches prepared before they are asked for
+AHEAD = 6  # batches prepared in advance
 
 
 @dataclass(frozen=True)
 class Batch:
-    """``indices`` [n] into the pictures, ``view`` (which of the fixed crops), ``pixels`` [n, s, s, 3], ``targets`` [n].
+    """``indices`` [n] into the pictures, ``view`` (index of the fixed crop), ``pixels`` [n, s, s, 3], ``targets`` [n].
 
-    ``clean`` holds the same crops for the teacher, [n, t, t, 3], without the camera's defects; None when not asked for.
+    ``clean`` holds the same crops for the teacher, [n, t, t, 3], without camera defects; None if not requested.
     """
 
     step: int
@@ -47,11 +47,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class BatchSource:
-    """Training batches. With ``views`` > 0 each picture has this many crops, used in turn, one per epoch.
+    """Makes the batches. With ``views`` > 0, each picture has this many fixed crops, used in turn, one per epoch.
 
-    Fixed crops let a teacher's answers be kept (Shen and Xing 2022); what the camera does to them is always fresh.
-    ``repeats`` [n] says how often each picture comes in an epoch (once, without it): hard ones more often.
-    ``scenes`` are the pictures that may stand behind a far animal: those without one.
+    With fixed crops, a teacher's answers can be stored (Shen and Xing 2022); the camera defects are still drawn anew
+    each time. ``repeats`` [n] is how often each picture occurs in an epoch, to show hard ones more often; None: once.
+    ``scenes`` are indices of the pictures without an animal, used as the background of far animals.
     """
 
     pictures: Pictures
@@ -70,7 +70,7 @@ class BatchSource:
         return max(1, seen // self.batch_size)
 
     def indices(self, step: int) -> tuple[int, NDArray[np.int64]]:
-        """Epoch of a step, and the pictures it sees: a part of that epoch's own permutation."""
+        """The epoch of a step, and the indices of its pictures: a part of that epoch's permutation."""
         epoch, place = divmod(step, self.steps_per_epoch)
         count = len(self.pictures)
         shown = np.arange(count) if self.repeats is None else np.repeat(np.arange(count), self.repeats)
@@ -83,7 +83,7 @@ class BatchSource:
         return draw_box(np.random.default_rng((self.seed, 2, index, view)), int(height), int(width), self.crops)
 
     def batch(self, step: int, size: int, clean_size: int = 0) -> Batch:
-        """The batch of a step at ``size`` pixels a side, with the teacher's crops when ``clean_size`` > 0."""
+        """The batch of a step at ``size`` pixels a side, with crops for the teacher if ``clean_size`` > 0."""
         epoch, indices = self.indices(step)
         view = epoch % self.views if self.views else epoch
         rng = np.random.default_rng((self.seed, 3, step))
@@ -107,14 +107,14 @@ class BatchSource:
         )
 
     def _scene(self, rng: np.random.Generator, size: int) -> Pixels:
-        """The middle of a picture that shows none of the animals, [size, size, 3]."""
+        """The centre square of a random picture without an animal, [size, size, 3]."""
         assert self.scenes is not None
         picture = self.pictures[int(rng.choice(self.scenes))]
         return cut(picture, centre_square(*picture.shape[:2]), size)
 
 
 def ahead(make: Callable[[int], Batch], first: int, end: int) -> Iterator[Batch]:
-    """Batches of the steps first .. end - 1, made by another thread (OpenCV releases the interpreter lock)."""
+    """Yield the batches of the steps first .. end - 1, made by another thread (OpenCV releases the GIL)."""
     ready: queue.Queue[Batch | BaseException] = queue.Queue(AHEAD)
     stopped = threading.Event()
 
@@ -132,7 +132,7 @@ def ahead(make: Callable[[int], Batch], first: int, end: int) -> Iterator[Batch]
                 if stopped.is_set():
                     return
                 put(make(step))
-        except BaseException as error:  # handed over: the training loop raises it
+        except BaseException as error:  # raised again in the training loop
             put(error)
 
     thread = threading.Thread(target=work, name="batches", daemon=True)
@@ -149,12 +149,12 @@ def ahead(make: Callable[[int], Batch], first: int, end: int) -> Iterator[Batch]
 
 
 def in_channels(picture: Pixels, channels: int) -> Pixels:
-    """RGB [h, w, 3] as it is, or as gray [h, w, 1]."""
+    """RGB [h, w, 3] unchanged, or converted to gray [h, w, 1]."""
     return picture if channels == 3 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)[:, :, None]
 
 
 def centre_crops(pictures: Pictures, size: int, channels: int = 3, chosen: Iterable[int] | None = None) -> Pixels:
-    """Centre squares [n, size, size, channels] of all or the chosen pictures, as the service sees a whole frame."""
+    """Centre squares [n, size, size, channels] of all or the chosen pictures, as the service crops a whole frame."""
     crops = []
     for index in range(len(pictures)) if chosen is None else chosen:
         picture = pictures[index]

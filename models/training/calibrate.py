@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: temperature, calibration error, thresholds for a stated false-alarm rate."""
+"""Calibration of probabilities: temperature, calibration error, thresholds for a stated false-alarm rate."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Targets = NDArray[np.int64]
 
 BINS = 15
 FALSE_ALARMS = 0.01  # share of reject pictures that may reach any label's threshold
-MIN_ENTER = 0.5  # below this two labels could pass at once
-LEAVE_SHARE = 0.7  # leave / enter: room enough that an answer does not flicker
+MIN_ENTER = 0.5  # below this, two labels could reach their thresholds at once
+LEAVE_SHARE = 0.7  # leave / enter: far enough apart that an answer does not flicker
 
 
 def probabilities(logits: NDArray[np.floating], temperature: float = 1.0) -> Floats:
@@ -27,14 +27,14 @@ def probabilities(logits: NDArray[np.floating], temperature: float = 1.0) -> Flo
 
 
 def log_loss(logits: NDArray[np.floating], targets: Targets, temperature: float = 1.0) -> float:
-    """Mean negative logarithm of the right label's probability."""
+    """Mean negative logarithm of the true label's probability."""
     right = probabilities(logits, temperature)[np.arange(len(targets)), targets]
     return float(-np.log(np.maximum(right, 1e-12)).mean())
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Logits [n, labels] of one set of pictures, what they show, and how much the set counts."""
+    """Logits [n, labels] of one set of pictures, their true labels [n], and the weight of the set."""
 
     logits: NDArray[np.floating]
     targets: Targets
@@ -42,12 +42,12 @@ class Answers:
 
 
 def best_temperature(logits: NDArray[np.floating], targets: Targets) -> float:
-    """The temperature of least log loss (Guo et al. 2017)."""
+    """The temperature that minimises the log loss (Guo et al. 2017)."""
     return common_temperature([Answers(logits, targets)])
 
 
 def common_temperature(sets: Sequence[Answers]) -> float:
-    """The temperature of least weighted sum of the sets' mean log losses, by golden-section search from 1/20 to 20."""
+    """The temperature that minimises the sets' weighted log losses, by golden-section search from 1/20 to 20."""
 
     def loss(logarithm: float) -> float:
         return sum(one.weight * log_loss(one.logits, one.targets, math.exp(logarithm)) for one in sets)
@@ -64,7 +64,7 @@ def common_temperature(sets: Sequence[Answers]) -> float:
 
 
 def reliability(p: Floats, targets: Targets, bins: int = BINS) -> tuple[Floats, Floats, NDArray[np.int64]]:
-    """Mean confidence, accuracy and number of pictures in equally wide bins of confidence; NaN where a bin is empty."""
+    """Mean confidence, accuracy and number of pictures in bins of confidence of equal width; NaN for empty bins."""
     confidence, right = p.max(1), p.argmax(1) == targets
     place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     count = np.bincount(place, minlength=bins)
@@ -75,7 +75,7 @@ def reliability(p: Floats, targets: Targets, bins: int = BINS) -> tuple[Floats, 
 
 
 def calibration_error(p: Floats, targets: Targets, bins: int = BINS) -> float:
-    """Expected calibration error (Naeini et al. 2015): |accuracy - confidence| averaged over bins by their pictures."""
+    """Expected calibration error (Naeini et al. 2015): mean |accuracy - confidence| over bins, weighted by pictures."""
     mean, accuracy, count = reliability(p, targets, bins)
     filled = count > 0
     return float((np.abs(mean - accuracy)[filled] * count[filled]).sum() / count.sum())
@@ -91,6 +91,6 @@ def enter_threshold(p: Floats, targets: Targets, reject: int, rate: float = FALS
 
 
 def thresholds(enter: float, labels: tuple[str, ...], reject: int | None) -> dict[str, dict[str, float]]:
-    """The card's thresholds: the same for every label but the reject label, which needs none."""
+    """The card's thresholds: the same for every label except the reject label, which has none."""
     leave = round(enter * LEAVE_SHARE, 2)
     return {name: {"enter": enter, "leave": leave} for index, name in enumerate(labels) if index != reject}

@@ -1,4 +1,4 @@
-"""Writes a model's folder: the ONNX files, ``card.json`` that describes them, ``layers.json`` computed from them."""
+"""Writes a model's folder: the ONNX files, ``card.json``, which describes them, and the layer table ``layers.json``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REJECT_TITLE = "Nobody here"
 
 @dataclass(frozen=True)
 class Description:
-    """What a card says in words; the rest of it is measured or follows from the graph."""
+    """The texts of a card; its other fields are measured or follow from the graph."""
 
     name: str
     title: str
@@ -35,7 +35,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was found on validation pictures, by precision where it differs."""
+    """The results on the validation pictures, by precision where they differ."""
 
     temperatures: Mapping[str, float] = field(default_factory=dict)
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Measured:
 
 
 def label_entry(name: str) -> dict[str, object]:
-    """A label as the card lists it; the folder name ``neither`` makes it the reject label."""
+    """A label's entry in the card; the folder name ``neither`` makes it the reject label."""
     if name == REJECT:
         return {"name": name, "title": REJECT_TITLE, "reject": True}
     return {"name": name, "title": name.replace("_", " ").capitalize()}
@@ -57,7 +57,7 @@ def write_model(
     words: Description,
     measured: Measured | None = None,
 ) -> Card:
-    """Write graphs (by precision), card and layer table, all or nothing; read the card back as the service will."""
+    """Write graphs (by precision), card and layer table, all or nothing. Returns the card as the service reads it."""
     first = next(iter(graphs.values()))
     outputs = {output.name for output in first.graph.output}
     card: dict[str, Any] = {
@@ -104,7 +104,7 @@ def _write_card(folder: Path, card: Mapping[str, Any]) -> None:
 
 
 def amend(folder: Path, measured: Measured) -> Card:
-    """Put what was measured into a card that is there already; metrics are merged, the rest replaced."""
+    """Put measured values into an existing card; metrics are merged, temperatures and thresholds replaced."""
     card: dict[str, Any] = json.loads((folder / CARD_FILE).read_text("utf-8"))
     if measured.temperatures:
         card["calibration"] = {name: {"temperature": round(t, 4)} for name, t in measured.temperatures.items()}

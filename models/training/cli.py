@@ -60,7 +60,7 @@ Seed = Annotated[int, typer.Option(help="The same seed gives the same run.")]
 Threads = Annotated[int, typer.Option(help="Processor threads; 0 leaves it to PyTorch.")]
 
 
-# Most epochs on small pictures, the last at full size; networks that are made for one size have all of them at that.
+# Most epochs on small pictures, the last ones at full size; networks with a fixed input size train only at that size.
 STAGES, EPOCHS = "64:17,80:3,96:4", 24
 
 
@@ -85,7 +85,7 @@ class _Bar:
 
 @contextmanager
 def _running(what: str) -> Iterator[tuple[_Bar, Stopped]]:
-    """A bar, and Ctrl-C that keeps the last step and says how to go on."""
+    """Show a progress bar; after Ctrl-C, save the last step and print the command that continues the run."""
     try:
         with _Bar(what) as bar, interruptible() as stopped:
             yield bar, stopped
@@ -96,7 +96,7 @@ def _running(what: str) -> Iterator[tuple[_Bar, Stopped]]:
 
 
 def _use_threads(threads: int) -> None:
-    cv2.setNumThreads(1)  # pictures are small: its pool would only fight with PyTorch's
+    cv2.setNumThreads(1)  # pictures are small, and OpenCV's threads would compete with PyTorch's
     if threads:
         torch.set_num_threads(threads)
 
@@ -111,7 +111,7 @@ def parse_stages(text: str) -> tuple[tuple[float, int], ...]:
 
 
 def _stages_of(text: str | None, arch: str, network: Classifier, size: int) -> tuple[tuple[float, int], ...]:
-    """The requested stages, or the usual ones. Raises typer.BadParameter for a size that the network cannot take."""
+    """The requested stages, or the default ones. Raises typer.BadParameter for a size that the network cannot take."""
     stages = parse_stages(text or (STAGES if network.pooled else f"{size}:{EPOCHS}"))
     if not network.pooled and {side for _, side in stages} != {size}:
         raise typer.BadParameter(f"{arch} is made for one size of picture: all --stages must be at --size, {size}")
@@ -119,7 +119,7 @@ def _stages_of(text: str | None, arch: str, network: Classifier, size: int) -> t
 
 
 def _all(folder: Path, split: Split, cache: Path | None) -> Pictures:
-    """A split's pictures, of all helpings where there are several."""
+    """The pictures of a split, of all helpings if there are several."""
     return load_helpings(folder, split, cache) if has_helpings(folder) else photographs.load(folder, split, cache)
 
 
@@ -256,7 +256,7 @@ def train(
 
 
 def right_of(run: Run) -> str:
-    """The share of the validation pictures that a run's network had right when it was measured last."""
+    """The last measured validation accuracy of a run, in per cent; "none" if it was never measured."""
     found = [line["validation_accuracy"] for line in run.metrics() if "validation_accuracy" in line]
     return f"{found[-1]:.1%}" if found else "none"
 

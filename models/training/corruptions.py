@@ -1,4 +1,4 @@
-"""Camera defects of a stated, medium strength, for measuring: each maps a picture [h, w, 3] to one of the same shape.
+"""Camera defects of a fixed, medium strength, for evaluation: each maps a picture [h, w, 3] to one of the same shape.
 
 Strengths are for pictures with a short side of 128 pixels, which the network then sees at 96.
 """
@@ -19,7 +19,7 @@ def blur(picture: Pixels) -> Pixels:
 
 
 def noise(picture: Pixels) -> Pixels:
-    """A dim room at high gain: normal noise with a standard deviation of 20 levels, always the same."""
+    """Noise as in a dim room at high gain: normal, with a standard deviation of 20 levels and a fixed seed."""
     drawn = np.random.default_rng(0).normal(0, 20, picture.shape)
     noisy = np.clip(picture.astype(np.float64) + drawn, 0, 255)
     rounded: Pixels = noisy.astype(np.uint8)
@@ -27,12 +27,12 @@ def noise(picture: Pixels) -> Pixels:
 
 
 def dark(picture: Pixels) -> Pixels:
-    """A stop and a half too little light."""
+    """Underexposed by one and a half stops."""
     return (picture * 0.35).astype(np.uint8)
 
 
 def bright(picture: Pixels) -> Pixels:
-    """Overexposed by 0.85 stops: whites run out."""
+    """Overexposed by 0.85 stops, so that highlights are clipped."""
     return np.asarray(cv2.convertScaleAbs(picture, alpha=1.8), np.uint8)
 
 
@@ -43,14 +43,14 @@ def jpeg_30(picture: Pixels) -> Pixels:
 
 
 def half_resolution(picture: Pixels) -> Pixels:
-    """Half the pixels a side, enlarged again."""
+    """Half the resolution, enlarged again."""
     height, width = picture.shape[:2]
     small = cv2.resize(picture, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def turned_15(picture: Pixels) -> Pixels:
-    """A camera that hangs askew: turned by 15 degrees about the middle, the corners filled by reflection."""
+    """A tilted camera: rotated by 15 degrees about the centre, the corners filled by reflection."""
     height, width = picture.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), 15, 1.0)
     turned = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)

@@ -1,11 +1,11 @@
-"""Photographs for training: read from tars or plain folders, kept decoded in one flat array.
+"""Photographs for training, read from tars, folders or a zip archive and decoded into one flat array.
 
 Three layouts are supported, recognised by the folder's content:
 
 * tars named ``train-*.tar`` and ``val-*.tar`` with members ``LABEL/NAME.EXT``;
-* folders, either ``train/LABEL/*`` with ``val/LABEL/*``, or just ``LABEL/*``: then every tenth picture, chosen by a
-  hash of its name, is kept for validation, so that adding pictures moves none from one side to the other;
-* a zip archive of ``LABEL/*``, as the lab's "Collect" and the diary's export make them, divided in the same way.
+* folders, either ``train/LABEL/*`` with ``val/LABEL/*``, or just ``LABEL/*``; then one picture in ten, chosen by a hash
+  of its name, is used for validation, so that adding pictures moves none from one split to the other;
+* a zip archive of ``LABEL/*``, as the lab's "Collect" and the diary's export make them, split in the same way.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ Pixels = NDArray[np.uint8]
 
 REJECT = "neither"
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
-SHORT_SIDE = 128  # pixels; crops down to half a side still fill the network's 96, and 37,000 pictures fit in 2.5 GB
-HELD_OUT = 10  # one in this many, if a folder has no validation part of its own
+SHORT_SIDE = 128  # pixels; crops of half a side are enlarged only 1.5 times to 96, and 37,000 pictures fit in 2.5 GB
+HELD_OUT = 10  # one picture in this many is for validation, if a folder has no validation split of its own
 MAX_LISTED = 10  # names in one sentence
-CHUNK = 512  # pictures decoded at once: bounds what is in memory twice
+CHUNK = 512  # pictures decoded at once, which limits how many are in memory both encoded and decoded
 
 
 class DataError(LookoutError):
-    """The data folder cannot be used; the message says what was looked for."""
+    """The data folder cannot be used; the message says what was expected."""
 
     code = "training_data_unusable"
     title = "These pictures cannot be trained on"
@@ -49,7 +49,7 @@ class DataError(LookoutError):
 
 @dataclass(frozen=True)
 class Pictures:
-    """Decoded pictures, RGB, each of its own size, end to end in one flat array (perhaps mapped from a file).
+    """Decoded RGB pictures of different sizes, end to end in one flat array, which may be a memory-mapped file.
 
     ``offsets`` [n + 1] are positions in ``pixels``; ``sizes`` [n, 2] are height and width; ``targets`` [n] index
     ``labels``.
@@ -71,21 +71,21 @@ class Pictures:
         return self.pixels[self.offsets[index] : self.offsets[index + 1]].reshape(height, width, 3)
 
     def without_animals(self) -> NDArray[np.int64] | None:
-        """Indices of the pictures of the class that is none of the others; None where there is no such class."""
+        """Indices of the pictures under the reject label; None if there is no such label."""
         if REJECT not in self.labels:
             return None
         return np.flatnonzero(self.targets == self.labels.index(REJECT))
 
     def identity(self) -> str:
-        """The same for the same pictures under the same labels, wherever they are."""
+        """A digest of the names with their labels; the same for the same pictures in any place."""
         return hashlib.sha256(_bytes("\n".join(sorted(self.names)))).hexdigest()[:12]
 
     def origin(self, index: int) -> str:
-        """A picture's source, by its name: ``cat/kaggle-square-00012.webp`` is from ``kaggle-square``."""
+        """A picture's source, from its name: ``cat/kaggle-square-00012.webp`` is from ``kaggle-square``."""
         return Path(self.names[index]).stem.rsplit("-", 1)[0]
 
     def part(self, indices: NDArray[np.int64]) -> Pictures:
-        """Some of the pictures, copied."""
+        """A copy of some of the pictures."""
         lengths = self.offsets[indices + 1] - self.offsets[indices]
         pixels = [self.pixels[self.offsets[i] : self.offsets[i + 1]] for i in indices.tolist()]
         return Pictures(
@@ -98,7 +98,7 @@ class Pictures:
         )
 
     def save(self, folder: Path) -> None:
-        """Keep the decoded pictures, so that the next run starts at once."""
+        """Save the decoded pictures, so that the next run starts at once."""
         with whole_folder(folder, last="names.json") as fresh:
             np.save(fresh / "pixels.npy", self.pixels)
             np.savez(fresh / "index.npz", offsets=self.offsets, sizes=self.sizes, targets=self.targets)
@@ -106,7 +106,7 @@ class Pictures:
 
     @staticmethod
     def open(folder: Path) -> Pictures:
-        """Map what ``save`` wrote."""
+        """Open pictures written by ``save``; the pixels are memory-mapped."""
         index = np.load(folder / "index.npz")
         words = json.loads((folder / "names.json").read_text())
         pixels = np.load(folder / "pixels.npy", mmap_mode="r")
@@ -116,9 +116,9 @@ class Pictures:
 
 
 def decode(data: bytes, short_side: int = SHORT_SIDE) -> Pixels | None:
-    """One encoded picture -> upright RGB, its short side at most ``short_side``; None if it cannot be read.
+    """Decode a picture to upright RGB with a short side of at most ``short_side``; None if it cannot be read.
 
-    It is read as the service reads an upload: what is transparent is white.
+    It is read as the service reads an upload, with transparency on white.
     """
     try:
         bgr = read_picture(data, DecodeLimits(min_side=2 * short_side)).pixels
@@ -133,9 +133,9 @@ def decode(data: bytes, short_side: int = SHORT_SIDE) -> Pixels | None:
 
 
 def load(folder: Path, split: Split, cache: Path | None = None) -> Pictures:
-    """All pictures of one split. With ``cache``, a folder, decoding happens once.
+    """Load all pictures of one split. With a ``cache`` folder, they are decoded only once.
 
-    Raises DataError when nothing is found or a picture of a validation set cannot be read.
+    Raises DataError if there are none, or if a picture of a separate validation set cannot be read.
     """
     kept = cache / f"{split}-{_identity(folder)}" if cache else None
     if kept and (kept / "names.json").exists():
@@ -148,9 +148,9 @@ def load(folder: Path, split: Split, cache: Path | None = None) -> Pictures:
 
 
 def load_both(folder: Path, cache: Path | None = None) -> tuple[Pictures, Pictures]:
-    """Pictures for training and for validation, with the same labels: otherwise the result could not be measured.
+    """Load the pictures for training and for validation.
 
-    Raises DataError, also if one side lacks a label or there is one label only.
+    Raises DataError as `load` does, if a split lacks a label, or if there is only one label.
     """
     train, val = load(folder, "train", cache), load(folder, "val", cache)
     if odd := sorted(set(train.labels) ^ set(val.labels)):
@@ -165,15 +165,15 @@ def load_both(folder: Path, cache: Path | None = None) -> tuple[Pictures, Pictur
 
 
 def listed(names: Sequence[str]) -> str:
-    """A few of the names, and how many more there are."""
+    """The first names as one string, and how many more there are."""
     more = len(names) - MAX_LISTED
     return ", ".join(names[:MAX_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def left_out(folder: Path, used: Collection[str] | None = None) -> dict[str, list[str]]:
-    """What lies in a folder of photographs and is not used, by reason; empty for archives: they are what they are.
+    """Return the files in a folder of photographs that are not used, by reason; empty for archives.
 
-    ``used`` are the names that were loaded; without them every picture is decoded, which takes as long as loading.
+    ``used`` are the names that were loaded. Without them, every picture is decoded, which takes as long as loading.
     """
     found: dict[str, list[str]] = {}
     if folder.is_file() or any(folder.glob("*.tar")):
@@ -191,7 +191,7 @@ def left_out(folder: Path, used: Collection[str] | None = None) -> dict[str, lis
 
 
 def _reason_against(path: Path, name: str, used: Collection[str] | None) -> str | None:
-    """Why a file is not trained on; None where it is."""
+    """The reason why a file is not used; None if it is used."""
     depth = len(Path(name).parts)
     if path.suffix.lower() in (".heic", ".heif", ".avif"):
         return f"{path.suffix.lower()[1:].upper()} is not read here: convert it to JPEG"
@@ -206,13 +206,13 @@ def _reason_against(path: Path, name: str, used: Collection[str] | None) -> str 
 
 
 def labels_of(names: Sequence[str]) -> tuple[str, ...]:
-    """Labels by folder name, in alphabetical order, the reject label last."""
+    """The labels, which are the folders' names, in alphabetical order with the reject label last."""
     found = sorted({name.split("/", 1)[0] for name in names})
     return tuple(sorted(found, key=lambda label: (label == REJECT, label)))
 
 
 def _identity(folder: Path) -> str:
-    """Changes when a file of the folder is added, removed or rewritten: names the cache."""
+    """The key of the cache: it changes when a file of the folder is added, removed or rewritten."""
     files = [folder] if folder.is_file() else sorted(folder.rglob("*"))
     lines = [
         f"{path.relative_to(folder)} {path.stat().st_size} {path.stat().st_mtime_ns}"
@@ -245,14 +245,14 @@ def _entries(folder: Path, split: Split) -> Iterator[tuple[str, bytes]]:
 
 
 def _of_archive(path: Path, split: Split) -> Iterator[tuple[str, bytes]]:
-    """Pictures of a zip, LABEL/NAME, perhaps in one more folder; divided as a folder of labels is."""
+    """Yield the pictures of a zip, LABEL/NAME or FOLDER/LABEL/NAME, split like a folder of labels."""
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is neither a folder nor a zip archive.", "Give --data one of these.")
     with zipfile.ZipFile(path) as archive:
         for member in sorted(archive.namelist()):
             parts = Path(member).parts
             name = "/".join(parts[-2:])
-            if member.endswith("/") or parts[0] == "__MACOSX":  # where a Mac puts a shadow of each file
+            if member.endswith("/") or parts[0] == "__MACOSX":  # macOS stores resource forks there
                 continue
             is_picture = 2 <= len(parts) <= 3 and Path(name).suffix.lower() in SUFFIXES
             if is_picture and _held_out(name) == (split == "val"):
@@ -260,7 +260,7 @@ def _of_archive(path: Path, split: Split) -> Iterator[tuple[str, bytes]]:
 
 
 def _divided(folder: Path) -> bool:
-    """Whether this module chooses what validates: there is neither a tar nor a folder for it."""
+    """Whether this module splits the pictures itself, because the folder has no splits."""
     return not (any(folder.glob("*.tar")) or any((folder / split).is_dir() for split in ("train", "val")))
 
 
@@ -269,7 +269,7 @@ def _held_out(name: str) -> bool:
 
 
 def _bytes(name: str) -> bytes:
-    """As stored on disk, which may not be UTF-8."""
+    """The name's bytes as stored on disk, which may not be UTF-8."""
     return name.encode("utf-8", "surrogateescape")
 
 
@@ -290,8 +290,8 @@ def _decoded(entries: list[tuple[str, bytes]], folder: Path, split: Split) -> Pi
                     found.append((name, picture))
                 else:
                     broken.append(name)
-    # A validation set that somebody put together is measured on whole or not at all; of one folder divided here, what
-    # cannot be read is in neither part.
+    # A validation set that the user provides must be complete, or its figures would not be comparable. In a folder that
+    # is split here, unreadable pictures are simply left out.
     if broken and split == "val" and not _divided(folder):
         verb = "cannot be read as a picture" if len(broken) == 1 else "cannot be read as pictures"
         raise DataError(f"{listed(broken)} in {folder} {verb}.", "Remove what cannot be read.")
@@ -301,7 +301,7 @@ def _decoded(entries: list[tuple[str, bytes]], folder: Path, split: Split) -> Pi
 
 
 def pictures_of(found: Iterable[tuple[str, Pixels]]) -> Pictures:
-    """Names and pictures [h, w, 3] RGB as one collection; a label is the name of the folder the picture lies in."""
+    """Collect names and RGB pictures [h, w, 3]. A picture's label is the name of its folder."""
     names: list[str] = []
     flat: list[Pixels] = []
     sizes: list[tuple[int, int]] = []

@@ -1,8 +1,8 @@
-"""The second, tiny example: LeNet-5 on digits, trained in a minute or two: drawings, and pen on paper made of them.
+"""The second, tiny example: LeNet-5 on digits, trained in a minute or two on drawings and synthetic photographs.
 
 The drawings are part of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998, UCI Machine Learning
-Repository, CC BY 4.0): 1,797 drawings of 8 x 8 pixels with 17 levels, light on dark. On them only, the network is right
-with light strokes on a dark ground and nowhere else; so most of what it sees are photographs that `pen` makes.
+Repository, CC BY 4.0): 1,797 drawings of 8 x 8 pixels with 17 levels, light on dark. A network trained only on these
+fails on anything but light strokes on a dark ground, so most training pictures are photographs synthesised by `pen`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from models.training.train import Normalise, Report, TrainConfig, Trainer
 
 Floats = NDArray[np.float64]
 
-SIZE, DRAWN = 32, 28  # LeNet-5's input, and how much of it a digit fills
+SIZE, DRAWN = 32, 28  # pixels a side of LeNet-5's input, and of the digit in it
 HELD_OUT = 5  # every fifth digit is for validation
-PEN_EACH, PEN_VALIDATION = 1200, 40  # photographs made of each digit
+PEN_EACH, PEN_VALIDATION = 1200, 40  # synthetic photographs of each digit
 WORDS = Description(
     "digits-lenet5",
     "Handwritten digits",
@@ -62,12 +62,14 @@ CONFIG = TrainConfig(
 )
 CROPS = CropPolicy(min_area=0.85, aspect=1.1, max_degrees=8.0, turned=0.2, plain=0.4, mirrored=0.0)
 DEFECTS = CameraPolicy(light=0.2, colour=0.0, gray=0.0, blur=0.1, noise=0.1, low_resolution=0.05, jpeg=0.0, hidden=0.0)
-KEPT_FLOAT = ("c1",)  # its sums of bright paper and thin ink, as int8, cost seven points; it is a quarter of the work
+# As int8, this layer costs seven points of accuracy, since it sums bright paper and thin ink. It is a quarter of the
+# work.
+KEPT_FLOAT = ("c1",)
 FORM = InputFormat(SIZE, 1, (127.5,), (127.5,))
 
 
 def load_digits() -> tuple[Pictures, Pictures]:
-    """Digits for training and validation as RGB pictures of 32 x 32, the same each time. Needs scikit-learn."""
+    """Digits for training and for validation as RGB pictures of 32 x 32; deterministic. Needs scikit-learn."""
     from sklearn.datasets import load_digits as packaged  # type: ignore[import-untyped]
 
     kept = packaged()
@@ -80,7 +82,7 @@ def load_digits() -> tuple[Pictures, Pictures]:
 
 
 def _side(drawings: Floats, targets: NDArray[np.int64], pen_each: int, rng: np.random.Generator) -> Pictures:
-    """The drawings as they are, and `pen_each` photographs of each digit."""
+    """The drawings themselves, and `pen_each` synthetic photographs of each digit."""
     pictures = [_framed(drawing) for drawing in drawings]
     names = ["digit"] * len(pictures)
     digits = np.repeat(np.arange(10), pen_each)
@@ -113,7 +115,10 @@ def _pictures(pictures: list[Pixels], targets: object, origins: list[str]) -> Pi
 
 
 def train_digits(folder: Path, report: Report, seed: int = 0) -> tuple[Trainer, Recipe, Pictures, Pictures]:
-    """Train in the run folder; the network is ``trainer.finished()``'s."""
+    """Train in the run folder. Returns trainer, recipe, training and validation pictures.
+
+    ``trainer.finished()`` returns the network.
+    """
     train, val = load_digits()
     source = BatchSource(train, CROPS, DEFECTS, 64, seed, channels=1)
     network = build("lenet5", len(train.labels), 1, SIZE)

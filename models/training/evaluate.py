@@ -1,4 +1,4 @@
-"""How good a model is on validation pictures: through its ONNX file and the service's own preprocessing."""
+"""Evaluation of a model on validation pictures, with its ONNX file and the service's own preprocessing."""
 
 from __future__ import annotations
 
@@ -31,36 +31,37 @@ from models.training.data import DataError, Pictures, Pixels
 from models.training.helpings import helping
 
 BATCH = 32
-MIN_PROBABILITY = np.float32(1e-12)  # a probability, before its logarithm is taken
+MIN_PROBABILITY = np.float32(1e-12)  # lower bound before taking a logarithm
 Logits = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How much a set of pictures counts when the temperature is chosen, and the most false alarms on it."""
+    """The weight of a set of pictures in the choice of the temperature, and its maximum share of false alarms."""
 
     weight: float
     false_alarms: float
 
 
-# The first set and pictures from elsewhere count the same; animals that are not pets have one label only, hence half.
+# The first set and the pictures from elsewhere have the same weight. Animals that are not pets have only one label,
+# hence half the weight.
 MAIN = "val"
 RULES = {MAIN: Rule(1.0, FALSE_ALARMS), "val2": Rule(1.0, 0.05), "val3": Rule(0.5, 0.05)}
-PASTED = "pasted"  # composites: exact labels and artificial edges, measured by themselves
+PASTED = "pasted"  # the origin of composites; measured separately, since their edges are artificial
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures for a card, and what the plots need: logits of the plain pictures by precision."""
+    """The figures for a card, and for the plots the logits of the first set by precision."""
 
     measured: Measured
     logits: dict[str, Logits]
 
 
 def sets_of(pictures: Pictures) -> tuple[Pictures, dict[str, Pictures]]:
-    """The first helping's validation pictures, and the others by helping, composites by themselves.
+    """Split validation pictures into the first helping's and those of the others by helping, composites separately.
 
-    Names begin with the helping, as `models.training.helpings` makes them.
+    Names begin with the helping, as in `models.training.helpings`.
     """
     places: dict[str, list[int]] = {}
     for index, name in enumerate(pictures.names):
@@ -71,7 +72,7 @@ def sets_of(pictures: Pictures) -> tuple[Pictures, dict[str, Pictures]]:
 
 
 def seen(pictures: Pictures, spec: InputSpec, change: Callable[[Pixels], Pixels] | None = None) -> Tensor:
-    """The network's input for every picture, [n, ...] in the spec's shape and type, prepared as the service does."""
+    """The network's input for every picture, [n, ...] in the spec's shape and type, preprocessed as in the service."""
     shown = []
     for index in range(len(pictures)):
         picture = pictures[index]
@@ -82,7 +83,7 @@ def seen(pictures: Pictures, spec: InputSpec, change: Callable[[Pixels], Pixels]
 
 
 def logits_of(card: Card, session: ort.InferenceSession, shown: Tensor) -> Logits:
-    """The logits for pictures [n, ...]: of a graph that ends in a softmax, the logarithms of its probabilities."""
+    """The logits for pictures [n, ...]; for a graph that ends in a softmax, the logarithms of its probabilities."""
     name, answer = card.input.name, card.outputs.answer
     parts = [session.run([answer], {name: shown[i : i + BATCH]})[0] for i in range(0, len(shown), BATCH)]
     output: Logits = np.concatenate(parts)
@@ -90,7 +91,7 @@ def logits_of(card: Card, session: ort.InferenceSession, shown: Tensor) -> Logit
 
 
 def opened(path: Path) -> ort.InferenceSession:
-    """A model's graph for any number of pictures: its batch of one is opened, which changes no arithmetic."""
+    """Open a model's graph with a batch of any size; only the declared shapes change, not the arithmetic."""
     graph = onnx.load(path)
     for value in (*graph.graph.input, *graph.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "n"
@@ -102,10 +103,10 @@ def opened(path: Path) -> ort.InferenceSession:
 def evaluate(
     card: Card, pictures: Pictures, corruptions: bool = True, others: Mapping[str, Pictures] | None = None
 ) -> Evaluation:
-    """Measure every precision of a model. Temperatures and thresholds are chosen here, on these pictures.
+    """Measure every precision of a model, and choose temperatures and thresholds on these pictures.
 
-    ``others`` are further sets, by name: what `RULES` has a line for counts when temperature and thresholds are
-    chosen, the rest are measured only. Raises DataError when the pictures' labels are not the model's.
+    ``others`` are further sets by name. Those listed in `RULES` take part in choosing temperature and thresholds; the
+    rest are only measured. Raises DataError if the labels of the pictures are not the model's.
     """
     sets = {MAIN: pictures, **(others or {})}
     for one in sets.values():
@@ -119,12 +120,12 @@ def evaluate(
     measured, logits = {}, {}
     for name, session in sessions.items():
         answers = {which: logits_of(card, session, tensor) for which, tensor in shown.items()}
-        # The service takes probabilities as they are.
+        # The service does not calibrate probabilities that the graph computes.
         measured[name] = _Answers(sets, answers, _temperature(answers, sets) if card.outputs.logits else 1.0)
         logits[name] = answers[MAIN]
     reject = next((i for i, label in enumerate(card.labels) if label.reject), None)
     enter = 0.0
-    if reject is not None:  # one set of thresholds serves every precision: the most careful one
+    if reject is not None:  # one threshold serves every precision, so take the highest
         enter = max(one.enter(reject) for one in measured.values())
     metrics: dict[str, Any] = {"pictures": len(pictures)}
     for name, one in measured.items():
@@ -148,7 +149,7 @@ def _temperature(answers: Mapping[str, Logits], sets: Mapping[str, Pictures]) ->
 
 @dataclass(frozen=True)
 class _Answers:
-    """The output of one precision for every set, and the temperature that turns it into probabilities."""
+    """The output of one precision for every set, and the temperature that calibrates it."""
 
     sets: Mapping[str, Pictures]
     logits: Mapping[str, Logits]
@@ -176,7 +177,7 @@ class _Answers:
 def figures(
     p: NDArray[np.float64], targets: NDArray[np.int64], labels: tuple[str, ...], reject: int | None, enter: float
 ) -> dict[str, Any]:
-    """The table's rows for calibrated probabilities [n, labels], shares from 0 to 1."""
+    """The rows of the table for calibrated probabilities [n, labels], as shares from 0 to 1."""
     found = p.argmax(1)
     rows: dict[str, Any] = {
         "accuracy": _share(found == targets),
@@ -197,14 +198,14 @@ def figures(
 
 
 def by_origin(p: NDArray[np.float64], pictures: Pictures) -> dict[str, float]:
-    """Accuracy for each label and origin of the pictures."""
+    """The accuracy for each label and origin of the pictures."""
     right = p.argmax(1) == pictures.targets
     kinds = [f"{pictures.labels[t]}/{pictures.origin(i)}" for i, t in enumerate(pictures.targets.tolist())]
     return {kind: _share(right[[k == kind for k in kinds]]) for kind in sorted(set(kinds))}
 
 
 def save_logits(folder: Path, evaluation: Evaluation) -> None:
-    """Keep the raw answers of each precision, as `logits.npz`."""
+    """Save the logits of each precision as `logits.npz`."""
     np.savez(folder / "logits.npz", **evaluation.logits)  # type: ignore[arg-type]
 
 

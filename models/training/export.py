@@ -1,4 +1,4 @@
-"""From a run's weights to a model folder: both graphs, checked against PyTorch, card and layer table."""
+"""From a run's weights to a model folder: both graphs (fp32 checked against PyTorch), card and layer table."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from models.training.quantize import Method, quantize
 from models.training.recipe import Recipe
 from models.training.train import Normalise
 
-PARITY = 1e-4  # largest difference of a logit between the exported graph and PyTorch with the same rounded weights
+PARITY = 1e-4  # maximum difference of a logit between the exported graph and PyTorch with the same rounded weights
 CALIBRATION_PICTURES = 300
 
 
 def parity(network: Classifier, graph: onnx.ModelProto, form: InputFormat, pixels: Pixels) -> float:
-    """Largest difference of any logit between the graph and PyTorch carrying the same folded, rounded weights.
+    """The largest difference of a logit between the graph and PyTorch with the same folded, rounded weights.
 
-    Infinite if either of them is not finite.
+    Infinite if a logit of either is not finite.
     """
     module, normalise = folded(network), Normalise(form.mean, form.std)
     session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -52,7 +52,7 @@ def export(
     keep_float: Sequence[str] = (),
     seed: int = 0,
 ) -> Card:
-    """Write both graphs, card and layer table. Raises ValueError when the graph does not agree with PyTorch."""
+    """Write both graphs, card and layer table. Raises ValueError if the fp32 graph differs from PyTorch."""
     form = recipe.form
     chosen = np.sort(np.random.default_rng(seed).permutation(len(training))[:CALIBRATION_PICTURES])
     calibration = centre_crops(training, form.size, form.channels, chosen.tolist())

@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, also when the disk is full or somebody presses Ctrl-C."""
+"""Files and folders that are written completely or not at all, even if the disk is full or Ctrl-C is pressed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lookout.storage.atomic_files import replacement
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write, which takes the place of ``path`` at the end. Raises OSError that names ``path``."""
+    """Open a new file that replaces ``path`` at the end of the block. Raises OSError that names ``path``."""
     try:
         with replacement(path) as fresh, fresh.open("wb") as file:
             yield file
@@ -26,9 +26,9 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def whole_folder(folder: Path, last: str) -> Iterator[Path]:
-    """A folder to fill, whose files are then moved to ``folder``, the one named ``last`` after all others.
+    """Make a new folder to fill; at the end of the block its files are moved to ``folder``, file ``last`` as the last.
 
-    Files that lie there already stay or are replaced. Raises OSError that names ``folder``.
+    Existing files of ``folder`` stay unless they are replaced. Raises OSError that names ``folder``.
     """
     fresh = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)

@@ -1,10 +1,10 @@
-"""Training a served network further, by the clock: the schedule is a share of the time until a stated moment.
+"""Fine-tuning a served network against the clock: the schedule depends on the share of the time that has passed.
 
-Made for a processor that others use too. The early stages keep their weights and cost a forward pass only. Several
-threads work by themselves: each takes the newest weights, learns from a batch of its own and hands in its gradients
-(Recht et al. 2011), so none waits for another that the machine has stopped. What the old network knew is kept by
-asking it about the pictures of the first helping: if it is right, its softened answer counts as much as the label
-(Li and Hoiem 2016, "Learning without forgetting").
+Made for a processor that is shared with other programs. The early stages keep their weights and cost only a forward
+pass. Several threads train asynchronously: each takes the newest weights, computes the gradients of its own batch and
+applies them (Recht et al. 2011), so none waits for a thread that the scheduler has suspended. To preserve what the old
+network knew, its softened answer to a picture of the first helping counts as much as the label, if it is right (Li and
+Hoiem 2016, "Learning without forgetting").
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from models.training.run import Run
 from models.training.train import Normalise, Report, refresh_statistics
 from models.training.unfold import normed
 
-AHEAD = 4  # batches made before they are asked for
-POLL_S = 1.0  # between checks whether there is anything to do
+AHEAD = 4  # batches made in advance
+POLL_S = 1.0  # seconds between checks for work or the end
 
 
 @dataclass(frozen=True)
 class FineTuning:
-    """How a network is trained further. ``stages`` are (share of the time at which it ends, pixels a side)."""
+    """How a network is fine-tuned. ``stages`` are pairs: share of the time at which the stage ends, pixels a side."""
 
     stages: tuple[tuple[float, int], ...] = ((0.5, 64), (0.97, 80), (1.0, 96))
-    frozen: int = 2  # stages behind the stem that keep their weights
+    frozen: int = 2  # stages after the stem that keep their weights
     workers: int = 2
     batch_size: int = 64
-    learning_rate: float = 2e-4  # three times as much lost ten points on the first helping within 300 steps
+    learning_rate: float = 2e-4  # three times this lost ten points of accuracy on the first helping within 300 steps
     weight_decay: float = 0.02
     warmup_steps: int = 100
     label_smoothing: float = 0.05
@@ -54,7 +54,7 @@ class FineTuning:
 
 @dataclass
 class _Progress:
-    """What the threads share, under a lock."""
+    """The state that the threads share, under its lock."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     step: int = 0
@@ -71,7 +71,7 @@ class _Progress:
 
 
 class FineTuner:
-    """A run that goes on from its checkpoint, if there is one, perhaps with another end."""
+    """A fine-tuning run. It resumes from its checkpoint if there is one; ``ends_at`` may then be a new time."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class FineTuner:
         ends_at: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``ends_at`` is on ``clock``, which must go on from one start of the program to the next."""
+        """``ends_at`` is a time of ``clock``, which must not restart with the program."""
         self.network: ResNet = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mixture, self.run, self.config = mixture, run, config
         self.ends_at, self.clock, self.begun = ends_at, clock, clock()
@@ -104,15 +104,15 @@ class FineTuner:
             self._restore(state)
 
     def progress(self) -> float:
-        """Share of the time that is over, from 0 to 1."""
+        """The share of the time that has passed, from 0 to 1."""
         return min(1.0, max(0.0, (self.clock() - self.begun) / max(1e-9, self.ends_at - self.begun)))
 
     def size(self, progress: float) -> int:
-        """Side of the pictures, in pixels."""
+        """The side of the pictures in pixels."""
         return next((size for until, size in self.config.stages if progress < until), self.config.stages[-1][1])
 
     def train(self, report: Report) -> ResNet:
-        """Train until the time is over; returns the network with averaged weights and new BatchNorm statistics."""
+        """Train until the time is over. Returns the network with averaged weights and new BatchNorm statistics."""
         batches: queue.Queue[Mixed] = queue.Queue(AHEAD)
         self.shared.since = saved = self.clock()
         maker = threading.Thread(target=self._make, args=(batches,), daemon=True)
@@ -137,7 +137,7 @@ class FineTuner:
         return self.finished()
 
     def finished(self) -> ResNet:
-        """The network with averaged weights, the statistics of the trained part recomputed at the last size."""
+        """The network with averaged weights, the trained part's BatchNorm statistics recomputed at the last size."""
         self.average.copy_to(self.back)
         size, first = self.config.stages[-1][1], self.shared.step + AHEAD
         pixels = (
@@ -149,7 +149,7 @@ class FineTuner:
         return self.network
 
     def _seen(self, pixels: Any) -> Tensor:
-        """What the stages that keep their weights make of pictures."""
+        """The output of the frozen stages for a batch of pictures."""
         with torch.no_grad():
             seen: Tensor = self.front(self.normalise(pixels).contiguous(memory_format=torch.channels_last))
         return seen
@@ -191,7 +191,7 @@ class FineTuner:
             self.shared.fail(error)
 
     def _gradients(self, back: nn.Module, batch: Mixed) -> tuple[float, float]:
-        """Leave the batch's gradients in ``back``; gives the loss and the share labelled rightly."""
+        """Compute the batch's gradients in ``back``. Returns the loss and the accuracy."""
         targets, old = torch.from_numpy(batch.targets), torch.from_numpy(batch.old)
         seen = self._seen(batch.pixels)
         logits = back(seen)
@@ -209,7 +209,7 @@ class FineTuner:
         return loss.item(), float((logits.argmax(1) == targets).float().mean())
 
     def _take(self, other: nn.Module) -> None:
-        """One step of the optimiser with another copy's gradients; its BatchNorm statistics come along."""
+        """Take one optimiser step with another copy's gradients, and copy its BatchNorm statistics."""
         for own, theirs in zip(self.trained, other.parameters(), strict=True):
             own.grad = theirs.grad
         for mean, new in zip(self.back.buffers(), other.buffers(), strict=True):
@@ -267,9 +267,9 @@ class FineTuner:
 
 
 def halves(network: ResNet, frozen: int, *, fused: bool = False) -> tuple[nn.Module, nn.Module]:
-    """The network up to the stage number ``frozen``, and the rest of it, which ends in the logits.
+    """Split the network after the first ``frozen`` stages; the second half ends in the logits.
 
-    They share the network's own layers; ``fused``: copies that only answer, BatchNorm folded away.
+    Both halves share the network's layers; with ``fused`` they are copies for inference, with BatchNorm folded in.
     """
     stages = [network.get_submodule(f"layer{i + 1}") for i in range(network.stages)]
     front = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool, *stages[:frozen])
@@ -280,7 +280,7 @@ def halves(network: ResNet, frozen: int, *, fused: bool = False) -> tuple[nn.Mod
 
 
 def _answering(part: nn.Module) -> nn.Module:
-    """A copy that only answers: BatchNorm is folded into the convolutions before it."""
+    """A copy for inference, with each BatchNorm folded into the convolution before it."""
     part = copy.deepcopy(part).eval().requires_grad_(False)
     for _, convolution, norm in normed(part):
         mean, variance = norm.running_mean, norm.running_var
@@ -295,13 +295,16 @@ def _answering(part: nn.Module) -> nn.Module:
 
 
 def soft_losses(logits: Tensor, log_probs: Tensor, temperature: float) -> Tensor:
-    """t^2 KL(teacher || logits at temperature t) of each picture [n]; see `models.training.train.soft_loss`."""
+    """t^2 KL(teacher || student) at temperature t for each picture [n]; see `models.training.train.soft_loss`."""
     student = functional.log_softmax(logits / temperature, 1)
     teacher = functional.log_softmax(log_probs / temperature, 1)
     return functional.kl_div(student, teacher, reduction="none", log_target=True).sum(1) * temperature**2
 
 
 def between(old: dict[str, Tensor], new: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Weights on the straight line from ``old`` (0) to ``new`` (1): often better elsewhere than either end
-    (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models")."""
+    """Interpolate the weights linearly from ``old`` (0) to ``new`` (1).
+
+    The result is often better on other data than either end (Wortsman et al. 2022, "Robust fine-tuning of zero-shot
+    models").
+    """
     return {name: torch.lerp(old[name].float(), value.float(), share).to(value.dtype) for name, value in new.items()}

@@ -1,4 +1,4 @@
-"""``python -m models.training finetune``: from a served model and several helpings of photographs to better weights."""
+"""``python -m models.training finetune``: fine-tunes a served model on several helpings of photographs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from models.training.unfold import stored_weights, unfold
 
 ARCH, SIZE = "resnet18", 96
 SAMPLE = 4  # batches on which the folded network's outputs are measured
-SAMPLE_STEP = 10**6  # of no batch that is learnt from
+SAMPLE_STEP = 10**6  # a step that training does not reach, so that these batches are not trained on
 FIRST, LAST = "start.safetensors", "weights.safetensors"
 
 
@@ -41,9 +41,10 @@ def fine_tune(
     seed: int,
     config: FineTuning,
 ) -> Path:
-    """Train the model in folder ``start`` for ``minutes`` from now, or go on with the run in ``out`` for as long.
+    """Fine-tune the model in folder ``start`` for ``minutes`` from now, or continue the run in ``out`` for that time.
 
-    Gives the weights' file. Raises DataError when there are no photographs, ValueError when it is another network.
+    Returns the path of the weights. Raises DataError if there are no photographs, ValueError if ``start`` is a model of
+    another network.
     """
     cv2.setNumThreads(1)
     torch.set_num_threads(1)  # each worker is a thread of its own
@@ -61,7 +62,7 @@ def fine_tune(
 
 
 def starting_network(start: Path, kept: Path, mixture: Mixture, recipe: Recipe) -> ResNet:
-    """The served model with BatchNorm put in again, kept in the file ``kept`` for the next time."""
+    """The served model with its BatchNorm layers restored; stored in the file ``kept`` for the next time."""
     if kept.exists():
         network, _ = load_weights(kept)
     else:
@@ -75,7 +76,7 @@ def starting_network(start: Path, kept: Path, mixture: Mixture, recipe: Recipe) 
 
 
 def mixed(folder: Path, pictures: Pictures, seed: int) -> Mixture:
-    """Everything in the folder: photographs, boxes, cut-outs, rooms."""
+    """The mixture of everything in the folder: photographs, boxes, cut-outs, rooms."""
     cutouts: dict[str, list[CutOut]] = {}
     for name, pixels in read_cutouts(folder / "cutouts2.tar"):
         cutouts.setdefault(name.split("/", 1)[0], []).append(CutOut(pixels, "-cut-" in name))

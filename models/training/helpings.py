@@ -1,7 +1,7 @@
-"""Several helpings of photographs in one folder: ``train-*.tar``, ``train2-*.tar``, ``train3-*.tar`` and so on.
+"""Several helpings (batches of collected photographs) in a folder: ``train-*.tar``, ``train2-*.tar`` and so on.
 
 Each picture's name begins with its helping, ``train2/cat/oxford-00012.webp``, since every helping counts from 0.
-Boxes, and what is to be pasted or cut into pieces, lie beside them.
+The folder also contains bounding boxes, cut-outs to paste, and rooms to cut pieces from.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import numpy as np
 
 from models.training.data import SHORT_SIDE, DataError, Pictures, Pixels, Split, decode, pictures_of
 
-FIRST_SIDE, LATER_SIDE = SHORT_SIDE, 192  # short side in pixels: later helpings keep more, for crops around boxes
-ROOM_SIDE = 480  # of the sharp rooms, of which pieces of a fifth of the side are cut
+FIRST_SIDE, LATER_SIDE = SHORT_SIDE, 192  # short side in pixels; later helpings are larger, for crops around boxes
+ROOM_SIDE = 480  # short side of the sharp rooms in pixels; the smallest pieces are a fifth of it
 
-# Pictures of the first helping that are filed under ``neither`` and show a pet, found by looking.
+# Pictures of the first helping under ``neither`` that do show a pet, found by inspection.
 SHOW_A_CAT = "00032 00781 01374 01936 06738 08658 08790 10532 11945"
 SHOW_A_DOG = "04567 07154 07332 07568 08972 10593 11023"
 WRONG_LABELS = frozenset(f"train/neither/rooms-{number}.webp" for number in f"{SHOW_A_CAT} {SHOW_A_DOG}".split())
@@ -30,9 +30,9 @@ WRONG_LABELS = frozenset(f"train/neither/rooms-{number}.webp" for number in f"{S
 
 @dataclass(frozen=True)
 class Boxed:
-    """What a box frames, and its corner and size as shares of the picture's width and height.
+    """A bounding box: kind of content, and top left corner and size as shares of the picture's width and height.
 
-    A ``kind`` that ends in ``-part`` frames a part of an animal on some pictures and all of it on others.
+    A box whose ``kind`` ends in ``-part`` contains a part of an animal in some pictures and all of it in others.
     """
 
     kind: str
@@ -52,20 +52,20 @@ def helping(name: str) -> str:
 
 
 def origin(name: str) -> str:
-    """``train2/cat/oxford-00012.webp`` -> ``oxford``; the species after it does not count."""
+    """``train2/cat/oxford-00012.webp`` -> ``oxford``; in a third helping, without the species that follows it."""
     stem = Path(name).stem.rsplit("-", 1)[0]
     return stem.split("-", 1)[0] if re.fullmatch(r"[a-z]+3", helping(name)) else stem
 
 
 def has_helpings(folder: Path) -> bool:
-    """Whether a folder holds more than one helping."""
+    """Whether a folder contains more than one helping."""
     return any(folder.glob("train[0-9]*-*.tar")) or any(folder.glob("val[0-9]*-*.tar"))
 
 
 def load_helpings(folder: Path, split: Split, cache: Path | None = None) -> Pictures:
-    """All helpings of one split, less the pictures whose label is known to be wrong.
+    """Load all helpings of one split, without the pictures whose label is known to be wrong.
 
-    Raises DataError when there is none, or when a picture of a validation set cannot be read.
+    Raises DataError if there is none, or if a picture of a validation set cannot be read.
     """
     tars = sorted(folder.glob(f"{split}-*.tar")) + sorted(folder.glob(f"{split}[0-9]*-*.tar"))
     if not tars:
@@ -100,7 +100,7 @@ def _identity(tars: list[Path]) -> str:
 
 
 def members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of a tar's files, in its order."""
+    """Yield the names and contents of a tar's files, in its order."""
     with tarfile.open(path) as tar:
         for member in tar:
             file = tar.extractfile(member) if member.isfile() else None
@@ -109,7 +109,7 @@ def members(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def read_rooms(path: Path) -> list[Pixels]:
-    """Sharp rooms without an animal, RGB; empty where the file is missing."""
+    """Sharp RGB pictures of rooms without an animal; empty if the file is missing."""
     if not path.exists():
         return []
     found = (decode(data, ROOM_SIDE) for _, data in members(path))
@@ -117,7 +117,7 @@ def read_rooms(path: Path) -> list[Pixels]:
 
 
 def read_cutouts(path: Path) -> Iterator[tuple[str, Pixels]]:
-    """Names and pictures [h, w, 4], RGB and opacity, cut to what can be seen; none where the file is missing."""
+    """Yield names and pictures [h, w, 4], RGB and opacity, cropped to the visible part; none if the file is missing."""
     if not path.exists():
         return
     for name, data in members(path):
@@ -131,7 +131,7 @@ def read_cutouts(path: Path) -> Iterator[tuple[str, Pixels]]:
 
 
 def read_boxes(path: Path) -> dict[str, list[Boxed]]:
-    """Boxes by picture: ``{"train2/cat/oxford-00012.webp": [["cat", x, y, w, h]]}``; empty where there is no file."""
+    """Boxes by picture, from ``{"train2/cat/oxford-00012.webp": [["cat", x, y, w, h]]}``; empty if there is no file."""
     if not path.exists():
         return {}
     return {name: [Boxed(*entry) for entry in entries] for name, entries in json.loads(path.read_text()).items()}

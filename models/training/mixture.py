@@ -1,7 +1,7 @@
-"""Which pictures a step sees when several collections are mixed: by label, then by kind, not by how many there are.
+"""Batches from a mixture of collections, drawn by label and then by kind, independent of how many pictures there are.
 
-Some kinds are thousands of alike portraits and some are twenty cats on a real kitchen's floor, so each kind has a share
-of its own. A batch is a pure function of seed and step, as in `models.training.batches`.
+Some kinds are thousands of similar portraits and others are twenty cats on a real kitchen floor, so each kind has a
+share of its own. A batch is a pure function of seed and step, as in `models.training.batches`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ANY = frozenset[str]()  # every origin
 
 @dataclass(frozen=True)
 class Kind:
-    """Pictures of one label by helping and origin, and how often they come, relative to the label's other kinds."""
+    """Pictures of one label, selected by helping and origin, and their share relative to the label's other kinds."""
 
     label: str
     share: float
@@ -41,7 +41,7 @@ def _of(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-# Animals that are not pets but look like one: half of the wrongly named pets.
+# Origins of animals that look like pets but are not; they caused half of the false detections.
 HARD = _of("bears openpets webpets raccoon kangaroo camouflage lions coco threesets imagenet")
 KINDS = (
     Kind("cat", 0.32, "train"),
@@ -62,13 +62,13 @@ KINDS = (
     Kind(REJECT, 0.04, "train2", _of("pasted")),
 )
 LABELS = {"cat": 0.30, "dog": 0.28, REJECT: 0.42}
-PASTED = {"cat": 0.07, "dog": 0.06, REJECT: 0.07}  # shares of cut-outs set into rooms, beside those of the kinds
-PIECES = 0.07  # … and of empty pieces of rooms, for the reject label
+PASTED = {"cat": 0.07, "dog": 0.06, REJECT: 0.07}  # shares of cut-outs pasted into rooms, in addition to the kinds
+PIECES = 0.07  # share of empty pieces of rooms, for the reject label
 ROOMS = _of("rooms rooms2")
-# Where a small part of the picture still shows the animal or nothing of it, and where it may show an ear.
+# Origins whose reject pictures show an animal, so that their crops must not be too small.
 ANIMALS = HARD | _of("animals popular caltech monkeys capybara")
 MIN_AREA, MIN_AREA_WITHOUT = 0.3, 0.12
-NIGHT, FAR, DEFECTS, AROUND = 0.07, 0.10, 0.65, 0.6  # chances
+NIGHT, FAR, DEFECTS, AROUND = 0.07, 0.10, 0.65, 0.6  # probabilities
 CAMERA = CameraPolicy(strength=0.65, gray=0.07, hidden=0.1)
 
 Maker = Callable[[Generator, int], tuple[Pixels, bool]]
@@ -76,7 +76,7 @@ Maker = Callable[[Generator, int], tuple[Pixels, bool]]
 
 @dataclass(frozen=True)
 class Mixed:
-    """``pixels`` [n, s, s, 3], ``targets`` [n]; ``old`` [n]: of the first helping, which an older network knows."""
+    """``pixels`` [n, s, s, 3], ``targets`` [n]; ``old`` [n]: from the first helping, which the old network has seen."""
 
     pixels: Pixels
     targets: NDArray[np.int64]
@@ -84,7 +84,7 @@ class Mixed:
 
 
 class Mixture:
-    """Draws batches: a label, then a kind or a cut-out or a piece of a room, then a picture of it and a crop."""
+    """Draws batches. For each picture: a label; a kind, a cut-out or a piece of a room; a picture of it; a crop."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Mixture:
         self.makers = [self._makers(label, kinds) for label in pictures.labels]
 
     def _makers(self, label: str, kinds: tuple[Kind, ...]) -> tuple[NDArray[np.float64], list[Maker]]:
-        """What makes pictures of a label, and how often each is asked: shares that add up to 1."""
+        """The functions that make pictures of a label, and their shares, which add up to 1."""
         target = self.pictures.labels.index(label)
         own = np.flatnonzero(self.pictures.targets == target).tolist()
         found: list[tuple[float, Maker]] = []
@@ -122,7 +122,7 @@ class Mixture:
         return shares / shares.sum(), [maker for _, maker in found]
 
     def batch(self, step: int, count: int, size: int) -> Mixed:
-        """The pictures of a step, ``size`` pixels a side."""
+        """The batch of ``count`` pictures for a step, ``size`` pixels a side."""
         rng = np.random.default_rng((self.seed, 5, step))
         targets = rng.choice(len(self.label_shares), count, p=self.label_shares)
         pixels, old = [], []
@@ -154,7 +154,7 @@ class Mixture:
         return make
 
     def crop(self, rng: Generator, index: int, size: int, reject: bool) -> Pixels:
-        """A part of a picture in which, if it shows an animal, one would still be known."""
+        """A random crop of a picture, large enough for an animal in it to be recognised."""
         picture = self.pictures[index]
         height, width = picture.shape[:2]
         whole = [box for box in self.boxes.get(index, ()) if box.whole]
@@ -166,7 +166,10 @@ class Mixture:
 
 
 def square_around(rng: Generator, box: Boxed, height: int, width: int) -> Box:
-    """A square around a boxed animal whose longer side is 45 to 100 % of it, off-centre, within the picture."""
+    """A square around a boxed animal, off-centre, within the picture.
+
+    The longer side of the animal's box is 45 to 100 % of the square's side.
+    """
     w, h = box.width * width, box.height * height
     side = max(24.0, min(max(w, h) / rng.uniform(0.45, 1.0), max(height, width)))
     x = box.x * width + w / 2 + rng.uniform(-0.18, 0.18) * side - side / 2

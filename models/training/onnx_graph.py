@@ -1,8 +1,8 @@
-"""From a trained network to an ONNX graph, written node by node.
+"""Export of a trained network to an ONNX graph, written node by node.
 
-The usual exporters need a compiler's worth of dependencies and invent names. A classifier here is a handful of
-layers, so we trace it with ``torch.fx`` and write each layer as one node that keeps its name (``layer1.0.conv1``):
-the layer table, the dashboard and an error message then speak the same language as the code.
+The usual exporters have heavy dependencies and invent names. The classifiers here consist of few kinds of layers, so
+they are traced with ``torch.fx``, and each layer becomes one node with the layer's name (``layer1.0.conv1``). The layer
+table, the dashboard and error messages then use the same names as the code.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from models.training.archs.resnet import GlobalMean
 from models.training.weights import fits_float16
 
 OPSET = 17
-IR_VERSION = 9  # what onnxruntime 1.16 and newer read; newer than it needs to be shuts out older installations
+IR_VERSION = 9  # readable by onnxruntime 1.16 and newer; a higher version would exclude older installations
 INPUT, LOGITS, EMBEDDING, FEATURE_MAP, ACTIVATION_MAP = "pixels", "logits", "embedding", "feature_map", "activation_map"
 
 
 @dataclass(frozen=True)
 class InputFormat:
-    """Pictures as the graph takes them: uint8 [1, size, size, channels]; it computes (pixel - mean) / std itself."""
+    """The graph's input: uint8 [1, size, size, channels]. The graph itself computes (pixel - mean) / std."""
 
     size: int
     channels: int
@@ -42,7 +42,7 @@ class InputFormat:
 
 
 class _Outputs(nn.Module):
-    """A classifier that also gives what led to its logits."""
+    """A classifier that also returns its embedding and feature map."""
 
     def __init__(self, network: Classifier) -> None:
         super().__init__()
@@ -60,10 +60,10 @@ class _Tracer(fx.Tracer):
 
 
 def folded(network: Classifier) -> fx.GraphModule:
-    """The network as it is served: BatchNorm folded into the convolutions, Dropout gone, weights rounded to float16.
+    """The network as it is served: BatchNorm folded into the convolutions, no Dropout, weights rounded to float16.
 
-    Called with normalised pictures it returns (logits, embedding, feature map), with float32 arithmetic on the rounded
-    weights: what the exported graph has to agree with. It is a copy: the network can be trained further.
+    Called with normalised pictures, it returns (logits, embedding, feature map), computed in float32 from the rounded
+    weights. The exported graph must agree with it. It is a copy, so that the network can be trained further.
     """
     outputs = _Outputs(copy.deepcopy(network)).eval()
     graph = _Tracer().trace(outputs)
@@ -90,7 +90,7 @@ def folded(network: Classifier) -> fx.GraphModule:
 
 
 def _rounded(weight: Tensor) -> Tensor:
-    """To the nearest float16, but for weights too large for one."""
+    """Round to the nearest float16, unless a weight is too large for float16."""
     return weight.half().float() if fits_float16(weight.detach().numpy()) else weight
 
 
@@ -104,7 +104,7 @@ def _absorb(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
 
 @dataclass
 class _Graph:
-    """An ONNX graph in the making."""
+    """An ONNX graph under construction."""
 
     half: bool
     nodes: list[onnx.NodeProto] = field(default_factory=list)
@@ -121,7 +121,7 @@ class _Graph:
         return name
 
     def weight(self, name: str, values: Tensor) -> str:
-        """A weight: kept as float16 with a Cast, which is computed once when the graph is loaded, if it fits."""
+        """Store a weight; as float16 if it fits, with a Cast that is computed once when the graph is loaded."""
         array = values.detach().contiguous().numpy()
         if not self.half or not fits_float16(array):
             return self.constant(name, array)
@@ -129,10 +129,10 @@ class _Graph:
 
 
 def to_onnx(network: Classifier, form: InputFormat, *, half: bool = True, dynamic: bool = False) -> onnx.ModelProto:
-    """The whole graph: uint8 NHWC ``pixels`` in, logits and what led to them out.
+    """Export the graph: uint8 NHWC ``pixels`` to logits, embedding, feature map and, if pooled, activation map.
 
-    ``half`` stores weights as float16 (the arithmetic stays float32); ``dynamic`` leaves the number of pictures open.
-    The network itself is left as it is.
+    ``half`` stores weights as float16 (the arithmetic stays float32); ``dynamic`` leaves the batch size open. The
+    network itself does not change.
     """
     pooled, head_name = network.pooled, f"network.{network.head_name}"
     module = folded(network)
@@ -165,7 +165,7 @@ def to_onnx(network: Classifier, form: InputFormat, *, half: bool = True, dynami
 
 
 def _normalise(graph: _Graph, form: InputFormat) -> str:
-    """uint8 NHWC -> normalised float NCHW; transposed while still one byte a value, a quarter of the traffic."""
+    """uint8 NHWC -> normalised float NCHW. Transposing the uint8 values moves a quarter of the bytes of float32."""
     std = np.asarray(form.std, np.float32).reshape(1, -1, 1, 1)
     mean = graph.constant("input.mean", np.asarray(form.mean, np.float32).reshape(1, -1, 1, 1))
     graph.add("Transpose", [INPUT], "input.channels_first", perm=[0, 3, 1, 2])
@@ -182,7 +182,7 @@ def _conv(graph: _Graph, name: str, layer: nn.Conv2d, sources: list[str]) -> str
     if layer.bias is not None:
         inputs.append(graph.constant(f"{name}.bias", layer.bias.detach().numpy()))
     (height, width), (top, left) = layer.kernel_size, (int(side) for side in layer.padding)
-    # What is left over goes to the bottom right, as TensorFlow has it; how much that is depends on the picture's size.
+    # As in TensorFlow, uneven padding goes to the bottom right; the amount depends on the picture's size.
     padding = {"auto_pad": "SAME_UPPER"} if isinstance(layer, SameConv2d) else {"pads": [top, left, top, left]}
     return graph.add(
         "Conv",
@@ -272,7 +272,7 @@ def _window(kernel: Any, stride: Any, padding: Any) -> dict[str, list[int]]:
 
 
 def _activation_map(graph: _Graph, head_name: str, head: nn.Linear) -> None:
-    """The last layer applied to every position of the feature map; its mean over positions is the logits."""
+    """Apply the last layer to every position of the feature map; the mean over positions equals the logits."""
     shape = graph.constant("activation_map.shape", np.array([head.out_features, head.in_features, 1, 1], np.int64))
     graph.add("Reshape", [f"{head_name}.weight", shape], "activation_map.weight")
     graph.add(

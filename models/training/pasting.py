@@ -1,4 +1,4 @@
-"""Animals cut out of their pictures, set into rooms: what a camera on a shelf sees, with labels that are certain."""
+"""Composites of cut-out animals and rooms, like a camera's view from a shelf, with labels that are certain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class CutOut:
-    """An animal or a toy, ``pixels`` [h, w, 4] RGB and opacity; ``grounded``: its lower edge is the picture's."""
+    """An animal or a toy, ``pixels`` [h, w, 4], RGB and opacity; ``grounded``: cut off by its picture's lower edge."""
 
     pixels: Pixels
     grounded: bool = False
@@ -25,7 +25,7 @@ class CutOut:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a cut-out of ``width`` by ``height`` lies in a scene: its corner may be outside."""
+    """The position and size of a cut-out in a scene, in pixels; its corner may be outside."""
 
     x: int
     y: int
@@ -34,9 +34,10 @@ class _Place:
 
 
 def paste(rng: Generator, cutout: CutOut, scene: Pixels, front: Pixels | None = None) -> Pixels:
-    """The cut-out in ``scene`` [s, s, 3], mostly filling 42 to 95 % of it, off-centre, perhaps partly outside.
+    """Paste the cut-out into ``scene`` [s, s, 3], off-centre and perhaps partly outside.
 
-    Its light is moved towards the scene's. ``front``, another scene, hides its lowest part, as a sofa would.
+    Its longer side is mostly 42 to 95 % of the scene's side, and its light is adapted to the scene's. ``front``,
+    another scene, covers its lowest part, as a sofa would.
     """
     size = scene.shape[0]
     place = _drawn_place(rng, cutout, size)
@@ -68,7 +69,7 @@ def _drawn_place(rng: Generator, cutout: CutOut, size: int) -> _Place:
     h, w = cutout.pixels.shape[:2]
     scale = share * size / max(h, w)
     width, height = max(4, round(w * scale * rng.uniform(0.92, 1.08))), max(4, round(h * scale))
-    outside = 0.35 if rng.random() < 0.3 else 0.04  # how much of it may lie beyond the frame
+    outside = 0.35 if rng.random() < 0.3 else 0.04  # share of the cut-out that may be outside the frame
     x = int(rng.uniform(-outside * width, size - width + outside * width))
     highest = max(-outside * height, 0.2 * (size - height))
     y = size - height if cutout.grounded else int(rng.uniform(highest, size - height + outside * height))
@@ -76,7 +77,7 @@ def _drawn_place(rng: Generator, cutout: CutOut, size: int) -> _Place:
 
 
 def _resized(pixels: Pixels, place: _Place) -> Floats:
-    """At the place's size, colours multiplied by the opacity: else what was behind the animal shows at its edge."""
+    """Resize with premultiplied opacity; otherwise the old background would show at the animal's edge."""
     opacity = pixels[:, :, 3:].astype(np.float32) / 255
     premultiplied = np.concatenate([pixels[:, :, :3] * opacity, opacity], 2)
     way = cv2.INTER_AREA if place.height < pixels.shape[0] else cv2.INTER_LINEAR
@@ -84,14 +85,14 @@ def _resized(pixels: Pixels, place: _Place) -> Floats:
 
 
 def _light(rng: Generator, own: Floats, here: Floats) -> Floats:
-    """Gains [3] that move the mean colour ``own`` some of the way to ``here``, and a little at random."""
+    """Random gains [3] that move the mean colour ``own`` some of the way to ``here``."""
     gain = (here.mean() / max(own.mean(), 8)) ** rng.uniform(0.2, 0.7) * rng.uniform(0.75, 1.3)
     cast = (here / max(here.mean(), 8)) / np.maximum(own / max(own.mean(), 8), 0.05)
     return np.asarray(np.clip(gain * cast ** rng.uniform(0, 0.4), 0.25, 2.2), np.float32)
 
 
 def _shadow(place: _Place, size: int) -> Floats:
-    """Soft, on the ground below, [s, s, 1] from 0 to 1."""
+    """A soft shadow on the ground below, [s, s, 1], from 0 to 1."""
     shadow = np.zeros((size, size), np.float32)
     middle = (place.x + place.width // 2, min(place.y + place.height, size - 1))
     cv2.ellipse(shadow, middle, (max(2, place.width // 2), max(2, place.height // 8)), 0, 0, 360, 1.0, -1)

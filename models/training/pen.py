@@ -1,7 +1,7 @@
-"""Digits as a pen leaves them on paper held to a camera: any stroke, any paper, dark on light or light on dark.
+"""Synthetic photographs of handwritten digits: any stroke, any paper, dark on light or light on dark.
 
-Strokes come from three hands: the packaged drawings, the single-line fonts of OpenCV, and skeletons of our own that no
-two times are bent alike. Whatever the hand, it becomes a mask (how much ink each place has), and the mask a photograph.
+Digits come from three sources: the packaged drawings, OpenCV's single-line fonts, and skeletons of our own, bent at
+random. Each becomes a mask (the amount of ink at each pixel), and the mask becomes a photograph.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ INK = 96  # pixels a side of a mask
 _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_PLAIN, cv2.FONT_HERSHEY_SCRIPT_SIMPLEX)
 _MIN_CONTRAST = 55
 _ACROSS = np.linspace(-1, 1, SIDE)
-# Points of each digit's lines in hundredths of its box, x to the right and y down; several where people write it
-# differently. Lines end at "/".
+# The points of each digit's lines in hundredths of its box, x to the right and y down, with variants for digits that
+# people write differently. "/" separates lines.
 _SKELETONS = {
     0: ("50 0, 15 15, 2 50, 15 85, 50 100, 85 85, 98 50, 85 15, 50 0",),
     1: (
@@ -56,7 +56,7 @@ _SKELETONS = {
 
 
 def from_skeleton(rng: Generator, digit: int) -> Mask:
-    """A digit drawn along one of its skeletons, bent at random."""
+    """Draw a digit along one of its skeletons, bent at random."""
     shapes = _SKELETONS[digit]
     lines = [_points(line) for line in shapes[int(rng.integers(len(shapes)))].split("/")]
     width = rng.uniform(0.45, 0.95) if digit != 1 else rng.uniform(0.25, 0.6)
@@ -78,7 +78,7 @@ def _points(line: str) -> NDArray[np.float64]:
 
 
 def _softened(points: NDArray[np.float64], rounds: int) -> NDArray[np.float64]:
-    """Chaikin's corner cutting, ends kept."""
+    """Chaikin's corner cutting, with fixed ends."""
     for _ in range(rounds):
         near, far = points[:-1] * 0.75 + points[1:] * 0.25, points[:-1] * 0.25 + points[1:] * 0.75
         points = np.vstack([points[:1], np.stack([near, far], 1).reshape(-1, 2), points[-1:]])
@@ -86,7 +86,7 @@ def _softened(points: NDArray[np.float64], rounds: int) -> NDArray[np.float64]:
 
 
 def from_font(rng: Generator, digit: int) -> Mask:
-    """A digit of one of OpenCV's line fonts."""
+    """Draw a digit in one of OpenCV's line fonts."""
     font, thickness = _FONTS[int(rng.integers(len(_FONTS)))], int(rng.integers(2, 14))
     (width, height), _ = cv2.getTextSize(str(digit), font, 1.0, 1)
     scale = (INK - 18) / max(width, height)
@@ -98,7 +98,7 @@ def from_font(rng: Generator, digit: int) -> Mask:
 
 
 def from_drawing(rng: Generator, drawing: NDArray[np.float64]) -> Mask:
-    """One of the packaged drawings (8 x 8, levels 0 to 16), its strokes made thinner or thicker."""
+    """Enlarge one of the packaged drawings (8 x 8, levels 0 to 16), with thinner or thicker strokes."""
     large = cv2.resize((drawing / 16).astype(np.float32), (INK - 16, INK - 16), interpolation=cv2.INTER_CUBIC)
     middle, slope = rng.uniform(0.3, 0.7), rng.uniform(3.0, 10.0)
     ink = np.clip((large - middle) * slope + 0.5, 0, 1)
@@ -106,7 +106,7 @@ def from_drawing(rng: Generator, drawing: NDArray[np.float64]) -> Mask:
 
 
 def photograph(rng: Generator, mask: Mask, size: int) -> Gray:
-    """A mask as a camera sees it on paper, [size, size]: turned, moved, somewhere between near and far."""
+    """Render a mask as ink on paper in front of a camera, [size, size], at a random angle, position and distance."""
     placed = _placed(rng, mask)
     paper, ink = _tones(rng)
     light = _light(rng)
@@ -140,20 +140,20 @@ def _placed(rng: Generator, mask: Mask) -> Mask:
 
 
 def _tones(rng: Generator) -> tuple[float, float]:
-    """Grey of the paper and of the ink; either may be the darker one."""
+    """Grey levels of the paper and of the ink; either may be darker."""
     contrast = rng.uniform(_MIN_CONTRAST, 255)
     dark = rng.uniform(0, 255 - contrast)
     return (dark + contrast, dark) if rng.random() < 0.5 else (dark, dark + contrast)
 
 
 def _light(rng: Generator) -> NDArray[np.float64]:
-    """From one side brighter than from the other."""
+    """Uneven light, brighter from one side, as a factor [SIDE, SIDE]."""
     strength, angle = rng.uniform(0, 0.25), rng.uniform(0, 2 * np.pi)
     return 1 - strength * 0.5 * (1 + np.cos(angle) * _ACROSS[None, :] + np.sin(angle) * _ACROSS[:, None]) / 1.5
 
 
 def _table_beside(rng: Generator, picture: NDArray[np.float64], ink: Mask) -> NDArray[np.float64]:
-    """The paper ends: on some sides of the digit something else is seen, as far as no ink is covered."""
+    """Let the paper end on some sides of the digit, without covering any ink."""
     ys, xs = np.nonzero(ink > 0.2)
     around, tone = picture.copy(), rng.uniform(0, 255)
     left, right = int(rng.integers(0, max(1, xs.min() - 3))), int(rng.integers(min(xs.max() + 4, SIDE - 1), SIDE))

@@ -1,6 +1,6 @@
-"""Pictures of a run: curves, confusion matrix, reliability diagram, and the worst mistakes on one sheet.
+"""Diagrams of a run: learning curves, confusion matrix, reliability diagram, and a sheet of the worst mistakes.
 
-Drawn with OpenCV, which is here anyway; four diagrams are not worth a plotting library on everybody's disk.
+They are drawn with OpenCV, which is a dependency anyway; four diagrams do not justify a plotting library.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Color = tuple[int, int, int]  # RGB
 
 INK, PALE, PAPER = (40, 40, 40), (215, 215, 215), (255, 255, 255)
 LINES: tuple[Color, ...] = ((31, 98, 168), (214, 96, 20), (60, 140, 60), (150, 70, 160))
-TILE, CAPTION = 128, 30  # pixels of a contact sheet's picture and the words below it
+TILE, CAPTION = 128, 30  # pixels: side of a picture on the contact sheet, height of the caption below it
 TICKS = 5
 
 
 class Sheet:
-    """A white picture to draw on, coordinates in pixels from the top left."""
+    """A white picture to draw on. Coordinates are pixels from the top left."""
 
     def __init__(self, width: int, height: int) -> None:
         self.pixels = np.full((height, width, 3), 255, np.uint8)
@@ -54,7 +54,7 @@ class Sheet:
 
 
 class Axes:
-    """A frame with ticks on a sheet: ``at`` maps values to pixels."""
+    """A frame with ticks on a sheet. ``at`` maps values to pixels."""
 
     def __init__(
         self, sheet: Sheet, place: tuple[int, int, int, int], x: tuple[float, float], y: tuple[float, float], title: str
@@ -76,7 +76,7 @@ class Axes:
         return left + across * width, top + (1 - up) * height
 
     def plot(self, points: Sequence[tuple[float, float]], color: Color, name: str, entry: int) -> None:
-        """A line, or a dot where there is one point, with its name in the frame's lower right corner."""
+        """Draw a line, or a dot if there is only one point, with its name in the frame's lower right corner."""
         if len(points) == 1:
             self.sheet.dot(self.at(*points[0]), color)
         self.sheet.line([self.at(x, y) for x, y in points], color)
@@ -85,7 +85,7 @@ class Axes:
 
 
 def curves(metrics: Sequence[dict[str, Any]], path: Path) -> None:
-    """Loss on the left, accuracies on the right, over epochs (over steps where a run does not count epochs)."""
+    """Draw the loss (left) and the accuracies (right) over epochs, or over steps if the run does not count epochs."""
     sheet = Sheet(1100, 420)
     below = "epoch" if any("epoch" in line for line in metrics) else "step"
     steps = [line[below] for line in metrics if below in line] or [0]
@@ -103,7 +103,7 @@ def curves(metrics: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def confusion(p: NDArray[np.float64], targets: NDArray[np.int64], labels: Sequence[str], path: Path) -> None:
-    """Rows are what is shown, columns what is said; shares of the row and numbers of pictures."""
+    """Draw the confusion matrix: true labels in rows, predictions in columns; shares of the row and picture counts."""
     count = np.zeros((len(labels), len(labels)), np.int64)
     np.add.at(count, (targets, p.argmax(1)), 1)
     share = count / np.maximum(count.sum(1, keepdims=True), 1)
@@ -126,7 +126,7 @@ def confusion(p: NDArray[np.float64], targets: NDArray[np.int64], labels: Sequen
 
 
 def reliability_diagram(answers: dict[str, NDArray[np.float64]], targets: NDArray[np.int64], path: Path) -> None:
-    """Accuracy against confidence for each precision; on the diagonal, probabilities mean what they say."""
+    """Draw accuracy against confidence for each precision; perfectly calibrated probabilities lie on the diagonal."""
     sheet = Sheet(520, 520)
     axes = Axes(sheet, (70, 40, 420, 420), (0, 1), (0, 1), "accuracy (up) against confidence (across), pictures a bin")
     sheet.line([axes.at(0, 0), axes.at(1, 1)], (150, 150, 150), 1)
@@ -143,7 +143,7 @@ def reliability_diagram(answers: dict[str, NDArray[np.float64]], targets: NDArra
 
 
 def worst_mistakes(p: NDArray[np.float64], pictures: Pictures, path: Path, count: int = 60, columns: int = 10) -> None:
-    """The pictures whose own label was given the least probability, with label, answer and probability below."""
+    """Draw the pictures whose true label got the least probability, with name, label, answer and probability below."""
     right = p[np.arange(len(p)), pictures.targets]
     chosen = np.argsort(right)[:count].tolist()
     rows = -(-len(chosen) // columns)

@@ -1,4 +1,4 @@
-"""Static int8 quantisation: QDQ form, weights int8 per channel, activations uint8, the last layer float."""
+"""Static int8 quantisation in QDQ format: int8 weights per channel, uint8 activations, the last layer in float."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ METHODS: dict[Method, CalibrationMethod] = {
     "entropy": CalibrationMethod.Entropy,
     "percentile": CalibrationMethod.Percentile,
 }
-# What an int8 kernel exists for; the normalisation of the input stays float.
+# Operators that have an int8 kernel; the normalisation of the input stays float.
 QUANTIZED = ["Conv", "Gemm", "MaxPool", "AveragePool", "GlobalAveragePool", "Add", "Relu", "Clip", "Flatten"]
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
-    """Feeds calibration pictures one at a time, as the graph will see them."""
+    """Feeds calibration pictures to the graph one at a time."""
 
     def __init__(self, pictures: Pixels) -> None:
         self._items: Iterator[dict[str, Any]] = iter([{INPUT: picture[None]} for picture in pictures])
@@ -48,11 +48,11 @@ def quantize(
     reduce_range: bool = False,
     keep_float: tuple[str, ...] = (),
 ) -> onnx.ModelProto:
-    """Quantise a float32 graph, its ranges taken from training pictures [n, size, size, channels].
+    """Quantise a float32 graph with ranges calibrated on training pictures [n, size, size, channels].
 
-    ``reduce_range`` uses 7 bits for weights: needed only where 16-bit sums saturate (AVX2 without VNNI), and it costs
-    accuracy. ``keep_float`` names further nodes to leave alone. The last layer always stays float: it is a thousandth
-    of the work, and the logits' own rounding would blur the probabilities.
+    ``reduce_range`` uses 7 bits for weights, which costs accuracy and is needed only where 16-bit sums saturate (AVX2
+    without VNNI). ``keep_float`` names further nodes that stay float. The last layer always does: it is a thousandth of
+    the work, and rounded logits would make the probabilities coarse.
     """
     last = next(node.name for node in model.graph.node if LOGITS in node.output)
     with tempfile.TemporaryDirectory() as folder:

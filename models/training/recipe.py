@@ -1,4 +1,4 @@
-"""A network's weights with what has to be known to build it again, in one file."""
+"""A network's weights in one file with the metadata needed to build the network again."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from models.training.weights import load_by_name, read_safetensors, write_safete
 
 @dataclass(frozen=True)
 class Recipe:
-    """What has to be known of weights to build their network again."""
+    """The metadata of weights that is needed to build their network again."""
 
     arch: str
     labels: tuple[str, ...]
     form: InputFormat
 
     def metadata(self) -> dict[str, str]:
-        """As strings, for the weights' file."""
+        """The recipe as strings, for the weights' file."""
         form = self.form
         values = {
             "size": form.size,
@@ -33,7 +33,7 @@ class Recipe:
 
     @staticmethod
     def of(metadata: dict[str, str]) -> Recipe:
-        """Raises ValueError when the weights do not say what they are for."""
+        """Read the recipe from a weights file's metadata. Raises ValueError if an entry is missing."""
         try:
             size, channels, mean, std, labels = (
                 json.loads(metadata[name]) for name in ("size", "channels", "mean", "std", "labels")
@@ -44,12 +44,12 @@ class Recipe:
 
 
 def save_weights(path: Path, network: Classifier, recipe: Recipe) -> None:
-    """Weights, see `write_safetensors`, with the recipe beside them."""
+    """Save weights (see `write_safetensors`) with the recipe as metadata."""
     write_safetensors(path, network.state_dict(), recipe.metadata())
 
 
 def load_weights(path: Path) -> tuple[Classifier, Recipe]:
-    """The network that ``save_weights`` wrote."""
+    """Load a network that ``save_weights`` has written."""
     tensors, metadata = read_safetensors(path)
     recipe = Recipe.of(metadata)
     network = build(recipe.arch, len(recipe.labels), recipe.form.channels, recipe.form.size)

@@ -1,4 +1,4 @@
-"""Empty rooms and pieces of them, as a camera's tiles and the squares around what changed show them."""
+"""Empty rooms and pieces of them, like the squares that the focus classifies: scan tiles and changed parts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.random import Generator
 from models.training.augment import Box, cut
 from models.training.data import Pictures, Pixels
 
-SHARP = 0.6  # share of pieces that are cut of sharp rooms, where there are any
-SHARP_SIDE, SOFT_SIDE = (0.2, 0.6), (0.33, 0.8)  # a piece's side as a share of the room's, drawn evenly
-BLURRED = 0.3
+SHARP = 0.6  # share of pieces that come from sharp rooms, if there are any
+SHARP_SIDE, SOFT_SIDE = (0.2, 0.6), (0.33, 0.8)  # range of a piece's side as a share of the room's, uniform
+BLURRED = 0.3  # share of pieces that are out of focus
 
 
 class Rooms:
-    """Rooms without an animal: ``sharp`` ones, and those of ``pictures`` that ``chosen`` counts up, which are small."""
+    """Rooms without an animal: ``sharp`` ones, and smaller ones, the ``pictures`` with the indices ``chosen``."""
 
     def __init__(self, sharp: Sequence[Pixels], pictures: Pictures, chosen: Sequence[int]) -> None:
         if not sharp and not chosen:
@@ -25,7 +25,7 @@ class Rooms:
         self.sharp, self.pictures, self.chosen = sharp, pictures, chosen
 
     def piece(self, rng: Generator, size: int, whole: float = 0.1) -> Pixels:
-        """A square of a room as [size, size, 3], sharp or out of focus; with chance ``whole`` as large as the room."""
+        """A random square of a room as [size, size, 3]; with probability ``whole`` as large as the room."""
         if self.sharp and (not self.chosen or rng.random() < SHARP):
             room, sides = self.sharp[int(rng.integers(len(self.sharp)))], SHARP_SIDE
         else:

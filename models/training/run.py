@@ -1,4 +1,4 @@
-"""A run folder: configuration, metrics as JSON Lines, one checkpoint that is replaced whole."""
+"""A run folder: configuration, metrics as JSON Lines, and one checkpoint that is replaced atomically."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Run:
             file.write(json.dumps({"time": round(time.time(), 1), **values}) + "\n")
 
     def metrics(self) -> list[dict[str, Any]]:
-        """All lines logged so far; a last line that a power cut left unfinished is dropped."""
+        """All lines logged so far, without lines that a power cut left incomplete."""
         path = self.folder / "metrics.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
         good = []
@@ -51,11 +51,11 @@ class Run:
         return good
 
     def describe(self, config: Mapping[str, object]) -> None:
-        """Write what the run was asked to do."""
+        """Write the run's configuration to ``config.json``."""
         (self.folder / "config.json").write_text(json.dumps(config, indent=2, default=str) + "\n")
 
     def claim(self, **identity: object) -> None:
-        """Bind the folder to a network, its labels and photographs; raises DataError when it holds another's run."""
+        """Bind the folder to a network, its labels and photographs. Raises DataError if it holds a run with others."""
         path, own = self.folder / "belongs-to.json", json.loads(json.dumps(identity))
         if not path.exists():
             path.write_text(json.dumps(own, indent=2) + "\n")
@@ -68,12 +68,12 @@ class Run:
             )
 
     def save(self, state: Mapping[str, object]) -> None:
-        """Replace the checkpoint: written beside it, synced, renamed; a stop at any moment leaves a whole one."""
+        """Replace the checkpoint atomically, so that a complete one exists at any time."""
         with whole_file(self.checkpoint) as file:
             torch.save(dict(state), file)
 
     def restore(self) -> dict[str, Any] | None:
-        """The last checkpoint, or None when the run begins."""
+        """The last checkpoint, or None if there is none yet."""
         if not self.checkpoint.exists():
             return None
         state: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)

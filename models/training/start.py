@@ -1,4 +1,4 @@
-"""Where training starts when it does not start from nothing: a shipped model, or the weights of another run."""
+"""Starting weights for training: those of a shipped model, or of another run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from models.training.weights import load_by_name, read_safetensors
 
 SHIPPED = Path(__file__).parents[1]
 SAMPLE = 4  # batches on which the folded network's outputs are measured
-SAMPLE_STEP = 10**6  # of no batch that is learnt from
+SAMPLE_STEP = 10**6  # a step that training does not reach, so that these batches are not trained on
 
 
 def start_from(network: Classifier, start: str, source: BatchSource, size: int) -> None:
     """Give ``network`` the weights of a shipped model (its name or folder) or of a safetensors file.
 
-    The last layer stays as it is where the labels differ in number. Raises DataError when they do not fit.
+    A ResNet's last layer keeps its own weights if a shipped model has another number of labels. Raises DataError if the
+    weights do not fit.
     """
     folder = next((path for path in (Path(start), SHIPPED / start) if (path / "fp32.onnx").exists()), None)
     if folder is None and not Path(start).is_file():

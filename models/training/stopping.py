@@ -1,4 +1,4 @@
-"""Ctrl-C ends a run after the step that is being taken, not in the middle of it."""
+"""Stopping a run with Ctrl-C after the current step, not in the middle of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Stopped = Callable[[], bool]
 
 
 class Interrupted(Exception):
-    """A run was stopped on request; its last step is kept."""
+    """A run was stopped on request, after its last step was saved."""
 
     def __init__(self, step: int, total: int) -> None:
         super().__init__(f"stopped after step {step:,} of {total:,}")
@@ -20,13 +20,13 @@ class Interrupted(Exception):
 
 
 def never() -> bool:
-    """For runs that nobody stops."""
+    """The `Stopped` of a run that cannot be stopped."""
     return False
 
 
 @contextmanager
 def interruptible() -> Iterator[Stopped]:
-    """Whether Ctrl-C has been pressed since. The second time it interrupts at once, as it usually does."""
+    """Provide a function that returns whether Ctrl-C has been pressed. A second Ctrl-C raises KeyboardInterrupt."""
     asked = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:

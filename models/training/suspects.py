@@ -1,4 +1,4 @@
-"""Pictures whose label is probably wrong: a good model is sure of something else. Listed, never deleted."""
+"""Finding pictures whose label is probably wrong, because a good model is sure of another one. Deletes nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.training.data import Pictures
 
 @dataclass(frozen=True)
 class Suspect:
-    """A picture's name, what the model says instead of its label, and the probability it leaves to the label."""
+    """A picture's name, the label that the model predicts instead, and the probability left to the picture's own."""
 
     name: str
     said: str
@@ -21,7 +21,7 @@ class Suspect:
 
 
 def suspects(p: NDArray[np.float64], pictures: Pictures, at_most: float = 0.02) -> Iterator[Suspect]:
-    """Pictures whose own label gets at most this probability, the least probable first."""
+    """Yield the pictures whose own label has at most this probability, the least probable first."""
     own = p[np.arange(len(p)), pictures.targets]
     for index in np.argsort(own).tolist():
         if own[index] > at_most:
@@ -30,9 +30,9 @@ def suspects(p: NDArray[np.float64], pictures: Pictures, at_most: float = 0.02) 
 
 
 def twice(pictures: Pictures, listed: str) -> NDArray[np.int64]:
-    """How often each picture comes in an epoch: twice if a line of ``listed`` begins with its name, else once.
+    """How often each picture occurs in an epoch: twice if a line of ``listed`` begins with its name, otherwise once.
 
-    ``listed`` is what the command ``suspects`` prints, tab-separated; delete the lines whose label really is wrong.
+    ``listed`` is the tab-separated output of the command ``suspects``, without the lines whose label really is wrong.
     """
     names = {line.split("\t", 1)[0] for line in listed.splitlines()}
     return np.array([2 if name in names else 1 for name in pictures.names], np.int64)

@@ -9,7 +9,7 @@ from rich.table import Table
 
 
 def figures_tables(metrics: Any) -> Iterator[Table]:
-    """One table for the first set of pictures and one for each further set."""
+    """Yield one table for the first set of pictures and one for each further set."""
     measured = {name: dict(value) for name, value in metrics.items() if isinstance(value, dict)}
     others = {name: value.pop("sets", {}) for name, value in measured.items()}
     yield figures_table(measured)
@@ -20,7 +20,7 @@ def figures_tables(metrics: Any) -> Iterator[Table]:
 
 
 def figures_table(metrics: Any, title: str = "") -> Table:
-    """The figures of each precision side by side, in per cent where they are shares."""
+    """The figures of each precision side by side, shares in per cent."""
     precisions = [name for name, value in metrics.items() if isinstance(value, dict)]
     table = Table(title, *precisions)
     rows = _flat(metrics[precisions[0]])

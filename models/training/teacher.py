@@ -1,6 +1,6 @@
-"""The teacher: an ImageNet EfficientNet-Lite that `models.training.tune` has taught our labels.
+"""The teacher: an ImageNet EfficientNet-Lite that `models.training.tune` has tuned to our labels.
 
-It is asked about every crop that the student sees.
+Its answers to the student's crops are part of the student's loss.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from models.training.arithmetic import has_bf16
 from models.training.batches import Batch, BatchSource, centre_crops
 from models.training.data import Pictures, Pixels
 
-CHUNK = 16  # pictures asked about at once: a larger batch's wide layers leave the cache and take twice the time
+CHUNK = 16  # pictures in one forward pass; the wide layers of a larger batch exceed the cache and take twice as long
 
 
 def normalise(pixels: Pixels) -> Tensor:
@@ -27,7 +27,7 @@ def normalise(pixels: Pixels) -> Tensor:
 
 
 class Teacher(nn.Module):
-    """Tuned network: ``forward`` gives logits [n, labels]; ``answer`` gives logits and the 1280 pooled features."""
+    """The tuned network: ``forward`` returns logits [n, labels], ``answer`` logits and the 1280 pooled features."""
 
     def __init__(self, variant: str, classes: int, frozen: int = 0, network: EfficientNetLite | None = None) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Teacher(nn.Module):
 
 
 def load_teacher(path: Path) -> tuple[Teacher, int]:
-    """A tuned teacher and the size in pixels it wants."""
+    """Load a tuned teacher. Returns it with its input size in pixels a side."""
     kept = torch.load(path, map_location="cpu", weights_only=True)
     teacher = Teacher(kept["variant"], len(kept["labels"]))
     teacher.load_state_dict(kept["model"])
@@ -68,16 +68,16 @@ def load_teacher(path: Path) -> tuple[Teacher, int]:
 
 
 def accuracy(teacher: Teacher, size: int, pictures: Pictures) -> float:
-    """Share of the pictures' centre squares that the teacher labels rightly."""
+    """The teacher's accuracy on the pictures' centre squares."""
     crops = centre_crops(pictures, size)
     found = [teacher.answer(crops[i : i + 64])[0].argmax(1).numpy() for i in range(0, len(crops), 64)]
     return float((np.concatenate(found) == pictures.targets).mean())
 
 
 class Answers:
-    """The teacher's answers to the fixed crops: asked once each, kept as float16 in files, read ever after.
+    """The teacher's answers to the fixed crops, computed once each and stored as float16 in memory-mapped files.
 
-    ``logits`` [views, n, labels], ``features`` [views, n, 1280]; a row of logits that is NaN is not asked yet.
+    ``logits`` [views, n, labels], ``features`` [views, n, 1280]; a row of logits is NaN until it is computed.
     """
 
     def __init__(self, folder: Path, teacher: Teacher, size: int, source: BatchSource) -> None:
@@ -96,26 +96,26 @@ class Answers:
                     f"{path} holds answers of shape {kept.shape}, not {shape}: remove it or choose another run"
                 )
             return kept
-        new = path.with_suffix(".new")  # a file of zeros that a stop left behind would pass for answers
+        new = path.with_suffix(".new")  # after an interruption, zeros in the final file would pass for answers
         made: NDArray[np.float16] = np.lib.format.open_memmap(new, mode="w+", dtype=np.float16, shape=shape)
-        if empty != 0:  # a new file reads as zeros and takes no room until it is written
+        if empty != 0:  # a new file reads as zeros and takes no disk space until it is written
             made[:] = empty
         new.replace(path)
         return made
 
     def feature_scale(self, pictures: int = 512) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation [1280] of the teacher's features over some training pictures."""
+        """Mean and standard deviation [1280] of the teacher's features over about this many training pictures."""
         batches = range(max(1, pictures // self.source.batch_size))
         clean = [self.source.batch(step, self.size, self.size).clean for step in batches]
         features = torch.cat([self.teacher.answer(pixels)[1] for pixels in clean if pixels is not None])
         return features.mean(0), features.std(0).clamp_min(1e-3)
 
     def known(self, view: int, indices: NDArray[np.int64]) -> bool:
-        """Whether nothing of this batch has to be asked."""
+        """Whether the answers to all of these crops are stored."""
         return not bool(np.isnan(self.logits[view, indices, 0]).any())
 
     def of(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Logits [n, labels] and features [n, 1280] for a batch, asking the teacher if its clean crops are there."""
+        """Logits [n, labels] and features [n, 1280] for a batch: computed and stored if it has clean crops, or read."""
         if batch.clean is not None:
             logits, features = self.teacher.answer(batch.clean)
             self.features[batch.view, batch.indices] = features.numpy().astype(np.float16)

@@ -1,11 +1,12 @@
-"""Training of a classifier: labels, and if there is a teacher its answers to the same crops.
+"""Training of a classifier on labels and, if there is a teacher, on its answers to the same crops.
 
 The recipe: most epochs on small pictures and the last ones at full size (Touvron et al. 2019), label smoothing,
-averaged weights, BatchNorm statistics recomputed at the end. With a teacher (Beyer et al. 2022) the loss is
+averaged weights, and BatchNorm statistics recomputed at the end. With a teacher (Beyer et al. 2022), the loss is
 
     (1 - share) * cross entropy + share * t^2 * KL(teacher || student, at temperature t) + weight * regression,
 
-where a throw-away linear layer predicts the teacher's pooled features, each scaled to mean 0 and variance 1.
+where the regression is that of the teacher's pooled features, each scaled to mean 0 and variance 1, by a linear layer
+that is discarded after training.
 """
 
 from __future__ import annotations
@@ -47,10 +48,10 @@ class TrainConfig:
     distil_share: float = 0.8
     distil_temperature: float = 2.0
     feature_weight: float = 2.0
-    bf16: bool = False  # see `models.training.arithmetic`: without the processor's help it is slower than float32
+    bf16: bool = False  # see `models.training.arithmetic`; without hardware support it is slower than float32
     log_every: int = 50
     checkpoint_every: int = 300
-    evaluate_every: int = 1200  # steps; after each epoch where that is sooner
+    evaluate_every: int = 1200  # steps; after each epoch if that is sooner
     evaluate_size: int = 96
     refresh_batches: int = 100
 
@@ -67,7 +68,7 @@ class Normalise(nn.Module):
 
 
 class Trainer:
-    """One training run: everything that changes from step to step, and how to keep and restore it."""
+    """One training run: all state that changes from step to step, with saving and restoring."""
 
     def __init__(
         self,
@@ -92,7 +93,7 @@ class Trainer:
         self.warmup = min(config.warmup_steps, self.total // 10)
         self.student = FeatureRegression(network, answers) if answers else None
         trained = [*network.named_parameters(), *(self.student.named_parameters() if self.student else ())]
-        # Biases and BatchNorm's scales have nothing to gain from being small.
+        # No weight decay for biases and BatchNorm parameters, which do not benefit from being small.
         groups = [
             {"params": [p for _, p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
             {"params": [p for _, p in trained if p.ndim <= 1], "weight_decay": 0.0},
@@ -103,14 +104,14 @@ class Trainer:
             self._restore(state)
 
     def size(self, step: int) -> int:
-        """Side of the pictures at a step."""
+        """The side of the pictures at a step, in pixels."""
         stage = int(np.searchsorted(self.ends, step, side="right"))
         return self.config.stages[min(stage, len(self.ends) - 1)][1]
 
     def train(self, report: Report, until: int | None = None) -> Classifier:
-        """Train to the end (or to step ``until``); gives the network as ``finished`` leaves it, measured last of all.
+        """Train to the end, or to step ``until``. Returns the network as ``finished`` does, after a last evaluation.
 
-        Raises Interrupted when the run was stopped, its last step kept.
+        Raises Interrupted if the run was stopped, after saving its last step.
         """
         end = min(self.total, until or self.total)
         every = min(self.config.evaluate_every, self.source.steps_per_epoch)
@@ -139,7 +140,7 @@ class Trainer:
         return network
 
     def finished(self) -> Classifier:
-        """The network with averaged weights, BatchNorm's statistics recomputed at the last stage's size."""
+        """The network with averaged weights, and BatchNorm statistics recomputed at the last stage's size."""
         self.average.copy_to(self.network)
         count = min(self.config.refresh_batches, self.source.steps_per_epoch)  # each picture once at most
         size, steps = self.config.stages[-1][1], range(self.total, self.total + count)
@@ -155,7 +156,7 @@ class Trainer:
         return self.source.batch(step, self.size(step), clean)
 
     def _learn(self, batch: Batch) -> tuple[float, float]:
-        """One step of gradient descent; gives the loss and the share labelled rightly."""
+        """Take one step of gradient descent. Returns the loss and the accuracy."""
         config = self.config
         for group in self.optimiser.param_groups:
             group["lr"] = config.learning_rate * cosine_with_warmup(self.step, self.total, self.warmup)
@@ -233,7 +234,7 @@ class Trainer:
 
 
 class FeatureRegression(nn.Module):
-    """Mean squared error of the teacher's features, standardised, as a linear function of the student's embedding."""
+    """Mean squared error of predicting the teacher's standardised features linearly from the student's embedding."""
 
     mean: Tensor
     std: Tensor
@@ -250,14 +251,14 @@ class FeatureRegression(nn.Module):
 
 
 def soft_loss(logits: Tensor, log_probs: Tensor, temperature: float) -> Tensor:
-    """Hinton et al. 2015: t^2 KL(teacher || student) at temperature t; the square keeps the gradients' size."""
+    """t^2 KL(teacher || student) at temperature t (Hinton et al. 2015); t^2 keeps the gradients' magnitude."""
     student = functional.log_softmax(logits / temperature, 1)
     teacher = functional.log_softmax(log_probs / temperature, 1)
     return functional.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2
 
 
 def predict(network: nn.Module, pixels: Pixels, normalise: Normalise, batch_size: int = 64) -> Tensor:
-    """Logits [n, labels] of pictures [n, s, s, c], float32 arithmetic."""
+    """Logits [n, labels] of pictures [n, s, s, c], computed in float32."""
     network.eval()
     with torch.inference_mode():
         parts = [network(normalise(pixels[i : i + batch_size])) for i in range(0, len(pixels), batch_size)]
@@ -265,14 +266,14 @@ def predict(network: nn.Module, pixels: Pixels, normalise: Normalise, batch_size
 
 
 def refresh_statistics(network: nn.Module, batches: Any) -> None:
-    """BatchNorm's running statistics as the plain mean over these normalised batches (Izmailov et al. 2018)."""
+    """Set BatchNorm's running statistics to the plain mean over these normalised batches (Izmailov et al. 2018)."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     if not norms:
         return
     kept = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # a cumulative mean
+        norm.momentum = None  # PyTorch then computes a cumulative mean
     network.train()
     with torch.no_grad():
         for batch in batches:

@@ -1,8 +1,8 @@
-"""A ready ImageNet network is taught our labels: the quickest way from a few hundred photographs to a good model.
+"""Transfer learning from an ImageNet network, the quickest way from a few hundred photographs to a good model.
 
-Features that know a thousand kinds of things are better than any we can learn from forty thousand pictures; only the
-head does not know our question. So the early blocks stay as they are and the later ones are tuned with a new linear
-head. BatchNorm keeps ImageNet's statistics: the tuning is short and the batches are small.
+Features learnt from ImageNet's thousand classes are better than any learnt from forty thousand pictures; only the head
+does not fit our labels. So the early blocks keep their weights, and the later ones are tuned with a new linear head.
+BatchNorm keeps ImageNet's statistics, since the tuning is short and the batches are small.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from models.training.run import Run
 from models.training.stopping import Interrupted, Stopped, never
 from models.training.teacher import Teacher, accuracy, normalise
 
-CHECKPOINT_EVERY = 200  # steps; at most so much is done twice after a power cut
+CHECKPOINT_EVERY = 200  # steps; a power cut loses at most this many
 LOG_EVERY = 10
-HEAD_RATE = 4.0  # the new layer learns so much faster than those that know something
+HEAD_RATE = 4.0  # the new layer's learning rate, as a multiple of that of the pretrained layers
 
 
 @dataclass(frozen=True)
 class TuneConfig:
-    """How a network is tuned. ``frozen`` counts the blocks that keep their ImageNet weights.
+    """How a network is tuned. ``frozen`` is the number of blocks that keep their ImageNet weights.
 
-    The learning rate rises for a tenth of the run, for ``warmup_steps`` at most.
+    The learning rate rises for a tenth of the run, but at most for ``warmup_steps``.
     """
 
     variant: str = "lite0"
@@ -49,7 +49,7 @@ class TuneConfig:
 
 
 class Tuner:
-    """One run: from the ImageNet weights, or from the run's checkpoint if there is one."""
+    """One tuning run, from the ImageNet weights or from the run's checkpoint if there is one."""
 
     def __init__(
         self,
@@ -76,9 +76,10 @@ class Tuner:
             self._restore(state)
 
     def train(self) -> Teacher:
-        """Tune to the end; gives the averaged weights, kept in the run folder as ``teacher.pt`` too.
+        """Tune to the end. Returns the network with averaged weights.
 
-        Raises Interrupted when the run was stopped, its last step kept.
+        They are also saved as ``teacher.pt`` in the run folder. Raises Interrupted if the run was stopped, after saving
+        its last step.
         """
         self.report(self.step, self.total, "the first step …")
         began, losses, accuracies = time.monotonic(), [], []
@@ -109,7 +110,7 @@ class Tuner:
         return self.teacher
 
     def _learn(self, batch: Batch) -> tuple[float, float]:
-        """One step of gradient descent; gives the loss and the share labelled rightly."""
+        """Take one step of gradient descent. Returns the loss and the accuracy."""
         config = self.config
         warmup = min(config.warmup_steps, self.total // 10)
         for group in self.optimiser.param_groups:
@@ -129,7 +130,7 @@ class Tuner:
         return self.step % self.source.steps_per_epoch == 0 or self.step == self.total
 
     def _evaluate(self) -> None:
-        """Accuracy of the averaged weights on the validation pictures; the tuning goes on undisturbed."""
+        """Measure the averaged weights on the validation pictures, without changing the weights being tuned."""
         if self.validation is None:
             return
         tuned = {name: value.clone() for name, value in self.teacher.state_dict().items()}

@@ -1,4 +1,4 @@
-"""``python -m models.training tune``: from a folder of photographs to a served model, in minutes, with one command."""
+"""``python -m models.training tune``: from a folder of photographs to a finished model in minutes."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def tune_model(
     stopped: Stopped = never,
     left_out: Callable[[dict[str, list[str]]], None] = lambda _: None,
 ) -> evaluation.Evaluation:
-    """Tune the ImageNet network on a folder's photographs and write the model's folder ``out``, measured.
+    """Tune the ImageNet network on a folder's photographs, write the model's folder ``out`` and evaluate it.
 
-    Raises DataError when there are no such photographs or the run folder is another's, Interrupted when stopped.
-    ``left_out`` hears which files are not used, by reason.
+    ``left_out`` is called with the files that are not used, by reason. Raises DataError if there are no usable
+    photographs or the run folder holds another run, Interrupted if stopped.
     """
     training, validation = load_both(folder, cache)
     left_out(unused(folder, {*training.names, *validation.names}))
@@ -64,7 +64,7 @@ def tune_model(
 
 
 def description(name: str, pictures: Pictures) -> Description:
-    """The card's words for photographs of one's own."""
+    """The card's texts for a model of the user's own photographs."""
     counts = np.bincount(pictures.targets, minlength=len(pictures.labels)).tolist()
     shown = ", ".join(f"{count:,} of {label}" for label, count in zip(pictures.labels, counts, strict=True))
     title = name.replace("-", " ").replace("_", " ").capitalize()

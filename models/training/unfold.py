@@ -1,9 +1,9 @@
-"""From a served graph back to a network that can be trained further: BatchNorm comes back where it was folded away.
+"""From a served graph back to a trainable network, by restoring the BatchNorm layers that were folded in.
 
-Of the folded convolution only weight w and bias b are left. Where its outputs on some pictures have mean m and
-variance v, a BatchNorm with these statistics, scale sqrt(v) and shift b + m does the very same; and in training it
-does what a BatchNorm does. Each filter is scaled to length 1 as well, which BatchNorm takes out again, so that one step
-of the optimiser means the same everywhere.
+A folded convolution has only a weight w and a bias b. If its outputs without b have mean m and variance v on some
+pictures, then a BatchNorm with these statistics, scale sqrt(v) and shift b + m computes the same function, and in
+training it behaves as a BatchNorm does. Each filter is also scaled to length 1, which BatchNorm compensates, so that an
+optimiser step has the same relative size everywhere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MIN_VARIANCE, MIN_LENGTH = 1e-6, 1e-4
 
 
 def stored_weights(path: Path) -> dict[str, Tensor]:
-    """A graph's constants by the names of the layers they belong to, as float32."""
+    """A graph's constants as float32, by the name of the parameter."""
     stored = onnx.load(path).graph.initializer
     return {t.name.removesuffix(".half"): torch.from_numpy(_float32(t)) for t in stored}
 
@@ -33,7 +33,7 @@ def _float32(tensor: onnx.TensorProto) -> np.ndarray:
 
 
 def normed(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
-    """Convolutions with the BatchNorm behind each, and the name of the convolution."""
+    """Yield each convolution that is followed by a BatchNorm: its name, the convolution, the BatchNorm."""
     convolution: tuple[str, nn.Conv2d] | None = None
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
@@ -45,10 +45,10 @@ def normed(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d, nn.BatchNorm2d]
 
 @torch.no_grad()
 def unfold(network: ResNet, weights: dict[str, Tensor], batches: Sequence[Tensor]) -> None:
-    """Load folded weights into ``network`` so that it answers as the graph does.
+    """Load folded weights into ``network`` so that it computes the same function as the graph.
 
-    ``batches`` are normalised pictures [n, c, h, w] like those it will be trained on. Raises ValueError when a layer's
-    weights are missing.
+    ``batches`` are normalised pictures [n, c, h, w] like those it will be trained on. Raises ValueError if the weights
+    of a layer are missing.
     """
     pairs = list(normed(network))
     for name, convolution, norm in pairs:
@@ -72,7 +72,7 @@ def unfold(network: ResNet, weights: dict[str, Tensor], batches: Sequence[Tensor
 def _measured(
     network: ResNet, pairs: Sequence[tuple[str, nn.Conv2d, nn.BatchNorm2d]], batches: Sequence[Tensor]
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """Mean and variance of each convolution's outputs, by channel."""
+    """Mean and variance of each convolution's outputs per channel."""
     moments: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name, _, _ in pairs}
 
     def keep(name: str) -> object:

@@ -1,4 +1,4 @@
-"""Weights as safetensors files: a JSON header and raw numbers, readable without running any code of the file's."""
+"""Weights as safetensors files: a JSON header and raw numbers, which can be read without executing code."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from models.training.files import whole_file
 
 DTYPES = {"F16": np.float16, "F32": np.float32, "I64": np.int64}
 MAX_F16 = float(np.finfo(np.float16).max)
-MAX_HEADER = 2**24  # bytes; a header names tensors, this would be a hundred thousand of them
+MAX_HEADER = 2**24  # bytes; enough for about a hundred thousand tensors
 
 
 def fits_float16(values: NDArray[Any]) -> bool:
-    """Whether no number is too large for float16."""
+    """Whether every value is within the range of float16."""
     return float(np.abs(values).max(initial=0)) <= MAX_F16
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """All tensors of a file, floats as float32, and its metadata. Raises ValueError if it is not such a file."""
+    """Return a file's tensors, floats as float32, and its metadata. Raises ValueError if it cannot be such a file."""
     data = path.read_bytes()
     (length,) = struct.unpack_from("<Q", data) if len(data) >= 8 else (MAX_HEADER + 1,)
     if length > min(MAX_HEADER, len(data) - 8):
@@ -44,9 +44,9 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def write_safetensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write tensors as float16, as float32 where a number is too large for that (a variance may be).
+    """Write tensors as float16, or as float32 if a value is too large for float16, as variances may be.
 
-    BatchNorm's step counters, which nothing needs, are left out.
+    BatchNorm's step counters, which are not needed, are left out.
     """
     header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
     parts, at = [], 0
@@ -67,7 +67,7 @@ def write_safetensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str
 
 
 def load_by_name(network: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Load weights by name; BatchNorm's step counters may be missing. Raises ValueError when anything else differs."""
+    """Load weights by name. BatchNorm's step counters may be missing; raises ValueError if any other name differs."""
     missing, unexpected = network.load_state_dict(weights, strict=False)
     wrong = [name for name in missing if not name.endswith("num_batches_tracked")] + unexpected
     if wrong:

@@ -22,7 +22,7 @@ ARCHS: dict[str, Callable[[int, int, int], Classifier]] = {
 
 
 def build(arch: str, classes: int, channels: int = 3, size: int = 96) -> Classifier:
-    """A fresh network for pictures of ``channels`` and ``size`` pixels a side. Raises KeyError for an unknown name."""
+    """A network with random weights for pictures [channels, size, size]. Raises KeyError for an unknown name."""
     return ARCHS[arch](classes, channels, size)
 
 

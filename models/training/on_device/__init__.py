@@ -1,4 +1,4 @@
-"""Training with everything on one accelerator: pictures, crops, defects, teachers and student, as tensor operations.
+"""Training entirely on one accelerator: pictures, crops, defects, teachers and student, all as tensor operations.
 
-The same recipe as `models.training.train`, where a graphics card makes hundreds of epochs a matter of minutes.
+The recipe is that of `models.training.train`; on a graphics card, hundreds of epochs take minutes.
 """

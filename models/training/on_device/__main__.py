@@ -1,4 +1,4 @@
-"""``python -m models.training.on_device``: from photographs to a student's weights in the minutes that are given."""
+"""``python -m models.training.on_device``: from photographs to a student's weights within a given time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from models.training.run import Run
 from models.training.train import IMAGENET_MEAN, IMAGENET_STD
 
 SIZE = 96  # pixels a side of the finished model
-# Kinds of picture that are few and hard; each is shown so often an epoch.
+# How often the pictures of these origins, which are few and hard, are shown in an epoch.
 REPEATS = {"animals": 3, "people-objects": 2, "breeds": 2}
 
 
@@ -62,7 +62,7 @@ def main() -> None:
 def run(
     folder: Path, out: Path, variants: list[str], device: torch.device, tuning: Tuning, schooling: Schooling
 ) -> None:
-    """Teachers first; what they leave of the time is the student's. Figures go to ``metrics.jsonl``."""
+    """Tune the teachers, then train the student in the remaining time. Figures go to ``metrics.jsonl``."""
     kept, began = Run(out), time.monotonic()
 
     def say(words: str, **values: float) -> None:
@@ -103,7 +103,7 @@ def run(
 
 
 class Judge:
-    """Accuracy on the validation pictures' centre squares."""
+    """Measures and reports accuracy on the centre squares of the validation pictures."""
 
     def __init__(self, validation: Pictures, council: Council, device: torch.device, say: Callable[..., None]) -> None:
         self.validation, self.council, self.say = validation, council, say
@@ -132,7 +132,7 @@ class Judge:
 
 
 def _scenes(pictures: Pictures) -> torch.Tensor:
-    """Pictures that may stand behind a far animal; none where no label stands for all the rest."""
+    """Indices of the pictures without an animal, as the background of far animals; empty without a reject label."""
     found = pictures.without_animals()
     return torch.from_numpy(np.empty(0, np.int64) if found is None else found)
 

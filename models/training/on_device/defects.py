@@ -1,7 +1,7 @@
-"""A mediocre camera's defects as tensor operations on a batch; the sequential twin is `augment.camera`.
+"""Camera defects as tensor operations on a batch; `augment.camera` is the version for single pictures.
 
-Light and colour are drawn for each picture. What needs a filter is applied to a run of pictures with one strength:
-batches are shuffled, so a run is a random choice.
+Light, colour and covered parts are drawn for each picture. The other defects are applied to a run of consecutive
+pictures, which is a random choice because batches are shuffled; a filter has one strength for the whole run.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ LUMINANCE_TABLE = (  # ITU-T T.81 (JPEG), annex K, table K.1: quantiser steps at
 
 
 class Camera:
-    """Draws defects by a policy. Pictures are float [n, 3, s, s], 0 to 255, before and after.
+    """Applies random defects by a policy. Pictures are float [n, 3, s, s] from 0 to 255, before and after.
 
-    Numbers for each picture come from ``random`` on the device; numbers for a whole run from a generator of the
-    processor's, because waiting for the device to return one would cost more than the filter.
+    Numbers for each picture come from ``random`` on the device. Numbers for a whole run come from a generator on the
+    CPU, because waiting for the device to return one would cost more than the filter.
     """
 
     def __init__(self, policy: CameraPolicy, random: torch.Generator, seed: int) -> None:
@@ -63,11 +63,11 @@ class Camera:
         return x.clamp(0, 255)
 
     def _each(self, x: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
-        """A number for each picture, [n, 1, 1, 1]."""
+        """A uniform random number for each picture, [n, 1, 1, 1]."""
         return torch.rand((len(x), 1, 1, 1), generator=self.random, device=x.device) * (high - low) + low
 
     def _some(self, x: Tensor, share: float, change: Change) -> Tensor:
-        """Apply ``change`` to a run of ``share`` of the pictures that begins anywhere."""
+        """Apply ``change`` to a run of this ``share`` of the pictures, starting at a random one."""
         count = round(len(x) * share)
         if count == 0:
             return x
@@ -88,7 +88,7 @@ class Camera:
         return (toned * gains * 255).clamp(0, 255)
 
     def _motion(self, x: Tensor, length: float) -> Tensor:
-        """A line of ``length`` pixels in some direction, sampled at every half pixel."""
+        """Motion blur: a line of ``length`` pixels in a random direction, sampled at every half pixel."""
         side = max(3, round(length)) | 1
         angle, middle = self.runs.uniform(0, math.pi), (side - 1) / 2
         kernel = torch.zeros(side, side)
@@ -104,7 +104,7 @@ class Camera:
         return x + drawn * (read + shot * x.clamp_min(0).sqrt())
 
     def _jpeg(self, x: Tensor, quality: float) -> Tensor:
-        """What JPEG leaves of each 8 x 8 block; every channel is treated as luminance, none is subsampled."""
+        """JPEG's quantisation of each 8 x 8 block; all channels are treated as luminance, without subsampling."""
         n, c, h, w = x.shape
         scale = (5000 / quality if quality < 50 else 200 - 2 * quality) / 100
         steps = (self.steps * scale).clamp_min(1)
@@ -116,7 +116,7 @@ class Camera:
         return kept.permute(0, 1, 2, 4, 3, 5).reshape(n, c, rows * 8, columns * 8)[:, :, :h, :w]
 
     def _hide(self, x: Tensor) -> Tensor:
-        """Cover a rectangle of up to a quarter of some pictures with one colour out of each."""
+        """Cover a rectangle of up to a quarter of some pictures with one of the picture's colours."""
         n, _, _, size = x.shape
         hidden = self._each(x) < self.policy.hidden
         high, wide = self._each(x, 0.125, 0.5), self._each(x, 0.125, 0.5)
@@ -132,25 +132,25 @@ class Camera:
 def far_away(x: Tensor, scenes: Tensor, random: torch.Generator) -> Tensor:
     """Pictures [n, 3, s, s] shrunk to 0.4 .. 0.8 of their side, somewhere in ``scenes`` of the same shape.
 
-    Borders are feathered, so that no hard edge shows the network where to look.
+    Borders are feathered, so that the network cannot learn to look for hard edges.
     """
     draw = torch.rand((len(x), 3), generator=random, device=x.device)
     side = 0.4 + 0.4 * draw[:, 0]
-    middle = (draw[:, 1:] * 2 - 1) * (1 - side[:, None])  # where the shrunk picture lies, -1 .. 1
+    middle = (draw[:, 1:] * 2 - 1) * (1 - side[:, None])  # centre of the shrunk picture, -1 .. 1
     at = (torch.arange(x.shape[-1], device=x.device) + 0.5) * (2 / x.shape[-1]) - 1
     across = (at[None, None, :] - middle[:, 0, None, None]) / side[:, None, None]
     down = (at[None, :, None] - middle[:, 1, None, None]) / side[:, None, None]
     grid = torch.stack(torch.broadcast_tensors(across, down), 3)
-    # A quarter smaller at least: sampling the average of its neighbours keeps fine texture from turning to noise.
+    # Pictures shrink by a fifth or more; sampling averages of neighbours avoids aliasing of fine texture.
     soft = functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
     placed = functional.grid_sample(soft, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    inside = (1 - grid.abs().amax(3)) * 5  # full a fifth of half a side from the border
+    inside = (1 - grid.abs().amax(3)) * 5  # opaque from a tenth of the side inside the border
     mask = inside.clamp(0, 1)[:, None]
     return placed * mask + scenes * (1 - mask)
 
 
 def _filtered(x: Tensor, kernel: Tensor) -> Tensor:
-    """Every channel convolved with one kernel [k, k], borders reflected."""
+    """Convolve every channel with one kernel [k, k]; borders are reflected."""
     n, c, h, w = x.shape
     pad_y, pad_x = kernel.shape[0] // 2, kernel.shape[1] // 2
     padded = functional.pad(x, (pad_x, pad_x, pad_y, pad_y), mode="reflect")
@@ -159,7 +159,7 @@ def _filtered(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _defocus(x: Tensor, sigma: float) -> Tensor:
-    """A Gaussian, down the columns and then along the rows."""
+    """A Gaussian blur, along the columns and then along the rows."""
     reach = max(1, math.ceil(2.5 * sigma))
     at = torch.arange(-reach, reach + 1, device=x.device).float()
     kernel = torch.exp(-0.5 * (at / sigma) ** 2)
@@ -168,7 +168,7 @@ def _defocus(x: Tensor, sigma: float) -> Tensor:
 
 
 def _coarse(x: Tensor, scale: float) -> Tensor:
-    """Fewer pixels, enlarged again."""
+    """Shrink and enlarge again, to lower the resolution."""
     size = x.shape[-1]
     small = functional.interpolate(x, size=max(16, round(size * scale)), mode="area")
     return functional.interpolate(small, size=size, mode="bilinear", align_corners=False)

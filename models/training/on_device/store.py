@@ -1,4 +1,4 @@
-"""Photographs in the accelerator's memory, and random parts of them rendered there."""
+"""Photographs in the accelerator's memory, and rendering of random crops there."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch.nn import functional
 from models.training.augment import CropPolicy
 from models.training.data import SHORT_SIDE, Pictures
 
-LONG_SIDE = SHORT_SIDE * 3 // 2  # pixels; of a longer picture the middle is kept
+LONG_SIDE = SHORT_SIDE * 3 // 2  # pixels; longer pictures are cropped to their centre
 
 
 @dataclass(frozen=True)
 class Boxes:
-    """Parts of pictures in pixels, a row each: middle x and y, width, height, angle in radians; ``flip`` is -1 or 1."""
+    """Crops in pixels, a row each: centre x and y, width, height, angle in radians; ``flip`` is -1 or 1."""
 
     rows: Tensor
     flip: Tensor
@@ -28,10 +28,10 @@ class Boxes:
 
 
 class Store:
-    """Pictures end to end as one tensor [n, 3, SHORT_SIDE, LONG_SIDE], uint8; each lies in its canvas's corner.
+    """All pictures as one uint8 tensor [n, 3, SHORT_SIDE, LONG_SIDE], each in the top left corner of its canvas.
 
-    ``sizes`` [n, 2] are height and width, ``targets`` [n] the labels. Wide pictures are kept as they are, tall ones
-    lie on their side: ``tall`` [n] says which.
+    ``sizes`` [n, 2] are height and width, ``targets`` [n] the labels. Tall pictures, marked in ``tall`` [n], are stored
+    transposed.
     """
 
     def __init__(self, pictures: Pictures, device: torch.device) -> None:
@@ -64,7 +64,7 @@ class Store:
         return Boxes(rows, torch.ones_like(side))
 
     def draw(self, indices: Tensor, policy: CropPolicy, random: torch.Generator) -> Boxes:
-        """Random parts of the pictures, as `augment.draw_box` draws them; a side that does not fit is cut short."""
+        """Random crops, as `augment.draw_box` draws them, except that a side that does not fit is shortened."""
 
         def uniform(low: float, high: float) -> Tensor:
             return torch.rand(len(indices), generator=random, device=self.device) * (high - low) + low
@@ -82,7 +82,7 @@ class Store:
         return Boxes(rows, 1 - 2 * (uniform(0, 1) < policy.mirrored).float())
 
     def jittered(self, indices: Tensor, boxes: Boxes, share: float, random: torch.Generator) -> Boxes:
-        """Boxes moved and scaled by up to ``share`` of their sides within the pictures; half of them mirrored again."""
+        """Boxes moved and scaled by up to ``share`` of their sides within the pictures; mirroring is drawn anew."""
         draw = torch.rand((len(indices), 5), generator=random, device=self.device)
         height, width = self.sizes[indices].unbind(1)
         x, y, w, h, angle = boxes.rows.unbind(1)
@@ -93,10 +93,10 @@ class Store:
         return Boxes(torch.stack([x, y, wide, high, angle], 1), 1 - 2 * (draw[:, 4] < 0.5).float())
 
     def render(self, indices: Tensor, boxes: Boxes, size: int) -> Tensor:
-        """The parts ``boxes`` as float32 [n, 3, size, size], 0 to 255; what a turn leaves empty is reflected.
+        """Render ``boxes`` as float32 [n, 3, size, size], 0 to 255; areas outside a picture are filled by reflection.
 
-        Sampled at twice the size and averaged by twos, which is near enough to averaging over areas as long as a box
-        is no larger than twice the size.
+        Boxes are sampled at twice the size and averaged in 2 x 2 blocks, which is close to area averaging if a box is
+        no larger than twice the size.
         """
         x, y, w, h, angle = (column[:, None, None] for column in boxes.rows.unbind(1))
         side = 2 * size
@@ -115,7 +115,7 @@ class Store:
 
 
 def _reflected(at: Tensor, length: Tensor) -> Tensor:
-    """Positions mirrored into 0 .. length, and kept half a pixel away from what lies beyond the picture's end."""
+    """Reflect positions into 0 .. length, at least half a pixel from the end, beyond which the canvas is empty."""
     period = 2 * length
     folded = at - torch.floor(at / period) * period
     folded = torch.where(folded > length, period - folded, folded)

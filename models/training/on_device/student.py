@@ -1,4 +1,4 @@
-"""The student's training by the clock: its schedule is a share of the time it is given, whatever the accelerator."""
+"""The student's training within a given time: the schedule depends on the share of it that has passed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from models.training.train import IMAGENET_MEAN, IMAGENET_STD, refresh_statistic
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the training: it ends at ``until`` (share of the time), pictures have ``size`` pixels a side."""
+    """A part of the training, which ends at ``until``, a share of the time. Pictures have ``size`` pixels a side."""
 
     until: float
     size: int
     crops: CropPolicy
     camera: CameraPolicy
-    mixed: float  # share of batches in which pictures are blended in pairs (mixup, Zhang et al. 2018)
-    hints: float  # weight of predicting the teachers' features
+    mixed: float  # share of batches whose pictures are blended in pairs (mixup, Zhang et al. 2018)
+    hints: float  # weight of the loss of predicting the teachers' features
 
 
 EARLY = CropPolicy(min_area=0.2, plain=0.15)
@@ -43,7 +43,7 @@ STAGES = (
 
 @dataclass(frozen=True)
 class Schooling:
-    """The student's recipe; the loss is `models.training.train`'s."""
+    """The student's recipe; the loss is that of `models.training.train`."""
 
     seconds: float = 480.0
     seed: int = 5
@@ -57,14 +57,14 @@ class Schooling:
     distil_share: float = 0.85
     distil_temperature: float = 2.0
     jitter: float = 0.08
-    asking: float = 0.3  # share of the time that goes into new views
+    asking: float = 0.3  # share of the time for making new views
     room: int = 24
     refresh_batches: int = 60
     looks: tuple[float, ...] = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 0.96)
 
 
 class Student:
-    """Network, optimiser and averaged weights, and the one loop over them."""
+    """Network, optimiser and averaged weights, with the training loop."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Student:
         self._order = torch.empty(0, dtype=torch.long, device=device)
 
     def train(self, look: Callable[[float], None], say: Say) -> None:
-        """Train until the time is up. ``look`` is called with the share done at each of the schooling's looks."""
+        """Train until the time is up. ``look`` is called with the share of time passed, at each ``schooling.looks``."""
         schooling, began, asked, done = self.schooling, self.clock(), 0.0, 0.0
         looks = list(schooling.looks)
         stage: Stage | None = None
@@ -121,7 +121,7 @@ class Student:
         self.finish(schooling.stages[-1])
 
     def _ask(self, crops: CropPolicy) -> float:
-        """Add a view; gives the seconds it took."""
+        """Add a view. Returns the seconds that it took."""
         began = self.clock()
         view = ask(self.council, self.store, crops, self.random)
         if self.step == 0:
@@ -132,7 +132,7 @@ class Student:
         return self.clock() - began
 
     def learn(self, stage: Stage, camera: Camera, done: float) -> None:
-        """One step of gradient descent."""
+        """Take one step of gradient descent."""
         schooling = self.schooling
         for group in self.optimiser.param_groups:
             group["lr"] = schooling.learning_rate * cosine_with_warmup(round(done * 10_000), 10_000, 300)
@@ -160,7 +160,7 @@ class Student:
         self.step += 1
 
     def _last_pictures(self, stage: Stage) -> Iterator[Tensor]:
-        """Normalised batches; as in training made in full width, though the network that asks computes in half."""
+        """Yield normalised batches, computed in float32 as in training, although the caller runs under autocast."""
         camera = Camera(stage.camera, self.random, self.schooling.seed)
         for _ in range(self.schooling.refresh_batches):
             with torch.autocast(self.store.device.type, enabled=False):
@@ -168,7 +168,7 @@ class Student:
             yield pixels
 
     def batch(self, stage: Stage, camera: Camera) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Pictures [n, 3, s, s], labels as shares [n, labels], the teachers' log-probabilities and features."""
+        """Pictures [n, 3, s, s], one-hot labels [n, labels], and the teachers' log-probabilities and features."""
         store, random = self.store, self.random
         indices = self._next()
         which = int(torch.randint(len(self.views), ()))
@@ -185,7 +185,7 @@ class Student:
         return camera(pixels), targets, log_probs, features
 
     def _next(self) -> Tensor:
-        """The next pictures of an epoch's permutation."""
+        """The indices of the next batch from the epoch's permutation."""
         size = self.schooling.batch_size
         if len(self._order) < size:
             order = torch.randperm(len(self.shown), generator=self.random, device=self.store.device)
@@ -198,13 +198,13 @@ class Student:
 
     @torch.no_grad()
     def averaged_logits(self, crops: Tensor, network: Classifier) -> Tensor:
-        """Logits of uint8 pictures [n, 3, s, s] by the averaged weights, put into ``network``."""
+        """Logits of uint8 pictures [n, 3, s, s] with the averaged weights, which are copied to ``network``."""
         self.average.copy_to(network)
         network.eval()
         return torch.cat([network(self.normalised(part.float())) for part in crops.split(256)])
 
     def finish(self, stage: Stage) -> None:
-        """Put the averaged weights into the network, and recompute BatchNorm's statistics."""
+        """Copy the averaged weights to the network, and recompute BatchNorm's statistics."""
         self.average.copy_to(self.network)
         with half_width(self.store.device):
             refresh_statistics(self.network, self._last_pictures(stage))
@@ -212,6 +212,6 @@ class Student:
 
 
 def soft_targets_loss(logits: Tensor, soft: Tensor, temperature: float) -> Tensor:
-    """t^2 KL(soft || student at temperature t), Hinton et al. 2015, for targets that are probabilities already."""
+    """t^2 KL(soft || student at temperature t) (Hinton et al. 2015), for targets that are already probabilities."""
     student = functional.log_softmax(logits / temperature, 1)
     return functional.kl_div(student, soft, reduction="batchmean") * temperature**2

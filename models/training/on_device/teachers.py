@@ -1,7 +1,7 @@
-"""Teachers on the accelerator: ImageNet networks tuned for our labels, who answer together about crops.
+"""Teachers on the accelerator: an ensemble of ImageNet networks tuned to our labels.
 
-Their answer for a crop is kept as a *view*. New views are added as training goes on, so that the student neither waits
-for its teachers at every step nor learns a fixed set of crops by heart.
+A *view* is one crop of every picture with the ensemble's answers to it. New views are added during training, so that
+the student neither waits for its teachers at every step nor memorises a fixed set of crops.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from models.training.on_device.defects import Camera
 from models.training.on_device.store import Boxes, Store
 from models.training.teacher import Teacher
 
-CHUNK = 1024  # crops asked about at once
-AVERAGED_EVERY = 4  # steps; averaging hundreds of small tensors at each would cost a tenth of the time
-WAIT_EVERY = 10  # steps; work is queued for the device, and without waiting for it the clock would not know of it
+CHUNK = 1024  # crops in one forward pass
+AVERAGED_EVERY = 4  # steps; averaging hundreds of small tensors at every step would take a tenth of the time
+WAIT_EVERY = 10  # steps; the device works asynchronously, so without waiting the clock would run ahead of it
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """How each teacher is tuned: for how long, on which pictures."""
+    """How each teacher is tuned. ``size``: pixels a side; ``frozen``: blocks that keep their weights."""
 
     seconds: float = 40.0
     size: int = 192
@@ -40,12 +40,12 @@ class Tuning:
 
 
 def normalised(x: Tensor) -> Tensor:
-    """Pixels 0 to 255 on the scale of the ImageNet weights, channels last."""
+    """Normalise pixels (0 to 255) for the ImageNet weights; channels last."""
     return ((x - MEAN[0]) / STD[0]).contiguous(memory_format=torch.channels_last)
 
 
 def tune(variant: str, labels: int, store: Store, tuning: Tuning, seed: int, say: Say) -> Teacher:
-    """Tune one teacher until its time is up; gives its averaged weights."""
+    """Tune one teacher until its time is up. Returns it with averaged weights."""
     device = store.device
     random = torch.Generator(device).manual_seed(seed)
     camera = Camera(replace(CameraPolicy(), strength=0.7), random, seed)
@@ -83,7 +83,7 @@ def tune(variant: str, labels: int, store: Store, tuning: Tuning, seed: int, say
 
 
 class Council:
-    """Several teachers as one: the mean of their log-probabilities, and all their features side by side."""
+    """An ensemble of teachers: the mean of their log-probabilities, and their concatenated features."""
 
     def __init__(self, teachers: Sequence[Teacher], size: int) -> None:
         self.teachers, self.size = teachers, size
@@ -104,7 +104,7 @@ class Council:
 
 @dataclass(frozen=True)
 class View:
-    """One crop of every picture, and what the teachers say of it: ``log_probs`` [n, labels], ``features`` [n, f]."""
+    """One crop of every picture, and the teachers' answers to it: ``log_probs`` [n, labels], ``features`` [n, f]."""
 
     boxes: Boxes
     log_probs: Tensor
@@ -112,7 +112,7 @@ class View:
 
 
 def ask(council: Council, store: Store, crops: CropPolicy, random: torch.Generator) -> View:
-    """A new view of all pictures."""
+    """Make a new view of all pictures."""
     everything = torch.arange(len(store), device=store.device)
     boxes = store.draw(everything, crops, random)
     log_probs, features = [], []
@@ -124,7 +124,7 @@ def ask(council: Council, store: Store, crops: CropPolicy, random: torch.Generat
 
 
 class Views:
-    """The newest views, at most ``room`` of them; each picture of a batch is taken from any."""
+    """The newest views, at most ``room`` of them."""
 
     def __init__(self, room: int) -> None:
         self.room = room
@@ -140,17 +140,17 @@ class Views:
         self._views = []
 
     def take(self, indices: Tensor, which: int) -> tuple[Boxes, Tensor, Tensor]:
-        """Boxes, log-probabilities and features of pictures in view number ``which``."""
+        """Boxes, log-probabilities and features of the pictures ``indices`` in the view ``which``."""
         view = self._views[which % len(self._views)]
         return view.boxes[indices], view.log_probs[indices].float(), view.features[indices].float()
 
 
 def half_width(device: torch.device) -> torch.autocast:
-    """Arithmetic in bfloat16 on the device; on a processor, which would only imitate it, in float32."""
+    """bfloat16 arithmetic on an accelerator; float32 on a CPU, which would emulate bfloat16."""
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type != "cpu")
 
 
 def ready(device: torch.device) -> None:
-    """Wait until the device has done all that was asked of it."""
+    """Wait until the device has finished all queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize()
