@@ -281,7 +281,7 @@ def tune_(
         found = tune_model(folder, out, run, bar, stopped=stopped, left_out=_say_left_out, **options)  # type: ignore[arg-type]
     for table in figures_tables(found.measured.metrics):
         Console().print(table)
-    command = ["lookout", "serve", "--source", "demo", "--model.dir", str(out.parent), "--model.name", out.name]
+    command = ["lookout", "serve", "--source", "demo", "--model.folder", str(out.parent), "--model.name", out.name]
     console.print(f"{out} written; look at it:\n  {shlex.join(command)}", soft_wrap=True, highlight=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import pytest
 pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training")
 
 import torch
+from lookout.cli import app as lookout_app
 from lookout.pipeline.card import load_card
 from lookout.pipeline.classifier import Classifier
 from typer.testing import CliRunner
 
+from models.training import tune
 from models.training.archs import build
 from models.training.augment import CameraPolicy, CropPolicy
 from models.training.batches import BatchSource
@@ -27,6 +30,7 @@ from models.training.start import start_from
 from models.training.stopping import Interrupted
 from models.training.train import TrainConfig, Trainer
 from models.training.tune import TuneConfig, Tuner
+from tests.training.networks import small_lite
 from tests.training.pictures import scene
 
 SHIPPED = Path(__file__).parents[2] / "models" / "cat-dog-resnet18"
@@ -47,7 +51,9 @@ def test_one_command_makes_a_model_that_is_served_and_looked_into(photographs: P
     out = tmp_path / "models" / "ours"
     words = ("--epochs", "0.5", "--size", "64", "--batch-size", "12")
     printed = run("tune", "--data", photographs, "--out", out, "--run", tmp_path / "run", *words)
-    assert f"--model.name {out.name}" in printed
+    command = shlex.split(next(line for line in printed.splitlines() if "lookout serve" in line))
+    assert command[-4:] == ["--model.folder", str(out.parent), "--model.name", "ours"]
+    assert CliRunner().invoke(lookout_app, [*command[1:], "--help"]).exit_code == 0, "flags that the service knows"
     assert (tmp_path / "run" / "curves.png").exists()
     card = load_card(out)
     assert set(card.precisions) == {"fp32", "int8"}
@@ -68,7 +74,10 @@ def test_pictures_of_one_label_are_refused(photographs: Path, tmp_path: Path) ->
     assert not (tmp_path / "ours").exists()
 
 
-def test_a_stopped_tuning_keeps_its_last_step_and_goes_on(train_pictures: Pictures, tmp_path: Path) -> None:
+def test_a_stopped_tuning_keeps_its_last_step_and_goes_on(
+    train_pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tune, "pretrained", lambda _: small_lite())
     source = BatchSource(train_pictures, CropPolicy(), CameraPolicy(), 8)
     config, kept = TuneConfig(size=32, epochs=1), Run(tmp_path / "run")
     asked = iter([False, True])
