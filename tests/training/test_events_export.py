@@ -10,18 +10,21 @@ import pytest
 from lookout.events.export import zip_parts
 from lookout.events.queries import Filter
 
+from models.training import tune
 from models.training.augment import CameraPolicy, CropPolicy
 from models.training.batches import BatchSource
 from models.training.data import load_both
 from models.training.run import Run
 from models.training.tune import TuneConfig, Tuner
 from tests.events.rows import add, row, store_at
+from tests.training.networks import small_lite
 from tests.training.pictures import encoded, scene
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_an_exported_archive_trains_as_it_is(tmp_path: Path) -> None:
+def test_an_exported_archive_trains_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """birdnet-go#1155: does my review do anything? Half of what was called a cat is a dog, and was marked so."""
+    monkeypatch.setattr(tune, "pretrained", lambda _: small_lite())
     store = store_at(tmp_path / "state")
     right = ["dog" if number % 2 else "cat" for number in range(150)]
     ids = add(store, *(row(label="cat", right=label) for label in right), row(label="dog"), pictures=True)

@@ -14,7 +14,6 @@ pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training
 import torch
 
 from models.training.archs import build
-from models.training.archs.efficientnet_lite import EfficientNetLite
 from models.training.augment import CameraPolicy, CropPolicy
 from models.training.batches import centre_crops
 from models.training.data import Pictures, labels_of
@@ -25,6 +24,7 @@ from models.training.on_device.student import Schooling, Stage, Student
 from models.training.on_device.teachers import Council, Views, ask
 from models.training.recipe import load_weights
 from models.training.teacher import Teacher
+from tests.training.networks import small_lite
 from tests.training.pictures import scene
 
 CPU = torch.device("cpu")
@@ -159,7 +159,7 @@ def test_a_far_picture_is_small_in_its_scene() -> None:
 
 def random_council(size: int = 32) -> Council:
     torch.manual_seed(0)
-    return Council([Teacher("lite0", 3, 0, EfficientNetLite("lite0")).eval() for _ in range(2)], size)
+    return Council([Teacher("lite0", 3, 0, small_lite()).eval() for _ in range(2)], size)
 
 
 def test_a_council_is_the_mean_of_its_teachers_and_its_views_belong_to_the_pictures(train_pictures: Pictures) -> None:
@@ -238,7 +238,7 @@ def test_the_command_leaves_weights_that_can_be_exported(
 ) -> None:
     from models.training.on_device import teachers
 
-    monkeypatch.setattr(teachers, "pretrained", lambda variant: EfficientNetLite(variant).eval())
+    monkeypatch.setattr(teachers, "pretrained", lambda _: small_lite())
     tuning = teachers.Tuning(seconds=0.1, size=32, batch_size=8)
     schooling = Schooling(seconds=0.1, stages=STAGES, batch_size=8, refresh_batches=2)
     command.run(photographs, tmp_path / "run", ["lite0"], CPU, tuning, schooling)

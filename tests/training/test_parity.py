@@ -6,25 +6,32 @@ import json
 import struct
 import warnings
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training")
 
 import torch
+from lookout.geometry import WHOLE
+from lookout.inspection.feature_maps import MapNetwork
 from lookout.pipeline.card import InputSpec
+from lookout.pipeline.classifier import Classifier
 from lookout.pipeline.preprocess import new_tensor, preprocess
 
 from models.training.archs import build
 from models.training.augment import centre_square, cut
+from models.training.card import Description, write_model
 from models.training.data import decode
 from models.training.export import PARITY, parity
 from models.training.onnx_graph import InputFormat, folded, to_onnx
 from models.training.recipe import Recipe, load_weights, save_weights
 from models.training.train import IMAGENET_MEAN, IMAGENET_STD, Normalise
 from models.training.weights import read_safetensors
+from tests.training.networks import lively
 from tests.training.pictures import encoded, scene
 
 FORM = InputFormat(96, 3, IMAGENET_MEAN, IMAGENET_STD)
@@ -57,27 +64,44 @@ def test_training_and_service_make_the_same_tensor_of_a_jpeg(height: int, width:
     assert np.abs(trained.astype(int) - served[0].astype(int)).max() < 1
 
 
-def lively(arch: str, channels: int = 3, size: int = 96) -> torch.nn.Module:
-    """A network whose BatchNorms have something to fold."""
-    torch.manual_seed(1)
-    network = build(arch, 3, channels, size)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.weight, 0.3, 0.8)
-            torch.nn.init.normal_(module.bias, 0, 0.1)
-            torch.nn.init.normal_(module.running_mean, 0, 0.1)
-            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
-    return network.eval()
+class _EveryLayer(torch.fx.Interpreter):
+    """Keeps what each layer puts out, by its name in the exported graph."""
+
+    def __init__(self, network: torch.fx.GraphModule) -> None:
+        super().__init__(network)
+        self.values: dict[str, NDArray[np.float32]] = {}
+
+    def run_node(self, n: torch.fx.Node) -> Any:
+        value = super().run_node(n)
+        if n.op == "call_module":
+            self.values[str(n.target).removeprefix("network.")] = value[0].numpy()
+        return value
 
 
 @pytest.mark.parametrize(
     ("arch", "size"), [("resnet18", 96), ("resnet50", 64), ("alexnet", 96), ("lenet5", 32), ("efficientnet-lite0", 97)]
 )
-def test_the_graph_agrees_with_pytorch(arch: str, size: int) -> None:
+def test_the_graph_and_every_map_that_is_shown_of_it_agree_with_pytorch(arch: str, size: int, tmp_path: Path) -> None:
     network = lively(arch, size=size)
     form = InputFormat(size, 3, IMAGENET_MEAN, IMAGENET_STD)
     pixels = np.random.default_rng(0).integers(0, 256, (4, size, size, 3), np.uint8)
-    assert parity(network, to_onnx(network, form), form, pixels) <= PARITY
+    graph = to_onnx(network, form)
+    assert parity(network, graph, form, pixels) <= PARITY
+
+    card = write_model(tmp_path / "net", {"fp32": graph}, ("a", "b", "c"), form, Description("net", "Net", "", "", ""))
+    shown = MapNetwork.load(Classifier.load(card, "fp32"))
+    expected = _EveryLayer(folded(network))
+    with torch.inference_mode():
+        expected.run(Normalise()(pixels[:1]))
+    picture = np.ascontiguousarray(pixels[0, :, :, ::-1])  # as a camera has it
+    assert len(shown.layers) >= 4
+    for layer in shown.layers:
+        assert np.abs(shown.look(picture, WHOLE, layer).values - expected.values[layer.name]).max() < PARITY, layer
+        one = shown.look_at(picture, WHOLE, layer, layer.channels - 1)
+        assert np.abs(one.after - expected.values[layer.name][-1]).max() < PARITY, layer
+        if layer.operator == "Relu":
+            assert one.before is not None
+            assert np.array_equal(one.after, np.maximum(one.before, 0)), layer
 
 
 def test_folding_changes_no_answer_beyond_the_rounding_of_the_weights() -> None:

@@ -14,7 +14,6 @@ pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training
 import torch
 
 from models.training.archs import Classifier
-from models.training.archs.efficientnet_lite import EfficientNetLite
 from models.training.archs.lenet import LeNet5
 from models.training.archs.resnet import BasicBlock, ResNet
 from models.training.augment import CameraPolicy, CropPolicy
@@ -24,6 +23,7 @@ from models.training.data import Pictures
 from models.training.run import Run
 from models.training.teacher import Answers, Teacher
 from models.training.train import TrainConfig, Trainer, refresh_statistics, soft_loss
+from tests.training.networks import small_lite
 
 SIZE = 32  # pixels a side
 
@@ -63,7 +63,7 @@ def make_trainer(
     )
     answers = None
     if views:
-        teacher = Teacher("lite0", 3, network=EfficientNetLite("lite0", 3)).eval()
+        teacher = Teacher("lite0", 3, network=small_lite()).eval()
         answers = Answers(folder / "answers", teacher, 32, source)
     return Trainer(network(), config, source, Run(folder), answers=answers)
 

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from models.training.archs.base import Classifier
 
+WIDE = 4096  # units of the first two dense layers
+
 
 def pooled_side(side: int) -> int:
     """The side of the last feature map for a picture of ``side`` pixels: 6 for 224 or 227, 2 for 96."""
@@ -49,9 +51,9 @@ class AlexNet(Classifier):
         self.norm1, self.norm2 = (local_response_norm() if local_response else nn.Identity() for _ in range(2))
         self.drop6, self.drop7 = nn.Dropout(0.5), nn.Dropout(0.5)
         self.flatten = nn.Flatten()
-        self.fc6 = nn.Linear(256 * side * side, 4096)
-        self.fc7 = nn.Linear(4096, 4096)
-        self.fc8 = nn.Linear(4096, classes)
+        self.fc6 = nn.Linear(256 * side * side, WIDE)
+        self.fc7 = nn.Linear(WIDE, WIDE)
+        self.fc8 = nn.Linear(WIDE, classes)
 
     def features(self, x: Tensor) -> Tensor:
         x = self.pool1(self.norm1(self.relu1(self.conv1(x))))
