@@ -9,6 +9,7 @@ import { createSource } from "./pictureSource.js";
 import { branches, isSum, kernelShape, learned, stagesOf, wordsFor } from "./stages.js";
 import { mountAnswer } from "./walkAnswer.js";
 import { mountMaps } from "./walkMaps.js";
+import { mountTimes } from "./walkTimes.js";
 
 /** @param {HTMLElement} place */
 export function mount(place) {
@@ -17,7 +18,10 @@ export function mount(place) {
   const drawing = el("div.lab-inner", { data: { walk: "stages" } });
   const maps = mountMaps();
   const answer = mountAnswer();
-  const source = createSource((picture) => {
+  let picture = null;
+  const times = mountTimes(drawing, () => picture);
+  const source = createSource((fresh) => {
+    picture = fresh;
     maps.take(picture);
     answer.take(picture);
   });
@@ -26,7 +30,7 @@ export function mount(place) {
     el("section.lab-card", {}, el("h3", { text: "walk.picture" }), source.node),
     maps.node,
     answer.node,
-    el("section.lab-card", {}, el("h3", { text: "walk.stages" }), el("p.note", { text: "walk.stages.more" }), drawing),
+    el("section.lab-card", {}, el("h3", { text: "walk.stages" }), el("p.note", { text: "walk.stages.more" }), times.node, drawing),
   );
 
   async function load() {
@@ -44,6 +48,7 @@ export function mount(place) {
   return () => {
     maps.end();
     answer.end();
+    times.end();
   };
 }
 

@@ -60,7 +60,15 @@ def test_what_speaks_for_a_label_is_the_networks_own_map(client: httpx.Client) -
     assert ask(client, "answer", label=3).json()["code"] == "request_invalid"
 
 
-@pytest.mark.parametrize("what", ["maps", "channel", "answer"])
+def test_the_time_of_each_layer_is_measured_here(client: httpx.Client) -> None:
+    found = ask(client, "times").json()
+    assert found["model"]["precision"] in ("fp32", "int8")
+    assert found["runs"] >= 5
+    assert found["layers"] == {}, "the nodes of this graph have no names"
+    assert found["between"] > 0
+
+
+@pytest.mark.parametrize("what", ["maps", "channel", "answer", "times"])
 def test_what_is_not_a_picture_is_refused_and_the_next_is_looked_into(client: httpx.Client, what: str) -> None:
     refused = client.post(f"api/inspect/{what}", content=b"no picture", headers=PNG)
     assert refused.status_code == 415

@@ -131,6 +131,10 @@ def test_the_walk_goes_from_the_picture_to_the_answer(service: RunningService, o
     assert [text.split(" ")[0] for text in stages.locator("h4").all_inner_texts()] == ["Stem", *["Stage"] * 4, "Head"]
     expect(stages).to_contain_text("kernel 64 × 3 × 7 × 7")
     expect(stages).to_contain_text("layer1.0.conv2 + shortcut from maxpool")
+    page.get_by_role("button", name="Measure the time of each layer").press("Enter")
+    expect(stages).to_have_class(re.compile("walk-timed"))
+    expect(page.locator('[data-row="layer1.0.conv2"] .walk-time')).to_contain_text(re.compile(r"\d ms"))
+    expect(page.locator('[data-row="layer1.0.relu"] .walk-time')).to_have_text("–")
     row = page.locator('[data-row="maxpool"]')
     row.locator("summary").press("Enter")
     expect(row).to_contain_text("takes part in backpropagation")

@@ -177,6 +177,17 @@ class PictureChannelResponse(_Response):
     before: list[list[float]] | None = Field(description="What went into the activation; null where it is not kept.")
 
 
+class LayerTimesResponse(_Response):
+    """How long each layer takes on this machine, for one picture on one thread."""
+
+    model: ModelInfo
+    runs: int = Field(description="The times are the medians of so many runs.")
+    layers: dict[str, float] = Field(
+        description="Milliseconds by row of the layer table. A layer without a time is done together with another one."
+    )
+    between: float = Field(description="Milliseconds for what belongs to no layer, such as reordering numbers.")
+
+
 class LabelName(_Response):
     label: str
     title: str = Field(description="The label for people.")

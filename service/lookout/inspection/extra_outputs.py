@@ -24,8 +24,10 @@ _LENGTH_DELIMITED = 2
 _PROVIDERS = ["CPUExecutionProvider"]
 
 
-def open_session_with_outputs(path: Path, sha256: str, tensors: Iterable[str]) -> ort.InferenceSession:
-    """Open an ONNX file with these tensors as additional outputs, to run on one thread.
+def open_session_with_outputs(
+    path: Path, sha256: str, tensors: Iterable[str], options: ort.SessionOptions | None = None
+) -> ort.InferenceSession:
+    """Open an ONNX file with these tensors as additional outputs, by default to run on one thread.
 
     sha256: of the file. tensors: names in its graph, none of them an output already.
     Raises ModelRejected if it is another file or cannot be read, or a tensor is not in it.
@@ -34,7 +36,8 @@ def open_session_with_outputs(path: Path, sha256: str, tensors: Iterable[str]) -
         data = read_regular(path, MAX_GRAPH_BYTES)
         if hashlib.sha256(data).hexdigest() != sha256:
             raise ModelRejected(f"The model file {path} is not the one its card describes.", "Restore the file.")
-        return ort.InferenceSession(data + more_outputs(tensors), session_options(threads=1), providers=_PROVIDERS)
+        options = options or session_options(threads=1)
+        return ort.InferenceSession(data + more_outputs(tensors), options, providers=_PROVIDERS)
     except ModelRejected:
         raise
     except Exception as error:  # onnxruntime's errors have no common base class

@@ -21,7 +21,12 @@ from lookout.api.compression import packed_json
 from lookout.api.context import Services, ServicesDep
 from lookout.api.problems import errors
 from lookout.api.routes.feature_maps import DEFAULT_CHANNELS, MAX_CHANNELS, layer_json, picture_uri
-from lookout.api.schemas import PictureAnswerResponse, PictureChannelResponse, PictureMapsResponse
+from lookout.api.schemas import (
+    LayerTimesResponse,
+    PictureAnswerResponse,
+    PictureChannelResponse,
+    PictureMapsResponse,
+)
 from lookout.api.uploads import UPLOAD_ERRORS, read_uploads
 from lookout.errors import (
     RequestInvalid,
@@ -30,6 +35,7 @@ from lookout.frame import Pixels
 from lookout.geometry import WHOLE, Rect
 from lookout.inspection.answers import Heat, heat, scores
 from lookout.inspection.feature_maps import shades, strongest
+from lookout.inspection.layer_times import layer_times
 from lookout.inspection.mosaic import columns_of, mosaic
 from lookout.pipeline.preprocess import picture_seen
 
@@ -162,6 +168,33 @@ async def answer(
             "temperature": found.temperature,
             "probabilities": [round(p, 6) for p in found.probabilities],
             "heat": None if label is None else _heat(card.label_names[label], heat(classifier, pixels, label)),
+        }
+
+    return await _looked(request, app, look)
+
+
+@router.post(
+    "/api/inspect/times",
+    operation_id="inspect_times",
+    summary="How long each layer takes on this machine",
+    response_model=LayerTimesResponse,
+    responses=_ERRORS,
+    openapi_extra=_BODY,
+)
+async def times(request: Request, app: ServicesDep) -> Response:
+    """Runs the network on the picture for a second or two, as onnxruntime itself measures it; nothing of it is kept.
+
+    onnxruntime joins layers before it runs them, so that not every row of the layer table has a time of its own.
+    """
+
+    def look(pixels: Pixels) -> dict[str, Any]:
+        classifier = app.engine.model.loaded()
+        found = layer_times(classifier, pixels)
+        return {
+            "model": _model(classifier.card.name, classifier.card.version, classifier.precision),
+            "runs": found.runs,
+            "layers": {name: round(ms, 4) for name, ms in found.layers.items()},
+            "between": round(found.between, 4),
         }
 
     return await _looked(request, app, look)

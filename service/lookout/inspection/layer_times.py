@@ -1,0 +1,121 @@
+"""How long each layer of a network takes on this machine, as onnxruntime itself measures it.
+
+onnxruntime joins layers before it runs them, a ReLU into its convolution for example: the time of all of them is then
+that of the first.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from lookout.errors import ModelRejected
+from lookout.frame import Pixels
+from lookout.geometry import WHOLE
+from lookout.inspection.extra_outputs import open_session_with_outputs
+from lookout.inspection.layers import read_table
+from lookout.pipeline.classifier import Classifier
+from lookout.pipeline.preprocess import new_tensor, preprocess
+from lookout.pipeline.run_limit import run_limited
+from lookout.pipeline.session import one_line, session_options
+
+# The medians of so many runs, fewer on a slow machine: a class waits for it, and so does whoever comes next.
+_RUNS, _LEAST_RUNS = 20, 5
+_BUDGET_S = 1.5
+# onnxruntime writes its measurements to a file. In memory, where there is such a folder: an SD card has no part in it.
+_MEMORY = Path("/dev/shm")
+_OF_A_NODE = "_kernel_time"
+# What it appends to the name of a node, or of a node's output, that it has rewritten.
+_ADDED = re.compile(r"(_nchwc|_token_\d+)+$")
+# A convolution, a sum and an activation.
+_MOST_JOINED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTimes:
+    """Milliseconds on one thread for one picture, medians of `runs` runs.
+
+    layers: by the names of the layer table's rows; one that is not among them was joined with another.
+    between: what onnxruntime does besides, such as putting numbers into the order that its convolutions like.
+    """
+
+    layers: Mapping[str, float]
+    between: float
+    runs: int
+
+
+def layer_times(classifier: Classifier, pixels: Pixels) -> LayerTimes:
+    """Measure the network in use on a picture (uint8, height x width x 3, BGR), for a second or two, on this thread.
+
+    Raises ModelRejected if the network cannot be loaded a second time, or there is nowhere for the measurements.
+    """
+    card, precision = classifier.card, classifier.precision
+    table = read_table(card.folder, {file.sha256 for file in card.files.values()}) or {}
+    tensor = new_tensor(card.input)
+    preprocess(pixels, card.input, tensor, WHOLE)
+    try:
+        with tempfile.TemporaryDirectory(prefix="lookout-", dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
+            options = session_options(threads=1)
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(folder) / "run")
+            session = open_session_with_outputs(card.path(precision), card.files[precision].sha256, (), options)
+            runs = _run(session, card.outputs.answer, {card.input.name: tensor})
+            events = json.loads(Path(session.end_profiling()).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ModelRejected(f'The layers of "{card.name}" cannot be measured: {one_line(error)}.') from error
+    return LayerTimes(*by_row(events, table.get("layers", [])), runs)
+
+
+def _run(session: ort.InferenceSession, answer: str, feeds: Mapping[str, Any]) -> int:
+    """How many runs were made and count. Raises RunTooLong."""
+    began = time.monotonic()
+    for run in range(1, _RUNS + 1):
+        run_limited(session, [answer], feeds)
+        if run >= _LEAST_RUNS and time.monotonic() - began > _BUDGET_S:
+            break
+    return run
+
+
+def by_row(events: Iterable[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, float], float]:
+    """onnxruntime's events as milliseconds by row of a layer table, and what belongs to none: medians over the runs."""
+    measured: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for event in events:
+        name = str(event.get("name", ""))
+        if event.get("cat") == "Node" and name.endswith(_OF_A_NODE):
+            operator = str(event.get("args", {}).get("op_name", ""))
+            measured[name.removesuffix(_OF_A_NODE), operator].append(event["dur"] / 1e3)
+    by_name = {str(row.get("name")): row for row in rows}
+    by_tensor = {str(row["tensor"]): row for row in rows if row.get("tensor")}
+    times, between = dict[str, float](), 0.0
+    for (node, operator), runs in measured.items():
+        made_of = _ADDED.sub("", node)
+        row = _began(by_name.get(made_of) or by_tensor.get(made_of), operator, by_name)
+        if row is None:
+            between += statistics.median(runs)
+        else:
+            times[row] = times.get(row, 0.0) + statistics.median(runs)
+    return times, between
+
+
+def _began(row: Mapping[str, Any] | None, operator: str, by_name: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The row that joined ones began with: a convolution with the ReLU behind it has the name of what that puts out."""
+    if row is None:
+        return None
+    if not operator.endswith("Conv"):
+        return str(row["name"])
+    before: Mapping[str, Any] | None = row
+    for _ in range(_MOST_JOINED):
+        if before is None or str(before.get("operator")).endswith("Conv"):
+            break
+        before = by_name.get(str((before.get("inputs") or [""])[0]))
+    return str((before or row)["name"])
