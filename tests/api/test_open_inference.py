@@ -244,14 +244,14 @@ def test_what_is_not_a_request_is_refused_in_words(client: httpx.Client, tensor:
         body = {**good, "inputs": [{**good["inputs"][0], **change}]}
         assert words in refused(client, json.dumps(body).encode()), change
     for more, words in (
-        ({"outputs": [{"name": "logits"}] * 2}, "asked for twice"),
-        ({"outputs": [{"name": "logits", "parameters": {"classification": -1}}]}, "not what it should be"),
+        ({"outputs": [{"name": "logits"}] * 2}, "requested twice"),
+        ({"outputs": [{"name": "logits", "parameters": {"classification": -1}}]}, "is not valid"),
         ({"outputs": "all"}, "not a list"),
         ({"id": 7}, "not text"),
     ):
         assert words in refused(client, json.dumps({**good, **more}).encode()), more
     assert "length of the JSON" in refused(client, b"{}", **{"Inference-Header-Content-Length": "-1"})
-    assert "bytes behind" in refused(
+    assert "bytes after the JSON" in refused(
         client, json.dumps(good).encode() + b"x", **{"Inference-Header-Content-Length": str(len(json.dumps(good)))}
     )
 
@@ -282,7 +282,7 @@ def test_a_body_is_measured_before_it_is_read_and_while_it_is_unpacked(client: h
     assert time.monotonic() - began < 10
     assert "ends too early" in refused(client, gzip.compress(b"{}" * 999)[:-9], **{"Content-Encoding": "gzip"})
     assert "is not gzip" in refused(client, b"{}", **{"Content-Encoding": "gzip"})
-    assert "not understood" in refused(client, b"{}", **{"Content-Encoding": "br"})
+    assert "not supported" in refused(client, b"{}", **{"Content-Encoding": "br"})
 
 
 def test_switched_off_there_is_nothing(start: StartService) -> None:

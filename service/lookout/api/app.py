@@ -59,11 +59,11 @@ _FILE_THREADS = 4
 _TAGS = [
     {"name": "live", "description": "What the camera sees, now and as it changes."},
     {"name": "pictures", "description": "The newest frame, and a stream of frames."},
-    {"name": "classify", "description": "Pictures of your own."},
+    {"name": "classify", "description": "Classify your own pictures."},
     {"name": "events", "description": "What was seen: stored, reviewed, exported, deleted."},
     {"name": "models", "description": "Which models are installed, and which one is in use."},
     {"name": "settings", "description": "What can be changed while the service runs."},
-    {"name": "notices", "description": "Who is notified of what."},
+    {"name": "notices", "description": "Notification rules and targets."},
     {"name": "access", "description": "Logging in and out."},
     {"name": "health", "description": "For monitoring."},
 ]
@@ -83,7 +83,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore, h
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         hub.attach(asyncio.get_running_loop())
-        # A picture may take longer to decode than the service has to stop.
+        # Decoding a picture may take longer than the service is given to stop.
         stopping = asyncio.create_task(services.stopping.wait())
         stopping.add_done_callback(lambda _: services.uploads.stop())
         anyio.to_thread.current_default_thread_limiter().total_tokens = _FILE_THREADS
@@ -125,7 +125,7 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore, h
 
 
 def _add_middleware(app: FastAPI, services: Services, server: ServerSettings, open_files: Collection[str]) -> None:
-    """From the innermost outwards. open_files: what is served to people who have not logged in."""
+    """Add the middleware, innermost first. open_files: the paths that are served without a login."""
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimit)
     app.add_middleware(
@@ -140,7 +140,7 @@ def _add_middleware(app: FastAPI, services: Services, server: ServerSettings, op
     if server.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
-            # In the form that browsers send; our own check accepts any spelling.
+            # Normalised to the form that browsers send; Lookout's own check accepts any spelling.
             allow_origins=[origin.lower().rstrip("/") for origin in server.allowed_origins],
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],

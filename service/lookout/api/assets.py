@@ -1,7 +1,7 @@
-"""The pages' files, read once and packed once, at URLs that contain their version.
+"""The dashboard's files, read and compressed once, at URLs that contain their version.
 
-A browser keeps a file with a versioned URL for a year without asking again; the pages themselves, which name the
-version, are requested each time. So an update shows at once, and a second visit costs one small request.
+A browser keeps a file with a versioned URL for a year without revalidating it; the pages themselves, which name the
+version, are requested each time. An update therefore shows at once, and a second visit costs one small request.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from starlette.responses import Response
 from lookout.api.compression import takes_gzip
 from lookout.api.lean import lean_page, lean_script, lean_style
 
-# For the cache's whole lifetime, as RFC 9111 advises for content that never changes.
+# A year, without revalidation on reload (RFC 8246): the content at a versioned URL never changes.
 _FOR_EVER = "private, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
 _TYPES = {
@@ -41,7 +41,7 @@ _ADDRESS = re.compile(rf"(?:([0-9a-f]{{12}})/)?({_NAME})")
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file as it is sent. packed: the same with gzip, if that is smaller."""
+    """One file as it is sent. packed: its gzip form; None if that is not smaller."""
 
     media_type: str
     data: bytes
@@ -50,15 +50,15 @@ class Asset:
 
 
 class Assets:
-    """All files of one folder and the folders in it. `version`: twelve hexadecimal digits that change with any file.
+    """All files of a folder and its direct subfolders. `version`: twelve hexadecimal digits that change with any file.
 
-    A file is called by its path in the folder: "style.css", "lab/bench.js".
+    A file's name is its path within the folder: "style.css", "lab/bench.js".
     """
 
     def __init__(self, folder: Path) -> None:
-        """Reads every file of a known type; each is packed when it is first asked for, which is not at the start.
+        """Read every file of a known type. Each is compressed on its first request, which keeps the start short.
 
-        Without the folder there is no dashboard.
+        If the folder is missing, there is no dashboard.
         """
         files = sorted([*folder.glob("*"), *folder.glob("*/*")])
         self._raw = {file.relative_to(folder).as_posix(): file.read_bytes() for file in files if file.suffix in _TYPES}
@@ -69,9 +69,10 @@ class Assets:
         self._assets: dict[str, Asset] = {}
 
     def response(self, path: str, request_headers: Mapping[str, str]) -> Response:
-        """The file at `path`, with or without the version in front. Raises HTTPException 404.
+        """Return the file at `path`, with or without a leading version. Raises HTTPException 404.
 
-        A page of the previous version may still load further files: it gets today's, with no caching.
+        A page that is still open from the previous version may load further files: it gets the current ones, which the
+        browser must revalidate.
         """
         found = _ADDRESS.fullmatch(path)
         version, name = found.groups() if found else (None, "")
@@ -95,11 +96,11 @@ class Assets:
         return list(self._raw)
 
     def address(self, name: str) -> str:
-        """Where a page finds a file, relative to the page's folder: static/0123456789ab/style.css."""
+        """Return the URL of a file relative to the page's folder, such as static/0123456789ab/style.css."""
         return f"static/{self.version}/{name}"
 
     def paths_for(self, page: str) -> set[str]:
-        """Absolute paths of everything a page loads, now or later, with and without the version."""
+        """Return the absolute paths of everything a page loads, at once or later, with and without the version."""
         loaded = self._closure(self._loaded_by_page(page), _IMPORTED, _IMPORTED_LATER)
         return {f"/static/{name}" for name in loaded} | {f"/{self.address(name)}" for name in loaded}
 
@@ -118,9 +119,9 @@ class Assets:
         return (lean_script(text) if name.endswith(".js") else lean_style(text)).encode()
 
     def _page(self, name: str) -> bytes:
-        """The page with versioned URLs, and with all the modules it needs named in its head.
+        """Return the page with versioned URLs, and with a preload link for every module it needs.
 
-        Otherwise a browser would learn of a module only after reading the one that imports it.
+        Without the links, a browser would discover a module only after reading the one that imports it.
         """
         modules = [one for one in self._loaded_by_page(name) if one.endswith(".js")]
         preloads = sorted(self._closure(modules, _IMPORTED) - set(modules))
@@ -133,7 +134,7 @@ class Assets:
         return _LOADED_BY_PAGE.findall(self._raw[page].decode("utf-8")) if page in self._raw else []
 
     def _closure(self, names: Iterable[str], *patterns: re.Pattern[str]) -> set[str]:
-        """The named files and all modules they import, where the import matches one of the patterns."""
+        """Return the named files and all modules they import, where the import matches one of the patterns."""
         waiting, found = set(names), set[str]()
         while waiting:
             name = waiting.pop()
@@ -146,7 +147,7 @@ class Assets:
 
 
 def _joined(module: str, address: str) -> str:
-    """The name of the file that `module` imports by an address relative to itself."""
+    """Return the name of the file that `module` imports by an address relative to itself."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(module), address))
 
 

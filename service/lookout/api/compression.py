@@ -1,4 +1,4 @@
-"""gzip for long responses on slow networks: files once, lists of models and settings each time."""
+"""gzip for long responses on slow networks. Files are compressed once, lists of models and settings each time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-# Below this a header costs more than is saved.
+# Below this size, the header costs more than compression saves.
 MIN_BYTES = 1000
 # The last per cent of a short response is not worth a small machine's time.
 _LEVEL = 5

@@ -33,21 +33,24 @@ from lookout.system.threads import start_pool
 
 T = TypeVar("T")
 
-# Within this many seconds all watchers of one state get the same text: fifty of them ask at the same moment.
+# For this many seconds, all watchers of a state share one serialised text: fifty of them request it at once.
 _SAME_TEXT_S = 0.01
-# People press buttons; more calls than this waiting at once do not come from a person.
+# Calls come from people pressing buttons; a longer queue than this has another cause.
 _WAITING = 16
 
 
 class BoundedExecutor:
-    """Threads for blocking work, with a limit on what waits for them."""
+    """A thread pool for blocking work, with a bounded queue."""
 
     def __init__(self, threads: int, name: str) -> None:
         self._pool = start_pool(threads, name)
         self._room = threads + _WAITING
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Raises TooBusy. Work that has started runs to its end, even if its caller goes away."""
+        """Run the work on a thread and return its result. Raises TooBusy when the queue is full.
+
+        Work that was accepted runs to its end, even if its caller is cancelled.
+        """
         if self._room <= 0:
             raise TooBusy("Too many requests at once.", "Try again in a moment.")
         future = asyncio.get_running_loop().run_in_executor(self._pool, work)
@@ -68,7 +71,7 @@ class Services:
 
     changes: for changes that the worker carries out, which may take seconds; several threads, so that a second change
     of model is refused at once. pauses: for pauses, which must not wait for other changes. files: for reading from
-    disk. diary, edits: for reading and changing events. dashboard: the version of its files.
+    disk. diary, edits: for reading and changing events. dashboard: the version of the dashboard's files.
     """
 
     engine: Engine
@@ -94,11 +97,15 @@ class Services:
     _last_text: dict[bool, tuple[State, float, str]] = field(default_factory=dict)
 
     def view(self, state: State | None = None) -> StateView:
-        """The view of a state (by default the newest) at this moment."""
+        """Return the view of a state (by default the newest) at the current time."""
         return view(state or self.hub.latest(), time.monotonic(), time.time(), self.hub.system)
 
     def text(self, state: State, *, after_whole: bool = False) -> str:
-        """The view as JSON. after_whole: for a watcher who was sent a whole one since this model is in use."""
+        """Return the view as JSON.
+
+        after_whole: the watcher was already sent a complete view of the model in use, so if the model has many labels,
+        only the likeliest are listed.
+        """
         now = time.monotonic()
         short = after_whole and state.model is not None and len(state.model.labels) > MANY_LABELS
         last = self._last_text.get(short)
@@ -109,7 +116,7 @@ class Services:
         return last[2]
 
     async def sleep(self, seconds: float) -> None:
-        """For this many seconds, but no longer than the service runs."""
+        """Sleep for this many seconds, or until the service stops."""
         if seconds > 0 and not self.stopping.is_set():
             try:
                 async with asyncio.timeout(seconds):
@@ -129,7 +136,7 @@ class Services:
 
 
 async def services(connection: HTTPConnection) -> Services:
-    """Async, because the framework would call a plain function on another thread for every request."""
+    """Return the application's services. Async, because the framework would run a plain function on a thread."""
     found = connection.app.state.services
     assert isinstance(found, Services)
     return found

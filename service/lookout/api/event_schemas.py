@@ -1,4 +1,4 @@
-"""The forms of answers and bodies about events; an event's own is in `events.event`."""
+"""Request and response schemas for events; the schema of an event itself is in `events.event`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _Number = Annotated[int, Field(strict=True, ge=1, le=2**63 - 1)]
 
 
 def _true(given: object) -> object:
-    """Pydantic compares: 1 and 1.0 would be true."""
+    """Accept only true itself: Pydantic compares by value, so 1 and 1.0 would pass."""
     if given is True:
         return given
-    raise ValueError("it is true or left out")
+    raise ValueError("it must be true or left out")
 
 
 class _Response(BaseModel):
@@ -34,23 +34,23 @@ class EventListResponse(_Response):
     """Events, the newest first."""
 
     events: list[EventView]
-    next: int | None = Field(description="For `before`, to go on; null at the end.")
+    next: int | None = Field(description="Pass it as `before` to get the next page; null on the last one.")
 
 
 class CurveResponse(_Response):
-    """The answer's probabilities over an event; a long one is thinned out to where its own label is least sure."""
+    """The answer's probabilities over an event. A long curve keeps the points where the event's label is least sure."""
 
     labels: list[str]
-    times_s: list[float] = Field(description="Seconds since the event began.")
-    probabilities: dict[str, list[float]] = Field(description="By label, one a time.")
+    times_s: list[float] = Field(description="Seconds since the start of the event.")
+    probabilities: dict[str, list[float]] = Field(description="For each label, one value per time.")
 
 
 class EventChange(BaseModel):
-    """What is set of an event; what is left out stays."""
+    """Changes to an event; fields that are left out stay as they are."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"right": "cat"}})
 
-    right: LabelText | None = Field(None, description="What it really was; null takes the mark back.")
+    right: LabelText | None = Field(None, description="The label of what it really was; null removes the mark.")
     kept: StrictBool | None = Field(None, description="Keep it for ever.")
     note: NoteText | None = None
 
@@ -65,19 +65,19 @@ class EventChange(BaseModel):
         return self
 
     def changes(self) -> dict[str, object]:
-        """By column."""
+        """Return the new values by column."""
         return self.model_dump(include=self.model_fields_set)
 
 
 class DeletionResponse(_Response):
-    """It is out of sight, and in ten minutes gone for good."""
+    """How many events were deleted: they are hidden at once, and erased once they can no longer be restored."""
 
     deleted: int
-    undo_for_s: float = Field(description="Seconds for which POST /api/events/undo brings it back.")
+    undo_for_s: float = Field(description="Seconds during which POST /api/events/undo restores them.")
 
 
 class EventFilter(BaseModel):
-    """As the parameters of GET /api/events."""
+    """The same filters as the parameters of GET /api/events."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -91,14 +91,14 @@ class EventFilter(BaseModel):
 
 
 class EventBatch(BaseModel):
-    """Which events, by number or by filter, and what is done to them: `set` or `delete`."""
+    """Which events, by id or by filter, and what to do with them: `set` or `delete`."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"example": {"ids": [4711, 4712], "set": {"kept": True}}}
     )
 
     ids: list[_Number] | None = Field(None, min_length=1, max_length=1000)
-    filter: EventFilter | None = Field(None, description="The newest 1,000 that fit.")
+    filter: EventFilter | None = Field(None, description="The newest 1,000 that match.")
     set: EventChange | None = None
     delete: Annotated[Literal[True], BeforeValidator(_true)] | None = None
 
@@ -112,23 +112,25 @@ class EventBatch(BaseModel):
 
 
 class BatchResponse(_Response):
-    """What a batch has changed."""
+    """The result of a batch."""
 
     changed: int
-    more: bool = Field(description="Whether more fit the filter than one request changes.")
-    undo_for_s: float = Field(description="Seconds for which POST /api/events/undo takes it back.")
+    more: bool = Field(description="Whether more events match the filter than one request changes.")
+    undo_for_s: float = Field(description="Seconds during which POST /api/events/undo reverts it.")
 
 
 class UndoResponse(_Response):
-    """What was taken back: a deletion, or a mark."""
+    """What was undone: a deletion or a mark."""
 
     undone: Literal["delete", "set"]
     events: int
-    more_for_s: float | None = Field(description="Seconds in which an earlier change can be undone; null: none is.")
+    more_for_s: float | None = Field(
+        description="Seconds during which the change before it can still be undone; null: it cannot."
+    )
 
 
 class MissedEvent(BaseModel):
-    """What the camera overlooks at this moment."""
+    """Something that the camera is overlooking right now."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"label": "cat"}})
 
@@ -136,28 +138,30 @@ class MissedEvent(BaseModel):
 
 
 class BandSpan(_Response):
-    """A part of the day's band. Spans that are `seen` lie over the others, which follow each other without a gap."""
+    """A span of the day's band. Spans that are `seen` overlie the others, which follow each other without gaps."""
 
     begin: str = Field(description="RFC 3339, UTC.")
     end: str
-    state: BandState = Field(description="off: the service did not run, so nobody knows.")
+    state: BandState = Field(description="off: the service was not running, so nothing is known.")
     label: str | None
-    event: int | None = Field(description="The first of the events that the span joins.")
+    event: int | None = Field(description="The id of the first event in the span.")
 
 
 class DayResponse(_Response):
     """A day at a glance."""
 
     day: str
-    zone: str = Field(description="The time zone whose day it is; empty: the machine's.")
+    zone: str = Field(description="The time zone that defines the day; empty: the machine's.")
     begin: str
     end: str
-    counts: dict[str, int] = Field(description="Visits by the label that counts.")
-    hours: list[dict[str, int]] = Field(description="The same for each hour from the day's begin; 23 to 25.")
+    counts: dict[str, int] = Field(description="Visits by label; a label set by a person replaces the network's.")
+    hours: list[dict[str, int]] = Field(description="The same for each hour of the day; 23 to 25 entries.")
     band: list[BandSpan]
-    todo: int = Field(description="Events of all days that somebody should look at.")
-    oldest: str | None = Field(description="When the oldest event began; null: there is none.")
-    undo_for_s: float | None = Field(description="Seconds in which the latest change can be undone; null: none is.")
+    todo: int = Field(description="Events of all days that a person should review.")
+    oldest: str | None = Field(description="The start of the oldest event; null: there are none.")
+    undo_for_s: float | None = Field(
+        description="Seconds during which the latest change can still be undone; null: none can."
+    )
 
 
 class LabelAccuracy(_Response):
@@ -166,36 +170,36 @@ class LabelAccuracy(_Response):
 
 
 class AccuracyResponse(_Response):
-    """How often the answers are right here: of the events drawn at random only, so that it is honest."""
+    """How often the answers are right at this site, from events drawn at random only, so that it is unbiased."""
 
     reviewed: int
     right: int
     interval: tuple[float, float] | None = Field(
-        description="Where the true share lies, 95 times of 100 (Wilson); null before anything was reviewed."
+        description="The 95 % confidence interval of the share (Wilson); null until an event was reviewed."
     )
-    waiting: int = Field(description="Drawn, and looked at by nobody yet.")
+    waiting: int = Field(description="Events drawn but not yet reviewed.")
     labels: dict[str, LabelAccuracy]
 
 
 class EventStorageResponse(_Response):
-    """What the events take, and how far back they will reach."""
+    """The disk space that the events take, and how long it will last."""
 
     events: int
     kept: int
     bytes: int
     max_bytes: int
-    bytes_a_day: int = Field(description="Of the last two weeks.")
+    bytes_a_day: int = Field(description="The average of the last two weeks.")
     days_left: float | None = Field(
-        description="Days until the oldest go for lack of space; null: they go by their age first, or it is too early."
+        description="Days until the oldest are deleted for lack of space; null: they expire first, or it is too early."
     )
     oldest: str | None
-    waiting: int = Field(description="Events that wait for the disk.")
-    lost: int = Field(description="Since the start: events that are counted only, since the disk did not take them.")
-    without_picture: int = Field(description="Since the start: pictures for which there was no room.")
+    waiting: int = Field(description="Events not yet written to disk.")
+    lost: int = Field(description="Since the start: events that were only counted because the disk did not take them.")
+    without_picture: int = Field(description="Since the start: pictures that were dropped for lack of room.")
 
 
 class DeleteEverything(BaseModel):
-    """The words that delete everything."""
+    """The words that confirm deleting everything."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"confirm": "delete everything"}})
 

@@ -1,4 +1,4 @@
-"""Requests for feature maps: computed one at a time, and once for all who ask for the same at nearly the same time."""
+"""Requests for feature maps: computed one at a time, and shared by all who request the same at nearly the same time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lookout.system.threads import start_pool
 
 # A class of thirty that looks at one layer costs the machine two computations per second.
 SHARED_S = 0.5
-# One takes milliseconds, or seconds if the network has to be loaded first; with more waiting, requests are refused.
+# A computation takes milliseconds, or seconds if the network must be loaded first; further requests are refused.
 MAX_WAITING = 8
 _KEPT = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One map: its number in the layer, from 0, the mean of its values and the highest of them."""
+    """One feature map: its index in the layer, from 0, and the mean and maximum of its values."""
 
     number: int
     mean: float
@@ -30,11 +30,11 @@ class Channel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureMapResult:
-    """The maps of one layer for one frame, drawn.
+    """The feature maps of one layer for one frame, as pictures.
 
     input: the network's input for the frame, as JPEG.
-    png: tiles of width x height pixels, `columns` in a row, in the order of `channels`. zero: the grey that is zero.
-    captured_at: of the frame, monotonic seconds.
+    png: tiles of width x height pixels, `columns` per row, in the order of `channels`. zero: the grey value of zero.
+    captured_at: when the frame was captured, in monotonic seconds.
     """
 
     layers: tuple[MapLayer, ...]
@@ -62,7 +62,7 @@ class FeatureMapRequests:
         self._kept: OrderedDict[Hashable, asyncio.Future[FeatureMapResult]] = OrderedDict()
 
     async def shared(self, key: Hashable, compute: Callable[[], FeatureMapResult], now: float) -> FeatureMapResult:
-        """The result of `compute`, or its result for the same key from just before `now` (monotonic seconds).
+        """Return the result of `compute`, or one for the same key less than SHARED_S before `now` (monotonic seconds).
 
         Raises TooBusy, and what `compute` raises.
         """
@@ -83,7 +83,7 @@ class FeatureMapRequests:
 
 
 def _is_over(future: asyncio.Future[FeatureMapResult], now: float) -> bool:
-    """Whether its frame is from some time ago, or it failed."""
+    """Return whether the result failed or is too old to be shared."""
     if not future.done():
         return False
     if future.cancelled() or future.exception() is not None:

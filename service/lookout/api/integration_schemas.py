@@ -1,4 +1,4 @@
-"""The forms of answers about integrations and notices."""
+"""Response schemas for integrations and notices."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class _Response(BaseModel):
 class IntegrationResponse(_Response):
     name: str
     status: Literal["off", "missing", "starting", "ok", "failed"] = Field(
-        description="missing: a package it needs is not installed. failed: it does not work now, and tries again."
+        description="missing: a package it needs is not installed. failed: it does not work now, and keeps trying."
     )
-    since: str | None = Field(description="RFC 3339; null for what is off.")
+    since: str | None = Field(description="RFC 3339; null if it is off.")
     reason: str | None
     remedy: str | None
 
@@ -30,9 +30,9 @@ class NotifyRuleResponse(_Response):
     when: str
     labels: list[str]
     to: list[str]
-    snoozed_for_s: float = Field(description="Seconds for which it is still quiet; 0: it is not snoozed.")
+    snoozed_for_s: float = Field(description="Seconds for which it stays snoozed; 0: it is not.")
     sent_last_hour: int
-    held: int = Field(description="Held back since the last one that was sent.")
+    held: int = Field(description="Notices held back since the last one was sent.")
 
 
 class NotifyTargetResponse(_Response):
@@ -40,8 +40,8 @@ class NotifyTargetResponse(_Response):
     kind: Literal["webhook", "program", "apprise"]
     waiting: int
     delivered: int
-    lost: int = Field(description="Given up after a day, or displaced by newer ones.")
-    off: bool = Field(description="Whether it has said that it takes none any more.")
+    lost: int = Field(description="Notices given up after a day, or displaced by newer ones.")
+    off: bool = Field(description="Whether the target has answered that it is gone: it is sent no more.")
     reason: str | None
     remedy: str | None
 

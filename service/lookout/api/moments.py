@@ -1,4 +1,4 @@
-"""Days and moments in requests, in the one spelling that the description names: RFC 3339."""
+"""Dates and times in requests, in the one format that the API documents: RFC 3339."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _MOMENT = re.compile(rf"{_DAY.pattern}[Tt][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\.[0-
 
 
 def _spelt(form: re.Pattern[str], example: str) -> Callable[[object], object]:
-    """Pydantic also takes numbers, as seconds or milliseconds since 1970: a year "2026" would be a moment of 1970."""
+    """Return a check for one format.
+
+    Pydantic also accepts numbers as seconds or milliseconds since 1970: a year "2026" would become a time in 1970.
+    """
 
     def check(given: object) -> object:
         if isinstance(given, str) and form.fullmatch(given):

@@ -51,9 +51,9 @@ _TEXTS: Mapping[Language, Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What there is to show. event: None where the notice is about the device, or the event is gone.
+    """What the page shows. event: None if the notice is about the device, or the event was deleted.
 
-    labels: each with its title.
+    labels: pairs of a label and its title.
     """
 
     rule: str
@@ -66,7 +66,7 @@ def language_of(headers: Mapping[str, str]) -> Language:
 
 
 def visit_page(sight: Sight, link: str, language: Language) -> str:
-    """link: the text that the forms hand on."""
+    """Return the page for a notice. link: the link's text, which the forms send back."""
     texts, event = _TEXTS[language], sight.event
     hidden = f'<input type="hidden" name="link" value="{_safe(link)}">'
     parts = [_brand()]
@@ -99,7 +99,7 @@ def visit_page(sight: Sight, link: str, language: Language) -> str:
 
 
 def done_page(what: Literal["quiet", "right"], name: str, language: Language) -> str:
-    """name: of the rule, or the label's title."""
+    """Return the page that confirms an action. name: the rule's name or the label's title."""
     return _page(f"{_brand()}<h1>{_TEXTS[language][what].format(_safe(name))}</h1>{_home(language)}", language)
 
 

@@ -123,7 +123,7 @@ def problem(error: LookoutError) -> dict[str, Any]:
 
 
 def writable(text: str) -> str:
-    """Text from a request may contain a lone surrogate, which JSON can express but UTF-8 cannot: replace it."""
+    """Replace lone surrogates, which text from a request may contain: JSON can express them, but UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -147,11 +147,11 @@ def respond(error: LookoutError, headers: Mapping[str, str] | None = None) -> Re
 
 
 def request_invalid(error: RequestValidationError, content_type: str | None = None) -> RequestInvalid:
-    """The first complaint about a request, as a sentence. content_type: of the body, as declared."""
+    """Return the first fault of a request as a sentence. content_type: the declared type of the body."""
     first = error.errors()[0]
     place, *path = (str(part) for part in first["loc"])
     if place == "body" and not _is_json(content_type or ""):
-        # curl -d sends this by default. If it were read all the same, pages of other sites could write.
+        # `curl -d` sends a form's type by default. If that were accepted, pages of other sites could send changes.
         came = f"came as {content_type[:100]}" if content_type else "came without a Content-Type"
         return RequestInvalid(f"The body must be JSON, but {came}.", "Send it with Content-Type: application/json.")
     if first["type"] == "json_invalid":
@@ -175,7 +175,7 @@ def _is_json(content_type: str) -> bool:
 
 
 class _Plain(LookoutError):
-    """An HTTP status that none of our errors stands for."""
+    """An HTTP status for which there is no error class."""
 
     def __init__(self, status: int, detail: str, remedy: str = "") -> None:
         super().__init__(detail, remedy)
@@ -185,7 +185,7 @@ class _Plain(LookoutError):
 
 
 def _allowed(request: Request) -> str:
-    """All methods that are served at a path; the framework lists only those of the first route that matches."""
+    """Return all methods served at a path; the framework lists only those of the first route that matches."""
     routes = request.app.router.routes
     methods = {
         method

@@ -1,4 +1,4 @@
-"""The shapes of requests and responses, for the description of the API; the state's own are in `state.view`."""
+"""Request and response schemas for the description of the API; those of the state are in `state.view`."""
 
 from __future__ import annotations
 
@@ -151,30 +151,30 @@ class FeatureMapsResponse(_Response):
 
 
 class PictureMapsResponse(_Response):
-    """What the strongest channels of a layer answer to a picture handed in."""
+    """How the strongest channels of a layer respond to an uploaded picture."""
 
     layers: list[MapLayerResponse] = Field(description="All to choose from, in the network's order.")
     layer: MapLayerResponse = Field(description="The one shown.")
     model: ModelInfo
-    seen: NormalisedRect = Field(description="The part of the picture that the network looked at.")
-    input: str = Field(description="What it was given, as a PNG data URI of the network's size.")
-    channels: list[ChannelResponse] = Field(description="In the order of the tiles.")
-    columns: int = Field(description="Tiles in a row of the picture.")
-    width: int = Field(description="Of a tile, in pixels.")
+    seen: NormalisedRect = Field(description="The part of the picture that the network saw.")
+    input: str = Field(description="That part at the network's input size, as a PNG in a data URI.")
+    channels: list[ChannelResponse] = Field(description="Those shown, in the order of the tiles.")
+    columns: int = Field(description="Tiles per row of the picture.")
+    width: int = Field(description="Pixels of a tile.")
     height: int
-    zero: int = Field(description="The grey that is zero.")
-    png: str = Field(description="The tiles as one grey PNG data URI.")
+    zero: int = Field(description="The grey value of zero.")
+    png: str = Field(description="The tiles as one grey PNG in a data URI.")
 
 
 class PictureChannelResponse(_Response):
-    """One feature map of a picture, number by number."""
+    """One feature map of an uploaded picture, as numbers."""
 
     layer: MapLayerResponse
     model: ModelInfo
     seen: NormalisedRect
     channel: int
-    after: list[list[float]] = Field(description="Rows of values.")
-    before: list[list[float]] | None = Field(description="What went into the activation; null where it is not kept.")
+    after: list[list[float]] = Field(description="The values after the activation, by row.")
+    before: list[list[float]] | None = Field(description="The values before the activation; null if it is not kept.")
 
 
 class LayerTimesResponse(_Response):
@@ -194,25 +194,26 @@ class LabelName(_Response):
 
 
 class Heat(_Response):
-    """How much each cell of what was seen speaks for a label; negative numbers speak against it."""
+    """How much each cell of the part that was seen supports a label; negative values count against it."""
 
     label: str
     method: Literal["activation", "cover"] = Field(
-        description="The network's own map; or by how much the probability fell while the place was covered."
+        description="activation: the network's class activation map. cover: by how much the probability fell while the "
+        "cell was covered."
     )
     cells: list[list[float]]
 
 
 class PictureAnswerResponse(_Response):
-    """How the answer to a picture comes about."""
+    """How the network arrives at its answer to a picture."""
 
     model: ModelInfo
     seen: NormalisedRect
     labels: list[LabelName]
-    values: list[float] = Field(description="As the network puts them out, in its own order.")
-    are_logits: bool = Field(description="Whether a softmax is still to come.")
+    values: list[float] = Field(description="The network's raw outputs, in its own order.")
+    are_logits: bool = Field(description="Whether the values are logits, to which a softmax is applied next.")
     temperature: float = Field(description="The values are divided by it before the softmax.")
-    probabilities: list[float] = Field(description="One a label.")
+    probabilities: list[float] = Field(description="One per label.")
     heat: Heat | None = Field(description="With ?label=.")
 
 
@@ -220,8 +221,8 @@ class FilterResponse(_Response):
     """One filter of a network's first layer."""
 
     filter: int
-    count: int = Field(description="How many there are.")
-    weights: list[list[list[float]]] = Field(description="Channels of rows of numbers.")
+    count: int = Field(description="Number of filters in the layer.")
+    weights: list[list[list[float]]] = Field(description="Rows of weights for each input channel.")
 
 
 class BrokenModel(_Response):
@@ -266,8 +267,8 @@ class Setting(_Response):
         description="The kind of value, for programs that show a form."
     )
     choices: list[Any] = Field(description="All allowed values; empty where it is not a choice.")
-    minimum: float | None = Field(description="The smallest number, or just below it; null for no limit.")
-    maximum: float | None = Field(description="The largest number, or just above it; null for no limit.")
+    minimum: float | None = Field(description="The lower limit, which may be excluded (see `allowed`); null: none.")
+    maximum: float | None = Field(description="The upper limit, which may be excluded (see `allowed`); null: none.")
     help: str
 
 
@@ -299,9 +300,9 @@ class SettingsResponse(_Response):
     )
 
     settings: dict[str, dict[str, Any]] = Field(description="As in the TOML file.")
-    keys: dict[str, Setting] = Field(description="The same, each with everything known about it.")
+    keys: dict[str, Setting] = Field(description="The same settings by their full names, each with its details.")
     restart_required: list[str] = Field(
-        description="Settings that were changed where they are set and take effect at the next start."
+        description="Settings that were changed at their source and take effect at the next start."
     )
 
 
@@ -313,7 +314,7 @@ class ConnectedCamera(_Response):
     """A camera that is connected."""
 
     kind: str = Field(description="pi or usb.")
-    address: str = Field(description="For camera.source.")
+    address: str = Field(description="The value for camera.source.")
     name: str
     note: str
 
@@ -334,16 +335,16 @@ class LoginRequest(BaseModel):
 
 
 class LoginStatus(_Response):
-    """What the login page needs to know. command: makes a token, typed on the machine that runs the service."""
+    """What the login page shows. command: makes a token when typed on the machine that runs the service."""
 
     logged_in: bool
     token_exists: bool
     command: str
-    scope: str = Field(description="What the login opens; empty where nobody is logged in.")
+    scope: str = Field(description="The scope of the login; empty if there is none.")
 
 
 class LinkWanted(BaseModel):
-    """for_s: seconds for which the link opens the pictures; a year, unless something else is asked for."""
+    """How long a link to the pictures is valid. for_s: seconds; a year by default."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"for_s": 86400}})
 
@@ -351,15 +352,15 @@ class LinkWanted(BaseModel):
 
 
 class StreamLink(_Response):
-    """Addresses of the pictures that need no token. They end with the token that made them, at the latest."""
+    """URLs of the pictures that need no token. They expire with the token that created them, at the latest."""
 
-    stream: str = Field(description="Of the stream, from the service's own root.")
-    snapshot: str = Field(description="Of the newest frame.")
-    expires: str | None = Field(description="RFC 3339; null where everybody may see the pictures anyway.")
+    stream: str = Field(description="Path of the stream, relative to the service's root.")
+    snapshot: str = Field(description="Path of the newest frame.")
+    expires: str | None = Field(description="RFC 3339; null if the pictures are open to everybody anyway.")
 
 
 class LoginResponse(_Response):
-    """Whose token it was. The cookie does the rest."""
+    """The name of the token. The session itself is in the cookie that comes with the response."""
 
     name: str
     expires_in_s: int
@@ -394,7 +395,7 @@ class Licence(_Response):
 
 
 class AboutResponse(_Response):
-    """What runs here, on what."""
+    """The versions in use and the platform."""
 
     name: str = Field(description="What the device is called (server.name); empty where nothing was set.")
     version: str

@@ -1,4 +1,4 @@
-"""Places for uploads: few at once, few waiting, and every body measured while it streams in."""
+"""Uploads within bounds: few at once, few waiting, and every body measured while it streams in."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ from lookout.system.threads import start_pool
 
 T = TypeVar("T")
 
-# This many bodies arrive, and responses leave, while the pool works on others: it never waits for the network.
+# This many bodies are received, or responses sent, while the pool works on others: it never waits for the network.
 AHEAD = 1
-# Nobody waits longer than this; with more waiting than that, a request is refused at once.
+# With this many requests waiting, a further one is refused at once; none waits for longer than WAIT_S seconds.
 MAX_WAITING = 8
 WAIT_S = 2.0
 # A body holds one of very few places while it arrives: a phone on bad wireless makes it, a trickle does not.
 BODY_S = 30.0
 CHUNK_S = 5.0
 MAX_PICTURES = 32
-# What may be wrong with a request that brings pictures, for the description of the API.
+# The errors of requests with pictures, for the description of the API.
 UPLOAD_ERRORS: tuple[type[LookoutError], ...] = (
     PictureTooLarge,
     PictureUnsupported,
@@ -79,7 +79,7 @@ class Uploads:
         self._decoder = Decoder()
         self._free = asyncio.Semaphore(settings.max_concurrent + AHEAD)
         self._waiting = 0
-        self.outcomes: Counter[str] = Counter()  # of the pictures decoded, by code
+        self.outcomes: Counter[str] = Counter()  # decoded pictures: "ok" or the error's code
         self._resting: asyncio.TimerHandle | None = None
 
     @property
@@ -88,7 +88,7 @@ class Uploads:
 
     @contextlib.asynccontextmanager
     async def room(self) -> AsyncIterator[None]:
-        """A place in or before the pool, held from before the body is read until the response. Raises TooBusy."""
+        """Hold a place in or before the pool, from before the body is read until the response. Raises TooBusy."""
         if self._free.locked() and self._waiting >= MAX_WAITING:
             raise _too_busy()
         self._waiting += 1
@@ -105,7 +105,7 @@ class Uploads:
             self._free.release()
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Run the work in the pool. Once started it is waited for, so that its place stays taken."""
+        """Run the work in the pool. A cancelled caller still waits for it to end, so that its place stays taken."""
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._pool, work)
         try:
@@ -118,7 +118,7 @@ class Uploads:
                 self._resting = loop.call_later(IDLE_S + 1.0, self._rest)
 
     def decode(self, upload: Upload, min_side: int) -> Picture:
-        """In the pool: the picture, as `Decoder.read` returns it."""
+        """Decode a picture as `Decoder.read` does. To be called in the pool."""
         limits = DecodeLimits(self._settings.max_bytes, self._settings.max_pixels, min_side)
         try:
             picture = self._decoder.read(upload.file, limits)
@@ -137,7 +137,7 @@ class Uploads:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _rest(self) -> None:
-        """Stop the decoding process when it has been idle, now or later."""
+        """Stop the decoding process if it has been idle for long enough; otherwise check again later."""
         self._resting = None
         with contextlib.suppress(RuntimeError):  # the pool is closed
             self._pool.submit(self._decoder.rest)
@@ -153,7 +153,7 @@ def _too_busy() -> TooBusy:
 
 
 async def read_uploads(request: Request, max_bytes: int, files: contextlib.ExitStack) -> tuple[list[Upload], bool]:
-    """The pictures of a request, and whether it was a multipart one. They are closed with `files`.
+    """Return the pictures of a request, and whether it was multipart. The pictures are closed with `files`.
 
     Raises PictureTooLarge as soon as there are too many bytes, announced or not; RequestTimeout, RequestInvalid.
     """
@@ -173,7 +173,7 @@ async def read_uploads(request: Request, max_bytes: int, files: contextlib.ExitS
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The body as it comes, within the bounds of a picture's. Raises PictureTooLarge, RequestTimeout."""
+    """Return the raw body, within the limits for a picture. Raises PictureTooLarge, RequestTimeout."""
     announced = request.headers.get("content-length", "0")
     if re.fullmatch(r"[0-9]{1,18}", announced) is None or int(announced) > max_bytes:
         raise too_many_bytes(max_bytes)
@@ -188,14 +188,14 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
 
 def in_memory(content: bytes, files: contextlib.ExitStack) -> Upload:
-    """A picture of which all bytes are there. It is closed with `files`."""
+    """Return an upload with this content. It is closed with `files`."""
     upload = _new(files)
     _append(upload, content)
     return upload
 
 
 async def _chunks(stream: AsyncIterator[bytes], max_bytes: int) -> AsyncGenerator[bytes, None]:
-    """The body as it arrives. Raises PictureTooLarge, TimeoutError."""
+    """Yield the body as it arrives. Raises PictureTooLarge, TimeoutError."""
     size = 0
     while True:
         async with asyncio.timeout(CHUNK_S):
@@ -240,19 +240,19 @@ def _room_for_files() -> Iterator[None]:
 
 
 class _InMemory(MultiPartParser):
-    """The body is limited; a copy on the card would only wear it out."""
+    """Keeps all parts in memory: the body is limited, and a copy on the SD card would only wear it out."""
 
     spool_max_size = 2**31
 
     def close_unfinished(self) -> None:
-        """A part cut off by the end of the body belongs to no form that would close it."""
+        """Close a part that was cut off by the end of the body: it belongs to no form that would close it."""
         part = self._current_part.file
         if part is not None and all(value is not part for _, value in self.items):
             part.file.close()
 
 
 async def read_parts(kind: str, chunks: AsyncGenerator[bytes, None], files: contextlib.ExitStack) -> list[Upload]:
-    """The files of a multipart form. kind: its Content-Type."""
+    """Return the files of a multipart form. kind: its Content-Type."""
     parser = _InMemory(_headers(kind), chunks, max_files=MAX_PICTURES, max_fields=MAX_PICTURES)
     try:
         form = await parser.parse()
@@ -273,7 +273,7 @@ async def read_parts(kind: str, chunks: AsyncGenerator[bytes, None], files: cont
 
 
 def _headers(kind: str) -> Headers:
-    """Only the boundary: a charset would only be used to decode file names, and might not be able to."""
+    """Return headers with the boundary only: a charset would only be used to decode file names, and might fail."""
     _, parameters = parse_options_header(kind)
     boundary = parameters.get(b"boundary", b"").decode("latin-1")
     if '"' in boundary or "\\" in boundary:

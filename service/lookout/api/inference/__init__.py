@@ -1,1 +1,1 @@
-"""The Open Inference Protocol (KServe's v2, as Triton speaks it): what its bodies hold, without the network."""
+"""The Open Inference Protocol (KServe's v2, as Triton implements it): its bodies, tensors and statistics."""

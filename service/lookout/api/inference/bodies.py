@@ -1,4 +1,4 @@
-"""Requests and answers of the Open Inference Protocol: JSON, with the tensors in it or as bytes behind it."""
+"""Request and response bodies of the Open Inference Protocol: JSON, with the tensors in it or as bytes after it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lookout.api.inference.tensors import (
 from lookout.pictures.refusals import too_many_bytes
 from lookout.pipeline.card import InputSpec
 
-# Of the JSON for one value of the tensor, nested, indented and in all its digits; and for all that is not values.
+# The most bytes of JSON for one value of the tensor (nested, indented, with all digits), and for everything else.
 _JSON_BYTES_A_VALUE, _JSON_BYTES = 48, 64 * 1024
 _DATATYPES = {"uint8": "UINT8", "float32": "FP32"}
 _WINDOWS = {"gzip": 31, "deflate": 15}
@@ -30,7 +30,7 @@ _WINDOWS = {"gzip": 31, "deflate": 15}
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One output as it is asked for. top: how many of its best values, as texts; 0: the tensor."""
+    """An output that was requested. top: how many of its largest values to return as texts; 0: the tensor itself."""
 
     name: str
     binary: bool
@@ -39,7 +39,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class InferRequest:
-    """tensor: for the model's input. outputs: empty where none are named, which means all."""
+    """A request for inference. tensor: the model's input. outputs: empty means all."""
 
     id: str | None
     tensor: Tensor
@@ -48,13 +48,13 @@ class InferRequest:
 
 
 def largest(spec: InputSpec, max_bytes: int) -> int:
-    """Bytes that a body for this input has at most, however it is written."""
+    """Return the maximum size in bytes of a body for this input, in any encoding."""
     values = spec.width * spec.height * spec.channels
     return min(max_bytes, values * _JSON_BYTES_A_VALUE + _JSON_BYTES)
 
 
 def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
-    """The body without its compression, of which no more than `limit` bytes are ever made.
+    """Return the decompressed body. Decompression stops once there are more than `limit` bytes.
 
     Raises InferenceInvalid, PictureTooLarge.
     """
@@ -62,7 +62,7 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
     if encoding in ("", "identity"):
         return body
     if encoding not in _WINDOWS:
-        raise InferenceInvalid(f'A body in "{encoding[:40]}" is not understood.', "Use gzip or deflate, or none.")
+        raise InferenceInvalid(f'The encoding "{encoding[:40]}" is not supported.', "Use gzip or deflate, or none.")
     unpacker = zlib.decompressobj(_WINDOWS[encoding])
     try:
         content = unpacker.decompress(body, limit + 1)
@@ -76,7 +76,7 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
 
 
 def read_infer(body: bytes, json_length: str | None, spec: InputSpec) -> InferRequest:
-    """json_length: the header Inference-Header-Content-Length. Raises InferenceInvalid."""
+    """Parse a request. json_length: the header Inference-Header-Content-Length. Raises InferenceInvalid."""
     size = len(body)
     if json_length is not None:
         if re.fullmatch("[0-9]{1,12}", json_length) is None or int(json_length) > len(body):
@@ -95,7 +95,7 @@ def read_infer(body: bytes, json_length: str | None, spec: InputSpec) -> InferRe
 
 
 def read_object(text: bytes) -> dict[str, Any]:
-    """A JSON object. Raises InferenceInvalid."""
+    """Parse a JSON object. Raises InferenceInvalid."""
     try:
         found = json.loads(text.decode("utf-8"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
@@ -132,12 +132,12 @@ def _tensor(given: dict[str, Any], rest: memoryview, spec: InputSpec) -> Tensor:
     size = _parameters(given).get("binary_data_size")
     if size is None:
         if rest:
-            raise InferenceInvalid("There are bytes behind the JSON, and no input says that they are its own.")
+            raise InferenceInvalid('There are bytes after the JSON, but the input has no "binary_data_size".')
         return from_json(given.get("data"), datatype, shape)
     if "data" in given:
-        raise InferenceInvalid('The input has "data" and "binary_data_size": it can be only one of them.')
+        raise InferenceInvalid('The input has both "data" and "binary_data_size", but only one of them is allowed.')
     if type(size) is not int or size != len(rest):
-        raise InferenceInvalid(f'"binary_data_size" is not the {len(rest):,} bytes that come behind the JSON.')
+        raise InferenceInvalid(f'"binary_data_size" is not the {len(rest):,} bytes that follow the JSON.')
     return from_bytes(rest, datatype, shape)
 
 
@@ -149,7 +149,7 @@ def _outputs(request: dict[str, Any], binary: bool) -> tuple[Output, ...]:
         raise InferenceInvalid('"outputs" is not a list of outputs.')
     outputs = tuple(_output(entry, binary) for entry in named)
     if len({output.name for output in outputs}) != len(outputs):
-        raise InferenceInvalid("An output is asked for twice.")
+        raise InferenceInvalid("An output is requested twice.")
     return outputs
 
 
@@ -157,16 +157,16 @@ def _output(entry: dict[str, Any], binary: bool) -> Output:
     name, parameters = entry.get("name"), _parameters(entry)
     as_bytes, top = parameters.get("binary_data", binary), parameters.get("classification", 0)
     if not isinstance(name, str) or not isinstance(as_bytes, bool) or type(top) is not int or top < 0:
-        raise InferenceInvalid('An output has no name, or "binary_data" or "classification" is not what it should be.')
+        raise InferenceInvalid('An output has no name, or its "binary_data" or "classification" is not valid.')
     return Output(name, as_bytes, top)
 
 
 def write_infer(
     head: dict[str, Any], outputs: Sequence[Output], arrays: Sequence[Tensor], labels: Callable[[str], Sequence[str]]
 ) -> tuple[bytes, int | None]:
-    """The body, and the length of its JSON where bytes stand behind it. labels: of an output's values, if it has any.
+    """Return the body, and the length of its JSON if bytes follow it. labels: gives the labels of an output's values.
 
-    Raises InferenceInvalid where an answer cannot be written as it was asked for.
+    Raises InferenceInvalid if an output cannot be written in the requested form.
     """
     described, parts = [], []
     for output, raw in zip(outputs, arrays, strict=True):

@@ -1,4 +1,4 @@
-"""How often the network was asked over the Open Inference Protocol, and how long it took (its statistics)."""
+"""Statistics of the Open Inference Protocol: how many inferences were requested, and how long they took."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Sum:
 
 @dataclass(slots=True)
 class Inferences:
-    """Of the model in use, since it was asked first. Any thread."""
+    """Counts and durations for the model in use, since the first request for it. For any thread."""
 
     _of: tuple[str, str] = ("", "")
     _last_ms: int = 0
@@ -33,7 +33,7 @@ class Inferences:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, model: tuple[str, str], ns: int, run_ns: int | None) -> None:
-        """model: name and version. run_ns: what the network took; None where the request failed."""
+        """Count a request. model: name and version. ns: its duration. run_ns: the network's part; None if it failed."""
         with self._lock:
             if model != self._of:
                 self._of, self._success, self._fail, self._run = model, _Sum(), _Sum(), _Sum()
@@ -45,7 +45,7 @@ class Inferences:
             self._run.add(run_ns)
 
     def as_json(self, name: str, version: str) -> dict[str, Any]:
-        """One entry of `model_stats`."""
+        """Return the model's entry of `model_stats`."""
         with self._lock:
             same = (name, version) == self._of
             success, fail, run = (self._success, self._fail, self._run) if same else (_Sum(), _Sum(), _Sum())

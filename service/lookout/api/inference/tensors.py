@@ -1,4 +1,4 @@
-"""Tensors as the Open Inference Protocol writes them: as JSON, or as bytes behind the JSON."""
+"""Tensors as the Open Inference Protocol encodes them: as JSON, or as bytes after the JSON."""
 
 from __future__ import annotations
 
@@ -30,47 +30,47 @@ _DTYPES = {
     "FP64": np.float64,
 }
 _DATATYPES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
-# As onnxruntime calls them: tensor(float).
+# The names that onnxruntime uses, such as tensor(float).
 _ONNX = {"tensor(bool)": "BOOL", "tensor(float16)": "FP16", "tensor(float)": "FP32", "tensor(double)": "FP64"}
 _ONNX |= {f"tensor({name.lower()})": name for name in _DTYPES if "INT" in name}
 
 
 class InferenceInvalid(RequestInvalid):
-    """A request of the Open Inference Protocol that does not have its form, or not the model's."""
+    """A request does not conform to the Open Inference Protocol, or does not fit the model."""
 
     code = "inference_invalid"
     status = 400
 
 
 def datatype_of(array: Tensor) -> str:
-    """The protocol's word for the array's type, such as FP32."""
+    """Return the protocol's name for the array's type, such as FP32."""
     return _DATATYPES.get(array.dtype, "BYTES")
 
 
 def datatype_of_onnx(kind: str) -> str:
-    """The same for onnxruntime's word, such as tensor(float)."""
+    """Return the protocol's name for a type of onnxruntime, such as tensor(float)."""
     return _ONNX.get(kind, "BYTES")
 
 
 def from_bytes(data: memoryview, datatype: str, shape: Sequence[int]) -> Tensor:
-    """Raises InferenceInvalid where the bytes are not as many as shape and type make."""
+    """Decode a tensor. Raises InferenceInvalid if the number of bytes does not match the shape and type."""
     dtype = np.dtype(_DTYPES[datatype]).newbyteorder("<")
     expected = math.prod(shape) * dtype.itemsize
     if len(data) != expected:
-        raise InferenceInvalid(f"The tensor has {len(data):,} bytes, and {datatype} of that shape {expected:,}.")
-    # A copy: the bytes begin anywhere, and the network reads whole words.
+        raise InferenceInvalid(f"The tensor has {len(data):,} bytes, but {datatype} of that shape needs {expected:,}.")
+    # Copied, because the bytes may start at any offset and the network needs them aligned.
     return np.frombuffer(data, dtype).reshape(shape).copy()
 
 
 def from_json(data: object, datatype: str, shape: Sequence[int]) -> Tensor:
-    """From a list, flat or nested as the shape is. datatype: UINT8 or FP32. Raises InferenceInvalid."""
+    """Convert a list, flat or nested like the shape. datatype: UINT8 or FP32. Raises InferenceInvalid."""
     values = _flat(data, len(shape))
     if len(values) != math.prod(shape):
-        raise InferenceInvalid(f"The tensor has {len(values):,} values, and its shape {math.prod(shape):,}.")
+        raise InferenceInvalid(f"The tensor has {len(values):,} values, but its shape needs {math.prod(shape):,}.")
     if datatype == "UINT8":
-        # Some clients write every number as one with a fraction: 7.0.
+        # Some clients write whole numbers with a fraction: 7.0.
         if not all(type(value) in (int, float) and 0 <= value <= 255 and value == int(value) for value in values):
-            raise InferenceInvalid("A value of the tensor is not a whole number from 0 to 255, as UINT8 asks for.")
+            raise InferenceInvalid("A value of the tensor is not a whole number from 0 to 255, as UINT8 requires.")
         return np.array(values, np.uint8).reshape(shape)
     if not all(type(value) is int or type(value) is float for value in values):
         raise InferenceInvalid("A value of the tensor is not a number.")
@@ -102,12 +102,12 @@ def _too_large() -> InferenceInvalid:
 
 
 def to_json(array: Tensor) -> list[Any]:
-    """Flat; a float32 read from it is the same to the last bit. Raises InferenceInvalid for what JSON cannot say."""
+    """Return a flat list. A float32 keeps every bit. Raises InferenceInvalid for values that JSON cannot express."""
     if array.dtype == np.float16:
         raise InferenceInvalid("FP16 cannot be written as JSON.", 'Ask for it with "binary_data": true.')
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InferenceInvalid(
-            "The answer holds values that JSON cannot write (NaN or infinity).", 'Ask for it with "binary_data": true.'
+            "The output has values that JSON cannot express (NaN or infinity).", 'Ask for it with "binary_data": true.'
         )
     if array.dtype == object:
         return [value.decode() if isinstance(value, bytes) else str(value) for value in array.ravel()]
@@ -116,7 +116,7 @@ def to_json(array: Tensor) -> list[Any]:
 
 
 def to_bytes(array: Tensor) -> bytes:
-    """Little-endian, in row order; texts with their length before each."""
+    """Encode an array: little-endian, in row-major order; each text is preceded by its length."""
     if array.dtype == object:
         texts = [value if isinstance(value, bytes) else str(value).encode() for value in array.ravel()]
         return b"".join(struct.pack("<I", len(text)) + text for text in texts)
@@ -124,7 +124,7 @@ def to_bytes(array: Tensor) -> bytes:
 
 
 def ranked(array: Tensor, top: int, labels: Sequence[str]) -> Tensor:
-    """The classification extension: the largest values as texts "value:place:label", best first."""
+    """Return the largest values as texts "value:index:label", best first (the classification extension)."""
     values = np.asarray(array, np.float64).ravel()
     order = np.argsort(-values, kind="stable")[:top]
     named = len(labels) == len(values)
