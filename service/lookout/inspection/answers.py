@@ -1,7 +1,7 @@
-"""How a network comes to its answer: the numbers before the softmax, and which parts of the picture speak for a label.
+"""How a network arrives at its answer: the values before the softmax, and the parts of the picture that favour a label.
 
-Where the graph has a map for each label (Zhou et al. 2016), that is shown. For all others a grey square wanders over
-the picture, and where it lowers the probability most, the network had looked (Zeiler and Fergus 2014).
+If the graph has class activation maps (Zhou et al. 2016), they are used. Otherwise a grey square is moved over the
+picture; the places where it lowers the probability most are the most important ones (Zeiler and Fergus 2014).
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from lookout.pipeline.preprocess import new_tensor, picture_seen, preprocess
 
 Floats = NDArray[np.float32]
 
-# The square covers so much of a side and moves by half of it: 7 x 7 places, 5 x 5, 3 x 3.
+# Positions of the square per side: 7, 5 or 3, depending on the network's speed. The square moves by half of its side.
 _SIDES = (7, 5, 3)
 _GREY = 128
-# All runs together may take this long; half of it the thread rests, so that the live picture keeps its share.
+# The time for all runs together. The thread sleeps for half of it, to leave the live picture its share.
 _COVER_S = 12.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """What a network answers, number by number.
+    """The values that a network computes for a picture.
 
-    values: as the graph puts them out. are_logits: whether a softmax is still to come. temperature: divides them
-    before it. probabilities: of the card's labels. seen: the part of the picture that was looked at.
+    values: the graph's raw output. are_logits: whether a softmax follows. temperature: the divisor of the logits before
+    the softmax. probabilities: of the card's labels. seen: the part of the picture that the network saw.
     """
 
     values: tuple[float, ...]
@@ -44,9 +44,9 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heat:
-    """How much each place speaks for a label, rows x columns over what was seen; negative speaks against it.
+    """How much each place favours a label, rows x columns over the part seen; negative values count against it.
 
-    method: "activation" is the graph's own map; "cover": by how much the probability fell while the place was covered.
+    method: "activation": the graph's own map; "cover": by how much the probability fell when the place was covered.
     """
 
     cells: Floats
@@ -54,7 +54,10 @@ class Heat:
 
 
 def scores(classifier: Classifier, pixels: Pixels, region: Rect = WHOLE) -> Scores:
-    """Of one picture (uint8, height x width x 3, BGR, upright). Raises ModelRejected where the network fails on it."""
+    """Return the scores of one upright picture (uint8, height x width x 3, BGR).
+
+    Raises ModelRejected if the network fails on it.
+    """
     card = classifier.card
     prediction = classifier.classify(pixels, region)
     tensor = new_tensor(card.input)
@@ -66,7 +69,7 @@ def scores(classifier: Classifier, pixels: Pixels, region: Rect = WHOLE) -> Scor
 
 
 def heat(classifier: Classifier, pixels: Pixels, label: int, region: Rect = WHOLE) -> Heat:
-    """What speaks for the label of this number. Takes up to `_COVER_S` where the graph has no maps."""
+    """Return the heat map of the label with this index. Takes up to `_COVER_S` if the graph has no maps."""
     prediction = classifier.classify(pixels, region, activation_map=True)
     if prediction.activation_map is not None:
         return Heat(prediction.activation_map[label], "activation")
@@ -74,7 +77,7 @@ def heat(classifier: Classifier, pixels: Pixels, label: int, region: Rect = WHOL
 
 
 def _covered(classifier: Classifier, pixels: Pixels, label: int, region: Rect, before: float) -> Floats:
-    """By how much the label's probability falls for each place of a grey square."""
+    """Measure by how much the label's probability falls for each position of a grey square."""
     small, _ = picture_seen(pixels, classifier.card.input, region)
     began = time.perf_counter()
     classifier.classify(small)

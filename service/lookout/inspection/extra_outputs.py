@@ -1,7 +1,7 @@
-"""A session that also returns what inner layers compute: the same file, with some of its tensors as extra outputs.
+"""Sessions that also return the results of inner layers, by making inner tensors outputs of the graph.
 
-Concatenated protobuf messages are merged, including inner messages and lists. So a few bytes appended to the file add
-outputs to its graph, and no library has to parse, change and write megabytes.
+Concatenated protobuf messages are merged, including nested messages and lists. So a few bytes appended to the file add
+outputs to its graph, without parsing, changing and writing megabytes.
 https://protobuf.dev/programming-guides/encoding/#last-one-wins
 """
 
@@ -30,7 +30,7 @@ def open_session_with_outputs(
     """Open an ONNX file with these tensors as additional outputs, by default to run on one thread.
 
     sha256: of the file. tensors: names in its graph, none of them an output already.
-    Raises ModelRejected if it is another file or cannot be read, or a tensor is not in it.
+    Raises ModelRejected if the file has another hash, cannot be read, or lacks one of the tensors.
     """
     try:
         data = read_regular(path, MAX_GRAPH_BYTES)
@@ -45,7 +45,7 @@ def open_session_with_outputs(
 
 
 def more_outputs(tensors: Iterable[str]) -> bytes:
-    """Bytes that turn them into outputs when appended to an ONNX file. onnxruntime infers their types and shapes."""
+    """The bytes to append to an ONNX file to make these tensors outputs. onnxruntime infers their types and shapes."""
     outputs = (_field(_GRAPH_OUTPUT, _field(_VALUE_NAME, name.encode())) for name in tensors)
     return _field(_MODEL_GRAPH, b"".join(outputs))
 
@@ -55,6 +55,6 @@ def _field(number: int, content: bytes) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    """Seven bits per byte, the lowest first; the eighth bit means that more follow."""
+    """A protobuf varint: seven bits per byte, lowest first; the eighth bit means that another byte follows."""
     *more, last = [value >> shift & 0x7F for shift in range(0, max(1, value.bit_length()), 7)]
     return bytes([*(bits | 0x80 for bits in more), last])

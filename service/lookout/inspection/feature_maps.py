@@ -1,7 +1,7 @@
-"""The feature maps of a picture: how each channel of a layer responds to it, for anyone who wants to look inside.
+"""The feature maps of a picture: the activations of each channel of a layer.
 
-A graph only returns its outputs. So that inspection costs the live picture nothing, a second session of the same graph,
-with the inner tensors among its outputs, is created; the layer table lists the tensors.
+A graph only returns its outputs. To keep inspection from slowing down the live picture, a second session of the same
+graph is created, which has the inner tensors among its outputs. The layer table lists these tensors.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from lookout.pipeline.preprocess import new_tensor, preprocess
 
 Floats = NDArray[np.float32]
 
-# A layer's response is what leaves its activation; pooling shows how it gets smaller.
+# The operators whose outputs are shown: activations, and pooling, which makes the maps smaller.
 _ACTIVATIONS = {"Relu", "LeakyRelu", "PRelu", "Elu", "Clip", "Tanh", "Sigmoid", "HardSigmoid", "HardSwish", "Gelu"}
 _SHOWN = {*_ACTIVATIONS, "MaxPool", "AveragePool"}
-# The deepest networks have a few hundred; all of them are kept in memory during inspection.
+# The deepest networks have a few hundred such layers, whose outputs are all in memory during inspection.
 _MAX_LAYERS = 200
-# Maps with longer sides are shrunk: nobody sees more in a tile.
+# Maps with longer sides are shrunk, since a tile on the page is not larger.
 _MAX_SIDE = 112
-# A map whose values are listed one by one: 224 x 224, the largest of the usual networks.
+# The largest map whose values are listed: 224 x 224, the largest of the usual networks.
 _MAX_VALUES = 224 * 224
-# Grey for zero where a layer's values have both signs, as in the picture of the filters.
+# The grey level for zero if a layer's values have both signs, as in the picture of the filters.
 MIDDLE = 128
 
 
@@ -43,7 +43,7 @@ MIDDLE = 128
 class MapLayer:
     """A layer whose maps can be shown. name, operator: as in the layer table; tensor: the graph's name of its maps.
 
-    before: of an activation, the graph's name of what goes in; empty where that is not known.
+    before: for an activation, the graph's name of its input; empty if that is not known.
     """
 
     name: str
@@ -58,9 +58,9 @@ class MapLayer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OneMap:
-    """What one channel answers to one picture: height x width, and the same before the activation, if it is to be had.
+    """The map of one channel for one picture, height x width, after and, if available, before the activation.
 
-    seen: the part of the picture that the network looked at.
+    seen: the part of the picture that the network saw.
     """
 
     after: Floats
@@ -70,7 +70,7 @@ class OneMap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureMaps:
-    """How the channels of one layer respond to one picture.
+    """The maps of all channels of one layer for one picture.
 
     values: float32, channels x height x width. seen: the part of the picture that the network saw.
     """
@@ -81,7 +81,7 @@ class FeatureMaps:
 
 
 class MapNetwork:
-    """A network that returns its layers' responses. Takes tens of megabytes more than the one that classifies."""
+    """A network that returns its layers' outputs. It takes tens of megabytes beside the one that classifies."""
 
     def __init__(self, card: Card, precision: str, layers: tuple[MapLayer, ...], session: ort.InferenceSession) -> None:
         self.card = card
@@ -91,7 +91,7 @@ class MapNetwork:
 
     @classmethod
     def load(cls, classifier: Classifier) -> MapNetwork:
-        """A second session of the network in use. Raises UnknownModel if its layers cannot be shown."""
+        """Create a second session of the network in use. Raises UnknownModel if its layers cannot be shown."""
         card, precision = classifier.card, classifier.precision
         table = read_table(card.folder, {file.sha256 for file in card.files.values()})
         layers = map_layers(table) if table is not None else ()
@@ -103,13 +103,13 @@ class MapNetwork:
             return cls(card, precision, layers, open_session_with_outputs(path, digest, after | before))
         except ModelRejected:
             layers = tuple(replace(layer, before="") for layer in layers)
-        try:  # a quantised graph has what leaves the activations only: they are part of its rounding
+        try:  # in a quantised graph, activations are part of the rounding, so that their inputs do not exist
             return cls(card, precision, layers, open_session_with_outputs(path, digest, after))
         except ModelRejected as error:
             raise _nothing_to_show(card) from error
 
     def layer(self, name: str | None) -> MapLayer:
-        """The layer of this name; the first for None. Raises RequestInvalid."""
+        """Return the layer of this name, or the first for None. Raises RequestInvalid if there is no such layer."""
         if name is None:
             return self.layers[0]
         for layer in self.layers:
@@ -121,14 +121,14 @@ class MapNetwork:
         )
 
     def look(self, pixels: Pixels, region: Rect, layer: MapLayer) -> FeatureMaps:
-        """What this layer answers to a picture (uint8, height x width x 3, BGR, upright)."""
+        """Return the maps of this layer for an upright picture (uint8, height x width x 3, BGR)."""
         (maps,), seen = self._run(pixels, region, layer, [layer.tensor])
         return FeatureMaps(layer, _activated(maps, layer), seen)
 
     def look_at(self, pixels: Pixels, region: Rect, layer: MapLayer, channel: int) -> OneMap:
-        """What one channel of this layer answers to a picture, and what went into its activation.
+        """Return the map of one channel of this layer for a picture, after and before the activation.
 
-        Raises RequestInvalid where there is no such channel, or it has too many values to be read.
+        Raises RequestInvalid if there is no such channel, or if it has too many values to list.
         """
         if not 0 <= channel < layer.channels:
             raise RequestInvalid(
@@ -142,7 +142,7 @@ class MapNetwork:
         return OneMap(after, maps[1][channel] if layer.before else None, seen)
 
     def _run(self, pixels: Pixels, region: Rect, layer: MapLayer, tensors: list[str]) -> tuple[list[Floats], Rect]:
-        """These tensors of one layer as channels x height x width, and the part of the picture that was seen."""
+        """Return these tensors of one layer, as channels x height x width, and the part of the picture seen."""
         tensor = new_tensor(self.card.input)
         seen = preprocess(pixels, self.card.input, tensor, region)
         found = self._session.run(tensors, {self.card.input.name: tensor})
@@ -151,12 +151,12 @@ class MapNetwork:
 
 
 def _activated(maps: Floats, layer: MapLayer) -> Floats:
-    """Quantised graphs have no ReLU left: it is part of the rounding, behind the tensor of this name."""
+    """Apply the layer's ReLU, which in a quantised graph is part of the rounding after the tensor of this name."""
     return np.maximum(maps, 0.0) if layer.operator == "Relu" else maps
 
 
 def map_layers(table: Mapping[str, Any]) -> tuple[MapLayer, ...]:
-    """The layers of a layer table (`layers.json`) whose answers are maps: activations and pools, else convolutions."""
+    """Return the layers of a table (`layers.json`) that have maps: activations and pools, or else convolutions."""
     rows = [row for row in table.get("layers", []) if row.get("main")]
     tensors = {str(row.get("name")): str(row.get("tensor") or "") for row in rows}
     maps = [layer for row in rows if (layer := _map_layer(row, tensors))]
@@ -165,9 +165,9 @@ def map_layers(table: Mapping[str, Any]) -> tuple[MapLayer, ...]:
 
 
 def _map_layer(row: Mapping[str, Any], tensors: Mapping[str, str]) -> MapLayer | None:
-    """None where what comes out is not channels of one picture, or has no place in it any more.
+    """The layer of a row; None if its output is not channels of one picture, or has only one position left.
 
-    tensors: by row, what it puts out.
+    tensors: the output tensor of each row, by the row's name.
     """
     shape, tensor = row.get("output"), row.get("tensor")
     if not tensor or not shape or len(shape) != 4 or shape[0] != 1:
@@ -184,18 +184,18 @@ def _map_layer(row: Mapping[str, Any], tensors: Mapping[str, str]) -> MapLayer |
 
 
 def strongest(values: Floats, count: int) -> list[int]:
-    """The channels with the largest mean magnitude, at most `count`, in their own order.
+    """Return the indices of the `count` channels with the largest mean magnitude, in ascending order.
 
-    Their own order keeps a channel in its place from one picture to the next.
+    That order keeps a channel in its place from one picture to the next.
     """
     strength = np.abs(values).mean(axis=(1, 2))
     return sorted(int(channel) for channel in np.argsort(-strength, kind="stable")[:count])
 
 
 def shades(values: Floats) -> tuple[NDArray[np.uint8], int]:
-    """Maps (channels x height x width) as grey tiles of their size, and which grey is zero.
+    """Return maps (channels x height x width) as grey tiles, at most _MAX_SIDE a side, and the grey level for zero.
 
-    Each is scaled to its own extremes: from black at zero or, if a layer has both signs, around middle grey.
+    Each map is scaled to its own extremes: from black at zero or, if a layer has both signs, around middle grey.
     """
     small = _at_most(values, _MAX_SIDE)
     reach = np.maximum(np.abs(small).max(axis=(1, 2), keepdims=True), 1e-12)
@@ -204,7 +204,7 @@ def shades(values: Floats) -> tuple[NDArray[np.uint8], int]:
 
 
 def _at_most(values: Floats, side: int) -> Floats:
-    """Maps with no side longer than this."""
+    """Shrink maps so that no side is longer than this."""
     height, width = values.shape[1:]
     if max(height, width) <= side:
         return values

@@ -1,4 +1,4 @@
-"""The first layer's filters, as one picture and as numbers: what the network looks for in the raw pixels."""
+"""The first layer's filters, as one picture and as numbers: the patterns that the network detects in raw pixels."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from lookout.system.regular_files import read_regular
 
 FILTERS_FILE = "filters.png"
 WEIGHTS_FILE = "filters.json"
-# Decimal places of a weight: a picture of 0..255 times this error is far below one.
+# Decimal places of a weight; with pixels of 0..255, the rounding error of a result is far below one.
 _PLACES = 5
 _MAX_BYTES = 4 * 2**20
-# Each weight becomes a square of so many pixels, so that a 7 x 7 filter can be seen.
+# Each weight becomes a square with this many pixels a side, so that a 7 x 7 filter is visible.
 _SCALE = 4
 _GAP = 2
-# AlexNet has 96 filters in its first layer, most networks 64; nobody looks at more.
+# AlexNet has 96 filters in its first layer and most networks 64; this is enough for all usual ones.
 _MAX_FILTERS = 256
-# Every user who may read the graph may see them.
+# Readable by all users, like the graph.
 _MODE = 0o644
 
 
 def write_filters(graph: Path, model: Any) -> None:
     """Draw the first convolution of an ONNX file into `filters.png` beside it, if it has one.
 
-    Its numbers are written to `filters.json`. model: what the file holds.
+    The weights are written to `filters.json`. model: the ModelProto of the file.
     """
     weights = _first_filters(model.graph)
     if weights is None:
@@ -47,7 +47,7 @@ def write_filters(graph: Path, model: Any) -> None:
 
 
 def read_filters(folder: Path) -> list[list[list[list[float]]]] | None:
-    """The numbers kept in a model's folder, filters x channels x rows; None where there are none to be read."""
+    """Read the weights from a model's folder, filters x channels x rows x columns; None if they cannot be read."""
     try:
         kept = json.loads(read_regular(folder / WEIGHTS_FILE, _MAX_BYTES))
         check_json_safe(kept)
@@ -59,9 +59,9 @@ def read_filters(folder: Path) -> list[list[list[list[float]]]] | None:
 
 
 def filter_picture(weights: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """A mosaic (uint8, height x width x 3, BGR) of filters given as out x in x height x width.
+    """Draw filters (out x in x height x width) as a mosaic (uint8, height x width x 3, BGR).
 
-    Filters over three channels, red-green-blue, are shown in colour, others by their first channel in grey. Each is
+    Filters over three channels (red, green, blue) are drawn in colour, others by their first channel in grey. Each is
     scaled to its own extremes around middle grey, which is zero.
     """
     return mosaic(np.stack([_tile(one) for one in weights[:_MAX_FILTERS]]), scale=_SCALE, gap=_GAP)
@@ -74,7 +74,7 @@ def _tile(one: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _first_filters(graph: Any) -> NDArray[np.float32] | None:
-    """out x in x height x width of the first convolution over a picture."""
+    """The weights of the first convolution over a picture, out x in x height x width."""
     stored = {tensor.name: tensor for tensor in graph.initializer}
     makers = {name: node for node in graph.node for name in node.output}
     for node in graph.node:
@@ -101,5 +101,5 @@ def _numbers(name: str, stored: dict[str, Any], makers: dict[str, Any]) -> NDArr
     zero = _numbers(node.input[2], stored, makers) if len(node.input) > 2 and node.input[2] else np.zeros(1, np.float32)
     if scale is None or zero is None:
         return None
-    a_filter = (-1, *(1,) * (values.ndim - 1))  # one number for each, or one for all
+    a_filter = (-1, *(1,) * (values.ndim - 1))  # one value for each filter, or one for all
     return (values - zero.reshape(a_filter)) * scale.reshape(a_filter)

@@ -1,6 +1,6 @@
-"""What the operators of a graph cost: learned parameters, and multiply-adds per run.
+"""The costs of a graph's operators: learned parameters, and multiply-adds per run.
 
-Fused and quantised operators, including onnxruntime's own, cost what the plain ones they stand for cost.
+Fused and quantised operators, including onnxruntime's own, cost the same as the plain operators that they replace.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ PRODUCTS = {
     "DynamicQuantizeMatMul": (1, 4),
     "MatMulNBits": (1,),
 }
-# For products: the positions of the two factors.
+# The positions of a product's two factors among the inputs; (0, 1) for others.
 _FACTORS = {"QLinearMatMul": (0, 3), "QGemm": (0, 3)}
 _RECURRENT = {"LSTM": 4, "GRU": 3, "RNN": 1}
-# Scale and shift; running mean and variance are measured, not learned.
+# The positions of scale and shift; running mean and variance are measured, not learned.
 _NORMS = {
     "BatchNormalization": (1, 2),
     "LayerNormalization": (1, 2),
@@ -56,10 +56,10 @@ _NORMS = {
     "FastGelu": (1,),
     "Scale": (),
 }
-# Sums and products with a stored operand: a bias or scale by itself. Constants of all other operators say where or how
-# far (axes, limits, sizes) and are not parameters; a divisor is a count or a deviation.
+# In sums and products, a stored operand is a separate bias or scale. Constants of all other operators are axes, limits
+# or sizes, not parameters; a divisor is a count or a standard deviation.
 _ELEMENTWISE = {"Add", "Sub", "Mul", "PRelu"}
-# These have weights, but are not worked out: their cost is reported as missing.
+# These operators have weights, but their cost is not computed; the table reports it as missing.
 _UNKNOWN = {
     "Attention", "MultiHeadAttention", "QAttention", "PackedAttention", "If", "Loop", "Scan",
     "EmbedLayerNormalization",
@@ -73,7 +73,7 @@ def weight_of(graph: Graph, node: Any) -> Sides | None:
 
 
 def parameter_places(graph: Graph, node: Any, behind_weights: bool) -> Sequence[int]:
-    """Which of a node's inputs are learned parameters. behind_weights: whether a layer with weights came before."""
+    """The positions of a node's learned parameters among its inputs. behind_weights: whether weights came before."""
     kind, filled = node.op_type, [place for place, name in enumerate(node.input) if name]
     known: Sequence[int] | None = CONVOLUTIONS.get(kind) or PRODUCTS.get(kind) or _NORMS.get(kind)
     if kind in _RECURRENT:
@@ -84,16 +84,16 @@ def parameter_places(graph: Graph, node: Any, behind_weights: bool) -> Sequence[
         return []
     if known is not None:
         return [place for place in known if place in filled]
-    if kind in ("Concat", "Gather") and behind_weights:  # a class token, an embedding
+    if kind in ("Concat", "Gather") and behind_weights:  # a class token or an embedding
         return [place for place in filled if _is_table(graph, node.input[place])]
     if kind in _ELEMENTWISE and behind_weights:
-        # Before the first layer with weights such constants only normalise pixels; single numbers are mere scaling.
+        # Before the first layer with weights, such constants only normalise pixels; single numbers only scale.
         return [place for place in filled if _count(graph, node.input[place]) > 1]
     return []
 
 
 def _stands_for_groups(graph: Graph, node: Any) -> bool:
-    """Whether it is how PyTorch exports GroupNorm: its scale and shift do nothing, those learned follow it."""
+    """Whether this is part of a GroupNorm from PyTorch: its scale is 1 and its shift 0; the learned ones follow."""
     maker = graph.makers.get(node.input[0])
     idle = [graph.values(name) for name in node.input[1:3]]
     return maker is not None and maker.op_type == "Reshape" and idle == [{1.0}, {0.0}]
@@ -104,13 +104,13 @@ def _is_table(graph: Graph, name: str) -> bool:
 
 
 def _count(graph: Graph, name: str) -> int:
-    """How many numbers are stored for a constant; 0 for what is computed."""
+    """The number of values stored for a constant; 0 for a computed one."""
     root, count = graph.stored_numbers(name)
     return count if name in graph.constants and graph.is_stored(root) else 0
 
 
 def multiply_adds(graph: Graph, node: Any, after: Sides | None) -> int | None:
-    """Of convolutions and matrix products, 0 for everything else; None if it cannot be worked out."""
+    """The multiply-adds of a convolution or matrix product, 0 for other nodes; None if they cannot be computed."""
     kind = node.op_type
     if kind == "Einsum":
         return _einsum(graph, node)
@@ -122,7 +122,7 @@ def multiply_adds(graph: Graph, node: Any, after: Sides | None) -> int | None:
         weight, before = weight_of(graph, node), graph.shapes.get(node.input[0])
         if weight is None:
             return None
-        if kind == "ConvTranspose":  # every input number meets the kernel once
+        if kind == "ConvTranspose":  # every input value is multiplied by the whole kernel
             return None if before is None else math.prod(before) * math.prod(weight[1:])
         return None if after is None else math.prod(after) * math.prod(weight[1:])  # c_out × c_in/groups × f × f
     if kind == "MatMulNBits":
@@ -141,7 +141,7 @@ def multiply_adds(graph: Graph, node: Any, after: Sides | None) -> int | None:
 
 
 def _recurrent(graph: Graph, node: Any) -> int | None:
-    """Each step meets the weights of the input and of the state once: weights are directions × gates·h × width."""
+    """In each step, the weights of input and state are used once; they are directions × gates·h × width."""
     steps, weights, state = (graph.shapes.get(node.input[place]) for place in range(3))
     if not steps or not weights or not state:
         return None
@@ -149,7 +149,7 @@ def _recurrent(graph: Graph, node: Any) -> int | None:
 
 
 def _einsum(graph: Graph, node: Any) -> int | None:
-    """Of two operands: every combination of their indices meets once."""
+    """For two operands: one multiply-add for each combination of their indices; otherwise None."""
     factors, _, _ = attribute(node, "equation", b"").decode().replace(" ", "").partition("->")
     sizes: dict[str, int] = {}
     for letters, name in zip(factors.split(","), node.input, strict=False):
@@ -161,7 +161,7 @@ def _einsum(graph: Graph, node: Any) -> int | None:
 
 
 def _attention(graph: Graph, node: Any, after: Sides | None) -> int | None:
-    """Every query meets every key, and every weight that gives a value."""
+    """Every query is multiplied by every key, and every resulting weight by a value."""
     queries, keys = (graph.shapes.get(node.input[place]) for place in (0, 1))
     if not queries or not keys or len(keys) < 3 or after is None:
         return None
@@ -169,9 +169,9 @@ def _attention(graph: Graph, node: Any, after: Sides | None) -> int | None:
 
 
 def holds_unknown_weights(graph: Graph, node: Any) -> bool:
-    """Whether an operator takes numbers that may be learned and are not counted.
+    """Whether an operator has inputs that may be learned parameters but are not counted.
 
-    It is not known here, or a sum or product takes what the graph computes only from stored numbers.
+    That is, an unknown operator, or a sum or product with a value that the graph computes from constants only.
     """
     if node.op_type in _ELEMENTWISE:
         return any(

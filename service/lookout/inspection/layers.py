@@ -18,7 +18,7 @@ from lookout.system.regular_files import read_regular
 
 SCHEMA = "lookout-layers-1"
 LAYERS_FILE = "layers.json"
-# The table of the deepest networks has a few thousand rows of a few hundred bytes.
+# The size limit; the tables of the deepest networks have a few thousand rows of a few hundred bytes.
 MAX_TABLE_BYTES = 16 * 2**20
 
 Sides = tuple[int, ...]
@@ -26,10 +26,10 @@ Sides = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A window sliding over a picture: what convolution and pooling have in common.
+    """The sliding window of a convolution or pooling layer.
 
     kernel, stride, dilation: one number per axis, (height, width) for pictures.
-    padding: all beginnings, then all ends, as ONNX writes it: (top, left, bottom, right).
+    padding: starts of all axes, then ends, as in ONNX: (top, left, bottom, right).
     ceil_mode: whether a last, incomplete step counts.
     """
 
@@ -41,7 +41,7 @@ class Window:
 
     @property
     def extent(self) -> Sides:
-        """Pixels the kernel spans on each axis: dilation · (kernel − 1) + 1."""
+        """The pixels that the kernel spans on each axis: dilation · (kernel − 1) + 1."""
         return tuple(d * (f - 1) + 1 for f, d in zip(self.kernel, self.dilation, strict=True))
 
     def output_size(self, size: Sides) -> Sides:
@@ -56,9 +56,9 @@ class Window:
 
 
 def window_positions(n: int, f: int, s: int, before: int, after: int, ceil_mode: bool = False) -> int:
-    """floor((n + before + after − f) / s) + 1: how often a window of f fits n padded pixels in steps of s.
+    """floor((n + before + after − f) / s) + 1: the positions of a window of f on n padded pixels in steps of s.
 
-    With ceil_mode the incomplete last step counts as well, unless it would begin in the padding behind the picture.
+    With ceil_mode, an incomplete last step counts as well, unless it would start in the padding after the picture.
     """
     room = n + before + after - f
     if not ceil_mode:
@@ -68,7 +68,7 @@ def window_positions(n: int, f: int, s: int, before: int, after: int, ceil_mode:
 
 
 def same_padding(n: int, f: int, s: int, upper: bool = True) -> tuple[int, int]:
-    """Padding (before, after) that yields ceil(n / s) positions: TensorFlow's SAME; an odd pixel goes to the end."""
+    """The padding (before, after) for ceil(n / s) positions: TensorFlow's SAME. upper: an odd pixel goes last."""
     total = max(0, (math.ceil(n / s) - 1) * s + f - n)
     small, large = total // 2, total - total // 2
     return (small, large) if upper else (large, small)
@@ -79,7 +79,7 @@ class ReceptiveField:
     """The part of the input that one unit sees, in input pixels, padding included.
 
     size: its sides (height, width). jump: distance between the fields of neighbouring units.
-    start: where the field of the first unit begins, from the picture's corner; negative in the padding.
+    start: start of the first unit's field, relative to the picture's corner; negative in the padding.
     """
 
     size: Sides
@@ -87,7 +87,7 @@ class ReceptiveField:
     start: Sides
 
     def through(self, window: Window) -> ReceptiveField:
-        """The field behind a window: r + (f − 1)·j, j·s, and the padding's p·j further out."""
+        """The field after a window: size r + (f − 1)·j, jump j·s, and start further out by p·j for the padding p."""
         before = window.padding[: len(window.kernel)]
         return ReceptiveField(
             tuple(r + (f - 1) * j for r, f, j in zip(self.size, window.extent, self.jump, strict=True)),
@@ -112,14 +112,14 @@ class ReceptiveField:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One row. Shapes are as in the graph, the number of pictures first; None if they are not known.
+    """One row of the table. Shapes are as in the graph, batch first; None if they are not known.
 
-    main: whether the network's output depends on it; only such layers count in the totals.
-    tensor: the graph's name of its output, by which its feature maps are requested.
-    channels_last: whether its output is a picture with the channels last.
-    inputs: names of the rows whose outputs it takes, in order; the picture itself is not listed.
-    parameters: learned numbers of this layer; of BatchNormalization scale and shift, not its running statistics.
-    multiply_adds: of convolutions and matrix products, for one run; everything else counts as zero.
+    main: whether the network's output depends on the layer; only such layers count in the totals.
+    tensor: the graph's name of the layer's output, from which its feature maps are read.
+    channels_last: whether the output is a picture with the channels last.
+    inputs: names of the rows whose outputs the layer takes, in order; the picture itself is not listed.
+    parameters: learned numbers of this layer; for BatchNormalization, scale and shift but no running statistics.
+    multiply_adds: of convolutions and matrix products, for one run; all other operators count as zero.
     """
 
     name: str
@@ -171,7 +171,7 @@ class Layer:
             {
                 "axis": _axis_name(i, axes),
                 "n": self.input[-axes + i],
-                # Unequal padding has no single p; half of both sides together keeps the formula true.
+                # With unequal padding, p is the mean of both sides, for which the formula holds.
                 "p": _whole((window.padding[i] + window.padding[axes + i]) / 2),
                 "f": window.extent[i],
                 "s": window.stride[i],
@@ -194,8 +194,8 @@ def _whole(number: float) -> int | float:
 class LayerTable:
     """All layers of one graph, in order, with the totals of those that the output depends on.
 
-    file, sha256: the graph the table was made from. parameters: shared ones count once. incomplete: a sentence on what
-    the totals lack, empty if they are complete.
+    file, sha256: the graph from which the table was made. parameters: shared ones count once. incomplete: a sentence on
+    what the totals lack, empty if they are complete.
     """
 
     file: str
@@ -209,7 +209,7 @@ class LayerTable:
     incomplete: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The content of `layers.json`; only lists, numbers and strings."""
+        """The content of `layers.json`, as JSON-compatible values."""
         table = {
             "schema": SCHEMA,
             "graph": {"file": self.file, "sha256": self.sha256},
@@ -223,7 +223,7 @@ class LayerTable:
 
 
 def read_table(folder: Path, graphs: Collection[str]) -> dict[str, Any] | None:
-    """The table in a model's folder; None if there is none made from one of these graphs (SHA-256)."""
+    """Read the table in a model's folder; None if there is none that was made from one of these graphs (SHA-256)."""
     try:
         table = json.loads(read_regular(folder / LAYERS_FILE, MAX_TABLE_BYTES))
         check_json_safe(table)

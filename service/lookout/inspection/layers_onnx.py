@@ -1,7 +1,7 @@
 """Reads an ONNX graph into a layer table.
 
-A graph stored in float16 or quantised does the same arithmetic as the float32 one, so it gives the same rows: weights
-behind Cast, DequantizeLinear and the like are counted where they are used, and pairs of QuantizeLinear and
+A graph stored in float16 or quantised has the same layers as the float32 graph, so it gives the same rows: weights that
+pass through Cast, DequantizeLinear and the like are counted where they are used, and pairs of QuantizeLinear and
 DequantizeLinear between layers are skipped.
 """
 
@@ -33,16 +33,16 @@ from lookout.system.regular_files import read_regular
 POOLS = {"MaxPool", "AveragePool", "LpPool", "QLinearAveragePool", "NhwcMaxPool"}
 GLOBAL_POOLS = {"GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "QLinearGlobalAveragePool"}
 LOOKED_THROUGH = {"QuantizeLinear", "DequantizeLinear"}
-# These take their pictures with the channels last.
+# Operators whose pictures have the channels last.
 CHANNELS_LAST = {"NhwcFusedConv", "NhwcConv", "NhwcMaxPool"}
 MAX_NAMED = 5
 
 
 def layer_table(graph: Path | str, shape: Sequence[int] | None = None, output: str | None = None) -> LayerTable:
-    """The layer table of an ONNX file.
+    """Make the layer table of an ONNX file.
 
-    shape: the input's shape if the graph leaves it open; an open first number (of pictures) counts as 1.
-    output: the output whose layers make the totals; by default `logits`, else `probabilities`, else the first.
+    shape: the input's shape if the graph leaves it open; an open batch size counts as 1.
+    output: the output whose layers count in the totals; by default `logits`, else `probabilities`, else the first.
     Raises ModelRejected if the file is not an ONNX graph or leaves its size open.
     """
     path, given = Path(graph), tuple(shape) if shape is not None else None
@@ -50,9 +50,9 @@ def layer_table(graph: Path | str, shape: Sequence[int] | None = None, output: s
 
 
 def write_layers(folder: Path, shape: Sequence[int] | None = None) -> LayerTable:
-    """Compute the table for the model in this folder and store it there as `layers.json`, bound to its graph's hash.
+    """Compute the table for the model in this folder and store it there as `layers.json`, with its graph's hash.
 
-    The first layer's filters are drawn beside it. The graph is the card's fp32 file, else its first.
+    The first layer's filters are stored as well. The graph is the card's fp32 file, or else its first.
     shape: the input's shape if the graph leaves it open. Raises ModelRejected.
     """
     try:
@@ -77,7 +77,7 @@ def write_layers(folder: Path, shape: Sequence[int] | None = None) -> LayerTable
 
 
 def _table(model: Any, path: Path, shape: Sides | None, output: str | None) -> LayerTable:
-    """model is used up."""
+    """Make the table. Modifies `model`."""
     reader = _Reader(Graph.of(model, path, shape, strip=True), path, output)
     rows = tuple(reader.rows())
     return LayerTable(
@@ -94,7 +94,7 @@ def _table(model: Any, path: Path, shape: Sides | None, output: str | None) -> L
 
 
 def _incomplete(operators: Sequence[str], unfolded: int) -> str:
-    """Sentences on what is missing in the totals; empty where nothing is. unfolded: tables that are stored so."""
+    """Sentences on what the totals lack; empty if they are complete. unfolded: number of unfolded tables counted."""
     tables = f"{unfolded} tables of positions are" if unfolded > 1 else "A table of positions is"
     doubt = f"{tables} stored unfolded; the numbers in it that differ are counted." if unfolded else ""
     kinds = sorted(set(operators))
@@ -106,7 +106,7 @@ def _incomplete(operators: Sequence[str], unfolded: int) -> str:
 
 
 class _Reader:
-    """One pass over a graph whose shapes are known."""
+    """Makes the rows in one pass over a graph whose shapes are known."""
 
     def __init__(self, graph: Graph, path: Path, output: str | None) -> None:
         self.graph = graph
@@ -116,10 +116,10 @@ class _Reader:
         self.uncounted: list[str] = []
         self.sights = first_sight(graph)
         self.behind_weights = False
-        self.makers: dict[str, str] = {}  # by tensor, the name of the row that puts it out
+        self.makers: dict[str, str] = {}  # for each tensor, the name of the row whose output it is
 
     def rows(self) -> Iterator[Layer]:
-        """A row for each node that works on the picture, in the graph's order."""
+        """Yield a row for each node that depends on the picture, in the graph's order."""
         for node in self.graph.nodes:
             if not node.output or all(name in self.graph.constants for name in node.output):
                 continue
@@ -165,14 +165,14 @@ class _Reader:
         )
 
     def _is_channels_last(self, name: str, shape: Sides | None) -> bool:
-        """Whether it is a picture with the channels last."""
+        """Whether the tensor is a picture with the channels last."""
         sight = self.sights.get(name)
         return shape is not None and len(shape) == 4 and sight is not None and sight.axes == (1, 2)
 
     # --- windows --------------------------------------------------------------------------------------------
 
     def _window(self, node: Any, before: Sides | None) -> Window | None:
-        """None if there is none, or the picture's axes are not where a window needs them."""
+        """The node's window; None if it has none, or if the picture's axes are in other positions than usual."""
         if before is None or len(before) < 3 or node.op_type in CHANNELS_LAST:
             return None
         size = before[2:]
@@ -199,7 +199,7 @@ class _Reader:
         return _with_automatic_padding(window, attribute(node, "auto_pad", b"NOTSET").decode(), size)
 
     def _size_behind(self, node: Any, window: Window, before: Sides) -> Sides | None:
-        """For operators whose shapes onnx itself does not infer."""
+        """The output shape of an operator for which onnx does not infer it."""
         weight = weight_of(self.graph, node) if node.op_type in CONVOLUTIONS else None
         if node.op_type in ("ConvTranspose", "DeformConv"):
             return None

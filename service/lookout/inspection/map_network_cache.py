@@ -1,4 +1,4 @@
-"""The network that shows its layers: loaded when somebody looks inside, released when nobody has for a while."""
+"""Keeps the network that shows its layers: loaded on request, released when it has not been used for a while."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from lookout.inspection.feature_maps import MapNetwork
 from lookout.pipeline.classifier import Classifier
 from lookout.system import memory
 
-# Forty megabytes in int8, seventy in fp32: too much to keep unused, too slow to load for every request.
+# Such a network takes 40 MB in int8 and 70 MB in fp32: too much to keep unused, too slow to load for each request.
 KEPT_S = 60.0
 
 
 class MapNetworkCache:
-    """Keeps at most one such network. Its methods may be called from any thread; `now` is in monotonic seconds."""
+    """Keeps at most one such network. Thread-safe. `now` is in monotonic seconds."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -25,7 +25,7 @@ class MapNetworkCache:
         return self._network is not None
 
     def network(self, classifier: Classifier, now: float) -> MapNetwork:
-        """The one that belongs to the network in use; loads it, which takes up to seconds. Raises UnknownModel."""
+        """Return the one for the network in use; loads it if needed, which may take seconds. Raises UnknownModel."""
         with self._lock:
             self._used_at = now
             kept = self._network
@@ -36,7 +36,7 @@ class MapNetworkCache:
             return self._network
 
     def rest(self, now: float) -> None:
-        """Release a network that has not been used for `KEPT_S`. Never waits."""
+        """Release a network that has not been used for `KEPT_S`. Never blocks."""
         if not self.loaded or not self._lock.acquire(blocking=False):
             return
         try:

@@ -15,9 +15,9 @@ from lookout.pipeline.run_limit import run_limited
 from lookout.pipeline.session import one_line, session_options
 from lookout.system.regular_files import read_regular
 
-# This many inner tensors at once fit into memory, for networks of small computers.
+# This many inner tensors fit into memory at once, for networks that suit small computers.
 _MAX_MEASURED = 4000
-# A run without the runtime's optimisations, for a table that is made once: no camera waits for it.
+# Generous, since the run is without optimisations, happens once per table, and no camera waits for it.
 _LIMIT_S = 60.0
 _TYPES = {
     "tensor(float)": np.float32,
@@ -32,10 +32,10 @@ _PROVIDERS = ["CPUExecutionProvider"]
 
 
 def refusal(path: Path) -> str | None:
-    """Why onnxruntime does not load a graph; None if it does."""
+    """The reason why onnxruntime does not load a graph; None if it does."""
     try:
         ort.InferenceSession(str(path), session_options(threads=1), providers=_PROVIDERS)
-    except Exception as error:  # its errors have no common base class
+    except Exception as error:  # onnxruntime's errors have no common base class
         return one_line(error)
     return None
 
@@ -43,14 +43,14 @@ def refusal(path: Path) -> str | None:
 def measured_shapes(
     path: Path, shape: Sides | None, names: Collection[str], outputs: Collection[str]
 ) -> dict[str, Sides]:
-    """The shapes of inner tensors in a run on an empty picture of this shape; nothing if that cannot be done.
+    """Return the shapes of inner tensors in a run on a black picture of this shape; empty if that fails.
 
-    names: of the tensors. outputs: those that are outputs anyway.
+    names: the names of the tensors. outputs: the tensors that are outputs anyway.
     """
     if shape is None or len(names) > _MAX_MEASURED:
         return {}
     options = session_options(threads=1)
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # it would remove tensors
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # optimisation would remove tensors
     try:
         data = read_regular(path, MAX_GRAPH_BYTES, follow_links=True)
         more = more_outputs(name for name in names if name not in outputs)
@@ -59,6 +59,6 @@ def measured_shapes(
         value = session.get_inputs()[0]
         picture = np.zeros(shape, _TYPES[value.type])
         values = run_limited(session, list(names), {value.name: picture}, _LIMIT_S)
-    except Exception:  # its errors have no common base class
+    except Exception:  # onnxruntime's errors have no common base class
         return {}
     return {name: value.shape for name, value in zip(names, values, strict=True) if isinstance(value, np.ndarray)}

@@ -1,4 +1,4 @@
-"""Many small pictures of one size as one: filters and feature maps."""
+"""Mosaics: many small pictures of one size, such as filters or feature maps, as one picture."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _BACKGROUND = 255
 
 
 def columns_of(count: int) -> int:
-    """How many columns make this many tiles nearly a square."""
+    """The number of columns that arranges this many tiles almost as a square."""
     return math.ceil(math.sqrt(count))
 
 
 def mosaic(tiles: Pixels, *, scale: int = 1, gap: int = 0) -> Pixels:
-    """Tiles (uint8, count x height x width, perhaps x 3; at least one) row by row on white, uint8.
+    """Arrange tiles (uint8, count x height x width, optionally x 3; at least one) row by row on white.
 
-    scale: each number becomes a square of this many pixels. gap: pixels between the tiles and around them.
+    scale: each value becomes a square with this many pixels a side. gap: pixels between and around the tiles.
     """
     large = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
     count, height, width = large.shape[:3]

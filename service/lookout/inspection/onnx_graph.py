@@ -1,4 +1,4 @@
-"""An ONNX graph, opened for reading: inputs, shapes, stored numbers. Only this imports onnx, never in the service."""
+"""Reads ONNX graphs: inputs, shapes, stored numbers. Needs the onnx package, so the service never imports it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lookout.pipeline.card import MAX_GRAPH_BYTES
 from lookout.system.regular_files import open_regular
 
 _SNIFFED_BYTES = 512
-# What people mistake for an ONNX model, by its first bytes, and how to get one.
+# Files that are mistaken for ONNX models, recognised by their first bytes, and how to get an ONNX model from them.
 _OTHER_FORMATS = (
     (re.compile(rb"^version https://git-lfs"), "a pointer of Git LFS", "Fetch the file itself: git lfs pull."),
     (re.compile(rb"^PK\x03\x04|^\x80[\x02-\x05]"), "a PyTorch, Keras or zip file", "Convert it: torch.onnx.export."),
@@ -31,15 +31,14 @@ _OTHER_FORMATS = (
     (re.compile(rb"^\s*<(?:!doctype|html)", re.IGNORECASE), "a web page", "Download the file itself."),
     (re.compile(rb"^\x1f\x8b|^BZh|^\xfd7zXZ"), "a compressed file", "Unpack it first."),
 )
-# Smaller ones may be sizes and axes that shapes depend on.
+# Only larger constants are stripped; smaller ones may be sizes and axes that shapes depend on.
 _STRIPPED_BYTES = 1024
 MAX_SIDE = 2**31 - 1
-# What PyTorch's exporters call a constant that is not one of the network's own weights: after an operation of theirs.
+# PyTorch's exporters name a constant that is not one of the network's own weights after an operation.
 _NUMBERED = re.compile(
     r"(val|tmp|add|mul|cat|clone|conv2d|expand|index|interpolate|linear|permute|reshape|select|slice|squeeze|transpose|"
     r"unsqueeze|upsample\w*|view)(_\d+)*$|onnx::\w+_\d+$"
 )
-# A shape is fixed once the input's is, so what is computed from it does not depend on the picture.
 _PRECISIONS = {
     onnx.TensorProto.FLOAT: "fp32",
     onnx.TensorProto.DOUBLE: "fp64",
@@ -50,11 +49,12 @@ _PRECISIONS = {
     onnx.TensorProto.INT4: "int4",
     onnx.TensorProto.UINT4: "int4",
 }
+# Shapes are fixed once the input's shape is, so values computed from them do not depend on the picture.
 ALWAYS_CONSTANT = {"Constant", "Shape", "Size"}
 
 
 def load_graph(path: Path) -> Any:
-    """The ModelProto of an ONNX file, without external data. Raises ModelRejected in one sentence."""
+    """Load the ModelProto of an ONNX file, without external data. Raises ModelRejected."""
     remedy = "Give the path of an .onnx file, or a name that `lookout models list` shows."
     try:
         with open_regular(path, MAX_GRAPH_BYTES, follow_links=True) as file:
@@ -73,7 +73,7 @@ def load_graph(path: Path) -> Any:
 
 
 def attribute(node: Any, name: str, default: Any) -> Any:
-    """A node's attribute as a Python value."""
+    """A node's attribute as a Python value, or `default`."""
     for item in node.attribute:
         if item.name == name:
             return onnx.helper.get_attribute_value(item)
@@ -81,13 +81,13 @@ def attribute(node: Any, name: str, default: Any) -> Any:
 
 
 def graph_inputs(model: Any) -> list[Any]:
-    """Inputs that must be fed: ONNX may list stored weights among the inputs as well."""
+    """The inputs that must be fed; ONNX may list stored weights among the inputs as well."""
     stored = {tensor.name for tensor in model.graph.initializer}
     return [value for value in model.graph.input if value.name not in stored]
 
 
 def dimensions(value: Any) -> Sides | None:
-    """The shape of a graph's value, None if a size is open."""
+    """The shape of a graph's value; None if a size is open."""
     tensor = value.type.tensor_type
     if not tensor.HasField("shape") or not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
         return None
@@ -95,7 +95,7 @@ def dimensions(value: Any) -> Sides | None:
 
 
 def precision_of(model: Any) -> str:
-    """fp32, fp16, int8 …: what most of a graph's stored numbers are, as a card names its files."""
+    """The type of most of a graph's stored numbers, as a card names precisions: fp32, fp16, int8 …"""
     counts: dict[str, int] = {}
     for tensor in model.graph.initializer:
         kind = _PRECISIONS.get(tensor.data_type)
@@ -106,8 +106,12 @@ def precision_of(model: Any) -> str:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph for one size of picture. shapes: of every tensor, None if unknown; constants: those that are the
-    same for every picture; unfolded: how many learned numbers the tables of positions hold that are stored unfolded."""
+    """A graph for one size of picture.
+
+    shapes: of every tensor, None if unknown. constants: the tensors that are the same for every picture. makers: the
+    node that computes a tensor. unfolded: the number of learned values in each table of positions that is stored
+    unfolded.
+    """
 
     nodes: list[Any]
     input: str
@@ -120,7 +124,7 @@ class Graph:
 
     @classmethod
     def of(cls, model: Any, path: Path, shape: Sides | None, *, strip: bool = False) -> Graph:
-        """Work out every shape for an input of this shape. Raises ModelRejected if it is open or does not fit.
+        """Determine every shape for an input of this shape. Raises ModelRejected if it is open or does not fit.
 
         strip: drop the weights, which are not needed for shapes and would be copied several times.
         """
@@ -156,7 +160,7 @@ class Graph:
         )
 
     def needed_for(self, output: str) -> set[str]:
-        """Names of all tensors that this output depends on."""
+        """The names of all tensors that this output depends on."""
         needed: set[str] = set()
         waiting = [output]
         while waiting:
@@ -167,17 +171,17 @@ class Graph:
         return needed
 
     def stored_numbers(self, name: str) -> tuple[str, int]:
-        """The stored tensor behind a constant, and how many numbers it holds."""
+        """The name of the stored tensor that a constant comes from, and the number of values in it."""
         while name not in self.stored and name in self.makers and self.makers[name].op_type in REARRANGING:
             name = self.makers[name].input[0]
         return name, self.unfolded.get(name, math.prod(self.shapes.get(name) or (0,)))
 
     def is_stored(self, name: str) -> bool:
-        """Whether the file holds its numbers, and nothing computes them."""
+        """Whether the values of a tensor are stored in the file, not computed."""
         return name in self.stored or (name in self.makers and self.makers[name].op_type == "Constant")
 
     def values(self, name: str) -> set[float]:
-        """The different numbers of a small stored constant; empty if there are too many, or none are stored."""
+        """The distinct values of a small stored constant; empty if it is larger or not stored."""
         root = self.stored_numbers(name)[0]
         tensor = self.stored.get(root)
         if tensor is None and root in self.makers:
@@ -187,13 +191,13 @@ class Graph:
         return set(onnx.numpy_helper.to_array(tensor).ravel().tolist())
 
     def is_folded(self, name: str) -> bool:
-        """Whether an exporter may have worked a constant out from several weights: its name is an operation's."""
+        """Whether an exporter may have computed a constant from several weights, judging by its name."""
         root = self.stored_numbers(name)[0]
         sides = [side for side in self.shapes.get(root) or () if side > 1]
         return _NUMBERED.match(root) is not None and len(sides) > 1 and root not in self.unfolded
 
     def is_made_of_weights(self, name: str) -> bool:
-        """Whether a constant is computed, and from more than a few single numbers with a fraction."""
+        """Whether a constant is computed from weights: from stored floating-point tensors of more than one value."""
         root = self.stored_numbers(name)[0]
         if self.is_stored(root):
             return False
@@ -203,7 +207,7 @@ class Graph:
         )
 
     def _computed_from(self, name: str) -> set[str]:
-        """All tensors that a constant's value comes from: of a shape it is not what has that shape."""
+        """All tensors that a constant's value is computed from, without those of which only the shape is used."""
         found: set[str] = set()
         waiting = [name]
         while waiting:
@@ -216,7 +220,7 @@ class Graph:
         return found
 
     def is_fraction(self, name: str) -> bool:
-        """Whether a constant holds numbers with a fraction, or rounded ones."""
+        """Whether a constant holds floating-point values, or quantised ones."""
         root = self.stored_numbers(name)[0]
         tensor = self.stored.get(root)
         if tensor is None and root in self.makers and self.makers[root].op_type == "Constant":
@@ -224,7 +228,7 @@ class Graph:
         return name in self.constants and tensor is not None and tensor.data_type in _PRECISIONS
 
     def integers(self, name: str) -> list[int]:
-        """The whole numbers of a stored constant, such as axes; empty if they are computed."""
+        """The integers of a stored constant, such as axes; empty if it is computed."""
         tensor = self.stored.get(name)
         if tensor is None and name in self.makers:
             tensor = attribute(self.makers[name], "value", None)
@@ -262,7 +266,7 @@ def _fix_input_shape(model: Any, path: Path, shape: Sides | None) -> None:
 
 
 def _with_shapes(model: Any, path: Path) -> Any:
-    # Shapes stored in the file may still contain the open sizes: they are inferred again.
+    # Shapes stored in the file may still contain open sizes, so they are inferred again.
     del model.graph.value_info[:]
     for value in model.graph.output:
         if value.type.HasField("tensor_type"):
@@ -271,7 +275,7 @@ def _with_shapes(model: Any, path: Path) -> Any:
         return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     except Exception as error:
         if (reason := refusal(path)) is None:
-            return model  # onnxruntime accepts it: its shapes are measured
+            return model  # onnxruntime accepts the graph, so its shapes can be measured
         raise ModelRejected(
             f"The layers of {path} do not fit each other: {reason or _last_line(error)}.", "Export it again."
         ) from error

@@ -1,6 +1,6 @@
-"""Which part of the picture one unit of each tensor sees, as far as that is a rectangle that follows the formula.
+"""The receptive field of each tensor's units, if it is a rectangle that the usual formula describes.
 
-Where positions mix otherwise (attention, products of two tensors, a reshape that tears rows apart) there is no such
+Where positions mix in another way (attention, products of two tensors, a reshape that splits rows), there is no such
 rectangle, and none is reported.
 """
 
@@ -15,7 +15,7 @@ from lookout.inspection.layers import ReceptiveField, Sides, Window
 from lookout.inspection.onnx_graph import Graph, attribute
 
 _RESHAPING = {"Flatten", "Reshape", "Squeeze", "Unsqueeze"}
-# They work on each number by itself, or combine tensors position by position.
+# Operators that work on each value separately, or combine tensors position by position.
 _IN_PLACE = {
     "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Clip", "Tanh", "Sigmoid", "HardSigmoid", "HardSwish", "Gelu",
     "FastGelu", "BiasGelu", "QuickGelu", "Mish", "Swish", "Silu", "Softplus", "Softsign", "ThresholdedRelu", "Erf",
@@ -25,7 +25,7 @@ _IN_PLACE = {
     "LRN", "Pad", "LpNormalization", "LogSoftmax", "Softmax", "QLinearSoftmax", "ArgMax", "Concat", "QLinearConcat",
     "Split", "LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization", "SkipLayerNormalization",
 }  # fmt: skip
-# Of these, those that reduce a whole axis: fine unless the picture lies along it.
+# Those of them that work along an axis, with its default. They mix positions only if the picture lies along that axis.
 _ALONG_AN_AXIS = {
     "Softmax": -1, "LogSoftmax": -1, "QLinearSoftmax": -1, "LpNormalization": -1, "ArgMax": 0, "Concat": 0, "Split": 0,
     "QLinearConcat": 1,
@@ -36,10 +36,10 @@ _FROM_AN_AXIS = {"LayerNormalization", "RMSNormalization", "SimplifiedLayerNorma
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What is known about a tensor's units.
+    """The receptive field of a tensor's units, and where the picture's positions are in its shape.
 
-    axes: the positions of its sides (height, width) in its shape. row: the axis that holds all of them in sequence,
-    after flattening; `mixed`: with channels among them. sides: how long they were then.
+    axes: the axes of height and width. row: after flattening, the axis that holds all positions in sequence; mixed:
+    whether channels are in that axis too; sides: height and width before flattening.
     """
 
     field: ReceptiveField
@@ -50,12 +50,12 @@ class Sight:
 
     @property
     def places(self) -> set[int]:
-        """The axes along which the picture lies."""
+        """All axes along which the picture's positions lie."""
         return set(self.axes) | ({self.row} if self.row is not None else set())
 
 
 def first_sight(graph: Graph) -> dict[str, Sight]:
-    """Of the picture itself; empty if the input is not one."""
+    """The sight of the input itself; empty if it is not a picture."""
     shape = graph.shapes.get(graph.input)
     if shape is None or len(shape) not in (3, 4, 5):
         return {}
@@ -66,7 +66,7 @@ def first_sight(graph: Graph) -> dict[str, Sight]:
 
 
 def look(graph: Graph, sights: dict[str, Sight], node: Any, window: Window | None) -> ReceptiveField | None:
-    """Work out what a node's outputs see, record it in `sights`, and return it; None if it cannot be said."""
+    """Determine the receptive field of a node's outputs, record it in `sights`, and return it; None if unknown."""
     names = [name for name in node.input if name and name not in graph.constants]
     if not names or any(name not in sights for name in names):
         return None
@@ -84,11 +84,11 @@ def _behind(graph: Graph, seen: list[Sight], names: list[str], node: Any, window
         return None
     if window is not None:
         if len(seen) > 1 and kind in CONVOLUTIONS:
-            seen = seen[:1]  # a residual that is added: FusedConv
+            seen = seen[:1]  # the others are added residuals, in FusedConv
         if sight.axes != tuple(range(2, 2 + len(window.kernel))) or len(sight.field.size) != len(window.kernel):
             return None
         return Sight(sight.field.through(window), sight.axes)
-    if not any(one.places for one in seen):  # each unit has seen all that there is: whatever follows adds nothing
+    if not any(one.places for one in seen):  # no positions are left, so further layers do not enlarge the field
         return _all_together(seen)
     if kind in PRODUCTS:
         return _product(graph, sight, node, names) if len(seen) == 1 else None
@@ -118,7 +118,7 @@ def _all_together(seen: list[Sight]) -> Sight | None:
 
 
 def _taken_out(graph: Graph, sight: Sight, node: Any, before: Sides) -> Sight | None:
-    """Some of the channels, all of the places."""
+    """After an operator that selects some of the channels at all positions; None if it selects positions."""
     if node.op_type == "Gather":
         axis = int(attribute(node, "axis", 0)) % len(before)
         chosen = graph.shapes.get(node.input[1])
@@ -132,7 +132,7 @@ def _taken_out(graph: Graph, sight: Sight, node: Any, before: Sides) -> Sight | 
 
 
 def _joined(graph: Graph, seen: list[Sight], names: list[str], node: Any, before: Sides) -> Sight | None:
-    """Tensors whose positions are arranged alike, possibly with a single position that applies to all."""
+    """After combining tensors whose positions are arranged alike; tensors with a single position apply to all."""
     if node.op_type in _ALONG_AN_AXIS:
         axis = int(attribute(node, "axis", _ALONG_AN_AXIS[node.op_type])) % max(1, len(before))
         if axis in seen[0].places:
@@ -154,19 +154,19 @@ def _joined(graph: Graph, seen: list[Sight], names: list[str], node: Any, before
 
 
 def _has_places(shape: Sides | None, sight: Sight) -> bool:
-    """Whether there is more than one position in it."""
+    """Whether a tensor of this shape has more than one position."""
     return shape is None or any(axis < len(shape) and shape[axis] > 1 for axis in sight.places)
 
 
 def _product(graph: Graph, sight: Sight, node: Any, names: list[str]) -> Sight | None:
-    """A product with stored weights runs over one axis: of channels, or of all positions at once."""
+    """After a product with stored weights, which runs over one axis: that of the channels, or one of positions."""
     before = graph.shapes.get(names[0])
     if before is None:
         return None
     left = names[0] == node.input[0] or names[0] not in node.input[:1]
     axis = len(before) - 1 if left != bool(attribute(node, "transA", 0)) else max(0, len(before) - 2)
     if axis == sight.row and not sight.mixed:
-        return None  # a layer over tokens, as MLP-Mixer has: every place after it sees all of the picture
+        return None  # a layer over tokens, as in MLP-Mixer, after which every position sees the whole picture
     if axis == sight.row:
         return replace(sight, field=sight.field.over_all(sight.sides), axes=(), row=None, mixed=False, sides=())
     if axis in sight.axes:
@@ -209,7 +209,7 @@ def _moved(sight: Sight, order: list[int]) -> Sight | None:
 
 
 def _reshaped(sight: Sight, before: Sides, after: Sides | None) -> Sight | None:
-    """Where the positions went: kept, laid in a row, in a row with the channels, or gone because there was one."""
+    """After a reshape, which may keep positions, flatten them, flatten them with channels, or drop a single one."""
     if after is None:
         return None
     if before == after or not sight.places:
@@ -235,7 +235,7 @@ def _reshaped(sight: Sight, before: Sides, after: Sides | None) -> Sight | None:
 
 
 def _beside(sight: Sight, before: Sides, after: Sides) -> Sight | None:
-    """Where only what stands before all places has another shape, or only what stands behind them; else None."""
+    """After a reshape that changes only axes before, or only axes after those of the picture; otherwise None."""
     first, last = sight.axes[0], sight.axes[-1]
     if list(sight.axes) != sorted(sight.axes):
         return None
@@ -247,7 +247,7 @@ def _beside(sight: Sight, before: Sides, after: Sides) -> Sight | None:
 
 
 def _squeezed(sight: Sight, before: Sides, after: Sides) -> Sight | None:
-    """Axes of length one came or went: the sides are found again by their lengths, from the end."""
+    """After adding or removing axes of length one; height and width are found by their lengths, from the end."""
     sides = [before[axis] for axis in sight.axes]
     rest = len(before) - 1 - sight.axes[-1]
     last = len(after) - rest

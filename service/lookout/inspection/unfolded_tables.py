@@ -1,6 +1,6 @@
-"""Tables of relative positions that an exporter has unfolded: a number for each pair of places, most of them repeated.
+"""Tables of relative positions that an exporter has unfolded into a value for each pair of positions, mostly repeated.
 
-A network learns one number for each distance and head; PyTorch's exporters may store the matrix that is made of them.
+A network learns one value for each distance and head; PyTorch's exporters may store the matrix that is built from them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-# What may stand between a stored weight and its use without changing how many numbers it holds.
+# Operators that may come between a stored weight and its use without changing the number of learned values.
 REARRANGING = {
     *("Cast", "DequantizeLinear", "QuantizeLinear", "Identity"),
     *("Transpose", "Reshape", "Unsqueeze", "Squeeze", "Expand", "Gather"),
@@ -23,9 +23,9 @@ _MAX_NUMBERS = 2**23
 
 
 def unfolded_tables(graph: Any) -> dict[str, int]:
-    """How many learned numbers the unfolded tables of a graph hold, by the tables' names; 0 for a mask."""
+    """Return the number of learned values in each unfolded table of a graph, by name; 0 for a mask."""
     used: set[str] = set()
-    for node in reversed(graph.node):  # ONNX orders nodes by dependence
+    for node in reversed(graph.node):  # ONNX orders nodes by dependency
         if node.op_type in _USERS:
             used.update(node.input)
         elif node.op_type in REARRANGING and node.output[0] in used:
@@ -50,7 +50,7 @@ def _stored(graph: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _may_be_one(tensor: Any) -> bool:
-    """Whether it has a number for each pair of places: ... x heads x places x places, or pairs x heads."""
+    """Whether a tensor may have a value for each pair of positions: ... x heads x n x n, or pairs x heads."""
     sides = tuple(tensor.dims)
     if tensor.data_location == onnx.TensorProto.EXTERNAL or math.prod(sides) > _MAX_NUMBERS or len(sides) < 2:
         return False
@@ -62,10 +62,13 @@ def _is_row_of_pairs(sides: tuple[int, ...]) -> bool:
 
 
 def _learned(table: NDArray[Any]) -> int:
-    """Pairs of places at the same distance have the same numbers in every head; where most differ it is none."""
+    """Count the distinct rows of a table, since pairs at the same distance have the same values in every head.
+
+    If most pairs differ, it is not an unfolded table, and all values count.
+    """
     if table.dtype.kind != "f" or (values := np.unique(table).size) == 1:
         return table.size
-    if values == 2:  # which pairs may see each other
+    if values == 2:  # a mask of the pairs that may attend to each other
         return 0
     pairs = table if table.ndim == 2 else table.reshape(-1, table.shape[-1] * table.shape[-2]).T
     different = np.unique(np.ascontiguousarray(pairs), axis=0).shape[0]

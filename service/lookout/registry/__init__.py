@@ -1,1 +1,1 @@
-"""The available models, how one is loaded, and which precision and thread count run fastest here."""
+"""The installed models, loading one, and measuring which precision and thread count run fastest here."""

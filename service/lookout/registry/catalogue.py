@@ -1,4 +1,4 @@
-"""Which models are installed: one folder each, with a card."""
+"""The installed models: one folder each, with a card."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 class Catalogue:
-    """Looks models up by name. Earlier folders win over later ones. Nothing is cached: a new folder counts at once."""
+    """Looks up models by name. Earlier folders take precedence. Nothing is cached, so a new folder is found at once."""
 
     def __init__(self, folders: Sequence[Path], added: Path | None = None) -> None:
-        """added: searched last.
+        """added: the folder that is searched last.
 
         All folders except the shipped one may be on a disk that does not respond, and then count as empty.
         """
@@ -29,27 +29,27 @@ class Catalogue:
 
     @classmethod
     def of(cls, settings: Settings, state_folder: Path | None = None) -> Catalogue:
-        """The user's own folder first, then the shipped one, then what `lookout models add` stored with the state."""
+        """Search the user's own folder first, then the shipped one, then that of `lookout models add`."""
         return cls(_given(settings), added_models(state_folder) if state_folder else None)
 
     def with_folder_of(self, settings: Settings) -> Catalogue:
-        """The same with another `model.folder`."""
+        """The same catalogue with another `model.folder`."""
         return Catalogue(_given(settings), self._added)
 
     def names(self) -> list[str]:
-        """Names of all models that have a card, valid or not."""
+        """The names of all models that have a card, valid or not."""
         nothing: list[str] = []
         return sorted({name for folder in self._folders for name in self._look(folder, _names, nothing)})
 
     def finds(self, name: str) -> Path | None:
-        """The folder of the model of that name, if there is one."""
+        """The folder of the model with this name; None if there is none."""
         try:
             return self.folder(name)
         except UnknownModel:
             return None
 
     def folder(self, name: str) -> Path:
-        """Raises UnknownModel."""
+        """The folder of the model with this name. Raises UnknownModel."""
         if Path(name).name == name and not name.startswith(".") and name:
             for folder in self._folders:
                 if self._look(folder, lambda at: _has_card(at / name), otherwise=False):
@@ -58,7 +58,10 @@ class Catalogue:
         raise UnknownModel(f'There is no model "{name}".', f"Installed: {known}. `lookout models add` adds one.")
 
     def card(self, name: str) -> Card:
-        """Raises UnknownModel, or ModelRejected if the card is not valid or is another model's."""
+        """The card of the model with this name.
+
+        Raises UnknownModel, or ModelRejected if the card is not valid or has another name.
+        """
         folder = self.folder(name)
         card = self._load(folder)
         if card.name != name:
@@ -97,12 +100,12 @@ def _given(settings: Settings) -> tuple[Path, ...]:
 
 
 def _names(folder: Path) -> list[str]:
-    # Hidden folders are half written, or half removed.
+    # Hidden folders are being written or removed.
     return [path.name for path in _inside(folder) if not path.name.startswith(".") and _has_card(path)]
 
 
 def _inside(folder: Path) -> list[Path]:
-    """The entries of a folder; none if we may not read it."""
+    """The entries of a folder; none if it cannot be read."""
     try:
         return list(folder.glob("*"))
     except OSError:

@@ -1,4 +1,4 @@
-"""What a graph says about itself, and what a few pictures reveal: nothing is asked that can be measured."""
+"""Facts about a graph, from its declarations and from running it on a few pictures, so that users need not be asked."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _SEEN_THROUGH |= {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
 _ELEMENT_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 _NUMBERS = {"tensor(float)", "tensor(float16)", "tensor(double)"}
 _ROLES = {"embedding": 2, "feature_map": 4, "activation_map": 4}
-# With this many labels, the missing one may be the background.
+# If one label is missing out of more than this many, it may be that of the background.
 _MANY = 50
-# These output arbitrary numbers.
+# Operators whose outputs may be any number, so that values between 0 and 1 are a coincidence.
 _LINEAR = {"Gemm", "MatMul", "Conv", "Add", "Mul", "Sub", "GlobalAveragePool", "ReduceMean"}
 
 
 @dataclass(frozen=True, slots=True)
 class GraphInput:
-    """A graph's input. own_scaling: "raw" or "zero-to-one" if it normalises pixels of that range itself."""
+    """A graph's input. own_scaling: "raw" or "zero-to-one" if the graph normalises pixels of that range itself."""
 
     name: str
     dtype: Literal["float32", "uint8"]
@@ -53,9 +53,10 @@ class GraphInput:
 
 @dataclass(frozen=True, slots=True)
 class GraphAnswer:
-    """The output that is the answer. numbers: how many it gives; 1 for a sigmoid of two labels.
+    """The output that is the answer. numbers: its number of values; 1 for a sigmoid of two labels.
 
-    constant: whether it was the same for every picture. roles: other useful outputs, by purpose.
+    constant: whether it was the same for every picture. roles: other useful outputs, by purpose. others: outputs that
+    might have been the answer.
     """
 
     output: str
@@ -67,7 +68,7 @@ class GraphAnswer:
 
 
 def open_graph(file: GraphFile) -> ort.InferenceSession:
-    """Raises ModelRejected with onnxruntime's reason."""
+    """Open a session for the graph. Raises ModelRejected with onnxruntime's reason."""
     data = file.data
     try:
         options = session_options(threads=1)
@@ -83,7 +84,7 @@ def open_graph(file: GraphFile) -> ort.InferenceSession:
 
 
 def input_of(file: GraphFile, session: ort.InferenceSession, shape: Sequence[int] | None) -> GraphInput:
-    """shape: the dimensions in the file's order, for those it leaves open. Raises ModelRejected."""
+    """Describe the graph's input. shape: all dimensions in the file's order, for open ones. Raises ModelRejected."""
     value = session.get_inputs()[0]
     dtype = _ELEMENT_TYPES.get(value.type)
     if dtype is None or len(value.shape) != 4:
@@ -117,7 +118,7 @@ def input_of(file: GraphFile, session: ort.InferenceSession, shape: Sequence[int
 
 
 def _size(path: Path, name: str, found: Sequence[Any], shape: Sequence[int] | None) -> list[int]:
-    """The input's size. Raises ModelRejected if it is open, or differs from the requested one."""
+    """The input's shape for one picture. Raises ModelRejected if it is open, or differs from the requested one."""
     if shape is not None and len(shape) != len(found):
         raise ModelRejected(
             f"{path} takes {len(found)} dimensions, but {len(shape)} sizes were given.", "Give one for each."
@@ -147,7 +148,10 @@ def _size(path: Path, name: str, found: Sequence[Any], shape: Sequence[int] | No
 
 
 def check_single(file: GraphFile, spec: InputSpec, found: Mapping[str, list[Any]], picture: Pixels) -> None:
-    """Check that a batch reduced to one picture gives what the first of a whole batch gave. Raises ModelRejected."""
+    """Check that a graph whose batch was reduced to one picture gives the same results as before.
+
+    found: the outputs for each picture, of which `picture` is the last. Raises ModelRejected if they differ.
+    """
     if file.batched is None:
         return
     tensor = new_tensor(spec)
@@ -172,7 +176,7 @@ def _shape(sides: Sequence[Any]) -> str:
 
 
 def _own_scaling(graph: Any, name: str) -> str | None:
-    """Whether the graph starts by subtracting, scaling or dividing its input, and for which range of pixels."""
+    """The range of pixels that the graph normalises itself, by the operators at its start; None if it does not."""
     stored = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if name not in node.input:
@@ -204,7 +208,7 @@ def _values(tensor: Any) -> Floats:
 
 
 def trial_pictures(demo: Path) -> list[Pixels]:
-    """Grey, white, black, noise, and the demo's photographs: they distinguish outputs if anything does."""
+    """Very different pictures, to recognise constant outputs: grey, white, black, noise, the demo's photographs."""
     noise = np.random.default_rng(3).integers(0, 256, (240, 320, 3), np.uint8)
     plain = [np.full((240, 320, 3), shade, np.uint8) for shade in (128, 255, 0)]
     photographs = [picture for path in sorted(demo.glob("*.jpg")) if (picture := cv2.imread(str(path))) is not None]
@@ -214,7 +218,7 @@ def trial_pictures(demo: Path) -> list[Pixels]:
 def outputs_for(
     path: Path, session: ort.InferenceSession, spec: InputSpec, pictures: Sequence[Pixels]
 ) -> dict[str, list[Any]]:
-    """What every numeric output gives for each of the pictures. Raises ModelRejected if it fails."""
+    """Run the graph on each picture; return the values of every numeric output. Raises ModelRejected if a run fails."""
     names = [output.name for output in session.get_outputs() if output.type in _NUMBERS]
     if not names:
         kinds = ", ".join(f"{output.name}: {output.type}" for output in session.get_outputs()[:5])
@@ -240,7 +244,7 @@ def outputs_for(
 def answer_of(
     file: GraphFile, found: Mapping[str, list[Any]], labels: int, wanted: str | None, ends_in: str | None
 ) -> GraphAnswer:
-    """Which output is the answer, and its numbers. labels: how many the label file lists. Raises ModelRejected."""
+    """Determine which output is the answer, and its kind. labels: the number of labels. Raises ModelRejected."""
     output, others = _chosen_output(file, found, labels, wanted)
     values = np.stack([np.asarray(value, np.float64).ravel() for value in found[output]])
     if not np.isfinite(values).all():
@@ -259,7 +263,7 @@ def answer_of(
 
 
 def origin(graph: Any, output: str) -> tuple[str, bool]:
-    """The operator that computes an output, before casts and reshapes; and whether it is quantised after it."""
+    """The operator that computes an output, before casts and reshapes, and whether its result is quantised."""
     quantised = False
     makers = {name: node for node in graph.node for name in node.output}
     for _ in range(len(makers) + 1):
@@ -283,7 +287,7 @@ def _is_role(value: Any, axes: int, role: str, labels: int) -> bool:
 
 
 def _numbers_in(values: list[Any]) -> int | None:
-    """How many numbers an output gives for one picture; None if they are not a single row, or their number varies."""
+    """The number of values of an output for one picture; None if they are not a single row, or the number varies."""
     sizes = {tuple(side for side in value.shape if side != 1) for value in values}
     (shape,) = sizes if len(sizes) == 1 else ((0, 0),)
     return None if len(shape) > 1 or 0 in shape else math.prod(shape)
@@ -292,7 +296,7 @@ def _numbers_in(values: list[Any]) -> int | None:
 def _chosen_output(
     file: GraphFile, found: Mapping[str, list[Any]], labels: int, wanted: str | None
 ) -> tuple[str, tuple[str, ...]]:
-    """The output that is the answer, and the others that might be."""
+    """The output that is the answer, and the others that might be. Raises ModelRejected if there is none."""
     if wanted is not None and wanted not in found:
         raise ModelRejected(f'{file.path} has no numeric output called "{wanted}".', f"It has: {', '.join(found)}.")
     rows = {name: numbers for name, values in found.items() if (numbers := _numbers_in(values)) is not None}
@@ -342,7 +346,10 @@ def _misfit(path: Path, found: Mapping[str, list[Any]], rows: Mapping[str, int],
 
 
 def _ending(path: Path, output: str, values: Floats, kind: str, quantised: bool, ends_in: str | None) -> Ending:
-    """Measured; --ends-in must not contradict it. Raises ModelRejected."""
+    """Determine from values and operator whether the answer is logits or probabilities.
+
+    Raises ModelRejected if --ends-in contradicts that, or if the answer is neither.
+    """
     inside = bool(values.min() >= -1e-4 and values.max() <= 1.0 + 1e-3)
     numbers = values.shape[1]
     one = numbers == 1

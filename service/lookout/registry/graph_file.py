@@ -1,7 +1,7 @@
 """Prepares a user's ONNX file for installation: one file that takes one picture and returns numbers.
 
-Differences are fixed if that does not touch what the network computes: weights in other files are joined, a fixed batch
-becomes one picture, a half-precision input gets a cast, a ZipMap is removed.
+Differences are fixed if that does not change what the network computes: weights in other files are joined, a fixed
+batch size becomes 1, a half-precision input gets a cast, a ZipMap is removed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ _CAST_FROM = {TensorProto.FLOAT16: "float16", TensorProto.DOUBLE: "float64", Ten
 
 @dataclass(slots=True)
 class GraphFile:
-    """An ONNX file and, if it had to be changed, its new content; changes: in words.
+    """An ONNX file and, if it had to be changed, its new content. changes: descriptions of the changes.
 
-    batch: how many pictures it took; batched: its content before that became one, for comparison.
+    batch: the original batch size. batched: the content before the batch size became 1, for comparison; None if it
+    was 1.
     """
 
     path: Path
@@ -39,12 +40,12 @@ class GraphFile:
 
     @property
     def data(self) -> bytes | None:
-        """The new content; None if the file can be used as it is."""
+        """The new content; None if the file is used unchanged."""
         return bytes(self.model.SerializeToString()) if self.changes else None
 
 
 def prepare(path: Path) -> GraphFile:
-    """Read an ONNX file and fix what can be fixed. Raises ModelRejected in one sentence."""
+    """Read an ONNX file and fix what can be fixed. Raises ModelRejected."""
     file = GraphFile(path, load_graph(path), [])
     _join_weights(file)
     _drop_zip_maps(file)
@@ -83,7 +84,7 @@ def _join_weights(file: GraphFile) -> None:
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
-    """All stored numbers, including those of constants and inner graphs."""
+    """Yield all stored tensors, including those of constants and subgraphs."""
     yield from graph.initializer
     for node in graph.node:
         for item in node.attribute:
@@ -129,7 +130,7 @@ def _external_data(path: Path, tensor: Any) -> bytes:
 
 
 def _drop_zip_maps(file: GraphFile) -> None:
-    """A ZipMap turns numbers into a list of tables: use its input instead."""
+    """Remove each ZipMap, which turns numbers into a list of dictionaries, and return its input instead."""
     graph = file.model.graph
     for node in [node for node in graph.node if node.op_type == "ZipMap"]:
         for index, output in enumerate(graph.output):
@@ -156,7 +157,7 @@ def _cast_input(file: GraphFile, value: Any) -> None:
 
 
 def _single_picture(file: GraphFile, value: Any) -> None:
-    """A fixed batch becomes one picture. Whether the network allows that shows when it is tried."""
+    """Reduce a fixed batch size to 1. `graph_facts.check_single` finds out whether the network allows that."""
     dims = value.type.tensor_type.shape.dim
     if len(dims) != 4 or not dims[0].HasField("dim_value") or dims[0].dim_value < 2:
         return
@@ -172,7 +173,7 @@ def _single_picture(file: GraphFile, value: Any) -> None:
 
 
 def _unfix_reshapes(graph: Any, batch: int) -> None:
-    """Reshape to (batch, ...) becomes (1, ...): exporters write the batch size into it."""
+    """Change Reshape to (batch, ...), into which exporters write the batch size, to (1, ...)."""
     stored = {tensor.name: tensor for tensor in graph.initializer}
     stored |= {
         node.output[0]: attribute(node, "value", None)

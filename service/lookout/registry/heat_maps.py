@@ -1,7 +1,7 @@
 """Adds a heat map to a network that ends in the mean of its last feature map and one dense layer.
 
-Such a layer weighs the channels; the same weights applied at each place of the feature map show where the answer comes
-from (class activation mapping). That is one 1 x 1 convolution, of weights that the file has already.
+The dense layer weights the channels. The same weights, applied at each position of the feature map, show where the
+answer comes from (class activation mapping). That is a 1 x 1 convolution with weights that the file already contains.
 """
 
 from __future__ import annotations
@@ -24,17 +24,19 @@ from lookout.pipeline.session import session_options
 from lookout.registry.graph_file import GraphFile
 
 ROLE = "activation_map"
-_MAX_BYTES = 2**29  # of a graph: it is copied to be tried
-# Between the dense layer and the answer, and between the mean and the dense layer.
+# Larger graphs get no heat map, since the graph is copied to try it.
+_MAX_BYTES = 2**29
+# Operators that may come between the dense layer and the answer, and between the mean and the dense layer.
 _BEHIND = {"Softmax", "Sigmoid", "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Dropout", "Cast"}
 _BETWEEN = _BEHIND - {"Softmax", "Sigmoid"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Ending:
-    """features: the last feature map. weights: of the dense layer, by name. turned: whether they are labels x channels.
+    """The end of such a network, by tensor names.
 
-    dense: what the layer gives, if its bias is added apart without it. channels_last: how the feature map lies.
+    features: the last feature map. weights: those of the dense layer. turned: whether they are labels x channels.
+    dense: the layer's output, without the bias if that is added separately. channels_last: the feature map's layout.
     """
 
     features: str
@@ -45,9 +47,9 @@ class _Ending:
 
 
 def with_heat_map(file: GraphFile, output: str, labels: int, spec: InputSpec, pictures: Sequence[Pixels]) -> bool:
-    """Add the output "activation_map", 1 x labels x height x width, if the graph is of this kind, and try it.
+    """Add the output "activation_map", 1 x labels x height x width, if the graph is of this kind, and check it.
 
-    output: the answer, of this many labels. Returns whether it was added; otherwise the graph is as it was.
+    output: the answer, of this many labels. Returns whether it was added; otherwise the graph is unchanged.
     """
     graph = file.model.graph
     names = {name for node in graph.node for name in (*node.input, *node.output)}
@@ -89,7 +91,7 @@ def _ending_of(graph: Any, output: str, labels: int) -> _Ending | None:
 
 
 def _before(makers: dict[str, Any], name: str, passed: set[str]) -> Any | None:
-    """The node that makes a tensor, before those that are passed."""
+    """The node that computes a tensor, skipping the operators in `passed`."""
     for _ in range(len(makers) + 1):
         node = makers.get(name)
         if node is None or node.op_type not in passed:
@@ -99,7 +101,7 @@ def _before(makers: dict[str, Any], name: str, passed: set[str]) -> Any | None:
 
 
 def _axes(mean: Any, stored: dict[str, Any], makers: dict[str, Any]) -> list[int] | None:
-    """The axes over which a mean is taken, counted from the front of four."""
+    """The axes over which the mean is taken, 0 to 3; None if the node is not a mean."""
     if mean.op_type == "GlobalAveragePool":
         return [2, 3]
     if mean.op_type != "ReduceMean":
@@ -114,7 +116,7 @@ def _axes(mean: Any, stored: dict[str, Any], makers: dict[str, Any]) -> list[int
 
 
 def _append(graph: Any, ending: _Ending, labels: int) -> None:
-    """The convolution and its output. Weights are turned when the graph is loaded, so the file grows by little."""
+    """Append the convolution and its output. Weights are transposed at load time, so the file hardly grows."""
     shape = onnx.numpy_helper.from_array(np.array([labels, -1, 1, 1], np.int64), f"{ROLE}.shape")
     graph.initializer.append(shape)
     weights, features = ending.weights, ending.features
@@ -130,7 +132,7 @@ def _append(graph: Any, ending: _Ending, labels: int) -> None:
 
 
 def _is_true(model: Any, ending: _Ending, spec: InputSpec, pictures: Sequence[Pixels]) -> bool:
-    """Whether the mean of the map is what the dense layer gives but for its bias, the same for all pictures."""
+    """Whether the map's mean differs from the dense layer's output only by a bias, the same for all pictures."""
     tried = onnx.ModelProto()
     tried.CopyFrom(model)
     if all(output.name != ending.dense for output in tried.graph.output):

@@ -1,4 +1,4 @@
-"""Installs and removes a model's folder in one step each: a kill leaves nothing that is listed."""
+"""Installs and removes a model's folder atomically, so that no partial model is listed even after a kill."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lookout.pipeline.card import CARD_FILE
 from lookout.resources import models_folder
 from lookout.storage.atomic_files import sync_folder
 
-# Hidden, so that no catalogue lists it. The name contains the writing process's id.
+# Temporary folders are hidden, so that no catalogue lists them. The name contains the id of the writing process.
 _BESIDE = re.compile(r"\..+\.(\d+)\.(?:new|old)")
 
 
 def refuse_taken(target: Path) -> None:
-    """Raises ModelRejected if something is there already."""
+    """Raise ModelRejected if the target exists already."""
     if os.path.lexists(target):
         raise ModelRejected(
             f"There is already a model {target.name} in {target.parent}.",
@@ -29,9 +29,9 @@ def refuse_taken(target: Path) -> None:
 
 @contextmanager
 def installed(target: Path) -> Iterator[Path]:
-    """A new folder beside the target to write a model into; on success it becomes the target.
+    """Make a new folder to write a model into; at the end of the block it is renamed to the target.
 
-    Raises ModelRejected if there is such a model already, or nothing can be stored.
+    Raises ModelRejected if the target exists already or cannot be stored.
     """
     refuse_taken(target)
     beside = _beside(target, "new")
@@ -57,7 +57,7 @@ def _put(beside: Path, target: Path) -> None:
     sync_folder(beside)
     refuse_taken(target)
     try:
-        beside.rename(target)  # fails if somebody else put a model there meanwhile
+        beside.rename(target)  # fails if another process has put a model there meanwhile
     except OSError as error:
         refuse_taken(target)
         raise error
@@ -92,7 +92,7 @@ def _beside(target: Path, ending: str) -> Path:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed processes have left."""
+    """Remove the temporary folders that killed processes have left."""
     with suppress(OSError):
         for path in folder.iterdir():
             found = _BESIDE.fullmatch(path.name)

@@ -30,9 +30,9 @@ _INDEXED = re.compile(r"^(\d{1,6})\s*[:,;\t ]\s*(\S.*)$")
 _ITEM = re.compile(r"item\s*\{(.*?)\}", re.DOTALL)
 _ITEM_FIELD = re.compile(r"""\b(id|name|display_name)\s*:\s*(?:"([^"]*)"|'([^']*)'|(\d+))""")
 _YAML_NAMES = re.compile(r"^names:[ \t]*(?:\n((?:(?:[ \t]+|- )[^\n]*\n?)+)|(\[[^\]]*\]|\{[^}]*\}))", re.MULTILINE)
-# A list of lines may start with such a character, too, but hardly like this.
+# How JSON starts. A plain list of lines may start with a bracket or brace, too, but hardly like this.
 _OPENINGS = ('["', "['", "[[", "[{", "[\n", '{"', "{'", "{\n", "{ ", "[ ")
-# Where JSON files keep their labels among other things, the most reliable first.
+# Keys under which JSON files with other content keep their labels, the most reliable first.
 _KEYS = ("id2label", "label2id", "labels", "class_names", "names", "classes", "categories")
 _NAME_FIELDS = ("name", "label", "class_name", "label_name", "class", "display_name", "title", "category", "english")
 _INDEX_FIELDS = ("id", "index", "class_id", "class_index", "label_id", "idx", "number")
@@ -40,7 +40,7 @@ _INDEX_FIELDS = ("id", "index", "class_id", "class_index", "label_id", "idx", "n
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A label as found. place: "line 3" or 'entry "3"'; index: the output it claims to belong to."""
+    """A label as found. place: "line 3" or 'entry "3"'. index: the number of its output, if the file gives one."""
 
     text: str
     place: str
@@ -48,7 +48,7 @@ class _Entry:
 
 
 def read_labels(path: Path) -> list[str]:
-    """The labels in a file, in the network's order. Raises ModelRejected, naming the line that is wrong."""
+    """Read the labels in a file, in the network's order. Raises ModelRejected, naming the line that is wrong."""
     text = _text(path)
     entries = _ordered(path, _entries(path, text))
     if not entries:
@@ -66,7 +66,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         reason = error.strerror or error
         raise ModelRejected(f"The labels in {path} cannot be read: {reason}.", "Check the path.") from error
-    # Editors on Windows write a byte order mark, and its shell writes UTF-16.
+    # Editors on Windows write a byte order mark, and PowerShell writes UTF-16.
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return data.decode(encoding)
@@ -76,7 +76,7 @@ def _text(path: Path) -> str:
 
 
 def _entries(path: Path, text: str) -> list[_Entry]:
-    """By the format of the content; the file's name says little."""
+    """The entries, by the format of the content; the file's extension is not reliable."""
     stripped = text.strip()
     if stripped[:1] in ("{", "[") and (document := _document(path, stripped)) is not None:
         return _from_document(path, document)
@@ -91,11 +91,11 @@ def _entries(path: Path, text: str) -> list[_Entry]:
     return _from_lines(lines)
 
 
-# --- JSON and Python's way to print it ------------------------------------------------------------------------------
+# --- JSON, and Python literals --------------------------------------------------------------------------------------
 
 
 def _document(path: Path, text: str) -> Any:
-    """Parsed JSON, or a printed Python list or dictionary; None if it is neither and may be a list of lines."""
+    """Parse JSON, or a Python list or dictionary as printed; None if it is neither and may be a list of lines."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -117,7 +117,7 @@ def _from_document(path: Path, document: Any) -> list[_Entry]:
 
 
 def _from_mapping(path: Path, mapping: dict[Any, Any]) -> list[_Entry]:
-    """Index to label, as {"0": "tench"} and {"0": ["n01440764", "tench"]}; or label to index."""
+    """Read a mapping of index to label, as {"0": "tench"} and {"0": ["n01440764", "tench"]}, or of label to index."""
     if all(isinstance(value, int) and not isinstance(value, bool) for value in mapping.values()):
         return [_Entry(_clean(str(name)), f'entry "{_short(name)}"', index) for name, index in mapping.items()]
     entries = []
@@ -144,7 +144,7 @@ def _from_value(path: Path, value: Any, place: str, index: int | None) -> _Entry
 
 
 def _from_item(item: str, number: int) -> _Entry | None:
-    """An `item { id: 1 name: "cat" }` of TensorFlow's label maps."""
+    """Read an `item { id: 1 name: "cat" }` of TensorFlow's label maps; None if it has no name."""
     fields = {key: double or single or digits for key, double, single, digits in _ITEM_FIELD.findall(item)}
     name = fields.get("display_name") or fields.get("name")
     if name is None:
@@ -153,7 +153,7 @@ def _from_item(item: str, number: int) -> _Entry | None:
 
 
 def _from_yaml(path: Path, found: re.Match[str]) -> list[_Entry]:
-    """The `names:` of a YAML file: a list or a mapping, in lines or in brackets."""
+    """Read the `names:` of a YAML file: a list or a mapping, in block or flow style."""
     if found[2] and (document := _document(path, found[2])) is not None:
         return _from_document(path, document)
     lines = [line.strip() for line in (found[1] or found[2][1:-1].replace(",", "\n")).splitlines() if line.strip()]
@@ -170,7 +170,7 @@ def _from_yaml(path: Path, found: re.Match[str]) -> list[_Entry]:
 
 
 def _from_table(lines: list[tuple[int, str]]) -> list[_Entry] | None:
-    """CSV or tab-separated values with a header that names the column of labels; None if it is not such a table."""
+    """Read separated values with a header that names the column of labels; None if it is not such a table."""
     if len(lines) < 2:
         return None
     heading = lines[0][1]
@@ -194,7 +194,7 @@ def _from_table(lines: list[tuple[int, str]]) -> list[_Entry] | None:
 
 
 def _from_lines(lines: list[tuple[int, str]]) -> list[_Entry]:
-    """One label per line; each may be preceded by its number, or ImageNet's."""
+    """Read one label per line; each may be preceded by its number or its WordNet id, as in ImageNet's files."""
     lines = [(number, _SYNSET_LINE.sub("", line)) for number, line in lines]
     indexed = [_INDEXED.match(line) for _, line in lines]
     numbers = [int(found[1]) for found in indexed if found]
@@ -208,12 +208,12 @@ def _from_lines(lines: list[tuple[int, str]]) -> list[_Entry]:
 
 
 def _looks_numbered(numbers: list[int]) -> bool:
-    """Whether these are an output's numbers, not part of labels such as "2 wheels", "4 wheels"."""
+    """Whether these are numbers of outputs, and not part of labels such as "2 wheels", "4 wheels"."""
     return min(numbers) in (0, 1) and max(numbers) - min(numbers) < 2 * len(numbers)
 
 
 def _clean(text: str) -> str:
-    """Without quotes, ImageNet's number, and all but the first of several synonyms."""
+    """Remove quotes, a WordNet id, and all but the first of several synonyms."""
     text = text.strip().strip("\"'").strip()
     text = _SYNSET_LINE.sub("", text)
     first, comma, _ = text.partition(", ")
@@ -224,7 +224,7 @@ def _clean(text: str) -> str:
 
 
 def _ordered(path: Path, entries: list[_Entry]) -> list[_Entry]:
-    """By the outputs they claim to belong to, which count from 0 or from 1 without a gap."""
+    """Sort the entries by their numbers, which must count from 0 or 1 without a gap. Raises ModelRejected."""
     if not entries or any(entry.index is None for entry in entries):
         return entries
     entries = sorted(entries, key=lambda entry: entry.index or 0)
@@ -254,7 +254,7 @@ def _check(path: Path, entry: _Entry) -> None:
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """ImageNet has two cranes and two maillots: the second of a name becomes "crane 2"."""
+    """Make names unique: ImageNet has two labels "crane", of which the second becomes "crane 2"."""
     taken, seen, distinct = set(names), Counter[str](), []
     for name in names:
         seen[name] += 1

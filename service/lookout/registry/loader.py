@@ -1,4 +1,4 @@
-"""Which model, in which precision, with how many threads."""
+"""Loads the configured model, in the right precision and with the right number of threads."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from lookout.system.fingerprint import machine
 
 log = logging.getLogger(__name__)
 
-# The default under "auto": a quarter of the download and the memory, and on most processors twice the speed.
+# The precision for "auto" without a measurement: a quarter of the download and the memory, and usually twice as fast.
 PREFERRED = "int8"
-# The same network, faster or more exact: where a model has only one of them, that one does. Other names are mistakes.
+# Precisions that may replace each other if a model has only one of them. Any other precision it lacks is a mistake.
 INTERCHANGEABLE = frozenset({"fp32", "int8"})
 
 
 @dataclass(frozen=True, slots=True)
 class MachineProfile:
-    """The best parameters found for this machine, and the graphs optimised for it: all in the cache folder."""
+    """The best parameters measured on this machine, and the graphs optimised for it, all in the cache folder."""
 
     graphs: GraphCache
     tuning: TuningCache
@@ -44,22 +44,22 @@ class MachineProfile:
 def load(
     catalogue: Catalogue, settings: ModelSettings, profile: MachineProfile | None = None, *, exactly: bool = False
 ) -> Classifier:
-    """Raises UnknownModel or ModelRejected.
+    """Load the configured model. Raises UnknownModel or ModelRejected.
 
-    exactly: refuse a precision that the model lacks, for somebody who is asking for it now. Otherwise one that was set
-    long ago must not stop the service when an update brings another default model.
+    exactly: refuse a precision that the model lacks, because it was requested just now. Otherwise another one is used,
+    so that an old setting does not stop the service when an update brings another default model.
     """
     card = catalogue.card(settings.name)
     if not exactly:
         settings = _with_a_precision_of(card, settings)
     choice = decide(card, settings, profile.tuning.get(card, settings.threads) if profile else None)
-    if profile is not None and card.folder.parent != models_folder():  # the shipped ones are known to load
+    if profile is not None and card.folder.parent != models_folder():  # the shipped models are known to load
         profile.trials.check(card, choice.precision)
     return Classifier.load(card, choice.precision, choice.threads, profile.graphs if profile else None)
 
 
 def _with_a_precision_of(card: Card, settings: ModelSettings) -> ModelSettings:
-    """With "auto" in place of a precision that the card lacks, if another may stand in for it."""
+    """Replace a precision that the card lacks by "auto", if another one may be used instead."""
     if settings.precision not in INTERCHANGEABLE - set(card.files) or INTERCHANGEABLE.isdisjoint(card.files):
         return settings
     log.warning(
@@ -72,7 +72,7 @@ def _with_a_precision_of(card: Card, settings: ModelSettings) -> ModelSettings:
 
 
 def decide(card: Card, settings: ModelSettings, measured: Candidate | None) -> Candidate:
-    """What the settings say, else what was measured, else a default. Raises UnknownModel."""
+    """Choose precision and threads: as set, or else as measured, or else a default. Raises UnknownModel."""
     precision, threads = settings.precision, settings.threads
     if precision != "auto" and precision not in card.files:
         raise UnknownModel(

@@ -1,7 +1,7 @@
-"""A user's graph is tried in a separate process before the service loads it.
+"""Tries a user's graph in a separate process before the service loads it.
 
-Loading a graph runs what its author wrote: it may loop forever, use all memory or crash onnxruntime. In a process with
-limits that costs a model, not the service. What was tried on this machine is not tried again.
+Loading a graph executes what its author wrote: it may loop forever, use all memory or crash onnxruntime. In a process
+with limits, only the model fails, not the service. A graph that has passed on this machine is not tried again.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from lookout.storage import CACHE_DEADLINE_S, Storage, Writer, with_timeout
 
 log = logging.getLogger(__name__)
 
-# Starting Python and loading a large network from a card takes a Pi some ten seconds.
+# Starting Python and loading a large network from an SD card takes a Pi about ten seconds.
 TRIAL_S = 30.0
-# A graph that failed is not tried again before this: the service asks every half minute.
+# A graph that failed is not tried again within this time, although the service tries to load it every half minute.
 REMEMBERED_S = 600.0
-# Python, numpy, OpenCV and onnxruntime by themselves take a few hundred megabytes.
+# Python, NumPy, OpenCV and onnxruntime alone take a few hundred megabytes.
 _MIN_BYTES = 384 * 2**20
 _KEPT_MARKS = 64
 _KILLED_WITHIN_S = 2.0
@@ -48,7 +48,7 @@ class _Failure:
 
 
 class Trials:
-    """Tries graphs and remembers those that passed, in `folder`, and for a while those that did not."""
+    """Tries graphs. Remembers those that passed, in `folder`, and for REMEMBERED_S those that failed."""
 
     def __init__(self, folder: Path, storage: Storage) -> None:
         self._folder = folder
@@ -59,9 +59,9 @@ class Trials:
         self._stopped = False
 
     def check(self, card: Card, precision: str) -> None:
-        """Raises ModelRejected with the reason if the card's graph cannot be loaded here. Takes at most TRIAL_S."""
+        """Raise ModelRejected with the reason if the card's graph cannot be loaded. Takes about TRIAL_S at most."""
         mark = self._folder / f"tried-{_key(card, precision)}"
-        with self._lock:  # two at once would need twice the memory
+        with self._lock:  # two trials at once would need twice the memory
             failure = self._failures.get(mark.name)
             if failure is not None and time.monotonic() < failure.until:
                 raise failure.error
@@ -75,7 +75,7 @@ class Trials:
         self._storage.later(lambda writer: self._keep(writer, mark), "The note that a model was tried")
 
     def stop(self) -> None:
-        """End a trial in progress, and start no other. Never waits."""
+        """End a trial in progress, and start no more. Never blocks."""
         self._stopped = True
         if (process := self._process) is not None:
             process.kill()
@@ -118,7 +118,7 @@ def start_trial(folder: Path, precision: str, seconds: float = TRIAL_S) -> subpr
 
 
 def finish_trial(process: subprocess.Popen[bytes], folder: Path, seconds: float = TRIAL_S) -> None:
-    """Wait for it, and end it when time is up. Raises ModelRejected with the reason if it failed."""
+    """Wait for the trial, and kill it when time is up. Raises ModelRejected with the reason if it failed."""
     try:
         output, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -126,7 +126,7 @@ def finish_trial(process: subprocess.Popen[bytes], folder: Path, seconds: float 
     finally:
         if process.poll() is None:
             process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):  # it waits for a disk: nothing ends that
+            with contextlib.suppress(subprocess.TimeoutExpired):  # a process that waits for a disk cannot be ended
                 process.wait(_KILLED_WITHIN_S)
         if process.stdout is not None:
             process.stdout.close()
@@ -153,7 +153,7 @@ def _failed(folder: Path, reason: str) -> ModelRejected:
 
 def main(folder: str, precision: str, seconds: str) -> int:
     """The trial process. Prints {"detail", "remedy"} as JSON if the model is rejected; the exit status is 1 then."""
-    signal.alarm(int(float(seconds)) + 1)  # in case the starting process has gone
+    signal.alarm(int(float(seconds)) + 1)  # ends this process even if its parent has gone
     limit = max(_MIN_BYTES, psutil.virtual_memory().available)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,4 +1,4 @@
-"""Which precision and how many threads: measured once on this machine in a separate process, then remembered.
+"""Measures once, in a separate process, which precision and thread count are fastest on this machine, and stores it.
 
 int8 is slower than float32 on processors without the right instructions, so it is never assumed to be faster.
 """
@@ -32,18 +32,18 @@ from lookout.system.regular_files import read_regular
 
 log = logging.getLogger(__name__)
 
-# Runs of each candidate in total. They alternate, so that a busy moment affects more than one candidate.
+# Runs of each candidate, spread over this many turns, so that a short load affects more than one candidate.
 ROUNDS = 40
 TURNS = 2
-# A second thread takes a core from the camera and the API: it must be worth it.
+# More threads must be faster by this factor, since each one takes a core from the camera and the API.
 THREADS_EARN = 1.4
-# Forty rounds of four candidates take seconds on the slowest Pi; a slower measurement is meaningless.
+# Forty runs of four candidates take seconds on the slowest Pi; a measurement that takes longer is meaningless.
 DEADLINE_S = 120.0
 _NICENESS = 10
-# What the measuring process takes: Python with its libraries, and four times the largest graph while loading it.
+# Memory of the measuring process: Python with its libraries, and four times the largest graph while loading it.
 _PROCESS_BYTES = 100 * 2**20
 _TIMES_GRAPH = 4
-# One for each model and version of onnxruntime; old ones are useless.
+# Stored choices, one for each model, version of onnxruntime and thread setting; the oldest are removed.
 _MAX_CHOICES = 16
 _MAX_CHOICE_BYTES = 2**16
 
@@ -56,16 +56,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class TuningCache:
-    """What was chosen for a model and a requested number of threads, on this kind of machine; in the cache folder."""
+    """The choices for each model and requested number of threads, on this kind of machine; in the cache folder."""
 
     folder: Path
     machine: str
     storage: Storage
 
     def get(self, card: Card, threads: int) -> Candidate | None:
-        """What was chosen; None if nothing was, or the record no longer fits.
+        """Return the choice; None if there is none, or if the stored one no longer fits.
 
-        threads: the requested number, 0 to choose it, too. A measurement with one says nothing about another.
+        threads: the requested number, 0 to choose it, too. Each number has a measurement of its own.
         """
         try:
             path = self._path(card, threads)
@@ -78,12 +78,12 @@ class TuningCache:
         return choice if choice.precision in card.files and choice.threads > 0 else None
 
     def put(self, card: Card, threads: int, choice: Candidate, milliseconds: Mapping[Candidate, float]) -> None:
-        """Remember, soon; a disk that does not allow it only means measuring again next time."""
+        """Store the choice later, on the writer's thread. If that fails, the next start measures again."""
         measured = [asdict(candidate) | {"ms": round(ms, 3)} for candidate, ms in milliseconds.items()]
         content = json.dumps(asdict(choice) | {"measured": measured}, indent=1).encode()
 
         def keep(writer: Writer) -> None:
-            # Before the new one is written: with a clock that went back, it would be the oldest.
+            # Trim before writing; if the clock was set back, the new choice would count as the oldest.
             writer.trim(self.folder, "choice-*.json", _MAX_CHOICES - 1)
             writer.replace(self._path(card, threads), content)
 
@@ -97,16 +97,16 @@ class TuningCache:
 
 
 def candidates(card: Card, threads: int = 0) -> list[Candidate]:
-    """Everything worth measuring: each precision, with one thread and with half the cores (at most four)."""
+    """The candidates to measure: each precision, with one thread and with half the cores (at most four)."""
     half = max(1, min(4, (os.cpu_count() or 1) // 2))
     counts = (threads,) if threads else tuple(sorted({1, half}))
     return [Candidate(precision, count) for precision, count in product(card.precisions, counts)]
 
 
 def measure(card: Card, which: Sequence[Candidate], rounds: int = ROUNDS) -> dict[Candidate, float]:
-    """The median milliseconds of one inference of each candidate, measured in turns.
+    """Measure each candidate in turns; return the median milliseconds of one inference.
 
-    One network is loaded at a time: four of them took 370 MB, which the smallest Pi does not have.
+    Only one network is loaded at a time, because four of them took 370 MB, which the smallest Pi does not have.
     """
     picture = np.random.default_rng(1).integers(0, 256, (card.input.height, card.input.width, 3), np.uint8)
     times: dict[Candidate, list[float]] = {one: [] for one in which}
@@ -121,7 +121,7 @@ def measure(card: Card, which: Sequence[Candidate], rounds: int = ROUNDS) -> dic
 
 
 def choose(milliseconds: Mapping[Candidate, float]) -> Candidate:
-    """The faster precision; more threads only if they are worth it."""
+    """Choose the fastest candidate; more threads only if they are faster by THREADS_EARN."""
     by_threads = sorted({one.threads for one in milliseconds})
 
     def fastest(threads: int) -> Candidate:
@@ -136,15 +136,15 @@ def choose(milliseconds: Mapping[Candidate, float]) -> Candidate:
 
 
 def memory_needed(card: Card) -> int:
-    """Bytes that measuring takes at its peak."""
+    """The peak memory of measuring, in bytes."""
     sizes = [card.path(precision).stat().st_size for precision in card.files]
     return _PROCESS_BYTES + _TIMES_GRAPH * max(sizes)
 
 
 async def measure_apart(card: Card, threads: int) -> dict[Candidate, float]:
-    """`measure` in a separate process, at low priority: a crash or a leak there does no harm.
+    """Run `measure` in a separate process at low priority, where a crash or a leak does no harm.
 
-    {} if it failed, or would take memory that the machine needs.
+    Returns {} if that failed, or if there is not enough free memory.
     """
     free, needed = psutil.virtual_memory().available, memory_needed(card)
     if free < needed:
@@ -178,7 +178,7 @@ async def measure_apart(card: Card, threads: int) -> dict[Candidate, float]:
 
 
 def main(folder: str, threads: str) -> None:
-    """The measuring process: prints [[precision, threads, milliseconds], ...] as JSON."""
+    """The measuring process. Prints [[precision, threads, milliseconds], ...] as JSON."""
     with contextlib.suppress(OSError):
         os.nice(_NICENESS)
     memory.limit_arenas()
