@@ -1,1 +1,1 @@
-"""What the camera saw, kept: events with a picture, their review, and what follows from them."""
+"""The diary: events with a picture, their review, and everything derived from them."""

@@ -1,4 +1,4 @@
-"""What is done when nothing waits to be written: retention, the draw, the sweep, and what cannot be undone any more."""
+"""Housekeeping while no record waits to be written: retention, the daily sample, the sweep, emptying the trash."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ log = logging.getLogger(__name__)
 
 _EVERY_S = 60.0
 _SWEEP_EVERY_S = 86_400.0
-# The first seconds belong to the first answer.
+# The first seconds after the start are left to the first answer.
 _FIRST_S = 20.0
 # After a jump of the clock nothing is deleted by age for this long: a wrong date would empty the diary for good.
 _TRUST_AFTER_S = 86_400.0
 _JUMP_S = 2 * 86_400.0
-# Deletions at one turn; the rest goes at the next.
+# Batches deleted per run; the rest follows in the next run.
 _MAX_ROUNDS = 20
 
 
 class Caretaker:
-    """Called by the journal's thread when it has time. May wait for the disk."""
+    """Called by the journal's thread when it is idle. May wait for the disk."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Caretaker:
         self._trusted_from = float("-inf")
 
     def idle(self) -> None:
-        """Raises LookoutError when the disk does not let it; the next turn tries again."""
+        """Do whatever is due. Raises LookoutError if the disk refuses; the next call tries again."""
         now = self._clock()
         if now < self._due:
             return
@@ -64,7 +64,7 @@ class Caretaker:
             sweep(self._store, self._settings().events.days)
 
     def limits(self) -> Limits:
-        """Those in force."""
+        """Return the retention limits in force."""
         settings = self._settings()
         trusted = self._recorder.reading.good and self._clock() >= self._trusted_from
         return Limits.of(settings.events, settings.state.max_bytes, clock_good=trusted)
@@ -88,7 +88,7 @@ class Caretaker:
         return ended is not None and wall - ended > 30 * _JUMP_S
 
     def retain(self) -> int:
-        """Delete what is overdue; returns how many."""
+        """Delete the events that are overdue; return how many."""
         self._watch_clock()
         limits, gone = self.limits(), 0
         wall = self._recorder.reading.wall(self._clock())

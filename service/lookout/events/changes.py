@@ -1,4 +1,4 @@
-"""What people change: marks, deletions, and either taken back. Each within one transaction of the writer."""
+"""Changes that people make: marks, deletions, and undoing either. Each runs in one transaction of the writer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from lookout.events.queries import unknown
 from lookout.events.rows import ALL_COLUMNS, insert, update
 
-# Of each event, as it was before a mark.
+# One dictionary per event: its id and the marks it had before.
 Before = list[dict[str, Any]]
 _MARKS = ("right", "reviewed_at", "kept", "note")
 
 
 def mark(connection: sqlite3.Connection, ids: Sequence[int], changes: Mapping[str, Any], now: float) -> Before:
-    """Set right, kept or note of these events; returns how they were. now: Unix seconds."""
+    """Set right, kept or note of these events; return their previous values. now: Unix seconds."""
     values = dict(changes)
     if "kept" in values:
         values["kept"] = int(values["kept"])
@@ -35,12 +35,12 @@ def mark(connection: sqlite3.Connection, ids: Sequence[int], changes: Mapping[st
 
 
 def mark_back(connection: sqlite3.Connection, before: Before) -> list[int]:
-    """Undo a mark; returns the numbers of those that are still there."""
+    """Undo a mark; return the ids of the events that still exist."""
     return [one["id"] for one in before if update(connection, one["id"], {name: one[name] for name in _MARKS})]
 
 
 def to_trash(connection: sqlite3.Connection, ids: Sequence[int]) -> list[int]:
-    """Take events out of sight; returns the numbers of those that there were."""
+    """Move events to the trash; return the ids of those that existed."""
     names = ", ".join(f'"{name}"' for name in ALL_COLUMNS)
     gone = []
     for number in ids:
@@ -60,7 +60,7 @@ def to_trash(connection: sqlite3.Connection, ids: Sequence[int]) -> list[int]:
 
 
 def from_trash(connection: sqlite3.Connection, ids: Sequence[int]) -> list[int]:
-    """Bring them back; returns the numbers of those that were still there."""
+    """Restore events from the trash; return the ids of those that were still there."""
     back = []
     for number in ids:
         row = connection.execute("SELECT event, curve, embedding FROM trash WHERE id = ?", (number,)).fetchone()
@@ -75,7 +75,7 @@ def from_trash(connection: sqlite3.Connection, ids: Sequence[int]) -> list[int]:
 
 
 def empty_trash(connection: sqlite3.Connection, ids: Sequence[int] | None = None) -> list[tuple[int, str]]:
-    """For good. ids: only those. Returns number and folder of the pictures that are to be removed."""
+    """Delete events in the trash for good; ids: only these. Return id and folder of the pictures to be removed."""
     rows = connection.execute("SELECT id, folder FROM trash").fetchall()
     chosen = rows if ids is None else [row for row in rows if row[0] in set(ids)]
     connection.executemany("DELETE FROM trash WHERE id = ?", [(row[0],) for row in chosen])
@@ -83,7 +83,7 @@ def empty_trash(connection: sqlite3.Connection, ids: Sequence[int] | None = None
 
 
 def delete(connection: sqlite3.Connection, ids: Sequence[int]) -> list[tuple[int, str]]:
-    """At once and for good. Returns number and folder of the pictures that are to be removed."""
+    """Delete events at once and for good. Return id and folder of the pictures to be removed."""
     pictures = []
     for number in ids:
         row = connection.execute("SELECT folder FROM events WHERE id = ?", (number,)).fetchone()
@@ -96,6 +96,6 @@ def delete(connection: sqlite3.Connection, ids: Sequence[int]) -> list[tuple[int
 
 
 def check_there(connection: sqlite3.Connection, number: int) -> None:
-    """Raises UnknownEvent."""
+    """Raise UnknownEvent unless the event exists."""
     if connection.execute("SELECT 1 FROM events WHERE id = ?", (number,)).fetchone() is None:
         raise unknown(number)

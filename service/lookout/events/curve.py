@@ -1,4 +1,4 @@
-"""The probabilities over an event, in at most 1,200 bytes: thinned out where it lasts long, each value a byte."""
+"""The probabilities over an event in at most 1,200 bytes: thinned out if the event is long, one byte per value."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ MAX_BYTES = 1200
 _VERSION = 1
 # Version, labels, points, seconds.
 _HEAD = struct.Struct("<BBHf")
-# A model may know a thousand labels; what matters is the one that was said and its rivals.
+# A model may have a thousand labels; the event's own label and its closest rivals are enough.
 MAX_LABELS = 4
 _MAX_NAME_BYTES = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """times_s: seconds since the begin. values: of each time one probability a label, in the labels' order."""
+    """times_s: seconds since the start. values: for each time, one probability per label, in the order of `labels`."""
 
     labels: tuple[str, ...]
     times_s: tuple[float, ...]
@@ -25,7 +25,7 @@ class Curve:
 
 
 class CurveBuilder:
-    """Takes one point a prediction for as long as the event lasts, in bounded memory."""
+    """Collects one point per prediction while the event lasts, in bounded memory."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = tuple(labels[:MAX_LABELS])
@@ -35,7 +35,7 @@ class CurveBuilder:
         self._room = 2 * _room_for(self._labels)
 
     def add(self, at_s: float, values: Sequence[float]) -> None:
-        """at_s: seconds since the begin, rising. values: in the order of the labels."""
+        """at_s: seconds since the start, ascending. values: in the order of the labels."""
         self._waiting.append((at_s, tuple(values[: len(self._labels)])))
         if len(self._waiting) < self._stride:
             return
@@ -51,12 +51,12 @@ class CurveBuilder:
 
 
 def _extreme(points: list[tuple[float, tuple[float, ...]]]) -> tuple[float, tuple[float, ...]]:
-    """Of several the one in which the event's own label, the first, is least sure: a dip is what people look for."""
+    """Return the point in which the event's own label (the first) is least probable: dips are what people look for."""
     return min(points, key=lambda point: point[1][0])
 
 
 def pack(curve: Curve) -> bytes:
-    """At most MAX_BYTES; what is too long is thinned out evenly."""
+    """Return at most MAX_BYTES; a curve that is too long is thinned out evenly."""
     labels = curve.labels[:MAX_LABELS]
     room = _room_for(labels)
     points = list(zip(curve.times_s, curve.values, strict=True))
@@ -74,7 +74,7 @@ def pack(curve: Curve) -> bytes:
 
 
 def unpack(packed: bytes) -> Curve:
-    """Raises ValueError for what `pack` did not make."""
+    """Raises ValueError for bytes that `pack` did not make."""
     try:
         version, labels, points, span = _HEAD.unpack_from(packed)
         if version != _VERSION:
@@ -95,6 +95,6 @@ def unpack(packed: bytes) -> Curve:
 
 
 def _room_for(labels: Sequence[str]) -> int:
-    """How many points fit."""
+    """Return how many points fit."""
     names = sum(1 + len(label.encode()[:_MAX_NAME_BYTES]) for label in labels)
     return (MAX_BYTES - _HEAD.size - names) // (2 + len(labels))

@@ -1,7 +1,7 @@
-"""The file events.db: written by the one writer of `storage`, read by any thread; set aside where it is malformed.
+"""The file events.db: written only by the writer thread of `storage`, read by any thread, set aside if it is malformed.
 
-It is open for writing only while it is written: such a file keeps a disk from being remounted read-only. For reading it
-stays open for a moment (see `readers`).
+It is open for writing only during a write, because a file that is open for writing keeps the disk from being remounted
+read-only. Connections for reading stay open for a short time (see `readers`).
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FILE = "events.db"
-# What a change of some rows writes at most; the budget is asked for so much, and charged what it was.
+# The most that changing a few rows writes. A job asks the budget for this much and is charged what it really wrote.
 _CHANGE_BYTES = 48 * 1024
-# The log of changes is written back into the file when it has grown to this.
+# The write-ahead log is checkpointed when it has grown to this size.
 _CHECKPOINT_BYTES = 2**20
-# Tables without a row, and the runs of some years.
+# Empty tables, and the runs of some years.
 _EMPTY_BYTES = 512 * 1024
-# So long another process may hold up what is to be emptied.
+# How long another process may delay emptying the database.
 _BUSY_S = 4.0
 _MALFORMED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _ERRNO = {
@@ -51,16 +51,16 @@ _ERRNO = {
 
 
 class Database:
-    """events.db in a folder. `write` may be called from any thread but the event loop's, `read` from any that may wait.
+    """events.db in a folder. Call `write` from any thread but the event loop's, `read` from any thread that may block.
 
-    set_aside: how often a malformed file was set aside since the start.
+    set_aside: how many malformed files were set aside since the start.
     """
 
     def __init__(self, folder: Path, storage: Storage) -> None:
         self.folder = folder
         self.path = folder / FILE
         self._storage = storage
-        self._turns = ReaderWriterLock()
+        self._access = ReaderWriterLock()
         self._readers = Readers(self.path, self._open_reader)
         self._has_written = False
         self.set_aside = 0
@@ -74,11 +74,11 @@ class Database:
         reserved: bool = True,
         committed: Callable[[T], None] | None = None,
     ) -> T:
-        """What the work returns, once it lasts. All of it or nothing.
+        """Run `work` in one transaction and return its result once it is durable.
 
-        reserved: it is a person's own change, for which part of the budget is reserved. committed: gets the result when
-        it lasts, on the writer's thread; also if the caller has given up meanwhile.
-        Raises StateFolderUnusable, DiskBudgetSpent, and what the work raises.
+        reserved: the change was made by a person, for whom part of the budget is reserved. committed: called with the
+        result once it is durable, on the writer's thread, even if the caller has given up in the meantime.
+        Raises StateFolderUnusable, DiskBudgetSpent, and whatever `work` raises.
         """
 
         def job(writer: Writer) -> T:
@@ -90,7 +90,7 @@ class Database:
         return self._storage.run(job, reserved=reserved)
 
     def write_with(self, writer: Writer, work: Callable[[sqlite3.Connection], T]) -> T:
-        """The same as a part of another job of the writer. Raises OSError, DiskBudgetSpent."""
+        """Like `write`, but inside a writer job that is already running. Raises OSError, DiskBudgetSpent."""
         writer.admit(_CHANGE_BYTES, _CHANGE_BYTES)
         try:
             return self._change(writer, work)
@@ -121,7 +121,7 @@ class Database:
         return result
 
     def checkpoint(self) -> None:
-        """Write the log of changes back, so that the file itself holds all. Raises StateFolderUnusable."""
+        """Checkpoint the write-ahead log, so that the file itself holds everything. Raises StateFolderUnusable."""
 
         def work(writer: Writer) -> None:
             if self.is_there():
@@ -131,10 +131,10 @@ class Database:
         self._storage.run(work)
 
     def empty(self, kept_tables: Sequence[str]) -> None:
-        """Put tables without a row in the place of all but those named: at once, however large they are.
+        """Replace all tables but those named by empty ones, in the same short time however large they are.
 
-        Deleting each row, or VACUUM, would write a large file twice, for which a day's budget need not be enough. The
-        numbers that were given are given to no other event. Raises StateFolderUnusable, DiskBudgetSpent.
+        Deleting each row, or VACUUM, would write a large file twice, and a day's budget may not be enough for that.
+        Ids that were given are not given again. Raises StateFolderUnusable, DiskBudgetSpent.
         """
 
         def work(writer: Writer) -> None:
@@ -155,17 +155,17 @@ class Database:
 
     def _checkpoint(self, connection: sqlite3.Connection, writer: Writer) -> None:
         before = self._sizes()
-        with contextlib.suppress(sqlite3.OperationalError):  # somebody reads: the next one does it
+        with contextlib.suppress(sqlite3.OperationalError):  # a reader is active: the next checkpoint does it
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         after = self._sizes()
         writer.charge(max(0, before[1] - after[1]), sum(after) - sum(before))
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """Of the writer, for one piece of work. Raises OSError, sqlite3.Error."""
+        """The writer's connection, for one job. Raises OSError, sqlite3.Error."""
         make_folder(self.folder)
         try:
-            with self._turns.opening():
+            with self._access.opening():
                 close_idle(self.path)
                 connection = tables.connect_writer(str(self.path))
         except tables.NewerTables as error:
@@ -180,10 +180,10 @@ class Database:
             self._close(connection)
 
     def _close(self, connection: sqlite3.Connection) -> None:
-        """Leave the log of changes as it is.
+        """Close the connection without a checkpoint.
 
-        The last connection to close writes the log back into the file, which after each change would double what is
-        written; one that only reads does not.
+        The last connection to close writes the log back into the file, which would double the bytes written by each
+        change, unless it is read-only. Therefore a read-only connection is closed last.
         """
         with contextlib.ExitStack() as last, contextlib.suppress(sqlite3.Error):
             with contextlib.suppress(sqlite3.Error):
@@ -197,7 +197,7 @@ class Database:
                 connection.execute("ROLLBACK")
 
     def _sizes(self) -> tuple[int, int]:
-        """Bytes of the file and of its log."""
+        """Bytes of the file and of its write-ahead log."""
         return _size(self.path), _size(_beside(self.path)[0])
 
     def _set_aside(self) -> None:
@@ -208,24 +208,24 @@ class Database:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What the work returns of what is kept now. May wait for the disk. Raises EventsUnavailable."""
+        """Run `work` on a connection for reading; return the result. May block. Raises EventsUnavailable."""
         try:
-            return self._look(work)
+            return self._read_once(work)
         except sqlite3.DatabaseError as error:
             if not _is_malformed(error):
                 raise self._unavailable(error) from error
         self.mend()
         try:
-            return self._look(work)
+            return self._read_once(work)
         except sqlite3.DatabaseError as error:
             raise self._unavailable(error) from error
 
-    def _look(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with self._turns.reading(), self._readers.one() as connection:
+    def _read_once(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self._access.reading(), self._readers.one() as connection:
             return work(connection)
 
     def mend(self) -> None:
-        """Have the writer set a malformed file aside. Raises EventsUnavailable."""
+        """Let the writer set a malformed file aside. Raises EventsUnavailable."""
 
         def work(writer: Writer) -> None:
             del writer
@@ -239,14 +239,14 @@ class Database:
     def _open_reader(self) -> sqlite3.Connection:
         if not self.is_there():
             if isinstance(trouble := self._storage.trouble(), DiskGone):
-                raise EventsUnavailable(trouble.detail, trouble.remedy)  # it holds them: "none" would not be true
+                raise EventsUnavailable(trouble.detail, trouble.remedy)  # it holds the events: "none" would be untrue
             return tables.connect_nothing()
         path = str(self.path)
         with contextlib.suppress(sqlite3.OperationalError):
             return tables.connect_reader(path, "light")
         with contextlib.suppress(sqlite3.OperationalError):
             return tables.connect_reader(path)
-        try:  # on a full disk the index got its name at least, which is enough for this
+        try:  # on a full disk the file of the index was created at least, which is enough for this
             return tables.connect_reader(path, "light")
         except sqlite3.OperationalError:
             if os.access(self.folder, os.W_OK):
@@ -254,7 +254,7 @@ class Database:
             return tables.connect_reader(path, "frozen")
 
     def is_there(self) -> bool:
-        """Whether anything was ever kept. True where the disk lets nobody look: then it is not known to be none."""
+        """Whether an event was ever stored. True also if the disk cannot be read, since the file may well be there."""
         try:
             self.path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -264,7 +264,7 @@ class Database:
         return True
 
     def close(self) -> None:
-        """Leave one file, without a log beside it, if anything was written. Only once nobody writes any more."""
+        """Leave one file without a log beside it, if anything was written. Call it only after the last write."""
         self._readers.close()
         if self._has_written and _size(_beside(self.path)[0]):
             with contextlib.suppress(sqlite3.Error, tables.NewerTables):
@@ -278,7 +278,7 @@ class Database:
 
 
 def _within(seconds: float) -> Callable[[int, int, int], None]:
-    """For a backup, which tries for ever."""
+    """A progress callback that ends a backup at a deadline; on its own, a backup retries for ever."""
     ends = time.monotonic() + seconds
 
     def check(status: int, remaining: int, total: int) -> None:
@@ -300,7 +300,7 @@ def _code(error: sqlite3.Error) -> int:
 
 
 def _os_error(error: sqlite3.Error, path: Path) -> OSError:
-    """Worded like the disk's other troubles."""
+    """An SQLite error as the OSError that a disk in the same trouble would raise."""
     return OSError(_ERRNO.get(_code(error), errno.EIO), str(error), str(path))
 
 

@@ -16,7 +16,7 @@ from lookout.errors import LookoutError
 
 
 class UnknownEvent(LookoutError):
-    """There is no event of that number, or it was deleted."""
+    """No event has that id, or it was deleted."""
 
     code = "unknown_event"
     title = "There is no such event"
@@ -24,7 +24,7 @@ class UnknownEvent(LookoutError):
 
 
 class NoPicture(LookoutError):
-    """The event has no picture: none is kept of its label or at its hour, or there was no space."""
+    """The event has no picture: none is kept for its label or at its hour, or there was no space."""
 
     code = "no_picture"
     title = "There is no picture of this event"
@@ -40,7 +40,7 @@ class EventsOff(LookoutError):
 
 
 class NothingToUndo(LookoutError):
-    """Nothing was changed in the last ten minutes, or it is undone already."""
+    """Nothing was changed in the last ten minutes, or the change was undone already."""
 
     code = "nothing_to_undo"
     title = "There is nothing to undo"
@@ -48,7 +48,7 @@ class NothingToUndo(LookoutError):
 
 
 class NotConfirmed(LookoutError):
-    """Everything is deleted only with the words that say so."""
+    """Everything is deleted only if the request confirms it in the words asked for."""
 
     code = "not_confirmed"
     title = "Deleting everything needs a confirmation"
@@ -56,7 +56,7 @@ class NotConfirmed(LookoutError):
 
 
 class EventsUnavailable(LookoutError):
-    """The events that are kept cannot be read at the moment."""
+    """The stored events cannot be read at the moment."""
 
     code = "events_unavailable"
     title = "The events cannot be read"

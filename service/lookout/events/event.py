@@ -1,4 +1,4 @@
-"""An event: somebody was seen, or something happened to the camera. Plain data, and its JSON for every interface."""
+"""An event: a label was seen, or something happened to the camera or the model. Plain data, and its JSON form."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing_extensions import TypedDict
 from lookout.geometry import Rect
 from lookout.timestamps import rfc3339
 
-# seen: a label was the answer. quiet: a moment drawn at random at which nothing was. missed: somebody says that the
-# camera overlooked something. The others happen to the camera and the model.
+# seen: a label was the answer. quiet: a time drawn at random, at which nothing was seen. missed: a person reported that
+# the camera overlooked something. The others happen to the camera and the model.
 Kind = Literal["seen", "quiet", "missed", "camera_lost", "camera_back", "paused", "resumed", "model_changed"]
 KINDS: tuple[Kind, ...] = (
     *("seen", "quiet", "missed"),
     *("camera_lost", "camera_back", "paused", "resumed", "model_changed"),
 )
-# Those that have a label, a picture and a review.
+# The kinds that have a label, a picture and a review.
 LABELLED: tuple[Kind, ...] = ("seen", "quiet", "missed")
 Doubt = Literal["sampled", "unsure", "new"]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelUsed:
-    """Which network said it."""
+    """The network that gave the answer."""
 
     name: str
     version: str
@@ -35,13 +35,13 @@ class ModelUsed:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event as it is kept.
+    """One event as it is stored.
 
-    label: what was said; right: what it was, None until somebody looked. started, ended: Unix seconds; ended is None
-    while the event is in progress. probability: what the network said of the best frame, 0..1; mean: of the answer
-    over the event. frames: predictions that counted. region: the part of the best frame that was seen. why: thresholds,
-    window and gaps. cut: the end is not known, the service stopped before. clock_ok: whether the wall clock could be
-    believed. sampled: drawn at random for review. doubt: why somebody should look. bytes: on disk. picture: whether
+    label: the answer; right: the correct label, None until it is reviewed. started, ended: Unix seconds; ended is None
+    while the event is in progress. probability: of the label in the best frame, 0..1; mean: of the answer over the
+    event. frames: predictions that counted. region: the part of the best frame that the network saw. why: thresholds,
+    window and gaps. cut: the end is unknown because the service stopped before it. clock_ok: whether the wall clock was
+    trusted. sampled: drawn at random for review. doubt: why it should be reviewed. bytes: on disk. picture: whether
     there is one.
     """
 
@@ -70,7 +70,7 @@ class Event:
 
     @property
     def called(self) -> str | None:
-        """The label that counts: what it was, where somebody looked, else what was said."""
+        """The label that counts: the correct one if the event was reviewed, else the answer."""
         return self.label if self.right is None else self.right
 
 

@@ -1,4 +1,4 @@
-"""Events for elsewhere: a table, and pictures by label as training reads them. Made as it is sent, never on disk."""
+"""Export of events: as a table, or as pictures by label in the layout that training reads. Streamed, never on disk."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _COLUMNS = (
     *("id", "view", "kind", "label", "right", "called", "started", "ended", "for_s", "cut", "clock_ok", "probability"),
     *("mean", "frames", "model", "version", "precision", "sampled", "kept", "reviewed_at", "note", "file"),
 )
-# A spreadsheet would take such a text for a formula.
+# A spreadsheet would read such a text as a formula.
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 
 
 def walk(store: Store, wanted: Filter) -> Iterator[list[Event]]:
-    """All that fit, the oldest first, a few hundred at a time. Raises EventsUnavailable."""
+    """Yield all events that match, oldest first, a few hundred at a time. Raises EventsUnavailable."""
     last = 0
     while True:
         events = store.database.read(lambda connection, last=last: queries.strides(connection, wanted, last))  # type: ignore[misc]
@@ -40,7 +40,7 @@ def csv_head() -> str:
 
 
 def csv_rows(events: Sequence[Event]) -> str:
-    """One line an event; nothing in it is taken for a formula."""
+    """Return one line per event, with every text that looks like a formula escaped."""
     return _lines([_row(event) for event in events])
 
 
@@ -62,18 +62,18 @@ def _lines(rows: Sequence[Sequence[object]]) -> str:
 
 
 def picture_name(event: Event) -> str:
-    """LABEL/ID.jpg; empty where there is none."""
+    """Return LABEL/ID.jpg, or an empty text if the event has no picture."""
     return f"{folder_name(event.called)}/{event.id}.jpg" if event.picture and event.called else ""
 
 
 def folder_name(label: str | None) -> str:
-    """A label as the name of a folder on any system."""
+    """Return the label as a folder name that is valid on every system."""
     name = _UNSAFE.sub("_", label or "").strip(" .")
     return name or "_"
 
 
 class _Pipe(io.RawIOBase):
-    """What the archive writes, until it is taken."""
+    """Holds what the archive writes until it is taken."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -93,9 +93,9 @@ class _Pipe(io.RawIOBase):
 
 
 def zip_parts(store: Store, wanted: Filter) -> Iterator[bytes]:
-    """An archive of LABEL/ID.jpg and events.csv, part by part. Each part may wait for the disk.
+    """Yield an archive of LABEL/ID.jpg and events.csv, part by part. Each part may wait for the disk.
 
-    A label that was set right is the one that counts. Raises EventsUnavailable.
+    LABEL is the corrected label if there is one. Raises EventsUnavailable.
     """
     pipe = _Pipe()
     table = [csv_head()]
@@ -115,7 +115,7 @@ def zip_parts(store: Store, wanted: Filter) -> Iterator[bytes]:
 def _add_picture(archive: zipfile.ZipFile, store: Store, event: Event, name: str) -> None:
     try:
         picture = store.picture(event.id, "jpg")
-    except LookoutError:  # deleted meanwhile, or on a part of the disk that is gone
+    except LookoutError:  # deleted in the meantime, or on a damaged part of the disk
         return
     info = zipfile.ZipInfo(name, _date(event.started))
     info.external_attr = 0o644 << 16
@@ -123,6 +123,6 @@ def _add_picture(archive: zipfile.ZipFile, store: Store, event: Event, name: str
 
 
 def _date(wall: float) -> tuple[int, int, int, int, int, int]:
-    """As the format has it: from 1980 on."""
+    """Return the time as the ZIP format stores it: UTC, from 1980 on."""
     moment = datetime.fromtimestamp(max(wall, 315_532_800.0), UTC)
     return moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second

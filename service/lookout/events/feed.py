@@ -1,4 +1,4 @@
-"""News of events for any subscriber, on any thread: bounded, and never waited for."""
+"""News about events for any number of subscribers on any thread: bounded, and the publisher never waits."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Literal
 
 from lookout.events.event import Event
 
-# Of somebody seen both begun and ended come; what happens at once, such as a camera that is lost, comes as ended.
-# begun: it has lasted `events.min_s`. ended: it is over and counted. changed: somebody marked it. deleted: it is gone.
+# A visit sends both begun and ended; something that happens at once, such as a lost camera, sends only ended.
+# begun: it has lasted `events.min_s`. ended: it is over and counted. changed: it was marked. deleted: it was deleted.
 What = Literal["begun", "ended", "changed", "deleted"]
-# An hour of a busy day; a subscriber that takes none for this long gets the newest.
+# An hour of a busy day; a subscriber that takes nothing for longer keeps only the newest.
 DEFAULT_BOUND = 256
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What became of an event. picture: its best frame so far as JPEG, where pictures are kept of it."""
+    """What happened to an event. picture: its best frame so far as JPEG, if pictures of it are kept."""
 
     what: What
     event: Event
@@ -27,7 +27,7 @@ class News:
 
 
 class Subscription:
-    """One reader's news, oldest first. When `most` wait, the oldest is lost, and counted in `lost`."""
+    """One subscriber's queue, oldest first. When it holds `most`, the oldest is dropped and counted in `lost`."""
 
     def __init__(self, feed: Feed, most: int, changes: bool) -> None:
         self._feed = feed
@@ -39,7 +39,7 @@ class Subscription:
         self.lost = 0
 
     def take(self, timeout_s: float = 0.0) -> list[News]:
-        """All that wait; waits up to `timeout_s` for the first, and not at all once it is closed."""
+        """Return everything queued; wait up to `timeout_s` for the first, but not if the subscription is closed."""
         with self._arrived:
             if not self._news and not self._closed and timeout_s > 0:
                 self._arrived.wait(timeout_s)
@@ -48,14 +48,14 @@ class Subscription:
             return news
 
     def close(self) -> None:
-        """No more news; releases subscribers that wait. Safe to call twice."""
+        """Stop receiving news and release a thread that waits in `take`. Safe to call twice."""
         self._feed.drop(self)
         with self._arrived:
             self._closed = True
             self._arrived.notify_all()
 
     def put(self, news: News) -> None:
-        """Never blocks for longer than a reader takes to empty the queue."""
+        """Queue the news. Blocks no longer than a subscriber takes to empty the queue."""
         if news.what in ("changed", "deleted") and not self._changes:
             return
         with self._arrived:
@@ -75,14 +75,14 @@ class Subscription:
 
 
 class Feed:
-    """Hands each piece of news to every subscription. Thread-safe."""
+    """Hands each piece of news to every subscriber. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._subscriptions: list[Subscription] = []
 
     def subscribe(self, most: int = DEFAULT_BOUND, *, changes: bool = False) -> Subscription:
-        """News from now on. most: how many may wait. changes: marks and deletions as well, not begun and ended only."""
+        """Subscribe from now on. most: queue bound. changes: also marks and deletions, not just begun and ended."""
         subscription = Subscription(self, most, changes)
         with self._lock:
             self._subscriptions.append(subscription)
@@ -95,7 +95,7 @@ class Feed:
 
     @property
     def is_watched(self) -> bool:
-        """Whether anybody subscribes: a picture that nobody takes need not be made."""
+        """Whether there is a subscriber: without one, a picture need not be encoded."""
         with self._lock:
             return bool(self._subscriptions)
 

@@ -1,4 +1,4 @@
-"""The history of what was seen, as the service holds it: the store, the feed, and what people do with both."""
+"""The diary as the service holds it: the store, the feed, and the changes that concern both."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lookout.storage import Storage
 
 
 class History:
-    """What the API and integrations are handed. Methods that change something may wait for the disk."""
+    """What the API and the integrations use. Methods that change something may wait for the disk."""
 
     def __init__(
         self,
@@ -31,31 +31,31 @@ class History:
         settings: Callable[[], Settings],
         embed: Embed | None = None,
     ) -> None:
-        """settings: those in force. embed: has the network describe a picture."""
+        """settings: returns the settings in force. embed: computes the network's description of a picture."""
         self.store = Store(state_folder, storage)
         self.feed = Feed()
         self.recorder = Recorder(hub, self.store, self.feed, settings, embed)
         self.caretaker = Caretaker(self.store, self.recorder, settings)
 
     def start(self) -> None:
-        """Record from now on."""
+        """Start recording."""
         self.recorder.start(self.caretaker.idle)
 
     def stop(self) -> bool:
-        """End what is under way. Returns whether all is on disk."""
+        """End the events in progress. Returns whether everything is on disk."""
         return self.recorder.stop()
 
     def trouble(self) -> LookoutError | None:
-        """Why less is kept than the settings ask for; None when all is."""
+        """Why less is kept than the settings ask for; None if everything is kept."""
         return self.recorder.journal.trouble()
 
     def forecast(self) -> Forecast:
-        """What events take on disk, and for how long it lasts. Reads the disk; raises EventsUnavailable."""
+        """Disk usage of the events and how long the space will last. Reads the disk; raises EventsUnavailable."""
         limits = self.caretaker.limits()
         return self.store.database.read(lambda connection: retention.forecast(connection, limits))
 
     def now(self) -> float:
-        """Unix seconds, by the clock that the events go by."""
+        """Unix seconds, by the clock that the events use."""
         return self.recorder.now()
 
     def miss(self, right: str) -> Event:
@@ -64,19 +64,19 @@ class History:
 
     def mark(self, ids: Sequence[int], values: Mapping[str, Any], *, one: bool = False) -> list[Event]:
         """See `Store.mark`."""
-        return self._tell("changed", self.store.mark(ids, values, one=one))
+        return self._publish("changed", self.store.mark(ids, values, one=one))
 
     def delete(self, ids: Sequence[int], *, one: bool = False) -> list[Event]:
         """See `Store.delete`."""
-        return self._tell("deleted", self.store.delete(ids, one=one))
+        return self._publish("deleted", self.store.delete(ids, one=one))
 
     def undo(self) -> Undone:
         """See `Store.undo`."""
         undone = self.store.undo()
-        self._tell("changed", undone.events)
+        self._publish("changed", undone.events)
         return undone
 
-    def _tell(self, what: What, events: list[Event]) -> list[Event]:
+    def _publish(self, what: What, events: list[Event]) -> list[Event]:
         for event in events:
             self.feed.publish(News(what, event))
         return events

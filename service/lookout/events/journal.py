@@ -1,4 +1,4 @@
-"""Records on their way to disk, on a thread that may wait for it: rows before pictures, and counts last of all."""
+"""Writes records to disk on its own thread, which may wait for the disk: rows before pictures."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ from lookout.storage import Writer
 
 log = logging.getLogger(__name__)
 
-# Rows that wait for a disk: half an hour of a busy day, three megabytes.
+# Rows that may wait for the disk: half an hour of a busy day, three megabytes.
 MAX_RECORDS = 500
-# Pictures that wait: a megabyte each, as the camera took them.
+# Pictures that may wait to be encoded: a megabyte each, as the camera delivered them.
 MAX_SHOTS = 8
 _BATCH = 20
-# With less free than this the disk is left to rows.
+# With less free space than this, only rows are written.
 _FREE_BYTES = 8 * 2**20
-# So many events of a label are worth a look because it is new here.
+# The first few events of a label are put up for review, because the label is new here.
 _RARE = 3
 _FIRST_RETRY_S, _MAX_RETRY_S = 1.0, 30.0
 _IDLE_S = 1.0
 
-# The part of a frame, as the network saw it, to what the network says of it; None where it says nothing.
+# Takes the part of a frame that the network saw; returns the model and its embedding, or None if there is none.
 Embed = Callable[[Pixels], tuple[ModelUsed, bytes] | None]
 
 
 class Journal:
-    """`put` never waits. Everything else happens on the journal's own thread, or, until `start`, in `flush`."""
+    """`put` never waits. Everything else happens on the journal's own thread, or in `flush` before `start`."""
 
     def __init__(self, store: Store, feed: Feed, embed: Embed | None = None) -> None:
         self._store = store
         self._feed = feed
         self._embed = embed
         self._changed = threading.Condition()
-        self._waiting: dict[Record, None] = {}  # in the order in which they came
+        self._waiting: dict[Record, None] = {}  # in order of arrival
         self._run_row: dict[str, Any] | None = None
         self._shift: tuple[str, float] | None = None
         self._prepared = False
@@ -67,7 +67,7 @@ class Journal:
     # --- any thread ---------------------------------------------------------------------------------------------------
 
     def put(self, record: Record, **changes: Any) -> None:
-        """See that the record, with these columns changed, gets to disk. The oldest is lost when too many wait."""
+        """Queue the record, with these columns changed. When too many wait, the oldest is dropped."""
         with self._changed:
             record.row.update(changes)
             self._waiting.setdefault(record)
@@ -84,13 +84,13 @@ class Journal:
             self.lost += 1
 
     def stamp_run(self, row: dict[str, Any]) -> None:
-        """How long the service has run, by column of `runs`; goes with the next write, or soon by itself."""
+        """Note how long the service has run, as a row of `runs`; written with the next batch, or soon on its own."""
         with self._changed:
             self._run_row = row
             self._changed.notify()
 
     def shift(self, boot: str, offset: float, running: list[Record]) -> None:
-        """The wall clock has been set: what this boot wrote before is moved, once. running: records in progress."""
+        """The wall clock has been set: correct the times of this boot's records, once. running: records in progress."""
         with self._changed:
             self._shift = (boot, offset)
             for record in (*self._waiting, *running):
@@ -101,25 +101,25 @@ class Journal:
             self._changed.notify()
 
     def trouble(self) -> LookoutError | None:
-        """Why less is kept than should be; None when all is."""
+        """Why less is kept than should be; None if everything is kept."""
         return self._trouble or self._picture_trouble
 
     @property
     def unwritten(self) -> int:
-        """How many records wait."""
+        """The number of records not yet written."""
         with self._changed:
             return len(self._waiting)
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
     def start(self, idle: Callable[[], None] | None = None) -> None:
-        """idle: called about once a second when nothing waits; may wait for the disk."""
+        """idle: called about once a second while no record waits; may wait for the disk."""
         self._idle = idle
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self._thread.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """Write what waits, for at most this long. Returns whether all is written."""
+        """Write the waiting records, for at most this many seconds. Returns whether all are written."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -133,14 +133,14 @@ class Journal:
             try:
                 if self.flush() and idle and self._idle is not None and not self._stopping:
                     self._idle()
-            except (LookoutError, OSError) as error:  # what the idle time was used for can wait
+            except (LookoutError, OSError) as error:  # the idle work can wait
                 log.info("%s", error.detail if isinstance(error, LookoutError) else error)
-            except Exception:  # a bug of ours must not end the record of events
+            except Exception:  # a bug here must not stop the recording
                 log.exception("The record of events stumbled and goes on.")
                 self._retry_s = _MAX_RETRY_S
 
     def _wait(self) -> bool:
-        """Until there may be something to do. False when it is time to end."""
+        """Block until there may be work. Return False when the thread is to end."""
         with self._changed:
             if self._retry_s:
                 self._wait_for_disk()
@@ -149,7 +149,7 @@ class Journal:
             return not self._stopping or (self._has_work() and not self._retry_s)
 
     def _wait_for_disk(self) -> None:
-        """Until the next attempt is due, or at once when a disk that was in trouble is well again."""
+        """Wait until the next attempt is due, or until a disk that was in trouble has recovered."""
         storage, was_in_trouble = self._store.storage, False
         ends = time.monotonic() + self._retry_s
         while not self._stopping and (left := ends - time.monotonic()) > 0:
@@ -163,7 +163,7 @@ class Journal:
         return bool(self._waiting) or self._run_row is not None
 
     def flush(self) -> bool:
-        """Write one batch of what waits. Returns whether that went well."""
+        """Write one batch of the waiting records. Returns whether that succeeded."""
         try:
             self._prepare()
             self._write()
@@ -172,13 +172,13 @@ class Journal:
                 log.warning("Events wait in memory until they can be kept: %s", error.detail)
             self._trouble = error
             self._retry_s = min(_MAX_RETRY_S, self._retry_s * 2 or _FIRST_RETRY_S)
-            self._tell_unwritten()
+            self._publish_unwritten()
             return False
         self._retry_s = 0.0
         return True
 
     def _prepare(self) -> None:
-        """Before anything is written: what a process that is no more left open is closed at its last stamp."""
+        """Before the first write, close the events that an earlier process left open, at their last stamp."""
         if self._prepared or self._is_nothing():
             return
 
@@ -191,7 +191,7 @@ class Journal:
         self._prepared = True
 
     def _is_nothing(self) -> bool:
-        """Whether nothing was ever kept and nothing is to be: who has switched events off gets no file."""
+        """Whether nothing was ever stored and nothing waits: with events switched off, no file is created."""
         with self._changed:
             return not self._waiting and self._run_row is None and not self._store.database.is_there()
 
@@ -210,7 +210,9 @@ class Journal:
             written = [(record, dict(record.row), record.is_open) for record in batch]
         try:
             self._store.database.write(
-                lambda connection: self._rows(connection, written, run_row, shift), reserved=False, committed=_number
+                lambda connection: self._write_rows(connection, written, run_row, shift),
+                reserved=False,
+                committed=_assign_ids,
             )
         except LookoutError:
             with self._changed:
@@ -226,16 +228,16 @@ class Journal:
         for record, _, was_open in written:
             if not was_open:
                 self._keep_pictures(record)
-            self._tell(record, was_open)
+            self._publish(record, was_open)
 
-    def _rows(
+    def _write_rows(
         self,
         connection: sqlite3.Connection,
         written: list[tuple[Record, dict[str, Any], bool]],
         run_row: dict[str, Any] | None,
         shift: tuple[str, float] | None,
     ) -> list[tuple[Record, int]]:
-        """One transaction, on the writer's thread. Returns the numbers of those that are new."""
+        """Write the rows, in a transaction on the writer's thread. Returns the new records with their ids."""
         if shift is not None:
             _move(connection, *shift)
         new = []
@@ -260,7 +262,7 @@ class Journal:
     # --- pictures -----------------------------------------------------------------------------------------------------
 
     def _develop(self, record: Record) -> None:
-        """Encode the shot and have the network describe it, off the camera loop; unless there is no room for it."""
+        """Encode the shot and compute its embedding, off the camera loop, unless there is no space for the picture."""
         shot, record.shot = record.shot, None
         assert shot is not None
         record.row["region"] = region_of(shot)
@@ -279,7 +281,7 @@ class Journal:
                 record.embedding = embedding
 
     def _keep_pictures(self, record: Record) -> None:
-        """After the row. What does not fit is struck from the row again."""
+        """Write the pictures, after the row. If they do not fit, the row is corrected."""
         pictures, record.pictures = record.pictures, None
         number, folder = record.id, record.row.get("folder")
         if pictures is None or number is None or folder is None or record.gone:
@@ -299,7 +301,7 @@ class Journal:
             self._strike(record, number)
 
     def _strike(self, record: Record, number: int) -> None:
-        """The row has no picture after all. Should that not be kept either, the sweep finds it."""
+        """Correct the row: it has no picture after all. If that cannot be written either, the sweep does it later."""
         record.row.update(folder=None, bytes=0)
         with contextlib.suppress(LookoutError):
             self._store.database.write(
@@ -308,11 +310,11 @@ class Journal:
 
     # --- news ---------------------------------------------------------------------------------------------------------
 
-    def _tell(self, record: Record, was_open: bool) -> None:
-        """Each piece of news once, whether or not the disk took it."""
+    def _publish(self, record: Record, was_open: bool) -> None:
+        """Publish each piece of news once, whether or not the record could be written."""
         kind = record.row["kind"]
         if record.gone or kind == "quiet" or (kind == "model_changed" and record.id is None):
-            return  # whether the model is another one, only the disk knows
+            return  # only the database knows whether the model has changed
         what = ["begun"] if was_open else ["begun", "ended"]
         for each in what:
             if each in record.sent or (each == "begun" and not was_open and record.row["kind"] != "seen"):
@@ -323,27 +325,27 @@ class Journal:
                 picture = shots.jpeg(record.shot)
             self._feed.publish(News("begun" if each == "begun" else "ended", record.event(), picture))
 
-    def _tell_unwritten(self) -> None:
+    def _publish_unwritten(self) -> None:
         with self._changed:
             waiting = list(self._waiting)
         for record in waiting:
-            self._tell(record, record.is_open)
+            self._publish(record, record.is_open)
 
     def write_now(self, record: Record) -> Record:
-        """For who waits for the number. Raises StateFolderUnusable, DiskBudgetSpent."""
+        """Wait until the record is on disk and return it with its id. Raises StateFolderUnusable, DiskBudgetSpent."""
         if record.shot is not None:
             self._develop(record)
         self._store.database.write(
-            lambda connection: self._rows(connection, [(record, dict(record.row), False)], None, None),
-            committed=_number,
+            lambda connection: self._write_rows(connection, [(record, dict(record.row), False)], None, None),
+            committed=_assign_ids,
         )
         self._keep_pictures(record)
-        self._tell(record, False)
+        self._publish(record, False)
         return record
 
 
-def _number(new: list[tuple[Record, int]]) -> None:
-    """Once it is certain: also if the caller has given up meanwhile."""
+def _assign_ids(new: list[tuple[Record, int]]) -> None:
+    """Assign the ids once the rows are durable, even if the caller has given up in the meantime."""
     for record, number in new:
         record.id = number
 
@@ -357,7 +359,7 @@ def _add_details(connection: sqlite3.Connection, number: int, record: Record) ->
 
 
 def _is_rare(connection: sqlite3.Connection, record: Record) -> bool:
-    """Whether the label is new here: what it says of this place, nobody has seen yet."""
+    """Whether the label is new here, so that nobody has yet seen how good its answers are in this place."""
     known = connection.execute(
         "SELECT coalesce(sum(n), 0) FROM daily WHERE kind = 'seen' AND label = ?", (record.row["label"],)
     ).fetchone()[0]
@@ -365,7 +367,7 @@ def _is_rare(connection: sqlite3.Connection, record: Record) -> bool:
 
 
 def _is_news(connection: sqlite3.Connection, row: dict[str, Any]) -> bool:
-    """Whether the model is another than the one that was last noted, in this run or an earlier one."""
+    """Whether the model differs from the one last noted, in this run or an earlier one."""
     before = connection.execute("SELECT value FROM notes WHERE key = 'model'").fetchone()
     if before is not None and before[0] == row["why"]:
         return False
@@ -380,7 +382,7 @@ def insert_or_stamp(connection: sqlite3.Connection, row: dict[str, Any]) -> None
 
 
 def _move(connection: sqlite3.Connection, boot: str, offset: float) -> None:
-    """The rows of a boot that were written before the clock was right: by their monotonic begin."""
+    """Correct the times of rows that this boot wrote before the clock was right, from their monotonic start."""
     for table in ("events", "runs"):
         connection.execute(
             f"UPDATE {table} SET ended = mono_start + :offset + (ended - started), started = mono_start + :offset, "
@@ -390,7 +392,7 @@ def _move(connection: sqlite3.Connection, boot: str, offset: float) -> None:
 
 
 def _refuse_if_scarce(folder: Path) -> None:
-    """Raises OSError where the last megabytes are left to rows."""
+    """Raise OSError if so little space is left that it is reserved for rows."""
     disk = os.statvfs(folder)
     if disk.f_blocks and disk.f_bavail * disk.f_frsize < _FREE_BYTES:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
