@@ -1,4 +1,4 @@
-"""What is asked of the events: pages by number, and the filter that lists, batches and exports share."""
+"""Queries for events: pages by id, and the filter that lists, batches and exports share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lookout.events.rows import SELECTED, event_of
 from lookout.events.tables import DRAWN
 
 Review = Literal["sampled", "todo", "wrong", "done"]
-# A quiet moment that was not drawn is not shown, and is deleted when the day's draw is made.
+# A quiet moment is shown only if it was drawn; the others are deleted when the day's sample is drawn.
 _SHOWN = "(kind <> 'quiet' OR sampled = 1)"
 _REVIEW = {
     "sampled": DRAWN,
@@ -21,13 +21,13 @@ _REVIEW = {
     "wrong": '"right" IS NOT NULL AND "right" IS NOT label',
     "done": '"right" IS NOT NULL',
 }
-# Rows read at once by who walks through all: others get their turn in between.
+# Rows per query when a caller walks through all events, so that other queries can run in between.
 _STRIDE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which events. after, until: Unix seconds, by their begin. label: the one that counts, as it was set right."""
+    """Which events. after, until: Unix seconds, of their start. label: the one that counts, corrected if reviewed."""
 
     label: str | None = None
     view: str | None = None
@@ -38,7 +38,7 @@ class Filter:
     kept: bool | None = None
 
     def where(self) -> tuple[str, list[Any]]:
-        """As a condition with its values."""
+        """Return the filter as an SQL condition with its values."""
         terms: list[tuple[str, Any]] = []
         if self.label is not None:
             terms.append(("called = ?", self.label))
@@ -61,7 +61,7 @@ class Filter:
 def page(
     connection: sqlite3.Connection, wanted: Filter, before: int | None, limit: int
 ) -> tuple[list[Event], int | None]:
-    """The newest that fit, with numbers below `before`; and the number to go on from, None at the end."""
+    """Return the newest matching events with ids below `before`, and the next page's `before` (None: the end)."""
     where, values = wanted.where()
     if before is not None:
         where, values = f"id < ? AND {where}", [before, *values]
@@ -73,14 +73,14 @@ def page(
 
 
 def numbers(connection: sqlite3.Connection, wanted: Filter, most: int) -> list[int]:
-    """Of the newest that fit."""
+    """Return the ids of the newest events that match."""
     where, values = wanted.where()
     found = connection.execute(f"SELECT id FROM events WHERE {where} ORDER BY id DESC LIMIT ?", [*values, most])
     return [int(row[0]) for row in found]
 
 
 def one(connection: sqlite3.Connection, number: int) -> Event:
-    """Raises UnknownEvent."""
+    """Return the event. Raises UnknownEvent."""
     row = connection.execute(f"SELECT {SELECTED} FROM events WHERE id = ?", (number,)).fetchone()
     if row is None:
         raise unknown(number)
@@ -88,7 +88,7 @@ def one(connection: sqlite3.Connection, number: int) -> Event:
 
 
 def several(connection: sqlite3.Connection, ids: list[int]) -> list[Event]:
-    """Those that there are, in the order of the numbers."""
+    """Return the events that exist, in the order of the ids."""
     found = []
     for number in ids:
         row = connection.execute(f"SELECT {SELECTED} FROM events WHERE id = ?", (number,)).fetchone()
@@ -102,7 +102,7 @@ def unknown(number: int) -> UnknownEvent:
 
 
 def picture_folder(connection: sqlite3.Connection, number: int) -> str | None:
-    """The month's folder that its pictures lie in; None where it has none. Raises UnknownEvent."""
+    """Return the month's folder that holds the event's pictures; None if it has none. Raises UnknownEvent."""
     row = connection.execute("SELECT folder FROM events WHERE id = ?", (number,)).fetchone()
     if row is None:
         raise unknown(number)
@@ -110,20 +110,20 @@ def picture_folder(connection: sqlite3.Connection, number: int) -> str | None:
 
 
 def curve(connection: sqlite3.Connection, number: int) -> bytes | None:
-    """Raises UnknownEvent."""
+    """Return the packed curve; None if the event has none. Raises UnknownEvent."""
     one(connection, number)
     row = connection.execute("SELECT curve FROM details WHERE id = ?", (number,)).fetchone()
     return None if row is None or row[0] is None else bytes(row[0])
 
 
 def totals(connection: sqlite3.Connection) -> tuple[int, int]:
-    """How many events there are, and their bytes."""
+    """Return the number of events and the bytes of their pictures."""
     n, size = connection.execute("SELECT coalesce(sum(n), 0), coalesce(sum(bytes), 0) FROM daily").fetchone()
     return int(n), int(size)
 
 
 def strides(connection: sqlite3.Connection, wanted: Filter, after: int) -> list[Event]:
-    """The next few that fit, oldest first, with numbers above `after`."""
+    """Return the next few events that match, oldest first, with ids above `after`."""
     where, values = wanted.where()
     rows = connection.execute(
         f"SELECT {SELECTED} FROM events WHERE id > ? AND {where} ORDER BY id LIMIT ?", [after, *values, _STRIDE]
@@ -132,6 +132,6 @@ def strides(connection: sqlite3.Connection, wanted: Filter, after: int) -> list[
 
 
 def labels(connection: sqlite3.Connection) -> Iterator[str]:
-    """Every label that an event is called by."""
+    """Yield every label under which an event is counted."""
     for row in connection.execute("SELECT DISTINCT label FROM daily WHERE label <> ''"):
         yield str(row[0])

@@ -1,7 +1,7 @@
-"""Whose turn it is: a connection that may write is opened while no other of this process reads.
+"""A reader-writer lock: a connection that may write is opened only while no other connection of this process reads.
 
-SQLite gives all connections of a process one view of the log's index, as the first of them opened it; a reader opens it
-for reading only, so that to read is not to write.
+SQLite gives all connections of a process one mapping of the write-ahead log's index, in the mode of the connection that
+was opened first. A reader opens it read-only, so that reading writes nothing; a writer must not inherit that mode.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 
-# As long as SQLite waits for another process.
+# The same time for which SQLite waits for another process.
 _WAIT_S = 2.0
 
 
 class ReaderWriterLock:
-    """Reads pass each other, and a writer once it is open; they wait for one that is about to open, and it for them."""
+    """Any number of readers at once, also beside an open writer. Only opening a writer excludes them; it goes first."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -25,9 +25,9 @@ class ReaderWriterLock:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """Raises sqlite3.OperationalError after two seconds."""
+        """Hold the lock for reading. Raises sqlite3.OperationalError if that takes longer than two seconds."""
         with self._changed:
-            self._await(lambda: not self._is_opening)
+            self._wait_until(lambda: not self._is_opening)
             self._readers += 1
         try:
             yield
@@ -38,19 +38,19 @@ class ReaderWriterLock:
 
     @contextlib.contextmanager
     def opening(self) -> Iterator[None]:
-        """For the one writer. Raises sqlite3.OperationalError after two seconds."""
+        """Hold the lock while the one writer opens. Raises sqlite3.OperationalError after two seconds."""
         with self._changed:
             self._is_opening = True
         try:
             with self._changed:
-                self._await(lambda: not self._readers)
+                self._wait_until(lambda: not self._readers)
             yield
         finally:
             with self._changed:
                 self._is_opening = False
                 self._changed.notify_all()
 
-    def _await(self, is_free: Callable[[], bool]) -> None:
+    def _wait_until(self, is_free: Callable[[], bool]) -> None:
         if not self._changed.wait_for(is_free, _WAIT_S):
             error = sqlite3.OperationalError("database is busy")
             error.sqlite_errorcode = sqlite3.SQLITE_BUSY

@@ -1,4 +1,4 @@
-"""Connections that read events.db; the one used last stays open for a moment: a page asks several things at once."""
+"""Connections that read events.db; the last one stays open briefly, because a page sends several queries at once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# From its opening on, however often it is used: SQLite opens the log of changes for writing even to read it, and a disk
-# that is to be remounted read-only, or unmounted, waits for no longer than that.
+# Counted from opening, however often the connection is used: SQLite opens the write-ahead log for writing even to read
+# it, which blocks remounting the disk read-only or unmounting it. This is the longest such a wait gets.
 KEPT_S = 0.5
 
 
 @dataclass(slots=True)
 class _Reader:
-    """file: device and inode. until: monotonic seconds. is_watched: whether something closes it then."""
+    """file: device and inode. until: monotonic seconds. is_watched: whether a timer closes it then."""
 
     connection: sqlite3.Connection
     file: tuple[int, int] | None
@@ -30,14 +30,14 @@ _ALL: weakref.WeakSet[Readers] = weakref.WeakSet()
 
 
 def close_idle(path: Path) -> None:
-    """Every one of this process that nobody uses: a connection that may write cannot be opened beside them."""
+    """Close all idle connections of this process to a file: a writer cannot be opened beside them."""
     for readers in list(_ALL):
         if readers.path == path:
             readers.close()
 
 
 class Readers:
-    """At most one that nobody uses stays open, and only for a moment. Thread-safe."""
+    """Keeps at most one idle connection open, and only briefly. Thread-safe."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Readers:
         opened: Callable[[], sqlite3.Connection],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """opened: a new connection. clock: monotonic seconds."""
+        """opened: opens a connection. clock: monotonic seconds."""
         self.path = path
         self._opened = opened
         self._clock = clock
@@ -55,7 +55,7 @@ class Readers:
 
     @contextlib.contextmanager
     def one(self) -> Iterator[sqlite3.Connection]:
-        """For one piece of reading. Raises sqlite3.Error."""
+        """Lend a connection for one read. Raises sqlite3.Error."""
         reader = self._take() or self._open()
         try:
             yield reader.connection
@@ -65,7 +65,7 @@ class Readers:
         self._put(reader)
 
     def close(self) -> None:
-        """The one that nobody uses."""
+        """Close the idle connection, if there is one."""
         with self._lock:
             reader, self._idle = self._idle, None
         if reader is not None:
@@ -95,10 +95,10 @@ class Readers:
             reader.connection.close()
         elif not reader.is_watched:
             reader.is_watched = True
-            _later(left, lambda: self._expire(reader))
+            _start_timer(left, lambda: self._expire(reader))
 
     def _expire(self, reader: _Reader) -> None:
-        """If somebody uses it, it is closed after that."""
+        """Close the connection if it is idle; one in use is closed when it is returned."""
         with self._lock:
             if self._idle is not reader:
                 return
@@ -106,7 +106,7 @@ class Readers:
         reader.connection.close()
 
 
-def _later(seconds: float, work: Callable[[], None]) -> None:
+def _start_timer(seconds: float, work: Callable[[], None]) -> None:
     timer = threading.Timer(seconds, work)
     timer.daemon = True
     timer.name = "events-reader"

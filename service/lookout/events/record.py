@@ -1,4 +1,4 @@
-"""An event on its way to disk: its row, and what goes with it when it ends."""
+"""An event on its way to disk: its row, and the picture, curve and embedding that are added when it ends."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from lookout.state.state import ModelState
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """row: by column of `events`. id: None until it is on disk. Only touched under the journal's lock, or before that.
+    """row: by column of `events`. id: None until it is on disk. Touched only under the journal's lock, or before `put`.
 
-    gone: somebody has deleted it while it was in progress. sent: which news about it were sent.
+    gone: it was deleted while it was in progress. sent: which news about it were published.
     """
 
     row: dict[str, Any]
@@ -36,7 +36,7 @@ class Record:
         return bool(self.row["open"])
 
     def event(self) -> Event:
-        """As it is now; number 0 while it is not on disk."""
+        """The event as it is now; its id is 0 until it is on disk."""
         row = {"sampled": 0, "kept": 0, "cut": 0, "note": "", "bytes": 0, "frames": 0, "why": "{}", **self.row}
         row["id"] = self.id or 0
         return event_of(tuple(row.get(name.strip('"')) for name in COLUMNS))
@@ -47,7 +47,7 @@ def model_used(model: ModelState) -> ModelUsed:
 
 
 def begun(visit: Visit, boot: str, reading: Reading) -> Record:
-    """An event in progress."""
+    """Return the record of an event that begins."""
     return Record(
         {
             "view": "main",
@@ -65,7 +65,7 @@ def begun(visit: Visit, boot: str, reading: Reading) -> Record:
 
 
 def standing(visit: Visit, record: Record) -> dict[str, Any]:
-    """How far it is: what a stamp writes."""
+    """Return the columns that change while an event is in progress, as a stamp writes them."""
     return {
         "ended": record.row["started"] + max(0.0, visit.last - visit.started),
         "probability": round(visit.probability, 4),
@@ -75,7 +75,7 @@ def standing(visit: Visit, record: Record) -> dict[str, Any]:
 
 
 def why_text(visit: Visit, answer: AnswerSettings, shot: Shot | None) -> str:
-    """What was in force, and what was odd about it."""
+    """Return the settings in force and the gaps, as JSON."""
     threshold = visit.model.thresholds.get(visit.label)
     why: dict[str, Any] = {"window_s": answer.window_s, "hold_s": answer.hold_s}
     if threshold is not None:
@@ -88,13 +88,13 @@ def why_text(visit: Visit, answer: AnswerSettings, shot: Shot | None) -> str:
 
 
 def doubt_about(visit: Visit) -> Doubt | None:
-    """Whether the network was less sure over the event than it has to be to begin one."""
+    """Return "unsure" if the mean probability over the event is below the threshold for beginning one."""
     threshold = visit.model.thresholds.get(visit.label)
     return "unsure" if threshold is not None and visit.mean < threshold.enter else None
 
 
 def happened(what: Happened, boot: str, reading: Reading) -> Record:
-    """To the camera or the model: over as it happens."""
+    """Return the record of something that happened to the camera or the model; it has no duration."""
     at = reading.wall(what.at)
     row = {"view": "main", "kind": what.kind, "boot": boot, "mono_start": what.at, "started": at, "ended": at}
     return Record({**row, "open": 0, "clock_ok": int(reading.good), "why": json.dumps(what.why)})
@@ -103,7 +103,7 @@ def happened(what: Happened, boot: str, reading: Reading) -> Record:
 def moment(
     kind: str, at: float, model: ModelState, label: str | None, probability: float | None, boot: str, reading: Reading
 ) -> Record:
-    """One frame: a quiet moment, or one that somebody marks."""
+    """Return the record of a single frame: a quiet moment, or one that a person marks as missed."""
     wall = reading.wall(at)
     return Record(
         {

@@ -1,4 +1,4 @@
-"""Watches the hub and turns what is said into records: begun, stamped, ended; quiet moments; the clock that is set."""
+"""Watches the hub and turns its states into records: begun, stamped, ended; quiet moments; corrections of the clock."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lookout.state.state import ModelState, State, is_current, status
 
 log = logging.getLogger(__name__)
 
-# How often the clock is looked at; what is seen wakes the thread at once.
+# How often time-based rules are checked; a new sight wakes the thread at once.
 TURN_S = 0.25
 STAMP_S = 30.0
 STAMP_RUN_S = 300.0
@@ -34,7 +34,7 @@ _STOP_S = 0.5
 
 
 class Recorder:
-    """One thread that never waits for a disk: that is the journal's part. `turn` is all it does, again and again."""
+    """Runs `turn` again and again on one thread, which never waits for a disk: writing is the journal's part."""
 
     def __init__(
         self,
@@ -70,19 +70,19 @@ class Recorder:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
-    # --- life ---------------------------------------------------------------------------------------------------------
+    # --- start and stop -----------------------------------------------------------------------------------------------
 
     def start(self, idle: Callable[[], None] | None = None) -> None:
-        """idle: what the journal does when nothing waits."""
+        """idle: what the journal runs when no record waits."""
         self._read_clock()
-        self._wish(self._settings().events)
+        self._update_wanted(self._settings().events)
         self._hub.listen(self.watcher.observe)
         self.journal.start(idle)
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
     def stop(self, timeout_s: float = 1.0) -> bool:
-        """End what is under way and write it. Returns whether all is on disk."""
+        """End the events in progress and write them. Returns whether everything is on disk."""
         self._hub.listen(None)
         self._stopping.set()
         self.watcher.arrived.set()
@@ -101,16 +101,16 @@ class Recorder:
     def _safely(work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception:  # a bug of ours must not end the record of events
+        except Exception:  # a bug here must not stop the recording
             log.exception("The record of events stumbled and goes on.")
 
     # --- a turn -------------------------------------------------------------------------------------------------------
 
     def turn(self) -> None:
-        """Take in what was seen since the last time, and what the time has brought."""
+        """Process what was seen since the last turn, and what follows from the passing of time."""
         settings, now = self._settings(), self._clock()
         self._read_clock()
-        self._wish(settings.events)
+        self._update_wanted(settings.events)
         sights, candidate, state = self.watcher.sights(), self.watcher.candidate(), self._hub.latest()
         if self._first is None:
             self._first = "paused" if state.paused else "running"
@@ -130,7 +130,7 @@ class Recorder:
         self._look_for_quiet(state, now, settings.events)
 
     def finish(self) -> None:
-        """The service stops: what is under way ends here, and is not cut."""
+        """The service stops: end the events in progress now, so that they do not count as cut short."""
         settings = self._settings()
         if settings.events.enabled:
             for sight in self.watcher.sights():
@@ -138,7 +138,7 @@ class Recorder:
             self._take(self._rules.close_all(), settings)
             self._stamp_run(self._clock())
 
-    def _wish(self, events: EventsSettings) -> None:
+    def _update_wanted(self, events: EventsSettings) -> None:
         wanted = events.enabled and events.pictures == "best"
         rests = is_quiet(events.quiet, self._reading.wall(self._clock()))
         wish = Wanted(wanted and not rests, frozenset(events.labels) if events.labels else None)
@@ -154,7 +154,7 @@ class Recorder:
             self._shots[visit] = shot_of(candidate.frame.pixels, candidate.seen, probability, candidate.focus)
 
     def _forget_shots(self) -> None:
-        """Of what was too short to be an event."""
+        """Drop the shots of visits that were too short to become events."""
         under_way = set(self._rules.visits)
         for visit in [visit for visit in self._shots if visit not in under_way]:
             del self._shots[visit]
@@ -189,14 +189,14 @@ class Recorder:
     # --- the clock ----------------------------------------------------------------------------------------------------
 
     def _read_clock(self) -> None:
-        """Once the clock is right, what this boot wrote before is moved."""
+        """Read the clocks; once the wall clock is right, correct the times that this boot wrote before."""
         before, self._reading = self._reading, self._wall_clock.read(self._hub.system.clock_synchronised)
         if self._reading.good and (not before.good or not self._shifted):
             self._shifted = True
             self.journal.shift(self._wall_clock.boot, self._reading.offset, list(self._records.values()))
 
     def _stamp(self, now: float) -> None:
-        """So that a power cut costs no more than the last half minute."""
+        """Write the events in progress now and then, so that a power cut costs no more than the last half minute."""
         if now >= self._stamp_due:
             self._stamp_due = now + STAMP_S
             for visit, record in self._records.items():
@@ -219,10 +219,10 @@ class Recorder:
             }
         )
 
-    # --- single moments -----------------------------------------------------------------------------------------------
+    # --- single frames ------------------------------------------------------------------------------------------------
 
     def _look_for_quiet(self, state: State, now: float, events: EventsSettings) -> None:
-        """One moment an hour, at random: if nobody is there, and pictures may be kept, it may be drawn for review."""
+        """Once an hour, at a random time, record a quiet moment if nothing is seen and pictures are wanted."""
         if now >= self._hour_ends:
             self._hour_ends += HOUR_S * max(1, (now - self._hour_ends) // HOUR_S + 1)
             self._quiet_due = self._hour_ends - HOUR_S + self._rng.uniform(0, HOUR_S)
@@ -230,7 +230,7 @@ class Recorder:
             return
         self._quiet_due = float("inf")
         model, frame = state.model, state.frame
-        nobody = _nobody(model)
+        nobody = _neither_label(model)
         if not events.sample or not is_current(state, now) or state.answer.label is not None or nobody is None:
             return
         if not self.watcher.wish.pictures or frame is None or model is None:
@@ -243,7 +243,7 @@ class Recorder:
         self.journal.put(record)
 
     def miss(self, right: str) -> Record:
-        """Somebody says that `right` is there now. May wait for the disk.
+        """Record that `right` is there now, as a person reports. May wait for the disk.
 
         Raises EventsOff, NoFrame, StateFolderUnusable, DiskBudgetSpent.
         """
@@ -253,7 +253,7 @@ class Recorder:
         model, frame = state.model, state.frame
         if model is None or frame is None or not is_current(state, now):
             raise NoFrame("There is no picture of now to mark.", "The state says how the camera is.")
-        said = state.answer.label or _nobody(model)
+        said = state.answer.label or _neither_label(model)
         probability = None if said is None else _probability(state, model, said)
         record = records.moment(
             "missed", frame.captured_at, model, said, probability, self._wall_clock.boot, self._reading
@@ -264,22 +264,22 @@ class Recorder:
         return self.journal.write_now(record)
 
     def now(self) -> float:
-        """Unix seconds."""
+        """The wall clock in Unix seconds."""
         return self._reading.wall(self._clock())
 
     @property
     def run(self) -> str:
-        """Names this run among those noted."""
+        """The id of this run in the table `runs`."""
         return self._hub.latest().instance
 
     @property
     def reading(self) -> Reading:
-        """Of both clocks, as of the last turn."""
+        """Both clocks, as of the last turn."""
         return self._reading
 
 
-def _nobody(model: ModelState | None) -> str | None:
-    """The label that means none of the others; it has no threshold."""
+def _neither_label(model: ModelState | None) -> str | None:
+    """Return the label that means "none of the others", which has no threshold."""
     if model is None:
         return None
     return next((label for label in model.labels if label not in model.thresholds), None)

@@ -1,4 +1,4 @@
-"""What goes when: by age, by number, by bytes; the newest of each label last, what somebody keeps never."""
+"""Which events are deleted when: by age, by count, by bytes. The newest of each label go last, kept ones never."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from lookout.events import queries
 from lookout.settings.schema import EventsSettings
 
-# Deleted at once, so that others get their turn.
+# Deleted per transaction, so that other jobs of the writer can run in between.
 AT_ONCE = 100
 _DAY_S = 86_400.0
-# A row with its indexes and details, where it has no picture; with one the files come on top.
+# A row with its indexes and details; the files of a picture come on top.
 ROW_BYTES = 2_500
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """days: None while the clock cannot be believed. max_bytes: pictures and rows."""
+    """days: None while the wall clock is not trusted. max_bytes: pictures and rows."""
 
     days: int | None
     max_count: int
@@ -26,13 +26,13 @@ class Limits:
 
     @classmethod
     def of(cls, events: EventsSettings, state_max_bytes: int, *, clock_good: bool) -> Limits:
-        """Of what is kept in all, a quarter is left to everything else."""
+        """Return the limits; a quarter of the state folder's limit is left to everything other than events."""
         max_bytes = min(events.max_bytes, state_max_bytes * 3 // 4)
         return cls(events.days if clock_good else None, events.max_count, max_bytes, events.keep_per_label)
 
 
 def overdue(connection: sqlite3.Connection, limits: Limits, now: float) -> list[int]:
-    """The next few that are to go, the oldest first. now: Unix seconds."""
+    """Return the ids of the next few events to be deleted, oldest first. now: Unix seconds."""
     if limits.days is not None and (old := _older(connection, now - limits.days * _DAY_S)):
         return old
     count, size = queries.totals(connection)
@@ -51,7 +51,7 @@ def overdue(connection: sqlite3.Connection, limits: Limits, now: float) -> list[
 
 
 def _older(connection: sqlite3.Connection, than: float) -> list[int]:
-    """Age is a promise of privacy: it counts for the last of a label, too."""
+    """Return events past the age limit, even the last of a label: the limit is a promise of privacy."""
     rows = connection.execute(
         "SELECT id FROM events WHERE started < ? AND kept = 0 AND open = 0 ORDER BY started LIMIT ?", (than, AT_ONCE)
     )
@@ -59,7 +59,7 @@ def _older(connection: sqlite3.Connection, than: float) -> list[int]:
 
 
 def _expendable(connection: sqlite3.Connection, keep: int) -> list[tuple[int, int]]:
-    """Number and bytes of the oldest of labels of which enough newer ones stay."""
+    """Return id and bytes of the oldest events whose label has enough newer ones."""
     first_to_stay: dict[str, int] = {}
     for label in queries.labels(connection) if keep else ():
         row = connection.execute(
@@ -89,7 +89,7 @@ def _oldest(connection: sqlite3.Connection) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """bytes: kept now, pictures and rows. days_left: until the oldest go for space or number; None: never, by age."""
+    """bytes: used now, pictures and rows. days_left: until space or count forces deletions; None: age does so first."""
 
     events: int
     kept: int
@@ -101,7 +101,7 @@ class Forecast:
 
 
 def forecast(connection: sqlite3.Connection, limits: Limits) -> Forecast:
-    """From what the last days have brought, today's apart."""
+    """Return the forecast, from the average of the last days without today."""
     count, size = queries.totals(connection)
     size += count * ROW_BYTES
     days = connection.execute(

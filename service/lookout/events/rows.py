@@ -1,4 +1,4 @@
-"""Rows of the table `events` as `Event`, and back."""
+"""Rows of the table `events` as `Event`, and the other way round."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 from lookout.events.event import Event, ModelUsed
 from lookout.geometry import Rect
 
-# In the order in which `event_of` takes them apart.
+# In the order in which `event_of` unpacks them.
 COLUMNS = (
     *("id", "view", "kind", "started", "ended", "open", "cut", "clock_ok", "label", '"right"', "probability", "mean"),
     *("frames", "model", "region", "why", "reviewed_at", "sampled", "doubt", "kept", "note", "folder", "bytes"),
 )
 SELECTED = ", ".join(COLUMNS)
-# All that a row holds, for who puts it aside and back.
+# Every stored column, for moving a row to the trash and back.
 ALL_COLUMNS = ("id", "boot", "mono_start", *(name.strip('"') for name in COLUMNS if name != "id"))
 
 
 def event_of(row: tuple[Any, ...]) -> Event:
-    """From the columns of SELECTED."""
+    """Return the event of a row with the columns of SELECTED."""
     number, view, kind, started, ended, is_open, cut, clock_ok, label, right, probability, mean = row[:12]
     frames, model, region, why, reviewed_at, sampled, doubt, kept, note, folder, size = row[12:]
     return Event(
@@ -61,7 +61,7 @@ def region_text(region: Rect | None) -> str | None:
 
 
 def insert(connection: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> int:
-    """One row of named columns; returns its number."""
+    """Insert one row of named columns; return its id."""
     names = ", ".join(f'"{name}"' for name in values)
     holes = ", ".join(f":{name}" for name in values)
     cursor = connection.execute(f"INSERT INTO {table} ({names}) VALUES ({holes})", values)
@@ -69,6 +69,6 @@ def insert(connection: sqlite3.Connection, table: str, values: Mapping[str, Any]
 
 
 def update(connection: sqlite3.Connection, number: int, values: Mapping[str, Any]) -> bool:
-    """Whether there is such an event."""
+    """Change columns of one event; return whether it exists."""
     changes = ", ".join(f'"{name}" = :{name}' for name in values)
     return connection.execute(f"UPDATE events SET {changes} WHERE id = :id", {**values, "id": number}).rowcount > 0

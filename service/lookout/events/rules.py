@@ -1,4 +1,4 @@
-"""When an event begins and ends. No clock, no disk, no thread: what was seen goes in, what follows comes out."""
+"""The rules for when an event begins and ends, without clock, disk or thread: sights go in, outcomes come out."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from lookout.events.curve import MAX_LABELS, CurveBuilder
 from lookout.events.event import Kind
 from lookout.state.state import CameraState, ModelState, State, Status
 
-# A frame in transit takes at most this long; until then a visit is not closed by the clock only.
+# How long a frame may be in transit; until then, time passing does not close a visit.
 _SLACK_S = 1.0
-# What a model with a thousand labels may have under way at once; the oldest are closed first.
+# At most this many visits at once, for models with a thousand labels; the oldest are closed first.
 _MAX_VISITS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """The answer as one frame left it.
+    """The answer after one frame.
 
-    at: monotonic seconds of the frame, or of the change where there is none. label: the answer's, and `since` when it
-    became that. smoothed: the answer's probabilities; raw: the network's of this frame, None where the frame was not
-    looked at. Both in the order of the model's labels.
+    at: the frame's monotonic seconds, or those of the change if there is no frame. label: the answer, `since` when.
+    smoothed: the answer's probabilities. raw: the network's for this frame, None if there was no inference on it.
+    Both are in the order of the model's labels.
     """
 
     at: float
@@ -44,9 +44,9 @@ class Sight:
 
 @dataclass(slots=True, eq=False)
 class Visit:
-    """A label that is, or lately was, the answer. Times in monotonic seconds.
+    """A label that is the answer, or was until recently. Times in monotonic seconds.
 
-    last: of the newest frame in which it was. said_s: how long it was in all, without the gaps.
+    last: the newest frame for which it was the answer. said_s: for how long it was the answer in all, without the gaps.
     """
 
     label: str
@@ -81,7 +81,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """To the camera or the model. at: monotonic seconds."""
+    """Something happened to the camera or the model. at: monotonic seconds."""
 
     kind: Kind
     at: float
@@ -92,7 +92,7 @@ Outcome = Began | Ended | Happened
 
 
 class Rules:
-    """Shown every sight in order, and the clock now and then."""
+    """Takes every sight in order with `see`, and the time now and then with `pass_time`."""
 
     def __init__(self, *, merge_s: float, min_s: float) -> None:
         self.merge_s = merge_s
@@ -106,20 +106,20 @@ class Rules:
 
     @property
     def visits(self) -> list[Visit]:
-        """Those under way."""
+        """The visits in progress."""
         return list(self._visits.values())
 
     def visit_of(self, label: str) -> Visit | None:
         return self._visits.get(label)
 
-    # --- what is seen -------------------------------------------------------------------------------------------------
+    # --- sights -------------------------------------------------------------------------------------------------------
 
     def see(self, sight: Sight) -> Iterator[Outcome]:
-        """What follows from one sight."""
-        yield from self._turn_pause(sight)
-        yield from self._turn_model(sight)
+        """Yield what follows from one sight."""
+        yield from self._note_pause(sight)
+        yield from self._note_model(sight)
         if self._source is not None and sight.source != self._source:
-            yield from self.close_all()  # another camera looks at another place
+            yield from self.close_all()  # another camera shows another place
         self._source = sight.source
         for visit in self.visits:
             if visit.label != sight.label:
@@ -127,9 +127,9 @@ class Rules:
                 if sight.at - visit.last >= self.merge_s:
                     yield from self._close(visit)
         if sight.label is not None and sight.model is not None and not sight.paused:
-            yield from self._say(sight, sight.label, sight.model)
+            yield from self._continue_or_begin(sight, sight.label, sight.model)
 
-    def _say(self, sight: Sight, label: str, model: ModelState) -> Iterator[Outcome]:
+    def _continue_or_begin(self, sight: Sight, label: str, model: ModelState) -> Iterator[Outcome]:
         visit = self._visits.get(label)
         if visit is not None and visit.waiting and sight.since - visit.last >= self.merge_s:
             yield from self._close(visit)
@@ -150,37 +150,37 @@ class Rules:
 
     @staticmethod
     def _carry_over(visit: Visit, sight: Sight) -> None:
-        """The label is back before the two became two events."""
+        """Continue the visit: the label is back soon enough for both parts to be one event."""
         if visit.lost:
             visit.gaps.append((round(visit.last - visit.started, 2), round(sight.since - visit.started, 2)))
         visit.said_s += max(0.0, sight.at - sight.since)
         visit.waiting = visit.lost = False
 
-    def _turn_pause(self, sight: Sight) -> Iterator[Outcome]:
+    def _note_pause(self, sight: Sight) -> Iterator[Outcome]:
         if self._paused is not None and sight.paused != self._paused:
             yield from self.close_all()
             self._lost_since, self._lost_said = None, False
             yield Happened("paused" if sight.paused else "resumed", sight.at)
         self._paused = sight.paused
 
-    def _turn_model(self, sight: Sight) -> Iterator[Outcome]:
-        """The first of a run counts, too: whether it is another than that of the last run is known to the disk only."""
+    def _note_model(self, sight: Sight) -> Iterator[Outcome]:
+        """Report a new model, also a run's first one: only the database knows whether the last run had another."""
         model = sight.model
         if model is None or model is self._model:
             return
         before, self._model = self._model, model
-        if before is not None and _which(before) == _which(model):
+        if before is not None and _identity(before) == _identity(model):
             return
         yield from self.close_all()
-        name, version, precision = _which(model)
+        name, version, precision = _identity(model)
         yield Happened("model_changed", sight.at, {"name": name, "version": version, "precision": precision})
 
-    # --- what time brings ---------------------------------------------------------------------------------------------
+    # --- time ---------------------------------------------------------------------------------------------------------
 
     def pass_time(self, now: float, status: Status, camera: CameraState, newest_at: float | None) -> Iterator[Outcome]:
-        """status: as the state shows it now. newest_at: monotonic seconds of the newest frame."""
+        """Yield what follows from the time. status: the state's. newest_at: the newest frame's monotonic seconds."""
         if status in ("stale", "absent"):
-            yield from self._lose(now, camera, newest_at)
+            yield from self._note_loss(now, camera, newest_at)
         elif status == "ok" and self._lost_since is not None:
             if self._lost_said:
                 yield Happened("camera_back", newest_at if newest_at is not None else now)
@@ -189,7 +189,7 @@ class Rules:
             if now - visit.last >= self.merge_s + _SLACK_S:
                 yield from self._close(visit)
 
-    def _lose(self, now: float, camera: CameraState, newest_at: float | None) -> Iterator[Outcome]:
+    def _note_loss(self, now: float, camera: CameraState, newest_at: float | None) -> Iterator[Outcome]:
         if self._lost_since is None:
             self._lost_since = camera.since if newest_at is None else newest_at
         for visit in self.visits:
@@ -201,7 +201,7 @@ class Rules:
             yield Happened("camera_lost", self._lost_since, why)
 
     def close_all(self) -> Iterator[Outcome]:
-        """Everything ends with the last frame that was seen of it."""
+        """End every visit at the last frame in which it was seen."""
         for visit in self.visits:
             yield from self._close(visit)
 
@@ -211,12 +211,12 @@ class Rules:
             yield Ended(visit)
 
 
-def _which(model: ModelState) -> tuple[str, str, str]:
+def _identity(model: ModelState) -> tuple[str, str, str]:
     return model.name, model.version, model.precision
 
 
 def _new_visit(label: str, model: ModelState, since: float) -> Visit:
-    """The curve shows its own label first, then the first others of the model."""
+    """Return a visit whose curve holds its own label first, then the model's first other labels."""
     others = [index for index, name in enumerate(model.labels) if name != label]
     order = (model.labels.index(label), *others)[:MAX_LABELS]
     return Visit(label, model, since, since, CurveBuilder([model.labels[index] for index in order]), order)

@@ -1,4 +1,4 @@
-"""A malformed events.db is renamed aside; what can still be read of it goes into a new one."""
+"""A malformed events.db is renamed, and every row that is still readable is copied into a new file."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from lookout.events import tables
 
 _ASIDE = ".malformed"
-# A row that cannot be read ends a pass; at most this many gaps are skipped.
+# An unreadable row ends a scan; at most this many gaps are skipped.
 _MAX_GAPS = 1000
 _TABLES = ("events", "details", "runs", "notes")
 
 
 def set_aside(path: Path) -> int:
-    """Rename the file and its log, make a new one, and return how many events it took over. Raises OSError."""
+    """Rename the file and its log, create a new one and return how many events were copied. Raises OSError."""
     aside = path.with_name(path.name + _ASIDE)
     for ending in ("", "-wal", "-shm"):
         there = path.with_name(path.name + ending)
@@ -25,24 +25,24 @@ def set_aside(path: Path) -> int:
             aside.with_name(aside.name + ending).unlink(missing_ok=True)
     fresh = tables.connect_writer(str(path))
     try:
-        kept = _take_over(aside, fresh)
-        _never_again(path.parent, fresh)
+        kept = _copy_rows(aside, fresh)
+        _reserve_ids(path.parent, fresh)
     finally:
         fresh.close()
     return kept
 
 
-def _take_over(aside: Path, fresh: sqlite3.Connection) -> int:
+def _copy_rows(aside: Path, fresh: sqlite3.Connection) -> int:
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(str(aside))) as old:
-        old.execute("PRAGMA writable_schema = ON")  # reads on where the schema is damaged
+        old.execute("PRAGMA writable_schema = ON")  # continues where the schema is damaged
         for table in _TABLES:
             fresh.execute("BEGIN")
-            _copy(old, fresh, table)
+            _copy_table(old, fresh, table)
             fresh.execute("COMMIT")
     return int(fresh.execute("SELECT count(*) FROM events").fetchone()[0])
 
 
-def _copy(old: sqlite3.Connection, fresh: sqlite3.Connection, table: str) -> None:
+def _copy_table(old: sqlite3.Connection, fresh: sqlite3.Connection, table: str) -> None:
     columns = _shared_columns(old, fresh, table)
     names = ", ".join(f'"{name}"' for name in columns)
     holes = ", ".join("?" * len(columns))
@@ -61,21 +61,21 @@ def _copy(old: sqlite3.Connection, fresh: sqlite3.Connection, table: str) -> Non
                 last, step = int(row[0]), 1
             return
         except (sqlite3.Error, TypeError, ValueError):
-            last, step = last + step, step * 2  # step over the damage, further each time
+            last, step = last + step, step * 2  # skip the damage, further each time
             if step > 2**40:
                 return
 
 
 def _shared_columns(old: sqlite3.Connection, fresh: sqlite3.Connection, table: str) -> list[str]:
-    """Those of this version that the old file has: SQLite reads a quoted name it does not know as that very text."""
+    """Return the columns that both have, since SQLite reads a quoted name that it does not know as a string literal."""
     wanted, had = (
         [str(row[1]) for row in connection.execute(f"PRAGMA table_info({table})")] for connection in (fresh, old)
     )
     return [name for name in wanted if name in had]
 
 
-def _never_again(folder: Path, fresh: sqlite3.Connection) -> None:
-    """Numbers of pictures that are there are given to no other event."""
+def _reserve_ids(folder: Path, fresh: sqlite3.Connection) -> None:
+    """Reserve the ids of existing pictures, so that no new event gets one of them."""
     highest = max((int(path.stem) for path in folder.glob("*/*.*") if path.stem.isdecimal()), default=0)
     fresh.execute("INSERT OR REPLACE INTO notes VALUES ('salvaged_to', ?)", (str(highest),))
     there = fresh.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'events'", (highest,)).rowcount

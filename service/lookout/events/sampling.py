@@ -1,7 +1,7 @@
-"""Which events are looked at to learn how often the answers are right: drawn at random, once a day is over.
+"""The daily sample: events drawn at random once a day is over, whose review estimates how often the answers are right.
 
-A draw from the whole day gives each of its events the same chance. One made as they come would not know how many are
-still to come, and one made from what looks odd would tell nothing of the rest.
+Drawing from the whole day gives each of its events the same chance. Drawing as events come would need to know how many
+are still to come, and a sample of odd-looking events would say nothing about the rest.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from datetime import date, timedelta
 
 from lookout.events.tables import MAY_BE_DRAWN
 
-# After a longer absence only the last days are drawn.
+# After a longer absence, only this many days are drawn from.
 _MAX_DAYS = 40
 _NOTE = "drawn_to"
-_Z = 1.959964  # 95 of 100
+_Z = 1.959964  # the normal distribution's quantile for a 95 % interval
 
 
 def day_of(wall: float) -> date:
-    """In the machine's time zone."""
+    """Return the date in the machine's time zone."""
     local = time.localtime(wall)
     return date(local.tm_year, local.tm_mon, local.tm_mday)
 
 
 def bounds(day: date) -> tuple[float, float]:
-    """Unix seconds of a day of the machine's time zone: 23 to 25 hours."""
+    """Return the start and end, in Unix seconds, of a day in the machine's time zone: 23 to 25 hours."""
     return _midnight(day), _midnight(day + timedelta(days=1))
 
 
@@ -37,14 +37,14 @@ def _midnight(day: date) -> float:
 
 
 def due(connection: sqlite3.Connection, now: float) -> bool:
-    """Whether a day is over that was not drawn from yet. now: Unix seconds."""
+    """Whether a day has ended that no sample was drawn from. now: Unix seconds."""
     return _drawn_to(connection) != day_of(now).isoformat()
 
 
 def draw(connection: sqlite3.Connection, now: float, sample: int, rng: random.Random) -> list[tuple[int, str]]:
-    """Draw from each day that is over. Returns number and folder of the pictures of quiet moments that were not drawn.
+    """Draw from each day that is over. Return id and folder of the pictures of quiet moments that were not drawn.
 
-    Quiet moments are drawn among the visits with the same chance; those that are not go.
+    Quiet moments and visits are drawn with the same chance; quiet moments that are not drawn are deleted.
     """
     today = day_of(now)
     noted = _drawn_to(connection)
@@ -77,7 +77,7 @@ def _drawn_to(connection: sqlite3.Connection) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Of the events drawn at random that somebody reviewed. interval: where the true share lies, 95 times of 100."""
+    """Over the randomly drawn events that were reviewed. interval: the 95 % confidence interval of the share."""
 
     reviewed: int
     right: int
@@ -87,7 +87,7 @@ class Accuracy:
 
 
 def accuracy(connection: sqlite3.Connection) -> Accuracy:
-    """Only those drawn at random count: of what people looked at because it was odd, more is wrong."""
+    """Return the accuracy over the random sample only: events reviewed because they looked odd are wrong more often."""
     by_label: dict[str, tuple[int, int]] = {}
     waiting = 0
     rows = connection.execute(
@@ -106,7 +106,7 @@ def accuracy(connection: sqlite3.Connection) -> Accuracy:
 
 
 def wilson(right: int, of: int) -> tuple[float, float] | None:
-    """The interval of Wilson (1927): honest for few and for shares near 0 and 1. None of none."""
+    """Return Wilson's 95 % score interval (1927), valid for small counts and shares near 0 or 1. None if `of` is 0."""
     if of == 0:
         return None
     share, spread = right / of, _Z * _Z / of

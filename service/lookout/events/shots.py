@@ -1,4 +1,4 @@
-"""Pictures of events: taken down small while the frame is there, encoded when the event ends."""
+"""Pictures of events: copied and scaled down while the frame exists, encoded when the event ends."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lookout.geometry import Rect
 
 WIDTH, THUMBNAIL_WIDTH = 640, 160
 _QUALITY, _THUMBNAIL_QUALITY = 80, 60
-# What the network looked at, large enough for any network of ours to look again.
+# The part that the network saw, large enough for any of the models to analyse it again.
 _MAX_SEEN_SIDE = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
-    """The best frame, copied. picture: at most 640 wide. part: what of it the network saw. seen: where that is."""
+    """A copy of the best frame. picture: at most 640 wide. part: what the network saw of it. seen: its position."""
 
     probability: float
     picture: Pixels
@@ -29,7 +29,7 @@ class Shot:
 
 
 def shot_of(pixels: Pixels, seen: Rect, probability: float, focus: str | None = None) -> Shot:
-    """Copied, so that the frame's memory can go back. pixels: uint8, height x width x 3, blue-green-red."""
+    """Copy a frame, so that its memory can be released. pixels: uint8, height x width x 3, blue-green-red."""
     height, width = pixels.shape[:2]
     left, top = round(seen.x * width), round(seen.y * height)
     right = max(left + 1, round((seen.x + seen.width) * width))
@@ -46,12 +46,12 @@ def _shrunk(pixels: Pixels, width: int) -> Pixels:
 
 
 def jpeg(shot: Shot) -> bytes:
-    """The snapshot: 640 pixels wide at most."""
+    """Return the snapshot, at most 640 pixels wide."""
     return _encoded(".jpg", shot.picture, cv2.IMWRITE_JPEG_QUALITY, _QUALITY)
 
 
 def webp(shot: Shot) -> bytes:
-    """The thumbnail: 160 pixels wide."""
+    """Return the thumbnail, 160 pixels wide."""
     return _encoded(".webp", _shrunk(shot.picture, THUMBNAIL_WIDTH), cv2.IMWRITE_WEBP_QUALITY, _THUMBNAIL_QUALITY)
 
 
@@ -63,7 +63,7 @@ def _encoded(ending: str, pixels: Pixels, option: int, quality: int) -> bytes:
 
 
 def is_quiet(hours: str, wall: float) -> bool:
-    """Whether pictures rest at this moment. hours: as in `events.quiet`; wall: Unix seconds, in the machine's zone."""
+    """Whether these are quiet hours. hours: as in `events.quiet`, in the machine's time zone; wall: Unix seconds."""
     if not hours:
         return False
     begin, end = (int(part[:2]) * 60 + int(part[3:]) for part in hours.split("-"))

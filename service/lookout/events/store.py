@@ -1,4 +1,4 @@
-"""Events on disk: rows and pictures, every change of them, and what may be taken back for ten minutes."""
+"""Events on disk: rows and pictures, all changes to them, and undo for ten minutes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lookout.storage import Storage
 from lookout.system.regular_files import read_regular
 
 UNDO_S = 600.0
-# What is undone at most, the newest first; each step of many events.
+# Steps that can be undone, the newest first; a step may cover many events.
 _MAX_STEPS = 50
 MAX_BATCH = 1000
 _MAX_PICTURE_BYTES = 4 * 2**20
@@ -30,7 +30,7 @@ _DISCARDED_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What was done, and how to take it back. made_at: monotonic seconds. before: of a mark; None: a deletion."""
+    """A change and how to undo it. made_at: monotonic seconds. before: the marks before it; None: it was a deletion."""
 
     made_at: float
     ids: tuple[int, ...]
@@ -39,14 +39,14 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """The events as they are again. deleted: whether a deletion was taken back, else a mark."""
+    """The events as they are again. deleted: whether a deletion was undone; otherwise it was a mark."""
 
     events: list[Event]
     deleted: bool
 
 
 class Store:
-    """events/ below the state folder. Methods may wait for the disk: they are for threads that may."""
+    """events/ in the state folder. The methods may wait for the disk: call them only on threads that may block."""
 
     def __init__(
         self,
@@ -71,18 +71,18 @@ class Store:
         return self.database.read(lambda connection: queries.page(connection, wanted, before, limit))
 
     def get(self, number: int) -> Event:
-        """Raises UnknownEvent, EventsUnavailable."""
+        """Return the event. Raises UnknownEvent, EventsUnavailable."""
         return self.database.read(lambda connection: queries.one(connection, number))
 
     def several(self, ids: list[int]) -> list[Event]:
         return self.database.read(lambda connection: queries.several(connection, ids))
 
     def curve(self, number: int) -> bytes | None:
-        """As `curve.pack` made it. Raises UnknownEvent, EventsUnavailable."""
+        """Return the curve as `curve.pack` made it. Raises UnknownEvent, EventsUnavailable."""
         return self.database.read(lambda connection: queries.curve(connection, number))
 
     def picture(self, number: int, ending: Ending) -> bytes:
-        """The best frame (jpg) or its thumbnail (webp). Raises UnknownEvent, NoPicture, EventsUnavailable."""
+        """Return the best frame (jpg) or its thumbnail (webp). Raises UnknownEvent, NoPicture, EventsUnavailable."""
         folder = self.database.read(lambda connection: queries.picture_folder(connection, number))
         missing = NoPicture(
             f"Event {number} has no picture.",
@@ -108,9 +108,9 @@ class Store:
         return self.database.read(lambda connection: queries.numbers(connection, wanted, most))
 
     def mark(self, ids: Sequence[int], values: Mapping[str, Any], *, one: bool = False) -> list[Event]:
-        """Set right, kept or note; returns the events as they are now. Undone by `undo`.
+        """Set right, kept or note; return the events as they are now. `undo` reverts it.
 
-        one: the single event must be there. Raises UnknownEvent, StateFolderUnusable, DiskBudgetSpent.
+        one: there is a single event, and it must exist. Raises UnknownEvent, StateFolderUnusable, DiskBudgetSpent.
         """
 
         def work(connection: Any) -> changes.Before:
@@ -124,9 +124,9 @@ class Store:
         return self.several(marked)
 
     def delete(self, ids: Sequence[int], *, one: bool = False) -> list[Event]:
-        """Out of sight now, and in ten minutes for good; returns what was deleted. Undone by `undo`.
+        """Hide the events now and delete them for good in ten minutes; return them. `undo` reverts it.
 
-        one: the single event must be there. Raises UnknownEvent, StateFolderUnusable, DiskBudgetSpent.
+        one: there is a single event, and it must exist. Raises UnknownEvent, StateFolderUnusable, DiskBudgetSpent.
         """
 
         def work(connection: Any) -> list[Event]:
@@ -141,7 +141,7 @@ class Store:
         return events
 
     def undo(self) -> Undone:
-        """Take the latest change back. Raises NothingToUndo, StateFolderUnusable, DiskBudgetSpent."""
+        """Undo the latest change. Raises NothingToUndo, StateFolderUnusable, DiskBudgetSpent."""
         with self._lock:
             step = self._steps.pop() if self._steps else None
         if step is None or self._clock() - step.made_at > UNDO_S:
@@ -161,7 +161,7 @@ class Store:
         return Undone(self.several(back), step.before is None)
 
     def undo_left_s(self) -> float | None:
-        """Seconds for which the latest change can still be taken back; None where there is none."""
+        """Return for how many seconds the latest change can still be undone; None if there is none."""
         with self._lock:
             left = UNDO_S - (self._clock() - self._steps[-1].made_at) if self._steps else 0.0
         return left if left > 0 else None
@@ -172,9 +172,9 @@ class Store:
                 self._steps.append(_Step(self._clock(), tuple(ids), before))
 
     def purge(self, *, everything: bool = False) -> int:
-        """Remove for good what was deleted more than ten minutes ago; returns how many. Raises as `write` does.
+        """Remove for good what was deleted more than ten minutes ago; return the number of events. Raises like `write`.
 
-        everything: also what could still be taken back; at a start nobody can any more.
+        everything: also recent deletions, for the start of the service, when nothing can be undone any more.
         """
         now = self._clock()
         with self._lock:
@@ -190,15 +190,15 @@ class Store:
         return len(ids)
 
     def delete_now(self, ids: Sequence[int], *, reserved: bool = True) -> int:
-        """At once and for good: rows, embeddings, pictures. Returns how many. Raises as `write` does."""
+        """Delete rows, embeddings and pictures at once and for good; return how many events. Raises like `write`."""
         pictures = self.database.write(lambda connection: changes.delete(connection, ids), reserved=reserved)
         self.remove_pictures(pictures)
         return len(ids)
 
     def delete_all(self) -> int:
-        """Everything, the trash too; when the service ran is still known. Returns how many events were deleted.
+        """Delete all events, also in the trash, but not the times of the runs. Return how many events were deleted.
 
-        Raises as `write` does, EventsUnavailable.
+        Raises like `write`, and EventsUnavailable.
         """
         count = self.database.read(lambda connection: connection.execute("SELECT count(*) FROM events").fetchone()[0])
         self.database.empty(("runs", "notes"))
@@ -208,14 +208,14 @@ class Store:
         return int(count)
 
     def remove_pictures(self, pictures: Sequence[tuple[int, str]]) -> None:
-        """Of rows that are gone. Raises StateFolderUnusable; what stays then goes with the next sweep."""
+        """Remove the pictures of deleted rows. Raises StateFolderUnusable; the next sweep removes what is left then."""
         if not pictures:
             return
 
         self._discard([self.picture_path(number, folder, ending) for number, folder in pictures for ending in _ENDINGS])
 
     def _discard(self, paths: Sequence[Path]) -> None:
-        """A few at a time, so that others get their turn."""
+        """Remove files a few at a time, so that other jobs of the writer can run in between."""
         for start in range(0, len(paths), _DISCARDED_AT_ONCE):
             some = paths[start : start + _DISCARDED_AT_ONCE]
             self.storage.run(lambda writer, some=some: writer.discard(some))  # type: ignore[misc]

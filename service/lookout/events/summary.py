@@ -1,4 +1,4 @@
-"""A day at a glance: what was counted, and a band of what the service knew at each moment of it."""
+"""A day at a glance: counts, and a band of what the service knew at each time of the day."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-# watching: nobody was seen. off: the service did not run, so nobody knows.
+# watching: nothing was seen. off: the service was not running, so nothing is known.
 BandState = Literal["watching", "seen", "camera_lost", "paused", "off"]
 _AFTER: dict[str, BandState] = {
     "camera_lost": "camera_lost",
@@ -16,29 +16,29 @@ _AFTER: dict[str, BandState] = {
     "resumed": "watching",
 }
 _MACHINE = "kind NOT IN ('seen', 'quiet', 'missed')"
-# `called`, in words that the index `events_started` answers without a look at the rows.
+# Like the column `called`, but in a form that the index `events_started` covers, so that no rows are read.
 _CALLED = 'coalesce("right", label)'
 _SEEN = f"kind IN ('seen', 'missed') AND {_CALLED} IS NOT NULL"
-# Parameters: the day's begin twice, and its end.
+# Parameters: the start of the day twice, and its end.
 BY_HOUR = f"""
 SELECT cast((started - ?) / 3600 AS INTEGER), {_CALLED}, count(*) FROM events
 WHERE started >= ? AND started < ? AND {_SEEN} GROUP BY 1, 2
 """
-# Parameters: the earliest begin, the day's end, and its begin.
+# Parameters: the earliest start of an event, the end of the day, and its start.
 SEEN = f"""
 SELECT id, {_CALLED}, started, ended FROM events
 WHERE started >= ? AND started < ? AND ended > ? AND {_SEEN} ORDER BY started
 """
 _HOUR_S = 3600.0
-# An event that began earlier than this before the day is looked for no more.
+# An event that began longer than this before the day is not searched for.
 _MAX_S = 2 * 86_400.0
-# Visits of one label closer than a band of a thousand pixels can show are one there.
+# Visits of one label closer together than this are joined: a band of a thousand pixels cannot show the gap.
 _PIXEL_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """begin, end: Unix seconds. label: of what was seen. first: the number of its first event."""
+    """begin, end: Unix seconds. label: of what was seen. first: the id of its first event."""
 
     begin: float
     end: float
@@ -49,7 +49,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """hours: counts by label, one an hour from the day's begin. oldest: the begin of the oldest event, Unix seconds."""
+    """hours: counts by label, one entry per hour of the day. oldest: the start of the oldest event, Unix seconds."""
 
     counts: dict[str, int]
     hours: list[dict[str, int]]
@@ -60,14 +60,14 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """The run that goes on, and the moment: what is on disk is some minutes old."""
+    """The current run and the time, because the end of the run on disk is some minutes old."""
 
     run: str
     now: float
 
 
 def summarise(connection: sqlite3.Connection, begin: float, end: float, present: Present) -> Summary:
-    """Of the events between two moments, Unix seconds. Marks count."""
+    """Summarise the events between two times in Unix seconds. Corrected labels count."""
     counts: dict[str, int] = {}
     hours: list[dict[str, int]] = [{} for _ in range(max(1, round((end - begin) / _HOUR_S)))]
     for hour, label, n in connection.execute(BY_HOUR, (begin, begin, end)):
@@ -84,7 +84,7 @@ def summarise(connection: sqlite3.Connection, begin: float, end: float, present:
 
 
 def _base(connection: sqlite3.Connection, begin: float, end: float, present: Present) -> Iterator[Span]:
-    """Whether the service ran and the camera delivered, without a gap from begin to end."""
+    """Yield whether the service ran and the camera delivered frames, without a gap from begin to end."""
     at = begin
     rows = connection.execute(
         "SELECT run, started, ended, first FROM runs WHERE started < ? ORDER BY started", (end,)
@@ -103,7 +103,7 @@ def _base(connection: sqlite3.Connection, begin: float, end: float, present: Pre
 
 
 def _within_run(connection: sqlite3.Connection, run: tuple[float, float, float], first: str) -> Iterator[Span]:
-    """run: when it began, and the part of it that matters."""
+    """Yield the spans within one run. run: its start, and the start and end of the part to cover."""
     started, at, end = run
     state: BandState = "paused" if first == "paused" else "watching"
     rows = connection.execute(
@@ -123,7 +123,7 @@ def _within_run(connection: sqlite3.Connection, run: tuple[float, float, float],
 
 
 def _seen(connection: sqlite3.Connection, begin: float, end: float) -> Iterator[Span]:
-    """Visits, near ones of a label joined."""
+    """Yield the visits, joining those of one label that are close together."""
     rows = connection.execute(SEEN, (begin - _MAX_S, end, begin))
     under_way: dict[str, Span] = {}
     for number, label, started, ended in rows:

@@ -1,4 +1,4 @@
-"""Rows and pictures that have lost each other, by a power cut or a full disk, are put right both ways."""
+"""Repairs rows without pictures and pictures without rows, as a power cut or a full disk leaves them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _SETTLED_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """files: pictures without a row, removed. rows: rows without a picture that said they had one, put right."""
+    """files: pictures without a row, removed. rows: rows whose picture is missing, corrected."""
 
     files: int
     rows: int
 
 
 def sweep(store: Store, days: int, *, now: float | None = None) -> Swept:
-    """Look at every picture and every row. May take a while, in small steps. Raises as `Store.delete` does.
+    """Check every picture and every row. May take a while, in small steps. Raises like `Store.delete`.
 
-    days: after a malformed file was set aside, pictures whose rows were lost stay for this long.
+    days: how long pictures stay whose rows were lost with a malformed file.
     """
     now = time.time() if now is None else now
     files = rows = 0
@@ -47,7 +47,7 @@ def sweep(store: Store, days: int, *, now: float | None = None) -> Swept:
             store.storage.run(lambda writer, lost=lost: writer.discard(lost))  # type: ignore[misc]
             files += len(lost)
         with contextlib.suppress(OSError):
-            folder.rmdir()  # one that is empty
+            folder.rmdir()  # only if it is empty
     if files or rows:
         log.info("Swept the events: %d pictures without a row, %d rows without their picture.", files, rows)
     return Swept(files, rows)
@@ -82,7 +82,7 @@ def _without_row(store: Store, folder: str, paths: list[Path]) -> list[Path]:
 
 
 def _is_spared(store: Store, path: Path, now: float, days: int) -> bool:
-    """Its row was lost with a malformed file."""
+    """Whether the row of the picture was lost with a malformed file, not so long ago that the picture should go."""
     if not path.stem.isdecimal():
         return False
     row = store.database.read(
@@ -96,7 +96,7 @@ def _is_spared(store: Store, path: Path, now: float, days: int) -> bool:
 
 
 def _rows_without_picture(store: Store, ended_before: float) -> Iterator[list[int]]:
-    """A service beside us writes the row first."""
+    """Yield ids of events that ended some time ago, because a running service writes the row before the picture."""
     last = 0
     while True:
         rows = store.database.read(
@@ -115,7 +115,7 @@ def _rows_without_picture(store: Store, ended_before: float) -> Iterator[list[in
 
 
 def _is_missing(path: Path) -> bool:
-    """Only if the disk says so: a disk that fails does not mean that pictures are gone."""
+    """Return True only if the file does not exist: an error of the disk does not mean that the picture is gone."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):

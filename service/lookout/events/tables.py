@@ -1,7 +1,7 @@
 """The tables of events.db.
 
-`daily` is kept by triggers, so that counts stay true whatever changes a row: in `events` only, counting all by label
-takes longer with each event. What is seldom read (curve, embedding) lies in `details`, which keeps rows short.
+`daily` is kept by triggers, so that its counts stay true however a row is changed; counting all events by label would
+take longer with each event. What is seldom read (curve, embedding) is in `details`, which keeps the rows short.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import sqlite3
 from typing import Literal
 
 VERSION = 2
-# "Look", so that `file` and we can tell our own.
+# "Look", by which `file` and Lookout recognise the file.
 APPLICATION_ID = 0x4C6F6F6B
 
-# As the condition of an index, which is used only by who asks in the same words.
+# SQLite uses a partial index only for queries that repeat its condition literally.
 MAY_BE_DRAWN = "(sampled = 1 OR kind = 'quiet')"
 DRAWN = f"{MAY_BE_DRAWN} AND sampled = 1"
 
@@ -30,8 +30,8 @@ _TAKE = f"""
     DELETE FROM daily WHERE {_OLD} AND n <= 0;
 """
 
-# With all that a day at a glance asks of its events: to read each row for it takes many times as long. Not `called`:
-# for a generated column SQLite reads the row, indexed or not.
+# Covers everything that the day at a glance reads of its events, since reading the rows takes many times as long. It
+# does not use `called`: for a generated column SQLite reads the row even if the column is indexed.
 _BY_BEGIN = 'CREATE INDEX events_started ON events (started, kind, label, "right", ended)'
 
 SCHEMA = f"""
@@ -97,7 +97,7 @@ CREATE INDEX runs_started ON runs (started);
 CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
-# Of each connection: a small machine's memory, and content that is deleted is overwritten where that costs nothing.
+# For each connection: little memory, and deleted content is overwritten where that costs no extra write.
 _PRAGMAS = """
 PRAGMA busy_timeout = 2000;
 PRAGMA cache_size = -512;
@@ -114,11 +114,11 @@ PRAGMA recursive_triggers = OFF;
 
 
 class NewerTables(Exception):
-    """The file was made by a newer Lookout."""
+    """The file was made by a newer version of Lookout."""
 
 
 def connect_writer(path: str) -> sqlite3.Connection:
-    """Open, and make the tables where there are none. Raises sqlite3.Error, NewerTables."""
+    """Open the file for writing and create the tables if there are none. Raises sqlite3.Error, NewerTables."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.executescript(_PRAGMAS + _WRITERS_PRAGMAS)
@@ -134,11 +134,11 @@ _READING: dict[Reading, str] = {"plain": "", "light": "&readonly_shm=1", "frozen
 
 
 def connect_reader(path: str, how: Reading = "plain") -> sqlite3.Connection:
-    """Open for reading. Raises sqlite3.Error.
+    """Open the file for reading. Raises sqlite3.Error.
 
-    plain: makes the index of the log anew (`-shm`) if nobody else has it open, which a card has to take. light: writes
-    nothing; needs the index to be there, and no other connection of this process can write until this one is closed.
-    frozen: looks at the file only, which nobody may change meanwhile.
+    plain: recreates the log's index (`-shm`) if no other connection has it open, which writes to the disk. light:
+    writes nothing, but the index must exist, and no other connection of this process can write until this one is
+    closed. frozen: reads the file without its log; nothing may change the file meanwhile.
     """
     address = f"file:{_quoted(path)}?mode=ro" + _READING[how]
     connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
@@ -152,21 +152,21 @@ def connect_reader(path: str, how: Reading = "plain") -> sqlite3.Connection:
 
 
 def connect_nothing() -> sqlite3.Connection:
-    """The same tables without a row, for who asks before anything was kept."""
+    """Return empty tables in memory, for reads before anything was stored."""
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     make_tables(connection)
     return connection
 
 
 def copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> None:
-    """All rows of a table that both have. Raises sqlite3.Error."""
+    """Copy all rows of a table that both databases have. Raises sqlite3.Error."""
     rows = source.execute(f"SELECT * FROM {table}").fetchall()
     if rows:
         target.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
 
 
 def make_tables(connection: sqlite3.Connection) -> None:
-    """Those of this version: anew, or from an earlier one. Raises sqlite3.Error, NewerTables."""
+    """Create the tables of this version, or migrate those of an earlier one. Raises sqlite3.Error, NewerTables."""
     version = _version(connection)
     if version > VERSION:
         raise NewerTables
@@ -179,7 +179,7 @@ def make_tables(connection: sqlite3.Connection) -> None:
     except sqlite3.OperationalError:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        if _version(connection) != VERSION:  # else another process was faster
+        if _version(connection) != VERSION:  # otherwise another process was faster
             raise
 
 

@@ -1,4 +1,4 @@
-"""At the hub's side: takes down what each published state says, on the camera loop's thread, in a few microseconds."""
+"""The hub's listener: notes the answer of each published state, on the camera loop's thread, in a few microseconds."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from lookout.frame import Frame
 from lookout.geometry import Rect
 from lookout.state.state import FocusReason, State
 
-# Of a loop at a thousand a second, four seconds: the recorder looks four times a second.
+# Four seconds of a loop at a thousand frames a second; the recorder empties the queue four times a second.
 _MAX_SIGHTS = 4096
-# A frame is a better one from here on: a hundred nearly equal ones would be copied for nothing.
+# A frame replaces the best one only if it is better by this much, so that nearly equal frames are not copied.
 _BETTER = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A frame that may be the best of its visit. at: monotonic seconds."""
+    """A frame that may be the best of its visit. since: when the visit's label became the answer, monotonic seconds."""
 
     label: str
     since: float
@@ -32,7 +32,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What pictures are wanted of. labels: None for all."""
+    """Of which labels pictures are wanted; None: all."""
 
     pictures: bool = False
     labels: Set[str] | None = None
@@ -42,15 +42,15 @@ class Wanted:
 
 
 class Watcher:
-    """Its `observe` is the hub's listener; the rest is for the recorder's thread.
+    """`observe` is the hub's listener; everything else is for the recorder's thread.
 
-    A frame may lie in memory that the camera wants back: one at most is held, until the recorder has copied it.
+    A frame may lie in memory that the camera needs back, so at most one is held, until the recorder has copied it.
     """
 
     def __init__(self) -> None:
         self.arrived = threading.Event()
         self.wish = Wanted()
-        self.missed = 0  # sights that were lost because the recorder did not come
+        self.missed = 0  # sights dropped because the recorder was late
         self._sights: deque[Sight] = deque(maxlen=_MAX_SIGHTS)
         self._candidate: deque[Candidate] = deque(maxlen=1)
         self._before: State | None = None
@@ -58,7 +58,7 @@ class Watcher:
         self._best_probability = 0.0
 
     def observe(self, state: State) -> None:
-        """The camera loop's thread, after each state."""
+        """Take a published state. Called on the camera loop's thread."""
         before, self._before = self._before, state
         if before is not None and state.answer is before.answer and state.paused == before.paused:
             return
@@ -88,14 +88,14 @@ class Watcher:
         self.arrived.set()
 
     def sights(self) -> list[Sight]:
-        """Those since the last time, oldest first."""
+        """Return the sights since the last call, oldest first."""
         found = []
         while self._sights:
             found.append(self._sights.popleft())
         return found
 
     def candidate(self) -> Candidate | None:
-        """The best frame since the last time."""
+        """Return the best frame since the last call."""
         try:
             return self._candidate.pop()
         except IndexError:
