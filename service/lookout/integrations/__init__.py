@@ -1,1 +1,1 @@
-"""Programs people already use, such as MQTT: each watches the hub, is optional, and is imported only when on."""
+"""Connections to other programs, such as MQTT: each watches the hub, is optional, and is imported only if enabled."""

@@ -1,4 +1,4 @@
-"""The name by which other programs know this device: random, made once, kept in the state folder."""
+"""The id by which other programs know this device: random, generated once, stored in the state folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_BYTES = 64
 
 
 def read_id(folder: Path) -> str | None:
-    """The kept one, None where none was made yet. Raises StateFolderUnusable where the disk does not say."""
+    """Return the stored id; None if there is none yet. Raises StateFolderUnusable if the disk cannot be read."""
     path = folder / ID_FILE
     try:
         text = with_timeout(folder, lambda: read_regular(path, _MAX_BYTES)).decode("ascii", "replace").strip()
@@ -31,9 +31,9 @@ def read_id(folder: Path) -> str | None:
 
 
 def device_id(folder: Path, storage: Storage) -> str:
-    """The kept one, or a new one that is kept. May wait for the disk; raises StateFolderUnusable.
+    """Return the stored id, or store a new one. May wait for the disk; raises StateFolderUnusable.
 
-    Not kept, the next start would be another device, and Home Assistant would show both.
+    An id that was not stored would change at the next start, and Home Assistant would show two devices.
     """
     found = read_id(folder)
     if found is None:

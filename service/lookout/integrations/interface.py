@@ -1,4 +1,4 @@
-"""What an integration is: something that watches the hub, may be started and stopped, and says how it is."""
+"""The interface of an integration: it watches the hub, can be started and stopped, and reports its status."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lookout.events.retention import Forecast
 from lookout.state.hub import Hub
 from lookout.storage import Storage
 
-# off: not asked for. missing: a package that it needs is not installed. starting: no attempt has ended yet.
-# failed: it does not work now, and tries again by itself.
+# off: not enabled. missing: a package that it needs is not installed. starting: no attempt has finished yet.
+# failed: it does not work at the moment and retries on its own.
 Status = Literal["off", "missing", "starting", "ok", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class IntegrationStatus:
-    """How an integration is. since: monotonic seconds, None for one that never ran.
+    """The status of an integration. since: monotonic seconds, None if it never ran.
 
-    detail and remedy: one sentence each, empty while nothing is wrong. Neither holds a secret.
+    detail and remedy: one sentence each, empty if nothing is wrong. Neither contains a secret.
     """
 
     status: Status
@@ -31,38 +31,38 @@ class IntegrationStatus:
 
 
 class Integration(Protocol):
-    """Runs on the event loop and never blocks it; whatever goes wrong in it ends in its status, not in the service."""
+    """Runs on the event loop without blocking it. Its failures show in its status and do not affect the service."""
 
     @property
     def name(self) -> str: ...
 
     def status(self) -> IntegrationStatus:
-        """Returns at once."""
+        """Return the status at once."""
         ...
 
     async def start(self) -> None:
-        """Begin in the background and return at once. Raises LookoutError where it cannot begin at all."""
+        """Start in the background and return at once. Raises LookoutError if it cannot start at all."""
         ...
 
     async def stop(self) -> None:
-        """End within `STOP_S`; may be cancelled after that."""
+        """Stop within `STOP_S`; it may be cancelled after that."""
         ...
 
 
-# The service has five seconds to stop in all.
+# The whole service has five seconds to stop.
 STOP_S = 1.5
 
 
 @runtime_checkable
 class Quiet(Protocol):
-    """Notices, as far as another integration may silence them. Any thread."""
+    """How one integration silences the notices of another. Any thread."""
 
     def quiet_for_s(self) -> float:
-        """Seconds for which no rule sends anything; 0 where one may."""
+        """Return for how many seconds no rule sends anything; 0 if at least one may."""
         ...
 
     def snooze(self, rule: str, for_s: float) -> None:
-        """rule: a name, or all. Raises RequestInvalid, StateFolderUnusable, DiskBudgetSpent."""
+        """Silence a rule. rule: a name, or all. Raises RequestInvalid, StateFolderUnusable, DiskBudgetSpent."""
         ...
 
 
@@ -72,10 +72,10 @@ def _unknown() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an integration is made of. address: where people open the dashboard, ending in a slash.
+    """What an integration is built from. address: the URL of the dashboard for people, ending in a slash.
 
-    forecast: what events take on disk, None where that is not known; may wait for the disk. quiet: how notices are
-    silenced, None while none are sent.
+    forecast: returns the disk usage of events, None if it is unknown; may wait for the disk. quiet: returns what
+    silences notices, None if none are sent.
     """
 
     hub: Hub

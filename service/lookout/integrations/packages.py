@@ -1,4 +1,4 @@
-"""Python packages that an integration needs: whether each is installed, and what installs it here."""
+"""Python packages that integrations need: whether each is installed, and the command that installs it here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """module: what is imported. requirement: what pip is asked for, as in the extra in pyproject.toml."""
+    """module: the name to import. requirement: what pip installs, as in the extra in pyproject.toml."""
 
     module: str
     requirement: str
@@ -21,11 +21,11 @@ class Package:
         return f"the Python package {self.module} is not installed."
 
     def is_there(self) -> bool:
-        """Whether it can be imported. Does not import it."""
+        """Whether the package can be imported; does not import it."""
         return _is_there(self.module)
 
     def remedy(self) -> str:
-        """The command that installs it into the environment that Lookout runs from."""
+        """Return the command that installs it into the environment that Lookout runs from."""
         if not _is_there("pip"):  # as in the container image
             return "Its environment has no pip: install Lookout anew as lookout-camera[integrations], or use its image."
         sudo = "" if os.access(sysconfig.get_path("purelib"), os.W_OK) else "sudo "

@@ -1,6 +1,6 @@
-"""Every kind of integration once: what switches it on, what it needs, how it is made.
+"""All kinds of integration: which setting enables each, what it needs, how it is built.
 
-A kind's own modules are imported when it is made, so that what is off costs nothing.
+The modules of a kind are imported when it is built, so that a disabled integration costs nothing.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from lookout.settings.schema import Settings
 class Kind:
     """One kind of integration.
 
-    title: for people. switch: the setting that turns it on. make: imports and builds it. package: without which there
-    is nothing of it. optional: without which a part of it does not work, which says so itself.
+    title: for people. switch: the setting that enables it. make: imports and builds it. package: required by all of it.
+    optional: required by a part of it, which reports it if the package is missing.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Kind:
     optional: Package | None = None
 
     def missing(self) -> IntegrationStatus | None:
-        """The status of an integration whose package is not installed, None where it is."""
+        """Return the status for a missing package; None if it is installed."""
         package = self.package
         if package is None or package.is_there():
             return None
@@ -83,7 +83,7 @@ def _is_mdns(settings: Settings) -> bool:
 
 KINDS: tuple[Kind, ...] = (
     Kind("mqtt", "MQTT", "mqtt.url", _is_mqtt, _mqtt, MQTT_CLIENT),
-    # Apprise is asked for by a target of its own, in a process of its own; webhooks and programs need nothing.
+    # Only an Apprise target needs Apprise, in a process of its own; webhooks and programs need no package.
     Kind("notify", "Notices", "notify.rules", _is_notify, _notify, optional=APPRISE),
     Kind("metrics", "Metrics", "metrics.enabled", _is_metrics, _metrics, PROMETHEUS_CLIENT),
     Kind("mdns", "The announcement in the network", "server.announce", _is_mdns, _mdns, ZEROCONF),

@@ -1,4 +1,4 @@
-"""The integrations of one service: made from the settings, started and stopped with the event loop."""
+"""The integrations of one service: built from the settings, started and stopped with the event loop."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ OFF = IntegrationStatus("off")
 
 
 class Integrations:
-    """Whatever happens to one of them, the service and the others go on. For the event loop, but `statuses`."""
+    """A failing integration affects neither the service nor the others. For the event loop, except `statuses`."""
 
     def __init__(self, kinds: Sequence[Kind] = KINDS) -> None:
         self._running: dict[str, Integration] = {}
-        # Of those that are not running: off, missing, or refused at the start.
+        # The integrations that are not running: off, missing, or failed to start.
         self._others = {kind.name: OFF for kind in kinds}
         self._kinds = tuple(kinds)
 
     def statuses(self) -> dict[str, IntegrationStatus]:
-        """How each is, by name, in the order of the registry. From any thread."""
+        """Return the status of each integration by name, in the order of the registry. From any thread."""
         return {name: self._status(name, other) for name, other in self._others.items()}
 
     def find(self, name: str) -> Integration | None:
-        """The integration of that name, if it runs."""
+        """Return the running integration of that name, None if it does not run."""
         return self._running.get(name)
 
     def quiet(self) -> Quiet | None:
-        """Notices, if they run."""
+        """Return what silences notices, None if they do not run."""
         found = self._running.get("notify")
         return found if isinstance(found, Quiet) else None
 
     async def start(self, parts: Parts) -> None:
-        """Start those that the settings ask for. Never raises for one that cannot start."""
+        """Start the integrations that the settings enable. Never raises for one that cannot start."""
         settings = parts.control.loaded.settings
         for kind in self._kinds:
             if kind.is_on(settings):
                 await self._start(kind, parts)
 
     async def stop(self) -> None:
-        """Stop all of them at once, each within its time."""
+        """Stop all integrations concurrently, each within its deadline."""
         running, self._running = self._running, {}
         await asyncio.gather(*(_stop(integration) for integration in running.values()))
 
@@ -58,7 +58,7 @@ class Integrations:
                 await integration.start()
             except LookoutError as error:
                 status = IntegrationStatus("failed", detail=error.detail, remedy=error.remedy)
-            except Exception as error:  # a package of another release, say: the camera matters more
+            except Exception as error:  # for example another release of a package: the camera matters more
                 log.exception("%s could not be started.", kind.title)
                 status = IntegrationStatus("failed", detail=_unexpected(kind, error), remedy=_REINSTALL)
             else:

@@ -1,3 +1,3 @@
-"""This Lookout announced in the local network (mDNS, also called Bonjour and Avahi), and the others found there."""
+"""Announces this Lookout in the local network (mDNS, also known as Bonjour and Avahi) and finds others there."""
 
 SERVICE_TYPE = "_lookout._tcp.local."

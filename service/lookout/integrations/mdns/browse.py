@@ -1,4 +1,4 @@
-"""The Lookouts that announce themselves in the local network."""
+"""Finds the Lookouts that announce themselves in the local network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ASK_MS = 1500
 
 @dataclass(frozen=True, slots=True, order=True)
 class Found:
-    """name, version: as it says itself, made safe to print. host: a numeric address, IPv6 in brackets."""
+    """name, version: as announced, made safe to print. host: a numeric address, IPv6 in brackets."""
 
     name: str
     host: str
@@ -28,7 +28,7 @@ class Found:
 
     @property
     def address(self) -> str:
-        """Of the dashboard."""
+        """The dashboard's URL."""
         return f"{self.scheme}://{self.host}:{self.port}{self.path}"
 
 
@@ -49,20 +49,20 @@ class _Collector(ServiceListener):
 
 
 def find(seconds: float, interfaces: Sequence[str] | None = None) -> list[Found]:
-    """Those that answer within this time, by name. Raises OSError if there is no network."""
+    """Return the Lookouts that answer within this time, sorted by name. Raises OSError if there is no network."""
     network = Zeroconf(interfaces=list(interfaces)) if interfaces else Zeroconf()
     try:
         collector = _Collector()
         browser = ServiceBrowser(network, SERVICE_TYPE, listener=collector)
         time.sleep(seconds)
         browser.cancel()
-        found = [_asked(network, name) for name in collector.names]
+        found = [_resolve(network, name) for name in collector.names]
         return sorted({one for one in found if one is not None})
     finally:
         network.close()
 
 
-def _asked(network: Zeroconf, name: str) -> Found | None:
+def _resolve(network: Zeroconf, name: str) -> Found | None:
     info = network.get_service_info(SERVICE_TYPE, name, timeout=_ASK_MS)
     hosts = info.parsed_scoped_addresses() if info is not None else []
     if info is None or not hosts or not info.port:

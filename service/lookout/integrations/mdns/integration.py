@@ -19,20 +19,20 @@ from lookout.integrations.mdns import SERVICE_TYPE
 log = logging.getLogger(__name__)
 
 MAX_PAUSE_S = 60.0
-# A label of the Domain Name System has at most 63 bytes; a number may be added to one that is taken.
+# A DNS label has at most 63 bytes, and zeroconf may append a number if the name is taken.
 _MAX_LABEL_BYTES = 58
 _LOOPBACK = ("127.", "::1", "localhost")
 
 
 class Mdns:
-    """Keeps the announcement up; where there is no network yet, tries again."""
+    """Keeps the announcement up; retries while there is no network."""
 
     name = "mdns"
 
     def __init__(self, parts: Parts, interfaces: list[str] | None = None) -> None:
         """interfaces: addresses of the network interfaces to use; None: all."""
         self._interfaces = interfaces
-        self._info = _described(parts)
+        self._info = _service_info(parts)
         self._is_local = (urlsplit(parts.address).hostname or "").startswith(_LOOPBACK)
         self._status = IntegrationStatus("starting", time.monotonic())
         self._task: asyncio.Task[None] | None = None
@@ -58,7 +58,7 @@ class Mdns:
         while True:
             try:
                 await self._announce()
-            except Exception as error:  # sockets, or zeroconf's own: the service goes on
+            except Exception as error:  # an error of the sockets or of zeroconf: the service goes on
                 self._failed(
                     f"It cannot be announced: {error or type(error).__name__}.", "It is tried again by itself."
                 )
@@ -66,7 +66,7 @@ class Mdns:
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
     async def _announce(self) -> None:
-        """Until it is cancelled. The farewell is sent on the way out."""
+        """Announce the service until cancelled; closing sends the goodbye packet."""
         self._info.addresses = [_packed(address) for address in self._interfaces or _addresses()]
         network = AsyncZeroconf(interfaces=self._interfaces) if self._interfaces else AsyncZeroconf()
         try:
@@ -82,12 +82,12 @@ class Mdns:
         self._status = IntegrationStatus("failed", time.monotonic(), detail, remedy)
 
 
-def _described(parts: Parts) -> ServiceInfo:
+def _service_info(parts: Parts) -> ServiceInfo:
     address = urlsplit(parts.address)
     host = socket.gethostname().partition(".")[0] or "lookout"
     name = parts.control.loaded.settings.server.name or f"Lookout {host}"
     port = address.port or (443 if address.scheme == "https" else 80)
-    # Host and port make it unique, so that two of one name do not depend on noticing each other in time.
+    # Host and port make the label unique, so that two devices of the same name need not detect the conflict in time.
     label = f"{host} {port} {name}".replace(".", " ").encode()[:_MAX_LABEL_BYTES].decode("utf-8", "ignore").strip()
     return ServiceInfo(
         SERVICE_TYPE,
@@ -99,7 +99,7 @@ def _described(parts: Parts) -> ServiceInfo:
 
 
 def _addresses() -> list[str]:
-    """Of this machine, in any network but its own loopback."""
+    """Return this machine's addresses, without loopback and link-local ones."""
     found = [entry for entries in psutil.net_if_addrs().values() for entry in entries]
     plain = [entry.address for entry in found if entry.family in (socket.AF_INET, socket.AF_INET6)]
     return [one for one in plain if not one.startswith(("127.", "::1", "fe80:"))]

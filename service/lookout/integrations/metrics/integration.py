@@ -1,4 +1,4 @@
-"""`/metrics`: what Prometheus scrapes. At most `MAX_SERIES` series, however many labels a model has."""
+"""`/metrics` for Prometheus. At most `MAX_SERIES` series, however many labels a model has."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lookout.state.hub import StageDurations
 from lookout.state.state import State, is_current, status
 
 MAX_SERIES = 400
-# A model may have a thousand labels; above this only those that have been the answer are counted, up to this many.
+# A model may have a thousand labels; beyond this number, only labels that were the answer are counted, up to this many.
 MAX_LABELS = 40
 VIEW = "main"
 _STAGES = ("capture", "preprocess", "inference", "postprocess")
@@ -30,7 +30,7 @@ _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
 
 class Metrics:
-    """The hub's meter while it runs. `published` and `classified` come on the worker's thread, the rest on the loop."""
+    """The hub's meter while it runs. The worker's thread calls `published` and `classified`, the loop the rest."""
 
     name = "metrics"
 
@@ -65,16 +65,16 @@ class Metrics:
         self._uploads: Mapping[str, int] = {}
         self._deliveries: Mapping[tuple[str, str], int] = {}
         self._stored: Forecast | None = None
-        self._looked_at = float("-inf")
-        self._look_lock = threading.Lock()  # held while a thread looks at the disk
+        self._refreshed_at = float("-inf")
+        self._disk_lock = threading.Lock()  # held while a thread reads the disk
         self._registry.register(self)
 
     def status(self) -> IntegrationStatus:
-        """It listens; whether anybody asks is not its business."""
+        """Always ok, whether or not a Prometheus server scrapes it."""
         return IntegrationStatus("ok", self._since)
 
     async def start(self) -> None:
-        """Count from now on."""
+        """Start counting."""
         self._restarts = self._hub.latest().camera.restarts
         self._news = self._feed.subscribe(changes=True)
         self._hub.meter = self
@@ -87,7 +87,7 @@ class Metrics:
     # --- the worker's thread ------------------------------------------------------------------------------------------
 
     def published(self, state: State) -> None:
-        """A state that others see from now on."""
+        """Count a state that has been published."""
         if state.frame is not None and state.frame is not self._frame:
             self._frame = state.frame
             self._frames += 1
@@ -100,7 +100,7 @@ class Metrics:
             self._answered[label] = None
 
     def classified(self, durations: StageDurations) -> None:
-        """One frame was classified."""
+        """Count a classified frame and its durations."""
         self._classified += 1
         for histogram, took_ms in zip(self._stages, durations.stages_ms, strict=True):
             histogram.observe(took_ms / 1e3)
@@ -115,31 +115,31 @@ class Metrics:
         uploads: Mapping[str, int],
         deliveries: Mapping[tuple[str, str], int] | None = None,
     ) -> tuple[bytes, str]:
-        """The figures now and their media type: OpenMetrics where that is asked for, else Prometheus' own format.
+        """Return the metrics and their media type: OpenMetrics if the client accepts it, else Prometheus' own format.
 
-        deliveries: of notices, by target and outcome.
+        viewers, uploads: counts by kind and by code. deliveries: of notices, by target and outcome.
         """
         self._viewers, self._uploads, self._deliveries = viewers, uploads, deliveries or {}
         self._count_news()
-        self._look()
+        self._refresh_disk()
         encode, media_type = choose_encoder(accept)
         text: bytes = encode(self._registry)
         return text, media_type
 
-    def _look(self) -> None:
-        """Have the disk looked at now and then, on a thread: what it says is in a later answer."""
+    def _refresh_disk(self) -> None:
+        """Refresh the disk usage now and then on a thread; a later scrape reports it."""
         now = time.monotonic()
-        if now - self._looked_at >= _LOOK_EVERY_S and self._look_lock.acquire(blocking=False):
-            self._looked_at = now
-            threading.Thread(target=self._look_at_disk, name="metrics disk", daemon=True).start()
+        if now - self._refreshed_at >= _LOOK_EVERY_S and self._disk_lock.acquire(blocking=False):
+            self._refreshed_at = now
+            threading.Thread(target=self._read_disk, name="metrics disk", daemon=True).start()
 
-    def _look_at_disk(self) -> None:
+    def _read_disk(self) -> None:
         try:
             self._stored = self._forecast()
         except LookoutError:
             self._stored = None
         finally:
-            self._look_lock.release()
+            self._disk_lock.release()
 
     def _count_news(self) -> None:
         for news in self._news.take() if self._news is not None else ():
@@ -150,7 +150,7 @@ class Metrics:
                 self._reviews["right" if event.right == event.label else "wrong"] += 1
 
     def collect(self) -> Iterator[Metric]:
-        """For the registry: what is read from the state when it is asked for."""
+        """Yield the metrics that are read from the state at scrape time; called by the registry."""
         state, system, now = self._hub.latest(), self._hub.system, time.monotonic()
         model = state.model
         about = {
@@ -174,15 +174,15 @@ class Metrics:
         yield self._probabilities(state, now)
         yield _counter("lookout_uploads", "Pictures handed in, by what became of them.", "code", self._uploads)
         yield _gauge("lookout_viewers", "Who watches now.", "kind", self._viewers)
-        yield from self._counted()
-        yield from self._kept()
+        yield from self._totals()
+        yield from self._disk_and_notices()
         if system.temperature_c is not None:
             yield GaugeMetricFamily("lookout_temperature_celsius", "Of the processor.", system.temperature_c)
         throttled = dict.fromkeys(system.throttled, 1)
         yield _gauge("lookout_throttled", "1 for each reason for which the firmware holds down.", "reason", throttled)
 
     def _probabilities(self, state: State, now: float) -> Metric:
-        """Of the answer now; nothing while it is not of now."""
+        """Return the current answer's probabilities; none while the answer is not current."""
         family = GaugeMetricFamily(
             "lookout_answer_probability_ratio", "Smoothed probability of each label.", labels=["view", "label"]
         )
@@ -193,8 +193,8 @@ class Metrics:
                     family.add_metric([VIEW, label], probability)
         return family
 
-    def _kept(self) -> Iterator[Metric]:
-        """What events take on disk, and what became of notices."""
+    def _disk_and_notices(self) -> Iterator[Metric]:
+        """Yield the disk usage of events and the outcomes of notices."""
         deliveries = CounterMetricFamily("lookout_deliveries", "Notices, by outcome.", labels=["target", "outcome"])
         for (target, outcome), count in list(self._deliveries.items())[: 2 * MAX_LABELS]:
             deliveries.add_metric([target, outcome], count)
@@ -207,7 +207,7 @@ class Metrics:
                 left.add_metric([], stored.days_left * 86_400)
                 yield left
 
-    def _counted(self) -> Iterator[Metric]:
+    def _totals(self) -> Iterator[Metric]:
         restarts = CounterMetricFamily("lookout_camera_restarts", "Times it was opened anew.", labels=["view", "code"])
         for code, count in self._restarts_by_code.copy().items():
             restarts.add_metric([VIEW, code], count)

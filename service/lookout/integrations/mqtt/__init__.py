@@ -1,1 +1,1 @@
-"""MQTT, and with it Home Assistant: the newest value of each topic, events, and commands where they are allowed."""
+"""MQTT, and through it Home Assistant: the newest value of each topic, events, and commands if they are allowed."""

@@ -1,4 +1,4 @@
-"""The broker's address and how to get in, from the settings; and what its refusals mean."""
+"""The broker's address and credentials from the settings, and the meaning of its errors."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lookout.system.regular_files import read_regular
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _MAX_SECRET_BYTES = 4096
-# MQTT 5's reason codes, into which paho turns those of MQTT 3 as well.
+# MQTT 5 reason codes; paho maps those of MQTT 3 to them.
 _UNSUPPORTED_VERSION, _BAD_PASSWORD, _NOT_AUTHORISED, _BANNED = 132, 134, 135, 138
 
 
 class BrokerUnreachable(LookoutError):
-    """The connection to the broker cannot be made, or has ended."""
+    """The connection to the broker cannot be established, or was lost."""
 
     code = "broker_unreachable"
     title = "The MQTT broker cannot be reached"
@@ -28,7 +28,7 @@ class BrokerUnreachable(LookoutError):
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """password, context: read from files, so they are made anew for each connection."""
+    """Built anew for each connection, because password and certificates are read from files that may change."""
 
     host: str
     port: int
@@ -38,7 +38,7 @@ class Broker:
 
     @classmethod
     def of(cls, settings: MqttSettings) -> Broker:
-        """May wait for the disk. Raises SettingInvalid for files that cannot be used."""
+        """Read the settings' files. May wait for the disk. Raises SettingInvalid if one cannot be used."""
         assert settings.url is not None
         address = urlsplit(settings.url)
         password = None if settings.password_file is None else _secret(settings.password_file)
@@ -52,7 +52,7 @@ class Broker:
 
     @property
     def place(self) -> str:
-        """For people: without user and password."""
+        """Host and port for people, without user and password."""
         return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
@@ -68,7 +68,7 @@ def _secret(path: Path) -> str:
 
 
 def _context(settings: MqttSettings) -> ssl.SSLContext:
-    """Certificates are always checked: a broker that cannot be identified gets no password."""
+    """Return a TLS context that always verifies: a broker that cannot be identified gets no password."""
     try:
         context = ssl.create_default_context(cafile=None if settings.ca is None else str(settings.ca))
     except (OSError, ssl.SSLError) as error:
@@ -89,7 +89,7 @@ def _context(settings: MqttSettings) -> ssl.SSLContext:
 
 
 def refused(place: str, code: int, words: str) -> BrokerUnreachable:
-    """What the broker answered to the connection. code: MQTT 5's."""
+    """Return the error for a connection that the broker refused. code: the MQTT 5 reason code."""
     if code in (_BAD_PASSWORD, _NOT_AUTHORISED, _BANNED):
         return BrokerUnreachable(
             f"The broker {place} does not let Lookout in: {words}.",
@@ -101,7 +101,7 @@ def refused(place: str, code: int, words: str) -> BrokerUnreachable:
 
 
 def unreachable(place: str, error: OSError) -> BrokerUnreachable:
-    """Why there is no connection, in a sentence."""
+    """Return the error for a connection that failed, with the reason in a sentence."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return BrokerUnreachable(
             f"The certificate of the broker {place} cannot be trusted: {error.verify_message}.",

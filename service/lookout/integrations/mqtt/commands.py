@@ -1,4 +1,4 @@
-"""What others may ask for over MQTT: what the settings' API allows, held against the same rules."""
+"""Commands over MQTT: what the settings API allows, checked by the same rules."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from lookout.integrations.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
 
-# The longest thing that means something is the name of a model.
+# The longest valid payload is the name of a model.
 MAX_BYTES = 256
-# One for each topic that there is: an attacker's topics are none.
+# Bounds the waiting commands, because the wildcard in enter/+/set matches any label that an attacker invents.
 _MAX_WAITING = 64
 _END_S = 0.2
 
 
 class Commands:
-    """The newest command of each topic, carried out one after the other on a thread of its own.
+    """Keeps the newest command of each topic and executes them one at a time on its own thread.
 
-    A model may take a minute to load; the connection has to go on meanwhile.
+    A model may take a minute to load, and the connection has to be served meanwhile.
     """
 
     def __init__(
@@ -36,17 +36,17 @@ class Commands:
         labels: Callable[[], Mapping[str, str]],
         notices: Callable[[], Quiet | None] = lambda: None,
     ) -> None:
-        """labels: each by its threshold's topic. notices: how they are silenced, None while none are sent."""
+        """labels: returns the labels by topic of their threshold. notices: returns what silences them, None if off."""
         self._topics, self._control, self._labels, self._notices = topics, control, labels, notices
         self._waiting: dict[str, bytes] = {}
         self._changed = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
-        # Called after a command with the topic it was for; refused or not, what is in force is said again.
+        # Called with the topic after each command, refused or not, so that the value in force is published again.
         self.done: Callable[[str], None] = lambda _: None
 
     def take(self, topic: str, payload: bytes, *, retained: bool) -> None:
-        """A message that came in; returns at once. One that is retained was meant for another moment."""
+        """Queue an incoming message; return at once. A retained one is ignored: it was meant for an earlier time."""
         if retained or len(payload) > MAX_BYTES or not topic.endswith("/set"):
             log.warning("A command for %s is ignored: it is %s.", topic, "retained" if retained else "not valid")
             return
@@ -60,7 +60,7 @@ class Commands:
             self._changed.notify()
 
     def close(self) -> None:
-        """No more commands. One that has begun ends by itself."""
+        """Accept no more commands. One that is being executed is not interrupted."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
@@ -87,7 +87,7 @@ class Commands:
             self.done(target)
 
     def carry_out(self, topic: str, payload: bytes) -> None:
-        """Blocks until it is done. topic: of the value, without /set. Raises LookoutError."""
+        """Execute a command and block until it is done. topic: of the value, without /set. Raises LookoutError."""
         text = payload.decode("utf-8", "replace").strip()
         if topic == self._topics("paused"):
             self._control.pause(_switch(text))

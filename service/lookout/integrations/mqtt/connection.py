@@ -1,4 +1,4 @@
-"""One connection to the broker, driven by the thread that owns it. Every wait has a deadline, and a way to end it."""
+"""One connection to the broker, driven by the thread that owns it. Every wait has a deadline and can be interrupted."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from lookout.integrations.mqtt.outbox import Message
 
 CONNECT_S = 5.0
 ACKNOWLEDGE_S = 10.0
-# Whatever is sent to us is a command, a word or our own discovery message; a broker must not send what is larger.
+# Incoming messages are commands, birth messages or Lookout's own discovery message; the broker must not send more.
 _MAX_INCOMING_BYTES = 256 * 1024
-# paho asks to be called once a second, for its pings.
+# paho wants to be called once a second, for its pings.
 _TICK_S = 0.5
 _FAREWELL_S = 0.3
 
@@ -33,11 +33,11 @@ Handler = Callable[[str, bytes, bool], None]
 
 
 class Stopped(Exception):
-    """Somebody asked for the end while something was waited for."""
+    """The integration was stopped during a wait."""
 
 
 class Wake:
-    """Ends a wait from another thread. A pipe, since the wait is for a socket."""
+    """Interrupts a wait from another thread. It is a pipe, because the wait is a poll on a socket."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
@@ -46,7 +46,7 @@ class Wake:
         self.stopping = False
 
     def __call__(self) -> None:
-        with contextlib.suppress(OSError):  # full, so it is awake; or closed
+        with contextlib.suppress(OSError):  # full, so it is awake already; or closed
             os.write(self._write, b"x")
 
     def stop(self) -> None:
@@ -61,7 +61,7 @@ class Wake:
             os.read(self._read, 4096)
 
     def sleep(self, seconds: float) -> None:
-        """Until then, or until the end. What else wakes it is for a connection, and there is none."""
+        """Sleep this long or until stopped. Other wake-ups concern a connection, and there is none now."""
         until = time.monotonic() + seconds
         while not self.stopping and (left := until - time.monotonic()) > 0:
             poller = select.poll()
@@ -75,7 +75,7 @@ class Wake:
 
 
 class Connection:
-    """Connected from `open` until it raises BrokerUnreachable. Not thread-safe: one thread calls all of it."""
+    """Connected from `open` until a method raises BrokerUnreachable. Not thread-safe: only one thread may call it."""
 
     def __init__(self, broker: Broker, client_id: str, will: Message, keepalive_s: int, wake: Wake) -> None:
         self._broker, self._keepalive_s, self._wake = broker, keepalive_s, wake
@@ -98,22 +98,22 @@ class Connection:
             client.tls_set_context(broker.context)
 
     def open(self) -> None:
-        """Raises BrokerUnreachable or Stopped."""
+        """Connect. Raises BrokerUnreachable or Stopped."""
         if self._broker.context is not None:
-            self._shake_hands(self._broker.context)
+            self._verify_certificate(self._broker.context)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.MaximumPacketSize = _MAX_INCOMING_BYTES
         try:
             self._client.connect(self._broker.host, self._broker.port, self._keepalive_s, properties=properties)
         except OSError as error:
             raise unreachable(self._broker.place, error) from error
-        self._until(lambda: self._answer is not None, CONNECT_S)
+        self._serve_until(lambda: self._answer is not None, CONNECT_S)
         assert self._answer is not None
         if self._answer.is_failure:
             raise refused(self._broker.place, self._answer.value, str(self._answer))
 
-    def _shake_hands(self, context: ssl.SSLContext) -> None:
-        """Whether the broker's certificate is right: paho leaves a socket open on which a handshake failed."""
+    def _verify_certificate(self, context: ssl.SSLContext) -> None:
+        """Verify the broker's certificate first, because paho leaks the socket of a failed handshake."""
         try:
             with (
                 socket.create_connection((self._broker.host, self._broker.port), CONNECT_S) as bare,
@@ -124,32 +124,32 @@ class Connection:
             raise unreachable(self._broker.place, error) from error
 
     def subscribe(self, topic: str, *, own: bool = False) -> None:
-        """Returns when the broker has taken it, even where its rules forbid us the topic. own: ours come back, too."""
+        """Wait until the broker confirms, even if it denies the topic. own: also receive what this client publishes."""
         error, number = self._client.subscribe(topic, options=SubscribeOptions(qos=1, noLocal=not own))
         self._check(error)
-        self._until(lambda: number in self._subscribed, ACKNOWLEDGE_S)
+        self._serve_until(lambda: number in self._subscribed, ACKNOWLEDGE_S)
 
     def unsubscribe(self, topic: str) -> None:
         self._check(self._client.unsubscribe(topic)[0])
 
     def publish(self, message: Message) -> None:
-        """Returns when the broker has acknowledged it. Raises BrokerUnreachable or Stopped."""
+        """Publish and wait for the broker's acknowledgement. Raises BrokerUnreachable or Stopped."""
         sent = self._client.publish(message.topic, message.payload, qos=1, retain=message.retain)
         self._check(sent.rc)
-        self._until(sent.is_published, ACKNOWLEDGE_S)
+        self._serve_until(sent.is_published, ACKNOWLEDGE_S)
 
     def rest(self, seconds: float) -> None:
         """Serve the connection for this many seconds. Raises BrokerUnreachable or Stopped."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            self._turn(min(left, _TICK_S))
+            self._serve(min(left, _TICK_S))
 
     def wait(self) -> None:
-        """Serve the connection until something is to be done, or a moment has passed."""
-        self._turn(_TICK_S)
+        """Serve the connection until there is something to do, for half a second at most."""
+        self._serve(_TICK_S)
 
     def close(self, farewell: Message) -> None:
-        """In order, with a last word: the broker sends no will. Waits for no acknowledgement."""
+        """Disconnect cleanly after one last message, so that the broker does not send the will. Waits for no reply."""
         self._client.publish(farewell.topic, farewell.payload, qos=0, retain=farewell.retain)
         self._client.disconnect()
         until = time.monotonic() + _FAREWELL_S
@@ -159,32 +159,32 @@ class Connection:
         self.abandon()
 
     def abandon(self) -> None:
-        """Close the socket, whatever state it is in. Not after `close`, the broker sends the will."""
+        """Close the socket in whatever state it is. Unless `close` came before, the broker sends the will."""
         sock = self._client.socket()
         if sock is not None:
             sock.close()
 
-    # --- one turn -----------------------------------------------------------------------------------------------------
+    # --- serving the socket -------------------------------------------------------------------------------------------
 
-    def _until(self, holds: Callable[[], bool], seconds: float) -> None:
+    def _serve_until(self, holds: Callable[[], bool], seconds: float) -> None:
         until = time.monotonic() + seconds
         while not holds():
             left = until - time.monotonic()
             if left <= 0:
                 raise unreachable(self._broker.place, TimeoutError())
-            self._turn(min(left, _TICK_S))
+            self._serve(min(left, _TICK_S))
 
-    def _turn(self, seconds: float) -> None:
-        """Wait for the socket, at most this long, and do what it asks for."""
+    def _serve(self, seconds: float) -> None:
+        """Wait for the socket, for at most this many seconds, and read and write what is pending."""
         if self._wake.stopping:
             raise Stopped
         sock = self._client.socket()
         if sock is None:
-            raise self._gone()
+            raise self._lost_error()
         readable = _pending(sock)
         if not readable:
             found = self._poll(sock, seconds)
-            # Broken off shows as an error or a hang-up: reading it says so.
+            # A broken connection shows as an error or a hang-up; reading then reports it.
             readable = bool(found & ~select.POLLOUT)
             if found & select.POLLOUT:
                 self._check(self._client.loop_write())
@@ -193,8 +193,8 @@ class Connection:
         self._check(self._client.loop_misc())
 
     def _poll(self, sock: Any, seconds: float) -> int:
-        """What the socket is ready for, as poll's bits."""
-        poller = select.poll()  # select.select takes no descriptor above 1,023
+        """Return what the socket is ready for, as poll's bits."""
+        poller = select.poll()  # select.select accepts no descriptor above 1,023
         poller.register(sock, select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
         poller.register(self._wake, select.POLLIN)
         found = dict(poller.poll(max(1, round(seconds * 1000))))
@@ -204,11 +204,11 @@ class Connection:
 
     def _check(self, code: MQTTErrorCode) -> None:
         if self._answer is not None and self._answer.is_failure:
-            return  # `open` says what was answered
+            return  # `open` reports the broker's answer
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS or self._lost is not None:
-            raise self._gone()
+            raise self._lost_error()
 
-    def _gone(self) -> BrokerUnreachable:
+    def _lost_error(self) -> BrokerUnreachable:
         why = f" ({self._lost})" if self._lost else ""
         return BrokerUnreachable(
             f"The connection to the broker {self._broker.place} ended{why}.", "Lookout connects again by itself."
@@ -227,5 +227,5 @@ class Connection:
 
 
 def _pending(sock: Any) -> bool:
-    """Whether TLS has read more than was taken from it: the socket itself then shows nothing to read."""
+    """Whether TLS holds decrypted bytes that were not read yet; the socket itself does not show them as readable."""
     return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0

@@ -1,4 +1,4 @@
-"""The description of the device for Home Assistant, sent once: its entities, where they listen and when they count.
+"""The description of the device for Home Assistant: its entities, their topics and when they are available.
 
 One retained message for the whole device (https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload).
 """
@@ -17,7 +17,7 @@ from lookout.integrations.mqtt.messages import NOBODY, UNSURE, Profile, event_ty
 from lookout.integrations.mqtt.topics import Topics, slug
 
 Component = dict[str, Any]
-# What went with a label or a setting is named in the message, so that Home Assistant removes it; at most this many.
+# Components that a label or a setting took with it are listed once more, so that Home Assistant removes them.
 _MAX_REMOVED = 100
 _MEASURED = (
     ("rate", "Classifications", "Hz", "frequency"),
@@ -29,7 +29,7 @@ _MEASURED = (
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """address: of the dashboard, ending in a slash. picture, control: whether there are such topics."""
+    """address: the dashboard's URL, ending in a slash. picture, control: whether there are such topics."""
 
     topics: Topics
     name: str
@@ -44,7 +44,7 @@ class Device:
 
 
 def payload(device: Device, profile: Profile, before: Mapping[str, str] | None = None) -> bytes:
-    """The message. before: platform by component of an older one; what is not in this one any more is removed."""
+    """Return the message. before: platform by component of an older one; components that are gone are removed."""
     components = _components(device, profile)
     gone = [(key, platform) for key, platform in (before or {}).items() if key not in components][:_MAX_REMOVED]
     message = {
@@ -57,7 +57,7 @@ def payload(device: Device, profile: Profile, before: Mapping[str, str] | None =
             "configuration_url": device.address,
         },
         "origin": {"name": "Lookout", "sw_version": __version__, "support_url": f"{device.address}docs"},
-        # A component with nothing but its platform is one to be removed.
+        # Home Assistant removes a component that consists of its platform only.
         "components": components | {key: {"platform": platform} for key, platform in gone},
         "qos": 1,
     }
@@ -65,7 +65,7 @@ def payload(device: Device, profile: Profile, before: Mapping[str, str] | None =
 
 
 def platforms(message: bytes) -> dict[str, str]:
-    """Platform by component of a message that the broker retains; empty where it is none of ours."""
+    """Return platform by component of a retained message; empty if it is not a discovery message."""
     try:
         components = json.loads(message)["components"]
         found = {str(key): str(one.get("platform") or one.get("p")) for key, one in components.items()}
@@ -84,7 +84,7 @@ def _components(device: Device, profile: Profile) -> dict[str, Component]:
 
 
 class _Builder:
-    """Collects components; those that depend on the camera are unavailable while no pictures come."""
+    """Collects components; those that depend on the camera are unavailable while it delivers no frames."""
 
     def __init__(self, device: Device) -> None:
         self.topics = device.topics
@@ -94,13 +94,13 @@ class _Builder:
         self.components: dict[str, Component] = {}
 
     def add(self, key: str, platform: str, name: str, *, seen: bool = False, **more: Any) -> None:
-        """seen: it says what the camera sees."""
+        """Add a component. seen: it depends on what the camera sees."""
         availability = [*self._connected, *([{"topic": self.topics("camera")}] if seen else [])]
         self.components[key] = {
             "platform": platform,
             "name": name,
             "unique_id": f"{self._id}_{key}",
-            "default_entity_id": f"{platform}.lookout_{_entity(key)}",
+            "default_entity_id": f"{platform}.lookout_{_entity_id(key)}",
             "availability": availability,
             **({"availability_mode": "all"} if seen else {}),
             **more,
@@ -220,11 +220,11 @@ def _command(topic: str) -> dict[str, Any]:
     return {"state_topic": topic, "command_topic": f"{topic}/set"}
 
 
-def _entity(key: str) -> str:
-    """As an entity's id may be: small letters, digits and single underscores."""
+def _entity_id(key: str) -> str:
+    """Return the key as part of an entity id: lower-case letters, digits and single underscores."""
     return re.sub(r"[^a-z0-9]+", "_", key.removeprefix("present_").lower()).strip("_") or "label"
 
 
 def _literal(text: str) -> str:
-    """A text in a template, which reads strings as Python does."""
+    """Return a string literal for a template, whose syntax for strings is Python's."""
     return json.dumps(text, ensure_ascii=False)

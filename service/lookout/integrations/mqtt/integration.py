@@ -1,6 +1,6 @@
 """MQTT as an integration: a task that turns states into values, and a thread that sends them.
 
-The thread owns the connection: names are looked up, certificates read and sockets waited for where nobody is held up.
+The thread owns the connection, so that looking up names, reading certificates and waiting for sockets block nobody.
 """
 
 from __future__ import annotations
@@ -88,12 +88,12 @@ class Mqtt:
                 except Exception as error:
                     log.exception("MQTT ended unexpectedly and begins again.")
                     self._failed(LookoutError(f"MQTT ended unexpectedly: {type(error).__name__}.", "See the log."))
-                # One that held for a while has earned a quick return.
+                # After a connection that lasted a while, the next attempt comes quickly.
                 pause_s = MIN_PAUSE_S if time.monotonic() - began > 2 * MAX_PAUSE_S else min(2 * pause_s, MAX_PAUSE_S)
                 self._wake.sleep(pause_s * random.uniform(0.5, 1.0))
 
     def _prepare(self) -> Session:
-        """What has to wait for the disk. Tries until it can be read: another id would be another device."""
+        """Do what must wait for the disk. Retries until the id can be read: another id would be another device."""
         while True:
             try:
                 identity = device_id(self._folder, self._parts.storage)
@@ -118,7 +118,7 @@ class Mqtt:
         if settings.control:
             commands = Commands(topics, self._parts.control, watcher.thresholds, self._parts.quiet)
         session = Session(settings, device, self._outbox, watcher, commands)
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+        with contextlib.suppress(RuntimeError):  # the loop has ended in the meantime
             self._loop.call_soon_threadsafe(self._watch, watcher)
         return session
 
@@ -128,7 +128,7 @@ class Mqtt:
             self._task = self._loop.create_task(watcher.run(self._news, lambda: self._wake.stopping))
 
     def _connect(self, session: Session) -> None:
-        """Until the connection ends. Raises LookoutError; Stopped after an orderly farewell."""
+        """Run one connection until it ends. Raises LookoutError; Stopped after a clean disconnect."""
         broker = Broker.of(self._settings)
         connection = Connection(broker, session.client_id, session.will, self._settings.keepalive_s, self._wake)
         try:
@@ -146,7 +146,7 @@ class Mqtt:
         before = self._status
         since = before.since if before.status == "failed" else time.monotonic()
         self._status = IntegrationStatus("failed", since, error.detail, error.remedy)
-        if before.detail != error.detail:  # once, not every half minute
+        if before.detail != error.detail:  # once, not at every attempt
             log.warning("%s", error)
 
 

@@ -1,4 +1,4 @@
-"""What the topics say of a state: plain functions of the view. Sentences for people stay in the dashboard."""
+"""The payloads of the topics, as pure functions of the view. Sentences for people are left to the dashboard."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from lookout.integrations.mqtt.topics import Topics
 from lookout.state.view import StateView
 from lookout.timestamps import rfc3339
 
-# Answers that are not labels. A label of the same name cannot be distinguished from them.
+# Answers that are not labels. A model's label of the same name cannot be distinguished from them.
 NOBODY, UNSURE = "nobody", "unsure"
-# A probability that moves by less, or sooner, is not sent by itself: a home's history is not a measuring instrument.
+# In percentage points and seconds: smaller or quicker changes of a probability are not sent on their own, because Home
+# Assistant would record every one.
 _MIN_STEP, _MIN_S = 5.0, 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What discovery depends on. labels: that can be the answer, with their titles. models: that can be chosen.
+    """What discovery depends on. labels: that can be the answer, with titles. models: that can be selected.
 
     notices: whether any are sent.
     """
@@ -36,7 +37,7 @@ class Profile:
 
 
 def profile_of(view: StateView, models: tuple[str, ...], *, notices: bool = False) -> Profile | None:
-    """None while there is no model: what was announced stays."""
+    """Return the profile; None while there is no model, so that the last announcement stays."""
     model = view["model"]
     if model is None:
         return None
@@ -46,13 +47,13 @@ def profile_of(view: StateView, models: tuple[str, ...], *, notices: bool = Fals
 
 
 def camera(view: StateView) -> bytes:
-    """Whether pictures come. A model that fails is not the camera's fault, and makes the answer unsure."""
+    """Return whether the camera delivers frames. A model that fails makes the answer unsure, not the camera offline."""
     streaming = view["camera"]["status"] == "streaming" and view["status"] in ("ok", "failed")
     return b"online" if streaming else b"offline"
 
 
 def answer_state(view: StateView) -> str:
-    """The label, or what is said instead of one: never the label of a picture that is not of now."""
+    """Return the label, or what replaces it: never a label whose frame is not current."""
     answer = view["answer"]
     if not answer["current"]:
         return UNSURE
@@ -62,29 +63,29 @@ def answer_state(view: StateView) -> str:
 
 
 class AnswerMessage:
-    """The answer's message. A new state is sent at once, a probability that drifts now and then."""
+    """The answer's message: a new state is sent at once, a drifting probability only now and then."""
 
     def __init__(self) -> None:
-        self._said: dict[str, Any] = {}
+        self._sent: dict[str, Any] = {}
         self._at = 0.0
 
     def of(self, view: StateView, now: float) -> bytes:
-        """now: monotonic seconds. The message as it should stand; the same as before where nothing is worth sending."""
+        """Return the message to publish; the same as before if no change is worth it. now: monotonic seconds."""
         state, answer = answer_state(view), view["answer"]
-        shown = answer["probabilities"].get(state) if state in answer["probabilities"] else _surest(view)
+        shown = answer["probabilities"].get(state) if state in answer["probabilities"] else _highest(view)
         probability = round(shown * 100, 1) if shown is not None and answer["current"] else None
-        if state != self._said.get("state") or self._is_worth(probability, now):
-            self._said = {
+        if state != self._sent.get("state") or self._is_worth_sending(probability, now):
+            self._sent = {
                 "state": state,
                 "probability": probability,
                 "label": answer["label"] if answer["current"] else None,
                 "since": answer["since"],
             }
             self._at = now
-        return _json(self._said)
+        return _json(self._sent)
 
-    def _is_worth(self, probability: float | None, now: float) -> bool:
-        before = self._said.get("probability")
+    def _is_worth_sending(self, probability: float | None, now: float) -> bool:
+        before = self._sent.get("probability")
         if (before is None) != (probability is None):
             return True
         return (
@@ -96,18 +97,18 @@ class AnswerMessage:
 
 
 def unsure() -> bytes:
-    """An answer that holds whatever the labels are."""
+    """Return an answer that is valid with any set of labels."""
     return _json({"state": UNSURE, "probability": None, "label": None, "since": None})
 
 
-def _surest(view: StateView) -> float | None:
+def _highest(view: StateView) -> float | None:
     return max(view["answer"]["probabilities"].values(), default=None)
 
 
 def health(view: StateView, disk_left_days: float | None = None) -> bytes:
-    """How the machine is. power: ON means that something is wrong with it, as Home Assistant's "problem" wants it.
+    """Return the machine's health. power: ON means a problem, as Home Assistant's device class "problem" defines it.
 
-    disk_left_days: until the oldest events make room for new ones.
+    disk_left_days: until the oldest events are deleted to make room for new ones.
     """
     throttled = [words for words in view["system"]["throttled"] if words.endswith("now")]
     return _json(
@@ -126,7 +127,7 @@ def health(view: StateView, disk_left_days: float | None = None) -> bytes:
 
 
 def values(view: StateView, topics: Topics, *, paused: bool) -> dict[str, bytes]:
-    """The retained topics but answer, health and picture, which have their own pace."""
+    """Return the retained topics except answer, health and picture, which are sent at intervals of their own."""
     model = view["model"]
     said = {topics("paused"): b"ON" if paused else b"OFF"}
     if model is not None:
@@ -141,7 +142,7 @@ def event_type(label: str, what: str) -> str:
 
 
 def event(news: News, address: str) -> bytes | None:
-    """None unless it is a visit of a label: cameras and models have topics of their own."""
+    """Return the message for a visit of a label; None for other events: camera and model have their own topics."""
     one = news.event
     if one.kind != "seen" or one.label is None or news.what not in ("begun", "ended"):
         return None

@@ -1,4 +1,4 @@
-"""What is to be sent: the newest value of each retained topic, never a queue of them, and a few events."""
+"""Messages to be sent: only the newest value of each retained topic, and a short queue of events."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class Message:
 
 
 class Outbox:
-    """Filled on the event loop, emptied by the thread that sends. Never grows beyond its topics and `MAX_EVENTS`."""
+    """Filled on the event loop, emptied by the sending thread. Bounded by the number of topics and `MAX_EVENTS`."""
 
     def __init__(self, wake: Callable[[], None] = lambda: None) -> None:
-        """wake: called after something was put in; any thread."""
+        """wake: called after something was added; may be called on any thread."""
         self._lock = threading.Lock()
         self._wake = wake
         self._newest: dict[str, bytes] = {}
-        self._due: dict[str, None] = {}  # in the order in which they fell due
+        self._due: dict[str, None] = {}  # in the order in which they became due
         self._events: deque[Message] = deque(maxlen=MAX_EVENTS)
         self.lost = 0
 
     def put(self, topic: str, payload: bytes) -> None:
-        """This is the topic's value now; sent unless it is the value already."""
+        """Set the topic's value; it is sent unless it is unchanged."""
         with self._lock:
             if self._newest.get(topic) == payload:
                 return
@@ -39,21 +39,21 @@ class Outbox:
         self._wake()
 
     def put_event(self, topic: str, payload: bytes) -> None:
-        """Sent once, in order. Of more than `MAX_EVENTS` that wait, the oldest are lost."""
+        """Queue an event to be sent once, in order. Of more than `MAX_EVENTS` the oldest are dropped."""
         with self._lock:
             self.lost += len(self._events) == MAX_EVENTS
             self._events.append(Message(topic, payload, retain=False))
         self._wake()
 
     def forget(self, topic: str) -> None:
-        """The topic is no more: clear what the broker retains of it."""
+        """The topic no longer exists: clear the value that the broker retains."""
         with self._lock:
             if topic not in self._newest:
                 return
         self.put(topic, b"")
 
     def again(self, topic: str | None = None) -> None:
-        """Send the topic's value once more, or all of them."""
+        """Send the topic's value again, or the values of all topics."""
         with self._lock:
             for each in list(self._newest) if topic is None else [topic]:
                 if each in self._newest:
@@ -61,7 +61,7 @@ class Outbox:
         self._wake()
 
     def next(self) -> Message | None:
-        """What is to be sent first, None for nothing. Values go before events, which speak of them."""
+        """Return the next message, None if there is none. Values go before events, because events refer to them."""
         with self._lock:
             if self._due:
                 topic = next(iter(self._due))
@@ -73,7 +73,7 @@ class Outbox:
             return self._events.popleft() if self._events else None
 
     def put_back(self, message: Message) -> None:
-        """It could not be sent. A value comes again with the next connection, a newer one may be there by then."""
+        """Return a message that was not sent. A value is sent on the next connection anyway, perhaps a newer one."""
         with self._lock:
             if not message.retain and len(self._events) < MAX_EVENTS:
                 self._events.appendleft(message)

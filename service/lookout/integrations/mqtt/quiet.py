@@ -1,4 +1,4 @@
-"""Notices over MQTT: whether they are sent, as one of a few words, and for how long each word silences them."""
+"""Silencing notices over MQTT: the words of the select entity, and how long each silences them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 ON, HOUR, TOMORROW, OFF = "on", "off for 1 hour", "off until tomorrow", "off"
 OPTIONS = (ON, HOUR, TOMORROW, OFF)
 _HOUR_S = 3600.0
-# As long as the API allows.
+# The longest time that the API allows.
 _OFF_S = 30 * 86_400.0
 
 
 def word(quiet_for_s: float, wall: float) -> str:
-    """What is in force. wall: Unix seconds."""
+    """Return the word for the current state. wall: Unix seconds."""
     if quiet_for_s <= 0:
         return ON
     if quiet_for_s <= _HOUR_S:
@@ -21,12 +21,12 @@ def word(quiet_for_s: float, wall: float) -> str:
 
 
 def seconds(option: str, wall: float) -> float | None:
-    """For how long the word silences; None for a word that does not exist."""
+    """Return for how many seconds the word silences notices; None if there is no such word."""
     return {ON: 0.0, HOUR: _HOUR_S, TOMORROW: _until_midnight_s(wall), OFF: _OFF_S}.get(option)
 
 
 def _until_midnight_s(wall: float) -> float:
-    """In the machine's time zone."""
+    """Return the seconds until midnight in the machine's time zone."""
     now = datetime.fromtimestamp(wall).astimezone()
     midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     return max(60.0, midnight.astimezone().timestamp() - wall)

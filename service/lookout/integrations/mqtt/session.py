@@ -1,4 +1,4 @@
-"""What is said over one connection, and in which order: the announcement, a short pause, then the values."""
+"""The order of messages on one connection: the announcement, a short pause, then the values."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from lookout.integrations.mqtt.outbox import Message, Outbox
 from lookout.integrations.mqtt.watcher import Watcher
 from lookout.settings.integrations import MqttSettings
 
-# Home Assistant makes its entities meanwhile; what comes sooner finds none, and an event then is lost.
+# Home Assistant creates its entities during this pause; an event that arrives earlier would find none and be lost.
 SETTLE_S = 1.0
-# The broker sends what it retains at once; nothing says that there is nothing.
+# The broker sends retained messages at once, but does not report that there is none.
 _RETAINED_S = 0.3
-# Home Assistant starts, and every device of the house answers: not all in one moment.
+# When Home Assistant starts, all devices announce themselves again; a random pause spreads the load.
 _MAX_BIRTH_PAUSE_S = 5.0
 ONLINE, OFFLINE = b"online", b"offline"
 
 
 class Session:
-    """Runs on the thread that owns the connection; one after the other, with what was announced remembered."""
+    """Serves one connection after another on the thread that owns them, and remembers what was announced."""
 
     def __init__(
         self, settings: MqttSettings, device: Device, outbox: Outbox, watcher: Watcher, commands: Commands | None
@@ -36,7 +36,7 @@ class Session:
         self._birth = f"{settings.discovery_prefix}/status"
         self._announced: Profile | None = None
         self._before: dict[str, str] = {}
-        self._again_at: float | None = None
+        self._announce_at: float | None = None
         if commands is not None:
             commands.done = outbox.again
 
@@ -46,13 +46,13 @@ class Session:
 
     @property
     def will(self) -> Message:
-        """Also the last word of an orderly end."""
+        """Also the last message before a clean disconnect."""
         return Message(self._topics.status, OFFLINE)
 
     def run(self, connection: Connection) -> None:
-        """Until the connection is lost or the end is asked for: raises BrokerUnreachable or Stopped."""
+        """Serve the connection until it is lost or the integration stops: raises BrokerUnreachable or Stopped."""
         connection.handle = self._receive
-        self._announced = self._again_at = None
+        self._announced = self._announce_at = None
         if self._settings.discovery:
             self._read_retained(connection)
             connection.subscribe(self._birth)
@@ -68,8 +68,8 @@ class Session:
             self._step(connection)
 
     def _step(self, connection: Connection) -> None:
-        if self._again_at is not None and time.monotonic() >= self._again_at:
-            self._again_at = self._announced = None
+        if self._announce_at is not None and time.monotonic() >= self._announce_at:
+            self._announce_at = self._announced = None
             self._announce(connection)
             self._outbox.again()
             connection.publish(Message(self._topics.status, ONLINE))
@@ -86,7 +86,7 @@ class Session:
             raise
 
     def _announce(self, connection: Connection) -> None:
-        """Say what the device has. A label that goes must not be the answer any more when Home Assistant reads it."""
+        """Announce the device. A label that is removed must not be the answer when Home Assistant reads the message."""
         profile = self._watcher.profile
         if profile is None or not self._settings.discovery:
             self._announced = profile
@@ -102,7 +102,7 @@ class Session:
         connection.rest(SETTLE_S)
 
     def _read_retained(self, connection: Connection) -> None:
-        """What an earlier run announced, to take back what is not there any more."""
+        """Read what an earlier run announced, to remove components that no longer exist."""
         connection.subscribe(self._config)
         connection.rest(_RETAINED_S)
         connection.unsubscribe(self._config)
@@ -111,7 +111,7 @@ class Session:
         if topic == self._config:
             self._before = discovery.platforms(payload) | self._before
         elif topic == self._birth:
-            if payload == ONLINE and not retained:  # one that is retained is older than our announcement
-                self._again_at = time.monotonic() + random.uniform(0.0, _MAX_BIRTH_PAUSE_S)
+            if payload == ONLINE and not retained:  # a retained one is older than this announcement
+                self._announce_at = time.monotonic() + random.uniform(0.0, _MAX_BIRTH_PAUSE_S)
         elif self._commands is not None:
             self._commands.take(topic, payload, retained=retained)

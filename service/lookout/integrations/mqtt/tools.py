@@ -1,4 +1,4 @@
-"""What the command line does at the broker: one connection for one purpose."""
+"""What the command line does at the broker, each with a connection of its own."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lookout.integrations.mqtt.topics import Topics
 from lookout.settings.integrations import MqttSettings
 
 _ANSWER_S = 5.0
-# The broker sends what it retains at once, and nothing says when that is all.
+# The broker sends retained messages at once, but does not report the last one.
 _COLLECT_S = 1.0
 
 
 def try_broker(settings: MqttSettings) -> str:
-    """Returns the broker's place. Raises SettingInvalid or BrokerUnreachable."""
+    """Check that messages pass the broker; return its host and port. Raises SettingInvalid or BrokerUnreachable."""
     broker, word = Broker.of(settings), secrets.token_hex(8).encode()
     topic = f"{settings.base}/test/{word.decode()}"
     heard: list[bytes] = []
@@ -40,7 +40,7 @@ def try_broker(settings: MqttSettings) -> str:
 
 
 def clear_device(settings: MqttSettings, device: str) -> int:
-    """Returns how many retained messages there were. Raises SettingInvalid or BrokerUnreachable."""
+    """Clear the device's retained messages; return how many there were. Raises SettingInvalid or BrokerUnreachable."""
     topics = Topics(settings.base, device)
     retained: set[str] = set()
     connection = _connected(Broker.of(settings), settings, topics.status)
@@ -50,7 +50,7 @@ def clear_device(settings: MqttSettings, device: str) -> int:
         connection.subscribe(config)
         connection.subscribe(f"{topics.base}/#")
         connection.rest(_COLLECT_S)
-        # The device goes first: its entities would show every value as unknown before they go.
+        # The discovery message goes first; otherwise the entities would show unknown values before they are removed.
         for topic in sorted(retained, key=lambda topic: topic != config):
             connection.publish(Message(topic, b""))
         return len(retained)

@@ -10,7 +10,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def slug(label: str) -> str:
-    """A label as a level of a topic and as a part of an id: itself where it may stand there, else with a hash."""
+    """Return the label as a topic level and part of an id: unchanged if valid there, else shortened with a hash."""
     if _PLAIN.fullmatch(label):
         return label
     plain = re.sub(r"[^A-Za-z0-9]+", "_", label).strip("_")[:40]
@@ -19,7 +19,7 @@ def slug(label: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Of the device `device` below `prefix`, such as lookout/5f0c12ab."""
+    """The topics of the device `device` below `prefix`, such as lookout/5f0c12ab."""
 
     prefix: str
     device: str
@@ -33,12 +33,12 @@ class Topics:
 
     @property
     def status(self) -> str:
-        """Whether Lookout is connected: online, or offline, which is also the will."""
+        """The topic for online and offline; offline is also the will."""
         return self("status")
 
     def enter(self, label: str) -> str:
         return self("enter", slug(label))
 
     def discovery(self, prefix: str) -> str:
-        """Where Home Assistant, whose discovery prefix this is, looks for the device."""
+        """Return the topic where a Home Assistant with this discovery prefix finds the device."""
         return f"{prefix}/device/lookout_{self.device}/config"

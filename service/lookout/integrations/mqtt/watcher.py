@@ -1,4 +1,4 @@
-"""Turns states and events into values of topics, on the event loop. It waits for the hub, and for nothing else."""
+"""Turns states and events into values of topics, on the event loop."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lookout.state.view import StateView, view
 
 log = logging.getLogger(__name__)
 
-# News of events and the machine's readings are looked for so often: nothing wakes us for them.
+# How often event news and the machine's readings are polled, since neither wakes this task.
 _LOOK_S = 0.25
 _AGAIN_S = 5.0
 _MINUTE_S = 60.0
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 class Watcher:
-    """profile, thresholds: read by the thread that sends."""
+    """The sending thread may use `profile` and `thresholds`; everything else is for the event loop."""
 
     def __init__(self, parts: Parts, settings: MqttSettings, topics: Topics, outbox: Outbox) -> None:
         self._parts, self._settings, self._topics, self._outbox = parts, settings, topics, outbox
@@ -49,25 +49,25 @@ class Watcher:
         self._answer = AnswerMessage()
         self._health_at = self._picture_at = float("-inf")
         self._power = b""
-        # The catalogue reads folders, and JPEGs take a while: a thread of its own, made when it is first needed.
+        # The catalogue reads folders and encoding a JPEG takes a while, so both run on a thread, started on first use.
         self._helper = ThreadPoolExecutor(1, "mqtt helper")
         self._left_days: float | None = None
-        self._look: Future[None] = Future()
-        self._look.set_result(None)
+        self._disk_read: Future[None] = Future()
+        self._disk_read.set_result(None)
 
     @property
     def profile(self) -> Profile | None:
-        """What is to be announced; None before the first model."""
+        """What is to be announced; None before the first model is loaded."""
         with self._lock:
             return self._profile
 
     def thresholds(self) -> Mapping[str, str]:
-        """Labels by the topic of their threshold."""
+        """Return the labels by the topic of their threshold."""
         profile = self.profile
         return {self._topics.enter(label): label for label in profile.labels} if profile else {}
 
     async def run(self, news: Subscription, is_over: Callable[[], bool]) -> None:
-        """Until it is cancelled, or over: on Python 3.11 a wait that ends at that very moment loses a cancellation."""
+        """Run until cancelled or `is_over`: on Python 3.11, a wait that ends at the same time can lose the cancel."""
         seen = -1
         try:
             while not is_over():
@@ -75,7 +75,7 @@ class Watcher:
                 seen = state.sequence
                 try:
                     await self._take(state, news)
-                except Exception:  # one state that cannot be sent must not keep the next from being sent
+                except Exception:  # a state that cannot be sent must not keep later ones from being sent
                     log.exception("MQTT could not follow the state; it tries again.")
                     await asyncio.sleep(_AGAIN_S)
         finally:
@@ -93,7 +93,7 @@ class Watcher:
     async def _follow_model(self, shown: StateView) -> None:
         model = shown["model"]["name"] if shown["model"] else None
         if model != self._model:
-            self._models = await self._off_the_loop(self._installed)
+            self._models = await self._run_in_thread(self._installed)
             self._model = model
         profile = messages.profile_of(shown, self._models, notices=self._parts.quiet() is not None)
         if profile is not None and profile != self._profile:
@@ -110,7 +110,7 @@ class Watcher:
     def _put(self, state: State, shown: StateView, now: float) -> None:
         camera, answer = messages.camera(shown), self._answer.of(shown, now)
         pair = [(self._topics("camera"), camera), (self._topics("answer"), answer)]
-        # A client that reads both never sees an old answer of a camera that is back, nor a new one of one that is gone.
+        # A client that reads both topics never sees an old answer of a returned camera, nor a new answer of a lost one.
         for topic, payload in pair if camera == b"offline" else reversed(pair):
             self._outbox.put(topic, payload)
         for topic, payload in messages.values(shown, self._topics, paused=state.paused).items():
@@ -125,11 +125,11 @@ class Watcher:
         if now - self._health_at >= self._settings.heartbeat_s or power != self._power:
             self._health_at, self._power = now, power
             self._outbox.put(self._topics("health"), messages.health(shown, self._left_days))
-            if self._look.done():  # else the disk hangs
-                self._look = self._helper.submit(self._look_at_disk)
+            if self._disk_read.done():  # otherwise the disk hangs
+                self._disk_read = self._helper.submit(self._read_disk)
 
-    def _look_at_disk(self) -> None:
-        """What it says is in the next message."""
+    def _read_disk(self) -> None:
+        """Refresh the forecast; the next message reports it."""
         try:
             forecast = self._parts.forecast()
         except LookoutError:
@@ -141,7 +141,7 @@ class Watcher:
         if due and shown["status"] == "ok" and state.frame is not None:
             self._picture_at = now
             pixels = state.frame.pixels
-            self._outbox.put(self._topics("picture"), await self._off_the_loop(lambda: _jpeg(pixels)))
+            self._outbox.put(self._topics("picture"), await self._run_in_thread(lambda: _jpeg(pixels)))
 
     def _event(self, news: News) -> None:
         if news.picture is not None and self._settings.picture == "event":
@@ -150,7 +150,7 @@ class Watcher:
         if payload is not None:
             self._outbox.put_event(self._topics("event"), payload)
 
-    async def _off_the_loop(self, work: Callable[[], T]) -> T:
+    async def _run_in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._helper, work)
 
 

@@ -1,1 +1,1 @@
-"""Notices: rules say which visits and faults are worth one, targets where it goes."""
+"""Notices: rules select visits and faults, targets deliver them."""

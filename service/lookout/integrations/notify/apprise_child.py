@@ -1,4 +1,4 @@
-"""Apprise's own process: a JSON object a line on standard input, a word a line back. Ends after an idle minute."""
+"""Apprise's own process: one JSON object per line on standard input, one reply per line. Exits after a minute idle."""
 
 from __future__ import annotations
 

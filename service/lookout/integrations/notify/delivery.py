@@ -1,4 +1,4 @@
-"""Notices on their way: a queue a target, kept on disk until each has arrived. Time is passed in."""
+"""Delivery of notices: one queue per target, stored on disk until each notice has arrived. Time is passed in."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from lookout.system.regular_files import read_regular
 log = logging.getLogger(__name__)
 
 MIN_PAUSE_S, MAX_PAUSE_S, GIVE_UP_S = 1.0, 3600.0, 24 * 3600.0
-# Together at most 8 MiB.
+# Together at most 8 MiB on disk.
 MAX_KEPT, _MAX_FILE_BYTES = 1000, 8 * 1024
 
 
 @dataclass(slots=True)
 class Queue:
-    """Of one target. A target that fails is left alone for a while, whatever waits for it."""
+    """The queue of one target. After a failure the target is not tried for a while, whatever is queued."""
 
     target: Target
-    waiting: deque[tuple[Notice, float]] = field(default_factory=deque)  # each with when it was taken
+    waiting: deque[tuple[Notice, float]] = field(default_factory=deque)  # each with the time at which it was queued
     next_at: float = float("-inf")
     pause_s: float = MIN_PAUSE_S
     off: bool = False
@@ -38,16 +38,16 @@ class Queue:
 
 
 class Delivery:
-    """`add` from any thread; `step` from the one that sends."""
+    """Call `add` from any thread, `step` only from the sending thread."""
 
     def __init__(self, targets: Mapping[str, Target], folder: Path, storage: Storage) -> None:
-        """folder: where what waits is kept, one small file a notice and target."""
-        self.queues = {name: Queue(target, trouble=_checked(target)) for name, target in targets.items()}
+        """folder: stores queued notices, one small file per notice and target."""
+        self.queues = {name: Queue(target, trouble=_known_error(target)) for name, target in targets.items()}
         self._folder, self._storage = folder, storage
         self._lock = threading.Lock()
 
     def load(self, now: float) -> None:
-        """Take up what an earlier run left. May wait for the disk."""
+        """Queue the notices that an earlier run left on disk. May wait for the disk."""
         for path in sorted(self._folder.glob("*.json"))[:MAX_KEPT]:
             try:
                 kept = json.loads(read_regular(path, _MAX_FILE_BYTES))
@@ -60,21 +60,21 @@ class Delivery:
                 queue.waiting.append((notice, now))
 
     def add(self, notice: Notice, names: list[str], now: float) -> None:
-        """Put it into the queue of each target. The oldest give way when too many wait."""
+        """Queue the notice for each target. When too many are queued, the oldest are dropped."""
         for name in names:
             queue = self.queues[name]
             if queue.off:
                 continue
             with self._lock:
                 queue.waiting.append((notice, now))
-                overdue = self._too_many()
+                overdue = self._drop_excess()
             if queue.target.is_kept:
                 self._keep(name, notice)
             for other, lost in overdue:
                 self._forget(other, lost)
 
     def step(self, now: float) -> float:
-        """Send what is due. Returns when (monotonic seconds) something will be again."""
+        """Send what is due. Returns when, in monotonic seconds, something will be due again."""
         for name, queue in self.queues.items():
             while queue.waiting and not queue.off and now >= queue.next_at:
                 self._attempt(name, queue, now)
@@ -111,8 +111,8 @@ class Delivery:
         if queue.target.is_kept:
             self._forget(name, notice)
 
-    def _too_many(self) -> list[tuple[str, Notice]]:
-        """Those that have to go, taken from the longest queue. The lock is held."""
+    def _drop_excess(self) -> list[tuple[str, Notice]]:
+        """Drop and return notices beyond the limit, oldest first, from the longest queue. The lock is held."""
         lost = []
         while sum(len(queue.waiting) for queue in self.queues.values()) > MAX_KEPT:
             name, queue = max(self.queues.items(), key=lambda item: len(item[1].waiting))
@@ -137,8 +137,8 @@ class Delivery:
         self._storage.later(lambda writer: writer.remove(path), "that a notice was sent")
 
 
-def _checked(target: Target) -> LookoutError | None:
-    """What is in the way of a target already."""
+def _known_error(target: Target) -> LookoutError | None:
+    """Return the error if the target is already known to be unusable."""
     try:
         target.check()
     except LookoutError as error:

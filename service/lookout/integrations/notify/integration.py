@@ -1,4 +1,4 @@
-"""Notices as an integration: one thread that follows events and states, one that sends."""
+"""Notices as an integration: one thread follows events and states, another sends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lookout.timestamps import rfc3339
 log = logging.getLogger(__name__)
 
 _LOOK_S = 0.5
-# What was sent is written down this often at most: cards wear out.
+# Write the rules' state to disk at most this often, to spare the SD card.
 _SAVE_S = 5.0
 _MAX_FILE_BYTES = 256 * 1024
 _MAX_LOG = 100
@@ -45,7 +45,7 @@ class Notify:
         self._parts, self._settings = parts, loaded.settings.notify
         self._folder: Path = loaded.state_folder / "notify"
         self._since = time.monotonic()
-        self._lock = threading.Lock()  # of the rules
+        self._lock = threading.Lock()  # guards the rules
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self.log: deque[Notice] = deque(maxlen=_MAX_LOG)
@@ -83,30 +83,30 @@ class Notify:
         for queue in self.delivery.queues.values():
             queue.target.close()
 
-    # --- what the API asks for: any thread ----------------------------------------------------------------------------
+    # --- for the API, any thread --------------------------------------------------------------------------------------
 
     def snooze(self, rule: str, for_s: float) -> None:
-        """rule: a name, or all. Kept over restarts. Raises RequestInvalid, StateFolderUnusable."""
+        """Silence a rule, across restarts. rule: a name, or all. Raises RequestInvalid, StateFolderUnusable."""
         with self._lock:
             try:
                 self.rules.snooze(rule, for_s, _now())
             except KeyError:
                 raise RequestInvalid(f'There is no rule "{rule}".', "Use a name from the settings file.") from None
-            content = self._content()
+            content = self._state_json()
         self._parts.storage.keep(self._folder / "rules.json", content)
 
     def quiet_for_s(self) -> float:
-        """Seconds for which every rule is silenced."""
+        """Return for how many seconds every rule is silenced."""
         now = time.monotonic()
         with self._lock:
             return min((one.snoozed_for_s(now) for one in self.rules.throttles.values()), default=0.0)
 
     def open_link(self, text: str) -> Link:
-        """What the link in a notice stands for. Raises LinkExpired."""
+        """Return what the link in a notice refers to. Raises LinkExpired."""
         return self._links.read(text, time.time())
 
     def use_link(self, link: Link, what: str, do: Callable[[], T]) -> T:
-        """Do this, once with this link. Raises LinkUsed, and whatever it raises, after which it may be done again."""
+        """Call `do`, once per link and action. Raises LinkUsed, or what `do` raises; then it may be tried again."""
         with self._lock:
             self._links.use(link, what, time.time())
             self.rules.changed = True
@@ -117,7 +117,7 @@ class Notify:
             raise
 
     def send_trial(self, target: str) -> str:
-        """Sends a test to a target; returns its id. Raises RequestInvalid."""
+        """Send a test to a target; return its id. Raises RequestInvalid."""
         if target not in self.delivery.queues:
             raise RequestInvalid(f'There is no target "{target}".', "Use a name from the settings file.")
         notice = trial(secrets.token_hex(8), rfc3339(time.time()), self._parts.address)
@@ -125,7 +125,7 @@ class Notify:
         return notice.id
 
     def describe(self) -> dict[str, Any]:
-        """Rules and targets with how they are; no addresses."""
+        """Return rules and targets with their status, without addresses."""
         at = _now()
         with self._lock:
             rules = [self._rule(rule.name, at) for rule in self._settings.rules]
@@ -147,7 +147,7 @@ class Notify:
         return {"rules": rules, "targets": targets}
 
     def outcomes(self) -> dict[tuple[str, str], int]:
-        """How many notices arrived or were lost, by target."""
+        """Return the counts of delivered and lost notices by target."""
         counts = {}
         for name, queue in self.delivery.queues.items():
             counts[name, "delivered"], counts[name, "lost"] = queue.delivered, queue.lost
@@ -182,10 +182,10 @@ class Notify:
                     for one in news:
                         self.rules.take(one, at)
                     self.rules.tick(shown, at)
-                except Exception:  # one event that cannot be sent must not lose the next
+                except Exception:  # an event that cannot be sent must not lose the next one
                     log.exception("A notice could not be made.")
                 due = self.rules.changed and at.now - saved_at >= _SAVE_S
-                content = self._content() if due else b""
+                content = self._state_json() if due else b""
             if due:
                 saved_at = at.now
                 self._save(content)
@@ -210,8 +210,8 @@ class Notify:
         self.delivery.add(notice, targets, time.monotonic())
         self._wake.set()
 
-    def _content(self) -> bytes:
-        """What is kept of the rules. The lock is held."""
+    def _state_json(self) -> bytes:
+        """Return the rules' state as stored on disk. The lock is held."""
         self.rules.changed = False
         kept = self.rules.kept(_now()) | {"links": self._links.kept()}
         return json.dumps(kept, ensure_ascii=False).encode()

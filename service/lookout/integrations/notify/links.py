@@ -1,6 +1,6 @@
-"""Signed addresses in notices: for a day, each shows its event's picture and takes one answer, without a login.
+"""Signed URLs in notices: for a day, each shows its event's picture and accepts one answer, without a login.
 
-Only those who have the notice have the address: it opens this one event, and nothing else of the device.
+Only those who received the notice know its URL, and it gives access to this one event only.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ KEY_FILE = "link.key"
 _KEY_BYTES = 32
 _SIGNATURE_BYTES = 16
 _MAX_TEXT = 1000
-# Answers are remembered until their links have expired; more than this come from no household.
+# Answers are remembered until their links expire; a household does not give more than this.
 _MAX_USED = 1000
 
 
 class LinkExpired(LookoutError):
-    """A link that is not ours, or whose time is over."""
+    """The link was not made by this device, or it has expired."""
 
     code = "link_expired"
     title = "The link has expired"
@@ -35,7 +35,7 @@ class LinkExpired(LookoutError):
 
 
 class LinkUsed(LookoutError):
-    """A link with which this was done before."""
+    """The link was already used for this action."""
 
     code = "link_used"
     title = "That was done already"
@@ -44,7 +44,7 @@ class LinkUsed(LookoutError):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a link stands for. notice: its id. event: None for notices of the device. expires: Unix seconds."""
+    """What a link refers to. notice: its id. event: None for notices about the device. expires: Unix seconds."""
 
     notice: str
     rule: str
@@ -53,16 +53,16 @@ class Link:
 
 
 class Links:
-    """Makes and reads them. Thread-safe but for `restore`, which comes first."""
+    """Makes and reads links. Thread-safe except for `restore`, which must be called first."""
 
     def __init__(self, address: str, lasts_s: float) -> None:
-        """address: of the dashboard, ending in a slash. lasts_s: 0 makes none."""
+        """address: the dashboard's URL, ending in a slash. lasts_s: validity in seconds; 0 disables links."""
         self._address, self._lasts_s = address, lasts_s
-        self._key = secrets.token_bytes(_KEY_BYTES)  # until there is one that is kept
-        self._used: dict[str, float] = {}  # Unix seconds at which the link expires, by its answer
+        self._key = secrets.token_bytes(_KEY_BYTES)  # until the stored key is loaded
+        self._used: dict[str, float] = {}  # time of expiry in Unix seconds, by notice and action
 
     def load_key(self, folder: Path, storage: Storage) -> None:
-        """The kept key, or a new one that is kept: links must outlive a restart. May wait for the disk."""
+        """Load the stored key, or store a new one, so that links survive a restart. May wait for the disk."""
         path = folder / KEY_FILE
         try:
             key = read_regular(path, _KEY_BYTES)
@@ -75,17 +75,17 @@ class Links:
             storage.later(lambda writer: writer.replace(path, kept), "what signs the links in notices")
 
     def page(self, notice: Notice, wall: float) -> str:
-        """The notice's address for a browser; empty where there are no links. wall: Unix seconds."""
+        """Return the notice's URL for a browser; empty if links are disabled. wall: Unix seconds."""
         return f"{self._address}notice?link={self._text(notice, wall)}" if self._lasts_s > 0 else ""
 
     def picture(self, notice: Notice, wall: float) -> str:
-        """The address of its event's picture; empty where there is none."""
+        """Return the URL of the event's picture; empty if there is none."""
         if self._lasts_s <= 0 or notice.event is None:
             return ""
         return f"{self._address}notice/picture.jpg?link={self._text(notice, wall)}"
 
     def read(self, text: str, wall: float) -> Link:
-        """Raises LinkExpired."""
+        """Return what a link refers to. Raises LinkExpired."""
         packed, _, signature = text.partition(".")
         try:
             if len(text) > _MAX_TEXT or not hmac.compare_digest(self._sign(packed), signature.encode()):
@@ -98,7 +98,7 @@ class Links:
         return Link(notice, rule, event, expires)
 
     def use(self, link: Link, what: str, wall: float) -> None:
-        """Note that this is done now. Raises LinkUsed the second time."""
+        """Record that the action is done. Raises LinkUsed the second time."""
         self._used = {key: until for key, until in self._used.items() if until > wall}
         key = f"{link.notice} {what}"
         if key in self._used or len(self._used) >= _MAX_USED:
@@ -106,14 +106,14 @@ class Links:
         self._used[key] = link.expires
 
     def forget(self, link: Link, what: str) -> None:
-        """It did not work after all."""
+        """Allow the action again, because it failed."""
         self._used.pop(f"{link.notice} {what}", None)
 
     def kept(self) -> dict[str, float]:
         return dict(self._used)
 
     def restore(self, kept: dict[str, float]) -> None:
-        """Raises ValueError, TypeError, AttributeError for what is none of ours."""
+        """Raises ValueError, TypeError or AttributeError if the data was not written by Lookout."""
         self._used = {str(key): float(until) for key, until in list(kept.items())[:_MAX_USED]}
 
     def _text(self, notice: Notice, wall: float) -> str:

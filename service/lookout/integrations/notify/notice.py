@@ -1,4 +1,4 @@
-"""A notice: what people read, and the same as data for programs."""
+"""A notice: texts for people, and the same as data for programs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """id: unique, the same at every attempt. time: RFC 3339. held: notices of the rule that were held back before.
+    """id: unique, the same at every attempt. time: RFC 3339. held: earlier notices of the rule that were held back.
 
-    url, picture_url: for a browser, each signed and good for a day (`links`); empty where there is none.
-    picture: a JPEG, for targets that can show one; it is not kept for a later attempt.
+    url, picture_url: for a browser, each signed and valid for a day (see `links`); empty if there is none.
+    picture: a JPEG for targets that can show one; it is not stored for a later attempt.
     """
 
     id: str
@@ -28,10 +28,10 @@ class Notice:
     picture: bytes | None = None
 
     def data(self) -> dict[str, Any]:
-        """As JSON, without the picture."""
+        """Return the notice as JSON data, without the picture."""
         return {key: value for key, value in asdict(self).items() if key != "picture"}
 
 
 def trial(number: str, moment: str, url: str) -> Notice:
-    """What `lookout notify test` sends."""
+    """Return the notice that `lookout notify test` sends."""
     return Notice(number, "test", "Lookout", "This is a test: notices arrive here.", moment, url=url)

@@ -1,4 +1,4 @@
-"""Which events and faults become notices. Every moment is passed in."""
+"""Decides which events and faults become notices. Times are passed in."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from lookout.settings.integrations import NotifyRule
 from lookout.state.view import StateView
 from lookout.timestamps import rfc3339
 
-# Visits that a rule waits for to last, and labels whose last visit is remembered.
+# Visits whose minimum duration is still running, and labels whose last visits are remembered.
 _MAX_PENDING = 64
 _MAX_LABELS = 256
-# Of each label, the begins of this many visits: the most that `rare_visits` may ask for.
+# Starts remembered per label: the most that `rare_visits` allows.
 _MAX_VISITS = 20
 _RARE_S = 30 * 86_400.0
-# A brief outage of the camera is not news; the supervisor opens it again within seconds.
+# A shorter outage of the camera is not worth a notice; the supervisor reopens it within seconds.
 _FAULT_S = 30.0
 
 
@@ -40,7 +40,7 @@ class Moment:
 
 
 class Rules:
-    """Decides; sending is somebody else's business. One thread calls all of it."""
+    """Decides what to send; the callback sends it. Only one thread may call it."""
 
     def __init__(
         self,
@@ -50,21 +50,21 @@ class Rules:
         links: Links | None = None,
         device: str = "",
     ) -> None:
-        """address: of the dashboard, ending in a slash. send: takes a notice and its targets, returns at once.
+        """address: the dashboard's URL, ending in a slash. send: takes a notice and its targets, returns at once.
 
-        links: None for notices that only lead to the dashboard. device: its name, where there are several.
+        links: None for notices that only link to the dashboard. device: its name, if there are several.
         """
         self._rules, self._address, self._send, self._device = rules, address, send, device
         self._links = links or Links(address, 0.0)
         self.throttles = {rule.name: Throttle(rule.cooldown_s, rule.per_hour) for rule in rules}
         self._pending: dict[tuple[str, int], tuple[float, News]] = {}
-        self._visits: dict[str, list[float]] = {}  # of each label: Unix seconds of the last visits' begins
+        self._visits: dict[str, list[float]] = {}  # Unix seconds at which each label's last visits began
         self._faults: dict[str, float] = {}
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
         self.changed = False
 
     def take(self, news: News, at: Moment) -> None:
-        """An event began or ended."""
+        """Apply the rules to an event that began or ended."""
         event = news.event
         if event.kind != "seen" or event.label is None:
             return
@@ -78,7 +78,7 @@ class Rules:
                 if len(self._pending) < _MAX_PENDING:
                     self._pending[rule.name, event.id] = (at.now + rule.after_s, news)
             else:
-                self._offer(rule, self._of_event(rule, news, at), at)
+                self._offer(rule, self._event_notice(rule, news, at), at)
         if news.what == "begun":
             self._visits.pop(event.label, None)
             self._visits[event.label] = [*before, event.started][-_MAX_VISITS:]
@@ -87,35 +87,35 @@ class Rules:
             self.changed = True
 
     def tick(self, view: StateView, at: Moment) -> None:
-        """Time has passed: visits that have lasted, and what is wrong with the device."""
+        """Apply the rules to the passing of time: visits that have lasted long enough, and faults of the device."""
         for key, (due, news) in list(self._pending.items()):
             if at.now >= due:
                 del self._pending[key]
                 rule = next(rule for rule in self._rules if rule.name == key[0])
-                self._offer(rule, self._of_event(rule, news, at), at)
+                self._offer(rule, self._event_notice(rule, news, at), at)
         faults = _faults(view)
         self._faults = {code: self._faults.get(code, at.now) for code in faults}
-        self._said &= set(faults)  # it has cleared, and would be news again
+        self._reported &= set(faults)  # a fault that has cleared is reported again the next time
         for code, sentence in faults.items():
-            if code not in self._said and at.now - self._faults[code] >= _FAULT_S:
-                self._said.add(code)
+            if code not in self._reported and at.now - self._faults[code] >= _FAULT_S:
+                self._reported.add(code)
                 for rule in self._rules:
                     if rule.when == "health":
                         self._offer(rule, _notice(rule, "Lookout needs a look", sentence, at, self._address), at)
 
     def snooze(self, rule: str, for_s: float, at: Moment) -> None:
-        """rule: its name, or all. Raises KeyError."""
+        """Silence a rule. rule: its name, or all. Raises KeyError."""
         for throttle in self.throttles.values() if rule == "all" else [self.throttles[rule]]:
             throttle.snooze(at.now, for_s)
         self.changed = True
 
     def kept(self, at: Moment) -> dict[str, Any]:
-        """What a restart must not forget."""
+        """Return the state that must survive a restart."""
         rules = {name: throttle.kept(at.now) for name, throttle in self.throttles.items()}
         return {"at": at.wall, "rules": rules, "visits": self._visits}
 
     def restore(self, kept: dict[str, Any], at: Moment) -> None:
-        """Raises ValueError, TypeError, KeyError, AttributeError for what is none of ours."""
+        """Raises ValueError, TypeError, KeyError or AttributeError if the data was not written by Lookout."""
         away_s = at.wall - float(kept["at"])
         for name, throttle in self.throttles.items():
             if name in kept["rules"]:
@@ -136,7 +136,7 @@ class Rules:
             notice = replace(notice, title=f"{self._device}: {notice.title}")
         self._send(notice, rule.to)
 
-    def _of_event(self, rule: NotifyRule, news: News, at: Moment) -> Notice:
+    def _event_notice(self, rule: NotifyRule, news: News, at: Moment) -> Notice:
         event = news.event
         label = event.label or ""
         sure = "" if event.probability is None else f" ({event.probability:.0%})"
@@ -156,7 +156,7 @@ class Rules:
 
 
 def _fits(rule: NotifyRule, news: News, before: list[float]) -> bool:
-    """before: when the label's last visits began, Unix seconds, the newest last."""
+    """Whether the rule applies. before: start times of the label's last visits, Unix seconds, newest last."""
     event = news.event
     if rule.when == "health" or (rule.labels and event.label not in rule.labels) or event.view != rule.view:
         return False
@@ -176,7 +176,7 @@ def _fits(rule: NotifyRule, news: News, before: list[float]) -> bool:
 
 
 def _away_s(last: float, event: Event) -> float:
-    return abs(event.started - last)  # a clock that was set back must not silence it
+    return abs(event.started - last)  # absolute, so that a clock that was set back does not silence the rule
 
 
 def _day(wall: float) -> str:
@@ -184,7 +184,7 @@ def _day(wall: float) -> str:
 
 
 def _is_quiet(span: str, now: str) -> bool:
-    """span: such as 22:00-07:00, empty for never."""
+    """Whether it is within the span, such as 22:00-07:00; an empty span means never."""
     if not span:
         return False
     begin, _, end = span.partition("-")
@@ -192,7 +192,7 @@ def _is_quiet(span: str, now: str) -> bool:
 
 
 def _faults(view: StateView) -> dict[str, str]:
-    """What is wrong, each with a sentence, by its code."""
+    """Return a sentence for each fault of the device, by code."""
     found = {}
     camera = view["camera"]
     if view["status"] in ("absent", "stale"):

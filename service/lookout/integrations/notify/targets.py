@@ -1,4 +1,4 @@
-"""Where notices go: a webhook, a program of this machine, or whatever Apprise knows. Each blocks, within a deadline."""
+"""Where notices go: a webhook, a local program, or any service that Apprise supports. Each blocks, with a deadline."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LOCAL = (".local", ".lan", ".home", ".home.arpa", ".internal", ".localdomain", 
 
 
 class NotDelivered(LookoutError):
-    """A target did not take a notice. gone: it never will."""
+    """A target did not accept a notice. gone: it never will."""
 
     code = "notice_not_delivered"
     title = "The notice did not arrive"
@@ -46,23 +46,23 @@ class NotDelivered(LookoutError):
 
 
 class Target(Protocol):
-    """is_kept: whether a notice that did not arrive is tried again, over restarts."""
+    """is_kept: whether a notice that did not arrive is retried, even after a restart."""
 
     is_kept: bool
 
     def check(self) -> None:
-        """Returns at once. Raises NotDelivered where it is known beforehand that nothing can be sent."""
+        """Return at once. Raises NotDelivered if it is already known that nothing can be sent."""
         ...
 
     def send(self, notice: Notice) -> None:
-        """Raises NotDelivered or SettingInvalid."""
+        """Send the notice. Raises NotDelivered or SettingInvalid."""
         ...
 
     def close(self) -> None: ...
 
 
 def target_of(settings: NotifyTarget, address: str) -> Target:
-    """address: of this Lookout, which is a webhook's source."""
+    """Return the target for its settings. address: the URL of this Lookout, which becomes a webhook's source."""
     if settings.webhook is not None:
         return Webhook(settings.webhook.get_secret_value(), settings.secret_file, address)
     if settings.exec:
@@ -72,7 +72,7 @@ def target_of(settings: NotifyTarget, address: str) -> Target:
 
 
 class Webhook:
-    """A CloudEvent of version 1.0 in the structured form. Redirects are not followed: only the file names receivers."""
+    """Sends a CloudEvent 1.0 in structured mode. Follows no redirects: only the settings file may name receivers."""
 
     is_kept = True
 
@@ -120,13 +120,13 @@ class Webhook:
 
 
 def signature(secret: bytes, moment: int, body: bytes) -> str:
-    """HMAC-SHA256 over "moment.body", with the moment (Unix seconds) beside it against replays."""
+    """Return the HMAC-SHA256 over "moment.body"; the time (Unix seconds) is included against replays."""
     digest = hmac.new(secret, f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={moment},v1={digest}"
 
 
 def _connect(host: str, port: int | None, *, tls: bool) -> http.client.HTTPConnection:
-    """Connected to an address that was checked: a name is looked up once, so it cannot mean another a moment later.
+    """Connect to an address that was checked; resolving the name only once prevents DNS rebinding.
 
     Raises OSError.
     """
@@ -148,7 +148,7 @@ def _connect(host: str, port: int | None, *, tls: bool) -> http.client.HTTPConne
 
 
 def _names_local(host: str) -> bool:
-    """Whether the settings file itself names a private place: by its address, or by a name that is only known here."""
+    """Whether the host is private by its own form: a numeric address, or a name that only exists locally."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -157,7 +157,7 @@ def _names_local(host: str) -> bool:
 
 
 class Program:
-    """A program of this machine: no shell, the notice as JSON on standard input, a clean environment."""
+    """Runs a program on this machine: no shell, the notice as JSON on standard input, a clean environment."""
 
     is_kept = False
 
@@ -196,7 +196,7 @@ class Program:
 
 
 class Apprise:
-    """Apprise in a process of its own, which ends when nothing was sent for a minute: it takes 40 MB."""
+    """Runs Apprise, which takes 40 MB, in its own process, which exits after a minute without a notice."""
 
     is_kept = True
 
@@ -220,7 +220,7 @@ class Apprise:
             raise NotDelivered(f"Apprise could not send it: {answer.decode('utf-8', 'replace')}.", "It is tried again.")
 
     def check(self) -> None:
-        """Raises NotDelivered where Apprise is not installed."""
+        """Raises NotDelivered if Apprise is not installed."""
         if not APPRISE.is_there():
             raise NotDelivered(f"{APPRISE.sentence[0].upper()}{APPRISE.sentence[1:]}", APPRISE.remedy())
 
@@ -244,7 +244,7 @@ class Apprise:
 
 
 def _exchange(child: subprocess.Popen[bytes], line: bytes) -> bytes:
-    """Raises OSError where the child ends or takes too long."""
+    """Send a line to the child and return its reply. Raises OSError if the child exits or takes too long."""
     assert child.stdin is not None
     assert child.stdout is not None
     child.stdin.write(line)
@@ -259,7 +259,7 @@ def _exchange(child: subprocess.Popen[bytes], line: bytes) -> bytes:
 
 
 def _first_line(path: Path) -> bytes:
-    """Raises SettingInvalid."""
+    """Return the first line of the file. Raises SettingInvalid."""
     try:
         return read_regular(path, _MAX_SECRET_BYTES).split(b"\n", 1)[0].strip()
     except OSError as error:

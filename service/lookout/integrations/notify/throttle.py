@@ -1,4 +1,4 @@
-"""How often a rule may speak. Time is monotonic: a wall clock that jumps neither mutes it nor floods anybody."""
+"""Rate limits of a rule. Time is monotonic, so that a jump of the wall clock neither mutes a rule nor floods people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ HOUR_S = 3600.0
 
 
 class Throttle:
-    """Of one rule. Cooldown and hourly share count from what was sent, never from what was held back."""
+    """The limits of one rule. Cooldown and hourly limit count only notices that were sent, not those held back."""
 
     def __init__(self, cooldown_s: float, per_hour: int) -> None:
         self._cooldown_s = cooldown_s
@@ -26,13 +26,13 @@ class Throttle:
         return len(self._sent) < (self._sent.maxlen or 0) or now - self._sent[0] >= HOUR_S
 
     def sent(self, now: float) -> int:
-        """One was sent; returns how many were held back before it."""
+        """Record that a notice was sent; return how many were held back before it."""
         self._sent.append(now)
         held, self.held = self.held, 0
         return held
 
     def snooze(self, now: float, for_s: float) -> None:
-        """Quiet for this many seconds; 0 ends it."""
+        """Silence the rule for this many seconds; 0 ends it."""
         self._snoozed_until = now + for_s
 
     def snoozed_for_s(self, now: float) -> float:
@@ -42,7 +42,7 @@ class Throttle:
         return sum(now - at < HOUR_S for at in self._sent)
 
     def kept(self, now: float) -> dict[str, Any]:
-        """What a restart must not forget: spans of time, which hold whatever the clock says then."""
+        """Return the state that must survive a restart, as durations, which do not depend on any clock."""
         return {
             "sent": [round(now - at, 1) for at in self._sent],
             "snoozed": round(self.snoozed_for_s(now), 1),
@@ -50,7 +50,7 @@ class Throttle:
         }
 
     def restore(self, kept: dict[str, Any], now: float, away_s: float) -> None:
-        """away_s: how long ago that was, as far as the wall clock can be believed. Raises ValueError, TypeError."""
+        """away_s: the time since `kept`, by the wall clock, which may be wrong. Raises ValueError, TypeError."""
         away_s = max(0.0, away_s)
         for age in kept["sent"]:
             self._sent.append(now - float(age) - away_s)
