@@ -82,7 +82,7 @@ def _without_row(store: Store, folder: str, paths: list[Path]) -> list[Path]:
 
 
 def _is_spared(store: Store, path: Path, now: float, days: int) -> bool:
-    """Whether the row of the picture was lost with a malformed file, not so long ago that the picture should go."""
+    """Whether the picture lost its row with a malformed file, and is not yet past the age limit."""
     if not path.stem.isdecimal():
         return False
     row = store.database.read(
