@@ -1,1 +1,1 @@
-"""Who is admitted: tokens, and the pages and hosts that requests may come from."""
+"""Access control: tokens, their scopes, and the origins and host names that requests may have."""

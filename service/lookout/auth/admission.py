@@ -1,4 +1,4 @@
-"""Whether a token is one of ours, and how many wrong ones are checked."""
+"""Checks whether a token is valid, and limits how many wrong ones are checked."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from collections.abc import Callable
 from lookout.auth.tokens import Token, TokenStore
 from lookout.errors import TooManyAttempts
 
-# A token made a moment ago is known after this time; a wrong one is refused after it.
+# After this time, a token that another process has just created is known, and a wrong one is refused.
 _JUST_MADE_S = 0.5
 # Each wrong token occupies a place for this long, whether or not its sender waits for the response ...
 HOLD_S = 1.0
 # ... and there are this many places for one address, and in total. With none left, no token is checked.
 MAX_OF_ONE = 10
 MAX_OF_ALL = 50
-# A household's clients, several times over; a forgotten one needs a place again.
+# Several times the clients of a household; a forgotten one only has to take a place again.
 _MAX_KNOWN = 256
 
 
 class Admission:
-    """Checks tokens, at a limited rate: nobody can try them out at the speed of the network.
+    """Checks tokens at a limited rate, so that nobody can guess them at the speed of the network.
 
-    A token that an address has used before passes at once, so a flood of wrong ones from behind the same router or
-    proxy does not lock out clients that were admitted.
+    A token that an address has used before passes at once: a flood of wrong ones from behind the same router or proxy
+    does not lock out known clients.
     """
 
     def __init__(self, tokens: TokenStore, now: Callable[[], float] = time.monotonic) -> None:
@@ -36,7 +36,7 @@ class Admission:
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     async def token(self, text: str, address: str) -> Token | None:
-        """The token with this text, None for a wrong one. address: the client's.
+        """Return the token with this text; None if there is none. address: the client's.
 
         Raises TooManyAttempts, and StateFolderUnusable if tokens cannot be read.
         """
@@ -72,7 +72,7 @@ class Admission:
             self._known.popitem(last=False)
 
     async def _wait_for_refresh(self) -> None:
-        """Wait until the files have been read again: another process may have made a token since."""
+        """Wait until the files have been read again, since another process may have created a token."""
         if not self._tokens.watched:
             return
         wanted, deadline = self._tokens.request_refresh(), time.monotonic() + _JUST_MADE_S
@@ -81,7 +81,7 @@ class Admission:
 
 
 def _network(address: str) -> str:
-    """What counts as one client: an IPv4 address, or the /64 of an IPv6 address, since each has a great many."""
+    """Return what counts as one client: an IPv4 address or an IPv6 /64, since a host has many addresses in its /64."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

@@ -1,8 +1,8 @@
-"""Which names this machine answers to: a stranger's page must not pass for one of ours.
+"""The host names of this machine, checked so that another site's page cannot pass for the dashboard.
 
-A stranger can point a host name at this machine's address (DNS rebinding), and a page from there would then be of our
-own origin. But the browser sends the stranger's name, and names in domains that only a local network or a private
-overlay hands out do not belong to strangers. An IP literal has no name to redirect.
+An attacker can point a host name at this machine's address (DNS rebinding), and a page from there would be of the same
+origin. But the browser sends the attacker's name in the Host header, and nobody outside can own names in the domains of
+a local network or a private overlay. A numeric address cannot be redirected.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class UnknownName(Forbidden):
 class HostNames:
     """The names this machine answers to, and those listed in server.allowed_hosts.
 
-    Its own name counts by itself and in local domains: pi7, pi7.local, pi7.fritz.box, pi7.tail1234.ts.net, and what
-    a name clash on the network turns it into (pi7-2.local). After renaming the host, its new name counts at once.
+    Its own name counts without a domain and in local domains: pi7, pi7.local, pi7.fritz.box, pi7.tail1234.ts.net, and
+    what a name conflict turns it into (pi7-2.local). After renaming the host, the new name counts at once.
     """
 
     def __init__(self, listed: Iterable[str], resolver_file: Path = _RESOLVER_FILE) -> None:
@@ -50,7 +50,7 @@ class HostNames:
         self._resolver_file = resolver_file
 
     def check(self, host: str) -> None:
-        """Raises UnknownName for a Host header that is not one of ours."""
+        """Raises UnknownName for a Host header that does not name this machine."""
         name = host_name(host)
         if not (name and (is_ip(name) or self._is_own(name) or any(one.fullmatch(name) for one in self._listed))):
             raise UnknownName(name)
@@ -66,7 +66,7 @@ class HostNames:
         return domain in _LOCAL_DOMAINS or domain.endswith(".ts.net") or domain in self._search_domains()
 
     def _search_domains(self) -> set[str]:
-        """The domains that the network assigns to this machine. They come with the network, not at boot."""
+        """Return the domains that the network assigns to this machine, read anew because they come after the boot."""
         try:
             lines = self._resolver_file.read_text("utf-8", "replace")[:65536].lower().splitlines()
         except OSError:
@@ -76,18 +76,18 @@ class HostNames:
 
 
 def _pattern(entry: str) -> re.Pattern[str]:
-    """A listed name: "*" for all, "*.example.org" for all names below, a star elsewhere for part of a label."""
+    """Compile a listed name: "*" matches all, "*.example.org" all names below, any other star part of a label."""
     if entry == "*":
         return re.compile(r".+")
     text = entry.lower().rstrip(".")
     below, text = text.startswith("*."), text.removeprefix("*.")
-    with contextlib.suppress(UnicodeError):  # such as a star
+    with contextlib.suppress(UnicodeError):  # for example because of a star
         text = text.encode("idna").decode()  # as browsers send it
     return re.compile((r"(?:[^.]+\.)+" if below else "") + re.escape(text).replace(r"\*", "[^.]*"))
 
 
 def host_name(host: str) -> str:
-    """A Host header without its port, lower case."""
+    """Return a Host header without its port, in lower case."""
     host = host.strip().lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]
@@ -97,13 +97,13 @@ def host_name(host: str) -> str:
 
 @functools.lru_cache(maxsize=64)  # called several times per request
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a listening address."""
+    """Whether a listening address is reachable only from this machine."""
     return host == "localhost" or (is_ip(host) and ipaddress.ip_address(host).is_loopback)
 
 
 @functools.lru_cache(maxsize=64)
 def is_ip(name: str) -> bool:
-    """Whether it is a numeric IP address."""
+    """Whether the name is a numeric IP address."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

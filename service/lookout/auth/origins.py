@@ -1,4 +1,4 @@
-"""Which requests are admitted at all: by the page they come from, and by the route they take."""
+"""Which requests are accepted at all, by the page that they come from and by their route."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lookout.auth.names import host_name, is_loopback
 from lookout.errors import Forbidden
 
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-# Headers that only a proxy adds, by their prefix; tunnels and content delivery networks have their own.
+# Prefixes of headers that only proxies add; tunnels and content delivery networks have their own.
 _PROXY_HEADERS = (
     "x-forwarded-",
     "forwarded",
@@ -32,8 +32,8 @@ _PROXY_HEADERS = (
 def comes_directly(host: str, headers: Headers, http_version: str) -> bool:
     """Whether nothing about a request from a loopback address suggests that a proxy or tunnel forwarded it.
 
-    host: its Host header. Programs on this machine use localhost or a loopback address. nginx rewrites the Host header
-    to that unless configured otherwise, and adds nothing, but (before 1.29.7) speaks HTTP/1.0.
+    host: its Host header. Programs on this machine use localhost or a loopback address. By default, nginx rewrites the
+    Host header to such an address and adds no header, but (before 1.29.7) it speaks HTTP/1.0.
     """
     if http_version == "1.0" or not is_loopback(host_name(host)):
         return False
@@ -41,13 +41,13 @@ def comes_directly(host: str, headers: Headers, http_version: str) -> bool:
 
 
 def proxies(trusted: Iterable[str]) -> list[str]:
-    """The trusted ones as listed, and as an IPv6 socket sees IPv4 ones when it serves both (server.host "::")."""
+    """Return the trusted proxies, IPv4 ones also as an IPv6 socket that serves both (server.host "::") sees them."""
     listed = list(trusted)
     return listed + [mapped for mapped in map(_mapped, listed) if mapped]
 
 
 def _mapped(proxy: str) -> str:
-    """::ffff:127.0.0.1 for 127.0.0.1, likewise for networks; otherwise empty."""
+    """Return ::ffff:127.0.0.1 for 127.0.0.1, likewise for networks; otherwise an empty text."""
     try:
         network = ipaddress.IPv4Network(proxy, strict=False)
     except ValueError:
@@ -59,7 +59,7 @@ def _mapped(proxy: str) -> str:
 def check_origin(method: str, headers: Headers, hosts: Iterable[str], allowed: Iterable[str]) -> None:
     """Raises Forbidden for a write, or a WebSocket (method "WEBSOCKET"), from another site's page.
 
-    hosts: what this service was called in the request. Programs send no Origin and pass.
+    hosts: the names of this service in the request. Programs send no Origin and pass.
     """
     if method not in _WRITES and method != "WEBSOCKET":
         return
@@ -80,7 +80,7 @@ def check_origin(method: str, headers: Headers, hosts: Iterable[str], allowed: I
 
 
 def _without_default_port(host: str, scheme: str) -> str:
-    """As browsers write it in an Origin: "$host:$server_port" in a proxy's configuration always includes the port."""
+    """Return the host as browsers write it in Origin; a proxy's "$host:$server_port" always includes the port."""
     return host.removesuffix({"http": ":80", "https": ":443"}.get(scheme, "\0"))
 
 

@@ -1,7 +1,7 @@
-"""What a token may do: its scope, and the scope that each request needs. Unknown writes need `admin`.
+"""What a token may do: its scope, and the scope that each request needs. A write that is not listed needs `admin`.
 
 `view` sees and uploads pictures, `control` also pauses and reviews, `admin` also changes settings and model. `metrics`
-and `stream` open one thing each, for a program that needs no more.
+and `stream` each give access to one thing, for a program that needs no more.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 Scope = Literal["view", "control", "admin", "metrics", "stream"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-# Of tokens made before there were scopes.
+# The scope of tokens that were created before there were scopes.
 DEFAULT: Scope = "admin"
 
 _GRANTS: dict[str, frozenset[Scope]] = {
@@ -21,7 +21,7 @@ _GRANTS: dict[str, frozenset[Scope]] = {
     "metrics": frozenset({"metrics"}),
     "stream": frozenset({"stream"}),
 }
-# The current picture, without the network's answer: what a signed link opens.
+# The current picture without the network's answer, which is all that a signed link gives access to.
 PICTURES = frozenset({"/api/snapshot.jpg", "/api/stream.mjpg"})
 _READS = frozenset({"GET", "HEAD", "OPTIONS", "WEBSOCKET"})
 # Writes that change nothing, and everyday ones. All other writes need `admin`.
@@ -37,7 +37,7 @@ _WRITES: tuple[tuple[re.Pattern[str], Scope], ...] = (
 
 
 def needed(method: str, path: str) -> Scope:
-    """The scope that a request needs. method: upper case, or "WEBSOCKET". path: without a proxy's sub-path."""
+    """Return the scope that a request needs. method: upper case, or "WEBSOCKET". path: without a proxy's sub-path."""
     if path == "/metrics":
         return "metrics"
     if method in _READS:
@@ -47,5 +47,5 @@ def needed(method: str, path: str) -> Scope:
 
 
 def grants(scope: str, need: Scope) -> bool:
-    """Whether a token with that scope may do what needs the other. An unknown scope opens nothing."""
+    """Whether a token with scope `scope` may do what needs `need`. An unknown scope allows nothing."""
     return need in _GRANTS.get(scope, frozenset())

@@ -1,4 +1,4 @@
-"""Who may use the service: tokens, stored only as hashes, and the cookie sessions that stand for them."""
+"""Access tokens, stored only as hashes, and the cookie sessions and links that are derived from them."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ _KEY_FILE = "session.key"
 _LOCK_FILE = "tokens.lock"
 _TOKEN_BYTES = 32
 SESSION_S = 90 * 24 * 3600
-# Nobody needs more; more means that something creates tokens in a loop.
+# Nobody needs more; more means that a program creates tokens in a loop.
 _MAX_TOKENS = 1000
 _MAX_TOKENS_BYTES = 2**20
 # A token file has one line; anything longer is some other file.
 _MAX_TOKEN_FILE_BYTES = 4096
-_MIN_IN_FILE = 16  # characters of a token that somebody made up: a shorter one can be guessed
-# A token made or revoked by another process counts after this long at the latest.
+_MIN_IN_FILE = 16  # of a token that a person chose: a shorter one can be guessed
+# A token that another process created or revoked takes effect after this long at the latest.
 REFRESH_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is stored about a token. The token itself is shown once, when it is made, and never stored.
+    """What is stored about a token. The token itself is shown once, when it is created, and never stored.
 
-    sha256: of the token's text, hexadecimal. created: RFC 3339. scope: what it opens, one of `scopes.SCOPES`.
+    sha256: of the token's text, hexadecimal. created: RFC 3339. scope: what it allows, one of `scopes.SCOPES`.
     """
 
     id: str
@@ -57,11 +57,10 @@ class Token:
 
 
 class TokenStore:
-    """The tokens of one state folder, and the token file beside it if one is set.
+    """The tokens of one state folder, and of the token file if one is set.
 
     Another process may add or revoke tokens (`lookout token`): the file is read again whenever it changes. A failing
-    disk
-    revokes nothing: clients that had access keep it, and a machine that had tokens stays closed to others.
+    disk revokes nothing: clients that had access keep it, and a machine that had tokens stays closed to others.
     """
 
     def __init__(self, folder: Path, token_file: Path | None = None, storage: Storage | None = None) -> None:
@@ -72,7 +71,7 @@ class TokenStore:
         self._seen: tuple[object, object] | None = None
         self._kept: tuple[Token, ...] | None = None
         self._tokens: tuple[Token, ...] = ()
-        # Until the files have been read nothing is known, and nobody is admitted on a guess.
+        # Nothing is known until the files have been read, and nobody is admitted on a guess.
         self._problem: StateFolderUnusable | None = StateFolderUnusable(
             f"The tokens in {folder} could not be read yet: its disk does not answer.",
             "Lookout reads them when it does; server.token_file can name one stored elsewhere.",
@@ -88,9 +87,9 @@ class TokenStore:
     # --- reading the files --------------------------------------------------------------------------------------
 
     def watch(self, *, folder_answers: bool = True) -> None:
-        """From now on a thread reads the files: `tokens`, `verify` and `session` never wait for the disk.
+        """Start a thread that reads the files, so that `tokens`, `verify` and `session` never wait for the disk.
 
-        folder_answers: False if the folder's disk is known to be silent. Then only the token file counts until it
+        folder_answers: False if the folder's disk is known to hang. Then only the token file counts until the disk
         responds, and without one everybody is refused. Raises StateFolderUnusable if the token file cannot be read.
         """
         if folder_answers:
@@ -110,7 +109,7 @@ class TokenStore:
         return self._watch is not None
 
     def request_refresh(self) -> int:
-        """Have the thread read at once; its result is there when `refreshes` has reached the number returned."""
+        """Request a read at once; return the value of `refreshes` at which its result is available."""
         self._refresh_requested.set()
         return self.refreshes + 2  # the one in progress may already have read the file
 
@@ -122,7 +121,7 @@ class TokenStore:
             self.uses.keep({token.id for token in self._tokens})
 
     def _refresh(self) -> None:
-        """Read what has changed."""
+        """Read the files that have changed."""
         with self._refresh_lock:
             stamps = (_stamp(self._path), _stamp(self._token_file))
             if stamps != self._seen or self._problem is not None:
@@ -139,7 +138,7 @@ class TokenStore:
             self.refreshes += 1
 
     def _read_kept(self) -> tuple[Token, ...]:
-        """The tokens of the state folder; those known before, while the disk that holds it fails or is missing.
+        """Read the tokens of the state folder; return the known ones while its disk fails or is missing.
 
         Raises StateFolderUnusable if they are damaged, or nothing is known yet.
         """
@@ -154,7 +153,7 @@ class TokenStore:
         return self._kept
 
     def _is_gone(self) -> bool:
-        """Whether not only the file is missing, which would revoke all tokens, but the disk it is on."""
+        """Whether the whole disk is missing and not only the file, which would mean that all tokens were revoked."""
         try:
             return not self._folder.exists() or self._storage.is_gone()
         except OSError:
@@ -163,7 +162,7 @@ class TokenStore:
     # --- tokens -----------------------------------------------------------------------------------------------
 
     def tokens(self) -> tuple[Token, ...]:
-        """All valid tokens. Raises StateFolderUnusable if they cannot be read: nobody is admitted on a guess."""
+        """Return all valid tokens. Raises StateFolderUnusable if they cannot be read: nobody is admitted on a guess."""
         if not self.watched:
             self._refresh()
         if self._problem is not None:
@@ -171,17 +170,20 @@ class TokenStore:
         return self._tokens
 
     def is_known_empty(self) -> bool:
-        """Whether it is certain that nobody has made a token yet."""
+        """Whether it is certain that no token exists."""
         try:
             return not self.tokens()
         except StateFolderUnusable:
             return False
 
     def create(self, name: str, scope: str = DEFAULT) -> tuple[Token, str]:
-        """A new token and its text, which cannot be retrieved again. Raises StateFolderUnusable, DiskBudgetSpent."""
+        """Create a token; return it and its text, which cannot be retrieved again.
+
+        Raises StateFolderUnusable, DiskBudgetSpent.
+        """
         text = secrets.token_urlsafe(_TOKEN_BYTES)
         created = timestamps.now()
-        # JSON must be able to hold it: text from the command line may not be valid UTF-8.
+        # JSON must be able to represent it: text from the command line may not be valid UTF-8.
         shown = name.encode("utf-8", "replace").decode()
         token = Token(secrets.token_hex(4), shown, _digest(text), created, scope)
 
@@ -197,7 +199,7 @@ class TokenStore:
         return token, text
 
     def revoke(self, token_id: str) -> bool:
-        """End a token and every login made with it. False if the state folder has no token of that id."""
+        """Revoke a token and every login made with it. False if the state folder has no token with that id."""
 
         def remove(writer: Writer) -> bool:
             with self._locked():
@@ -213,7 +215,7 @@ class TokenStore:
         return removed
 
     def verify(self, text: str) -> Token | None:
-        """The token with this text. Every stored hash is compared, each in constant time."""
+        """Return the token with this text. All stored hashes are compared, each in constant time."""
         digest, found = _digest(text), None
         for token in self.tokens():
             if hmac.compare_digest(token.sha256.encode(), digest.encode()):
@@ -223,32 +225,32 @@ class TokenStore:
     # --- cookie sessions ----------------------------------------------------------------------------------------
 
     def open_session(self, token: Token, now: float | None = None) -> str:
-        """A cookie value that stands for the token until `SESSION_S` seconds after `now` (Unix seconds).
+        """Return a cookie value that represents the token until `SESSION_S` seconds after `now` (Unix seconds).
 
-        The first one makes the key, and waits for the disk. Raises StateFolderUnusable, DiskBudgetSpent.
+        The first call creates the key, and waits for the disk. Raises StateFolderUnusable, DiskBudgetSpent.
         """
-        return self._stand_in("session", token, SESSION_S, now)
+        return self._signed("session", token, SESSION_S, now)
 
     def open_link(self, token: Token, for_s: float, now: float | None = None) -> str:
-        """The text that stands for the token in a URL for this many seconds; it opens only the pictures.
+        """Return a text that represents the token in a URL for this many seconds, for pictures only.
 
-        Raises StateFolderUnusable, DiskBudgetSpent, as `open_session` does.
+        Raises StateFolderUnusable, DiskBudgetSpent, like `open_session`.
         """
-        return self._stand_in("stream", token, for_s, now)
+        return self._signed("stream", token, for_s, now)
 
     def session(self, cookie: str, now: float | None = None) -> Token | None:
-        """The token a cookie stands for, None if it has expired, is forged, or its token was revoked."""
-        return self._stood_for("session", cookie, now)
+        """Return the token of a cookie; None if the cookie has expired, is forged, or its token was revoked."""
+        return self._verify_signed("session", cookie, now)
 
     def link(self, text: str, now: float | None = None) -> Token | None:
-        """The token that the link's text stands for; None in the same cases."""
-        return self._stood_for("stream", text, now)
+        """Return the token of a link's text; None in the same cases."""
+        return self._verify_signed("stream", text, now)
 
-    def _stand_in(self, purpose: str, token: Token, for_s: float, now: float | None) -> str:
+    def _signed(self, purpose: str, token: Token, for_s: float, now: float | None) -> str:
         expiry = int((time.time() if now is None else now) + for_s)
         return f"{token.id}.{expiry}.{_sign(self._session_key(), purpose, token, expiry)}"
 
-    def _stood_for(self, purpose: str, text: str, now: float | None) -> Token | None:
+    def _verify_signed(self, purpose: str, text: str, now: float | None) -> Token | None:
         token_id, _, rest = text.partition(".")
         expiry, _, signature = rest.partition(".")
         if not (expiry.isascii() and expiry.isdigit() and len(expiry) <= 12):
@@ -259,14 +261,14 @@ class TokenStore:
         if key is None:  # then nobody has ever logged in
             return None
         for token in tokens:
-            # As bytes: texts must be ASCII to be compared, and a cookie may contain anything.
+            # As bytes: only ASCII texts can be compared in constant time, and a cookie may contain anything.
             signed = _sign(key, purpose, token, int(expiry)).encode()
             if token.id == token_id and hmac.compare_digest(signed, signature.encode("utf-8", "replace")):
                 return token
         return None
 
     def _session_key(self) -> bytes:
-        """Kept in the state folder, so that a restart does not end logins. Made when first needed."""
+        """Return the key, created on first use. It is stored, so that a restart does not end logins."""
         if self._key is None:
             self._key = self._storage.run(self._make_key)
         return self._key
@@ -280,7 +282,7 @@ class TokenStore:
             return key
 
     def _read_key(self) -> bytes | None:
-        """None if there is none yet. Raises OSError."""
+        """Return the stored key; None if there is none yet. Raises OSError."""
         try:
             key = read_regular(self._folder / _KEY_FILE, _MAX_TOKEN_FILE_BYTES)
         except FileNotFoundError:
@@ -330,7 +332,7 @@ class TokenStore:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """One writer at a time, across processes. Raises OSError."""
+        """Allow one writer at a time, across processes. Raises OSError."""
         make_folder(self._folder)
         descriptor = os.open(self._folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -341,21 +343,21 @@ class TokenStore:
 
 
 def _sign(key: bytes, purpose: str, token: Token, expiry: int) -> str:
-    """The token's hash is signed along with its id: new content in a token file ends the old one's logins.
+    """Sign the token's hash along with its id, so that new content in a token file ends the old one's logins.
 
-    purpose: a signature for one is worthless for another.
+    purpose: a signature for one purpose is invalid for another.
     """
     message = f"lookout-{purpose}.{token.id}.{token.sha256}.{expiry}".encode()
     return base64.urlsafe_b64encode(hmac.digest(key, message, "sha256")).decode().rstrip("=")
 
 
 def _digest(text: str) -> str:
-    """Plain SHA-256: a token has 256 random bits, so there is nothing to guess and nothing to slow down."""
+    """Return the plain SHA-256: a token has 256 random bits, so a slow hash would add nothing."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _stamp(path: Path | None) -> object:
-    """Changes whenever the file does. A failure counts as a change, so that the next read reports why."""
+    """Return a value that changes with the file. A failure counts as a change, so that the next read reports why."""
     if path is None:
         return None
     try:

@@ -1,1 +1,1 @@
-"""The state that every interface serves: what it holds, what it means at a given moment, and who is notified of it."""
+"""The state that every interface serves: its content, its meaning at a given time, and how watchers are notified."""

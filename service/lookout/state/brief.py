@@ -1,4 +1,4 @@
-"""A state for watchers who were sent a whole one before: no larger for a thousand labels than for fifty."""
+"""A shortened state for watchers that have received a full one: no larger for a thousand labels than for fifty."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import TypeVar
 
 from lookout.state.view import StateView
 
-# Up to this many labels a state is always whole.
+# A state with at most this many labels is never shortened.
 MANY_LABELS = 50
-# Of a larger model the likeliest of the answer and those of the prediction are listed, this many of each.
+# With more labels, this many of the most probable are listed, of the answer and of the prediction each.
 LISTED_LABELS = 20
 
 T = TypeVar("T")
 
 
 def brief(view: StateView) -> StateView:
-    """The same, with the likeliest labels only if the model has many; `label_count` still counts all of them."""
+    """Return the view, with only the most probable labels if there are many; `label_count` still counts all of them."""
     model, answer, prediction = view["model"], view["answer"], view["prediction"]
     if model is None or len(model["labels"]) <= MANY_LABELS:
         return view
-    listed = {answer["label"], *_likeliest(answer["probabilities"])}
+    listed = {answer["label"], *_most_probable(answer["probabilities"])}
     if prediction is not None:
-        listed.update(_likeliest(prediction["probabilities"]))
+        listed.update(_most_probable(prediction["probabilities"]))
         prediction = {**prediction, "probabilities": _only(prediction["probabilities"], listed)}
     answer = {
         **answer,
@@ -35,7 +35,7 @@ def brief(view: StateView) -> StateView:
     return {**view, "answer": answer, "prediction": prediction, "model": model}
 
 
-def _likeliest(probabilities: Mapping[str, float]) -> list[str]:
+def _most_probable(probabilities: Mapping[str, float]) -> list[str]:
     return heapq.nlargest(LISTED_LABELS, probabilities, key=probabilities.__getitem__)
 
 

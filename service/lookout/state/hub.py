@@ -13,15 +13,15 @@ from typing import Any, Protocol
 from lookout.state.state import Rate, StageTimes, State, next_change
 from lookout.system.reading import SystemReading
 
-# A thousand frames would be a gigabyte; figures that are out of date a moment later, half a megabyte.
+# A thousand frames would be a gigabyte; rates and timings, which are out of date at once, half a megabyte.
 _NOT_RECORDED: dict[str, Any] = {"frame": None, "rate": Rate(), "timing": StageTimes()}
-# A watcher that falls behind by more transitions than this learns how many it missed.
+# A watcher that falls behind by more transitions than this only learns how many it missed.
 RING = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """The state in which the answer or the camera's status changed, numbered from 1; without what no history needs."""
+    """The state after a change of answer, camera status, pause or model, numbered from 1; without frame and timings."""
 
     number: int
     state: State
@@ -29,14 +29,14 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class StageDurations:
-    """What one classification took. stages_ms: capture, preprocess, inference, postprocess. age_s: until the answer."""
+    """Times of a classification. stages_ms: capture, preprocess, inference, postprocess. age_s: capture to answer."""
 
     stages_ms: tuple[float, float, float, float]
     age_s: float
 
 
 class Meter(Protocol):
-    """Counts what the worker does, on the worker's thread: it must be quick."""
+    """Counts what the worker does. Called on the worker's thread, so it must be quick."""
 
     def published(self, state: State) -> None: ...
 
@@ -44,15 +44,15 @@ class Meter(Protocol):
 
 
 class Hub:
-    """Newest wins. The worker publishes, the event loop waits for changes, anyone may read.
+    """Holds the newest state only. The worker publishes, the event loop waits for changes, any thread may read.
 
-    However many watchers there are, at most one wake-up of the loop is pending, and none if nobody watches.
+    However many watchers there are, at most one wake-up of the loop is pending, and none without a watcher.
     """
 
     def __init__(self, state: State, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self.meter: Meter | None = None  # while it is None nothing is made for it
+        self.meter: Meter | None = None  # while it is None, no durations are computed
         self._state = state
         self._ring: deque[Transition] = deque(maxlen=RING)
         self._transitions = 0
@@ -60,8 +60,8 @@ class Hub:
         self._listener: Callable[[State], None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake_pending = False
-        self._waiters: dict[asyncio.Future[None], int] = {}  # each with the sequence number its owner has seen
-        # Only touched on the event loop:
+        self._waiters: dict[asyncio.Future[None], int] = {}  # each with the sequence number that its task has seen
+        # Used only on the event loop:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
 
@@ -72,9 +72,9 @@ class Hub:
             return self._state
 
     def publish(self, state: State) -> None:
-        """Replace the newest state and wake the watchers once."""
+        """Replace the newest state, and wake the watchers once."""
         with self._lock:
-            if _turned(self._state, state):
+            if _is_transition(self._state, state):
                 self._transitions += 1
                 self._ring.append(Transition(self._transitions, replace(state, **_NOT_RECORDED)))
             self._state = state
@@ -88,14 +88,14 @@ class Hub:
             self._listener(state)
 
     def listen(self, listener: Callable[[State], None] | None) -> None:
-        """Have every state shown to `listener`, on the camera loop's thread: it must return within microseconds.
+        """Call `listener` with every state, on the camera loop's thread: it must return within microseconds.
 
-        For subscribers that must not miss any, such as the record of events; others only want the newest state.
+        For subscribers that must not miss any state, such as the diary; others need only the newest.
         """
         self._listener = listener
 
     def transitions(self, after: int) -> tuple[list[Transition], int]:
-        """Those numbered above `after`, oldest first, and how many more the ring no longer holds."""
+        """Return the transitions numbered above `after`, oldest first, and how many the ring has already dropped."""
         with self._lock:
             news = [transition for transition in self._ring if transition.number > after]
             return news, max(0, self._transitions - after - len(news))
@@ -105,18 +105,18 @@ class Hub:
         return self._system
 
     def set_system(self, reading: SystemReading) -> None:
-        """The machine's newest readings; watchers see them with the next state."""
+        """Set the machine's newest readings; watchers see them with the next state."""
         self._system = reading
 
     # --- the event loop ---------------------------------------------------------------------------------------
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Watchers will wait on this loop."""
+        """Set the loop on which watchers wait."""
         with self._lock:
             self._loop, self._wake_pending = loop, False
 
     def detach(self) -> None:
-        """The loop is closing: no more wake-ups. Tasks that still wait are released."""
+        """Stop waking watchers, because the loop is closing. Tasks that still wait are released."""
         with self._lock:
             self._loop = None
         self._wake_all()
@@ -125,10 +125,10 @@ class Hub:
         self._timer = self._timer_at = None
 
     async def changed(self, after: int, timeout_s: float, *, seen_at: float | None = None) -> State:
-        """The newest state: at once if its sequence is above `after`, else when it changes or time changes its view.
+        """Return the newest state, at once if its sequence exceeds `after`, else when it or its view changes.
 
-        seen_at: the moment of the view that the caller has, where that was before this call: time may have changed it
-        since, as when the frame became stale while a slow reader was served.
+        seen_at: the time of the caller's view, if that is older than this call: the view may have changed since, for
+        example if the frame became stale while a slow client was served.
         Returns the newest state after `timeout_s` seconds at the latest, changed or not.
         """
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -158,20 +158,20 @@ class Hub:
                 self._loop, self._wake_pending = None, False
 
     def _wake(self) -> None:
-        """Something was published; tasks that started waiting since then have already seen it."""
+        """Release the tasks that have not seen the newest state; those that began to wait since then have."""
         with self._lock:
             self._wake_pending = False
             newest = self._state.sequence
             waiters = [waiter for waiter, seen in self._waiters.items() if seen < newest]
-        _let_go(waiters)
+        _release(waiters)
 
     def _wake_all(self) -> None:
         with self._lock:
             waiters = list(self._waiters)
-        _let_go(waiters)
+        _release(waiters)
 
     def _arm(self, state: State) -> None:
-        """Set one timer for the moment at which time alone changes the view."""
+        """Set one timer for the time at which the view changes without a new state."""
         now = self._clock()
         at = next_change(state, now)
         if at is None or (self._timer_at is not None and now < self._timer_at <= at):
@@ -186,14 +186,14 @@ class Hub:
         self._wake_all()
 
 
-def _let_go(waiters: Iterable[asyncio.Future[None]]) -> None:
+def _release(waiters: Iterable[asyncio.Future[None]]) -> None:
     for waiter in waiters:
         if not waiter.done():
             waiter.set_result(None)
 
 
-def _turned(before: State, after: State) -> bool:
-    """Whether something happened that a history should record."""
+def _is_transition(before: State, after: State) -> bool:
+    """Whether the history should record the change."""
     return (
         (before.answer.label, before.answer.reason) != (after.answer.label, after.answer.reason)
         or before.camera.status != after.camera.status

@@ -1,7 +1,7 @@
-"""The state: what the worker knows, in monotonic times, and what follows from it at a given moment.
+"""The state: what the worker knows, in monotonic times, and what follows from it at a given time.
 
-A `State` is a fact and never grows old: `status`, `is_current` and `next_change` derive what it means now, and
-`state.view` turns it into the JSON that every interface serves.
+A `State` is an immutable fact: `status`, `is_current` and `next_change` derive what it means now, and `state.view`
+turns it into the JSON that every interface serves.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LimitedBy = Literal["camera", "max_rate", "inference", "governor", "unchanged_pi
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
-    """The source as the worker last saw it. since, retry_at: monotonic seconds."""
+    """The camera as the worker last saw it. since, retry_at: monotonic seconds."""
 
     status: CameraStatus
     source: str
@@ -67,7 +67,7 @@ class PredictionRecord:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """reason: why the governor limits it, as a sentence."""
+    """reason: why the governor limits the rate, as a sentence."""
 
     classifications_per_s: float = 0.0
     limited_by: LimitedBy = "camera"
@@ -77,7 +77,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class StageTimes:
-    """Smoothed milliseconds a classification spends in each stage."""
+    """Smoothed durations in milliseconds of the stages of a classification."""
 
     capture: float = 0.0
     preprocess: float = 0.0
@@ -88,11 +88,11 @@ class StageTimes:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything a watcher needs, as of one moment in the worker.
+    """Everything that a watcher needs, at one time in the worker.
 
-    sequence rises by one with each state; `instance` is random per process and scopes it. `frame` is the newest
-    accepted one. interval_s: seconds between two classifications; `stale_after_s` seconds after its capture a frame is
-    no longer current. focus: what drew attention to `region_seen`, None if that is the whole requested region.
+    sequence: rises by one with each state; `instance` is random per process and scopes it. frame: the newest accepted
+    one. interval_s: seconds between two classifications. stale_after_s: age in seconds at which a frame is no longer
+    current. focus: what drew attention to `region_seen`; None if that is the whole requested region.
     """
 
     instance: str
@@ -114,10 +114,10 @@ class State:
     timing: StageTimes = field(default_factory=StageTimes)
 
     def but(self, **changes: object) -> State:
-        """A copy with these changes.
+        """Return a copy with these changes.
 
-        The worker makes one for each frame. `dataclasses.replace` inspects every field: with the caches as a network
-        leaves them, that takes 27 microseconds, this 20.
+        The worker makes one for each frame. `dataclasses.replace` inspects every field: with the CPU caches as cold as
+        inference leaves them, it takes 27 microseconds, this 20.
         """
         return State(**{**dict(zip(_FIELDS, _values(self), strict=True)), **changes})
 
@@ -126,11 +126,11 @@ _FIELDS = tuple(each.name for each in fields(State))
 _values = operator.attrgetter(*_FIELDS)
 
 
-# --- what follows from them at a moment -------------------------------------------------------------------------
+# --- derived at a given time ------------------------------------------------------------------------------------------
 
 
 def status(state: State, now: float) -> Status:
-    """The first that applies, from the worst to "ok"; `now` in monotonic seconds."""
+    """Return the first status that applies, from the worst to "ok". now: monotonic seconds."""
     if state.model is None:
         return "failed"
     if state.paused:
@@ -147,7 +147,7 @@ def status(state: State, now: float) -> Status:
 
 
 def is_current(state: State, now: float) -> bool:
-    """Whether the answer is current: the one rule that every interface uses."""
+    """Whether the answer is current: the one definition that all interfaces use."""
     prediction = state.prediction
     return (
         prediction is not None
@@ -157,7 +157,7 @@ def is_current(state: State, now: float) -> bool:
 
 
 def next_change(state: State, now: float) -> float | None:
-    """The next moment (monotonic seconds) at which time alone changes the view, None if it never does."""
+    """Return when (monotonic seconds) the view next changes without a new state; None if it does not."""
     moments = []
     if state.frame is not None:
         moments.append(_stale_at(state, state.frame.captured_at))

@@ -1,4 +1,4 @@
-"""The state in one sentence: for `systemctl status` and the log."""
+"""The state in one sentence, for `systemctl status` and the log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lookout.state.view import StateView
 
 
 def sentence(view: StateView) -> str:
-    """What people ask first: what it sees, or why it sees nothing; and whether changes are kept."""
+    """Return what the camera sees, or why it sees nothing; and what is wrong with the disk, if anything."""
     disk = view["system"]["disk"]
     return f"{_seen(view)} {disk['reason']}" if disk else _seen(view)
 
@@ -33,7 +33,7 @@ def _seen(view: StateView) -> str:
 
 
 def duration(seconds: float) -> str:
-    """9 s, 2 min, 3 h, 4 days."""
+    """Return the duration in words: 9 s, 2 min, 3 h, 4 days."""
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length or (unit != "days" and seconds >= length):
             return f"{int(seconds // length)} {unit}"

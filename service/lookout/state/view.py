@@ -1,7 +1,7 @@
-"""The view: a state as JSON, as every interface serves it at a given moment.
+"""The view: a state as JSON, as every interface serves it at a given time.
 
-Status, ages and wall times are derived each time anything is served, so a worker that died cannot leave "ok" standing,
-and a wall clock that jumps at boot corrects itself.
+Status, ages and wall times are derived each time the view is served, so that "ok" cannot outlive a worker that died,
+and times are corrected when the wall clock jumps at boot.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ _REASON_TITLES: dict[Reason, str] = {"reject": "Nobody here", "unsure": "Not sur
 
 
 def view(state: State, now: float, wall: float, system: SystemReading = _NO_SYSTEM) -> StateView:
-    """The state as seen at `now` (monotonic seconds), when the wall clock shows `wall` (Unix seconds)."""
+    """Return the state as of `now` (monotonic seconds), when the wall clock shows `wall` (Unix seconds)."""
     clock = _Clock(now, wall)
     return {
         "type": "state",
@@ -184,7 +184,7 @@ def view(state: State, now: float, wall: float, system: SystemReading = _NO_SYST
 
 @dataclass(frozen=True, slots=True)
 class _Clock:
-    """Turns monotonic times into wall times and ages."""
+    """Converts monotonic times to wall times and ages."""
 
     now: float
     wall: float

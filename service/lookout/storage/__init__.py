@@ -1,7 +1,7 @@
-"""Everything the service writes on disk goes through one writer here: `Storage`.
+"""All writing to disk goes through one writer: `Storage`.
 
 It has a budget, a deadline for callers that wait, and its own thread, so that a disk that is full, read-only, slow or
-gone is reported and costs no answer.
+missing is reported and never delays an answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that survive a power cut: the old content or the new, never a part of either."""
+"""Files that survive a power cut with either the old or the new content, never a mixture."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from typing_extensions import Buffer
 
-# Between two chunks other work gets its turn, and no chunk takes long even on a slow card.
+# Between chunks, other work can run; a chunk is small enough to be written quickly even to a slow card.
 _CHUNK_BYTES = 2**20
-# The name contains the writing process's number, which shows what a power cut or a kill has left behind.
+# The name contains the writing process's id, which identifies what a power cut or a kill has left behind.
 _TEMPORARY = re.compile(r"\..+\.(\d+)\.new")
 
 
@@ -28,7 +28,7 @@ def replace_file(
     commit: Callable[[], None] = _nothing,
     mode: int = 0o600,
 ) -> None:
-    """Replace a file atomically, synced; unless `mode` says otherwise, readable by its owner only.
+    """Replace a file atomically, synced to disk; unless `mode` says otherwise, only its owner can read it.
 
     between: called after each chunk. commit: called right before the rename; if it raises, nothing is replaced.
     Raises OSError; then the old file is still there, unless only syncing the rename failed.
@@ -40,7 +40,7 @@ def replace_file(
 
 @contextlib.contextmanager
 def replacement(path: Path) -> Iterator[Path]:
-    """Where to write what takes the place of `path` when the block ends; it must be synced by then.
+    """Yield a path for the content that replaces `path` when the block ends, by when it must be synced.
 
     If the block raises, nothing is replaced. Raises OSError.
     """
@@ -90,7 +90,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in the folder durable: ext4 would otherwise write it seconds later."""
+    """Make a rename in the folder durable: otherwise ext4 would write it seconds later."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""How much may be written per day and kept in total: cards wear out by writes, and fill up."""
+"""How much may be written per day and stored in total, because SD cards wear out with writes, and fill up."""
 
 from __future__ import annotations
 
@@ -14,47 +14,46 @@ from lookout.storage.atomic_files import make_folder, replace_file
 from lookout.system.regular_files import read_regular
 
 COUNT_FILE = "written.json"
-# The count on disk is at most this far ahead of the true one: one extra write per 256 KiB instead of per write.
+# The count on disk is ahead of the true one by at most this: it costs one extra write per 256 KiB, not per write.
 _STEP_BYTES = 256 * 1024
 _STEPS_A_DAY = 64
 # One sixteenth of both budgets is reserved for people's own changes, whatever caches and histories have used.
 _RESERVED = 16
 _MAX_COUNT_BYTES = 4096
-# Models that somebody added are theirs, not ours.
-_NOT_OURS = "models"
+# Models that people added are not counted: only they delete them.
+_NOT_COUNTED = "models"
 _UNLIMITED = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """In bytes, per day and in total. `StateSettings.limits` are those of the settings; the defaults limit nothing."""
+    """In bytes, per day and in total; by default unlimited. `StateSettings.limits` returns the settings' limits."""
 
     per_day: int = _UNLIMITED
     total: int = _UNLIMITED
 
 
 def utc_day() -> str:
-    """A day of the budget: 2026-05-01, in UTC. A clock that jumps starts another day, nothing worse."""
+    """Return the day of the budget in UTC, such as 2026-05-01. A clock that jumps at worst starts another day."""
     return datetime.now(UTC).date().isoformat()
 
 
 class Budget:
-    """Admits writes and counts them. For one thread at a time."""
+    """Admits writes and counts them. Not thread-safe: for one thread at a time."""
 
     def __init__(
         self, limits: Limits, state_folder: Path, folders: Iterable[Path], today: Callable[[], str] = utc_day
     ) -> None:
-        """folders: all that are written to, including the state folder."""
+        """folders: all folders that are written to, including the state folder."""
         self._limits = limits
         self._folders = tuple(dict.fromkeys(folders))
         self._count = DayCount(state_folder / COUNT_FILE, min(_STEP_BYTES, limits.per_day // _STEPS_A_DAY), today)
         self._kept: int | None = None
 
     def admit(self, size: int, growth: int, *, reserved: bool, spare: bool = False) -> None:
-        """Call before a write of `size` bytes by which the folders grow. reserved: may use the last sixteenth.
+        """Call before a write of `size` bytes that makes the folders grow by `growth`.
 
-        spare: leaves another sixteenth to what matters more.
-
+        reserved: may use the last sixteenth. spare: leaves a second sixteenth to more important writes.
         Raises DiskBudgetSpent, and OSError if the count itself cannot be written.
         """
         if refusal := self._refusal(size, growth, _part(reserved, spare)):
@@ -62,13 +61,13 @@ class Budget:
         self._count.run_ahead(size)
 
     def charge(self, size: int, growth: int) -> None:
-        """Call after the write."""
+        """Call after the write, with what it really wrote."""
         self._count.add(size)
         if self._kept is not None:
             self._kept += growth
 
     def spent(self) -> DiskBudgetSpent | None:
-        """The error to report while only people's own changes are still written."""
+        """Return the error to report while only people's own changes are still written; None otherwise."""
         refusal = self._refusal(1, 1, _part(False, False))
         return (
             None
@@ -99,14 +98,14 @@ class Budget:
         limit = _share(self._limits.total, left)
         if self._kept is not None and self._kept + growth <= limit:
             return False
-        self._kept = _bytes_below(self._folders)  # recounted before anything is refused: somebody may have cleaned up
+        self._kept = _bytes_below(self._folders)  # recounted before a refusal, because files may have been deleted
         return self._kept + growth > limit
 
 
 class DayCount:
     """Bytes written today, kept across restarts.
 
-    The file never says less than was really written: it runs ahead in steps, so that counting costs one write per
+    The file never contains less than was really written: it is advanced in steps, so that counting costs one write per
     step, and after a kill the next process counts at most one step too much.
     """
 
@@ -118,16 +117,16 @@ class DayCount:
 
     @property
     def written(self) -> int:
-        self._turn_page()
+        self._start_new_day()
         return self._bytes
 
     def run_ahead(self, size: int) -> None:
         """Make the file cover `size` more bytes. Raises OSError."""
-        self._turn_page()
+        self._start_new_day()
         if self._bytes + size <= self._ahead:
             return
         known = max(self._ahead, self._read())
-        self._bytes += known - self._ahead  # another process writes as well
+        self._bytes += known - self._ahead  # another process is writing as well
         self._ahead = known
         ahead = self._bytes + size + self._step
         content = json.dumps({"day": self._day, "bytes": ahead}).encode()
@@ -137,16 +136,16 @@ class DayCount:
         self._bytes += len(content)
 
     def add(self, size: int) -> None:
-        """Count bytes that were written."""
+        """Count bytes that have been written."""
         self._bytes += size
 
-    def _turn_page(self) -> None:
+    def _start_new_day(self) -> None:
         if self._day != (day := self._today()):
             self._day = day
             self._bytes = self._ahead = self._read()
 
     def _read(self) -> int:
-        """The file's count for today; 0 if it cannot be understood."""
+        """Return the file's count for today; 0 if it is unreadable."""
         try:
             kept = json.loads(read_regular(self._path, _MAX_COUNT_BYTES))
             return max(0, int(kept["bytes"])) if kept["day"] == self._day else 0
@@ -155,7 +154,7 @@ class DayCount:
 
 
 def _part(reserved: bool, spare: bool) -> int:
-    """How many sixteenths are to be left."""
+    """Return how many sixteenths of the budget must be left."""
     return 0 if reserved else 2 if spare else 1
 
 
@@ -171,8 +170,8 @@ def _bytes_below(folders: Iterable[Path]) -> int:
     sizes: dict[tuple[int, int], int] = {}  # by file, in case one folder is inside the other
     for top in folders:
         for folder, inside, files in os.walk(top):
-            if Path(folder) == top and _NOT_OURS in inside:
-                inside.remove(_NOT_OURS)
+            if Path(folder) == top and _NOT_COUNTED in inside:
+                inside.remove(_NOT_COUNTED)
             for name in files:
                 try:
                     status = (Path(folder) / name).lstat()
@@ -183,7 +182,7 @@ def _bytes_below(folders: Iterable[Path]) -> int:
 
 
 def _words(size: int) -> str:
-    """3 bytes, 47 KiB, 200 MiB."""
+    """Return the size in words: 3 bytes, 47 KiB, 200 MiB."""
     if size < 2**10:
         return f"{size} byte{'' if size == 1 else 's'}"
     return f"{size / 2**10:.0f} KiB" if size < 2**20 else f"{size / 2**20:.0f} MiB"

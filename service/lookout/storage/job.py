@@ -1,4 +1,4 @@
-"""One piece of work for the writer, which the caller may give up as long as it has had no effect."""
+"""A job for the writer, which the caller may abandon until it takes effect."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 class GivenUp(Exception):
-    """The caller has gone: the work is not committed."""
+    """The caller has given up: the job must not be committed."""
 
 
 class Job(Generic[T]):
-    """Either given up or committed, never both: a refused change must not appear on disk a minute later."""
+    """Either given up or committed, never both: a change that was refused must not appear on disk a minute later."""
 
     def __init__(self, work: Callable[[Writer], T], *, reserved: bool) -> None:
-        """reserved: whether it is a person's own change, for which part of the budget is reserved."""
+        """reserved: the change was made by a person, for whom part of the budget is reserved."""
         self.work = work
         self.reserved = reserved
         self.done = threading.Event()
@@ -37,7 +37,7 @@ class Job(Generic[T]):
             self._committed = True
 
     def give_up(self) -> bool:
-        """Whether giving up was in time."""
+        """Give up unless the job is committed; return whether that was in time."""
         with self._lock:
             self._given_up = not self._committed
             return self._given_up
@@ -51,7 +51,7 @@ class Job(Generic[T]):
         self.done.set()
 
     def outcome(self) -> T:
-        """What the work returned or raised, once `done`."""
+        """Return what the work returned, or raise what it raised. Only once `done` is set."""
         if self._error is not None:
             raise self._error
         return self._result  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""One service per state folder: two would undo each other's changes, and open a camera paused in the other."""
+"""One service per state folder: two would overwrite each other's changes, and open a camera that one has paused."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lookout.storage.timeout import with_timeout
 LOCK_FILE = "lock"
 _MAX_BYTES = 4096
 _SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-# File systems without locks, such as some network shares, or on which nothing can be created: there two services are
-# not detected.
+# Raised on file systems that have no locks, such as some network shares, or on which no file can be created. There, a
+# second service is not detected.
 _CANNOT_LOCK = frozenset(
     (
         *(errno.EACCES, errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP),
@@ -30,7 +30,7 @@ _CANNOT_LOCK = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The service that uses a state folder. address: where it listens, empty if that was not recorded."""
+    """The service that uses a state folder. address: where it listens; empty if that was not recorded."""
 
     process: int
     folder: Path
@@ -38,10 +38,10 @@ class Holder:
 
 
 class Hold:
-    """The folder, as seen by the service that holds it."""
+    """The state folder from the view of the service that holds its lock."""
 
     def __init__(self, path: Path | None) -> None:
-        """path: of the lock; None if there is no lock."""
+        """path: of the lock file; None if there is no lock."""
         self._path = path
 
     def note(self, address: str) -> None:
@@ -54,13 +54,13 @@ class Hold:
 
 @contextlib.contextmanager
 def sole_use(folder: Path) -> Iterator[Hold]:
-    """Lock the folder against other services until the end of the block, or of the process, however it ends.
+    """Lock the folder against other services until the end of the block, or of the process, however that ends.
 
-    Raises StateFolderInUse, which names the other's process.
+    Raises StateFolderInUse, which names the other process.
     """
     try:
         lock = with_timeout(folder, lambda: _lock(folder))
-    except DiskSlow:  # reported by the code that keeps data there
+    except DiskSlow:  # reported by the code that stores data there
         lock = None
     try:
         yield Hold(None if lock is None else folder / LOCK_FILE)
@@ -70,7 +70,7 @@ def sole_use(folder: Path) -> Iterator[Hold]:
 
 
 def holder_of(folder: Path) -> Holder | None:
-    """The service of this user that uses the folder now; None if there is none, or it cannot be seen."""
+    """Return this user's service that uses the folder now; None if there is none or it is not visible."""
     lines = [b""]
     with contextlib.suppress(OSError, DiskSlow):
         lines = with_timeout(folder, lambda: _read(folder / LOCK_FILE)).split(b"\n")
@@ -81,7 +81,7 @@ def holder_of(folder: Path) -> Holder | None:
 
 
 def holders() -> list[Holder]:
-    """All services of this user with this home folder that hold a state folder."""
+    """Return all services of this user, with the same home folder, that hold a state folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -93,7 +93,7 @@ def holders() -> list[Holder]:
 
 
 def _locks_open_in(process: Path) -> set[Path]:
-    """The files with our lock's name that a process has open; empty if we may not see that."""
+    """Return the lock files that a process has open; empty if this process may not see that."""
     found = set()
     with contextlib.suppress(OSError):
         for link in (process / "fd").iterdir():
@@ -111,19 +111,19 @@ def _read(path: Path) -> bytes:
 
 
 def _lock(folder: Path) -> int | None:
-    """The descriptor that holds the lock; None if there can be none."""
+    """Return the descriptor that holds the lock; None if the folder cannot be locked."""
     path = folder / LOCK_FILE
     try:
-        # Not for writing: a file opened for writing would keep the disk from being remounted read-only.
+        # Not opened for writing, because that would keep the disk from being remounted read-only.
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | _SAFELY, 0o600)
-    except OSError:  # the folder's own checks report what is wrong with it
+    except OSError:  # the checks of the folder report what is wrong with it
         return None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             return None
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with contextlib.suppress(OSError):  # a full disk: the lock holds without its owner's name
+        with contextlib.suppress(OSError):  # a full disk: the lock holds, but does not name its owner
             _sign(path)
     except BlockingIOError as error:
         holder = _holder(descriptor)
@@ -149,7 +149,7 @@ def _sign(path: Path, address: str = "") -> None:
 
 
 def _holder(descriptor: int) -> str:
-    """Who holds it, as the end of a sentence; empty if unknown."""
+    """Return the lock's owner as the end of a sentence; empty if it is unknown."""
     with contextlib.suppress(OSError, ValueError):
         number, command = os.pread(descriptor, _MAX_BYTES, 0).decode("utf-8", "replace").split("\n")[:2]
         return f": process {int(number)} ({command.strip()[:100]})"
@@ -157,5 +157,5 @@ def _holder(descriptor: int) -> str:
 
 
 def _this_command() -> str:
-    """`lookout serve`, without its flags: an address among them may contain a password."""
+    """Return `lookout serve` without its flags, since a URL among them may contain a password."""
     return " ".join(["lookout", *(word for word in sys.argv[1:2] if not word.startswith("-"))])

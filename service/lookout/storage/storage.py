@@ -1,4 +1,4 @@
-"""The one writer. People's changes wait for it, but not forever; caches are written when there is time."""
+"""The one writer. Changes by people wait for it, up to a deadline; caches are written when it is free."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from lookout.storage.writer import Writer
 
 log = logging.getLogger(__name__)
 
-# A disk that does not respond for this long is called slow.
+# A disk that does not respond for this long is reported as slow.
 SLOW_AFTER_S = 2.0
 # A check costs microseconds and writes nothing.
 CHECK_EVERY_S = 1.0
 # The whole service has five seconds to stop.
 _CLOSE_S = 1.0
-# People make one change at a time; more than this waiting means that the disk hangs.
+# People make one change at a time; if more than this are waiting, the disk hangs.
 _MAX_WAITING = 32
 
 T = TypeVar("T")
@@ -63,12 +63,12 @@ class Storage:
         self._inline = threading.RLock()
 
     def start(self) -> None:
-        """From now on, write on a separate thread and watch the disk."""
+        """Write on a separate thread from now on, and watch the disk."""
         self._thread = threading.Thread(target=self._run, name="storage", daemon=True)
         self._thread.start()
 
     def close(self) -> bool:
-        """Write the changes that are waiting, then stop. Caches are dropped, and a hanging disk is not waited for.
+        """Write the changes that are waiting, then stop. Caches are dropped, and a hanging disk is abandoned.
 
         Returns whether all writing has stopped.
         """
@@ -80,21 +80,21 @@ class Storage:
             self._thread.join(_CLOSE_S)
         return self._thread is None or not self._thread.is_alive()
 
-    # --- people's changes: any thread but the event loop's ------------------------------------------------------------
+    # --- changes by people: any thread but the event loop's -----------------------------------------------------------
 
     def keep(self, path: Path, content: Buffer) -> None:
-        """Replace a file; durable on return. Raises StateFolderUnusable, DiskBudgetSpent; then the old one remains."""
+        """Replace a file durably. Raises StateFolderUnusable, DiskBudgetSpent; then the old file remains."""
         self.run(lambda writer: writer.replace(path, content))
 
     def remove(self, path: Path) -> None:
-        """Remove a file; durable on return. Raises StateFolderUnusable."""
+        """Remove a file durably. Raises StateFolderUnusable."""
         self.run(lambda writer: writer.remove(path))
 
     def run(self, work: Callable[[Writer], T], *, reserved: bool = True) -> T:
         """Run the work and return its result. Raises what it raises; OSError becomes StateFolderUnusable.
 
-        A slow disk ends the wait after `DEADLINE_S`. What was not written by then never will be.
-        reserved: whether it is a person's own change, for which part of the budget is reserved.
+        With a slow disk, the wait ends after `DEADLINE_S`, and what was not written by then never will be.
+        reserved: the change was made by a person, for whom part of the budget is reserved.
         """
         job = Job(work, reserved=reserved)
         if not self._enqueue(self._waiting, job):
@@ -103,10 +103,10 @@ class Storage:
             raise _refused(slow(self._folder))
         return self._outcome(job)
 
-    # --- what nobody waits for: any thread ----------------------------------------------------------------------------
+    # --- writes that nobody waits for: any thread ---------------------------------------------------------------------
 
     def later(self, work: Callable[[Writer], object], what: str) -> None:
-        """Do the work when there is time. If the disk or the budget does not allow it, only `what` is lost."""
+        """Queue the work for when the writer is free. If the disk or the budget refuses it, only `what` is lost."""
 
         def gently(writer: Writer) -> None:
             try:
@@ -124,7 +124,7 @@ class Storage:
             log.info("%s is not kept: %s", what, error.detail)
 
     def trouble(self) -> LookoutError | None:
-        """What is wrong with the disk now, None if nothing is. Never waits."""
+        """Return what is wrong with the disk now; None if nothing is. Never waits."""
         since = self._busy_since
         if since is not None and time.monotonic() - since > SLOW_AFTER_S:
             return slow(self._folder)
@@ -138,19 +138,19 @@ class Storage:
     # --- the thread ---------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._busily(self._sweep)
+        self._run_timed(self._sweep)
         while True:
-            self._busily(self._check_disk)
+            self._run_timed(self._check_disk)
             with self._changed:
                 if not (self._waiting or self._later or self._closed):
                     self._changed.wait(CHECK_EVERY_S)
                 if self._closed and not (self._waiting or self._later):
                     return
             while (job := self._next()) is not None:
-                self._busily(partial(self._perform, job))
+                self._run_timed(partial(self._perform, job))
 
-    def _busily(self, work: Callable[[], None]) -> None:
-        """Run the work and record since when, so that a hanging disk is noticed."""
+    def _run_timed(self, work: Callable[[], None]) -> None:
+        """Run the work and record when it started, so that a hanging disk is noticed."""
         self._busy_since = time.monotonic()
         try:
             work()
@@ -158,7 +158,7 @@ class Storage:
             self._busy_since = None
 
     def _sweep(self) -> None:
-        """Once at the start: remove what a power cut left half written."""
+        """Remove, once at the start, files that a power cut left half written."""
         for folder in self._folders:
             sweep_folder(folder)
             sweep_folder(folder / "graphs")
@@ -172,7 +172,7 @@ class Storage:
             return self._waiting.popleft() if self._waiting else self._later.popleft() if self._later else None
 
     def _enqueue(self, queue: deque[Job[Any]], job: Job[Any]) -> bool:
-        """False if there is no thread to do it. Raises StateFolderUnusable if the disk already hangs."""
+        """Return False if there is no thread to run the job. Raises StateFolderUnusable if the disk already hangs."""
         if self._thread is None:
             return False
         since = self._busy_since
@@ -193,7 +193,7 @@ class Storage:
             self._perform(job)
 
     def _perform(self, job: Job[Any]) -> None:
-        between = _nothing if job.reserved else self._make_way
+        between = _nothing if job.reserved else self._run_waiting_changes
         writer = Writer(self._budget, reserved=job.reserved, between=between, commit=job.commit)
         with self._inline:
             try:
@@ -208,8 +208,8 @@ class Storage:
                     self._watch.wrote(error)
                 job.fail(error)
 
-    def _make_way(self) -> None:
-        """Between two chunks of a large cache, let people's changes pass and note that the disk works."""
+    def _run_waiting_changes(self) -> None:
+        """Between two chunks of a large cache, run waiting changes by people and note that the disk responds."""
         if self._thread is None:
             return
         if self._closed:
@@ -235,7 +235,7 @@ class Storage:
 
 
 def _refused(trouble: StateFolderUnusable) -> StateFolderUnusable:
-    """A refused change has one code whatever is wrong with the disk; the sentence says what it is."""
+    """A refused change has the same code whatever is wrong with the disk; only the sentence differs."""
     return StateFolderUnusable(trouble.detail, trouble.remedy)
 
 

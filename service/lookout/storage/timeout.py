@@ -11,16 +11,16 @@ from lookout.storage.watch import slow
 
 T = TypeVar("T")
 
-# An SD card pauses for a second or two to tidy up.
+# An SD card may pause for a second or two for its internal housekeeping.
 DEADLINE_S = 4.0
-# A cache exists to save time, and is worth less waiting.
+# A cache exists to save time, so waiting long for it is pointless.
 CACHE_DEADLINE_S = 1.5
 
 
 def with_timeout(folder: Path, look: Callable[[], T], seconds: float = DEADLINE_S) -> T:
     """Run `look`, which reads from the folder, and return its result. Raises what it raises, and DiskSlow at the limit.
 
-    Its thread is then abandoned: nothing can end a system call that the kernel does not return from.
+    Its thread is then abandoned, because nothing can interrupt a system call in which the kernel hangs.
     """
     try:
         return run_with_deadline(look, Deadline.after(seconds), "disk")

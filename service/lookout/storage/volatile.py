@@ -1,4 +1,4 @@
-"""Is a folder on a disk at all? An overlay over a read-only root keeps what is written in memory, until a restart."""
+"""Detects folders that are not on a disk: an overlay over a read-only root keeps writes in memory until a restart."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-# How Raspberry Pi OS and the package overlayroot enable it.
-_KERNEL_ASKS = re.compile(r"\b(boot=overlay|overlayroot=(?!disabled))")
+# The kernel parameters with which Raspberry Pi OS and the package overlayroot enable it.
+_OVERLAY_PARAMETERS = re.compile(r"\b(boot=overlay|overlayroot=(?!disabled))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ def is_under_overlay(folder: Path, root: Path = Path("/")) -> bool:
     if mount is None or mount.kind != "overlay":
         return False
     upper = re.search(r"\bupperdir=([^,]+)", mount.options)
-    return bool(_KERNEL_ASKS.search(_text(root / "proc/cmdline"))) or (
+    return bool(_OVERLAY_PARAMETERS.search(_text(root / "proc/cmdline"))) or (
         upper is not None and is_in_memory(Path(upper[1]), root)
     )
 
 
 def _mount_of(folder: Path, root: Path) -> _Mount | None:
-    """The mount that a path is on: the deepest above it, and of several there the latest."""
+    """Return the mount that a path is on: the deepest one above it, and the latest if several are there."""
     found = None
     for line in _text(root / "proc/self/mountinfo").splitlines():
         before, _, after = line.partition(" - ")
@@ -54,5 +54,5 @@ def _mount_of(folder: Path, root: Path) -> _Mount | None:
 def _text(path: Path) -> str:
     try:
         return path.read_text("utf-8", "replace")
-    except OSError:  # /proc is hidden: nothing is known
+    except OSError:  # /proc is hidden, so nothing is known
         return ""

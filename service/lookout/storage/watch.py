@@ -1,4 +1,4 @@
-"""What is wrong with the disk under the state folder: missing, read-only, full or failing."""
+"""Finds out what is wrong with the disk under the state folder: missing, read-only, full or failing."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lookout.storage.atomic_files import probe_folder
 from lookout.storage.budget import COUNT_FILE
 from lookout.storage.volatile import is_under_overlay
 
-# With less free space than this not even a change of settings fits.
+# With less free space than this, not even a change of settings fits.
 _FULL_BYTES = 16 * 1024
 _GOES_ON = "answers go on, but changes are not kept"
 
 
 class DiskWatch:
-    """Knows which disk the folder was on, and whether the last write failed. For one thread at a time."""
+    """Remembers which disk the folder was on, and whether the last write failed. For one thread at a time."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -29,17 +29,17 @@ class DiskWatch:
         self._is_volatile = False
 
     def wrote(self, failure: OSError | None) -> None:
-        """Record how the last write ended."""
+        """Record the result of the last write."""
         self._failure = failure
         if failure is None:
             self._had_content = True
 
     def look(self) -> StateFolderUnusable | None:
-        """What is wrong now. Writes only to find out whether a disk that failed still fails."""
+        """Return what is wrong now. Writes only to test whether a disk that failed still fails."""
         try:
             if self.is_gone():
                 return self._gone()
-            with contextlib.suppress(FileNotFoundError):  # no state folder yet: nothing was kept so far
+            with contextlib.suppress(FileNotFoundError):  # no state folder yet: nothing was stored so far
                 if trouble := self._trouble(os.statvfs(self._folder)):
                     return trouble
                 self._retry()
@@ -48,12 +48,12 @@ class DiskWatch:
         return self._volatile()
 
     def refuse_if_gone(self) -> None:
-        """Below the mount point of a missing disk, writes would land on another disk. Raises DiskGone."""
+        """Raise DiskGone if the disk is missing: below its mount point, writes would land on another disk."""
         if self.is_gone():
             raise self._gone()
 
     def is_gone(self) -> bool:
-        """Whether the folder is on another disk than before and lacks what it held. Raises OSError."""
+        """Whether the folder is on another disk than before and lacks its former content. Raises OSError."""
         device = _device(self._folder)
         has_content = (self._folder / COUNT_FILE).exists()
         if self._device is not None and device != self._device and self._had_content and not has_content:
@@ -74,7 +74,7 @@ class DiskWatch:
             self._failure = None
 
     def _volatile(self) -> DiskVolatile | None:
-        if self._checked_device != self._device:  # this only changes with the disk
+        if self._checked_device != self._device:  # this changes only with the disk
             self._checked_device, self._is_volatile = self._device, is_under_overlay(self._folder)
         if not self._is_volatile:
             return None
@@ -91,7 +91,7 @@ class DiskWatch:
 
 
 def slow(folder: Path) -> DiskSlow:
-    """The error for an operation that does not return."""
+    """Return the error for an operation that does not return."""
     return DiskSlow(
         f"The disk that holds {folder} does not answer: {_GOES_ON}.",
         "Check its plug, card or network; `sudo dmesg` shows more. Lookout goes on by itself when it answers.",
@@ -99,7 +99,7 @@ def slow(folder: Path) -> DiskSlow:
 
 
 def trouble_of(folder: Path, error: OSError) -> StateFolderUnusable:
-    """An operating system error as one of ours."""
+    """Return the Lookout error for an operating system error."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(
             f"The disk that holds {folder} is full: {_GOES_ON}.",
@@ -117,7 +117,7 @@ def trouble_of(folder: Path, error: OSError) -> StateFolderUnusable:
 
 
 def _device(folder: Path) -> int:
-    """The disk of the folder, or of its deepest parent that exists. Raises OSError."""
+    """Return the device id of the folder, or of its deepest existing parent. Raises OSError."""
     for place in (folder, *folder.parents):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             return place.stat().st_dev

@@ -1,4 +1,4 @@
-"""Writes for the length of one job: within the budget, atomically, synced."""
+"""Writes of one job: within the budget, atomic, synced to disk."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from lookout.storage.budget import Budget
 
 
 class Writer:
-    """What a job may do on disk. Every method raises OSError, and DiskBudgetSpent if it writes."""
+    """The operations that a job may use. Every method raises OSError, and DiskBudgetSpent if it writes."""
 
     def __init__(
         self, budget: Budget, *, reserved: bool, between: Callable[[], None], commit: Callable[[], None]
     ) -> None:
-        """reserved: for people's own changes. between, commit: see `atomic_files.replace_file`."""
+        """reserved: for changes by people. between, commit: see `atomic_files.replace_file`."""
         self._budget = budget
         self._reserved = reserved
         self._between = between
         self._commit = commit
 
     def replace(self, path: Path, content: Buffer, *, spare: bool = False) -> None:
-        """The old file or the new, whatever happens. Folders are created as needed, for the owner only.
+        """Replace a file atomically. Missing folders are created, for the owner only.
 
-        spare: it is refused earlier than the rest, when the budget runs out.
+        spare: refuse this write earlier than others when the budget runs out.
         """
         size = memoryview(content).nbytes
         growth = size - _size(path)
@@ -37,34 +37,34 @@ class Writer:
         self._budget.charge(size, growth)
 
     def remove(self, path: Path) -> None:
-        """Allowed whatever the budget says."""
+        """Remove a file; allowed even if the budget is spent."""
         size = _size(path)
         remove_file(path, commit=self._commit)
         self._budget.charge(0, -size)
 
     def discard(self, paths: Iterable[Path]) -> None:
-        """Remove files that a sweep would find again should the power fail: without a sync for each."""
+        """Remove files without syncing each: after a power cut, a sweep would find them again."""
         for path in paths:
             size = _size(path)
             path.unlink(missing_ok=True)
             self._budget.charge(0, -size)
 
     def mark(self, path: Path) -> None:
-        """Create an empty file, not synced: it only has to outlive this process."""
+        """Create an empty file without syncing it: it only has to outlive this process."""
         path.touch(mode=0o600)
 
     def trim(self, folder: Path, pattern: str, kept: int) -> None:
-        """Remove all but the newest of a folder's files that match the pattern."""
+        """Remove all but the newest `kept` of a folder's files that match the pattern."""
         files = sorted(folder.glob(pattern), key=_changed_at, reverse=True)
         for path in files[kept:]:
             self.remove(path)
 
     def admit(self, size: int, growth: int) -> None:
-        """For writes by other means, such as a database: ask first, then `commit`, write, and `charge`."""
+        """For writes by other means, such as a database: call this first, then `commit`, write, and `charge`."""
         self._budget.admit(size, growth, reserved=self._reserved)
 
     def commit(self) -> None:
-        """Call right before the step that takes effect. Raises GivenUp if nobody waits for it any more."""
+        """Call right before the step that takes effect. Raises GivenUp if the caller no longer waits."""
         self._commit()
 
     def charge(self, size: int, growth: int) -> None:
