@@ -176,8 +176,8 @@ NARROW = (
         what=frozenset({"engine.control"}),
     ),
     Narrow(
-        *("cli", "integrations", "Two verbs try what the settings name, without a service: a broker and a target."),
-        by=frozenset({"cli.find", "cli.mqtt", "cli.notify"}),
+        *("cli", "integrations", "Verbs that try a broker or a target themselves, or need an extra package."),
+        by=frozenset({"cli.cluster", "cli.find", "cli.mqtt", "cli.notify"}),
     ),
     Narrow(
         *("doctor", "server", "The doctor reads certificates as the server does, and starts nothing of it."),

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
-from lookout.integrations.interface import Parts
 
-from tests.api.conftest import Service, StartService
-
-
-def _started(service: Service) -> Service:
-    control = service.services.control
-    parts = Parts(service.hub, control, control._storage, service.services.history.feed, service.url)
-    asyncio.run(service.services.integrations.start(parts))
-    return service
+from tests.api.conftest import StartService
 
 
 @pytest.mark.parametrize("public", ["true", "false"])
 def test_a_token_or_the_machine_itself(start: StartService, public: str) -> None:
-    service = _started(start({"metrics.enabled": "true", "metrics.public_on_loopback": public}))
+    service = start({"metrics.enabled": "true", "metrics.public_on_loopback": public})
+    service.start_integrations()
     _, text = service.tokens.create("prometheus", "metrics")
     with service.client() as client:
         scraped = client.get("metrics", headers={"Authorization": f"Bearer {text}"})

@@ -265,8 +265,8 @@ def test_without_a_scheduler_it_is_a_sentence(lookout: Run, archive: Path, monke
 def test_without_the_package_it_is_a_sentence(lookout: Run, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     done = lookout("classify", "--dask", "tcp://127.0.0.1:9", archive)
-    assert "--dask needs the Python package distributed" in done.stderr
-    assert "pip install 'lookout-camera[cluster]'" in done.stderr
+    assert "the Python package distributed is not installed" in done.stderr
+    assert "-m pip install 'distributed>=" in done.stderr
 
 
 def test_a_worker_of_another_release_or_model_says_so(archive: Path) -> None:

@@ -60,6 +60,7 @@ async def test_one_that_only_this_machine_can_reach_says_so() -> None:
     await local.start()
     assert local.status().status == "failed"
     assert "server.host" in local.status().remedy
+    assert local.status().code == "only_local"
     await local.stop()
 
 

@@ -251,6 +251,7 @@ def test_a_broker_that_is_not_there_costs_nothing_and_is_found_when_it_comes(tmp
     with connect(tmp_path, broker) as lookout:
         until(lambda: lookout.mqtt.status().status == "failed")
         assert lookout.mqtt.status().detail == f"Nothing listens on 127.0.0.1:{broker.port}."
+        assert lookout.mqtt.status().code == "broker_unreachable"
         broker.start()
         try:
             until(lambda: lookout.mqtt.status().status == "ok")
@@ -282,6 +283,7 @@ def test_a_broker_that_hangs_holds_nobody_up(
             lookout.scene.label = "dog"
             until(lambda: lookout.mqtt.status().status == "failed")
             assert lookout.mqtt.status().detail.endswith("does not answer.")
+            assert lookout.mqtt.status().code == "broker_unreachable"
             assert lookout.longest_s < 1.0, "the event loop went on"
         finally:
             broker.resume()
@@ -327,6 +329,7 @@ def test_a_password_comes_from_its_file_and_a_wrong_one_is_a_sentence(
         until(lambda: lookout.mqtt.status().status == "failed")
         assert "does not let Lookout in: Not authorized." in lookout.mqtt.status().detail
         assert "mqtt.password_file" in lookout.mqtt.status().remedy
+        assert lookout.mqtt.status().code == "broker_denied"
         secret.write_text("right\n")
         until(lambda: lookout.mqtt.status().status == "ok")
 
@@ -348,6 +351,7 @@ def test_tls_with_an_authority_and_a_certificate_of_the_client(tmp_path: Path, s
         until(lambda: stranger.mqtt.status().status == "failed")
         assert "cannot be trusted" in stranger.mqtt.status().detail
         assert "mqtt.ca" in stranger.mqtt.status().remedy
+        assert stranger.mqtt.status().code == "broker_untrusted"
     with device(tmp_path / "two", url=url, ca=own["ca"]) as nameless:
         until(lambda: nameless.mqtt.status().status == "failed")
     with device(tmp_path / "three", url=url, ca=own["ca"], **mine) as lookout:

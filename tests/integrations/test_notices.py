@@ -319,7 +319,7 @@ def test_a_refusal_is_a_sentence_and_redirects_are_not_followed(
     Receiver.status = status
     with pytest.raises(NotDelivered, match=str(status)) as caught:
         Webhook(f"http://127.0.0.1:{port}/", None, ADDRESS).send(notice(1))
-    assert caught.value.gone == gone
+    assert caught.value.code == ("receiver_gone" if gone else "notice_not_delivered")
 
 
 def test_a_public_name_that_means_a_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,6 +372,7 @@ def test_apprise_that_is_not_installed_is_said_before_the_first_notice(
         assert trouble
         assert trouble.detail == "The Python package apprise is not installed."
         assert "pip install 'apprise" in trouble.remedy
+        assert trouble.code == "package_missing"
 
 
 def test_a_receiver_can_check_the_signature_as_the_docs_say() -> None:

@@ -62,7 +62,7 @@ async def test_a_package_that_is_not_installed_is_a_sentence_with_its_command() 
     lacking = Integrations([sample(package=LACKING), sample("other")])
     await lacking.start(PARTS)
     status = lacking.statuses()["sample"]
-    assert status.status == "missing"
+    assert (status.status, status.code) == ("missing", "package_missing")
     assert "no_such_module is not installed" in status.detail
     assert status.remedy.endswith(f"{sys.executable} -m pip install 'sample>=1'")
     assert lacking.statuses()["other"].status == "ok"
@@ -72,7 +72,7 @@ async def test_a_package_that_is_not_installed_is_a_sentence_with_its_command() 
 def test_the_command_is_one_that_works_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """The service's user may not write the environment, and the image has no pip."""
     monkeypatch.setattr(packages.os, "access", lambda *_: False)
-    assert f"restart Lookout: sudo {sys.executable} -m pip install" in LACKING.remedy()
+    assert f"start Lookout again: sudo {sys.executable} -m pip install" in LACKING.remedy()
     monkeypatch.setattr(packages, "_is_there", lambda _: False)
     assert "pip install" not in LACKING.remedy()
 
@@ -93,6 +93,7 @@ async def test_one_that_cannot_start_says_why_and_the_others_go_on(error: Except
     await broken.start(PARTS)
     assert broken.statuses()["sample"].status == "failed"
     assert broken.statuses()["sample"].detail
+    assert broken.statuses()["sample"].code == getattr(error, "code", "error")
     assert broken.statuses()["other"].status == "ok"
     await broken.stop()
 
@@ -111,7 +112,7 @@ def test_what_is_off_is_listed_and_nothing_of_it_is_imported(start: StartService
     with service.client() as client:
         answer = client.get("api/integrations").json()
     assert [one["name"] for one in answer["integrations"]] == [kind.name for kind in KINDS]
-    assert {one["status"] for one in answer["integrations"]} <= {"off"}
+    assert {(one["status"], one["code"]) for one in answer["integrations"]} <= {("off", None)}
 
 
 def test_a_service_without_integrations_imports_none_of_their_packages() -> None:

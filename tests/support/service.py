@@ -15,6 +15,7 @@ from lookout.camera.interface import CameraInfo, CameraOptions
 from lookout.deadline import Deadline
 from lookout.errors import CameraAbsent, CameraSilent
 from lookout.frame import Frame
+from lookout.integrations.interface import Parts
 from lookout.server.binding import listen
 from lookout.server.listener import DEFAULT_CAPACITY, Capacity
 from lookout.server.web_server import WebServer, configure
@@ -109,6 +110,12 @@ class Service:
             await self.web_server.serve(sockets=[self._listener])
 
         asyncio.run(serve())
+
+    def start_integrations(self) -> None:
+        """Those that need no event loop of their own: the service here starts none by itself."""
+        control = self.services.control
+        parts = Parts(self.hub, control, control._storage, self.services.history.feed, self.url)
+        asyncio.run(self.services.integrations.start(parts))
 
     def stop(self) -> float:
         """Stop as a signal would; returns the seconds it took."""

@@ -17,6 +17,7 @@ class IntegrationResponse(_Response):
         description="missing: a package it needs is not installed. failed: it does not work now, and keeps trying."
     )
     since: str | None = Field(description="RFC 3339; null if it is off.")
+    code: str | None = Field(description="Stable, for programs and translations; null while nothing is wrong.")
     reason: str | None
     remedy: str | None
 
@@ -42,6 +43,7 @@ class NotifyTargetResponse(_Response):
     delivered: int
     lost: int = Field(description="Notices given up after a day, or displaced by newer ones.")
     off: bool = Field(description="Whether the target has answered that it is gone: it is sent no more.")
+    code: str | None = Field(description="Why the last notice did not arrive; null if it did.")
     reason: str | None
     remedy: str | None
 

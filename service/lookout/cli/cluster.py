@@ -23,6 +23,7 @@ from lookout.cli.batch import Job
 from lookout.cli.results import Result
 from lookout.errors import ClusterUnusable, LookoutError, PictureUnreadable, SettingInvalid
 from lookout.geometry import Rect
+from lookout.integrations.packages import DASK
 from lookout.pictures.decoder import Decoder
 from lookout.pipeline.classifier import Classifier
 from lookout.settings.sources import load
@@ -160,10 +161,7 @@ def _connected(address: str) -> Any:
     try:
         from distributed import Client
     except ImportError as error:
-        raise ClusterUnusable(
-            "--dask needs the Python package distributed, which is not installed.",
-            "Install it: pip install 'lookout-camera[cluster]'",
-        ) from error
+        raise DASK.missing("--dask was asked for, but") from error
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it logs is said in a sentence of ours
     try:
         client: Any = Client

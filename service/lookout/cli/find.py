@@ -76,9 +76,9 @@ def _target(one: Found) -> dict[str, object]:
 
 
 def _found(seconds: float) -> list[Found]:
-    """Raises NothingFound, with what to do about it."""
+    """Raises NothingFound or PackageMissing, with what to do about it."""
     if not ZEROCONF.is_there():
-        raise NothingFound(f"They cannot be looked for: {ZEROCONF.sentence}", ZEROCONF.remedy())
+        raise ZEROCONF.missing("They cannot be looked for:")
     from lookout.integrations.mdns import browse
 
     try:

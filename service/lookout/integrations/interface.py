@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from lookout.engine.control import Control
+from lookout.errors import LookoutError
 from lookout.events.feed import Feed
 from lookout.events.retention import Forecast
 from lookout.state.hub import Hub
@@ -21,13 +22,19 @@ Status = Literal["off", "missing", "starting", "ok", "failed"]
 class IntegrationStatus:
     """The status of an integration. since: monotonic seconds, None if it never ran.
 
-    detail and remedy: one sentence each, empty if nothing is wrong. Neither contains a secret.
+    code: the stable code of the error. detail and remedy: one sentence each. All three are empty if nothing is wrong,
+    and none contains a secret.
     """
 
     status: Status
     since: float | None = None
+    code: str = ""
     detail: str = ""
     remedy: str = ""
+
+    @classmethod
+    def failed(cls, error: LookoutError, since: float | None) -> IntegrationStatus:
+        return cls("failed", since, error.code, error.detail, error.remedy)
 
 
 class Integration(Protocol):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lookout.integrations.interface import Integration, IntegrationStatus, Parts
-from lookout.integrations.packages import APPRISE, MQTT_CLIENT, PROMETHEUS_CLIENT, ZEROCONF, Package
+from lookout.integrations.interface import Integration, Parts
+from lookout.integrations.packages import APPRISE, MQTT_CLIENT, PROMETHEUS_CLIENT, ZEROCONF, Package, PackageMissing
 from lookout.settings.schema import Settings
 
 
@@ -29,16 +29,12 @@ class Kind:
     package: Package | None = None
     optional: Package | None = None
 
-    def missing(self) -> IntegrationStatus | None:
-        """Return the status for a missing package; None if it is installed."""
+    def missing(self) -> PackageMissing | None:
+        """Return the error for a missing package; None if it is installed."""
         package = self.package
         if package is None or package.is_there():
             return None
-        return IntegrationStatus(
-            "missing",
-            detail=f"{self.title} is switched on by {self.switch}, but {package.sentence}",
-            remedy=package.remedy(),
-        )
+        return package.missing(f"{self.title} is switched on by {self.switch}, but")
 
 
 def _metrics(parts: Parts) -> Integration:

@@ -51,20 +51,22 @@ class Integrations:
         await asyncio.gather(*(_stop(integration) for integration in running.values()))
 
     async def _start(self, kind: Kind, parts: Parts) -> None:
-        status = kind.missing()
-        if status is None:
+        missing = kind.missing()
+        if missing is not None:
+            status = IntegrationStatus("missing", time.monotonic(), missing.code, missing.detail, missing.remedy)
+        else:
             try:
                 integration = kind.make(parts)
                 await integration.start()
             except LookoutError as error:
-                status = IntegrationStatus("failed", detail=error.detail, remedy=error.remedy)
+                status = IntegrationStatus.failed(error, time.monotonic())
             except Exception as error:  # for example another release of a package: the camera matters more
                 log.exception("%s could not be started.", kind.title)
-                status = IntegrationStatus("failed", detail=_unexpected(kind, error), remedy=_REINSTALL)
+                status = IntegrationStatus.failed(_unexpected(kind, error), time.monotonic())
             else:
                 self._running[kind.name] = integration
                 return
-        self._others[kind.name] = IntegrationStatus(status.status, time.monotonic(), status.detail, status.remedy)
+        self._others[kind.name] = status
         log.warning("%s %s", status.detail, status.remedy)
 
     def _status(self, name: str, other: IntegrationStatus) -> IntegrationStatus:
@@ -72,11 +74,11 @@ class Integrations:
         return integration.status() if integration is not None else other
 
 
-_REINSTALL = "The log says more; installing its extra again may help."
-
-
-def _unexpected(kind: Kind, error: Exception) -> str:
-    return f"{kind.title} could not be started: {type(error).__name__}."
+def _unexpected(kind: Kind, error: Exception) -> LookoutError:
+    return LookoutError(
+        f"{kind.title} could not be started: {type(error).__name__}.",
+        "The log says more; installing its extra again may help.",
+    )
 
 
 async def _stop(integration: Integration) -> None:

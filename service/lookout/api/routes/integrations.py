@@ -30,6 +30,7 @@ async def list_integrations(app: ServicesDep) -> JSONResponse:
             name=name,
             status=one.status,
             since=None if one.since is None else rfc3339(wall - (now - one.since)),
+            code=one.code or None,
             reason=one.detail or None,
             remedy=one.remedy or None,
         )

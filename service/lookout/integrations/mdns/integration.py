@@ -13,6 +13,7 @@ from zeroconf import ServiceInfo
 from zeroconf.asyncio import AsyncZeroconf
 
 from lookout import __version__
+from lookout.errors import LookoutError
 from lookout.integrations.interface import IntegrationStatus, Parts
 from lookout.integrations.mdns import SERVICE_TYPE
 
@@ -22,6 +23,21 @@ MAX_PAUSE_S = 60.0
 # A DNS label has at most 63 bytes, and zeroconf may append a number if the name is taken.
 _MAX_LABEL_BYTES = 58
 _LOOPBACK = ("127.", "::1", "localhost")
+
+
+class NotAnnounced(LookoutError):
+    """The service cannot be announced in the local network."""
+
+    code = "not_announced"
+    title = "Lookout cannot be announced in the network"
+    status = 503
+
+
+class OnlyLocal(NotAnnounced):
+    """The service is to be announced to a network that cannot reach it."""
+
+    code = "only_local"
+    title = "Only this machine can reach Lookout"
 
 
 class Mdns:
@@ -43,7 +59,9 @@ class Mdns:
     async def start(self) -> None:
         if self._is_local and self._interfaces is None:
             self._failed(
-                "Only this machine can reach Lookout.", 'Set server.host to "0.0.0.0", or server.announce off.'
+                OnlyLocal(
+                    "Only this machine can reach Lookout.", 'Set server.host to "0.0.0.0", or server.announce off.'
+                )
             )
             return
         self._task = asyncio.create_task(self._run())
@@ -59,9 +77,8 @@ class Mdns:
             try:
                 await self._announce()
             except Exception as error:  # an error of the sockets or of zeroconf: the service goes on
-                self._failed(
-                    f"It cannot be announced: {error or type(error).__name__}.", "It is tried again by itself."
-                )
+                why = f"It cannot be announced: {error or type(error).__name__}."
+                self._failed(NotAnnounced(why, "It is tried again by itself."))
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
@@ -76,10 +93,12 @@ class Mdns:
         finally:
             await network.async_close()
 
-    def _failed(self, detail: str, remedy: str) -> None:
-        if self._status.detail != detail:
-            log.warning("%s %s", detail, remedy)
-        self._status = IntegrationStatus("failed", time.monotonic(), detail, remedy)
+    def _failed(self, error: NotAnnounced) -> None:
+        before = self._status
+        if before.detail != error.detail:
+            log.warning("%s", error)
+        since = before.since if before.status == "failed" else time.monotonic()
+        self._status = IntegrationStatus.failed(error, since)
 
 
 def _service_info(parts: Parts) -> ServiceInfo:

@@ -26,6 +26,27 @@ class BrokerUnreachable(LookoutError):
     status = 503
 
 
+class BrokerLost(BrokerUnreachable):
+    """A connection that there was has ended."""
+
+    code = "broker_lost"
+    title = "The connection to the MQTT broker ended"
+
+
+class BrokerDenied(BrokerUnreachable):
+    """The broker does not accept the user or the password, or forbids the topics."""
+
+    code = "broker_denied"
+    title = "The MQTT broker does not let Lookout in"
+
+
+class BrokerUntrusted(BrokerUnreachable):
+    """The broker's certificate is not one that this machine trusts."""
+
+    code = "broker_untrusted"
+    title = "The MQTT broker's certificate is not trusted"
+
+
 @dataclass(frozen=True, slots=True)
 class Broker:
     """Built anew for each connection, because password and certificates are read from files that may change."""
@@ -91,7 +112,7 @@ def _context(settings: MqttSettings) -> ssl.SSLContext:
 def refused(place: str, code: int, words: str) -> BrokerUnreachable:
     """Return the error for a connection that the broker refused. code: the MQTT 5 reason code."""
     if code in (_BAD_PASSWORD, _NOT_AUTHORISED, _BANNED):
-        return BrokerUnreachable(
+        return BrokerDenied(
             f"The broker {place} does not let Lookout in: {words}.",
             "Set the user in mqtt.url (mqtt://user@host) and the password in the file mqtt.password_file.",
         )
@@ -103,7 +124,7 @@ def refused(place: str, code: int, words: str) -> BrokerUnreachable:
 def unreachable(place: str, error: OSError) -> BrokerUnreachable:
     """Return the error for a connection that failed, with the reason in a sentence."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return BrokerUnreachable(
+        return BrokerUntrusted(
             f"The certificate of the broker {place} cannot be trusted: {error.verify_message}.",
             "Set mqtt.ca to the certificate of the authority that signed it, and name the host as it does.",
         )

@@ -18,7 +18,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from lookout.integrations.mqtt.broker import Broker, BrokerUnreachable, refused, unreachable
+from lookout.integrations.mqtt.broker import Broker, BrokerLost, refused, unreachable
 from lookout.integrations.mqtt.outbox import Message
 
 CONNECT_S = 5.0
@@ -208,9 +208,9 @@ class Connection:
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS or self._lost is not None:
             raise self._lost_error()
 
-    def _lost_error(self) -> BrokerUnreachable:
+    def _lost_error(self) -> BrokerLost:
         why = f" ({self._lost})" if self._lost else ""
-        return BrokerUnreachable(
+        return BrokerLost(
             f"The connection to the broker {self._broker.place} ended{why}.", "Lookout connects again by itself."
         )
 

@@ -145,7 +145,7 @@ class Mqtt:
     def _failed(self, error: LookoutError) -> None:
         before = self._status
         since = before.since if before.status == "failed" else time.monotonic()
-        self._status = IntegrationStatus("failed", since, error.detail, error.remedy)
+        self._status = IntegrationStatus.failed(error, since)
         if before.detail != error.detail:  # once, not at every attempt
             log.warning("%s", error)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 
-from lookout.integrations.mqtt.broker import Broker, BrokerUnreachable
+from lookout.integrations.mqtt.broker import Broker, BrokerDenied
 from lookout.integrations.mqtt.connection import Connection, Wake
 from lookout.integrations.mqtt.outbox import Message
 from lookout.integrations.mqtt.topics import Topics
@@ -29,7 +29,7 @@ def try_broker(settings: MqttSettings) -> str:
         until = time.monotonic() + _ANSWER_S
         while word not in heard:
             if time.monotonic() > until:
-                raise BrokerUnreachable(
+                raise BrokerDenied(
                     f"The broker {broker.place} lets Lookout in, but does not hand on what it sends to {topic}.",
                     f"Allow its user to read and write {settings.base}/# and {settings.discovery_prefix}/#.",
                 )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lookout.errors import LookoutError
 from lookout.integrations.notify.notice import Notice
-from lookout.integrations.notify.targets import NotDelivered, Target
+from lookout.integrations.notify.targets import ReceiverGone, Target
 from lookout.storage import Storage
 from lookout.system.regular_files import read_regular
 
@@ -96,7 +96,7 @@ class Delivery:
         if queue.trouble is None or queue.trouble.detail != error.detail:
             log.warning("A notice to %s did not arrive. %s", name, error)
         queue.trouble = error
-        queue.off = isinstance(error, NotDelivered) and error.gone
+        queue.off = isinstance(error, ReceiverGone)
         if queue.off or not queue.target.is_kept or age_s >= GIVE_UP_S:
             queue.lost += 1
             self._done(name, queue, queue.waiting[0][0])

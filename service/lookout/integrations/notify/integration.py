@@ -64,7 +64,7 @@ class Notify:
         for name, queue in self.delivery.queues.items():
             if queue.trouble is not None:
                 reason = f"Notices to {name} do not arrive. {queue.trouble.detail}"
-                return IntegrationStatus("failed", self._since, reason, queue.trouble.remedy)
+                return IntegrationStatus("failed", self._since, queue.trouble.code, reason, queue.trouble.remedy)
         return IntegrationStatus("ok", self._since)
 
     async def start(self) -> None:
@@ -140,6 +140,7 @@ class Notify:
                     "delivered": queue.delivered,
                     "lost": queue.lost,
                     "off": queue.off,
+                    "code": trouble.code if trouble else None,
                     "reason": trouble.detail if trouble else None,
                     "remedy": trouble.remedy if trouble else None,
                 }

@@ -34,15 +34,18 @@ _LOCAL = (".local", ".lan", ".home", ".home.arpa", ".internal", ".localdomain", 
 
 
 class NotDelivered(LookoutError):
-    """A target did not accept a notice. gone: it never will."""
+    """A target did not accept a notice."""
 
     code = "notice_not_delivered"
     title = "The notice did not arrive"
     status = 502
 
-    def __init__(self, detail: str, remedy: str = "", *, gone: bool = False) -> None:
-        super().__init__(detail, remedy)
-        self.gone = gone
+
+class ReceiverGone(NotDelivered):
+    """A webhook has answered that it takes none any more."""
+
+    code = "receiver_gone"
+    title = "The webhook takes no more notices"
 
 
 class Target(Protocol):
@@ -51,11 +54,11 @@ class Target(Protocol):
     is_kept: bool
 
     def check(self) -> None:
-        """Return at once. Raises NotDelivered if it is already known that nothing can be sent."""
+        """Return at once. Raises PackageMissing if it is already known that nothing can be sent."""
         ...
 
     def send(self, notice: Notice) -> None:
-        """Send the notice. Raises NotDelivered or SettingInvalid."""
+        """Send the notice. Raises NotDelivered, PackageMissing or SettingInvalid."""
         ...
 
     def close(self) -> None: ...
@@ -97,8 +100,9 @@ class Webhook:
             why = getattr(error, "strerror", None) or type(error).__name__
             raise NotDelivered(f"{host} cannot be reached ({why}).", "It is tried again.") from error
         if not 200 <= status < 300:
-            gone = status == http.client.GONE
-            raise NotDelivered(f"{host} answered {status}.", "It is over." if gone else "It is tried again.", gone=gone)
+            if status == http.client.GONE:
+                raise ReceiverGone(f"{host} takes no more notices ({status}).", "Take it out of the settings.")
+            raise NotDelivered(f"{host} answered {status}.", "It is tried again.")
 
     def check(self) -> None:
         pass
@@ -220,9 +224,9 @@ class Apprise:
             raise NotDelivered(f"Apprise could not send it: {answer.decode('utf-8', 'replace')}.", "It is tried again.")
 
     def check(self) -> None:
-        """Raises NotDelivered if Apprise is not installed."""
+        """Raises PackageMissing if Apprise is not installed."""
         if not APPRISE.is_there():
-            raise NotDelivered(f"{APPRISE.sentence[0].upper()}{APPRISE.sentence[1:]}", APPRISE.remedy())
+            raise APPRISE.missing()
 
     def close(self) -> None:
         child, self._child = self._child, None
