@@ -1,4 +1,4 @@
-// The answer, readable across a room: word, drawing, tone and since when. Grey and "last seen" when it is not of now.
+// The answer, readable across a room: word, drawing, colour and since when. Grey and "last seen" if it is not current.
 
 import { byId, setAttribute, setIcon, setText, setVariable } from "./dom.js";
 import { drawingOf, titleOf, toneOf } from "./labels.js";
@@ -7,7 +7,7 @@ import { clock, duration, has, t } from "./i18n.js";
 
 // States without a drawing of their own name.
 const ICONS = { connecting: "wait", starting: "wait", joining: "wait", stale: "frozen", late: "lost", refused: "lost" };
-// A screen reader hears a change once it has settled, not each flicker.
+// A screen reader announces a change once it has settled, not every flicker.
 const SAY_AFTER_MS = 700;
 
 /** @param {import("./store.js").Store} store */
@@ -31,7 +31,7 @@ export function mountAnswer(store) {
 
 function titleOfPage(page, shown) {
   const name = page.about?.name || "Lookout";
-  // A hidden page asks for nothing and so knows nothing: its tab says only what it is.
+  // A hidden page receives no states, so its tab shows the name only.
   if (page.connection === "away") return name;
   return `${shown.current ? shown.word : t(`chip.${situation(page)}`)} · ${name}`;
 }
@@ -39,7 +39,7 @@ function titleOfPage(page, shown) {
 function answerOf(page) {
   const now = situation(page);
   const live = page.live;
-  // A picture that does not get here takes nothing from an answer that does.
+  // A picture that does not arrive does not invalidate an answer that does.
   if (live && isSeeing(page)) return live.answer.current ? current(page) : old(page, "stale");
   return live && now !== "paused" ? old(page, now) : nothing(now);
 }
@@ -50,7 +50,7 @@ function current(page) {
   const title = answer.label === null ? t(`answer.${answer.reason}`) : titleOf(answer.label, live.model?.titles);
   const lasting = answer.for_s + sinceReceived(page);
   const for_ = lasting < 1 ? t("answer.new") : t("answer.for", { time: duration(lasting) });
-  // By the reader's own clock: the service's may not be set yet.
+  // By the reader's own clock, since the service's may not be set yet.
   const since = t("answer.since", { clock: clock(Date.now() - 1000 * lasting) });
   const none = answer.reason === "reject" ? "none" : "unsure";
   return {
@@ -59,7 +59,7 @@ function current(page) {
     eyebrow: "",
     word: title,
     since: `${for_} · ${since}`,
-    // Without its probability, which at the moment of a change is only that of the threshold.
+    // Without the probability, which at the time of a change is just that of the threshold.
     say: title,
     current: true,
   };
@@ -86,7 +86,7 @@ function nothing(now) {
   return { tone: "old", icon: iconOf(now), eyebrow: "", word, since: "", say: word, current: false };
 }
 
-/** @param {import("./situation.js").Kind} now @returns {string} the symbol for a state of the page */
+/** @param {import("./situation.js").Kind} now @returns {string} the symbol for a situation of the page */
 export function iconOf(now) {
   return ICONS[now] ?? now;
 }
@@ -107,8 +107,8 @@ const pen = document.createElement("canvas").getContext("2d");
 const widths = new Map();
 
 /**
- * Tells the plate how large its word may be: one line that fills it, or two that are not higher, so that nothing below
- * moves when another answer comes.
+ * Sets how large the word may be: one line that fills the plate, or two that are not higher, so that nothing below
+ * moves when the answer changes.
  * @param {HTMLElement} plate @param {Element} node  the word @param {string} text
  */
 export function fit(plate, node, text) {
@@ -116,7 +116,7 @@ export function fit(plate, node, text) {
   setVariable(plate, "--all", widthInEms(node, [text]));
 }
 
-// The longest part, in units of the font size, measured in the font really used.
+// The longest part in units of the font size, measured in the actual font.
 function widthInEms(node, parts) {
   const style = getComputedStyle(node);
   const font = `${style.fontWeight} 100px ${style.fontFamily}`;

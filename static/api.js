@@ -1,8 +1,8 @@
-// Calls to the service. Addresses are relative to the page, so that a sub-path behind a proxy works.
+// Calls to the service. URLs are relative to the page, so that a sub-path behind a proxy works.
 
 const TIMEOUT_MS = 30_000;
 
-/** An error the service explained: what happened, and what helps. */
+/** An error that the service explained: what happened, and what helps. */
 export class Problem extends Error {
   /** @param {{title?: string, detail?: string, remedy?: string, code?: string, status?: number}} content */
   constructor(content) {
@@ -15,7 +15,7 @@ export class Problem extends Error {
   }
 }
 
-/** @param {string} path @returns {URL} the address of something the service offers */
+/** @param {string} path @returns {URL} the URL of a resource of the service */
 export function address(path) {
   return new URL(path, document.baseURI);
 }
@@ -24,7 +24,7 @@ export function address(path) {
  * @param {string} method
  * @param {string} path
  * @param {{json?: unknown, body?: BodyInit, type?: string, timeout?: number}} [more]
- * @returns {Promise<any>} the answer's JSON
+ * @returns {Promise<any>} the JSON of the response
  * @throws {Problem}
  */
 export async function call(method, path, more = {}) {
@@ -49,8 +49,8 @@ export async function call(method, path, more = {}) {
 }
 
 /**
- * Asks with each new connection for what seldom changes. Without an answer the page goes on without it.
- * @param {import("./store.js").Store} store @param {string} path @param {(content: any) => object} change  of the store
+ * Fetches, with each new connection, data that seldom changes. If it fails, the page works without the data.
+ * @param {import("./store.js").Store} store @param {string} path @param {(content: any) => object} change  to the store
  */
 export function keepAsking(store, path, change) {
   let asked = false;
@@ -61,7 +61,7 @@ export function keepAsking(store, path, change) {
   });
 }
 
-/** Leaves for the login page, which comes back here, also to the wall display. */
+/** Goes to the login page, which returns here afterwards, also to the wall display. */
 export function goToLogin() {
   window.location.replace(address(`login${window.location.search}`));
 }

@@ -1,4 +1,4 @@
-// A bar for each label: how likely the smoothed answer takes it to be, and the mark at which it becomes the answer.
+// A bar for each label: its smoothed probability, and a mark at the threshold.
 
 import { byId, el, icon, setIcon, setText, setVariable } from "./dom.js";
 import { drawingOf, labelsShown, thresholdOf, titleOf } from "./labels.js";

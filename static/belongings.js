@@ -1,4 +1,4 @@
-// What the diary keeps: how much, for how long, where it goes, taking it along and deleting it all.
+// What the diary stores: how much, for how long and where, with buttons to export and to delete everything.
 
 import { call } from "./api.js";
 import { addDialog } from "./dialog.js";
@@ -7,7 +7,7 @@ import { complain, tell } from "./problems.js";
 import { megabytes, t, whole } from "./i18n.js";
 
 const CONFIRMED = "delete everything";
-// A year of events, with the compaction of the file after it.
+// Deleting a year of events and compacting the file afterwards.
 const DELETE_MS = 120_000;
 
 /** @param {import("./store.js").Store} store @param {HTMLElement} box @param {{emptied: () => void}} act */

@@ -1,4 +1,4 @@
-// Which camera looks, chosen from those that are there; and turning its picture, beside that picture.
+// Selects one of the cameras that are connected, and turns its picture, next to that picture.
 
 import { call } from "./api.js";
 import { button, el, icon, options, setAttribute, show } from "./dom.js";
@@ -7,7 +7,7 @@ import { mayChange, patchSetting, valueOf } from "./settings.js";
 import { t } from "./i18n.js";
 
 const OTHER = "…";
-// Without picamera2 in this Python others are asked, from a slow card.
+// If this Python has no picamera2, other interpreters are searched, which takes long on a slow card.
 const TIMEOUT_MS = 50_000;
 
 /**
@@ -30,7 +30,7 @@ export function cameraChoice(store) {
   input.addEventListener("change", (event) => {
     show(address, input.value === OTHER);
     if (input.value !== OTHER) return;
-    event.stopImmediatePropagation(); // Nothing is chosen yet.
+    event.stopImmediatePropagation(); // Nothing has been selected yet.
     address.focus();
   });
 

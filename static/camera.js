@@ -1,4 +1,4 @@
-// The camera: what it is, how it is, and what helps when it is not well.
+// The camera: what it is, its status, and what helps if something is wrong.
 
 import { remedyParts } from "./command.js";
 import { button, byId, el, setAttribute, setText, show } from "./dom.js";
@@ -16,7 +16,7 @@ export function mountCamera(store) {
   const reason = el("p.reason");
   const remedy = el("p.reason");
   const demo = el("div.aside");
-  // null takes back what this page chose: the user's own settings decide again.
+  // null resets what this page changed, so that the user's own settings apply again.
   const leaveDemo = () => patchSettings(store, { camera: { source: null } }).catch(complain);
   const leave = button("button", { text: "demo.leave", onclick: leaveDemo });
   demo.append(el("p", { text: "demo.note" }), leave);
@@ -29,7 +29,7 @@ export function mountCamera(store) {
     if (!camera) return;
     const known = page.connection === "open";
     setText(status, t(known ? `camera.status.${camera.status}` : "chip.lost"));
-    // Where it keeps the picture away, the words over the picture have said it.
+    // If this hides the picture, the message over the picture already says so.
     const covered = ["absent", "stale", "starting"].includes(situation(page));
     const words = inWords(covered ? { code: null, reason: null, remedy: null } : camera, kindOf(camera.source));
     setText(reason, words.reason);

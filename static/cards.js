@@ -1,4 +1,4 @@
-// What the cards of the installed models say, in the reader's language where they say it in that.
+// The texts of the installed models' cards, in the reader's language if the card has it.
 
 import { languageInUse } from "./i18n.js";
 
@@ -7,21 +7,21 @@ export function cardOf(page, name) {
   return page.models?.find((card) => card.name === name) ?? null;
 }
 
-/** @param {any} card @returns {string} what the model is called */
+/** @param {any} card @returns {string} the model's name for people */
 export function cardTitle(card) {
   return translation(card)?.title ?? (card.title || card.name);
 }
 
 /**
  * @param {any} card
- * @returns {{text: string, lang: string}} what the model is, and the language that is said in
+ * @returns {{text: string, lang: string}} the description of the model, and its language
  */
 export function cardDescription(card) {
   const own = translation(card)?.description;
   return own ? { text: own, lang: languageInUse() } : { text: card?.description ?? "", lang: "en" };
 }
 
-/** @param {object} live  a state, whose labels' titles are put into the reader's language @param {any} card  of its model */
+/** @param {object} live  a state, whose label titles are translated into the reader's language @param {any} card  of its model */
 export function translateTitles(live, card) {
   const labels = translation(card)?.labels;
   if (labels) Object.assign(live.model.titles, labels);

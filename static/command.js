@@ -6,7 +6,7 @@ import { t } from "./i18n.js";
 
 const SAYS_SO_MS = 1500;
 
-/** @param {string} text  a remedy @returns {(Node | string)[]} the same with its commands in boxes that can be copied */
+/** @param {string} text  a remedy @returns {(Node | string)[]} the text, with its commands in boxes with a copy button */
 export function remedyParts(text) {
   return withCommands(text, commandBox);
 }
@@ -20,7 +20,7 @@ async function copy(text, copier) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // Without HTTPS browsers offer no clipboard: select it, so that one key press copies.
+    // Browsers offer no clipboard without HTTPS: select the text, so that one key press copies it.
     window.getSelection().selectAllChildren(copier.previousElementSibling);
     return;
   }

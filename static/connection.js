@@ -1,23 +1,23 @@
-// Keeps the page in touch with the service: opens a link, sees when it falls silent, and opens another after a loss.
+// Keeps the page connected to the service: opens a link, notices when it goes silent, and opens a new one after a loss.
 
 import { call, goToLogin } from "./api.js";
 import { cardOf, translateTitles } from "./cards.js";
 import { openSocket } from "./socket.js";
 
-// The service speaks at least once a second: after this much silence nothing is known of now, whatever TCP says.
+// The service sends something every second; after this much silence the page is out of date, whatever TCP reports.
 const SILENCE_MS = 2500;
-// A picture that was announced may be on its way over a network that has become slow: a new link would not be faster.
+// An announced picture may still be on its way over a slow network, where a new link would not be faster.
 const PATIENT_MS = 8000;
-// The first try is quick (most losses are a restart); then the pauses double, so that a crowd does not hammer.
+// The first retry is quick, because most losses are a restart; then the pauses double, to spare the service.
 const FIRST_PAUSE_MS = 400;
 const MAX_PAUSE_MS = 8000;
 const LOOK_EVERY_MS = 200;
-// A server that accepts but never speaks must not hold the page for ever.
+// A server that accepts connections but never responds must not block the page for ever.
 const OPENING_MS = 5000;
-// So many WebSockets in a row that never opened, while the service answers otherwise: something in between loses them.
+// After this many WebSockets that never opened although the service responds, something in between blocks them.
 const BLOCKED_AFTER = 2;
 const PROBE_MS = 4000;
-// Without a WebSocket one is tried this often: the proxy may have been put right.
+// Without WebSockets, one is tried this often, because the proxy may have been fixed.
 const TRIAL_EVERY_MS = 60_000;
 
 const NO_TOKEN = 4401;
@@ -25,22 +25,22 @@ const FOREIGN_ORIGIN = 4403;
 const TOO_MANY = 1013;
 
 /**
- * @typedef {object} Link  one way to the service: socket.js, events.js
+ * @typedef {object} Link  a connection to the service: socket.js, events.js
  * @property {() => void} close
- * @property {boolean} [opened]  whether a WebSocket's handshake got through
+ * @property {boolean} [opened]  whether a WebSocket's handshake succeeded
  * @property {"socket" | "events"} [via]
  *
- * @typedef {object} Ears  what a link does with what it hears
+ * @typedef {object} Ears  the callbacks of a link
  * @property {(message: object) => void} state
- * @property {(problem: object) => void} refused   a problem object, before the end
- * @property {() => void} news  something was written into the diary
+ * @property {(problem: object) => void} refused   a problem object, before the link ends
+ * @property {() => void} news  something was written to the diary
  * @property {(coming: {bytes: number, network: "fine" | "slow" | "too_slow"}) => void} coming  of the next picture
  * @property {(header: object, jpeg: Blob) => Promise<void>} picture  resolves when it is drawn
  * @property {(code: number) => void} ended
  */
 
 /**
- * Keeps the store in step with the service for as long as the page is seen.
+ * Keeps the store up to date while the page is visible.
  * @param {import("./store.js").Store} store
  * @param {{pictureWidth: () => number, onPicture: (header: object, jpeg: Blob) => Promise<void>}} how
  * @returns {{retry: () => void}}
@@ -70,7 +70,7 @@ export function connect(store, how) {
     return mine;
   }
 
-  // Only those who need it load it.
+  // Loaded only if it is needed.
   function events() {
     const mine = { via: "events", close: () => (mine.closed = true) };
     import("./events.js")
@@ -81,7 +81,7 @@ export function connect(store, how) {
     return mine;
   }
 
-  /** @returns {Ears} deaf to a link that is not in use any more */
+  /** @returns {Ears} callbacks that ignore a link which is no longer in use */
   function ears(which) {
     const used = () => which() === link;
     return {
@@ -131,7 +131,7 @@ export function connect(store, how) {
     store.set({ ...change, receivedAt: heardAt, now: heardAt });
   }
 
-  // Of a model with many labels only the first state of a connection names them all.
+  // If a model has many labels, only the first state of a connection contains all of them.
   function complete(message) {
     const { model, answer } = message;
     if (!model || model.labels.length >= model.label_count) whole = message;
@@ -163,7 +163,7 @@ export function connect(store, how) {
     if (via === "socket" && !opened) probe();
   }
 
-  // Whether it is the WebSocket that does not get through, or nothing at all.
+  // Finds out whether only the WebSocket is blocked, or the service is unreachable.
   function probe() {
     call("GET", "api/state", { timeout: PROBE_MS }).then(
       () => {
@@ -174,7 +174,7 @@ export function connect(store, how) {
     );
   }
 
-  // The trial spoke: the WebSocket gets through again.
+  // A trial WebSocket received something, so they work again.
   function adopt() {
     link?.close();
     link = trial;
@@ -209,7 +209,7 @@ export function connect(store, how) {
     if (!document.hidden) open();
   }
 
-  // A hidden page costs the service and the battery nothing; shown again it asks afresh, also out of the page cache.
+  // A hidden page costs neither the service nor the battery anything. It reconnects when shown again.
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) {
       drop();

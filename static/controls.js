@@ -1,4 +1,4 @@
-// The bar on top and the foot: status in one word, pause for privacy, language, light or dark, and the wall display.
+// The top bar and the footer: status in one word, pause for privacy, language, light or dark, and the wall display.
 
 import { iconOf } from "./answer.js";
 import { call, goToLogin } from "./api.js";
@@ -71,20 +71,20 @@ function mountFoot(store) {
   });
 }
 
-/** Forgets the login of this browser. */
+/** Logs this browser out. */
 export async function signOut() {
   await call("POST", "api/logout").then(goToLogin, complain);
 }
 
-// After an update of the service a page that has been open for weeks would not fit it any more.
+// After an update of the service, a page that has been open for weeks may no longer match it.
 function renew(version) {
   const mine = import.meta.url.match(/\/static\/([0-9a-f]{12})\//)?.[1];
   if (!mine || mine === version || recall("renewed") === version) return;
-  remember("renewed", version); // Once: something in between may hand out an old page.
+  remember("renewed", version); // Only once: a cache in between may return an old page.
   window.location.reload();
 }
 
-// A wall display has nobody at the keyboard: it stays awake, and the pointer goes away.
+// A wall display has no user at a keyboard: the screen stays on and the pointer is hidden.
 function mountKiosk() {
   const root = document.documentElement;
   let timer = 0;

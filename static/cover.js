@@ -1,4 +1,4 @@
-// The words laid over the picture when it is not live: what is the matter, what helps, what happens next.
+// The message over the picture when it is not live: what is wrong, what helps, what happens next.
 
 import { iconOf } from "./answer.js";
 import { call } from "./api.js";
@@ -57,7 +57,7 @@ function build(cover, act) {
 }
 
 async function unpause() {
-  byId("pause").focus(); // this button is about to go
+  byId("pause").focus(); // this button is about to disappear
   await call("PUT", "api/paused", { json: false }).catch(complain);
 }
 
@@ -88,7 +88,7 @@ function tell(now, page) {
 
 function lost(page) {
   const time = duration((page.now - page.lostAt) / 1000 + 1);
-  // Without a next try the connection still stands, and a picture is on its way over it.
+  // If no retry is planned, the connection is still up and a picture is on its way.
   if (page.retryAt === null) return { headline: t("cover.silent", { time }), more: t("cover.silent.more") };
   return {
     headline: t("cover.lost", { time }),
@@ -174,7 +174,7 @@ function countdown(seconds) {
   return seconds < 1 ? t("cover.retrying") : t("cover.retry", { time: duration(Math.ceil(seconds)) });
 }
 
-// Rebuilt only when the words change: somebody may be selecting them.
+// Rebuilt only when the text changes, because the reader may be selecting it.
 function facts(list, wanted) {
   const key = JSON.stringify(wanted);
   if (list.dataset.key === key) return;

@@ -1,4 +1,4 @@
-// A day from midnight to midnight, a lane for each label and one for the camera: who was there when.
+// A day from midnight to midnight, with a lane for each label and one for the camera: who was here when.
 
 import { el, icon, setAttribute, setIcon, setText, show } from "./dom.js";
 import { hatch } from "./history.js";
@@ -8,7 +8,7 @@ import { clock, duration, t } from "./i18n.js";
 
 const MAX_LANES = 5;
 const HOURS = [0, 6, 12, 18, 24];
-// So narrow that a moment can still be seen, and be hit with a finger.
+// The smallest width at which a short visit can still be seen, and hit with a finger.
 const MIN_PX = 3;
 const REACH_PX = 8;
 const AWAY = ["camera_lost", "paused", "off"];
@@ -36,8 +36,8 @@ export function dayBand(box, open) {
   return {
     /**
      * @param {string} day
-     * @param {object[]} events  all of the day, the newest first
-     * @param {{state: string, begin: string, end: string}[]} spans  what the service knew when
+     * @param {object[]} events  all of the day, newest first
+     * @param {{state: string, begin: string, end: string}[]} spans  what the service knew at each time
      * @param {object | null} live
      */
     render(day, events, spans, live) {

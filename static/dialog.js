@@ -1,10 +1,10 @@
-// A dialog over the page: a heading, a way out, and what it is about.
+// A modal dialog with a heading, a close button, and its content.
 
 import { button, el, icon } from "./dom.js";
 
 /**
- * @param {string} id  begins the ids of its parts
- * @param {string} kind  a further class
+ * @param {string} id  prefix for the ids of its parts
+ * @param {string} kind  an additional class
  * @param {HTMLElement} heading
  * @param {...Node} content
  * @returns {HTMLDialogElement} not shown yet

@@ -1,4 +1,4 @@
-// What the diary is made of on the page, and what each part says in each state.
+// The parts of the diary's page, and their content in each state.
 
 import { button, el, icon, setAttribute, setText, show } from "./dom.js";
 import { titleOf } from "./labels.js";
@@ -72,7 +72,7 @@ function dayInWords(day) {
   return startOf(day).toLocaleDateString(languageInUse(), { weekday: "short", day: "numeric", month: "long" });
 }
 
-// One thing at a time: what stands in the way, or that there is nothing.
+// Shows one notice at a time: a problem, or that there is nothing to show.
 function renderNotice(box, { status, problem, cards, events, view, label, page, off }, act) {
   const again = ["diary.again", act.again];
   const notice =
@@ -104,7 +104,7 @@ function renderFilter(box, { events, label, page }, act) {
   for (const one of box.children) setAttribute(one, "aria-pressed", String(one.dataset.label === (label ?? "")));
 }
 
-// What can be done with those that are selected.
+// The actions for the selected visits.
 function chosenBar(act) {
   const count = el("b", { aria: { role: "status" } });
   const marks = el("span.buttons", { label: "visit.was", aria: { role: "group" } });
@@ -128,7 +128,7 @@ function chosenBar(act) {
   };
 }
 
-/** Fills a group with a button for each label that it may have been. */
+/** Fills a group with a button for each label that may be the correct one. */
 export function markButtons(box, labels, live, mark) {
   const wanted = labels.slice(0, 9).map((label) => [label, titleOf(label, live?.model?.titles)]);
   const key = JSON.stringify(wanted);

@@ -1,4 +1,4 @@
-// The diary: who was here on a day, a card each; what needs a look; and what people do with them, by hand or by key.
+// The diary: who was here on a day, one card per visit; what needs a review; and the actions on visits.
 
 import { byId, show } from "./dom.js";
 import { dayBand } from "./day-band.js";
@@ -14,7 +14,7 @@ import { visitList } from "./visit-list.js";
 import { bandOf, dayOf, isCard, load, mark, newest, remove, startOf, undo } from "./visits.js";
 import { t } from "./i18n.js";
 
-// Where no news come by themselves.
+// How often to poll where the service cannot push news.
 const LOOK_EVERY_MS = 15_000;
 
 /** @param {import("./store.js").Store} store @returns {{go: (parts: string[]) => void}} */
@@ -111,13 +111,13 @@ export function mountDiary(store) {
   async function lookAtBand() {
     const mine = turn;
     if (view.name !== "day") return;
-    const loaded = await bandOf(view.day).catch(() => null); // Only the visits are worth showing.
+    const loaded = await bandOf(view.day).catch(() => null); // Then only the cards are shown.
     if (!loaded || mine !== turn) return;
     spans = loaded;
     draw();
   }
 
-  // What is new, and what became of those that were there; nothing moves under the finger that scrolls elsewhere.
+  // Loads new and changed visits, without moving anything under the finger of a reader who scrolls elsewhere.
   async function lookAgain() {
     const mine = turn;
     lookedAt = performance.now();
@@ -247,7 +247,7 @@ export function mountDiary(store) {
   let key = "";
   store.watch((now) => {
     if (page.hidden) return;
-    // Drawn anew when something about it changed, not with each state.
+    // Rendered again only when something about it has changed, not with each state.
     const next = JSON.stringify([now.connection, now.live?.model?.titles, now.settings?.["events.enabled"]?.value, document.documentElement.lang, document.documentElement.dataset.theme]);
     if (next !== key) {
       key = next;

@@ -1,4 +1,4 @@
-// Small helpers to build and update the page; they write only what changed, so that nothing flickers or is re-read.
+// Helpers to build and update the page. They write only what changed, so that nothing flickers or is read out twice.
 
 import { translate } from "./i18n.js";
 
@@ -7,7 +7,7 @@ const SVG = "http://www.w3.org/2000/svg";
 /**
  * @param {string} kind  tag and classes: "p.note"
  * @param {Record<string, unknown>} [properties]  properties of the element; `data` and `aria` are maps of attributes;
- *   `text` and `label` are keys of texts.en.js that stand in it, or name it, in whatever language is chosen
+ *   `text` and `label` are keys of texts.en.js for its content or its name, in the current language
  * @param {...(Node | string | null)} children
  * @returns {any} the element
  */
@@ -43,7 +43,7 @@ export function icon(name, kind = "icon") {
   return svg;
 }
 
-/** @param {Element} svg an icon @param {string} name the symbol it shall show */
+/** @param {Element} svg an icon @param {string} name the symbol to show */
 export function setIcon(svg, name) {
   const use = svg.localName === "use" ? svg : svg.querySelector("use");
   if (use.getAttribute("href") !== `#i-${name}`) use.setAttribute("href", `#i-${name}`);
@@ -64,7 +64,7 @@ export function show(node, shown) {
   if (node.hidden === shown) node.hidden = !shown;
 }
 
-/** @param {string} id @returns {any} the element of that id, which index.html promises */
+/** @param {string} id @returns {any} the element with that id, which index.html contains */
 export function byId(id) {
   return document.getElementById(id);
 }
@@ -74,7 +74,7 @@ export function setVariable(node, name, value) {
   if (node.style.getPropertyValue(name) !== String(value)) node.style.setProperty(name, String(value));
 }
 
-/** @param {HTMLSelectElement} select @param {string[][]} wanted  values and texts; what is chosen stays if it can */
+/** @param {HTMLSelectElement} select @param {string[][]} wanted  values and texts; the selection is kept if possible */
 export function options(select, wanted) {
   const key = JSON.stringify(wanted);
   if (select.dataset.key === key) return;

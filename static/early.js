@@ -1,5 +1,5 @@
-// Before the first paint: light or dark, the wall display, and the language, so that nothing is shown that then changes.
-// `?theme=dark`, `?lang=zh` and `?kiosk` in the address win over what was chosen here, and that over the system's wish.
+// Before the first paint: light or dark, the wall display, and the language, so that nothing changes after it is shown.
+// `?theme=dark`, `?lang=zh` and `?kiosk` in the URL override what was chosen here, and that the system's preference.
 (() => {
   const root = document.documentElement;
   const here = document.currentScript.src;
@@ -12,7 +12,7 @@
     try {
       return localStorage.getItem(`lookout.${name}`);
     } catch {
-      return null; // Storage may be forbidden; the page works without it.
+      return null; // Storage may be blocked; the page works without it.
     }
   }
 
@@ -27,7 +27,7 @@
     return known === "zh" ? "zh-Hant" : "en";
   }
 
-  // Its texts are fetched beside the modules that need them, and not after them.
+  // Fetches the texts in parallel with the modules that need them.
   function fetchTexts() {
     const link = document.createElement("link");
     link.rel = "modulepreload";
@@ -35,7 +35,7 @@
     document.head.append(link);
   }
 
-  // A file that did not arrive would leave a dead page, and nobody is at the keyboard of a wall display.
+  // If a file does not load, the page does not work, and a wall display has no user to reload it.
   function startAgain(event) {
     if (event.target?.localName === "script") setTimeout(() => location.reload(), 5000);
   }

@@ -1,10 +1,10 @@
-// The link where a proxy loses WebSockets: states as server-sent events, or asked for one by one where those are held
-// back, too; and pictures one by one.
+// The link for proxies that block WebSockets: states as server-sent events, or by polling if those are buffered, too;
+// pictures one request at a time.
 
 import { address, call } from "./api.js";
 
 const RATE = 2;
-// Events speak once a second; after this much silence something in between may be collecting them.
+// The service sends an event once a second; after this much silence, something in between may be buffering them.
 const HELD_BACK_MS = 1600;
 const LOOK_EVERY_MS = 200;
 const ASK_EVERY_MS = 1000;
@@ -12,7 +12,7 @@ const ANSWER_MS = 3000;
 const PICTURE_EVERY_MS = 500;
 const PICTURE_MS = 10_000;
 const MIN_WIDTH = 80;
-// A picture that took longer is followed by a smaller one, one that took less by a larger; by none where even the
+// A picture that took longer is followed by a smaller one, one that took less by a larger one, and by none if even the
 // smallest takes too long.
 const SLOW_MS = 1200;
 const FAST_MS = 400;
@@ -20,7 +20,7 @@ const TOO_SLOW_MS = 4000;
 const REST_MS = 5000;
 
 /**
- * @param {number} widest  of pictures, in pixels
+ * @param {number} widest  maximum width of pictures in pixels
  * @param {import("./connection.js").Ears} ears
  * @returns {import("./connection.js").Link}
  */
@@ -33,7 +33,7 @@ export function openEvents(widest, ears) {
 
   const source = new EventSource(address(`api/live.sse?rate=${RATE}`));
   source.onmessage = ({ data }) => state(JSON.parse(data));
-  // It would try again by itself, in silence; connection.js does so in words.
+  // EventSource would retry silently on its own; connection.js does so visibly.
   source.onerror = () => {
     source.close();
     if (!polling) end();
@@ -81,7 +81,7 @@ export function openEvents(widest, ears) {
     }
   }
 
-  /** @returns {Promise<number | null>} milliseconds until it was here; null: there was none */
+  /** @returns {Promise<number | null>} milliseconds until it had arrived; null if there was none */
   async function picture() {
     const began = performance.now();
     try {
@@ -89,7 +89,7 @@ export function openEvents(widest, ears) {
       const response = await fetch(address(`api/snapshot.jpg?width=${width}`), { signal, cache: "no-store" });
       if (!response.ok) return null;
       const jpeg = await response.blob();
-      // What the camera saw while it was seen to be well; a pause in between would have wiped it.
+      // Only while the camera was known to work: if it was paused in between, the picture must stay wiped.
       if (!closed && seeing) await ears.picture({}, jpeg);
       return performance.now() - began;
     } catch {

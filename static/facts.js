@@ -5,7 +5,7 @@ import { el, setAttribute, setText, show } from "./dom.js";
 /**
  * @param {HTMLElement} parent
  * @returns {(facts: [string, string | null, boolean?, string?][]) => void}  keys of texts.en.js, values (null or ""
- *   hides a row), whether the value is bad news, and its language where that is not the page's
+ *   hides a row), whether the value is bad news, and its language if that is not the page's
  */
 export function factList(parent) {
   const list = el("dl.facts");

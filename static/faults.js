@@ -1,8 +1,8 @@
-// What went wrong, in the reader's language: the service says it in English with a code, and the code is translated.
+// Faults in the reader's language: the service reports them in English with a code, by which they are translated.
 
 import { faultText, languageInUse, t } from "./i18n.js";
 
-// Remedies write commands in quotes, in brackets or behind a last colon; nothing else of theirs begins so.
+// Remedies contain commands in quotes, in brackets or after a final colon, and these words begin nothing else in them.
 const COMMANDS = /[`'(]((?:sudo|lookout|rpicam-|ls|ss) ?[^`')]*)[`')]|: ((?:sudo|lookout|rpicam-)[^\n]*?)\.?$/g;
 
 /**
@@ -10,12 +10,12 @@ const COMMANDS = /[`'(]((?:sudo|lookout|rpicam-|ls|ss) ?[^`')]*)[`')]|: ((?:sudo
  * @property {string} reason    what happened
  * @property {string} remedy    what helps, commands in backquotes
  * @property {string} lang      the language of both
- * @property {string} original  the service's own words where they are not the ones above, else ""
+ * @property {string} original  the service's own text if it differs from the above, else ""
  */
 
 /**
  * @param {{code: string | null, reason: string | null, remedy: string | null}} fault
- * @param {string} [kind]  of camera: what helps one helps no other
+ * @param {string} [kind]  of camera, since remedies depend on it
  * @returns {Told}
  */
 export function inWords(fault, kind = "") {
@@ -26,14 +26,14 @@ export function inWords(fault, kind = "") {
   return { reason: text[0], remedy: text[1] + commands.join(""), lang: languageInUse(), original: `${reason} ${remedy}`.trim() };
 }
 
-/** @param {string} source  a camera's address @returns {string} its kind, as the keys of faults have it */
+/** @param {string} source  a camera's address @returns {string} its kind, as in the keys of the translated faults */
 export function kindOf(source) {
   const scheme = source.split(":", 1)[0];
   if (["file", "folder"].includes(scheme)) return "file";
   return ["pi", "usb", "auto", "demo"].includes(scheme) ? scheme : "stream";
 }
 
-/** @param {import("./api.js").Problem} error @returns {string} the same in a line or two */
+/** @param {import("./api.js").Problem} error @returns {string} the error in one or two lines */
 export function problemInWords(error) {
   const words = inWords({ code: error.code, reason: error.detail || error.title || t("problem.title"), remedy: error.remedy });
   const original = words.original ? ` ${t("fault.original.inline", { text: words.original })}` : "";
@@ -43,7 +43,7 @@ export function problemInWords(error) {
 /**
  * @param {string} text  a remedy
  * @param {(command: string) => Node} box
- * @returns {(Node | string)[]} the same with each command in a box
+ * @returns {(Node | string)[]} the text with each command in a box
  */
 export function withCommands(text, box) {
   const parts = [];

@@ -1,4 +1,4 @@
-// One setting as a field of a form: its name, what it may be, and what became of the change, said in its own place.
+// One setting as a form field: its name, its allowed values, and the outcome of a change, shown in place.
 
 import { button, el, options, setText, show } from "./dom.js";
 import { explain } from "./problems.js";
@@ -10,7 +10,7 @@ const MIB = 2 ** 20;
 /**
  * @param {import("./store.js").Store} store
  * @param {string} key  of a setting, such as "camera.fps"
- * @param {{input?: HTMLElement, extra?: HTMLElement, read?: () => unknown, write?: (value: any, page: object) => void}} [own]  another way to ask; `extra` stands below it
+ * @param {{input?: HTMLElement, extra?: HTMLElement, read?: () => unknown, write?: (value: any, page: object) => void}} [own]  a custom input; `extra` is shown below it
  * @returns {{row: HTMLElement, render: (page: import("./store.js").Page) => void}}
  */
 export function addField(store, key, own = {}) {
@@ -75,14 +75,14 @@ export function addField(store, key, own = {}) {
   };
 }
 
-/** @param {string} key @returns {string} what people call this setting */
+/** @param {string} key @returns {string} the setting's name for people */
 export function nameOf(key) {
   if (has(`set.${key}`)) return t(`set.${key}`);
   const words = key.split(".")[1].replaceAll("_", " ");
   return words[0].toUpperCase() + words.slice(1);
 }
 
-// What can be asked for, in the units that people are asked in.
+// The allowed range, in the units that the form uses.
 function rangeOf(key, { form, minimum, maximum }) {
   if (!["integer", "number"].includes(form)) return "";
   const unit = unitOf(key);
@@ -140,7 +140,7 @@ function number(key, { form, minimum, maximum }) {
   };
 }
 
-// One entry a line, as in "ExposureTime = 20000".
+// One entry per line, such as "ExposureTime = 20000".
 function table() {
   const input = el("textarea", { rows: 3, spellcheck: false, autocapitalize: "off" });
   const entry = (line) => {

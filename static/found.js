@@ -1,4 +1,4 @@
-// The cameras that the machine has, offered while the one that is set is not there.
+// The machine's cameras, offered while the configured one is missing.
 
 import { call } from "./api.js";
 import { button, el, icon, setText, show } from "./dom.js";
@@ -6,9 +6,9 @@ import { complain } from "./problems.js";
 import { mayChange, patchSettings } from "./settings.js";
 import { t } from "./i18n.js";
 
-// Looking takes a small machine a second or two, and people plug things in slowly.
+// Searching takes a small machine a second or two, and plugging in a camera takes a while.
 const LOOK_EVERY_MS = 20_000;
-// Without picamera2 in this Python others are asked, from a slow card.
+// If this Python has no picamera2, other interpreters are searched, which takes long on a slow card.
 const TIMEOUT_MS = 50_000;
 
 /**
@@ -31,7 +31,7 @@ export function mountFound(store, box) {
     try {
       ({ cameras } = await call("GET", "api/cameras", { timeout: TIMEOUT_MS }));
     } catch {
-      cameras = null; // The rest of the page says what is the matter.
+      cameras = null; // The rest of the page says what is wrong.
     }
     looking = false;
     store.set({});

@@ -1,8 +1,8 @@
-// A class activation map over a picture: what counts stays as it is in warm light, the rest lies in the shade.
+// A class activation map over a picture: what counts for the label is tinted warm, the rest is darkened.
 
 /**
- * @param {string} uri  a PNG as data URI, its brightness (times its opacity) saying how much a place counts
- * @returns {Promise<HTMLCanvasElement>} the same as colour: shade where nothing speaks for the label, hardly more than a warm tint where much does
+ * @param {string} uri  a PNG as data URI, whose brightness (times opacity) is the weight of each place
+ * @returns {Promise<HTMLCanvasElement>} the map in colour: dark where nothing supports the label, hardly tinted where much does
  */
 export async function heatOf(uri) {
   const bitmap = await bitmapOf(uri);
@@ -18,14 +18,14 @@ export async function heatOf(uri) {
   return canvas;
 }
 
-/** @param {string} uri  a picture as data URI, which the page's policy lets nobody fetch @returns {Promise<ImageBitmap>} */
+/** @param {string} uri  a picture as data URI, which the page's policy does not allow to fetch @returns {Promise<ImageBitmap>} */
 export function bitmapOf(uri) {
   const [head, data] = uri.split(",");
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
   return createImageBitmap(new Blob([bytes], { type: head.slice("data:".length, head.indexOf(";")) }));
 }
 
-// From a dark violet shade to a thin yellow: what speaks for the label can be seen best, and in grey, too.
+// From dark violet to a thin yellow, so that what supports the label is seen best, in greyscale, too.
 function warm(data, i) {
   const strength = (Math.max(data[i], data[i + 1], data[i + 2]) / 255) * (data[i + 3] / 255);
   data[i] = 30 + 225 * Math.min(1, strength * 1.5);
@@ -35,9 +35,9 @@ function warm(data, i) {
 }
 
 /**
- * @param {HTMLCanvasElement} target  is cleared; its size is kept
+ * @param {HTMLCanvasElement} target  cleared first; its size is kept
  * @param {HTMLCanvasElement} heat
- * @param {{x: number, y: number, width: number, height: number}} region  of the target, normalised
+ * @param {{x: number, y: number, width: number, height: number}} region  of the target, normalised to 0..1
  */
 export function drawHeat(target, heat, region) {
   const pen = target.getContext("2d");

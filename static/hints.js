@@ -1,4 +1,4 @@
-// The first start: what can be done here, in four sentences, until somebody says "Got it".
+// First steps in four sentences, shown until the reader clicks "Got it".
 
 import { button, byId, el, icon, setText, show } from "./dom.js";
 import { recall, remember } from "./kept.js";
@@ -11,7 +11,7 @@ const MAX_LABELS = 8;
 /** @param {import("./store.js").Store} store */
 export function mountHints(store) {
   const box = byId("hints");
-  // Where nothing can be kept they would come back for ever.
+  // Without storage they would come back on every visit.
   if (recall("hints") !== null) return;
   const title = el("h2", { text: "hints.title" });
   const limits = el("span");

@@ -1,4 +1,4 @@
-// The last minutes as a strip chart a label, with the lines at which it becomes the answer and stops being it.
+// The last minutes as a strip chart per label, with the thresholds for entering and leaving.
 
 import { byId, el, icon, setAttribute, setIcon, setText, show } from "./dom.js";
 import { drawingOf, isReject, labelsShown, thresholdOf, titleOf, toneOf } from "./labels.js";
@@ -7,17 +7,17 @@ import { decimal, percent, t } from "./i18n.js";
 
 const SPAN_MS = 180_000;
 const DRAW_EVERY_MS = 250;
-// Readers of the picture's description do not need it ten times a second.
+// Screen readers do not need the chart's description ten times a second.
 const DESCRIBE_EVERY_MS = 5000;
-// Longer without a state than this is a hole in what is known, and is shown as one.
+// A longer time without a state is a gap, and is shown as one.
 const HOLE_MS = 2600;
 const MAX_STRIPS = 4;
-// Above "certain" there is room for the words of a threshold close to it.
+// Room above "certain" for the name of a threshold close to it.
 const HEADROOM = 16;
 
-/** The strips shown, in their order. @type {{row: HTMLElement, box: HTMLElement, name: HTMLElement, label: string, threshold: object | null}[]} */
+/** The strips shown, in order. @type {{row: HTMLElement, box: HTMLElement, name: HTMLElement, label: string, threshold: object | null}[]} */
 export const strips = [];
-/** Thresholds by label that are being chosen, drawn instead of those in force. @type {Map<string, {enter: number, leave: number}>} */
+/** Thresholds by label that are being edited, drawn instead of those in force. @type {Map<string, {enter: number, leave: number}>} */
 export const chosen = new Map();
 
 /** @param {number} p  a probability @param {number} height  of a strip @returns {number} where it is drawn, from the top */
@@ -56,7 +56,7 @@ export function mountHistory(store) {
 }
 
 function createRecord() {
-  // {at, p: probabilities by label, or null where nothing was seen, away: because this page was hidden}
+  // {at, p: probabilities by label, null if nothing was seen; away: whether that was because this page was hidden}
   const moments = [];
   let sequence = null;
   return {
@@ -143,7 +143,7 @@ function curve(pen, strip, record, { x, y, now, height, look }) {
   return highest;
 }
 
-/** A curve over its shade. */
+/** Draws a curve, with the area below it filled. */
 export function paint(pen, run, height, color, filled = true) {
   pen.beginPath();
   run.forEach(([x, y], i) => (i ? pen.lineTo(x, y) : pen.moveTo(x, y)));
@@ -161,7 +161,7 @@ export function paint(pen, run, height, color, filled = true) {
   pen.globalAlpha = 1;
 }
 
-/** Fills a part of a drawing with slanted lines. */
+/** Fills a part of a drawing with diagonal lines. */
 export function hatch(pen, from, to, height, color) {
   pen.save();
   pen.beginPath();
@@ -178,7 +178,7 @@ export function hatch(pen, from, to, height, color) {
   pen.restore();
 }
 
-/** Two lines, each with its name. */
+/** Draws the two thresholds, each with its name. */
 export function thresholds(pen, threshold, { y, width, look }) {
   if (!threshold) return;
   pen.font = "12px system-ui, sans-serif";

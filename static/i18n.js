@@ -1,20 +1,20 @@
-// Says things in the chosen language: texts, durations, percentages, label names.
+// Formats everything in the current language: texts, durations, percentages, label names.
 
 import { remember } from "./kept.js";
 
-// Each language is a file of its own, and only the one that is wanted is loaded. Another: see CONTRIBUTING.md.
+// Each language is a file of its own, and only the current one is loaded. CONTRIBUTING.md says how to add one.
 const LANGUAGES = {
   en: () => import("./texts.en.js"),
   "zh-Hant": () => import("./texts.zh-Hant.js"),
 };
 
-// Chosen by early.js, before anything was shown.
+// Set by early.js before the first paint.
 let language = document.documentElement.lang;
 let { TEXTS: texts, FAULTS: faults, HELP: help } = await LANGUAGES[language]();
-// Of pages that have more to say than this one: again a file for each language.
+// The additional texts of other pages, again one file per language.
 const added = [];
 
-/** @param {Record<string, () => Promise<{TEXTS: Record<string, string>}>>} languages  texts of a page's own */
+/** @param {Record<string, () => Promise<{TEXTS: Record<string, string>}>>} languages  additional texts of a page */
 export async function addTexts(languages) {
   added.push(languages);
   const { TEXTS } = await languages[language]();
@@ -32,7 +32,7 @@ export async function switchLanguage() {
   translatePage();
 }
 
-/** @returns {string} the language in use, as HTML and model cards write it */
+/** @returns {string} the current language, as HTML and model cards write it */
 export function languageInUse() {
   return language;
 }
@@ -42,7 +42,7 @@ export function faultText(key) {
   return Object.hasOwn(faults, key) ? faults[key] : null;
 }
 
-/** @param {string} key  of a setting @returns {string | undefined} what it does, where the service's own words are not read */
+/** @param {string} key  of a setting @returns {string | undefined} its help, if the service's own text is not used */
 export function helpText(key) {
   return help[key];
 }
@@ -58,20 +58,20 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
-/** @param {HTMLElement} button  offers the other language, in that language's words */
+/** @param {HTMLElement} button  offers the other language, in that language */
 export function offerLanguage(button) {
   button.textContent = t("language.other");
   button.lang = language === "en" ? "zh-Hant" : "en";
   button.title = t("language.switch");
 }
 
-/** Puts the words of the chosen language everywhere. */
+/** Translates the whole page into the current language. */
 export function translatePage() {
   document.documentElement.lang = language;
   for (const node of document.querySelectorAll("[data-t], [data-t-label]")) translate(node);
 }
 
-/** @param {HTMLElement} node  gets the words that it asks for */
+/** @param {HTMLElement} node  whose texts are set from its keys */
 export function translate(node) {
   if (node.dataset.t) node.textContent = t(node.dataset.t);
   if (node.dataset.tLabel) node.setAttribute("aria-label", t(node.dataset.tLabel));
@@ -88,13 +88,13 @@ export function duration(seconds) {
   return t("unit.d", { n: Math.floor(hours / 24) });
 }
 
-/** @param {number} probability 0..1 @returns {string} never 100 % unless it is */
+/** @param {number} probability 0..1 @returns {string} 100 % only if it is exactly that */
 export function percent(probability) {
   const n = probability >= 0.995 && probability < 1 ? 99 : Math.round(probability * 100);
   return t("unit.percent", { n });
 }
 
-// To make one takes a thousand times as long as to use it.
+// Creating one takes a thousand times as long as using it.
 const formats = new Map();
 
 function moments(options, moment) {
@@ -109,7 +109,7 @@ export function clock(moment, second) {
   return moments({ hour: "2-digit", minute: "2-digit", second, hour12: false }, moment);
 }
 
-/** @param {number} moment milliseconds since 1970 @returns {string} its day here, short */
+/** @param {number} moment milliseconds since 1970 @returns {string} its date here, in short form */
 export function dayOfMonth(moment) {
   return moments({ month: "short", day: "numeric" }, moment);
 }
@@ -119,7 +119,7 @@ export function whole(n) {
   return n.toLocaleString(language);
 }
 
-/** @param {number} n @param {number} digits @returns {string} always with that many digits behind the point */
+/** @param {number} n @param {number} digits @returns {string} always with that many decimals */
 export function decimal(n, digits) {
   return n.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }

@@ -1,4 +1,4 @@
-// For the curious: the few pixels the network gets, where it looks for its answer, and its layers.
+// For the curious: the few pixels that the network gets, which regions it used, and its layers.
 
 import { call } from "./api.js";
 import { button, byId, el, setAttribute, setText, show } from "./dom.js";
@@ -12,7 +12,7 @@ import { situation } from "./situation.js";
 import { t } from "./i18n.js";
 
 const THUMBNAIL_EVERY_MS = 500;
-// One map a second is enough to see where it looks, and leaves a small machine its time.
+// One map a second is enough, and leaves a small machine time for its work.
 const MAP_PAUSE_MS = 900;
 const JPEG_QUALITY = 0.9;
 
@@ -35,7 +35,7 @@ export function mountInside(store) {
   let drawnAt = 0;
 
   function render(page) {
-    if (map.on() && document.documentElement.dataset.tab !== "inside") map.toggle(); // nobody could hide it elsewhere
+    if (map.on() && document.documentElement.dataset.tab !== "inside") map.toggle(); // no other tab can hide it
     const size = cardOf(page, page.live?.model?.name)?.input ?? { width: 96, height: 96 };
     setText(caption, t("inside.input", { w: size.width, h: size.height }));
     setText(toggle, t(map.on() ? "inside.map.off" : "inside.map"));
@@ -50,7 +50,7 @@ export function mountInside(store) {
     drawnAt = page.now;
     if (input.width !== size.width) [input.width, input.height] = [size.width, size.height];
     cut(input, page.live.region.seen);
-    // The large picture may be out of sight of the button.
+    // Also on the small picture, because the large one may be scrolled out of view.
     if (map.on()) cut(input, page.live.region.seen, byId("heat"));
   }
 
@@ -78,7 +78,7 @@ function createMap(store, changed) {
     const result = await call("POST", "api/classify?explain=true", { body, type: "image/jpeg" });
     const { explanation } = result;
     const light = explanation && (await heatOf(explanation.png));
-    if (!on) return; // It was hidden meanwhile.
+    if (!on) return; // It was hidden in the meantime.
     if (!light) {
       on = false;
       note = t("inside.map.none");

@@ -1,6 +1,6 @@
-// What this browser remembers from one visit to the next. Storage may be forbidden: then nothing.
+// What this browser remembers between visits. Storage may be blocked; then nothing is remembered.
 
-/** @param {string} name @returns {string | null | undefined} null: nothing was kept; undefined: nothing can be */
+/** @param {string} name @returns {string | null | undefined} null: nothing was stored; undefined: storage is blocked */
 export function recall(name) {
   try {
     return localStorage.getItem(`lookout.${name}`);
@@ -14,6 +14,6 @@ export function remember(name, value) {
   try {
     localStorage.setItem(`lookout.${name}`, value);
   } catch {
-    // For this visit only, then.
+    // Then it is remembered for this visit only.
   }
 }

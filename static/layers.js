@@ -1,4 +1,4 @@
-// The layer table: each layer's sizes with the formula filled in, so that a student can check the arithmetic.
+// The table of layers: sizes and parameters with the formula filled in, so that a student can check the arithmetic.
 
 import { call } from "./api.js";
 import { addDialog } from "./dialog.js";
@@ -9,7 +9,7 @@ import { t, whole } from "./i18n.js";
 
 const FORMULA = "(n + 2p − f) / s + 1";
 
-/** @param {import("./store.js").Store} store  shows the layers of the model in use */
+/** @param {import("./store.js").Store} store  whose model's layers are shown */
 export async function openLayers(store) {
   const page = store.get();
   const name = page.live.model.name;
@@ -58,7 +58,7 @@ function rowOf(layer) {
   );
 }
 
-// The number of pictures comes first in a shape and says nothing about the layer.
+// The first dimension of a shape is the batch size, which says nothing about the layer.
 function shape(sizes) {
   return sizes ? sizes.slice(1).join(" × ") || String(sizes[0]) : "?";
 }
@@ -74,7 +74,7 @@ function formulas(layer) {
     const [open, close] = rounding === "ceil" ? ["⌈", "⌉"] : ["⌊", "⌋"];
     return `${open}(${n} + 2·${p} − ${f}) / ${s}${close} + 1 = ${size}`;
   });
-  // Height and width are nearly always alike: said once.
+  // Height and width are nearly always equal; then only one is written.
   const same = texts.every((text) => text === texts[0]);
   const shown = same ? [texts[0]] : texts.map((text, i) => `${formula[i].axis}: ${text}`);
   return shown.map((text) => el("span", {}, text));

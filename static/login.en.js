@@ -1,4 +1,4 @@
-// Of the door.
+// The texts of the login page.
 
 export const TEXTS = {
   "login.title": "Who is there?",

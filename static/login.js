@@ -1,4 +1,4 @@
-// The door: takes a token from the address or the form, trades it for a cookie, and forgets it.
+// The login page: takes a token from the URL or the form, exchanges it for a cookie, and forgets it.
 
 import { Problem, address, call } from "./api.js";
 import { byId, setText } from "./dom.js";
@@ -13,11 +13,11 @@ const reveal = byId("reveal");
 
 const why = byId("why");
 
-// In a frame of another site's page browsers keep the login only over HTTPS, and only for sites that Lookout knows.
+// In a frame on another site, browsers keep the login only over HTTPS, and only for sites that Lookout allows.
 const isFramed = window.top !== window.self;
 
 const given = new URLSearchParams(window.location.hash.slice(1)).get("token");
-// At once, before anything can fail: the token must not stay in the address, its history or a screenshot.
+// First of all, before anything can fail: the token must not stay in the URL, the history or a screenshot.
 if (window.location.hash) history.replaceState(null, "", window.location.pathname + window.location.search);
 
 function words() {

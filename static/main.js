@@ -1,4 +1,4 @@
-// Starts the page: one store, one connection, and first of all what answers "what is it now?".
+// Starts the page: one store, one connection, and first of all the answer.
 
 import { mountAnswer } from "./answer.js";
 import { mountBars } from "./bars.js";
@@ -10,16 +10,16 @@ import { createStore, nothingYet } from "./store.js";
 import { mountTabs } from "./tabs.js";
 
 const TICK_MS = 250;
-// The rest is fetched when the first picture is here, so that it does not make that one late; at the latest after this.
+// Everything else is loaded after the first picture, so as not to delay that one, or after this time at the latest.
 const REST_AFTER_MS = 4000;
 
 const store = createStore(nothingYet());
 let rest = null;
 
-/** @returns {Promise<{openPhoto: () => void, tab: (name: string) => Promise<object>}>} once all below the answer is there */
+/** @returns {Promise<{openPhoto: () => void, tab: (name: string) => Promise<object>}>} once everything below the answer is loaded */
 function panels() {
   rest ??= import("./panels.js").then(({ mountPanels }) => mountPanels(store));
-  rest.catch(() => (rest = null)); // The network may be back when it is asked for again.
+  rest.catch(() => (rest = null)); // The network may be back at the next attempt.
   return rest;
 }
 
@@ -39,7 +39,7 @@ store.watch((page) => {
   if (!rest && due && page.connection === "open") panels().catch(() => {});
 });
 
-// Ages grow and silences begin without any message: the page looks at the clock by itself.
+// Ages grow and silence begins without any message, so the page also checks the clock.
 setInterval(() => {
   if (!document.hidden) store.set({ now: performance.now() });
 }, TICK_MS);

@@ -1,4 +1,4 @@
-// The feature maps: what the channels of a layer answer to the picture now, for as long as somebody looks.
+// The feature maps: the response of a layer's channels to the current picture, updated while the dialog is open.
 
 import { call } from "./api.js";
 import { addDialog } from "./dialog.js";
@@ -13,7 +13,7 @@ const EVERY_MS = 1000;
 /** @param {import("./store.js").Store} store */
 export function openMaps(store) {
   const layer = el("select", { id: "maps-layer" });
-  // Whoever wants no motion looks again by hand.
+  // Readers who prefer reduced motion update it by hand.
   const follow = el("input", { type: "checkbox", checked: !matchMedia("(prefers-reduced-motion: reduce)").matches });
   const again = button("button", { id: "maps-again", text: "maps.again" });
   const problem = el("p.reason", { aria: { role: "status" } }, t("photo.busy"));
@@ -30,7 +30,7 @@ export function openMaps(store) {
   const list = el("ul.maps");
   const region = { className: "table-scroll", tabIndex: 0, aria: { role: "region", labelledby: "maps-title" } };
   const dialog = addDialog("maps", "broad", el("h2", { text: "maps.title" }), form, el("div", region, list));
-  // Each look has a number: what comes back late is not shown any more.
+  // Requests are numbered: a response that comes late is not shown.
   let turn = 0;
   let looking = false;
 
@@ -57,13 +57,13 @@ export function openMaps(store) {
     layer.value = found.layer.name;
     drawTiles(list, found, input, png);
     setText(problem, "");
-    // By the reader's own clock: the service's may not be set yet.
+    // By the reader's own clock, since the service's may not be set yet.
     const at = clock(Date.now() - found.age_ms, "2-digit");
     const words = t("maps.told", { clock: at, n: found.channels.length, all: channels, size: `${height} × ${width}` });
     setText(note, `${words} ${t(found.zero ? "maps.grey" : "maps.black")}`);
   }
 
-  // A picture that is not of now goes; words say why.
+  // Removes a picture that is not current, and says why.
   function clear(words) {
     turn += 1;
     looking = false;
@@ -92,7 +92,7 @@ export function openMaps(store) {
   tick();
 }
 
-// The picture that the network was given first, then a tile for each channel, cut from the one picture of them all.
+// Draws the network's input first, then a tile for each channel, cut from the one picture that contains them all.
 function drawTiles(list, found, input, png) {
   const { channels, columns, width, height } = found;
   const tiles = channels.map(({ channel, mean }, i) => ({

@@ -1,4 +1,4 @@
-// Which network looks, how good it is, and the choice of another.
+// The network in use, its quality, and the selection of another.
 
 import { call } from "./api.js";
 import { cardDescription, cardOf, cardTitle } from "./cards.js";
@@ -8,7 +8,7 @@ import { explain } from "./problems.js";
 import { mayChange, refreshSettings, valueOf } from "./settings.js";
 import { percent, t, whole } from "./i18n.js";
 
-// A first load on a small machine, with its checks, may take this long.
+// Loading a model for the first time, with its checks, may take this long on a small machine.
 const SWAP_MS = 120_000;
 const MAX_LABELS = 12;
 
@@ -75,7 +75,7 @@ export function mountModels(store) {
     const model = live?.model;
     const card = model && cardOf(page, model.name);
     if (model) {
-      // Another page may have chosen it: what is set is asked for again.
+      // Another page may have selected it, so the settings are fetched again.
       const now = `${model.name} ${model.precision}`;
       if (known && known !== now && !busy) refreshSettings(store).catch(() => {});
       known = now;
@@ -89,7 +89,7 @@ export function mountModels(store) {
     setText(about, description.text);
     setAttribute(about, "lang", description.lang);
     setText(quality, qualityOf(card, model?.precision));
-    // Without the settings the page would offer, and then set, a precision that nobody chose.
+    // Without the settings, the page would offer, and then set, a precision that nobody selected.
     show(form, Boolean(models?.length && page.settings));
     if (form.hidden) return;
     options(names, models.map((one) => [one.name, cardTitle(one)]));
@@ -103,7 +103,7 @@ export function mountModels(store) {
   });
 }
 
-// As measured in training on pictures kept apart; a card of somebody else's may not say.
+// As measured on held-out pictures in training; other people's cards may not contain it.
 function qualityOf(card, precision) {
   const accuracy = card?.metrics?.[precision]?.accuracy;
   const count = card?.metrics?.pictures;

@@ -1,4 +1,4 @@
-// How fast, and what limits it; where the time of one answer goes; how warm, how full, how long up.
+// The rate and what limits it, the time spent in each stage, temperature, memory, disk and uptime.
 
 import { byId, el, setText, setVariable, show } from "./dom.js";
 import { factList } from "./facts.js";
@@ -65,7 +65,7 @@ function measured(value, inWords) {
   return value === null ? t("machine.unknown") : inWords(value);
 }
 
-// The service says "under-voltage now", or "… since boot".
+// The service reports "under-voltage now", or "… since boot".
 function troubleInWords(text) {
   const [, what, when] = text.match(/^(.*) (now|since boot)$/) ?? [];
   return when && has(`throttled.${what}`) ? t(`throttled.${when}`, { what: t(`throttled.${what}`) }) : text;
@@ -94,7 +94,7 @@ function mountMachine(store) {
       ["machine.uptime", duration(system.uptime_s + sinceReceived(page))],
       ["machine.clock", time.synchronised === false ? t("machine.clock.no") : time.synchronised ? t("machine.clock.yes") : null],
     ];
-    // Nobody knows how it is while Lookout does not answer.
+    // While Lookout does not respond, the values are unknown.
     render(page.connection === "open" ? rows : rows.map(([key, text]) => [key, text && "–"]));
   });
 }

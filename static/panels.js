@@ -1,4 +1,4 @@
-// Everything below the answer, one mount a panel. Another part of the page: its module, its place in index.html, a line here.
+// Everything below the answer, one mount per panel. To add one: its module, its place in index.html, and a line here.
 
 import { keepAsking } from "./api.js";
 import { mountCamera } from "./camera.js";
@@ -36,7 +36,7 @@ export function mountPanels(store) {
   const tabs = {};
   const tab = (name) => {
     tabs[name] ??= TABS[name](store).catch((error) => {
-      delete tabs[name]; // The network may be back when it is asked for again.
+      delete tabs[name]; // The network may be back at the next attempt.
       throw error;
     });
     return tabs[name];

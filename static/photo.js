@@ -1,4 +1,4 @@
-// A photo of one's own: dropped, pasted, chosen or taken, classified by the service, and shown with where it looked.
+// The reader's own photo: dropped, pasted, selected or taken, classified by the service, and shown with its region.
 
 import { call } from "./api.js";
 import { fit } from "./answer.js";
@@ -11,8 +11,7 @@ import { explain } from "./problems.js";
 import { has, t, whole } from "./i18n.js";
 
 const MAX_SHOWN_PX = 1000;
-// The service needs no more of a photo than this, and a phone's camera makes five megabytes of it. Where the network is
-// slow, half of that.
+// The service needs no larger photo, and a phone's camera makes five megabytes. On a slow network, half of this.
 const MAX_SENT_PX = 1280;
 const SENT_AS_IT_IS_BYTES = 700_000;
 const JPEG_QUALITY = 0.92;
@@ -46,7 +45,7 @@ function mountPanel(pick) {
   byId("photo").append(el("p.reason", { text: "photo.more" }), el("div.buttons", {}, choose, take));
 }
 
-// Anywhere on the page will do: nobody should have to aim.
+// Anywhere on the page, so that nobody has to aim.
 function receive(classify) {
   const veil = el("div.veil", { hidden: true }, el("p", { text: "photo.drop" }));
   document.body.append(veil);
@@ -165,7 +164,7 @@ function createDialog(store, pick) {
   return { open, classify };
 }
 
-// What the bars know how to show: a state of the model that looked at the photo.
+// A state of the model that classified the photo, as the bars expect it.
 function asLive(classified, live) {
   const titles = Object.fromEntries(classified.top.map(({ label, title }) => [label, title]));
   const labels = Object.keys(classified.probabilities);
@@ -175,8 +174,8 @@ function asLive(classified, live) {
 }
 
 /**
- * Shows the file, and makes a large photo smaller before it is sent: it may be on its way for a minute otherwise, or
- * be refused. What a browser cannot show (HEIC in most), the service may still be able to read, or it says why not.
+ * Shows the file, and scales a large photo down before it is sent, as it might take a minute or be refused otherwise.
+ * The service may be able to read what the browser cannot show (HEIC in most), or it says why not.
  */
 async function readFile(file, canvas, frame, network) {
   let bitmap;
@@ -198,7 +197,7 @@ async function readFile(file, canvas, frame, network) {
   }
 }
 
-// On white, as the service puts what is transparent.
+// On white, as the service does with transparent pictures.
 function drawInto(canvas, bitmap, most) {
   const scale = Math.min(1, most / Math.max(bitmap.width, bitmap.height));
   canvas.width = Math.max(1, Math.round(bitmap.width * scale));

@@ -1,4 +1,4 @@
-// The live picture: decoded and drawn once each, closed at once, and wiped when nobody may see it any more.
+// The live picture: each one is decoded and drawn once, released at once, and wiped when it must no longer be visible.
 
 import { byId, setAttribute, setText, setVariable, show } from "./dom.js";
 import { situation } from "./situation.js";
@@ -29,7 +29,7 @@ export function mountPicture(store) {
       const { width, height } = bitmap;
       store.set({ picture: { width, height, at: performance.now() } });
     } finally {
-      bitmap.close(); // Without it the browser keeps every frame until it feels like collecting them.
+      bitmap.close(); // Otherwise the browser keeps every frame until the next garbage collection.
     }
   }
 
@@ -48,7 +48,7 @@ export function mountPicture(store) {
     if (shape) setVariable(document.documentElement, "--shape", shape.toFixed(4));
     frame.dataset.empty = String(!picture);
     setAttribute(canvas, "aria-label", describe(now, page));
-    // Paused means that nothing is seen: the last picture goes, too.
+    // Paused means that nothing is seen, so the last picture is removed, too.
     if (picture && (now === "paused" || now === "absent")) wipe();
   });
 
@@ -58,14 +58,14 @@ export function mountPicture(store) {
   };
 }
 
-// Why pictures are small or few; where there are none, the cover says so.
+// Says why pictures are small or rare; if there are none, the cover says so.
 function showNetwork(note, page, now) {
   const key = page.network === "slow" ? "network.slow" : page.via === "events" ? "network.events" : null;
   show(note, key !== null && now === "live");
   if (key) setText(note, t(key));
 }
 
-// Width by height. A small picture's sides are rounded, and the page must not move with each size of it.
+// Width divided by height. A small picture's sides are rounded, and the page must not move whenever its size changes.
 function shapeOf(picture, camera) {
   const shown = picture && picture.width / picture.height;
   const whole = camera?.width ? camera.width / camera.height : shown;

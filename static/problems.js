@@ -1,4 +1,4 @@
-// A short message at the foot of the page: what did not work and what helps, or that something did work.
+// A short message at the foot of the page: what failed and what helps, or that something succeeded.
 
 import { Problem } from "./api.js";
 import { button, el } from "./dom.js";
@@ -16,7 +16,7 @@ export function explain(error) {
   return problemInWords(error);
 }
 
-/** @param {unknown} error  shown to the reader; anything that is not the service's own is logged, too */
+/** @param {unknown} error  shown to the reader; an error that does not come from the service is also logged */
 export function complain(error) {
   if (!(error instanceof Problem)) console.error(error);
   tell(explain(error));
@@ -27,7 +27,7 @@ export function tell(text) {
   offer(text);
 }
 
-/** @param {string} text @param {{text: string, run: () => void}} [action]  that a button beside it offers */
+/** @param {string} text @param {{text: string, run: () => void}} [action]  of a button next to the text */
 export function offer(text, action) {
   if (!box) {
     box = el("div.message", { aria: { role: "status" } });

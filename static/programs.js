@@ -1,13 +1,13 @@
-// The programs that Lookout works with: which are on, how each is, and a test notice to each target.
+// The integrations: which are on, their status, and a test notice to each target.
 
 import { call } from "./api.js";
 import { button, el, show } from "./dom.js";
 import { clock, has, languageInUse, t } from "./i18n.js";
 import { complain, tell } from "./problems.js";
 
-// The service tries again by itself every few seconds.
+// The service retries on its own every few seconds.
 const LOOK_MS = 10_000;
-// Most targets have answered by then, and the card says if one does not.
+// By then most targets have responded, and the card shows those that have not.
 const ANSWER_MS = 2000;
 const GUIDES = { mqtt: "mqtt.url", notify: "notify.rules", metrics: "metrics.enabled", mdns: "server.announce" };
 
@@ -20,23 +20,23 @@ export function programsCard(page) {
       list.replaceChildren(...integrations.map(row));
       show(targets, notify.targets.length > 0);
       const wanted = [languageInUse(), ...notify.targets.map(({ name }) => name)].join();
-      if (targets.dataset.names !== wanted) { // else a button that has the focus would lose it
+      if (targets.dataset.names !== wanted) { // otherwise a focused button would lose the focus
         targets.dataset.names = wanted;
         targets.replaceChildren(...notify.targets.map(({ name }) => tryButton(name, look)));
       }
     },
-    () => {}, // The page says already that the service cannot be reached.
+    () => {}, // The page already says that the service cannot be reached.
   );
   setInterval(() => page.hidden || document.hidden || look(), LOOK_MS);
   return { content: el("div", {}, el("p.note", { text: "programs.more" }), list, targets), look };
 }
 
-// since: when it became so.
+// since: when the status last changed.
 function row({ name, status, since, reason, remedy }) {
   const bad = status === "failed" || status === "missing";
   const title = `programs.${name}`;
   const words = [el("span", {}, t(`programs.${status}`, { clock: since ? clock(new Date(since)) : "", key: GUIDES[name] ?? name }))];
-  // The service says what is wrong in English.
+  // The service explains problems in English.
   if (bad) words.push(el("span.note", { lang: "en" }, [reason, remedy].filter(Boolean).map((text) => ` ${text}`).join("")));
   return el("div", {}, el("dt", {}, has(title) ? t(title) : name), el("dd", { data: { bad: String(bad) } }, ...words));
 }

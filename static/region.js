@@ -1,4 +1,4 @@
-// The region of interest: what the network really sees is always drawn; a drag or the arrow keys choose another.
+// The region of interest: what the network really sees is always outlined; dragging or the arrow keys select another.
 
 import { cardOf } from "./cards.js";
 import { button, byId, el, icon, setAttribute, setText, setVariable, show } from "./dom.js";
@@ -9,9 +9,9 @@ import { t } from "./i18n.js";
 
 const WHOLE = { x: 0, y: 0, width: 1, height: 1 };
 const STEP = 0.02;
-// The service's own limit; said before anything is sent.
+// The service's own limit, checked before anything is sent.
 const MIN_PIXELS = 32;
-// Fingers are broad: this near to a corner counts as taking hold of it.
+// Fingers are broad: a touch this close to a corner takes hold of it.
 const CORNER_PX = 28;
 
 /** @param {import("./store.js").Store} store */
@@ -27,7 +27,7 @@ export function mountRegion(store) {
     seen.classList.toggle("focused", Boolean(why));
     show(byId("seen-why"), Boolean(why));
     if (why) setText(byId("seen-why"), t(`region.why.${why}`));
-    // Who draws goes on while only the pictures are late.
+    // A region can be drawn even while pictures are late.
     editor.render(live, isSeeing(page));
   });
 }
@@ -44,7 +44,7 @@ function buildEditor(store, frame) {
   const corners = ["nw", "ne", "sw", "se"].map((corner) => el("i", { className: corner }));
   const box = button("region-box", { aria: { describedby: "region-help" } }, square, ...corners);
   layer.append(box);
-  // Below the picture, which on a phone is small enough as it is.
+  // Below the picture, which is small enough on a phone.
   const tools = byId("region-tools");
   const help = el("p.region-help", { id: "region-help" }, el("span", { text: "region.help" }), " ", el("span", { text: "region.square" }));
   const edit = button("pill", { id: "region-edit" }, icon("region"), el("span", { text: "region.edit" }));
@@ -93,7 +93,7 @@ function buildEditor(store, frame) {
   edit.addEventListener("click", () => start(null));
   use.addEventListener("click", () => save(region));
   box.addEventListener("click", (event) => {
-    // A key press "clicks" with no detail; a mouse click on the box is part of dragging it.
+    // A key press "clicks" with detail 0; a mouse click on the box is part of dragging it.
     if (event.detail === 0) save(region);
   });
   whole.addEventListener("click", () => save(WHOLE));
@@ -133,7 +133,7 @@ function buildEditor(store, frame) {
   };
 }
 
-// What the crop to the model's shape leaves of a region: as a part of that region, normalised.
+// Returns what cropping to the model's aspect ratio leaves of a region, as a normalised part of that region.
 function squareIn(region, page) {
   const input = cardOf(page, page.live.model?.name)?.input;
   if (input?.resize !== "crop") return WHOLE;
@@ -162,7 +162,7 @@ function dragging(frame, { may, current, change }) {
   for (const end of ["pointerup", "pointercancel"]) window.addEventListener(end, () => (hold = null));
 }
 
-// Inside the box moves it; a corner is drawn anew from the corner opposite; anywhere else begins a new box.
+// Inside the box, a drag moves it; at a corner, it moves that corner; anywhere else, it draws a new box.
 function takeHold(region, point, frame) {
   if (region) {
     const reach = [CORNER_PX / frame.clientWidth, CORNER_PX / frame.clientHeight];
@@ -174,7 +174,7 @@ function takeHold(region, point, frame) {
       }
     }
     const inside = point[0] > region.x && point[0] < region.x + region.width && point[1] > region.y && point[1] < region.y + region.height;
-    // The whole picture cannot be moved; dragging on it means drawing a part of it.
+    // The whole picture cannot be moved; dragging on it draws a part of it.
     if (inside && (region.width < 0.99 || region.height < 0.99)) {
       return { to: (now) => moved(region, now[0] - point[0], now[1] - point[1]) };
     }

@@ -1,4 +1,4 @@
-// How often the answers are right here: of visits drawn at random, what people said of them. And what was missed.
+// The accuracy in this place: what people said about visits drawn at random. And reporting what was missed.
 
 import { call } from "./api.js";
 import { markButtons } from "./diary-parts.js";
@@ -28,7 +28,7 @@ export function mountReview(store, box) {
   };
 }
 
-/** @param {import("./store.js").Store} store @param {(label: string) => void} missed @returns {HTMLElement} for what it overlooks */
+/** @param {import("./store.js").Store} store @param {(label: string) => void} missed @returns {HTMLElement} buttons to report a missed visit */
 export function missButtons(store, missed) {
   const group = el("div.buttons", { label: "review.missed", aria: { role: "group" } });
   store.watch(({ live }) => {

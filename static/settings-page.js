@@ -1,4 +1,4 @@
-// The settings, grouped as people think of them. What the service offers beyond these groups gets a group of its own.
+// The settings, grouped as people think of them. Sections that belong to no group get a group of their own.
 
 import { button, byId, el, setText, show } from "./dom.js";
 import { addField } from "./field.js";
@@ -9,16 +9,16 @@ import { programsCard } from "./programs.js";
 import { gather } from "./tabs.js";
 import { has, t } from "./i18n.js";
 
-// What is shown at once; the rest of the sections stands behind "More".
+// What is shown at once; the other sections are behind "More".
 const GROUPS = [
   { name: "camera", sections: ["camera"], first: ["camera.source"] },
   { name: "answer", sections: ["answer", "model"], first: ["answer.hold_s", "answer.window_s", "answer.focus"], wide: true },
   { name: "events", sections: ["events"], first: ["events.enabled", "events.pictures", "events.days", "events.quiet", "events.labels"] },
   { name: "power", sections: ["power"], first: ["power.temperature_c", "power.cpu_percent"] },
 ];
-// What is asked for in another way: beside the picture, in the chart, with the model.
+// Settings that have a control elsewhere: beside the picture, in the chart, with the model.
 const ELSEWHERE = ["camera.rotate", "camera.flip", "answer.enter", "answer.leave", "answer.region", "model.name", "model.precision"];
-// A running service leaves these as they are.
+// Settings that cannot change while the service runs.
 const FIXED = ["camera.python", "model.folder"];
 
 /** @param {import("./store.js").Store} store  @returns {Promise<{go: () => void}>} */
@@ -33,7 +33,7 @@ export async function mountSettingsPage(store) {
   const keys = Object.keys(store.get().settings);
   const settings = store.get().settings;
   const grouped = GROUPS.flatMap(({ sections }) => sections);
-  // Whole sections that can be changed only in the settings file stand with the others of that kind.
+  // Sections that can be changed only in the settings file are shown together.
   const isClosed = (section) => !grouped.includes(section) && keys.every((key) => sectionOf(key) !== section || !settings[key].changeable);
   const isFixed = (key) => FIXED.includes(key) || isClosed(sectionOf(key));
   const asked = keys.filter((key) => !isFixed(key) && !ELSEWHERE.includes(key));
@@ -106,7 +106,7 @@ function picturePanel(store) {
   return panel("picture", false, slot, turnButtons(store), el("p.note", { text: "set.group.picture.more" }));
 }
 
-// What this browser remembers, and leaving.
+// What this browser remembers, and logging out.
 function pagePanel(store) {
   const leave = button("button", { text: "sign_out", onclick: signOut });
   const inside = el("p.note");
@@ -120,7 +120,7 @@ function pagePanel(store) {
 }
 
 function fixedPanel(store, keys) {
-  // As they stand in the settings file, where they are changed.
+  // By their keys in the settings file, where they are changed.
   const rows = keys.map((key) => ({ key, name: el("dt", {}, key), value: el("dd") }));
   const list = el("dl.facts", {}, ...rows.map(({ name, value }) => el("div", {}, name, value)));
   const waiting = el("p.reason", { aria: { role: "status" } });

@@ -1,13 +1,13 @@
-// What is the matter right now: one word for what the whole page shows. Pure, so that no two panels can disagree.
+// The situation: one word for what the whole page shows. Pure functions, so that no two panels can disagree.
 
-// A picture may be this much later than the service's own limit before the page says so: a slow network's share.
+// A picture may exceed the service's own age limit by this much before the page says so: the share of a slow network.
 const PICTURE_GRACE_MS = 900;
 
 /**
  * @typedef {"connecting" | "lost" | "refused" | "failed" | "paused" | "absent" | "ended" | "starting" | "stale"
  *   | "joining" | "late" | "live"} Kind
- * `joining`: the service sees well again, and the first picture of that is on its way. `late`: it sees well, but its
- * pictures do not reach this page.
+ * `joining`: the service sees well again, and its first picture is on its way. `late`: it sees well, but its pictures
+ * do not reach this page.
  */
 
 /**
@@ -22,14 +22,14 @@ export function situation(page) {
   return status === "ok" ? pictureSituation(page) : status;
 }
 
-/** @param {import("./store.js").Page} page @returns {boolean} whether what was heard last is of a camera that is seen now */
+/** @param {import("./store.js").Page} page @returns {boolean} whether the last state is recent and its camera works */
 export function isSeeing(page) {
   return ["joining", "late", "live"].includes(situation(page));
 }
 
 function pictureSituation(page) {
   if (page.network === "too_slow") return "late";
-  // A picture from before a fault is not live, however young.
+  // A picture from before a fault is not live, however recent it is.
   const since = Math.max(page.okAt, page.openedAt);
   const at = page.picture?.at ?? 0;
   if (page.now - Math.max(at, since) > 1000 * page.live.stale_after_s + PICTURE_GRACE_MS) return "late";

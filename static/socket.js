@@ -1,4 +1,4 @@
-// The link to the service as it should be: a WebSocket with states and pictures in, confirmations out.
+// The usual link to the service: a WebSocket that receives states and pictures, and sends confirmations.
 
 import { address } from "./api.js";
 
@@ -19,7 +19,7 @@ export function openSocket(width, ears) {
 
   function hear(message) {
     if (message.type === "state") {
-      // At once: what is not confirmed counts as still on its way, and the service sends no more of it.
+      // At once: the service counts unconfirmed messages as still in transit, and sends no more of them.
       reply("seen", message.sequence);
       ears.state(message);
     } else if (message.type === "picture") {
@@ -34,14 +34,14 @@ export function openSocket(width, ears) {
   async function show(data) {
     const length = new DataView(data).getUint32(0);
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
-    // Here, whether or not it is drawn yet: a busy browser is not a slow network.
+    // It has arrived, whether or not it is drawn yet: a busy browser is not a slow network.
     reply("got", header.sequence);
     try {
       await ears.picture(header, new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" }));
     } catch (error) {
       console.warn("A picture could not be drawn.", error);
     } finally {
-      // Only when it is drawn: the service then never sends more than this page can show.
+      // Only when it is drawn, so that the service never sends more than this page can show.
       reply("ack", header.sequence);
     }
   }
@@ -51,7 +51,7 @@ export function openSocket(width, ears) {
   }
 
   function close() {
-    // A dead peer never answers a close; without its handlers the old socket can finish dying by itself.
+    // A dead peer never answers a close; without its handlers, the old socket can finish closing on its own.
     socket.onmessage = socket.onclose = null;
     socket.close();
   }

@@ -1,23 +1,23 @@
-// The one place that holds what the page knows. Panels watch it and are functions of what it holds.
+// The page's whole state in one place. Panels watch it and render what it holds.
 
 /**
  * @typedef {object} Page
- * @property {"connecting" | "open" | "lost" | "away"} connection  away: the page is hidden and lets go of it
- * @property {"socket" | "events"} via     how states come: as they should, or past a proxy that loses WebSockets
- * @property {"fine" | "slow" | "too_slow"} network  what it carries: pictures as asked for, smaller ones, none
- * @property {object | null} refusal       the problem for which the service does not let this page in or on
+ * @property {"connecting" | "open" | "lost" | "away"} connection  away: the page is hidden and has disconnected
+ * @property {"socket" | "events"} via     how states arrive: by WebSocket, or past a proxy that blocks those
+ * @property {"fine" | "slow" | "too_slow"} network  its capacity: pictures as requested, smaller ones, none
+ * @property {object | null} refusal       the problem for which the service refuses this page
  * @property {number | null} lostAt        performance.now() of the loss
- * @property {number | null} retryAt       performance.now() of the next try
- * @property {object | null} live          the last state message, whole
+ * @property {number | null} retryAt       performance.now() of the next attempt
+ * @property {object | null} live          the last state message, completed
  * @property {number} receivedAt           performance.now() of its arrival
  * @property {number} openedAt             performance.now() of this connection's first state
- * @property {number} okAt                 performance.now() of the state since which the camera is seen to be well
+ * @property {number} okAt                 performance.now() of the first state since which the camera has worked
  * @property {{width: number, height: number, at: number} | null} picture  what the canvas shows, and since when
  * @property {object[] | null} models      the cards of the models installed
- * @property {object | null} settings      what is known of each setting, by dotted key
- * @property {string[] | null} restartFor  settings that were changed where they are set and wait for a restart
- * @property {object | null} about         what runs there
- * @property {number | null} news  performance.now() of the last time that something was written into the diary
+ * @property {object | null} settings      the settings by dotted key
+ * @property {string[] | null} restartFor  settings that were changed in the file and wait for a restart
+ * @property {object | null} about         version, name and features of the service
+ * @property {number | null} news          performance.now() of the last change to the diary
  * @property {number} now                  performance.now() of the last tick
  */
 

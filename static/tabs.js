@@ -1,15 +1,15 @@
-// The four tabs, by the address: "#/diary/2026-11-30/57" is the diary of that day with that visit open. What lies behind
-// a tab is loaded when it is first asked for.
+// The four tabs, by the URL: "#/diary/2026-11-30/57" is that day in the diary, with that visit open. A tab's content is
+// loaded when the tab is first shown.
 
 import { byId, setAttribute, show } from "./dom.js";
 import { complain } from "./problems.js";
 
 const NAMES = ["now", "diary", "inside", "settings"];
-// What more than one tab shows. There is one of each, and it moves to the tab that is shown.
+// What several tabs show. There is one of each, and it moves to the tab that is shown.
 const MOVING = { frame: ["frame", "region-tools"], strips: ["strips"] };
 
 /**
- * @param {Record<string, () => Promise<{go?: (parts: string[]) => void}>>} load  what a tab needs, by its name
+ * @param {Record<string, () => Promise<{go?: (parts: string[]) => void}>>} load  imports a tab's content, by tab name
  */
 export function mountTabs(load) {
   const tabs = NAMES.map((name) => byId(`tab-${name}`));
@@ -54,7 +54,7 @@ export function mountTabs(load) {
   follow();
 }
 
-/** @param {HTMLElement} page  gets what moves and has a place in it */
+/** @param {HTMLElement} page  to which the moving parts that have a place in it are moved */
 export function gather(page) {
   for (const slot of page.querySelectorAll("[data-slot]")) {
     const parts = MOVING[slot.dataset.slot].map(byId);
@@ -62,13 +62,13 @@ export function gather(page) {
   }
 }
 
-/** @returns {string[]} the tab that the address names, and what further it says */
+/** @returns {string[]} the tab in the URL, and what follows it */
 export function route() {
   const parts = window.location.hash.replace(/^#\/?/, "").split("/");
   return NAMES.includes(parts[0]) && !("kiosk" in document.documentElement.dataset) ? parts : ["now"];
 }
 
-/** @param {string} place  of the page: "diary/2026-11-30" @param {boolean} [instead]  whether Back skips this one */
+/** @param {string} place  in the page: "diary/2026-11-30" @param {boolean} [instead]  whether to replace the history entry */
 export function goTo(place, instead = false) {
   if (!instead) {
     window.location.hash = `/${place}`;

@@ -1,4 +1,4 @@
-// Every word the page says, in English. `{name}` is filled in. Each language has the same keys: a test says so.
+// All texts of the page, in English. `{name}` is a placeholder. A test checks that all languages have the same keys.
 
 export const TEXTS = {
   "language.other": "中文",
@@ -433,10 +433,10 @@ export const TEXTS = {
   "programs.sent": "A test notice is on its way to {name}.",
 };
 
-// The service's own words are English already.
+// The service's own texts are in English already.
 export const FAULTS = {};
 
-// What a setting does, by its key, where the service's own sentence is for those who write settings files.
+// What a setting does, by its key, if the service's own sentence is meant for people who write settings files.
 export const HELP = {
   "camera.source": "Those connected to this machine are listed. A network camera needs its address.",
   "camera.controls": "One a line, such as ExposureTime = 20000. They are passed on to the camera.",

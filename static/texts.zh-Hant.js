@@ -1,4 +1,4 @@
-// Every word the page says, in Traditional Chinese as it is written in Taiwan. `{name}` is filled in. Each language has the same keys: a test says so.
+// All texts of the page, in Traditional Chinese as written in Taiwan. `{name}` is a placeholder. A test checks that all languages have the same keys.
 
 export const TEXTS = {
   "language.other": "English",
@@ -433,8 +433,8 @@ export const TEXTS = {
   "programs.sent": "測試通知已送往 {name}。",
 };
 
-// What the service says in English, by its code and, where it matters, the kind of camera: what happened, what helps.
-// Commands that a remedy names are put behind it.
+// Translations of the service's faults by code and, if it matters, the kind of camera: what happened, what helps.
+// Commands in the remedy are appended.
 export const FAULTS = {
   error: ["Lookout 出了差錯。", "請再試一次；若一再發生，請回報並附上記錄檔。"],
   setting_invalid: ["設定值不正確。", "請依原始訊息修正。"],

@@ -1,4 +1,4 @@
-// The lines of the probability chart as handles: dragged, or moved with the arrow keys, they become the thresholds.
+// The lines of the probability chart as handles: dragging them, or the arrow keys, sets the thresholds.
 
 import { button, byId, el, setAttribute, setText, setVariable, show } from "./dom.js";
 import { chosen, levelOf, probabilityAt, strips } from "./history.js";
@@ -7,12 +7,12 @@ import { mayChange, patchSettings, valueOf, wasChanged } from "./settings.js";
 import { percent, t } from "./i18n.js";
 
 const KEYS = { ArrowUp: 0.01, ArrowRight: 0.01, ArrowDown: -0.01, ArrowLeft: -0.01, PageUp: 0.1, PageDown: -0.1, Home: -1, End: 1 };
-// Keys pressed one after the other are one change.
+// Key presses in quick succession are one change.
 const SAVE_AFTER_MS = 600;
-// Until the service's next states know it.
+// Until the service's next states contain the new value.
 const SHOWN_MS = 1500;
 
-/** @param {import("./store.js").Store} store @returns {HTMLElement} what is said of them below the chart */
+/** @param {import("./store.js").Store} store @returns {HTMLElement} the text below the chart */
 export function mountThresholds(store) {
   const outcome = el("p.outcome", { aria: { role: "status" } });
   const back = button("link", { text: "set.thresholds.back", onclick: () => save({ enter: null, leave: null }) });
@@ -59,7 +59,7 @@ function addHandle(strip, kind, keep) {
   function set(value) {
     const p = Math.round(Math.min(0.99, Math.max(0.01, value)) * 100) / 100;
     const next = { ...strip.threshold, [kind]: p };
-    // The one line takes the other along: leave may not lie above enter.
+    // One line pushes the other along, because leave must not exceed enter.
     if (next.leave > next.enter) next.leave = next.enter = p;
     chosen.set(strip.label, next);
     strip.threshold = next;

@@ -1,4 +1,4 @@
-// On the first tab: who was here last, with a way into the diary.
+// On the first tab: who was here last, with a link to the diary.
 
 import { byId, el, icon, setText, show } from "./dom.js";
 import { wordsOf } from "./visit-list.js";

@@ -1,4 +1,4 @@
-// Cards of visits, of which only those in sight exist: a day may have thousands.
+// Cards of visits, of which only the visible ones exist in the page, since a day may have thousands.
 
 import { el, icon, setAttribute, setIcon, setText, setVariable, show } from "./dom.js";
 import { drawingOf, titleOf, toneOf } from "./labels.js";
@@ -7,7 +7,7 @@ import { clock, dayOfMonth, duration, percent, t } from "./i18n.js";
 const MIN_WIDTH = 300;
 const HEIGHT = 112;
 const GAP = 12;
-// Rows beyond the edge that are ready before they are scrolled to.
+// Rows beyond the edge that are prepared before they are scrolled into view.
 const SPARE = 3;
 
 /**
@@ -23,7 +23,7 @@ export function visitList(list, { href, select }) {
   let dated = false;
   let columns = 1;
   let asked = 0;
-  // Counts what was rendered: a card that is merely scrolled past is not filled again.
+  // Counts renderings, so that a card is not filled again merely by scrolling.
   let version = 0;
 
   function layOut() {
@@ -55,7 +55,7 @@ export function visitList(list, { href, select }) {
     }
   }
 
-  // One that was scrolled away serves again: to make a dozen anew in one frame takes longer than the frame.
+  // Reuses a card that was scrolled out of view: creating a dozen takes longer than a frame.
   function make(visit) {
     const card = spare.pop() ?? build();
     const { item, link } = card;
@@ -64,7 +64,7 @@ export function visitList(list, { href, select }) {
     item.dataset.id = visit.id;
     link.href = href(visit);
     shown.set(visit.id, card);
-    // In the order of the list, so that Tab goes as the eye does.
+    // In the order of the list, so that Tab follows the visual order.
     const after = [...list.children].find((other) => Number(other.dataset.id) < visit.id);
     list.insertBefore(item, after ?? null);
     return card;
@@ -89,7 +89,7 @@ export function visitList(list, { href, select }) {
 
   function remove(card) {
     card.item.remove();
-    card.picture.removeAttribute("src"); // one that is under way is not wanted any more
+    card.picture.removeAttribute("src"); // a download in progress is no longer wanted
     shown.delete(card.id);
     spare.push(card);
   }
@@ -132,9 +132,9 @@ export function visitList(list, { href, select }) {
       version += 1;
       layOut();
     },
-    /** @returns {number | null} the visit that has the focus */
+    /** @returns {number | null} the id of the visit that has the focus */
     focused: () => Number(document.activeElement?.closest?.(".visit")?.dataset.id) || null,
-    /** Moves the focus to a visit, which may be out of sight. */
+    /** Moves the focus to a visit, which may be out of view. */
     focus(id) {
       const i = visits.findIndex((visit) => visit.id === id);
       if (i < 0) return;
@@ -147,7 +147,7 @@ export function visitList(list, { href, select }) {
   };
 }
 
-/** @param {object} visit @param {object | null} live @returns {Record<string, string>} what a card says of it */
+/** @param {object} visit @param {object | null} live @returns {Record<string, string>} the texts of its card */
 export function wordsOf(visit, live) {
   const state = live ?? { answer: { thresholds: {}, probabilities: {} } };
   const label = visit.called;

@@ -1,4 +1,4 @@
-// One visit in full: its best picture, the curve with the thresholds, what counted, and what it really was.
+// One visit in full: its best picture, the curve with the thresholds, the settings in force, and its correct label.
 
 import { call } from "./api.js";
 import { addDialog } from "./dialog.js";

@@ -1,10 +1,10 @@
-// The diary's data: events of a day or of what needs a look, loaded page by page, and what is done with them.
+// The diary's data: events of a day or for review, loaded page by page, and the actions on them.
 
 import { call } from "./api.js";
 
 const PAGE = 200;
 const MAX_AT_ONCE = 1000;
-// What is shown as a card; the rest happened to the camera and stands in the band.
+// The kinds that are shown as a card; the others happened to the camera and are shown in the band.
 const CARDS = ["seen", "quiet", "missed"];
 
 /**
@@ -12,13 +12,13 @@ const CARDS = ["seen", "quiet", "missed"];
  * @typedef {{name: "day" | "todo" | "wrong" | "kept" | "latest", day?: string}} View
  */
 
-/** @param {Date} date @returns {string} its day here, as in an address */
+/** @param {Date} date @returns {string} its day here, as in the URL */
 export function dayOf(date) {
   const two = (n) => String(n).padStart(2, "0");
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
-/** @param {string} day @param {number} [more]  days after it @returns {Date} its first moment here */
+/** @param {string} day @param {number} [more]  days after it @returns {Date} its start here */
 export function startOf(day, more = 0) {
   const [year, month, date] = day.split("-").map(Number);
   return new Date(year, month - 1, date + more);
@@ -44,7 +44,7 @@ function query(view) {
 
 /**
  * @param {View} view
- * @param {(visits: Visit[], done: boolean) => boolean} take  a page, the newest first; false: no more are wanted
+ * @param {(visits: Visit[], done: boolean) => boolean} take  gets a page, newest first; returns false if no more are wanted
  * @throws {import("./api.js").Problem}
  */
 export async function load(view, take) {
@@ -62,7 +62,7 @@ export async function newest(view, limit = 50) {
   return events.map(visitOf);
 }
 
-/** @param {string} day @returns {Promise<object[]>} what the service knew at each moment of it, as spans */
+/** @param {string} day @returns {Promise<object[]>} what the service knew at each time of the day, as spans */
 export async function bandOf(day) {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   return (await call("GET", `api/events/summary?day=${day}&zone=${encodeURIComponent(zone)}`)).band;
@@ -85,7 +85,7 @@ async function batch(ids, what) {
   }
 }
 
-/** Takes back what was done last. */
+/** Undoes the last action. */
 export function undo() {
   return call("POST", "api/events/undo");
 }

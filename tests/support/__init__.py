@@ -1,1 +1,1 @@
-"""What tests of several rooms share."""
+"""Fakes and helpers that tests of several rooms share."""

@@ -1,4 +1,4 @@
-"""Engines with cameras that tests command, and ways to wait for what they publish."""
+"""Engines with cameras that tests control, and helpers to wait for the states that they publish."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.models import RED, picture
 
 
 class FakeCamera:
-    """Shows one picture `fps` times a second, each time a little different; does what `on_open` and `on_read` do."""
+    """Delivers one picture `fps` times a second, each time slightly different; calls `on_open` and `on_read`."""
 
     def __init__(self, color: tuple[int, int, int] = RED, fps: float = 50.0) -> None:
         self.pixels = picture(color, 64, 48)
@@ -50,7 +50,7 @@ class FakeCamera:
         self._began, self._last = time.monotonic(), -1
 
     def read(self, deadline: Deadline) -> Frame:
-        """The newest frame, as the clock would have it: who comes late has missed some."""
+        """Return the newest frame by the clock; a caller that is late misses the frames before."""
         self.on_read()
         due = self._began + (self._last + 1) / self.fps
         if self.cut.wait(max(0.0, min(due - time.monotonic(), deadline.remaining()))):
@@ -78,14 +78,14 @@ def settings_of(**changes: dict[str, Any]) -> Settings:
 
 
 class Bench:
-    """Makes engines and ends them all."""
+    """Builds engines; the fixture stops all of them."""
 
     def __init__(self, models: Path) -> None:
         self.models = models
         self.engines: list[Engine] = []
 
     def engine(self, camera: Any = None, settings: Settings | None = None, **more: Any) -> Engine:
-        """Not yet started; `engine.hub` is its hub."""
+        """Return an engine that is not started; `engine.hub` is its hub."""
         settings = settings or settings_of()
         camera = camera or FakeCamera()
         make = camera if callable(camera) else lambda *_: camera
@@ -107,7 +107,7 @@ def latest(engine: Engine) -> State:
 
 
 def eventually(engine: Engine, condition: Callable[[State], bool], within_s: float = 5.0) -> State:
-    """The first state for which the condition holds."""
+    """Return the first state for which the condition holds."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         state = latest(engine)

@@ -1,6 +1,6 @@
-"""Plays pictures to the real engine as fast as they are read.
+"""Feeds pictures to the real engine as fast as it reads them.
 
-The engine's clock is the pictures' own meanwhile, so that they are due at the same moments however busy the machine is.
+The engine's clock follows the pictures' times, so that results do not depend on how busy the machine is.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ Note = Callable[[State], None]
 
 
 class PlayedCamera(Camera, Protocol):
-    """A camera that ends, and says what time its newest picture is of."""
+    """A camera whose pictures end, and whose `monotonic` returns the time of the newest picture."""
 
     def monotonic(self) -> float: ...
 
 
 class PictureCamera:
-    """Pictures in memory, each with its second: (seconds, uint8, height x width x 3)."""
+    """Delivers pictures from memory, each with its time: (seconds, uint8, height x width x 3)."""
 
     def __init__(self, pictures: Iterator[tuple[float, Pixels]], width: int, height: int, fps: float) -> None:
         self._pictures, self._next = pictures, 0
@@ -58,7 +58,7 @@ class PictureCamera:
 
 
 def play(settings: Settings, camera: PlayedCamera, note: Note, within_s: float) -> None:
-    """Until the camera ends. note: gets the state of each frame that was classified, on the engine's thread."""
+    """Run the engine until the camera ends. note: called with each classified frame's state, on its thread."""
     clock = _Clock(camera)
     with mock.patch("lookout.engine.worker.time", clock), mock.patch("lookout.engine.source.time", clock):
         hub = _Noting(first_state(settings, camera.monotonic()), note)
@@ -71,7 +71,7 @@ def play(settings: Settings, camera: PlayedCamera, note: Note, within_s: float) 
 
 
 class _Clock:
-    """The module `time`, but that now is when the newest picture was taken."""
+    """The module `time`, except that `monotonic` returns the time of the newest picture."""
 
     def __init__(self, camera: PlayedCamera) -> None:
         self.monotonic = camera.monotonic

@@ -1,4 +1,4 @@
-"""The whole service in a thread, over real sockets: real engine, real network, and a camera in the hand of the test."""
+"""The whole service in a thread, over real sockets: real engine, real network, and a camera that the test controls."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ RED, GREEN, GREY = (0, 0, 255), (0, 255, 0), (128, 128, 128)
 
 
 def plain(color: tuple[int, int, int], width: int = 320, height: int = 240) -> NDArray[np.uint8]:
-    """A picture of one colour (blue, green, red)."""
+    """Return a picture of one colour (blue, green, red)."""
     return np.full((height, width, 3), color, np.uint8)
 
 
 class HandCamera:
-    """A live source that shows what the test says. `stall`: it falls silent. `absent`: it cannot be opened."""
+    """A live source that shows `pixels`. stall: if set, it delivers nothing. absent: if set, it cannot be opened."""
 
     def __init__(self) -> None:
         self.pixels = plain(RED)
@@ -66,7 +66,7 @@ class HandCamera:
 
 
 class Service:
-    """One running service. `url` ends in a slash."""
+    """One running service. url: ends in a slash."""
 
     def __init__(self, flags: dict[str, str], folder: Path, models: Path, camera: HandCamera) -> None:
         base = {
@@ -118,7 +118,7 @@ class Service:
         asyncio.run(self.services.integrations.start(parts))
 
     def stop(self) -> float:
-        """Stop as a signal would; returns the seconds it took."""
+        """Stop as a signal would; return the seconds that it took."""
         started = time.monotonic()
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.app.state.stopping.set)

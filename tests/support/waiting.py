@@ -1,4 +1,4 @@
-"""Waiting for what another thread or process does."""
+"""Waiting for another thread or process."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# A machine that tests may be busy with much else.
+# Generous, because the test machine may be busy.
 TIMEOUT_S = 15.0
 
 
 def until(holds: Callable[[], T], timeout_s: float = TIMEOUT_S, what: str = "it never came true") -> T:
-    """Ask again and again until it holds, and return what it then returned. Fails with `what` after `timeout_s`."""
+    """Poll until `holds` returns a true value, and return it. Fails with `what` after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not (found := holds()):
         assert time.monotonic() < deadline, what
