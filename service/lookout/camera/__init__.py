@@ -19,11 +19,10 @@ __all__ = [
 
 
 def create(address: str, options: CameraOptions, *, isolated: bool) -> Camera:
-    """The camera behind an address, not yet open.
+    """Create the camera for an address. It is not open yet.
 
-    isolated: it runs in a separate process, so that a driver, a decoder or a disk that hangs or dies takes nothing else
-    with it.
-    Raises CameraUnsupported, with one sentence and a remedy, when the address is not understood.
+    isolated: run it in a separate process, so that a driver, decoder or disk that hangs or fails affects nothing else.
+    Raises CameraUnsupported if the address is not valid.
     """
     parsed = parse(address)
     if parsed.kind == "auto":
@@ -38,7 +37,7 @@ def create(address: str, options: CameraOptions, *, isolated: bool) -> Camera:
 
 
 def fetch_picture(address: str, answer_s: float, whole_s: float, limit: int) -> tuple[bytes | None, list[str]]:
-    """The picture behind a web address: see `sources.http_feed.fetch_picture`. Raises CameraError."""
+    """Fetch the picture at a web address; see `sources.http_feed.fetch_picture`. Raises CameraError."""
     from lookout.camera.sources import http_feed
 
     return http_feed.fetch_picture(address, answer_s, whole_s, limit)

@@ -1,4 +1,4 @@
-"""Camera addresses: what kind of source they name."""
+"""Parsing of camera addresses."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Address:
 
 
 def parse(address: str) -> Address:
-    """Parse an address. Raises CameraUnsupported, with examples, if it is not one."""
+    """Parse an address. Raises CameraUnsupported, with examples, if it is not valid."""
     text = address.strip()
-    if not re.sub("[\ud800-\udfff]", "", text).isprintable():  # surrogates stand for bytes of a name that is not UTF-8
+    if not re.sub("[\ud800-\udfff]", "", text).isprintable():  # surrogates: bytes that are not UTF-8
         raise CameraUnsupported(
             f"The camera address '{redact(text)}' contains a line break or another control character.",
             f"Use {EXAMPLES}.",
@@ -62,7 +62,7 @@ def is_live(address: str) -> bool:
 
 
 def shows_one_scene(address: str) -> bool:
-    """Whether all frames of this address show one place; a folder's pictures each show another."""
+    """Whether all frames of this address show the same place, unlike the pictures of a folder."""
     try:
         return parse(address).kind != "folder"
     except CameraUnsupported:
@@ -74,7 +74,7 @@ def _stream(text: str) -> str:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        # A "/" or "#" in a password ends the host too early; the port is then not a number.
+        # A "/" or "#" in a password ends the host too early, so that the port is not a number.
         raise CameraUnsupported(
             f"The stream address '{redact(text)}' has a host or port that cannot be read.", f"{_PERCENT}."
         ) from None

@@ -13,10 +13,10 @@ from lookout.frame import Frame
 
 
 class AutoCamera:
-    """Looks for cameras each time it is opened, and delegates to the one it found. `address` is that one's."""
+    """Searches for cameras each time it is opened, and delegates to the one found, whose address is `address`."""
 
     def __init__(self, options: CameraOptions, make: Callable[[str], Camera]) -> None:
-        """make: the camera behind an address, not yet open."""
+        """make: creates the camera for an address, without opening it."""
         self._options, self._make = options, make
         self._camera: Camera | None = None
         self._info: CameraInfo | None = None
@@ -31,11 +31,11 @@ class AutoCamera:
 
     @property
     def log(self) -> tuple[str, ...]:
-        """The last lines the source's software printed, if it runs isolated."""
+        """The last lines that the camera's software printed, if it runs isolated."""
         return tuple(getattr(self._camera, "log", ()))
 
     def open(self, deadline: Deadline) -> None:
-        """Open the first camera that works. CameraAbsent says what was looked for; one camera's own error is kept."""
+        """Open the first camera that works. Raises CameraAbsent if none is found, or the errors of those that fail."""
         self.close()
         self._closing.clear()
         found = discover(self._options.python, deadline)
@@ -70,7 +70,7 @@ class AutoCamera:
             wake()
 
     def close(self) -> None:
-        """Also while it is being opened: then no other camera is tried."""
+        """Close the camera. During `open`, also stop it from trying further cameras."""
         self._closing.set()
         self._let_go()
 
@@ -86,7 +86,7 @@ class AutoCamera:
         return camera
 
     def _try(self, candidate: FoundCamera, deadline: Deadline) -> None:
-        """Open the candidate. It is assigned before it is open, so that `close` reaches one that hangs."""
+        """Open the candidate. It is assigned before that, so that `close` reaches a camera that hangs while opening."""
         self._camera = camera = self._make(candidate.address)
         self._stop_if_closed()
         camera.open(deadline)

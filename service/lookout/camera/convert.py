@@ -1,4 +1,4 @@
-"""From what a camera delivered to a frame: upright, contiguous, uint8, height x width x 3, BGR."""
+"""Conversion of a camera's pictures to frames: upright, contiguous, uint8, height x width x 3, BGR."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from lookout.errors import CameraUnsupported
 from lookout.frame import Pixels
 
-# Names are those of DRM and libcamera, little-endian: RGB888 is B, G, R in memory.
+# Named as in DRM and libcamera, which are little-endian: RGB888 is B, G, R in memory.
 _CODES: dict[str, int] = {
     "BGR888": cv2.COLOR_RGB2BGR,
     "RGB": cv2.COLOR_RGB2BGR,
@@ -34,11 +34,11 @@ _FLIPS = {"horizontal": 1, "vertical": 0, "both": -1}
 
 
 def to_bgr(pixels: Pixels, name: str, width: int, height: int) -> Pixels:
-    """BGR pixels, height x width x 3, from an array in the format `name`; may be a view of the input.
+    """Convert an array in the format `name` to BGR, height x width x 3. May return a view of the input.
 
-    pixels: as the camera's library delivers it. Planar 4:2:0 formats are (height * 3/2, stride); the padding to the
-    right of the picture is cut off here. MJPEG is a flat run of bytes. Raises CameraUnsupported for an unknown format,
-    and for an array that does not have the format's shape.
+    pixels: as the camera's library delivers them. Planar 4:2:0 formats are (height * 3/2, stride), whose padding on the
+    right is removed. MJPEG is a flat array of bytes. Raises CameraUnsupported for an unknown format, or if the array
+    does not have the format's shape.
     """
     try:
         if name in _AS_THEY_ARE:
@@ -81,7 +81,7 @@ def _decoded(pixels: Pixels) -> Pixels:
 
 
 def upright(picture: Pixels, rotate: int, flip: str) -> Pixels:
-    """The picture rotated clockwise by 0, 90, 180 or 270 degrees, then flipped; may be a view of the input."""
+    """Rotate clockwise by 0, 90, 180 or 270 degrees, then flip. May return a view of the input."""
     if rotate:
         picture = _uint8(cv2.rotate(picture, _TURNS[rotate]))
     if flip != "none":
@@ -90,7 +90,7 @@ def upright(picture: Pixels, rotate: int, flip: str) -> Pixels:
 
 
 def finished(pixels: Pixels, name: str, width: int, height: int, rotate: int, flip: str) -> Pixels:
-    """`to_bgr`, then `upright`, as a new array: nothing in it changes when `pixels` are overwritten."""
+    """Apply `to_bgr` and `upright`, and return a new array, which does not change when `pixels` are overwritten."""
     picture = upright(to_bgr(pixels, name, width, height), rotate, flip)
     if not picture.flags.c_contiguous or np.may_share_memory(picture, pixels):
         return picture.copy()

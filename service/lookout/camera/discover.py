@@ -1,4 +1,4 @@
-"""Which cameras are connected: for `lookout cameras` and for the address `auto`. Opens none of them."""
+"""Finds the connected cameras, for `lookout cameras` and for the address `auto`. Opens none of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from lookout.deadline import Deadline
 
 @dataclass(frozen=True, slots=True)
 class FoundCamera:
-    """kind: "pi" or "usb". address: for camera.source. name: of sensor or product. note: anything else to know."""
+    """A connected camera.
+
+    kind: "pi" or "usb". address: for camera.source. name: the name of the sensor or product. note: its id or device.
+    """
 
     kind: str
     address: str
@@ -21,7 +24,10 @@ class FoundCamera:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """cameras: best first. reasons: what was looked for and not found, one sentence each, without a full stop."""
+    """The result of a search.
+
+    cameras: best first. reasons: why no Pi or USB camera was found, one sentence each, without a full stop.
+    """
 
     cameras: tuple[FoundCamera, ...]
     reasons: tuple[str, ...]
@@ -29,7 +35,7 @@ class Discovery:
 
 
 def discover(python: str, deadline: Deadline) -> Discovery:
-    """Look for Pi cameras, then USB cameras. python: the setting camera.python. Never raises."""
+    """Search for Pi cameras, then USB cameras. python: the setting camera.python. Never raises."""
     pi, pi_reason, pi_remedy = _pi(python, deadline)
     usb, usb_reason, usb_remedy = _usb()
     return Discovery(

@@ -1,4 +1,4 @@
-"""What every source of frames can do. Standard library only: the Pi camera's process imports this."""
+"""The interface of every source of frames. Standard library only, since the Pi camera's process imports this."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lookout.frame import Frame
 
 @dataclass(frozen=True, slots=True)
 class CameraInfo:
-    """What a source reports about itself once it is open.
+    """A source's description of itself once it is open.
 
     kind: "pi", "usb", "rtsp", "http", "file", "folder", "demo" or "scripted".
-    name: for people, e.g. the sensor's or the file's name; never contains credentials.
+    name: for display, e.g. the sensor's or the file's name; never contains credentials.
     width, height: pixels of the upright frames as delivered.
     fps: nominal frames per second, None if frames come as fast as they are requested.
     live: whether frames show the present. Only live sources can be stale, late or stuck.
@@ -32,14 +32,14 @@ class CameraInfo:
 
 @dataclass(frozen=True, slots=True)
 class CameraOptions:
-    """What is requested from a source; it reports what it really delivers in its `CameraInfo`.
+    """The options requested from a source, which reports in its `CameraInfo` what it really delivers.
 
     rotate: degrees clockwise, one of 0, 90, 180, 270; applied before flip.
     flip: "none", "horizontal", "vertical" or "both".
-    controls: exposure, focus, tuning file ...: passed to the camera; unknown ones are listed in `notes` and skipped.
+    controls: exposure, focus, tuning file etc., passed to the camera; unknown ones are skipped and listed in `notes`.
     python: interpreter for the Pi camera's process, or "auto".
     loop: files and folders start over at their end.
-    pace: files play at their own speed; False reads as fast as frames are requested (batch use).
+    pace: files play at their own speed; if False, they are read as fast as frames are requested, for batch use.
     """
 
     width: int = 640
@@ -62,18 +62,18 @@ class Camera(Protocol):
 
     @property
     def info(self) -> CameraInfo:
-        """Valid after `open`."""
+        """The source's description. Valid after `open`."""
         ...
 
     def open(self, deadline: Deadline) -> None:
-        """Make the source deliver frames. Raises CameraError with code, sentence and remedy."""
+        """Start the source. Raises CameraError with code, sentence and remedy."""
         ...
 
     def read(self, deadline: Deadline) -> Frame:
-        """The newest frame not returned before, waiting for it until the deadline.
+        """Return the newest frame not returned before, waiting for it until the deadline.
 
-        Raises CameraSilent if none came by then (the caller may simply read again), another CameraError
-        if the source is broken and must be reopened, EndOfSource at the end of a file.
+        Raises CameraSilent if none came by then (the caller may simply read again), another CameraError if the source
+        is broken and must be reopened, EndOfSource at the end of a file.
         """
         ...
 

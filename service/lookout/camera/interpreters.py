@@ -1,4 +1,4 @@
-"""Which Python runs the Pi camera: the one that can import picamera2, tested in a process with a deadline."""
+"""Finds the Python interpreter for the Pi camera: one that can import picamera2, tested in a separate process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ print("\\n" + json.dumps(found))
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Result of a test. error: why the interpreter cannot drive a Pi camera, or empty. cameras: libcamera's list."""
+    """The result of a test. error: why the interpreter cannot use a Pi camera, or empty. cameras: libcamera's list."""
 
     error: str
     cameras: tuple[dict[str, object], ...] = ()
@@ -41,7 +41,7 @@ _can: dict[str, bool] = {}
 
 
 def probe(python: str, deadline: Deadline, *, cameras: bool = False) -> Probe:
-    """Have an interpreter import picamera2 and, if requested, list the cameras. Never raises, never hangs."""
+    """Test whether an interpreter can import picamera2, and list cameras if requested. Never raises, never hangs."""
     arguments = [python, "-I", "-c", _PROBE, *(["list"] if cameras else [])]
     limit = min(PROBE_S, deadline.remaining())
     try:
@@ -59,7 +59,7 @@ def probe(python: str, deadline: Deadline, *, cameras: bool = False) -> Probe:
 
 
 def candidates(wanted: str) -> tuple[str, ...]:
-    """Interpreters to try for a Pi camera, best first. wanted: the setting camera.python."""
+    """The interpreters to try for a Pi camera, best first. wanted: the setting camera.python."""
     if wanted != "auto":
         return (wanted,)
     system = (SYSTEM_PYTHON,) if Path(SYSTEM_PYTHON).exists() else ()
@@ -67,7 +67,7 @@ def candidates(wanted: str) -> tuple[str, ...]:
 
 
 def choose(wanted: str, deadline: Deadline) -> str:
-    """The interpreter for the Pi camera. A success is remembered, a failure is tested again.
+    """Choose the interpreter for the Pi camera. A success is remembered; a failure is tested again.
 
     Raises CameraUnsupported with the result for each interpreter.
     """

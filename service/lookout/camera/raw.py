@@ -1,4 +1,4 @@
-"""A picture as the camera's library delivered it, before any conversion. Needs only NumPy."""
+"""Pictures as the camera's library delivers them, before any conversion. Needs only NumPy."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawFrame:
-    """Pixels in the delivered format, and what is left to do to make a `Frame` of them.
+    """Pixels in the delivered format, and the conversions left to make a `Frame` of them.
 
-    pixels: uint8, one to three dimensions, as `convert.to_bgr` takes them. format: a name it knows.
+    pixels: uint8, one to three dimensions, as for `convert.to_bgr`. format: one of `convert.FORMATS`.
     width, height: of the picture in it, in pixels, before rotating.
     captured_at, sequence: as in `Frame`.
-    rotate, flip: what the camera has not already done, as in `CameraOptions`.
+    rotate, flip: as in `CameraOptions`, without what the camera has done itself.
     mark: as in `Frame`.
     """
 
@@ -39,5 +39,5 @@ class RawSource(Protocol):
     """A source that can leave the conversion to another process."""
 
     def read_raw(self, deadline: Deadline) -> RawFrame:
-        """As `Camera.read`, without the conversion."""
+        """Like `Camera.read`, but without conversion."""
         ...

@@ -1,4 +1,4 @@
-"""The repeat detector: a live camera that shows the same pictures over and over has a stuck driver."""
+"""Detects repeated pictures: a live camera that delivers the same ones over and over has a stuck driver."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
     from lookout.frame import Frame
 
-MEMORY = 64  # frames remembered: finds loops of up to this many pictures
-MIN_FRAMES = 10  # frames: fewer may be a coincidence of compression
-ROW_STEP = 8  # every eighth row is compared: enough to distinguish pictures with sensor noise
-UNIFORM = 2.0  # standard deviation, 0..255: a covered lens or a dark night really looks the same each time
+MEMORY = 64  # frames remembered, to find loops of up to this many pictures
+MIN_FRAMES = 10  # fewer equal frames may be a coincidence of compression
+ROW_STEP = 8  # every eighth row is compared, enough to distinguish pictures with sensor noise
+UNIFORM = 2.0  # standard deviation, 0..255; with a covered lens or at night, all pictures really look the same
 
 
 def mark_of(pixels: NDArray[np.uint8]) -> int:
-    """A checksum that identifies pictures of one source, 0 to 2**32 - 1; for any number of dimensions."""
+    """A checksum that identifies a source's pictures, 0 to 2**32 - 1. The array may have any number of dimensions."""
     return zlib.crc32(pixels[::ROW_STEP].tobytes())
 
 
 class RepeatDetector:
-    """Says whether a live source is stuck, from the frames only; it has no clock of its own.
+    """Detects from the frames whether a live source is stuck. It uses only their capture times, no clock of its own.
 
     stale_after_s: seconds during which every frame must have been seen before.
     """
@@ -34,26 +34,26 @@ class RepeatDetector:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: the source was reopened."""
+        """Forget everything, because the source was reopened."""
         self._recent: deque[int] = deque(maxlen=MEMORY)
         self._new_at: float | None = None
         self._repeats = 0
         self._wanted = 0
 
     def doubt(self) -> None:
-        """It was reopened because it was stuck: a single picture proves nothing, only a second, different one does."""
+        """Trust the source, reopened after it was stuck, only once a second, different picture has come."""
         self._wanted = 2
 
     @property
     def doubted(self) -> bool:
-        """Whether what it shows cannot be trusted yet."""
+        """Whether the source's pictures cannot be trusted yet."""
         return self._wanted > 0
 
     def see(self, frame: Frame) -> bool:
-        """Check the next frame; True while the source is stuck.
+        """Check the next frame. Returns True while the source is stuck.
 
-        That is, if for `stale_after_s` seconds of capture time, and for at least MIN_FRAMES frames, every frame was
-        among the last MEMORY ones, and the picture is not nearly uniform.
+        The source is stuck if, for `stale_after_s` seconds of capture time and at least MIN_FRAMES frames, every frame
+        equals one of the last MEMORY frames, and the picture is not nearly uniform.
         """
         mark = mark_of(frame.pixels) if frame.mark is None else frame.mark
         known = mark in self._recent

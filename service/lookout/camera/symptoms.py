@@ -1,4 +1,4 @@
-"""What a camera's software says when it fails, as an error with its remedy."""
+"""Recognises messages of a camera's software, and turns them into errors with remedies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lookout.system.known_lines import KNOWN_LINES
 
 
 def diagnose(lines: Iterable[str]) -> CameraError | None:
-    """What the newest known line means, as an error to raise; None if no line is known. Lines: the oldest first."""
+    """Return the error that the newest known line stands for; None if no line is known. lines: oldest first."""
     for line in reversed(list(lines)):
         for known in KNOWN_LINES:
             if known.camera_error is None:

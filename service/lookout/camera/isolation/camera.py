@@ -1,4 +1,4 @@
-"""A source in its own process, behind the same protocol: a driver that hangs or dies takes nothing with it."""
+"""A source in a process of its own, behind the same interface, so that a driver may hang or crash without harm."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from lookout.errors import CameraError, CameraSilent, CameraWaiting
 from lookout.frame import Frame
 from lookout.redaction import redact, redact_text
 
-GRACE_S = 0.6  # for a working source to close its device properly; a silent one is killed at once
+GRACE_S = 0.6  # for a working source to close its device; a silent one is killed at once
 LIVELY_S = 1.0  # a source whose last frame is younger than this works
-OPEN_MARGIN_S = 0.2  # the source gives up this much earlier than we do, so that its own reason arrives
+OPEN_MARGIN_S = 0.2  # the source gives up this much earlier than we do, so that its own error arrives
 LAST_WORDS_S = 0.5
 
 
 class _Wake:
-    """A flag that poll() can wait for; its descriptor lives as long as the object, so that its number is not reused."""
+    """A flag that poll() can wait for. Its descriptor lives as long as the object, so that it is not reused early."""
 
     def __init__(self) -> None:
         self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -48,10 +48,10 @@ class _Wake:
 
 
 class IsolatedCamera:
-    """Any source, run by `child.py`.
+    """A source of any kind, run by `child.py`.
 
-    Frames are passed in one anonymous memory file. Pictures that already are as a frame should be are used in place,
-    the others are converted into new arrays. `wake` ends a waiting `read` early.
+    Frames are passed in an anonymous memory file. Pictures that need no conversion are used in place; others are
+    converted into new arrays. `wake` ends a waiting `read` early.
     """
 
     def __init__(self, address: str, options: CameraOptions) -> None:
@@ -80,7 +80,7 @@ class IsolatedCamera:
 
     @property
     def log(self) -> tuple[str, ...]:
-        """The last lines the source's software printed, oldest first, without credentials."""
+        """The last lines that the source's software printed, oldest first, without credentials."""
         process = self._process
         lines = tuple(process.log) if process else self._log
         return tuple(redact_text(line, self._address) for line in lines)
@@ -92,9 +92,9 @@ class IsolatedCamera:
         return process.pid if process else None
 
     def open(self, deadline: Deadline) -> None:
-        """Start the process and have it open the source. The source's own error is raised here."""
+        """Start the process and let it open the source. Raises the source's own error."""
         self.close()
-        self._closing.clear()  # before the search for an interpreter, which takes seconds: a close() meanwhile counts
+        self._closing.clear()  # before choosing an interpreter, which takes seconds; a close() meanwhile must count
         same = self._parsed.kind != "pi"
         python = sys.executable if same else choose(self._options.python, deadline)
         path = tuple(entry or str(os.getcwd()) for entry in sys.path) if same else ()  # noqa: PTH109
@@ -116,7 +116,7 @@ class IsolatedCamera:
             self._frame_at = time.monotonic()
 
     def read(self, deadline: Deadline) -> Frame:
-        """The newest frame not returned before. CameraSilent at the deadline, or at once after `wake`."""
+        """Return the newest frame not returned before. Raises CameraSilent at the deadline, or at once after `wake`."""
         with self._lock:
             while True:
                 process = self._process
@@ -129,11 +129,11 @@ class IsolatedCamera:
                     raise self._silent(process)
 
     def wake(self) -> None:
-        """Make a waiting `read` raise CameraSilent now. Safe from any thread."""
+        """Make a waiting `read` raise CameraSilent at once. May be called from any thread."""
         self._wake.set()
 
     def close(self) -> None:
-        """End the process, with everything it holds, within GRACE_S and one second."""
+        """End the process and release its resources, within GRACE_S and one second."""
         self._closing.set()
         self.wake()
         with self._lock:
@@ -165,7 +165,7 @@ class IsolatedCamera:
                 )
 
     def _newest(self, process: CameraProcess) -> tuple[protocol.Picture, bytes] | None:
-        """Drain the socket: the newest picture, and the slots to give back: its own and those of skipped pictures."""
+        """Drain the socket. Returns the newest picture, and the slots of all pictures read, its own last."""
         if self._farewell:
             raise self._meant(process, self._farewell)
         pictures = _messages(process, at_most=2 * protocol.SLOTS)
@@ -186,7 +186,7 @@ class IsolatedCamera:
         shared = self._shared(process, layout)
         if shared.is_any_lent(slots):
             raise _nonsense()
-        free = shared.returned()  # before this one is lent, which may need a free place
+        free = shared.returned()  # before lending this one, which may need a free place
         flat = shared.view(picture.slot, layout)
         pixels = flat.reshape(layout.shape)
         try:
@@ -210,7 +210,7 @@ class IsolatedCamera:
         return self._pictures
 
     def _wait(self, process: CameraProcess, deadline: Deadline) -> bool:
-        """Wait for a message while collecting what the source prints; False at the deadline or when woken."""
+        """Wait for a message while reading the source's output. Returns False at the deadline or when woken."""
         poll = select.poll()
         poll.register(process.line, select.POLLIN)
         poll.register(self._wake.descriptor, select.POLLIN)
@@ -232,7 +232,7 @@ class IsolatedCamera:
                 return False
 
     def _meant(self, process: CameraProcess, message: bytes) -> Exception:
-        """What a message other than a picture means: the end of the file, an error of the source, a closed socket."""
+        """The exception for a message other than a picture: end of the file, error of the source, closed socket."""
         if message[:1] == protocol.END:
             return EndOfSource()
         if message[:1] != b"E":
@@ -277,9 +277,10 @@ def _nonsense() -> CameraError:
 
 
 def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
-    """The messages that are ready, oldest first, up to the first that is not a picture: empty if the process hung up.
+    """Return the messages that are ready, oldest first, up to the first that is not a picture.
 
-    A notice that it is waiting does not count; its time is kept in `process.waiting_at`.
+    An empty message means that the process has closed the socket. WAITING is not returned; its time is stored in
+    `process.waiting_at`.
     """
     found: list[bytes] = []
     for _ in range(4 * at_most):
@@ -288,7 +289,7 @@ def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
         try:
             message = process.receive()
         except ConnectionResetError:
-            continue  # reported once, before the messages still to be read, if it left our slots unread
+            continue  # reported once, before the remaining messages, if the process left slots from us unread
         except OSError:
             message = b""
         if message is None:
@@ -305,7 +306,7 @@ def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
 def _give_back(process: CameraProcess, slots: bytes) -> None:
     if not slots:
         return
-    # A process that has gone needs no slot; the next read reports that it has gone.
+    # A process that has ended needs no slots; the next read reports that it has ended.
     with contextlib.suppress(OSError):
         process.line.send(slots)
 

@@ -1,4 +1,4 @@
-"""A camera in its own process: run as a script by `camera.py`, never imported by the service itself.
+"""A camera in its own process, run as a script by `camera.py`; the service itself never imports this module.
 
     PYTHON -I child.py SOCKET MEMORY LIFE
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lookout.camera.raw import RawFrame
     from lookout.deadline import Deadline
 
-READ_SLICE_S = 0.25  # the longest time until a stop by the service is noticed
+READ_SLICE_S = 0.25  # the longest time until the service's closing of the socket is noticed
 
 
 def bootstrap() -> None:
@@ -45,10 +45,10 @@ def bootstrap() -> None:
 
 
 class Slots:
-    """The shared memory file, from the writing side.
+    """The writing side of the shared memory file.
 
-    least_room: bytes of a slot, for a source whose first picture says nothing about the size of the others. Memory is
-    only allocated for what is written.
+    least_room: minimum bytes of a slot, for a source whose pictures differ in size. Memory is only allocated for what
+    is written.
     """
 
     def __init__(self, memory: int, count: int) -> None:
@@ -59,7 +59,7 @@ class Slots:
         self.free = list(range(count))
 
     def write(self, slot: int, pixels: NDArray[np.uint8]) -> None:
-        """Copy the array into the slot: the only copy on this side."""
+        """Copy the array into the slot, which is the only copy on this side."""
         import numpy as np
 
         target = np.frombuffer(self._mapped(pixels.nbytes), np.uint8, pixels.nbytes, slot * self.room)
@@ -81,7 +81,7 @@ class Slots:
 
 
 class Worker:
-    """Opens the source, then puts its frames into free slots until the service hangs up."""
+    """Opens the source, then writes its frames to free slots until the service closes the socket."""
 
     def __init__(self, line: socket.socket, memory: int) -> None:
         from lookout.camera.isolation.protocol import SLOTS
@@ -102,7 +102,7 @@ class Worker:
         except EndOfSource:
             self._say(END)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # the service is gone, and so are we
+            pass  # the service has ended, so this process ends too
         except LookoutError as error:
             self._say(pack_error(error))
         except Exception as error:
@@ -132,7 +132,7 @@ class Worker:
         return camera
 
     def _take_back(self) -> bool:
-        """Collect the slots given back so far; False if the service has hung up."""
+        """Collect the slots given back so far. Returns False if the service has closed the socket."""
         while True:
             try:
                 message = self._line.recv(64, socket.MSG_DONTWAIT)
@@ -155,7 +155,7 @@ class Worker:
         if not self._take_back():
             raise BrokenPipeError
         if not self._slots.free:
-            return  # the reader is too slow: this frame is dropped, the next one finds a slot
+            return  # the reader is too slow, so this frame is dropped
         slot = self._slots.free.pop()
         self._slots.write(slot, raw.pixels)
         layout = Layout(raw.pixels.shape, raw.format, raw.width, raw.height, raw.rotate, raw.flip, self._slots.room)
@@ -171,7 +171,7 @@ class Worker:
 
 
 def read_raw(camera: Camera, deadline: Deadline) -> RawFrame:
-    """The camera's next frame, unconverted if the camera can leave that to the service."""
+    """Read the camera's next frame, unconverted if the camera can leave that to the service."""
     from lookout.camera.raw import RawFrame, RawSource
 
     if isinstance(camera, RawSource):
@@ -181,7 +181,7 @@ def read_raw(camera: Camera, deadline: Deadline) -> RawFrame:
 
 
 def _one_thread() -> None:
-    """OpenCV, if a source has loaded it, must not keep a thread pool for a few conversions per second."""
+    """Keep OpenCV, if a source has loaded it, from starting a thread pool for a few conversions per second."""
     if "cv2" in sys.modules:
         import cv2
 
@@ -189,7 +189,7 @@ def _one_thread() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """The script. Exits without the interpreter's clean-up, which may wait forever for a driver's threads."""
+    """Run the script. The caller skips the interpreter's clean-up, which may wait forever for a driver's threads."""
     line, memory, life = (int(argument) for argument in arguments)
     bootstrap()
     from lookout.system.parent import die_with

@@ -1,4 +1,4 @@
-"""The process behind an isolated camera: starting it, collecting its output, ending it within a bounded time."""
+"""The process of an isolated camera: starting it, reading its output, ending it within a bounded time."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from lookout.errors import CameraSilent, CameraUnsupported
 
 CHILD = Path(__file__).resolve().parent / "child.py"
 LOG_LINES = 200
-LINE_BYTES = 2000  # a longer line is cut: some libraries print binary garbage
-KILL_S = 1.0  # a killed process that still exists after this waits for hardware; it is abandoned and collected later
+LINE_BYTES = 2000  # longer lines are cut, since some libraries print binary garbage
+KILL_S = 1.0  # a killed process that still exists after this waits for hardware; it is abandoned and reaped later
 MAX_LEFT_BEHIND = 8  # killed processes that still wait for hardware or a disk; more would only take memory
 _LEFT_BEHIND: list[subprocess.Popen[bytes]] = []
 _LEFT_LOCK = threading.Lock()
@@ -49,7 +49,7 @@ class CameraProcess:
             finally:
                 other.close()
                 os.close(life)
-            # If we run out of descriptors half-way, an untracked process would keep the camera busy for good.
+            # Without this, running out of descriptors here would leave a process that keeps the camera busy for good.
             undo.callback(_collect, self._popen)
             undo.callback(self._popen.kill)
             assert self._popen.stderr is not None
@@ -65,10 +65,10 @@ class CameraProcess:
         self._incoming.register(self.line, select.POLLIN)
 
     def receive(self) -> bytes | None:
-        """The next message, empty once the process has hung up; None if none is ready. Never waits.
+        """Return the next message, empty once the process has closed the socket; None if none is ready. Never blocks.
 
-        This is called once in vain for each frame. With the caches as a network leaves them, an exception and a new
-        buffer for the largest message took 40 microseconds; this takes 10. Raises OSError.
+        For each frame, one call finds no message. With caches cold after inference, an exception and a new buffer for
+        the largest message took 40 microseconds; this takes 10. Raises OSError.
         """
         if not self._incoming.poll(0):
             return None
@@ -76,12 +76,12 @@ class CameraProcess:
         return bytes(self._message[:size])
 
     def seal(self) -> int:
-        """Seal the size of the shared file, so that no later change can pull it from under us; returns its bytes."""
+        """Seal the size of the shared file, so that it cannot be truncated while it is mapped. Returns its size."""
         fcntl.fcntl(self.memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
         return os.fstat(self.memory).st_size
 
     def listen(self) -> bool:
-        """Read what is ready on stderr into `log`; False once it has ended. Never waits."""
+        """Read what is ready on stderr into `log`. Returns False once stderr has ended. Never blocks."""
         if self.stderr < 0:
             return False
         try:
@@ -100,7 +100,7 @@ class CameraProcess:
         return bool(data)
 
     def exit_words(self, wait_s: float) -> str:
-        """How it ended, as the end of a sentence; waits a little for that. It stays collectable."""
+        """Describe how the process ended, as the end of a sentence. Waits up to `wait_s`; does not reap the process."""
         self._gone(wait_s)
         result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if result is None:
@@ -112,13 +112,13 @@ class CameraProcess:
         return f"was ended by signal {result.si_status}"
 
     def end(self, grace_s: float) -> None:
-        """Hang up, wait for `grace_s`, kill the process and all it started, and close every descriptor."""
+        """Close the socket, wait for `grace_s`, kill the process and all it started, and close every descriptor."""
         with contextlib.suppress(OSError):
             self.line.shutdown(socket.SHUT_RDWR)
         if grace_s > 0:
             self._gone(grace_s)
-        # Also if it has exited: what it started may live on in its session. It is not collected yet, so its number
-        # cannot belong to another process.
+        # Needed even if it has exited, since processes that it started may still run in its session. It is not reaped
+        # yet, so its id cannot belong to another process.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._gone(KILL_S)
@@ -165,17 +165,17 @@ def _started(python: str, line: int, memory: int, life: int) -> subprocess.Popen
 
 
 def _collect(*killed: subprocess.Popen[bytes]) -> None:
-    """Remember processes that were killed, and collect all that have exited by now."""
+    """Remember killed processes, and reap all that have exited by now."""
     with _LEFT_LOCK:
         _LEFT_BEHIND[:] = [left for left in (*_LEFT_BEHIND, *killed) if left.poll() is None]
 
 
 def environment() -> dict[str, str]:
-    """The environment of a camera's process: ours, without the variables of Python, systemd and Lookout."""
+    """The environment of a camera's process: the service's, without the variables of Python, systemd and Lookout."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PYTHON", "LOOKOUT_", "NOTIFY_", "WATCHDOG_", "LISTEN_"))
     }
-    # It does no arithmetic: pools of idle threads would only cost memory.
+    # It does no linear algebra, so pools of idle threads would only cost memory.
     return {**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}

@@ -16,15 +16,15 @@ from dataclasses import asdict, dataclass
 from lookout import errors
 from lookout.camera.interface import CameraInfo, CameraOptions
 
-# Half of them may be lent at a time, see `shared_memory.py`. Memory is allocated when a slot is first written, and the
-# camera's process takes the slot that came back last.
+# Half of the slots may be lent at a time, see `shared_memory.py`. Memory is allocated when a slot is first written; the
+# camera's process reuses the slot that came back last, so that rarely needed ones stay unallocated.
 SLOTS = 8
 MAX_MESSAGE = 32_768  # bytes; a Hello with a long import path is the largest
 MAX_PICTURE = 256 * 1024 * 1024  # bytes in a slot; guards against a nonsensical shape
 PAGE = 4096
 # Bytes of a slot for sources whose pictures vary in size: a stream that is reconfigured, a folder of pictures.
 MIN_ROOM = {"rtsp": 2**26, "http": 2**26, "file": MAX_PICTURE, "folder": MAX_PICTURE}
-# Characters of an error: drivers may print anything, and nobody reads more.
+# Maximum characters of an error, since drivers may print anything.
 _MAX_DETAIL, _MAX_REMEDY = 2000, 500
 
 _PICTURE = struct.Struct("<cBdQI")
@@ -34,7 +34,7 @@ _FLIPS = ("none", "horizontal", "vertical", "both")
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What the camera's process should open. path: where to find further modules, for scripted cameras."""
+    """The source to open. path: additions to the import path, for scripted cameras."""
 
     address: str
     options: CameraOptions
@@ -53,7 +53,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How pictures are stored in slots. shape: of the array; bytes_per_slot: of the file; the rest as in `RawFrame`."""
+    """How pictures are stored in slots. shape: of the array; bytes_per_slot: bytes; the rest as in `RawFrame`."""
 
     shape: tuple[int, ...]
     format: str
@@ -79,7 +79,7 @@ class Layout:
 
     @classmethod
     def unpack(cls, message: bytes) -> Layout:
-        """Raises ValueError if it cannot be true: it is about to be used as a memory address."""
+        """Raise ValueError if the layout is impossible, since it is used to access memory."""
         turns, flip, rows, columns, channels, width, height, room, name = _LAYOUT.unpack(message)
         shape = tuple(size for size in (rows, columns, channels) if size)
         layout = cls(shape, name.rstrip(b"\0").decode(), width, height, turns * 90, _FLIPS[flip & 3], room)
@@ -89,7 +89,7 @@ class Layout:
 
     @property
     def size(self) -> int:
-        """Bytes of the array."""
+        """The size of the array in bytes."""
         return math.prod(self.shape) if self.shape else 0
 
 
@@ -108,7 +108,7 @@ class Picture:
 
     @classmethod
     def unpack(cls, message: bytes) -> Picture:
-        """Raises ValueError for a message that cannot be true."""
+        """Read a message. Raises ValueError for an invalid one."""
         if len(message) != _PICTURE.size + _LAYOUT.size:
             raise ValueError("wrong length")
         _, slot, captured_at, sequence, mark = _PICTURE.unpack_from(message)
@@ -117,7 +117,7 @@ class Picture:
         return cls(slot, captured_at, sequence, mark, _layout(message[_PICTURE.size :]))
 
 
-# A source keeps its layout, unless its pictures differ in size.
+# Cached, since a source keeps its layout unless its pictures differ in size.
 _layout = functools.lru_cache(maxsize=1)(Layout.unpack)
 
 
@@ -131,13 +131,13 @@ def unpack_ready(message: bytes) -> CameraInfo:
 
 
 def pack_error(error: errors.LookoutError) -> bytes:
-    """Long texts are cut; in JSON each character takes at most 12 bytes, so that everything fits into a message."""
+    """Pack an error. Long texts are cut; JSON takes at most 12 bytes per character, so that it fits into a message."""
     detail, remedy = error.detail[:_MAX_DETAIL], error.remedy[:_MAX_REMEDY]
     return b"E" + json.dumps({"code": error.code, "detail": detail, "remedy": remedy}).encode()
 
 
 def unpack_error(message: bytes) -> errors.CameraError:
-    """The error raised in the camera's process; an unknown kind becomes a plain CameraError."""
+    """Unpack the error raised in the camera's process; an unknown kind becomes a plain CameraError."""
     data = json.loads(message[1:])
     kinds = {kind.code: kind for kind in errors.CameraError.__subclasses__()}
     return kinds.get(data["code"], errors.CameraError)(data["detail"], data["remedy"])
@@ -148,5 +148,5 @@ WAITING = b"W"
 
 
 def room_for(size: int) -> int:
-    """Bytes of a slot for `size` bytes: whole pages, so that each slot can be mapped separately."""
+    """The bytes of a slot for pictures of `size` bytes: whole pages, so that each slot can be mapped separately."""
     return -(-size // PAGE) * PAGE

@@ -1,4 +1,4 @@
-"""A TCP or TLS connection to a camera before a deadline, or in one sentence why there is none."""
+"""TCP and TLS connections to cameras, with a deadline and one-sentence errors."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lookout.errors import CameraAbsent, CameraError, CameraSilent, CameraUnsupp
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _TLS = frozenset({"rtsps", "https"})
-_BRIEFLY_S = 0.05  # the minimum for a call made after the deadline: enough for data that is already there
-# What OpenSSL's error numbers mean.
+_BRIEFLY_S = 0.05  # the minimum for a call made after the deadline, enough for data that has arrived
+# OpenSSL's error numbers, in words.
 _CERTIFICATES = {
     10: "has expired",
     18: "is signed by the camera itself",
@@ -29,7 +29,7 @@ _CERTIFICATES = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An open connection. doubt: why its certificate proves nothing, "" if it does or there is none."""
+    """An open connection. doubt: why its certificate cannot be trusted; "" if it can, or if there is none."""
 
     socket: socket.socket
     doubt: str = ""
@@ -38,10 +38,9 @@ class Line:
 def connect(parts: SplitResult, shown: str, deadline: Deadline, *, any_certificate: bool = False) -> Line:
     """Connect to the address's host. shown: the address for messages.
 
-    Cameras sign their own certificates. One that cannot be verified is accepted with a `doubt` inside one's own
-    network, and anywhere with `any_certificate`; across the internet it is refused, since the password would go to
-    anybody who answers. Raises CameraError with the reason, and TimeoutError if the server falls silent after
-    connecting.
+    Cameras sign their own certificates. One that cannot be verified is accepted with a `doubt` in the local network,
+    and anywhere with `any_certificate`. Across the internet it is refused, since the password would go to whichever
+    server answers. Raises CameraError with the reason, and TimeoutError if the server does not respond once connected.
     """
     scheme = parts.scheme.lower()
     port = parts.port or PORTS[scheme]
@@ -72,7 +71,7 @@ def connect(parts: SplitResult, shown: str, deadline: Deadline, *, any_certifica
 
 
 def unreachable(shown: str, parts: SplitResult, error: OSError) -> CameraError:
-    """What a network error means, in one sentence."""
+    """The error to raise for a network error."""
     if isinstance(error, socket.gaierror):
         return CameraAbsent(f"The host name {parts.hostname} is not known here.", "Check it, or use the IP address.")
     if isinstance(error, ConnectionRefusedError):
@@ -88,7 +87,7 @@ def unreachable(shown: str, parts: SplitResult, error: OSError) -> CameraError:
 
 
 def silent(shown: str) -> CameraSilent:
-    """The error for a server that accepts the connection and does not answer."""
+    """The error for a server that accepts the connection but does not respond."""
     return CameraSilent(
         f"{shown} accepts the connection and then sends nothing.",
         "Restart the camera; check that the port is right.",
@@ -96,12 +95,12 @@ def silent(shown: str) -> CameraSilent:
 
 
 def socket_timeout(deadline: Deadline) -> float:
-    """Seconds for a socket's next call; never 0 or None, which would mean not at all or forever."""
+    """The timeout in seconds for a socket's next call; never 0 or None, which would mean non-blocking or forever."""
     return max(_BRIEFLY_S, deadline.remaining())
 
 
 def _connected(host: str, port: int, deadline: Deadline) -> socket.socket:
-    """To the first of the host's addresses that accepts: many names have an IPv6 address on which no camera listens."""
+    """Connect to the first of the host's addresses that accepts; a camera may not listen on its IPv6 address."""
     failure: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
     for family, address in _resolved(host, port, deadline):
         line = socket.socket(family, socket.SOCK_STREAM)
@@ -139,7 +138,7 @@ def _is_public(line: socket.socket) -> bool:
 
 
 def _resolved(host: str, port: int, deadline: Deadline) -> list[tuple[int, tuple[object, ...]]]:
-    """The addresses of a host. Name look-up has no time-out, so it runs on a thread that may be abandoned."""
+    """Resolve a host's addresses. Name look-up has no timeout, so it runs on a thread that may be abandoned."""
 
     def look_up() -> list[tuple[int, tuple[object, ...]]]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

@@ -1,6 +1,6 @@
 """The demo: a live scene made of three shipped photographs and a drawn room, for trying Lookout without a camera.
 
-An empty room, a cat, the room again, a dog, a cup of coffee, and over again. The pictures' licences are in
+It shows an empty room, a cat, the room again, a dog and a cup of coffee, in a loop. The pictures' licences are in
 `pictures/LICENCES.md`.
 """
 
@@ -24,14 +24,14 @@ from lookout.frame import Frame, Pixels
 PICTURES = Path(__file__).resolve().parent / "pictures"
 FADE_S = 0.7
 MARGIN = 1.16  # stills are prepared this much larger than the frame, which leaves room to pan
-NOISE = 6  # sensor noise, in steps of brightness from lowest to highest
-MAX_FPS = 240.0  # frames per second; more make no sense for an artificial scene
+NOISE = 6  # the range of the sensor noise, in grey levels
+MAX_FPS = 240.0  # frames per second; more are useless for an artificial scene
 _EMPTY_FPS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """name: of the still. seconds: how long it is shown. swing: how far it pans, as a share of the margin."""
+    """name: the still's name. seconds: how long it is shown. swing: how far it pans, as a share of the margin."""
 
     name: str
     seconds: float
@@ -49,7 +49,7 @@ LENGTH_S = sum(scene.seconds for scene in SCENES)
 
 
 def scene_at(seconds: float) -> tuple[int, float]:
-    """Index into SCENES of the current scene, and for how many seconds it has been shown."""
+    """Return the index of the current scene in SCENES, and for how many seconds it has been shown."""
     left = seconds % LENGTH_S
     for index, scene in enumerate(SCENES):
         if left < scene.seconds:
@@ -59,7 +59,7 @@ def scene_at(seconds: float) -> tuple[int, float]:
 
 
 class DemoScene:
-    """Draws the scene at any moment; the same moment gives the same pixels."""
+    """Draws the scene at any time; the same time gives the same pixels."""
 
     def __init__(self, width: int, height: int) -> None:
         self._size = (width, height)
@@ -68,7 +68,7 @@ class DemoScene:
         self._grain = grain
 
     def at(self, seconds: float) -> Pixels:
-        """height x width x 3, uint8, BGR; the scene `seconds` after its start."""
+        """Draw the scene `seconds` after its start: height x width x 3, uint8, BGR."""
         index, since = scene_at(seconds)
         picture = self._view(index, since, seconds)
         if since < FADE_S and seconds >= FADE_S:
@@ -84,7 +84,7 @@ class DemoScene:
         return np.asarray(cv2.add(picture, grain, dst=picture), dtype=np.uint8)
 
     def _view(self, index: int, since: float, seconds: float) -> Pixels:
-        """A slow pan and zoom over a still, through one bilinear warp."""
+        """Draw a slow pan and zoom over a still, with one bilinear warp."""
         scene = SCENES[index]
         still = self._stills[scene.name]
         width, height = self._size
@@ -101,7 +101,7 @@ class DemoScene:
         )
 
     def _mark(self, picture: Pixels, seconds: float) -> None:
-        """A small clock in the corner, so that no two frames are alike and everybody sees that it runs."""
+        """Draw a small clock in the corner, so that no two frames are equal and the scene is seen to be live."""
         radius = max(6, picture.shape[0] // 34)
         middle = radius + 6
         cv2.circle(picture, (middle, middle), radius, (235, 235, 235), -1, cv2.LINE_AA)
@@ -126,7 +126,7 @@ class DemoScene:
 
 
 def draw_room() -> Pixels:
-    """An empty living room, 720 x 540, drawn: wall, floor, window, sofa, lamp and a picture."""
+    """Draw an empty living room, 720 x 540: wall, floor, window, sofa, lamp and a picture."""
     wall = np.linspace(188, 222, 720)[None, :, None] * np.array([0.93, 0.99, 1.0])
     room = np.repeat(wall.astype(np.uint8), 540, axis=0)
     room[380:] = (np.linspace(96, 130, 160)[:, None, None] * np.array([0.58, 0.80, 1.08])).clip(0, 255).astype(np.uint8)
@@ -194,7 +194,7 @@ class DemoCamera:
         self._started, self._next = time.monotonic(), 0
 
     def read(self, deadline: Deadline) -> Frame:
-        """The scene as it is now, once per frame interval; CameraSilent if the next is due after the deadline."""
+        """Return the current scene, once per frame interval. Raises CameraSilent if none is due by the deadline."""
         scene, fps = self._scene, self.info.fps or _EMPTY_FPS
         if scene is None or self._closed.is_set():
             raise CameraError("The demo was closed.", "Open it again.")

@@ -17,13 +17,13 @@ from lookout.pictures.folder import is_picture_file
 
 LOOK_S = 2.0
 _DEFAULT_FPS = 25.0
-CLOSE_S = 1.0  # a read that takes longer waits for a disk
+CLOSE_S = 1.0  # a read that takes longer is waiting for a disk
 _CLOSED = ("The file was closed.", "Open it again.")
 _CONVERT = "Convert it, e.g. with ffmpeg -i FILE clip.mp4."
 
 
 def open_file(rest: str, options: CameraOptions) -> Camera:
-    """The source for `file:rest`: a video or a single picture, depending on the content.
+    """Create the source for `file:rest`: a video or a single picture, depending on the content.
 
     Raises CameraSilent if its disk does not respond.
     """
@@ -40,9 +40,9 @@ def open_file(rest: str, options: CameraOptions) -> Camera:
 class VideoCamera:
     """A video file.
 
-    With `pace`, `read` waits until a frame is due and skips those it is too late for. Without it every frame comes at
-    once, and `captured_at` advances in the video's own time from the moment of opening, so that the time between frames
-    is the video's, however fast it is read.
+    With `pace`, `read` waits until a frame is due and skips overdue frames. Without it, every frame is returned at
+    once, and `captured_at` advances in the video's own time, starting when it was opened, so that the time between
+    frames is the video's, however fast it is read.
     """
 
     def __init__(self, rest: str, options: CameraOptions) -> None:
@@ -64,7 +64,7 @@ class VideoCamera:
         return self._info
 
     def open(self, deadline: Deadline) -> None:
-        """Raises CameraAbsent, CameraDenied or CameraUnsupported, also if none of its pictures can be decoded."""
+        """Open the video. Raises CameraAbsent, CameraDenied or CameraUnsupported, also if no picture can be decoded."""
         self.close()
         self._closed.clear()
         video = self._begun()
@@ -77,8 +77,8 @@ class VideoCamera:
         self._started, self._position, self._before = time.monotonic(), 0.0, 0.0
 
     def read(self, deadline: Deadline) -> Frame:
-        """The next frame, or with `pace` the newest that is due. EndOfSource after the last, unless it loops."""
-        skipped = 0  # bounded, for a machine too slow for the video's own speed
+        """Return the next frame, or with `pace` the newest due. Raises EndOfSource at the end, unless it loops."""
+        skipped = 0  # limited, for a machine that is too slow for the video
         with self._lock:
             while True:
                 video = self._video
@@ -101,7 +101,7 @@ class VideoCamera:
                     return self._frame(picture, due)
 
     def close(self) -> None:
-        """Bounded: a read that waits for the disk is abandoned, with what it holds."""
+        """Close the video within CLOSE_S. A read that waits for the disk is abandoned, with its resources."""
         self._closed.set()
         if not self._lock.acquire(timeout=CLOSE_S):
             return
@@ -120,7 +120,7 @@ class VideoCamera:
             raise CameraUnsupported(f"{self._path.name} is not a video that can be read.", _CONVERT) from None
 
     def _first(self, video: Video, deadline: Deadline) -> Pixels:
-        """The first picture that can be decoded; it remains pending."""
+        """Return the first picture that can be decoded; it remains pending."""
         try:
             while decoded := self._next(video, deadline):
                 picture = video.pixels(decoded, self._options.rotate, self._options.flip)
@@ -134,7 +134,7 @@ class VideoCamera:
         raise CameraUnsupported(f"{self._path.name} contains no picture that can be decoded.", _CONVERT)
 
     def _next(self, video: Video, deadline: Deadline) -> Decoded | None:
-        """The next picture, None at the end; a film that is damaged further on ends there."""
+        """Return the next picture, None at the end. A film whose rest is damaged ends there."""
         while not self._pending:
             if self._closed.is_set():
                 raise CameraError(*_CLOSED)
@@ -147,7 +147,7 @@ class VideoCamera:
         return self._pending.popleft()
 
     def _advance(self, decoded: Decoded) -> None:
-        """Count the frame and work out when the next one is due, from the file's own times if it has them."""
+        """Count the frame and compute when the next one is due, from the file's timestamps if it has them."""
         self._sequence += 1
         stamp = self._before if decoded.at is None else decoded.at
         step = stamp - self._before if 0 < stamp - self._before < 10 else 1 / self._fps
@@ -157,7 +157,7 @@ class VideoCamera:
     def _over(self) -> None:
         if not self._options.loop:
             raise EndOfSource
-        if self._sequence == self._begun_with:  # it was overwritten since it was opened
+        if self._sequence == self._begun_with:  # the file was overwritten since it was opened
             raise CameraUnsupported(f"{self._path.name} contains no picture that can be decoded.", _CONVERT)
         if self._video is not None:
             self._video.close()

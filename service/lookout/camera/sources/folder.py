@@ -34,9 +34,9 @@ from lookout.pictures.folder import find_pictures
 from lookout.pictures.limits import MAX_FILE_BYTES, DecodeLimits
 from lookout.system.regular_files import open_regular
 
-SLIDE_S = 2.0  # how long each picture of a folder stays at its own pace
+SLIDE_S = 2.0  # how long each picture of a folder is shown with `pace`
 DECODE_S = 5.0  # a picture that takes longer is skipped
-# Larger pictures are reduced to a half, a quarter or an eighth of their size, down to a screen's height.
+# Larger pictures are reduced to a half, a quarter or an eighth of their size, but not below a screen's height.
 MIN_SIDE = 1080
 OPEN_MARGIN_S = 0.5
 MAX_STUCK = 3
@@ -54,9 +54,9 @@ def natural(path: Path) -> list[tuple[int, int | str]]:
 class FolderCamera:
     """The pictures of a folder in natural order, or one picture.
 
-    With `pace` each stays for SLIDE_S seconds, delivered `fps` times per second; without it each comes once.
-    Files are selected by content. The notes of `info` say how many are left out; pictures that cannot be decoded are
-    skipped and listed in `skipped`.
+    With `pace`, each is delivered `fps` times per second for SLIDE_S seconds; without it, once. Files are selected by
+    content. The notes of `info` say how many are left out; pictures that cannot be decoded are skipped and listed in
+    `skipped`.
     """
 
     def __init__(self, rest: str, options: CameraOptions, kind: str = "folder") -> None:
@@ -77,18 +77,20 @@ class FolderCamera:
 
     @property
     def current(self) -> Path:
-        """The file the last frame came from."""
+        """The file of the last frame."""
         assert self._shown is not None
         return self._shown[0]
 
     @property
     def skipped(self) -> list[str]:
-        """Names of the pictures that could not be decoded when they were last tried."""
+        """The names of the pictures that could not be decoded when they were last tried."""
         return list(self._reader.skipped if self._reader else self._skipped)
 
     def open(self, deadline: Deadline) -> None:
-        """Raises CameraAbsent if there is no folder or no picture in it, CameraDenied, CameraUnsupported if none can be
-        read, CameraSilent if the disk does not respond.
+        """List the pictures and read the first one.
+
+        Raises CameraAbsent if there is no folder or no picture in it, CameraDenied, CameraUnsupported if no picture can
+        be read, CameraSilent if the disk does not respond.
         """
         self.close()
         self._closed.clear()
@@ -100,7 +102,7 @@ class FolderCamera:
             if not reader.listed:
                 self.close()
                 raise
-            # Its first pictures take long: the ones after them are shown when they are ready.
+            # The first pictures take long; the following ones are shown when they are ready.
         except EndOfSource:
             raise CameraUnsupported(f"No picture in {self._path} can be read.", reader.reason) from None
         if self._closed.is_set():
@@ -110,7 +112,7 @@ class FolderCamera:
         self._started, self._sequence = time.monotonic(), 0
 
     def read(self, deadline: Deadline) -> Frame:
-        """The next frame. EndOfSource after the last picture, unless it loops."""
+        """Return the next frame. Raises EndOfSource after the last picture, unless it loops."""
         if self._closed.is_set() or self._reader is None:
             raise CameraError(*_CLOSED)
         if not self._options.pace:
@@ -156,10 +158,10 @@ class FolderCamera:
 
 
 class _Reader:
-    """Reads one picture ahead, on its own thread. `take` is for one thread, `close` for any."""
+    """Reads one picture ahead, on its own thread. `take` may be called by one thread, `close` by any."""
 
     def __init__(self, path: Path, kind: str, *, loop: bool) -> None:
-        """Raises CameraSilent while too many earlier readers still wait for a disk, CameraError without threads."""
+        """Start the thread. Raises CameraSilent while too many earlier readers wait for a disk, or CameraError."""
         self._path, self._kind, self._loop = path, kind, loop
         self._decoder = Decoder()
         self._changed = threading.Condition()
@@ -179,7 +181,10 @@ class _Reader:
             raise CameraError("The system is out of threads.", "It is tried again.") from error
 
     def take(self, deadline: Deadline) -> tuple[Path, Pixels]:
-        """The next picture with its path. Raises CameraSilent, CameraWaiting (both late), EndOfSource, CameraError."""
+        """Return the next picture with its path.
+
+        Raises CameraSilent or CameraWaiting if it is late, EndOfSource, or another CameraError.
+        """
         with self._changed:
             if not self._changed.wait_for(lambda: self._next is not None or self._over, deadline.remaining()):
                 if self.listed:
@@ -211,13 +216,13 @@ class _Reader:
             self._put(EndOfSource())
         except LookoutError as error:
             self._put(error if isinstance(error, CameraError) else CameraError(error.detail, error.remedy))
-        except Exception as error:  # a thread that ends silently would leave its camera waiting
+        except Exception as error:  # otherwise the camera would wait for this thread forever
             self._put(error)
         finally:
             self._decoder.close()
 
     def _put(self, item: tuple[Path, Pixels] | Exception) -> bool:
-        """Hand it over once the previous one was taken; False if nobody wants it any more."""
+        """Hand over an item once the previous one was taken. Returns False if the reader was closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._next is None or self._over)
             self._next = item
@@ -227,7 +232,7 @@ class _Reader:
     def _pictures(self) -> Iterator[tuple[Path, Pixels]]:
         paths = self._listed()
         self.listed = True
-        failed = 0  # in a row
+        failed = 0  # failures in a row
         while failed < len(paths):
             self.skipped = []
             for path in paths:
@@ -254,7 +259,7 @@ class _Reader:
         return sorted(paths, key=natural)
 
     def _decoded(self, path: Path) -> Pixels | None:
-        """The picture, or None for one that cannot be decoded."""
+        """Decode a picture; None if it cannot be decoded."""
         try:
             try:
                 with open_regular(path, MAX_FILE_BYTES, follow_links=True) as file:
@@ -271,7 +276,7 @@ class _Reader:
 
 
 def _check(path: Path, *, folder: bool) -> None:
-    """Whether it exists and is what it should be. Raises CameraError."""
+    """Check that the path exists and is a folder or a file. Raises CameraError."""
     noun = "folder" if folder else "file"
     try:
         path.stat()

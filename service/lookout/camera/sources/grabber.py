@@ -1,6 +1,6 @@
-"""A thread that empties a capture as fast as frames come, so that the newest frame is never behind a queue.
+"""A thread that reads a capture as fast as frames come, so that the newest frame is never behind a queue.
 
-Opening, reading and releasing all happen on that thread: calls of OpenCV and FFmpeg cannot be interrupted, so a caller
+Opening, reading and releasing all happen on that thread. Calls of OpenCV and FFmpeg cannot be interrupted, so a caller
 with a deadline must be able to abandon them.
 """
 
@@ -19,14 +19,14 @@ from lookout.frame import Pixels
 from lookout.redaction import redact_text
 
 LIVELY_S = 1.0  # data younger than this shows that a source without a picture works
-# Smart encoders send a key frame a minute, and a large picture takes its time on a slow link. A source that keeps
-# sending without ever completing a picture is not waited for longer than this.
+# Some encoders send one key frame a minute, and a large picture takes long over a slow connection. A source that sends
+# data without completing a picture for this long has failed.
 MAX_WAIT_S = 90.0
 STOP_S = 1.0  # a thread that takes longer is stuck in the driver; it releases the device when it returns
 
 
 class Capture(Protocol):
-    """What is used of cv2.VideoCapture and of a stream's feed."""
+    """The part of the interface of cv2.VideoCapture and of a stream's feed that is used here."""
 
     def release(self) -> None: ...
 
@@ -49,9 +49,9 @@ class Taken:
 class Grabber(Generic[C]):
     """Opens a capture and keeps its newest frame.
 
-    opener: makes the capture, or raises CameraError with the reason. take: waits for the next frame; raises CameraError
-    if the source is broken and EndOfSource at its end, returns None for a frame that could not be decoded, and after a
-    short wait. Call `hear` whenever data arrives.
+    opener: opens the capture, or raises CameraError with the reason. take: waits for the next frame; raises CameraError
+    if the source is broken and EndOfSource at its end; returns None for a frame that cannot be decoded, and if none
+    comes within a short time. Call `hear` whenever data arrives.
     """
 
     def __init__(self, name: str, opener: Callable[[], C], take: Callable[[C], Taken | None]) -> None:
@@ -75,7 +75,7 @@ class Grabber(Generic[C]):
                 raise late
 
     def first(self, deadline: Deadline) -> Taken | None:
-        """The newest frame so far, which `next` still returns; None if none came by the deadline."""
+        """Return the newest frame so far, which `next` will return as well; None if none came by the deadline."""
         with self._changed:
             self._changed.wait_for(lambda: self._newest or self._error or self._stopped, deadline.remaining())
             if self._newest is None and self._error is not None:
@@ -83,11 +83,11 @@ class Grabber(Generic[C]):
             return self._newest
 
     def hear(self) -> None:
-        """Data arrived, even if not a frame yet."""
+        """Record that data has arrived, even if it is not a frame yet."""
         self._heard_at = time.monotonic()
 
     def next(self, deadline: Deadline) -> tuple[Taken, int]:
-        """The newest frame not returned before, and its number counted from 0."""
+        """Return the newest frame not returned before, and its number, counted from 0."""
         with self._changed:
             self._changed.wait_for(lambda: self._newest or self._error or self._stopped, deadline.remaining())
             newest, self._newest = self._newest, None
@@ -114,7 +114,7 @@ class Grabber(Generic[C]):
         )
 
     def stop(self) -> None:
-        """Have the thread release the capture; waits at most STOP_S."""
+        """Make the thread release the capture. Waits at most STOP_S."""
         with self._changed:
             self._stopped = True
             self._newest = None

@@ -1,8 +1,8 @@
-"""The one HTTP client for pictures and streams: used by `classify`, snapshot addresses and streams.
+"""The HTTP client for pictures and streams, used by `classify`, snapshot addresses and streams.
 
-Deadlines hold whatever the server does. Name and password go into a header, only to the host they were given for, and
-only after it asked for them. Web servers in cameras are often sloppy, so nothing is required of a response but a
-status.
+Deadlines hold whatever the server does. User name and password are sent in a header, only to the host for which they
+were given, and only after it has requested them. Web servers in cameras are often sloppy, so a response needs no more
+than a status.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lookout.redaction import redact
 MAX_HEAD_BYTES = 65_536  # bytes
 PIECE = 65_536
 MAX_REDIRECTS = 10
-MAX_ANSWERS = 30  # to one request: redirects, and each of them asking for the password
+MAX_ANSWERS = 30  # responses to one request: redirects, each of which may request the password
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _STATUS = re.compile(rb"(?:HTTP/\d(?:\.\d)?|ICY) +(\d{3})")
 _SAFE = "/%:=&?~+!$,;'@()*[]|"  # unchanged in a path; the rest is percent-encoded
@@ -32,7 +32,7 @@ _SAFE = "/%:=&?~+!$,;'@()*[]|"  # unchanged in a path; the rest is percent-encod
 
 @dataclass(slots=True)
 class _Wire:
-    """A connection and what was read from it too early. origin: scheme, host and port."""
+    """A connection. early: bytes that were read beyond a response's head. origin: scheme, host and port."""
 
     line: Line
     origin: tuple[str, str, int]
@@ -41,7 +41,7 @@ class _Wire:
     early: bytearray = field(default_factory=bytearray)
 
     def more(self, deadline: Deadline) -> bytes:
-        """The next bytes, none at the end. Raises TimeoutError, CameraError."""
+        """Return the next bytes, none at the end. Raises TimeoutError or CameraError."""
         try:
             self.line.socket.settimeout(socket_timeout(deadline))
             return self.line.socket.recv(PIECE)
@@ -67,7 +67,7 @@ class _Wire:
 class Response:
     """A response whose body is read in pieces. headers: by lower-case name.
 
-    arrived_at: when its head arrived, on the monotonic clock. shown: the address it came from, without secrets.
+    arrived_at: when its head arrived, on the monotonic clock. shown: its address, without secrets.
     """
 
     def __init__(self, wire: _Wire, status: int, headers: dict[str, str], shown: str) -> None:
@@ -76,7 +76,7 @@ class Response:
         self.type = headers.get("content-type", "").partition(";")[0].strip().lower()
         self._chunked = "chunked" in headers.get("transfer-encoding", "").lower()
         length = headers.get("content-length", "")
-        # Some servers send a length even for a multipart stream; it means nothing.
+        # Some servers send a length even for a multipart stream, where it is meaningless.
         counts = (
             length.isascii() and length.isdecimal() and not self._chunked and not self.type.startswith("multipart/")
         )
@@ -91,7 +91,7 @@ class Response:
         return self._ended and (self._left == 0 or self._chunked)
 
     def read(self, deadline: Deadline) -> bytes:
-        """The next piece of the body, none at its end. Raises TimeoutError if nothing came, CameraError."""
+        """Return the next piece of the body, none at its end. Raises TimeoutError if nothing came, or CameraError."""
         while not self._ended:
             piece = self._chunk(deadline) if self._chunked else self._plain(deadline)
             if piece:
@@ -99,7 +99,7 @@ class Response:
         return b""
 
     def read_all(self, limit: int, deadline: Deadline) -> bytes:
-        """The body, at most one byte more than `limit`. Raises TimeoutError: a server may drip forever."""
+        """Return the body, at most `limit` + 1 bytes. Raises TimeoutError at the deadline even if data keeps coming."""
         data = bytearray()
         while len(data) <= limit and (piece := self.read(deadline)):
             data += piece
@@ -132,7 +132,7 @@ class Response:
         return piece
 
     def _size_line(self, deadline: Deadline) -> int:
-        """Bytes of the next chunk; 0 after the last one, or if it cannot be read."""
+        """Read the size of the next chunk in bytes; 0 after the last one, or if it cannot be read."""
         early = self._wire.early
         while True:
             while early[:2] == b"\r\n":
@@ -158,7 +158,7 @@ class Response:
 class HttpClient:
     """Requests one address repeatedly, over one connection if the server keeps it. Used by one thread.
 
-    doubts: why a certificate on the way proves nothing, one sentence each.
+    doubts: why certificates could not be trusted, one sentence each.
     """
 
     def __init__(self, address: str, *, any_certificate: bool = False) -> None:
@@ -171,7 +171,7 @@ class HttpClient:
         self.doubts: list[str] = []
 
     def get(self, deadline: Deadline, headers: Mapping[str, str] | None = None) -> Response:
-        """The response with a status below 400, following redirects. Raises CameraError with what went wrong."""
+        """Return the response with a status below 400, following redirects. Raises CameraError with the reason."""
         parts, seen = self._parts, set[str]()
         for _ in range(MAX_ANSWERS):
             try:
@@ -195,7 +195,7 @@ class HttpClient:
         raise self._in_circles()
 
     def keep(self, response: Response) -> None:
-        """Done with a response: its connection is kept for the next request if possible."""
+        """Finish with a response, and keep its connection for the next request if possible."""
         again = "close" not in response.headers.get("connection", "").lower()
         if response.finished and again:
             self._kept = response._wire
@@ -214,7 +214,7 @@ class HttpClient:
             try:
                 return self._exchanged(kept, parts, headers, deadline)
             except CameraError:
-                pass  # it was closed in the meantime
+                pass  # the server has closed it in the meantime
         if kept is not None:
             kept.close()
         shown = redact(parts.geturl())
@@ -248,14 +248,14 @@ class HttpClient:
                 return Response(wire, status, found, wire.shown)
 
     def _may_log_in(self, parts: SplitResult) -> bool:
-        """Whether name and password are for this host: the one they were given for, or the same over TLS."""
+        """Whether name and password may be sent to this host: the one they were given for, or the same over TLS."""
         if self._login is None:
             return False
         own, here = _origin(self._parts), _origin(parts)
         return here == own or (own[0] == "http" and here == ("https", own[1], 443) and own[2] == 80)
 
     def _learns(self, response: Response) -> bool:
-        """Whether the server's challenge can be met, and was not already met in vain."""
+        """Whether the server's challenge can be answered, and the last answer was not refused."""
         assert self._login is not None
         return self._login.challenged(response.headers.get("www-authenticate", ""))
 
@@ -292,13 +292,13 @@ class HttpClient:
 
 
 def _head(wire: _Wire, deadline: Deadline) -> tuple[int, dict[str, str]]:
-    """Status and headers; what follows them stays in `wire.early`. Raises TimeoutError, CameraError."""
+    """Read status and headers; bytes after them stay in `wire.early`. Raises TimeoutError or CameraError."""
     early = wire.early
     while not (end := re.search(rb"\r?\n\r?\n", early)):
         more = wire.more(deadline)
         early += more
         if early[:2] == b"\xff\xd8" or early[:2] == b"--":
-            return 200, {}  # a camera that starts with its pictures right away
+            return 200, {}  # a camera that sends pictures without any head
         if not more or len(early) > MAX_HEAD_BYTES or (len(early) > 8 and not early.startswith((b"HTTP", b"ICY"))):
             end = re.match(rb"(?s).*", early)
             break

@@ -1,4 +1,4 @@
-"""What a web address delivers, by its content: a stream of JPEGs, single pictures to poll, or a video."""
+"""Opens web addresses as sources, by their content: a stream of JPEGs, single pictures to poll, or a video."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ Hear = Callable[[], None]
 
 SILENT_S = 5.0  # a stream silent for this long is broken; the caller's deadlines are shorter
 SLICE_S = 0.25  # the longest the reader waits before checking whether it is still wanted
-HEAD_BYTES, ENOUGH_BYTES = 512, 16  # the first recognises any of the formats, the second most
+HEAD_BYTES, ENOUGH_BYTES = 512, 16  # enough to recognise every format, and most formats
 MAX_PICTURE_BYTES = 64 * 2**20
-MAX_WHOLE_BYTES = 64 * 2**20  # a smaller video is downloaded completely: some have their index at the end
+MAX_WHOLE_BYTES = 64 * 2**20  # a smaller video is downloaded completely, since some have their index at the end
 SAME_FILE = 3
-DAMAGED = 30  # undecodable pictures in a row: the camera sends nothing else
+DAMAGED = 30  # after this many undecodable pictures in a row, the source has failed
 _VIDEO = (b"FLV", b"\x1aE\xdf\xa3", b"OggS", b"\x00\x00\x01", b"\x00\x00\x00\x01", b"0&\xb2u")
 
 
 def open_http(address: str, options: CameraOptions, deadline: Deadline, hear: Hear) -> Feed:
-    """Request the address and see what comes. hear: called whenever bytes arrive. Raises CameraError."""
+    """Request the address and open its content. hear: called whenever bytes arrive. Raises CameraError."""
     client = HttpClient(address, any_certificate=options.controls.get("certificate") == "any")
     response = client.get(deadline)
     try:
@@ -66,10 +66,10 @@ def open_http(address: str, options: CameraOptions, deadline: Deadline, hear: He
 
 
 def fetch_picture(address: str, answer_s: float, whole_s: float, limit: int) -> tuple[bytes | None, list[str]]:
-    """The picture at an address, the first one of a JPEG stream; None if it is a video to be decoded.
+    """Return the picture at an address, or the first one of a JPEG stream; None if it is a video to be decoded.
 
-    answer_s, whole_s: seconds until the response starts, and in total. limit: bytes; at most one more is read.
-    The second value is warnings about certificates. Raises CameraError.
+    answer_s: seconds until the response starts; whole_s: seconds for the rest. limit: bytes; at most one more is read.
+    The second value is a list of warnings about certificates. Raises CameraError.
     """
     client = HttpClient(parse(address).rest)
     response = client.get(Deadline.after(answer_s))
@@ -111,7 +111,7 @@ def _page(address: str) -> CameraError:
 
 
 def kind_of(content_type: str, head: bytes, *, ends: bool) -> str:
-    """What a response is, by its first bytes, or by its type if they say nothing. ends: its length is known.
+    """The kind of a response, by its first bytes, or by its content type if they are unknown. ends: has a known length.
 
     One of "pictures", "picture", "video", "playlist" and "page".
     """
@@ -130,7 +130,7 @@ def kind_of(content_type: str, head: bytes, *, ends: bool) -> str:
 
 
 def _beginning(response: Response, deadline: Deadline) -> bytes:
-    """The first bytes of the body: what is there at once, and more only if that is too little to recognise it."""
+    """Read the first bytes of the body: those available at once, and more only if they are too few to recognise it."""
     head = b""
     while len(head) < HEAD_BYTES:
         enough = len(head) >= ENOUGH_BYTES
@@ -147,7 +147,7 @@ def _beginning(response: Response, deadline: Deadline) -> bytes:
 
 
 class JpegFeed:
-    """JPEGs one after another, whatever is between them. A response with a single one is requested again."""
+    """A stream of JPEGs, whatever is between them. An address that returns a single one is polled."""
 
     def __init__(self, client: HttpClient, response: Response, head: bytes, options: CameraOptions, hear: Hear) -> None:
         self._client, self._response, self._options, self._hear = client, response, options, hear
@@ -179,7 +179,7 @@ class JpegFeed:
         self._heard_at = now
         self._hear()
         found = self._scanner.feed(piece, self._standstill.sent_at(now, now - self._dry_since))
-        # A short read means that nothing more is buffered: what comes next had not arrived by now.
+        # A short read means that nothing more is buffered, so the next bytes arrive later than now.
         self._dry_since = now if len(piece) < PIECE else None
         if not found:
             self._give_up()
@@ -211,7 +211,7 @@ class JpegFeed:
         return Taken(np.ascontiguousarray(turned), at, zlib.crc32(data))
 
     def _give_up(self) -> None:
-        """Raises CameraUnsupported if only damaged pictures arrive."""
+        """Raise CameraUnsupported if only damaged pictures arrive."""
         if self._undecodable + self._scanner.damaged >= DAMAGED:
             raise CameraUnsupported(
                 f"The pictures of {self._response.shown} are damaged: each ends too early or cannot be decoded.",
@@ -219,7 +219,7 @@ class JpegFeed:
             )
 
     def _ended(self) -> Taken | None:
-        # A file of one picture may contain a second: a preview, or the other eye's.
+        # A single picture's file may contain further ones: a preview, or the other half of a stereo picture.
         single = self._whole == 1 or (self._whole <= SAME_FILE and self._response.type.startswith("image/"))
         if self._first is None or not single:
             raise _over(self._response)
@@ -229,7 +229,7 @@ class JpegFeed:
 
 
 class _Body:
-    """A response as FFmpeg reads it: from here to the end."""
+    """A response as a file for FFmpeg, which reads it sequentially."""
 
     def __init__(self, response: Response, head: bytes, deadline: Deadline, hear: Hear) -> None:
         self._response, self._early, self._hear = response, head, hear
@@ -265,7 +265,7 @@ def _video_feed(response: Response, head: bytes, options: CameraOptions, deadlin
 
 
 def _playlist(address: str, options: CameraOptions, deadline: Deadline, hear: Hear) -> Feed:
-    """HLS: FFmpeg itself fetches the segments of the playlist."""
+    """Open an HLS playlist, whose segments FFmpeg fetches itself."""
     shown = redact(address)
     try:
         container = av.open(address, timeout=(max(0.5, deadline.remaining()), SILENT_S))
@@ -278,5 +278,5 @@ def _playlist(address: str, options: CameraOptions, deadline: Deadline, hear: He
 
 
 def _over(response: Response) -> CameraError:
-    # Not CameraSilent: nothing more will come over this connection, so nobody should wait for it.
+    # Not CameraSilent, since nothing more will come over this connection and waiting is useless.
     return CameraError(f"The stream {response.shown} ended or fell silent.", "It is opened again.")

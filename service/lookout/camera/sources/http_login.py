@@ -1,4 +1,4 @@
-"""Name and password as web servers ask for them: Basic (RFC 7617) and Digest (RFC 7616), the latter if offered."""
+"""HTTP authentication: Basic (RFC 7617) and Digest (RFC 7616), the latter if offered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BEGINS = re.compile(r"([A-Za-z][\w-]*)(?:\s+([\w-]+\s*=.*))?$", re.DOTALL)  # a
 
 
 class Login:
-    """Answers one server's challenges, without being asked again once it is known what it wants."""
+    """Answers one server's challenges. Once a challenge is known, further requests are authorised without a new one."""
 
     def __init__(self, name: str, password: str) -> None:
         self._name, self._password = name, password
@@ -23,7 +23,7 @@ class Login:
         self._count = 0
 
     def challenged(self, header: str) -> bool:
-        """Remember `WWW-Authenticate`; False if it cannot be answered, or the answer given was refused."""
+        """Remember `WWW-Authenticate`. Returns False if it cannot be answered, or if the last answer was refused."""
         chosen = _best(challenges(header)) if header.strip() else ("basic", {})
         if chosen is None:
             return False
@@ -34,7 +34,7 @@ class Login:
         return True
 
     def header(self, method: str, path: str) -> str:
-        """The value of `Authorization` for the next request, "" before the server has asked."""
+        """The value of `Authorization` for the next request; "" before the first challenge."""
         if self._challenge is None:
             return ""
         self._answered = True
@@ -45,7 +45,7 @@ class Login:
         return self._digest(asked, method, path)
 
     def accepted(self) -> None:
-        """The server let us in: a later challenge is a new one."""
+        """Record that the server has accepted the answer, so that a later challenge is a new one."""
         self._answered = False
 
     def _digest(self, asked: dict[str, str], method: str, path: str) -> str:
@@ -80,7 +80,7 @@ class Login:
 
 
 def challenges(header: str) -> list[tuple[str, dict[str, str]]]:
-    """The ways a server offers to log in, each with its parameters, names in lower case."""
+    """Parse the schemes that a server offers, each with its parameters; names in lower case."""
     found: list[tuple[str, dict[str, str]]] = []
     for item in parse_http_list(header):
         begins = _BEGINS.match(item.strip())
@@ -97,7 +97,7 @@ def _unquoted(value: str) -> str:
 
 
 def is_answerable(header: str) -> bool:
-    """Whether one of the offered ways is known here; also if none is named, which means Basic."""
+    """Whether one of the offered schemes is supported. An empty header means Basic."""
     return not header.strip() or _best(challenges(header)) is not None
 
 

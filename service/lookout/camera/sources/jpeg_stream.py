@@ -1,8 +1,8 @@
-"""Pictures from a stream of bytes, as tolerant as browsers are.
+"""Finds JPEG pictures in a stream of bytes, as tolerantly as browsers do.
 
-MJPEG over HTTP varies in everything around the pictures: boundaries with and without dashes, missing or wrong lengths,
-unknown types, pictures with nothing between them. A JPEG itself shows where it ends, so only the pictures are
-examined.
+Cameras differ in how they separate the pictures of MJPEG over HTTP: boundaries with and without dashes, missing or
+wrong lengths, unknown types, nothing at all. The end of a JPEG can be found in the picture itself, so only the pictures
+are parsed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One complete JPEG. began_at: as passed with its first byte. stamp: the sender's clock in seconds, if given."""
+    """A complete JPEG. began_at: as passed with its first byte. stamp: the sender's timestamp in seconds, if any."""
 
     data: bytes
     began_at: float
@@ -30,9 +30,9 @@ class Found:
 
 
 class JpegScanner:
-    """Takes bytes as they arrive and returns the pictures completed by them.
+    """Takes bytes as they arrive, and returns the pictures that they complete.
 
-    damaged: pictures that were cut off by the next one or grew beyond any size.
+    damaged: the number of pictures that were cut off by the next one, or too large.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,10 @@ class JpegScanner:
         self._stamp: float | None = None
 
     def feed(self, data: bytes, at: float) -> list[Found]:
-        """at: when these bytes were sent, as far as known; becomes `began_at` of pictures that start in them."""
+        """Take bytes and return the pictures that they complete.
+
+        at: when these bytes were sent, as far as known; becomes `began_at` of pictures that start in them.
+        """
         self._data += data
         found: list[Found] = []
         while self._inside or self._find_start(at):
@@ -73,7 +76,7 @@ class JpegScanner:
         self._inside = False
 
     def _walk(self, at: float) -> int | None:
-        """Where the picture ends, None while that has not arrived."""
+        """The position of the picture's end; None while that has not arrived."""
         data = self._data
         while True:
             marker = self._next_marker()
@@ -85,7 +88,7 @@ class JpegScanner:
                 return None
             if marker == _END:
                 return self._at + 2
-            if marker == _RESTART:  # the next one: this one was cut off
+            if marker == _RESTART:  # the start of the next picture, so this one was cut off
                 self.damaged += 1
                 del data[: self._at]
                 self._at, self._in_scan, self._began_at = 2, False, at
@@ -93,7 +96,7 @@ class JpegScanner:
                 return None
 
     def _next_marker(self) -> int | None:
-        """The marker at or after `_at`, which then points to it; None if more bytes are needed."""
+        """Find the marker at or after `_at`, which then points to it; None if more bytes are needed."""
         data = self._data
         if self._in_scan:
             match = _MARKER.search(data, self._at)
@@ -115,7 +118,7 @@ class JpegScanner:
             self._at = start + 1
 
     def _skip(self, marker: int) -> bool:
-        """Skip the segment of this marker; False if it has not arrived completely."""
+        """Skip the segment of this marker. Returns False if it has not arrived completely."""
         if marker in _ALONE:
             self._at += 2
             return True

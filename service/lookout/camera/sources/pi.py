@@ -1,7 +1,7 @@
 """The Raspberry Pi's own camera, through picamera2. Needs only the standard library, NumPy and picamera2.
 
-It usually runs in a separate process under the system's Python (`isolation/`), which leaves the conversion of what
-`read_raw` delivers to the service; `read` converts here, and then needs OpenCV.
+It usually runs in a separate process under the system's Python (`isolation/`), which leaves the conversion of the
+result of `read_raw` to the service. `read` converts here, and needs OpenCV.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FORMAT = "RGB888"  # little-endian name: in memory B, G, R, which is what a frame is
-BUFFERS = 4  # fewer starve the sensor when a copy is slow; more cost contiguous memory, of which a Pi has little
+FORMAT = "RGB888"  # a little-endian name: B, G, R in memory, as in a frame
+BUFFERS = 4  # fewer make the sensor wait when a copy is slow; more cost contiguous memory, of which a Pi has little
 CLOSE_S = 2.0
-GIVE_UP_S = 2.0  # a capture not served by then never will be; left in the queue, it would be served before later ones
-OLD_S = 1.0  # picamera2 may return a frame completed before the request; one older than this is skipped
+GIVE_UP_S = 2.0  # a capture without a result by then is stuck; left in the queue, it would be served before later ones
+OLD_S = 1.0  # picamera2 may return a frame completed before the request; a frame older than this is skipped
 AF_CONTINUOUS = 2  # libcamera.controls.AfModeEnum.Continuous
 TUNING = "tuning_file"  # the one entry of `camera.controls` that is not a libcamera control
 INSTALL = "On Raspberry Pi OS: sudo apt install python3-picamera2."
@@ -39,7 +39,7 @@ class Job(Protocol):
 
 
 class Library(Protocol):
-    """What is used of picamera2.Picamera2."""
+    """The part of the interface of picamera2.Picamera2 that is used here."""
 
     camera_controls: Mapping[str, tuple[object, ...]]
     camera_properties: Mapping[str, object]
@@ -54,7 +54,7 @@ class Library(Protocol):
 
 
 class PiCamera:
-    """A camera behind libcamera. which: its number in libcamera's list, or its model or id."""
+    """A camera of libcamera. which: its number in libcamera's list, or its model or id."""
 
     def __init__(self, which: str, options: CameraOptions) -> None:
         self._which, self._options = which, options
@@ -74,9 +74,9 @@ class PiCamera:
         return self._info
 
     def open(self, deadline: Deadline) -> None:
-        """Find the camera, configure it once and start it; each step within the deadline.
+        """Find the camera, configure it once and start it, by the deadline.
 
-        Raises CameraUnsupported without picamera2, CameraAbsent, CameraBusy, CameraSilent if a step hangs.
+        Raises CameraUnsupported without picamera2, CameraAbsent, CameraBusy, and CameraSilent if a step hangs.
         """
         self.close()
         self._job, self._last_stamp, self._sequence = None, 0, 0
@@ -97,7 +97,7 @@ class PiCamera:
             raise _meant(error, self._source) from error
 
     def read(self, deadline: Deadline) -> Frame:
-        """The newest frame, converted here."""
+        """Return the newest frame, converted here."""
         from lookout.camera.convert import finished
 
         raw = self.read_raw(deadline)
@@ -105,7 +105,7 @@ class PiCamera:
         return Frame(pixels, raw.captured_at, raw.sequence, self._source)
 
     def read_raw(self, deadline: Deadline) -> RawFrame:
-        """The newest frame as libcamera delivered it, with the sensor's timestamp."""
+        """Return the newest frame as libcamera delivered it, with the sensor's timestamp."""
         for attempt in range(BUFFERS + 1):
             (pixels, *_), metadata = self._captured(deadline)
             said, now = metadata.get("SensorTimestamp"), time.monotonic_ns()
@@ -119,7 +119,7 @@ class PiCamera:
         return RawFrame(pixels, self._format, *self._size, captured_at, self._sequence - 1, self._rotate, self._flip)
 
     def close(self) -> None:
-        """Without `stop`, which hangs forever behind a stuck capture; `close` ends picamera2's loop first."""
+        """Close the camera without `stop`, which hangs after a stuck capture; `close` ends picamera2's loop first."""
         library, self._library, self._job = self._library, None, None
         if library is not None:
             with contextlib.suppress(Exception):
@@ -137,7 +137,7 @@ class PiCamera:
         return Picamera2(number, tuning=Picamera2.load_tuning_file(str(tuning))), model
 
     def _found(self, cameras: list[dict[str, object]]) -> tuple[int, str]:
-        """The number picamera2 wants: the position in its list, not libcamera's `Num`."""
+        """Return the number for picamera2 (the position in its list, not libcamera's `Num`), and the model."""
         for number, entry in enumerate(cameras):
             if self._which in (str(number), entry.get("Id"), entry.get("Model")):
                 return number, str(entry.get("Model", "camera"))
@@ -151,7 +151,7 @@ class PiCamera:
         )
 
     def _configured(self, library: Library, model: str) -> None:
-        """The only configuration call, and its result: format and size may be changed silently."""
+        """Configure the camera and read the result back, since format and size may be changed silently."""
         options = self._options
         notes: list[str] = []
         controls = self._controls(library, notes)
@@ -178,7 +178,10 @@ class PiCamera:
         self._info = CameraInfo("pi", model, *shown, fps, live=True, notes=tuple(notes))
 
     def _controls(self, library: Library, notes: list[str]) -> dict[str, object]:
-        """Frame rate, autofocus and the user's own; libcamera rejects a whole set for one unknown control."""
+        """The controls for frame rate and autofocus, and the user's own without unknown ones.
+
+        libcamera rejects a whole set because of one unknown control.
+        """
         known = library.camera_controls
         controls: dict[str, object] = {}
         limits = known.get("FrameDurationLimits")
@@ -201,7 +204,7 @@ class PiCamera:
         return None
 
     def _captured(self, deadline: Deadline) -> tuple[list[NDArray[np.uint8]], Mapping[str, object]]:
-        """Wait for a capture. There is never more than one: it outlives a short deadline and is cancelled if stuck."""
+        """Wait for a capture. There is at most one; it continues after a short deadline, and is cancelled if stuck."""
         library = self._open_library()
         try:
             if self._job is None:
@@ -243,8 +246,8 @@ class PiCamera:
 def is_sensor(properties: Mapping[str, object]) -> bool:
     """Whether this is a sensor behind the Pi's own image processor.
 
-    Only such a camera flips by itself. Others (USB cameras, libcamera's virtual one) report a transform they do not
-    apply, so their report cannot be trusted; a sensor is recognised by its colour filter, as picamera2 does.
+    Only such a camera can flip its pictures. Others (USB cameras, libcamera's virtual one) report a transform that they
+    do not apply, so their report cannot be trusted. A sensor is recognised by its colour filter, as in picamera2.
     """
     return "ColorFilterArrangement" in properties
 
@@ -252,7 +255,7 @@ def is_sensor(properties: Mapping[str, object]) -> bool:
 def sensor_flips(options: CameraOptions) -> tuple[bool, bool] | None:
     """Rotation by 0 or 180 degrees followed by flips, as (horizontal, vertical) flips; None for a quarter turn.
 
-    A sensor cannot do a quarter turn; then everything is left to software, so that rotating stays before flipping.
+    A sensor cannot do a quarter turn. Then both are done in software, since rotation has to come before flipping.
     """
     if options.rotate not in (0, 180):
         return None
@@ -261,9 +264,9 @@ def sensor_flips(options: CameraOptions) -> tuple[bool, bool] | None:
 
 
 def monotonic(stamp_ns: int, now_ns: int, boot_ahead_ns: int) -> float:
-    """A sensor's timestamp in seconds on the monotonic clock; now if it makes no sense.
+    """A sensor's timestamp in seconds on the monotonic clock; the current time if it is implausible.
 
-    libcamera documents CLOCK_BOOTTIME, some drivers deliver CLOCK_MONOTONIC; they differ by the time spent suspended.
+    libcamera documents CLOCK_BOOTTIME, but some drivers use CLOCK_MONOTONIC; they differ by the time spent suspended.
     """
     for candidate in (stamp_ns, stamp_ns - boot_ahead_ns):
         if 0 < candidate <= now_ns and now_ns - candidate < 60_000_000_000:
@@ -272,7 +275,7 @@ def monotonic(stamp_ns: int, now_ns: int, boot_ahead_ns: int) -> float:
 
 
 def _period(fps: float, limits: tuple[object, ...], notes: list[str]) -> tuple[int, int]:
-    """The frame duration in microseconds, twice, within what the camera can do."""
+    """The frame duration in microseconds, as minimum and maximum, within the camera's limits."""
     asked = round(1e6 / fps)
     least, most = (int(limit) if isinstance(limit, int | float) else asked for limit in limits[:2])
     period = max(least, min(asked, most)) if least <= most else asked
@@ -287,7 +290,7 @@ def _has_flips(transform: object, flips: tuple[bool, bool]) -> bool:
 
 
 def _meant(error: Exception, source: str) -> CameraError:
-    """picamera2's RuntimeErrors, most of which hide their cause, as our errors."""
+    """Convert picamera2's errors, most of which are RuntimeErrors that hide their cause, to ours."""
     causes: list[str] = []
     link: BaseException | None = error
     while link is not None and len(causes) < 5:

@@ -1,4 +1,4 @@
-"""Why an RTSP stream does not open: FFmpeg only reports that it did not, so we ask the server ourselves."""
+"""Finds out why an RTSP stream does not open, by a request of our own, since FFmpeg does not report the reason."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lookout.errors import CameraError, CameraUnsupported
 from lookout.redaction import redact
 
 ANSWER_BYTES = 8192
-MIN_PROBE_S = 0.5  # for the probe, even if nothing is left of the caller's time
+MIN_PROBE_S = 0.5  # for the probe, even if the caller's deadline has passed
 
 
 def reason(address: str, deadline: Deadline) -> CameraError:
-    """The error to raise for a stream that did not open; never raises, done by the deadline or within MIN_PROBE_S."""
+    """Return the error for a stream that did not open, by the deadline or within MIN_PROBE_S. Never raises."""
     shown = redact(address)
     until = Deadline(max(deadline.at, Deadline.after(MIN_PROBE_S).at))
     parts = urlsplit(address)
@@ -50,7 +50,7 @@ def _exchanged(line: Line, parts: SplitResult, deadline: Deadline) -> bytes:
 
 
 def _request(parts: SplitResult) -> bytes:
-    """Asks without credentials: FFmpeg has tried them, and they need not cross the network again."""
+    """The request, without credentials: FFmpeg has tried them, and they need not cross the network again."""
     host = parts.netloc.rpartition("@")[2]
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return f"DESCRIBE rtsp://{host}{path} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n".encode()

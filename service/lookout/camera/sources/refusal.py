@@ -1,4 +1,4 @@
-"""What a server's status means, in one sentence: the same for RTSP and HTTP, for streams, snapshots and `classify`."""
+"""The errors for a server's status, the same for RTSP and HTTP, for streams, snapshots and `classify`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SIGNS = "/ ? # @ : % in them as %2F %3F %23 %40 %3A %25"
 
 
 def refusal(shown: str, scheme: str, status: int, asked: str = "", *, with_login: bool) -> CameraError:
-    """The error for a status of 400 or more. asked: its `WWW-Authenticate`. with_login: a password was sent."""
+    """The error for a status of 400 or more. asked: its `WWW-Authenticate`. with_login: whether a password was sent."""
     if status in (401, 403, 407):
         return _denied(shown, scheme, asked, with_login=with_login)
     if status in (404, 410, 454):

@@ -1,11 +1,11 @@
-"""A scripted camera: plays arrays, waits, errors and hangs in a given order. For tests and for trying things out.
+"""A scripted camera: plays arrays, waits, errors and hangs in a given order. For tests and experiments.
 
 Address: `scripted:MODULE:NAME`, where NAME is a list of steps or a function that returns steps (or a generator):
 
     from lookout.camera.sources.scripted import Fail, Hang, Repeat, Show, Wait
     evening = [Show(room), Wait(0.5), Repeat([Show(cat), Show(cat2)], times=30), Fail(CameraBusy("...", "..."))]
 
-A `Show` is followed by the next one a frame interval later (`camera.fps`; 0: at once). After the last step the source
+After a `Show`, the next step follows a frame interval later (`camera.fps`; 0: at once). After the last step the source
 is silent, like a camera that has stopped sending.
 """
 
@@ -56,19 +56,19 @@ class Hang:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Run a function in the camera's process: for anything the other steps cannot do."""
+    """Run a function in the camera's process, for anything that the other steps cannot do."""
 
     function: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The source ends, like a file that has been read."""
+    """End the source, like a file that has been read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The steps repeatedly; times None: forever."""
+    """Repeat the steps. times: None: forever."""
 
     steps: list[Step]
     times: int | None = None
@@ -78,7 +78,7 @@ Step = Show | Wait | Fail | Hang | Call | End | Repeat
 
 
 class ScriptedCamera:
-    """Plays the steps behind `module:name`; every `open` starts the script from its beginning."""
+    """Plays the steps of `module:name`; every `open` starts the script from its beginning."""
 
     def __init__(self, name: str, options: CameraOptions, steps: Iterable[Step] | None = None) -> None:
         self._name, self._options, self._given = name, options, steps
@@ -107,7 +107,7 @@ class ScriptedCamera:
         self._info = CameraInfo("scripted", self._name, width, height, fps, live=True)
 
     def read(self, deadline: Deadline) -> Frame:
-        """The next frame of the script; its errors; CameraSilent if the script waits past the deadline."""
+        """Return the script's next frame, or raise its next error; CameraSilent if it waits past the deadline."""
         show = self._next_show(deadline)
         self._held = show
         self._wait_until(self._due, deadline)
@@ -179,7 +179,7 @@ def _loaded(name: str) -> Iterable[Step]:
 
 
 def _native_sleep(seconds: float) -> None:
-    """Sleep inside one C call that no Python code interrupts: libc's, through ctypes."""
+    """Sleep in a single C call (of libc, through ctypes), which Python code cannot interrupt."""
     import ctypes
 
     ctypes.CDLL(None).usleep(ctypes.c_uint(min(int(seconds * 1e6), 2**32 - 1)))

@@ -1,4 +1,4 @@
-"""An address that returns one picture per request, polled at the camera's rate."""
+"""Polls an address that returns one picture per request, at the camera's rate."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from lookout.pictures.limits import DecodeLimits
 
 ANSWER_S = 5.0  # a request that takes longer has failed; the caller's deadlines are shorter
 MAX_BYTES = 64 * 2**20
-MAX_PER_S = 5.0  # a camera encodes each picture anew; more than this makes some of them reboot
-MAX_AGE_S = 3600.0  # beyond this, the age that a server claims is not taken literally
+MAX_PER_S = 5.0  # a camera encodes each picture anew, and more requests make some reboot
+MAX_AGE_S = 3600.0  # the maximum age of a picture that a server is believed
 SLICE_S = 0.2
 
 
 class SnapshotFeed:
-    """Polls. A picture that the server calls unchanged is passed on again, as old as the server says it is."""
+    """Polls an address. An unchanged picture is delivered again, with the age that the server reports."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class SnapshotFeed:
         return self._taken(response)
 
     def _answered(self, response: Response) -> None:
-        """When to ask next, and what for: not sooner than the last request took, and only for changes."""
+        """Schedule the next request, which is conditional: only a changed picture is transferred."""
         now = time.monotonic()
         self._due_at = max(response.arrived_at + self._every_s, now + 0.01)
         if response.status != 304:
@@ -108,22 +108,22 @@ class SnapshotFeed:
 
 
 def decoded(data: bytes) -> Pixels:
-    """A camera's picture in its full size; some wrap a JPEG in boundaries.
+    """Decode a camera's picture in its full size, even if the JPEG is wrapped in multipart boundaries.
 
-    Raises PictureError, and CameraError where the machine has no memory.
+    Raises PictureError, or CameraError if there is not enough memory.
     """
     if data.lstrip().startswith((b"--", b"Content-")) and (found := JpegScanner().feed(data, 0.0)):
         data = found[0].data
     limits = DecodeLimits(MAX_BYTES, min_side=MAX_SIDE)
     try:
-        with bounded_memory(limits.memory):  # headers lie, and this process is the camera's own
+        with bounded_memory(limits.memory):  # headers are not trusted; this is the camera's own process
             return read_picture(data, limits).pixels
     except DecoderUnavailable as error:
         raise CameraError(error.detail, error.remedy) from error
 
 
 def _age_s(response: Response) -> float:
-    """How old the server says its picture is, 0 if it does not say."""
+    """The age of the picture by the server's headers, in seconds; 0 if they do not tell."""
     with contextlib.suppress(ValueError, TypeError, KeyError):
         changed = parsedate_to_datetime(response.headers["last-modified"])
         age = (parsedate_to_datetime(response.headers["date"]) - changed).total_seconds()

@@ -1,4 +1,4 @@
-"""Network streams, RTSP and HTTP: low latency, working time-outs, no hidden backlog."""
+"""Network streams, RTSP and HTTP, with low latency, working timeouts and no hidden backlog."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from lookout.frame import Frame
 from lookout.redaction import redact
 
 READ_TIMEOUT_S = 5.0  # a stream silent for this long is broken; the caller's deadlines are shorter
-OPEN_SHARE = 0.6  # of the time to open is for FFmpeg; the rest for finding out why it failed
-FIRST_SHARE = 0.8  # of it is for the first picture; a stream that has none by then is open all the same
+OPEN_SHARE = 0.6  # share of the time to open for FFmpeg; the rest is for finding out why it failed
+FIRST_SHARE = 0.8  # share of it for the first picture; a stream without one by then still counts as open
 
-# No "nobuffer": it discards what FFmpeg read to detect the stream's type, and with it the first key frame; the next may
-# be a minute away. Nor is the frame rate measured first, which takes several more frames.
+# "nobuffer" is not set, since it discards the data that FFmpeg read to detect the stream's type, with the first key
+# frame; the next may come a minute later. The frame rate is not measured first, which would take several more frames.
 _RTSP = {
     "max_delay": "200000",
     "analyzeduration": "500000",
@@ -31,7 +31,7 @@ _RTSP = {
     "allowed_media_types": "video",
     "timeout": str(int(READ_TIMEOUT_S * 1e6)),
 }
-# TCP: over UDP a lost packet smears the picture. A camera that only knows UDP says so, and then gets it.
+# TCP is preferred, since over UDP a lost packet smears the picture. With a camera that only supports UDP, UDP is used.
 _TRANSPORTS = {
     "auto": {"rtsp_flags": "prefer_tcp"},
     "tcp": {"rtsp_transport": "tcp"},

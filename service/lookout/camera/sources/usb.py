@@ -1,4 +1,4 @@
-"""USB cameras through Video4Linux: MJPG if the camera has it, and always the newest frame."""
+"""USB cameras through Video4Linux: in MJPG if the camera supports it, and always the newest frame."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lookout.frame import Frame
 FAILED_READS = 2  # in a row: the first may be one corrupt buffer
 OLDEST_S = 5.0  # a kernel timestamp further back than this is from another clock
 
-# What camera.controls may name for a USB camera. The values are the driver's: see v4l2-ctl --list-ctrls.
+# The names in camera.controls for USB cameras. For the values of a driver, see v4l2-ctl --list-ctrls.
 CONTROLS = {
     "brightness": cv2.CAP_PROP_BRIGHTNESS,
     "contrast": cv2.CAP_PROP_CONTRAST,
@@ -39,7 +39,7 @@ CONTROLS = {
 
 
 class UsbCamera:
-    """A camera behind a /dev/video node. rest: what follows `usb:`, a number, a path or a name under by-id."""
+    """A camera with a /dev/video node. rest: the part after `usb:`, a number, a path or a name under by-id."""
 
     def __init__(self, rest: str, options: CameraOptions) -> None:
         self._rest, self._options = rest, options
@@ -72,7 +72,7 @@ class UsbCamera:
         self._grabber.open(deadline, late)
 
     def read(self, deadline: Deadline) -> Frame:
-        """The newest frame. CameraAbsent if the camera was unplugged."""
+        """Return the newest frame. Raises CameraAbsent if the camera was unplugged."""
         if self._grabber is None:
             raise CameraError(f"The camera {self._source} was closed.", "Open it again.")
         taken, sequence = self._grabber.next(deadline)
@@ -89,7 +89,7 @@ class UsbCamera:
             if not capture.isOpened():
                 raise v4l2.busy(self._path)
             notes = self._ask(capture)
-            # The first frame shows what is really delivered, and whether anything is.
+            # The first frame shows whether the camera delivers anything, and in which size.
             if not capture.grab():
                 raise CameraSilent(
                     f"{self._path} sends no picture.",
@@ -113,7 +113,7 @@ class UsbCamera:
 
     def _ask(self, capture: cv2.VideoCapture) -> list[str]:
         options = self._options
-        # MJPG first: without it most cameras manage only a few frames per second at 640 x 480 on a shared bus.
+        # Try MJPG first; without it, most cameras deliver only a few frames per second at 640 x 480 on a shared bus.
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, options.width)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, options.height)

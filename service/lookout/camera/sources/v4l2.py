@@ -1,4 +1,4 @@
-"""Video4Linux devices: which nodes are cameras, according to the kernel. Standard library only."""
+"""Video4Linux devices, and which of them are cameras according to the kernel. Standard library only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEV = Path("/dev")
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A node under /dev. address: a name that stays the same when it is plugged in elsewhere, if it has one."""
+    """A node under /dev. address: a name that stays the same in another USB port, if there is one."""
 
     path: str
     driver: str
@@ -34,7 +34,7 @@ class Device:
 
 
 def query(path: str) -> Device:
-    """What the kernel reports about a node. Raises CameraAbsent, CameraDenied, CameraBusy or CameraUnsupported."""
+    """Query the kernel about a node. Raises CameraAbsent, CameraDenied, CameraBusy or CameraUnsupported."""
     answer = bytearray(_CAPABILITY.size)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -56,7 +56,7 @@ def query(path: str) -> Device:
 
 
 def cameras() -> tuple[list[Device], list[CameraError]]:
-    """The nodes that are cameras, ordered by number, and why others could not be queried."""
+    """Return the nodes that are cameras, ordered by number, and the errors of those that could not be queried."""
     found, refused = [], []
     for path in sorted(DEV.glob("video*"), key=lambda path: (len(path.name), path.name)):
         try:
@@ -72,7 +72,7 @@ def cameras() -> tuple[list[Device], list[CameraError]]:
 
 
 def resolve(rest: str) -> str:
-    """The node behind what follows `usb:`: a number, a path under /dev, or a name under /dev/v4l/by-id."""
+    """The node for the part after `usb:`: a number, a path under /dev, or a name under /dev/v4l/by-id."""
     if rest.isdecimal():
         return str(DEV / f"video{rest}")
     path = Path(rest) if rest.startswith("/") else BY_ID / rest

@@ -1,8 +1,8 @@
 """Encoded video through FFmpeg's libraries (PyAV): packets in, upright pictures out.
 
-OpenCV's own reader is not used. Where FFmpeg refuses the conversion to BGR, as it does for interlaced video since
-version 8, OpenCV reports a picture and returns whatever was in that memory. Here each step reports its failure, and a
-picture that was not completely decoded does not exist.
+OpenCV's reader is not used: if FFmpeg refuses the conversion to BGR, as it does for interlaced video since version 8,
+OpenCV still reports a picture and returns uninitialised memory. Here each step reports its failure, and a picture that
+was not completely decoded is not delivered.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 
-# FFmpeg prints addresses with their passwords; what it has to say arrives as exceptions.
+# FFmpeg's log contains addresses with passwords; its errors arrive as exceptions anyway.
 av.logging.set_level(None)
 
-# Decoders that show nothing before they have a complete picture, even for streams that never send a key frame but
-# refresh a part at a time. The others start with grey where a reference is missing.
+# Decoders that deliver nothing before they have a complete picture, even for streams that refresh a part at a time and
+# never send a key frame. Others start with grey where a reference is missing.
 _WAIT_FOR_THEMSELVES = frozenset({"h264", "hevc", "vvc"})
-# Containers that say truly which packet is a key frame. In MPEG's, a guess from the packet's beginning says so.
+# Containers that reliably mark key frames. In MPEG's, the mark is a guess from the start of the packet.
 _INDEXED = frozenset({"mov", "avi", "matroska", "asf", "nut"})
-# Never slice threads: with them the H.264 decoder leaves the area of a lost slice as the memory was, without reporting
-# it. Up to this many pixels one core is enough; above, decoding several pictures at a time costs a picture's delay.
+# Slice threads are never used: with them, the H.264 decoder leaves the area of a lost slice uninitialised, without an
+# error. Up to this many pixels, one core is enough; frame threads for larger pictures cost a delay of one picture.
 _ONE_CORE_PIXELS = 1280 * 720
 _LIVE_THREADS = 2
 _SLICE = re.compile(rb"\x00\x00\x01[\x01\x21\x41\x61\x05\x25\x45\x65](.)", re.DOTALL)
-_MAX_PACKET = 2**23  # bytes of a key frame that are kept until the next packet
-_SHAPES = (0.2, 5.0)  # a pixel's width to its height; anything else is a damaged header
+_MAX_PACKET = 2**23  # maximum bytes of a key frame kept until the next packet
+_SHAPES = (0.2, 5.0)  # plausible range of a pixel's width / height; other values come from a damaged header
 
 
 class NoVideo(Exception):
@@ -55,12 +55,12 @@ class NoVideo(Exception):
 
 
 class VideoBroken(Exception):
-    """Nothing more can be read: the connection broke, or the rest of the file is damaged."""
+    """Nothing more can be read, because the connection broke or the rest of the file is damaged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """One decoded picture, not yet converted. at: seconds in the video, None if it has no times."""
+    """A decoded picture, not yet converted. at: seconds in the video; None if it has no timestamps."""
 
     frame: VideoFrame
     at: float | None
@@ -70,7 +70,7 @@ class Video:
     """The pictures of one opened container. Used by one thread, but any may call `close` once it is unused."""
 
     def __init__(self, container: InputContainer, *, live: bool) -> None:
-        """live: delay no picture. Raises NoVideo."""
+        """live: decode without delay. Raises NoVideo."""
         self._container = container
         self._stream = _video_of(container)
         self._live = live
@@ -90,7 +90,7 @@ class Video:
 
     @property
     def fps(self) -> float | None:
-        """Nominal frames per second, if they are known and plausible."""
+        """The nominal frames per second; None if they are unknown or implausible."""
         for rate in (self._stream.guessed_rate, self._stream.average_rate, self._stream.codec_context.framerate):
             if rate and 0 < float(rate) <= 240:
                 return float(rate)
@@ -98,22 +98,22 @@ class Video:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height according to its header, 0 if unknown; before pixel aspect and rotation are applied."""
+        """Width and height by the header, 0 if unknown, before applying pixel aspect and rotation."""
         return self._stream.codec_context.width, self._stream.codec_context.height
 
     @property
     def duration(self) -> float | None:
-        """Seconds of a recording; None for an endless stream."""
+        """The duration of a recording in seconds; None for an endless stream."""
         length = self._container.duration
         return length / 1e6 if length and length > 0 else None
 
     @property
     def every_picture_stands_alone(self) -> bool:
-        """Whether no picture is encoded as a difference from another."""
+        """Whether the codec encodes every picture independently of others."""
         return bool(self._stream.codec_context.codec.intra_only)
 
     def step(self) -> list[Decoded]:
-        """Read one packet and decode it: none, one or several pictures. EOFError at the end; raises VideoBroken."""
+        """Read a packet and decode it to none, one or several pictures. Raises EOFError at the end, or VideoBroken."""
         try:
             packet = next(self._packets)
         except (StopIteration, EOFError):
@@ -133,12 +133,12 @@ class Video:
             return []
         if self._stream.codec_context.name == "h264" and any(frame.is_corrupt for frame in frames):
             self._cut = bytes(packet) if packet.is_keyframe and packet.size < _MAX_PACKET else None
-        # Decoders of screen recordings and other old codecs mark no picture as a key frame; a recording's index does.
+        # Decoders of some old codecs, as for screen recordings, mark no key frames; a recording's index does.
         marked = self._indexed and packet.is_keyframe
         return [Decoded(frame, _time_of(frame)) for frame in frames if self._is_whole(frame, marked)]
 
     def pixels(self, decoded: Decoded, rotate: int, flip: str) -> Pixels | None:
-        """The picture as a frame should be, in its true shape; None if it cannot be converted."""
+        """Convert the picture to upright BGR with square pixels; None if it cannot be converted."""
         frame = decoded.frame
         try:
             width = self._true_width(frame)
@@ -146,25 +146,25 @@ class Video:
         except (av.error.FFmpegError, ValueError, MemoryError):
             self.damaged += 1
             return None
-        turns = round(frame.rotation / 90) % 4  # as the film's header asks, anticlockwise
+        turns = round(frame.rotation / 90) % 4  # anticlockwise, from the film's header
         turned = np.rot90(picture, turns) if turns else picture
         return np.ascontiguousarray(upright(np.ascontiguousarray(turned, np.uint8), rotate, flip))
 
     def close(self) -> None:
-        """Release the container; nothing else may run meanwhile."""
+        """Release the container. No other call may be in progress."""
         self._container.close()
 
     def _is_whole(self, frame: VideoFrame, marked: bool) -> bool:
-        """marked: the container calls it a key frame."""
+        """Whether a picture is complete. marked: whether the container marks it as a key frame."""
         if frame.is_corrupt:
             self.damaged += 1
-            self._begun = self._begun and not frame.key_frame  # pictures that refer to it would show its holes
+            self._begun = self._begun and not frame.key_frame  # pictures that refer to it would be incomplete too
             return False
         self._begun = self._begun or marked or bool(frame.key_frame)
         return self._begun
 
     def _joined(self, first: bytes, rest: Packet[VideoStream]) -> Packet[VideoStream]:
-        """Some senders repeat the parameters before each slice of a key frame, where the parser then splits it."""
+        """Join the parts of a key frame that was split because the sender repeats the parameters before each slice."""
         packet = av.Packet(first + bytes(rest))
         packet.pts, packet.dts, packet.time_base = rest.pts, rest.dts, rest.time_base
         packet.stream = self._stream
@@ -179,7 +179,7 @@ class Video:
 
 
 def _goes_on(packet: Packet[VideoStream]) -> bool:
-    """Whether its first slice is not the first of its picture (H.264)."""
+    """Whether the packet starts with a slice that is not the first of its picture (H.264)."""
     found = _SLICE.search(bytes(packet))
     return found is not None and found[1][0] < 0x80  # first_mb_in_slice: a leading bit of 1 stands for 0
 
@@ -187,7 +187,7 @@ def _goes_on(packet: Packet[VideoStream]) -> bool:
 def _video_of(container: InputContainer) -> VideoStream:
     for stream in container.streams.video:
         if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic:
-            return stream  # an attached picture is the cover of a piece of music
+            return stream  # an attached picture is the cover of an audio file
     raise NoVideo
 
 
@@ -204,9 +204,9 @@ def _words_of(error: BaseException) -> str:
 
 
 def open_film(path: Path) -> Video:
-    """A video file, whatever its name. Raises OSError if it cannot be read, NoVideo, VideoBroken."""
+    """Open a video file, whatever its name. Raises OSError if it cannot be read, NoVideo or VideoBroken."""
     with path.open("rb") as file:
-        # FFmpeg takes what is before a colon for a protocol: "2026-05-01T12:30.mp4".
+        # FFmpeg takes the part before a colon for a protocol, as in "2026-05-01T12:30.mp4".
         name = f"file:{path.absolute()}"
         try:
             name.encode()

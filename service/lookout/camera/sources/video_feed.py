@@ -1,4 +1,4 @@
-"""The pictures of an encoded stream as they arrive, or of a recording at its own pace."""
+"""Delivers the pictures of an encoded stream as they arrive, or of a recording at its own pace."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Feed(Protocol):
     live: bool
 
     def take(self) -> Taken | None:
-        """The next frame, None after a moment without one. Raises CameraError, EndOfSource."""
+        """Return the next frame; None if none comes within a short time. Raises CameraError or EndOfSource."""
         ...
 
     def release(self) -> None:
@@ -33,7 +33,7 @@ class Feed(Protocol):
 
 
 class VideoFeed:
-    """Decodes a container's packets as they arrive. One with a length is a recording, and ends."""
+    """Decodes a container's packets as they arrive. A container with a known duration is a recording, and ends."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class VideoFeed:
         return pictures
 
     def _over(self) -> CameraError:
-        # Not CameraSilent: nothing more will come over this connection, so nobody should wait for it.
+        # Not CameraSilent, since nothing more will come over this connection and waiting is useless.
         return CameraError(f"The stream {self._shown} ended or fell silent.", "It is opened again.")
 
     def _newest(self) -> Taken | None:
@@ -80,7 +80,7 @@ class VideoFeed:
         return self._taken(pictures[-1]) if pictures else None
 
     def _due(self) -> Taken | None:
-        """A recording's next picture, once it is due."""
+        """Return a recording's next picture once it is due; None before."""
         if not self._next:
             self._next.extend(self._step())
         if not self._next:
@@ -102,7 +102,7 @@ class VideoFeed:
         now = time.monotonic()
         timed = self.live and picture.at is not None
         captured_at = self._clock.captured_at(picture.at or 0.0, now) if timed else now
-        # For a still scene an encoder sends "nothing has changed", and the pictures are identical. That is not a sign
-        # of a stuck driver, as it would be for pictures that are encoded independently.
+        # For a still scene, an encoder sends "nothing has changed", and the pictures are identical. Unlike with
+        # independently encoded pictures, that does not mean a stuck driver, so the mark changes with each packet.
         mark = None if self._video.every_picture_stands_alone else self._video.packets & 0xFFFFFFFF
         return Taken(pixels, captured_at, mark)
