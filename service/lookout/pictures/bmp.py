@@ -1,7 +1,7 @@
-"""BMP pictures with 16 or 32 bits per pixel, whose header says which bits hold which colour.
+"""BMP pictures with 16 or 32 bits per pixel, whose header defines the bits of each colour.
 
-OpenCV reads some of them, refuses some, and swaps red and blue in others. They are not compressed, so their pixels are
-read in place.
+OpenCV reads some of them, refuses some, and swaps red and blue in others. They are not compressed, so their pixels can
+be read in place.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _END, _MOVE = 1, 2
 _UNCOMPRESSED, _FIELDS, _FIELDS_AND_ALPHA = 0, 3, 6
 _BY_LIBRARY = frozenset({_UNCOMPRESSED, 1, 2})  # with run lengths of 8 and 4 bits
 _NAMES = {4: "a BMP that contains a JPEG", 5: "a BMP that contains a PNG"}
-# Blue, green, red, alpha if no masks are given.
+# The masks of blue, green, red and alpha if the header contains none.
 _DEFAULT_MASKS = {16: (0x1F, 0x3E0, 0x7C00, 0), 32: (0xFF, 0xFF00, 0xFF0000, 0)}
 
 
 @dataclass(frozen=True, slots=True)
 class BitFields:
-    """Where the pixels are. bits: per pixel, 16 or 32. stride: bytes per row. masks: blue, green, red, alpha."""
+    """How the pixels are stored. bits: per pixel, 16 or 32. stride: bytes per row. masks: blue, green, red, alpha."""
 
     bits: int
     offset: int
@@ -40,7 +40,7 @@ class BitFields:
 
 
 def read_info(data: bytes | mmap.mmap) -> tuple[int, int, BitFields | None]:
-    """Width, height, and the bit fields of a picture that has them.
+    """Read width, height, and the bit fields if the picture has them.
 
     Raises PictureUnreadable, PictureUnsupported, or struct.error if the file ends too early.
     """
@@ -66,7 +66,7 @@ def read_info(data: bytes | mmap.mmap) -> tuple[int, int, BitFields | None]:
 
 
 def _check_runs(data: bytes | mmap.mmap, at: int, pixels: int, *, nibbles: bool) -> None:
-    """Check that the runs draw every pixel: the library leaves missing ones black.
+    """Check that the run-length data covers every pixel, since the library leaves missing ones black.
 
     Raises PictureUnreadable, and IndexError if the file ends too early.
     """
@@ -76,7 +76,7 @@ def _check_runs(data: bytes | mmap.mmap, at: int, pixels: int, *, nibbles: bool)
         at += 2
         if count:
             drawn += count
-        elif value > _MOVE:  # this many literal pixels, padded to whole pairs of bytes
+        elif value > _MOVE:  # this many literal pixels, padded to an even number of bytes
             drawn += value
             size = -(-value // 2) if nibbles else value
             at += size + size % 2
@@ -98,7 +98,7 @@ def _masks(data: bytes | mmap.mmap, header_bytes: int, compression: int, bits: i
 
 
 def rows_of(data: bytes | mmap.mmap, fields: BitFields, width: int, height: int) -> NDArray[Any]:
-    """The packed pixels from top to bottom, height x width, without a copy."""
+    """Return the packed pixels from top to bottom, height x width, without copying."""
     kind = np.dtype("<u2" if fields.bits == 16 else "<u4")
     flat = np.frombuffer(data, np.uint8, fields.stride * height, fields.offset)
     rows = flat.reshape(height, fields.stride)[:, : width * kind.itemsize].view(kind)
@@ -106,13 +106,13 @@ def rows_of(data: bytes | mmap.mmap, fields: BitFields, width: int, height: int)
 
 
 def has_alpha(rows: NDArray[Any], fields: BitFields) -> bool:
-    """Whether the alpha channel is used. Many programs leave it all zeros and mean opaque."""
+    """Whether the alpha channel is used. Many programs write only zeros for an opaque picture."""
     mask = fields.masks[3]
     return bool(mask) and any(bool((part & mask).any()) for part in rows)
 
 
 def unpacked(rows: NDArray[Any], fields: BitFields, *, alpha: bool) -> Pixels:
-    """Blue-green-red, with alpha if requested, 0 to 255 each."""
+    """Unpack rows to blue-green-red, with alpha if requested, 0 to 255 each."""
     masks = fields.masks if alpha else fields.masks[:3]
     pixels = np.zeros((*rows.shape, len(masks)), np.uint8)
     wide = rows.astype(np.uint32)

@@ -1,7 +1,7 @@
-"""The decoding process: started by `process.py`; the service itself imports this only for its name.
+"""The decoding process, started by `process.py`; the service itself imports this module only for its name.
 
-It gets one socket to the service, one pipe that closes when the service ends, and for each picture two descriptors: the
-bytes, and an empty memory file for the pixels. It knows no settings and no file names.
+It gets a socket to the service, a pipe that closes when the service ends, and for each picture two descriptors: the
+file, and an empty memory file for the pixels. It knows no settings and no file names.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
     from lookout.pictures.confinement import Limits
 
-# The smallest GIF: decoding it loads what is loaded lazily, while files can still be opened and memory is available.
+# The smallest GIF. Decoding it triggers all lazy loading while files can still be opened and memory is available.
 _SPECK = bytes.fromhex("47494638376101000100800000ffffff0000002c00000000010001000002024401003b")
 
 
 class Printed:
-    """What libraries print: captured by a pipe; when that is full, the rest is lost."""
+    """Captures the output of libraries on stderr in a pipe. If that is full, further output is lost."""
 
     def __init__(self) -> None:
         self._reading, writing = os.pipe()
@@ -40,7 +40,7 @@ class Printed:
         os.close(writing)
 
     def take(self) -> bytes:
-        """Everything since the last call."""
+        """Return the output since the last call."""
         try:
             return os.read(self._reading, MAX_MESSAGE)
         except BlockingIOError:
@@ -48,7 +48,7 @@ class Printed:
 
 
 def main(line: socket.socket, life: int) -> None:
-    """Decode pictures until the service hangs up."""
+    """Decode pictures until the service closes the socket."""
     die_with(life)
     try:
         printed = Printed()
@@ -70,14 +70,14 @@ def main(line: socket.socket, life: int) -> None:
 
 
 def _prepared() -> Limits:
-    """Load what decoding needs, which takes most of a second, then give up all other rights."""
+    """Load everything that decoding needs, which takes most of a second, then drop all other rights."""
     import cv2
 
     from lookout.pictures.confinement import Limits
     from lookout.pictures.decode import read_picture
 
     cv2.setNumThreads(1)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # printed, and evaluated there
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # to stderr, where `check_complaints` reads it
     with contextlib.suppress(LookoutError):
         read_picture(_SPECK)
     return Limits()
@@ -88,7 +88,7 @@ def _failure(error: Exception) -> bytes:
 
 
 def _done(message: bytes, descriptors: list[int], limits: Limits, printed: Printed) -> bytes:
-    """The reply to one job."""
+    """Do one job and return the reply."""
     allowed = DecodeLimits(*JOB.unpack(message))
     try:
         source, target = descriptors

@@ -1,7 +1,7 @@
-"""Whether a decoder that reports success has really decoded a picture.
+"""Checks whether a decoder that reports success has really decoded a picture.
 
-Some have left the target untouched, with perhaps the previous picture in it; others fill missing parts with grey or
-black, which would then be classified.
+Some leave the target untouched, perhaps with the previous picture in it; others fill missing parts with grey or black,
+which would then be classified.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 
 from lookout.pictures.refusals import broken
 
-# A piece of a row this long does not match by chance.
+# Pieces of this many bytes of a row are compared, long enough not to match by chance.
 _PIECE = 16
 _PIECES_PER_ROW = 8
 _NOISE = np.frombuffer(os.urandom(2**16), np.uint8)
-# What libjpeg and libtiff print when data ends too early and they go on.
+# The messages of libjpeg and libtiff if data ends too early and they continue.
 _ENDS_TOO_EARLY = re.compile(rb"[Pp]remature end")
 _CANNOT_DECODE = re.compile(rb"TIFF_Error[^\n]*(Decode|FillStrip|FillTile|ReadEncoded|[Rr]ead error|[Nn]ot enough)")
-# Share of rows that may be of one colour at the end of a truncated picture. Webcams omit a last block.
+# Share of rows of a single colour that is allowed at the end of a truncated picture, since webcams omit a last block.
 _MAX_FLAT = 1 / 16
 
 
 class Untouched:
-    """Noise in the place where a picture will be decoded to, and whether it still shows."""
+    """Fills the target of a decoder with noise, to find out afterwards whether parts of it were not written."""
 
     def __init__(self, place: NDArray[Any]) -> None:
         """place: height x width, or with channels; rows are contiguous."""
@@ -48,7 +48,7 @@ class Untouched:
 
 
 def check_complaints(printed: bytes, stored: NDArray[np.uint8]) -> None:
-    """Raise PictureUnreadable if libraries reported missing data, and much is missing. stored: in the file's order."""
+    """Raise PictureUnreadable if libraries reported missing data and much of it is missing. stored: as in the file."""
     if _CANNOT_DECODE.search(printed):
         raise broken("some of its pixels cannot be decoded")
     if _ENDS_TOO_EARLY.search(printed):

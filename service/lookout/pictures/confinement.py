@@ -1,4 +1,4 @@
-"""What the decoding process may use from now on: memory, processor time, files and system calls."""
+"""Confines the decoding process: limits on memory, processor time, files and system calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-CPU_S = 10  # seconds of processor time for one picture; the largest accepted take a Pi 3 about four
+CPU_S = 10  # seconds of processor time for one picture; the largest accepted pictures take about four on a Pi 3
 _DESCRIPTORS = 32
 
 # From linux/prctl.h, linux/seccomp.h, linux/filter.h and linux/audit.h.
@@ -20,11 +20,12 @@ _NO_NEW_PRIVILEGES, _SET_SECCOMP, _FILTER = 38, 22, 2
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050001  # with EPERM
 _LOAD, _JUMP_IF_EQUAL, _JUMP_IF_AT_LEAST, _JUMP_IF_ANY, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
-_X32 = 0x40000000  # x86-64 has a second set of numbers for its calls
+_X32 = 0x40000000  # the start of x86-64's second set of system call numbers
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
-# For each machine: its name for filters; how it opens files, with the position of the flags; and what is refused, the
-# same on both: sockets, programs, processes and threads, signals, other processes' memory, file names, the kernel.
+# For each architecture: its id in filters; the calls that open files, with the position of their flags; and the refused
+# calls, the same for both: sockets, programs, processes and threads, signals, other processes' memory, file names, the
+# kernel.
 _SAME = (424, 425, 434, 435, 437, 438)  # pidfd_*, io_uring_setup, clone3, openat2
 _MACHINES: dict[str, tuple[int, tuple[tuple[int, int], ...], tuple[int, ...]]] = {
     "x86_64": (
@@ -53,21 +54,21 @@ class Limits:
         self._at_rest = _data_bytes()
 
     def begin(self, memory: int) -> None:
-        """memory: bytes that the next picture may take, beyond what the process already has."""
+        """Reset the limits. memory: bytes that the next picture may take, beyond those already in use."""
         self.memory(memory)
         _limit(resource.RLIMIT_FSIZE, memory)  # shared memory counts, too
         _limit(resource.RLIMIT_CPU, int(time.process_time()) + CPU_S + 1)
 
     def memory(self, memory: int) -> None:
-        # RLIMIT_DATA counts private writable memory, used or not: libraries and mapped files do not count.
+        # RLIMIT_DATA counts private writable memory, used or not, but no libraries or mapped files.
         _limit(resource.RLIMIT_DATA, self._at_rest + max(0, memory))
 
 
 @contextlib.contextmanager
 def bounded_memory(memory: int) -> Iterator[None]:
-    """Within the block this process may take this many bytes more, all its threads together.
+    """Limit the memory that this process, with all its threads, may allocate within the block, to this many bytes.
 
-    For a process that decodes one picture at a time beside other things. Not for nesting.
+    For a process that decodes one picture at a time besides other work. Must not be nested.
     """
     before = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = _data_bytes() + memory
@@ -85,7 +86,7 @@ def _limit(kind: int, value: int) -> None:
 
 
 def _data_bytes() -> int:
-    """Bytes that count for RLIMIT_DATA."""
+    """The bytes that count for RLIMIT_DATA."""
     for line in Path("/proc/self/status").read_text("ascii", "replace").splitlines():
         if line.startswith("VmData:"):
             return int(line.split()[1]) * 1024
@@ -93,15 +94,15 @@ def _data_bytes() -> int:
 
 
 def _prefer_us_when_memory_runs_out() -> None:
-    """Have the kernel kill this process before the service when memory runs out."""
+    """Let the kernel kill this process rather than the service when memory runs out."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
 
 
 def _refuse_system_calls() -> None:
-    """A picture that takes over its decoder finds no network, no other process and no file that it could change.
+    """Refuse system calls, so that an exploited decoder cannot reach the network or other processes, or change files.
 
-    If the kernel or the machine does not support filters, only the limits remain.
+    If the kernel or the architecture does not support filters, only the limits apply.
     """
     machine = _MACHINES.get(platform.machine())
     if machine is None:
@@ -115,9 +116,9 @@ def _refuse_system_calls() -> None:
 
 
 def filter_program(architecture: int, opens: tuple[tuple[int, int], ...], refused: tuple[int, ...]) -> bytes:
-    """Instructions for the kernel's packet filter: everything is allowed except the calls listed here.
+    """Make a seccomp filter (BPF instructions) that allows everything except the calls listed here.
 
-    opens: numbers of the calls that open files, with the position of their flags; opening for writing is refused.
+    opens: numbers of the calls that open files, with the position of their flags. Opening for writing is refused.
     """
     steps: list[tuple[int, int, int, int]] = [
         (_LOAD, 0, 0, _ARCHITECTURE_AT),

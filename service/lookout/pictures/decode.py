@@ -1,6 +1,6 @@
-"""From untrusted bytes to an upright picture: recognised, measured, and only then decoded.
+"""Decodes untrusted bytes to an upright picture, after recognising its format and checking its size.
 
-Headers lie and decoders have bugs, so the service runs this in a process with limits: see `decoder`.
+Headers may be wrong and decoders have bugs, so the service runs this in a process with limits, see `decoder`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 from lookout.frame import Pixels
 
-# OpenCV's own limit is a second safeguard behind ours, and the maximum that `upload.max_pixels` allows. It is read
-# once, when the library loads, so this comes before the import.
+# OpenCV's own limit is a second safeguard, set to the maximum that `upload.max_pixels` allows. The library reads it
+# when it is loaded, so this precedes the import.
 MAX_PIXELS_EVER = 2**28
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS_EVER))
 
@@ -39,11 +39,11 @@ from lookout.pictures.refusals import (  # noqa: E402
 
 Allocate = Callable[[tuple[int, int, int]], Pixels]
 
-# None of our formats needs a longer side, and decoders compute some products of it in 32 bits.
+# None of the formats needs a longer side, and decoders compute some products of sides in 32 bits.
 MAX_SIDE = 65_535
-# What shows through transparent parts. Pictures with such parts are usually cut out to go on a white page.
+# The grey level behind transparent parts; pictures with such parts are usually meant for a white page.
 _BACKGROUND = 255
-# Converted this many rows at a time, to keep the working copies small. A multiple of every factor.
+# Rows converted at a time, to keep the working copies small; a multiple of every factor.
 _ROWS = 256
 _FACTORS = (8, 4, 2)
 _REDUCED = {
@@ -53,12 +53,12 @@ _REDUCED = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 
-# A damaged upload is the client's problem and gets an error response; OpenCV would also write it to the log.
+# A damaged upload gets an error response. OpenCV would also log it.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_FATAL)
 
 
 def read_picture(data: bytes, limits: DecodeLimits | None = None) -> Picture:
-    """Decode one picture (the first, if a file holds several) in this process. Errors as `read_file`."""
+    """Decode one picture (the first, if the file contains several) in this process. Raises as `read_file` does."""
     limits = limits or DecodeLimits()
     if len(data) > limits.max_bytes:
         raise too_many_bytes(limits.max_bytes)
@@ -79,11 +79,11 @@ def read_file(
 ) -> Picture:
     """Decode the picture in an open regular file.
 
-    allocate: creates the array for the picture, of the shape given, before anything is decoded.
-    complaints: what the libraries have printed since the last call.
-    Raises PictureTooLarge by bytes, by the header's pixels or by memory; PictureUnsupported for what is not a picture
-    or not one that can be decoded; PictureUnreadable for a damaged one; DecoderUnavailable if the machine has no
-    memory.
+    allocate: creates the array for the picture, of the given shape, before anything is decoded.
+    complaints: returns the output of the libraries since the last call.
+    Raises PictureTooLarge for too many bytes, too many pixels in the header, or too much memory; PictureUnsupported if
+    it is not a picture, or of a kind that cannot be decoded; PictureUnreadable if it is damaged; DecoderUnavailable if
+    the machine is short of memory.
     """
     size = os.fstat(descriptor).st_size
     if size > limits.max_bytes:
@@ -104,7 +104,7 @@ def read_file(
         _decode_into(_as_stored(pixels, header), descriptor, data, header, factor)
         check_complaints(complaints(), _as_stored(pixels, header))
     except MemoryError as error:
-        error.__traceback__ = None  # its frames refer to what was decoded so far
+        error.__traceback__ = None  # its stack frames keep the memory of the decoded part alive
         raise _no_room(header, factor, limits.memory) from error
     return Picture(pixels, width, height, header.format)
 
@@ -114,7 +114,7 @@ def _allocate(shape: tuple[int, int, int]) -> Pixels:
 
 
 def _factor(header: PictureHeader, min_side: int) -> int:
-    """The largest factor to reduce by that keeps the short side long enough. JPEG is reduced while decoding."""
+    """The largest factor to reduce by that keeps the short side long enough; JPEG is reduced while decoding."""
     return next((factor for factor in _FACTORS if min(header.width, header.height) >= min_side * factor), 1)
 
 
@@ -122,7 +122,7 @@ def _factor(header: PictureHeader, min_side: int) -> int:
 
 
 def _check_memory(header: PictureHeader, factor: int, shape: tuple[int, int, int], limit: int) -> None:
-    """The picture before and after the final conversion, and what its decoder needs, as far as the header says."""
+    """Check the memory for the picture before and after the final conversion and for its decoder, by the header."""
     needed = int(np.prod(shape)) + header.decoder_bytes
     if not _fits_as_it_is(header, factor):
         needed += _raw_bytes(header, factor)
@@ -131,18 +131,18 @@ def _check_memory(header: PictureHeader, factor: int, shape: tuple[int, int, int
 
 
 def _raw_bytes(header: PictureHeader, factor: int) -> int:
-    """Bytes of the picture as it comes from the decoder. Pixels of BMP bit fields are not copied."""
+    """The bytes of the picture as it comes from the decoder. Pixels of BMP bit fields are not copied."""
     if header.fields is not None:
         return 0
     shape, kind, _ = _raw(header, factor)
-    # What the library rotates cannot be decoded into our target, and is copied.
+    # A picture that the library rotates cannot be decoded into our target, and is copied.
     return int(np.prod(shape)) * kind.itemsize * (2 if _turned_by_library(header) else 1)
 
 
 def _no_room(header: PictureHeader, factor: int, limit: int) -> Exception:
-    """Whether the picture needs too much memory, or the machine has too little."""
+    """The error for failed allocation: either the picture needs too much memory, or the machine has too little."""
     try:
-        # Shared memory, which the bound on a picture does not count.
+        # The limit for a picture does not count shared memory.
         mmap.mmap(-1, max(mmap.PAGESIZE, _raw_bytes(header, factor)), flags=mmap.MAP_SHARED).close()
     except (OSError, MemoryError):
         return no_memory()
@@ -150,7 +150,7 @@ def _no_room(header: PictureHeader, factor: int, limit: int) -> Exception:
 
 
 class _Errno:
-    """The C library's `errno`, to detect memory refused deep in a decoder: most only report failure."""
+    """The C library's `errno`, to detect that a decoder ran out of memory, since most only report failure."""
 
     def __init__(self) -> None:
         where = getattr(ctypes.CDLL(None), "__errno_location")
@@ -169,19 +169,19 @@ class _Errno:
 
 
 def _turned_by_library(header: PictureHeader) -> bool:
-    """OpenCV turns TIFF upright whatever flags it gets."""
+    """Whether OpenCV rotates the picture: it turns TIFF upright whatever flags it gets."""
     return header.format == "TIFF" and header.orientation >= 5
 
 
 def _fits_as_it_is(header: PictureHeader, factor: int) -> bool:
-    """Whether the decoder can write the finished picture into its place."""
+    """Whether the decoder can write the finished picture directly into the target."""
     reduced = factor == 1 or header.format == "JPEG"
     plain = not header.alpha and header.transparent_grey is None and header.fields is None
     return reduced and plain and (header.orientation == 1 or (header.format == "TIFF" and header.orientation < 5))
 
 
 def _raw(header: PictureHeader, factor: int) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Shape and type of the array that the decoder delivers, and OpenCV's flags for it."""
+    """The shape and type of the array that the decoder delivers, and OpenCV's flags for it."""
     width, height = header.upright_size if header.format == "TIFF" else (header.width, header.height)
     kind = np.dtype(np.uint16 if header.deep else np.uint8)
     if header.transparent_grey is not None:
@@ -189,7 +189,7 @@ def _raw(header: PictureHeader, factor: int) -> tuple[tuple[int, ...], np.dtype[
     if header.alpha or header.animated:  # converting an animation takes four times the memory
         return (height, width, 4 if header.alpha else 3), kind, cv2.IMREAD_UNCHANGED
     by = factor if header.format == "JPEG" else 1
-    # We apply the orientation ourselves: which decoder honours it differs between OpenCV's releases.
+    # We apply the orientation ourselves, because OpenCV's releases differ in which decoders honour it.
     flags = _REDUCED[by] | cv2.IMREAD_IGNORE_ORIENTATION
     return (-(-height // by), -(-width // by), 3), kind, flags
 
@@ -211,7 +211,7 @@ def _decode_into(target: Pixels, descriptor: int, data: mmap.mmap, header: Pictu
 def _decoded(
     descriptor: int, data: mmap.mmap, header: PictureHeader, factor: int, target: Pixels | None
 ) -> NDArray[Any]:
-    """The decoder's array: the target itself if possible. Raises MemoryError, PictureUnreadable."""
+    """Return the decoder's array, which is the target itself if possible. Raises MemoryError or PictureUnreadable."""
     shape, kind, flags = _raw(header, factor)
     number = _Errno()
     number.clear()
@@ -236,10 +236,10 @@ def _decoded(
 
 
 def _decoded_file(descriptor: int, place: NDArray[Any], flags: int) -> NDArray[Any] | None:
-    """The file decoded into `place`, or into a new array if it does not fit. None if it cannot be decoded.
+    """Decode the file into `place`, or into a new array if it does not fit. None if it cannot be decoded.
 
-    By name and not from memory: only then can it be given a target, and takes a third. Decoders have been seen to
-    succeed without writing a pixel, so the target's previous content is known, and refused.
+    OpenCV only accepts a target when it decodes a named file, which takes a third of the memory. Some decoders report
+    success without writing a pixel, so the target is filled with noise that must not remain.
     """
     name = f"/proc/self/fd/{descriptor}"
     pattern = Untouched(place)
@@ -248,7 +248,7 @@ def _decoded_file(descriptor: int, place: NDArray[Any], flags: int) -> NDArray[A
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:
             raise
-        found = cv2.imread(name, flags)  # of another type than its header suggests
+        found = cv2.imread(name, flags)  # its type differs from that in the header
         if found is None:
             return None
         place = np.empty(found.shape, found.dtype)
@@ -265,7 +265,7 @@ def _decoded_file(descriptor: int, place: NDArray[Any], flags: int) -> NDArray[A
 
 
 def _finish(raw: NDArray[Any], target: Pixels, factor: int, convert: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
-    """Convert the decoder's rows, reduce them and put them in their place, some at a time."""
+    """Convert and reduce the decoder's rows and write them to the target, some at a time."""
     for row in range(0, raw.shape[0], _ROWS):
         part = convert(raw[row : row + _ROWS])
         place = target[row // factor : -(-(row + part.shape[0]) // factor)]
@@ -275,7 +275,7 @@ def _finish(raw: NDArray[Any], target: Pixels, factor: int, convert: Callable[[N
 
 
 def _three_channels(part: NDArray[Any], header: PictureHeader) -> NDArray[Any]:
-    """Any decoder's rows as blue-green-red bytes, transparent parts on the background."""
+    """Convert a decoder's rows to blue-green-red bytes, with transparent parts on the background."""
     clear = None if header.transparent_grey is None or part.ndim > 2 else part == header.transparent_grey
     if part.dtype == np.uint16:
         part = (part >> 8).astype(np.uint8)
@@ -287,7 +287,7 @@ def _three_channels(part: NDArray[Any], header: PictureHeader) -> NDArray[Any]:
 
 
 def _on_background(part: NDArray[Any], header: PictureHeader) -> NDArray[Any]:
-    """Blend blue-green-red-alpha, 0 to 255 each, with the background; without alpha unchanged."""
+    """Blend blue-green-red-alpha, 0 to 255 each, with the background; rows without alpha are returned unchanged."""
     if part.shape[2] < 4:
         return part
     wide = part.astype(np.uint16)
@@ -300,7 +300,7 @@ def _on_background(part: NDArray[Any], header: PictureHeader) -> NDArray[Any]:
 
 
 def _as_stored(pixels: Pixels, header: PictureHeader) -> Pixels:
-    """A view of the upright picture as it is stored: what is written into it appears upright in `pixels`.
+    """Return a view of the upright picture in the orientation of the file; pixels written to it appear upright.
 
     The EXIF orientation is one of the eight ways to rotate and mirror a rectangle.
     """

@@ -1,7 +1,7 @@
-"""Untrusted pictures, decoded one at a time in a separate process with limits on memory and time.
+"""Decodes untrusted pictures, one at a time, in a separate process with limits on memory and time.
 
-The process starts with the first picture and is reused. If a picture exceeds the limits it is killed, and a new one
-starts for the next picture.
+The process starts with the first picture and is reused. If a picture exceeds the limits, the process is killed, and a
+new one starts for the next picture.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from lookout.pictures.limits import DecodeLimits, Picture
 from lookout.pictures.process import DECODE_S, START_S, DecodingProcess, Ended
 from lookout.pictures.refusals import too_many_bytes
 
-IDLE_S = 60.0  # how long the idle process is kept
-# Behind a picture that uses all the time it may, another waits this long for its turn.
+IDLE_S = 60.0  # how long an idle process is kept
+# How long a caller waits for its turn if another picture takes all its time.
 TURN_S = 8.0
 
 
 class Decoder:
-    """Every method may be called from any thread. `read` and `rest` block, `close` does not."""
+    """Decodes pictures in turn. Thread-safe; `read` and `rest` may block, `close` does not."""
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
@@ -34,11 +34,11 @@ class Decoder:
     def read(
         self, source: bytes | bytearray | memoryview | int, limits: DecodeLimits, seconds: float = DECODE_S
     ) -> Picture:
-        """Decode one picture, the first if a file holds several. source: its bytes, or an open regular file.
+        """Decode one picture, the first if the file contains several. source: its bytes, or an open regular file.
 
-        Takes at most TURN_S, START_S and `seconds`. Raises PictureTooLarge, PictureUnsupported or PictureUnreadable if
-        something is wrong with the picture, TooBusy while others are decoded, DecoderUnavailable if the machine has no
-        memory or the decoder is closed.
+        Takes at most TURN_S + START_S + `seconds`. Raises PictureTooLarge, PictureUnsupported or PictureUnreadable for
+        a bad picture, TooBusy while others are decoded, DecoderUnavailable if the machine is short of memory or the
+        decoder is closed.
         """
         if isinstance(source, int):
             return self._in_turn(source, limits, seconds)
@@ -54,7 +54,7 @@ class Decoder:
             os.close(file)
 
     def warm(self) -> None:
-        """Begin to start the process, if there is none; whether it starts shows with the first picture."""
+        """Start the process in advance, without waiting until it is ready. A failure shows with the first picture."""
         with self._turn, contextlib.suppress(DecoderUnavailable, RuntimeError, MemoryError):
             if self._process is None and not self._closed.is_set():
                 self._process = DecodingProcess()
@@ -76,7 +76,7 @@ class Decoder:
             self._turn.release()
 
     def close(self) -> None:
-        """End the process, whatever it is doing: callers that wait for it get DecoderUnavailable."""
+        """End the process, whatever it is doing. Callers waiting for it get DecoderUnavailable."""
         self._closed.set()
         process = self._process
         if process is not None:
@@ -105,7 +105,7 @@ class Decoder:
         if self._process is not None and self._process.has_ended:
             self._end()
         process = self._process = self._process or DecodingProcess()
-        if self._closed.is_set():  # `close` may have run before there was anything to kill
+        if self._closed.is_set():  # `close` may have run before the process existed
             process.kill()
         try:
             process.wait_until_ready(Deadline.after(START_S))
@@ -121,7 +121,7 @@ class Decoder:
 
 
 def memory_file(data: bytes | bytearray | memoryview) -> int:
-    """A descriptor of an anonymous file with these bytes. Raises OSError."""
+    """Create an anonymous file with these bytes and return its descriptor. Raises OSError."""
     descriptor = os.memfd_create("lookout-picture", os.MFD_CLOEXEC)
     try:
         left = memoryview(data)

@@ -1,4 +1,4 @@
-"""The pictures of a folder, recognised by content and not by name, and how many files are left out."""
+"""Finds the pictures of a folder, by content and not by name, and counts the files left out."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lookout.pictures.limits import MAX_FILE_BYTES
 from lookout.system.regular_files import NotRegular, open_regular
 
 HEAD_BYTES = 32
-# What cameras, shares and systems store beside pictures: thumbnails, recycle bins, notes about files.
+# Folders that cameras, shares and systems store beside pictures: thumbnails, recycle bins, metadata.
 _JUNK = frozenset({"@eadir", "#recycle", "@recycle", "$recycle.bin", "system volume information", "__macosx"})
-# Reading the head of each file takes a while if they are many and the disk is slow. Those not reached by then count as
-# pictures, and are judged when their turn comes.
+# Reading the head of every file takes long for many files on a slow disk. Files not reached by then count as pictures,
+# and are checked when they are opened.
 LOOK_S = 3.0
 
 
 @dataclass(slots=True)
 class LeftOut:
-    """How many files or folders were left out, and why."""
+    """The number of files or folders left out, by reason."""
 
     hidden: int = 0
     others: int = 0
@@ -34,7 +34,7 @@ class LeftOut:
         return self.hidden + self.others + self.irregular + self.unreadable
 
     def sentence(self) -> str:
-        """Empty if nothing was left out."""
+        """A sentence on what was left out; empty if nothing was."""
         counted = (
             (self.others, "not pictures that Lookout reads"),
             (self.hidden, "hidden or made by other programs"),
@@ -47,7 +47,7 @@ class LeftOut:
 
 
 def find_pictures(folder: Path, *, below: bool = False, look_s: float = LOOK_S) -> tuple[list[Path], LeftOut]:
-    """The pictures in a folder, sorted by path, and what was left out. below: include subfolders.
+    """Return the pictures in a folder, sorted by path, and what was left out. below: include subfolders.
 
     Raises OSError if the folder itself cannot be read.
     """
@@ -58,7 +58,7 @@ def find_pictures(folder: Path, *, below: bool = False, look_s: float = LOOK_S) 
 
 
 def is_picture_file(path: Path) -> bool:
-    """Whether it starts like a picture. Raises OSError, NotRegular if it is not a regular file or too large."""
+    """Whether a file starts like a picture. Raises OSError, NotRegular if it is not a regular file or too large."""
     with open_regular(path, MAX_FILE_BYTES, follow_links=True) as file:
         return is_picture(file.read(HEAD_BYTES))
 

@@ -1,7 +1,7 @@
-"""What a picture file says about itself before decoding: format, size, orientation, whether it is complete.
+"""Reads the headers of picture files before decoding: format, size, orientation, and whether the file is complete.
 
-A few bytes are read in place, and nothing is allocated in proportion to what the header claims. Every loop is bounded:
-the bytes are untrusted.
+The bytes are untrusted: only a few are read, in place, nothing is allocated in proportion to the header's values, and
+every loop is bounded.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from lookout.pictures.refusals import broken, cut_off, unsupported
 
 # A JPEG has a few dozen segments before its scan; a PNG or WebP of an accepted size has a few thousand chunks.
 _MAX_SEGMENTS = 1024
-# A progressive JPEG has about ten scans. Each is a pass of the decoder over all pixels, and may be a few bytes long.
+# A progressive JPEG has about ten scans. Each makes the decoder process all pixels, even if it is a few bytes long.
 _MAX_SCANS = 100
 _MAX_CHUNKS = 65_536
 _MAX_TIFF_ENTRIES = 1024
 
-# A file may be mapped rather than read: pages that nobody touches are never loaded.
+# A file may be mapped rather than read, so that unused pages are never loaded.
 Data = bytes | mmap.mmap
 
 _ACCEPTED = "Send a JPEG, PNG, WebP, BMP, TIFF or GIF picture."
@@ -31,11 +31,13 @@ _ACCEPTED = "Send a JPEG, PNG, WebP, BMP, TIFF or GIF picture."
 
 @dataclass(frozen=True, slots=True)
 class PictureHeader:
-    """width, height: pixels as stored, before the orientation (EXIF, 1 to 8) turns them upright.
+    """The facts in a picture's header.
 
-    alpha: whether pixels may be transparent; premultiplied: whether their colours are already multiplied by it.
-    deep: 16 bits per channel. animated: several frames. transparent_grey: the grey value that means transparent.
-    decoder_bytes: what its decoder needs besides the picture. fields: how a BMP packs its pixels.
+    width, height: pixels as stored, before applying the orientation (EXIF, 1 to 8).
+    alpha: whether pixels may be transparent. premultiplied: whether colours are already multiplied by alpha.
+    deep: whether there are 16 bits per channel. animated: whether there are several frames.
+    transparent_grey: the grey value that means transparent. fields: how a BMP packs its pixels.
+    decoder_bytes: the memory that its decoder needs besides the picture.
     """
 
     format: str
@@ -58,16 +60,16 @@ class PictureHeader:
 
 
 def is_picture(head: bytes) -> bool:
-    """Whether a file that starts with these bytes (32 or more) is in one of our formats, sound or not."""
-    # Texts may start with BM, too. A BMP gives the size of its second header, which is one of a few.
+    """Whether a file that starts with these bytes (32 or more) is in a supported format, damaged or not."""
+    # Texts may start with BM, too. In a BMP, the size of the second header follows, which is a small number.
     return any(matches(head) for matches, _ in _FORMATS) and (head[:2] != b"BM" or head[15:18] == b"\0\0\0")
 
 
 def read_header(data: Data) -> PictureHeader:
     """Recognise the picture by its first bytes and read its header.
 
-    Raises PictureUnsupported for what is not in one of our formats, or of a kind that cannot be decoded;
-    PictureUnreadable if it is cut off or broken.
+    Raises PictureUnsupported if it is not in a supported format, or of a kind that cannot be decoded; PictureUnreadable
+    if it is truncated or damaged.
     """
     head = data[:32]
     for matches, parse in _FORMATS:
@@ -83,7 +85,7 @@ def read_header(data: Data) -> PictureHeader:
 
 
 def _guess(data: bytes) -> str:
-    """What it may be instead, to make the error helpful."""
+    """What the file may be instead, for a helpful error."""
     if data[4:8] == b"ftyp":
         return "a HEIC, AVIF or video file"
     for magic, words in (
@@ -108,10 +110,10 @@ _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # tables an
 _HIERARCHICAL = frozenset({0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF})
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _START_OF_SCAN, _END_OF_IMAGE, _APP1 = 0xDA, 0xD9, 0xE1
-# Phones and editors leave stray bytes between segments. Like all decoders, continue at the next marker: the last of any
-# number of 0xFF, and the byte after it.
+# Phones and editors leave stray bytes between segments. As in all decoders, parsing continues at the next marker, which
+# is the last of any number of 0xFF and the byte after it.
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
-# Inside a scan 0xFF is always followed by a zero or a restart marker.
+# Inside a scan, 0xFF is always followed by a zero or a restart marker.
 _MARKER_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
@@ -132,7 +134,7 @@ def _jpeg(data: Data) -> PictureHeader:
             _check_frame(marker, depth)
             size = (width, height)
         elif marker == _APP1 and not orientation and data[at + 2 : at + 8] == b"Exif\0\0":
-            # The first one counts: editors put theirs before the one that the camera wrote.
+            # The first one counts, since editors put theirs before the camera's.
             orientation = _exif_orientation(data[at + 8 : at + length])
         at += max(2, length)
     raise broken("it contains no image data")
@@ -145,7 +147,7 @@ def _check_frame(marker: int, depth: int) -> None:
 
 
 def _next_marker(pattern: re.Pattern[bytes], data: Data, at: int) -> tuple[int, int]:
-    """The next marker at or after `at`, and the position after it."""
+    """Return the next marker at or after `at`, and the position after it. Raises PictureUnreadable."""
     found = pattern.search(data, at)
     if found is None:
         raise cut_off()
@@ -153,9 +155,9 @@ def _next_marker(pattern: re.Pattern[bytes], data: Data, at: int) -> tuple[int, 
 
 
 def _to_the_end(data: Data, at: int) -> None:
-    """From the header of the first scan to the picture's true end, as decoders do; a video may follow it.
+    """Check that the data from the first scan's header on reaches the picture's end; a video may follow that.
 
-    A decoder may fill missing parts with grey, and grey would be classified.
+    A decoder may fill missing parts with grey, which would be classified. Raises PictureUnreadable.
     """
     scans, marker = 0, _START_OF_SCAN
     for _ in range(_MAX_SEGMENTS):
@@ -183,7 +185,7 @@ def _png(data: Data) -> PictureHeader:
         if kind == b"IEND":
             if not pixels:
                 raise broken("it contains no image data")
-            # Transparent pictures are decoded as stored; for others the library drops the second byte at once.
+            # Transparent pictures are decoded as stored; for others, the library drops the second byte itself.
             deep = depth == 16 and (alpha or grey is not None)
             return PictureHeader("PNG", width, height, orientation, alpha, deep=deep, transparent_grey=grey)
         pixels = pixels or kind == b"IDAT"
@@ -221,7 +223,7 @@ def _webp(data: Data) -> PictureHeader:
     if kind == b"VP8X":
         alpha, animated = bool(data[20] & _WEBP_ALPHA), bool(data[20] & _WEBP_ANIMATION)
         width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
-        _ = data[29]  # the size must be there in full
+        _ = data[29]  # raises IndexError if the size is not complete
         return PictureHeader("WebP", width, height, _webp_orientation(data), alpha, animated=animated)
     raise broken("it contains no image data")
 
@@ -271,7 +273,7 @@ def _gif(data: Data) -> PictureHeader:
 
 
 def _after_blocks(data: Data, at: int) -> int:
-    """The position after blocks of up to 255 bytes, of which the last is empty. Raises IndexError."""
+    """Return the position after blocks of up to 255 bytes, of which the last is empty. Raises IndexError."""
     while data[at]:
         at += 1 + data[at]
     return at + 1
@@ -283,7 +285,7 @@ _WIDTH, _HEIGHT, _BITS, _ORIENTATION, _SAMPLES, _STRIP_ROWS, _TILE_WIDTH, _TILE_
     256, 257, 258, 274, 277, 278, 322, 323,
 )  # fmt: skip
 _COMPRESSION, _PHOTOMETRIC, _EXTRA, _SAMPLE_FORMAT = 259, 262, 338, 339
-# One value per sample: the first stands for all.
+# Tags with one value per sample, of which the first one is used.
 _PER_SAMPLE = (_BITS, _EXTRA, _SAMPLE_FORMAT)
 _GREY, _RGB = (0, 1), 2
 _PREMULTIPLIED, _STRAIGHT = 1, 2
@@ -291,7 +293,7 @@ _UNSIGNED = (1, 4)  # 4: not specified
 _COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946})
 _COMPRESSION_NAMES = {34712: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP"}
 _SHORT, _LONG = 3, 4
-# What determines how much a decoder allocates. It reads these in more ways than the format allows.
+# Tags that determine how much a decoder allocates. Decoders accept them in more types than the format allows.
 _MEASURES = (_WIDTH, _HEIGHT, _BITS, _SAMPLES, _STRIP_ROWS, _TILE_WIDTH, _TILE_HEIGHT)
 _ODD = -1
 
@@ -301,17 +303,17 @@ def _tiff(data: Data) -> PictureHeader:
     if any(tags.get(tag) == _ODD for tag in _MEASURES):
         raise broken("its header gives its size in a way the format does not allow")
     width, height = tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0)
-    # Decoders allocate whole tiles, so a small picture with one huge tile is a huge picture.
+    # Decoders allocate whole tiles, so a small picture with one huge tile takes as much memory as a huge picture.
     stored = (max(width, tags.get(_TILE_WIDTH, 0)), max(height, tags.get(_TILE_HEIGHT, 0)))
     if width and height and stored[0] * stored[1] > 4 * width * height + 2**20:
         raise broken("its tiles are far larger than the picture")
     _check_tiff(tags)
     orientation = _valid_orientation(tags.get(_ORIENTATION, 1))
-    # A fourth sample without a description is transparency, too: OpenCV and others write it so.
+    # A fourth sample without a description is transparency, too, as OpenCV and others write it.
     extra = tags.get(_EXTRA, _STRAIGHT)
     alpha = tags.get(_SAMPLES) == 4 and tags.get(_PHOTOMETRIC) == _RGB and extra in (_PREMULTIPLIED, _STRAIGHT)
     deep = alpha and tags.get(_BITS) == 16
-    # With 8 bits the library multiplies what is declared straight; 16 it leaves alone.
+    # With 8 bits, the library itself premultiplies pixels that are declared as straight; with 16 bits it does not.
     multiplied = extra == _PREMULTIPLIED or (_EXTRA in tags and not deep)
     return PictureHeader(
         "TIFF",
@@ -326,7 +328,7 @@ def _tiff(data: Data) -> PictureHeader:
 
 
 def _check_tiff(tags: dict[int, int]) -> None:
-    """Raises PictureUnsupported for what would be decoded wrongly or not at all."""
+    """Raise PictureUnsupported for a picture that would be decoded wrongly or not at all."""
     bits, compression = tags.get(_BITS, 1), tags.get(_COMPRESSION, 1)
     if compression not in _COMPRESSIONS:
         name = _COMPRESSION_NAMES.get(compression, f"method {compression}")
@@ -339,14 +341,14 @@ def _check_tiff(tags: dict[int, int]) -> None:
 
 
 def _block_bytes(tags: dict[int, int]) -> int:
-    """Bytes of one tile or strip, which is decoded whole: a strip may be the whole picture, at 64 bits per sample."""
+    """The bytes of one tile or strip, which is decoded at once; it may be the whole picture, at 64 bits per sample."""
     rows = min(tags.get(_STRIP_ROWS, 2**32), tags.get(_HEIGHT, 0))
     pixels = tags.get(_TILE_WIDTH, tags.get(_WIDTH, 0)) * tags.get(_TILE_HEIGHT, rows)
     return pixels * tags.get(_SAMPLES, 1) * -(-tags.get(_BITS, 1) // 8)
 
 
 def _exif_orientation(block: bytes) -> int:
-    """1 (upright) if the block is damaged: broken metadata is not a reason to refuse the picture."""
+    """The orientation; 1 (upright) if the block is damaged, since damaged metadata is no reason to refuse a picture."""
     if block[:4] not in (b"II*\0", b"MM\0*"):
         return 1
     try:
@@ -360,10 +362,10 @@ def _valid_orientation(value: int) -> int:
 
 
 def _first_directory(block: Data) -> dict[int, int]:
-    """Tags of the first directory that are a single whole number, or one per sample: then the first.
+    """Return the tags of the first directory whose value is one integer, or one per sample, of which the first is used.
 
-    Others are _ODD. If a tag occurs twice the first counts, as in decoders: otherwise a small picture would be checked
-    and a huge one decoded. Raises struct.error if it leaves the block.
+    Other tags are _ODD. If a tag occurs twice, the first counts, as in decoders; otherwise a small picture would be
+    checked but a huge one decoded. Raises struct.error if the directory is not within the block.
     """
     order = "<" if block[:2] == b"II" else ">"
     (at,) = struct.unpack_from(order + "I", block, 4)
@@ -385,7 +387,7 @@ def _first_directory(block: Data) -> dict[int, int]:
     return tags
 
 
-# --- what is what ---------------------------------------------------------------------------------------------
+# --- formats --------------------------------------------------------------------------------------------------
 
 _FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[Data], PictureHeader]], ...] = (
     (lambda head: head.startswith(b"\xff\xd8\xff"), _jpeg),

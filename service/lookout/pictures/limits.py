@@ -1,4 +1,4 @@
-"""What decoding a picture may cost, and the result. This does not load NumPy or OpenCV."""
+"""The limits for decoding a picture, and the result. This module does not load NumPy or OpenCV."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# One's own file may be larger than an upload; it is mapped and not read, so this only limits what is tried.
+# The user's own files may be larger than uploads; they are mapped and not read, so this only excludes absurd sizes.
 MAX_FILE_BYTES = 512 * 2**20
-# Of a picture that no setting limits: a camera's, or one in a folder that is played. Uploads have upload.max_pixels.
+# For pictures that no setting limits: a camera's, or those of a folder as a source. Uploads have upload.max_pixels.
 MAX_SOURCE_PIXELS = 50_000_000
-# Twice the side of a 96-pixel network: reducing further while decoding would lose sharpness the network could use.
+# Twice the side of a 96-pixel network; reducing further while decoding would lose detail that the network can use.
 MIN_SIDE = 2 * 96
-# With the decoding process itself (20 MB) and three bodies of upload.max_bytes (36 MB) this is 150 MB by default.
-# A JPEG is decoded at a fraction of its size; other formats take 3 bytes per pixel, or 4 with transparency.
+# By default, with the decoding process itself (20 MB) and three bodies of upload.max_bytes (36 MB), 150 MB in total. A
+# JPEG is decoded at a fraction of its size; other formats take 3 bytes per pixel, or 4 with transparency.
 _BYTES_PER_PIXEL_ALLOWED = 1.8
 _MIN_MEMORY = 32 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """max_bytes, max_pixels: of the file, and according to its header. min_side: the short side that must remain when
-    a large picture is reduced by 2, 4 or 8. The defaults are for cameras; uploads are limited by their settings.
+    """The limits for one picture. The defaults are for cameras; uploads are limited by their settings.
+
+    max_bytes: of the file. max_pixels: by its header. min_side: the minimum of the short side when a large picture is
+    reduced by 2, 4 or 8.
     """
 
     max_bytes: int = MAX_FILE_BYTES
@@ -33,7 +35,7 @@ class DecodeLimits:
 
     @property
     def memory(self) -> int:
-        """Bytes that decoding may take, including the finished picture."""
+        """The bytes that decoding may take, including the finished picture."""
         return max(_MIN_MEMORY, int(self.max_pixels * _BYTES_PER_PIXEL_ALLOWED))
 
 

@@ -1,4 +1,4 @@
-"""One decoding process, from the service's side: starting it, giving it pictures, ending it in a bounded time."""
+"""The service's side of a decoding process: starting it, sending it pictures, ending it within a bounded time."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ from lookout.pictures.refusals import crashed, no_memory, too_slow
 
 log = logging.getLogger(__name__)
 
-START_S = 20.0  # a Pi Zero loads OpenCV from its card in about five
+START_S = 20.0  # a Pi Zero loads OpenCV from its SD card in about five seconds
 DECODE_S = 20.0  # wall-clock time; CPU_S limits processor time
-END_S = 1.0  # a killed process that still exists after this waits for a disk; it is abandoned and collected later
+END_S = 1.0  # a killed process that still exists after this waits for a disk; it is abandoned and reaped later
 _CHANNELS = 3
 _RETRY = "Try again in a moment."
 
-# The import path is sent over the socket: a command line is visible to every user.
+# The import path is sent over the socket, since a command line is visible to every user.
 _BEGIN = (
     "import socket, sys; line = socket.socket(fileno=int(sys.argv[1])); "
     f"sys.path[:] = line.recv({MAX_MESSAGE}).decode('utf-8', 'surrogateescape').split('\\n'); "
     f"from {child.__name__} import main; main(line, int(sys.argv[2]))"
 )
-# Nothing else is passed on, in particular no tokens or addresses.
+# The only variables passed on; in particular, no tokens or addresses.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 _OWN_ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "1",
-    # Large blocks go back to the system when they are freed, whatever was freed before.
+    # Fixed thresholds, so that large blocks always go back to the system when they are freed.
     "MALLOC_MMAP_THRESHOLD_": str(2**18),
     "MALLOC_TRIM_THRESHOLD_": str(2**20),
 }
@@ -61,7 +61,7 @@ class DecodingProcess:
     """A running `child`. Used by one thread at a time; others may only call `kill`."""
 
     def __init__(self) -> None:
-        """Start it. It is not ready before `wait_until_ready`. Raises DecoderUnavailable without resources for it."""
+        """Start the process. `wait_until_ready` must follow. Raises DecoderUnavailable if resources are short."""
         self._ready = False
         with contextlib.ExitStack() as undo:
             try:
@@ -87,11 +87,11 @@ class DecodingProcess:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it was ended by somebody else while idle."""
+        """Whether the process has ended, for example because it was killed while idle."""
         return self._popen.poll() is not None
 
     def wait_until_ready(self, deadline: Deadline) -> None:
-        """Raises Ended if it has ended, or is too slow."""
+        """Wait until the process can take pictures. Raises Ended if it has ended, or is too slow."""
         if self._ready:
             return
         reply = self._receive(deadline)
@@ -104,12 +104,12 @@ class DecodingProcess:
     def decode(self, file: int, limits: DecodeLimits, seconds: float) -> Picture:
         """Decode the picture in an open file.
 
-        Raises PictureError, after which it can take the next; Ended or OSError if it must be ended.
+        Raises PictureError, after which the process can take the next picture; Ended or OSError if it must be ended.
         """
         target = os.memfd_create("lookout-pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             job = JOB.pack(limits.max_bytes, limits.max_pixels, limits.min_side)
-            with contextlib.suppress(OSError):  # it has ended, which is reported below
+            with contextlib.suppress(OSError):  # the process has ended, which is reported below
                 socket.send_fds(self._line, [job], [file, target])
             reply = self._receive(Deadline.after(seconds))
             if reply is None:
@@ -127,12 +127,12 @@ class DecodingProcess:
             os.close(target)
 
     def kill(self) -> None:
-        """End it now, whatever it is doing: a waiting `decode` returns. Safe from any thread."""
+        """Kill the process, whatever it is doing; a waiting `decode` returns. May be called from any thread."""
         with contextlib.suppress(OSError):
             self._popen.send_signal(signal.SIGKILL)
 
     def end(self) -> None:
-        """Kill it and release everything, within END_S."""
+        """Kill the process and release its resources, within END_S."""
         self.kill()
         self._line.close()
         os.close(self._life)
@@ -142,7 +142,7 @@ class DecodingProcess:
             _LEFT_BEHIND[:] = [left for left in (*_LEFT_BEHIND, self._popen) if left.poll() is None]
 
     def _receive(self, deadline: Deadline) -> bytes | None:
-        """Its next message; empty if it has ended, None at the deadline."""
+        """Return the next message; empty if the process has ended, None at the deadline."""
         poll = select.poll()
         poll.register(self._line, select.POLLIN)
         while not poll.poll(deadline.remaining() * 1000):
@@ -163,7 +163,7 @@ class DecodingProcess:
         status = self._exit_status()
         if status == -signal.SIGXCPU:
             return too_slow(CPU_S)
-        if status == -signal.SIGKILL:  # not by us: the kernel was out of memory
+        if status == -signal.SIGKILL:  # not sent by us, so the kernel was out of memory
             return no_memory()
         log.warning("The process that decodes pictures ended: %s.", self._ending())
         return crashed()
@@ -174,7 +174,7 @@ class DecodingProcess:
 
 
 class Ended(Exception):
-    """The process can take no further picture. error: what to report for this one."""
+    """The process can take no further picture. error: the error to report for this one."""
 
     def __init__(self, error: LookoutError) -> None:
         super().__init__(str(error))
@@ -201,9 +201,9 @@ def _started(line: int, life: int) -> subprocess.Popen[bytes]:
 
 
 def _picture(described: bytes, target: int, limits: DecodeLimits) -> Picture:
-    """The pixels that the process wrote. Raises Ended for a description that cannot be true."""
+    """Return the picture that the process wrote. Raises Ended for an impossible description."""
     rows, columns, width, height, name = PICTURE.unpack(described)
-    # From now on it cannot be truncated: reading beyond the end of a mapped file kills the reader.
+    # The seal prevents truncation, since reading beyond the end of a mapped file kills the reader.
     fcntl.fcntl(target, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
     size = rows * columns * _CHANNELS
     if not 0 < size == os.fstat(target).st_size <= limits.memory:

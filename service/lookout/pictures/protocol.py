@@ -1,4 +1,4 @@
-"""The messages between the service and its decoding process, over one SOCK_SEQPACKET pair.
+"""The messages between the service and its decoding process, over a SOCK_SEQPACKET pair.
 
 The service sends the import path, then jobs, each with two descriptors. The process sends "R" when it is ready, then
 for each job "P" and the picture's sizes, "E" and an error as JSON, or "X" and an internal error.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import struct
 
 MAX_MESSAGE = 65_536
-# max_bytes, max_pixels, min_side; with it the file to decode and the memory file for the pixels.
+# max_bytes, max_pixels, min_side; sent with the descriptors of the file and of the memory file for the pixels.
 JOB = struct.Struct("<QQI")
 JOB_DESCRIPTORS = 2
-# Rows and columns of the pixels, width and height of the original, its format.
+# Rows and columns of the pixels, width and height of the original, and its format.
 PICTURE = struct.Struct("<IIII8s")

@@ -1,4 +1,4 @@
-"""The errors for pictures that cannot be classified: one sentence and a remedy for each kind."""
+"""The errors for pictures that cannot be decoded: one sentence and a remedy for each kind."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SIMPLER = "Save a copy as a baseline JPEG, or smaller. The limit follows from u
 
 
 def unsupported(what: str) -> PictureUnsupported:
-    """A valid picture of a kind that the decoder does not know."""
+    """A valid picture of a kind that the decoder does not support."""
     return PictureUnsupported(
         f"This is {what}, which Lookout cannot read.", "Save a copy as a JPEG or PNG with 8 bits per channel."
     )
@@ -31,7 +31,7 @@ def undecodable() -> PictureUnreadable:
 
 
 def crashed() -> PictureUnreadable:
-    """The decoder itself crashed, which only happens with pictures made for it or badly damaged ones."""
+    """The decoder crashed, which only happens with malicious or badly damaged pictures."""
     return PictureUnreadable("The picture crashes its decoder, so it is most likely damaged.", _AGAIN)
 
 
@@ -55,7 +55,7 @@ def too_many_pixels(width: int, height: int, max_pixels: int, max_side: int) -> 
 
 
 def too_much_memory(limit: int, needed: int | None = None) -> PictureTooLarge:
-    """limit, needed: bytes."""
+    """The picture needs too much memory. limit, needed: bytes."""
     takes = f"{needed // 10**6:,} MB of memory" if needed else "more memory than its header says"
     return PictureTooLarge(
         f"The picture takes {takes} to decode, because of how it is stored; at most {limit // 10**6:,} MB are allowed.",
@@ -70,7 +70,7 @@ def too_slow(seconds: float) -> PictureTooLarge:
 
 
 def no_memory() -> DecoderUnavailable:
-    """The machine has too little memory left, whatever the picture."""
+    """The machine is short of memory, whatever the picture."""
     return DecoderUnavailable(
         "There is too little memory left on this machine to decode the picture.", "Try again in a moment."
     )
