@@ -135,6 +135,7 @@ NEEDS: dict[str, Need] = {
         ("mosquitto",),
     ),
     "promtool": Need("Prometheus' own tool", _command("promtool"), ("prometheus",)),
+    "mpv": Need("the player mpv", _command("mpv"), ("mpv",)),
     "wget": Need("wget", _command("wget"), ("wget",)),
     "curl": Need("curl", _command("curl"), ("curl",)),
     "shellcheck": Need("shellcheck", _command("shellcheck"), ("shellcheck",)),

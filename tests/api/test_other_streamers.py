@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Callable
+from itertools import chain
 
 import httpx
 import pytest
@@ -15,12 +16,56 @@ from tests.requires import requires
 
 STREAMS = ["?action=stream", "?action=stream&1700000000", "?action=stream_0", "stream"]
 SNAPSHOTS = ["?action=snapshot", "snapshot", "snapshot?t=1"]
+# Each is given addresses, and "HEADER ADDRESS" where the token is to be sent in a header of its own.
 _OPENCV = """
-import cv2, sys
-for address in sys.argv[1:]:
+import cv2, os, sys
+for given in sys.argv[1:]:
+    header, _, address = given.rpartition("|")
+    os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = f"headers;{header}\\r\\n" if header else ""
     capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG)
     assert all(capture.read()[0] for _ in range(3)), address
 """
+_GSTREAMER = """
+import sys, gi
+gi.require_version("Gst", "1.0")
+from gi.repository import Gst
+Gst.init(None)
+for given in sys.argv[1:]:
+    header, _, address = given.rpartition("|")
+    name, _, value = header.partition(": ")
+    more = f'extra-headers="h,{name}=(string)\\\\"{value}\\\\""' if header else ""
+    line = f'souphttpsrc location="{address}" {more} ! multipartdemux ! jpegdec ! fakesink num-buffers=3'
+    pipeline = Gst.parse_launch(line)
+    pipeline.set_state(Gst.State.PLAYING)
+    message = pipeline.get_bus().timed_pop_filtered(20 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    pipeline.set_state(Gst.State.NULL)
+    assert message is not None and message.type == Gst.MessageType.EOS, (address, message and message.parse_error())
+"""
+
+
+def _ffmpeg(given: list[tuple[str, str]]) -> list[str]:
+    options = [[*(["-headers", f"{header}\r\n"] if header else []), "-i", address] for header, address in given]
+    wanted = [["-map", str(number)] for number in range(len(given))]
+    return ["ffmpeg", "-v", "error", *chain.from_iterable(options + wanted), "-frames:v", "3", "-f", "null", "-"]
+
+
+def _mpv(given: list[tuple[str, str]]) -> list[str]:
+    """Ends with 3 if it could not play one of them."""
+    quiet = ["--no-config", "--really-quiet", "--msg-level=all=error", "--vo=null", "--ao=null", "--frames=3"]
+    files = [[*([f"--http-header-fields={header}"] if header else []), address] for header, address in given]
+    return ["mpv", *quiet, *chain.from_iterable(["--{", *file, "--}"] for file in files)]
+
+
+def _in_python(program: str, code: str) -> Callable[[list[tuple[str, str]]], list[str]]:
+    return lambda given: [program, "-c", code, *("|".join(one) if one[0] else one[1] for one in given)]
+
+
+READERS = {
+    "ffmpeg": _ffmpeg,
+    "mpv": _mpv,
+    "opencv": _in_python(sys.executable, _OPENCV),
+    "gstreamer": _in_python("/usr/bin/python3", _GSTREAMER),
+}
 
 
 @pytest.fixture
@@ -59,19 +104,36 @@ def test_ustreamers_state(guarded: Service) -> None:
         wait_until(lambda: client.get("state").json()["result"]["source"]["online"])
 
 
-@requires("ffmpeg")
-def test_ffmpeg_and_opencv_read_them(guarded: Service, tmp_path: Path) -> None:
-    _, text = guarded.tokens.create("recorder", "stream")
-    root = f"http://any:{text}@127.0.0.1:{guarded.port}/"
-    for number, path in enumerate(("?action=stream", "stream")):
-        out = str(tmp_path / f"{number}-%d.jpg")
-        command = ["ffmpeg", "-v", "error", "-i", f"{root}{path}", "-frames:v", "2", out]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("*.jpg"))) == 4
-    command = [sys.executable, "-c", _OPENCV, f"{root}?action=stream", f"{root}stream"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize(
+    "reader",
+    [
+        pytest.param("ffmpeg", marks=requires("ffmpeg")),
+        pytest.param("mpv", marks=requires("mpv")),
+        "opencv",
+        pytest.param("gstreamer", marks=requires("rtsp")),
+    ],
+)
+def test_readers_open_each_address_with_the_token_each_way(guarded: Service, reader: str) -> None:
+    """In the address as a password, in a header, and signed in a link; ffmpeg in every combination."""
+    token, text = guarded.tokens.create("recorder", "stream")
+    host = f"127.0.0.1:{guarded.port}"
+    header, link = f"Authorization: Bearer {text}", f"link={guarded.tokens.open_link(token, 600)}"
+    paths = ("api/stream.mjpg", "stream", "?action=stream")
+    ways = [
+        [
+            ("", f"http://any:{text}@{host}/{path}"),
+            (header, f"http://{host}/{path}"),
+            ("", f"http://{host}/{path}{'&' if '?' in path else '?'}{link}"),
+        ]
+        for path in paths
+    ]
+    given = (
+        list(chain.from_iterable(ways))
+        if reader == "ffmpeg"
+        else [ways[number][number] for number in range(len(paths))]
+    )
+    done = subprocess.run(READERS[reader](given), capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_nothing_else_changes_its_meaning(guarded: Service) -> None:
