@@ -159,7 +159,7 @@ class _Answers:
         return probabilities(self.logits[which], self.temperature)
 
     def enter(self, reject: int) -> float:
-        """The lowest threshold that keeps every set's false alarms within its rule."""
+        """The lowest threshold at which the false alarms on every set are within its rule."""
         counted = [which for which in self.sets if which in RULES and (self.sets[which].targets == reject).any()]
         return max(
             (enter_threshold(self.p(w), self.sets[w].targets, reject, RULES[w].false_alarms) for w in counted),

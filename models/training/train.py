@@ -193,7 +193,7 @@ class Trainer:
         )
 
     def _evaluate_average(self, report: Report) -> None:
-        """Measure the averaged weights; the training goes on undisturbed."""
+        """Measure the averaged weights, without changing the weights being trained."""
         training = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.average.copy_to(self.network)
         self._evaluate(report)

@@ -1,4 +1,4 @@
-"""Slows classification down before the processor gets too hot or the firmware throttles it, and says why.
+"""Slows classification down before the processor gets too hot or the firmware throttles it, and reports why.
 
 A pure state machine: readings and times are passed in, nothing is read or waited for here. The firmware's throttling
 slows everything down, including the camera and the network; fewer classifications affect nothing else.

@@ -78,7 +78,7 @@ class Housekeeping:
                 await tuning
 
     async def _tune(self) -> None:
-        """On the first run with a model: measure what is fastest here, remember it, and use it."""
+        """On the first run with a model, measure what is fastest on this machine, store it, and use it."""
         await asyncio.sleep(TUNE_AFTER_S)
         try:
             await self._use_the_fastest()

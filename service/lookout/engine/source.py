@@ -103,8 +103,9 @@ class Source:
         return self._supervisor.open_within_s
 
     def step(self, idle: Callable[[float], object]) -> Frame | None:
-        """Do what is due and return a new frame, if one came. Returns within a fraction of a second, except for
-        opening.
+        """Take the next step and return a new frame, if there is one.
+
+        Returns within a fraction of a second, except when opening.
 
         idle: called with seconds to wait when there is nothing to do; may return early.
         """

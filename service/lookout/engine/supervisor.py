@@ -22,7 +22,7 @@ MIN_OPEN_S = 2.0
 
 
 class Supervisor:
-    """Decides when to open and when to read. It never gives up: cameras come back.
+    """Decides when to open and when to read. It never gives up, since cameras come back.
 
     All times are monotonic seconds, passed in. `overdue_s`: how long an open source may go without a frame.
     `restarts` counts how often a source that was open had to be opened again.

@@ -157,11 +157,11 @@ class Engine:
         return future
 
     def govern(self, limit: Limit | None) -> Future[None]:
-        """Classify no faster than the limit says; None: as fast as the settings allow."""
+        """Limit the rate of classification; None: as fast as the settings allow."""
         return self._mailbox.post(lambda: self._govern(limit))
 
     def reload_model(self) -> Future[None]:
-        """Load the model again: its files, or what is known about the machine, have changed. Raises ModelBusy."""
+        """Load the model again, because its files or the machine's profile have changed. Raises ModelBusy."""
         return self._load_beside(None)
 
     # --- the worker -------------------------------------------------------------------------------------------
@@ -337,7 +337,7 @@ class Engine:
         self._publish(interval_s=self._pace.interval_s(self._settings))
 
     def _restart_answer(self, **changes: object) -> None:
-        """Start without an answer: results from another source, model or region say nothing about this one."""
+        """Start without an answer, since results from another source, model or region do not apply."""
         now = time.monotonic()
         classifier = self.model.classifier
         self._smoother = new_smoother(classifier.card, self._settings, now) if classifier else None

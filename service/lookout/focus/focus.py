@@ -29,7 +29,7 @@ LARGE = 0.8
 FOUND, LOST, LOST_S = 0.6, 0.4, 1.5
 # A pet that was found because it moved has gone if nothing has differed for this long, whatever the network reports.
 VANISHED_S = 1.5
-# A tile of the scan must reach this probability twice, the second time with this margin, because it differs in nothing.
+# A tile of the scan, where nothing differs, must reach this probability twice, the second time with this margin.
 SCAN_FOUND, SECOND_LOOK = 0.93, 1.3
 # After a new background, the scan passes over the picture this many times, one tile per frame; then it classifies one
 # tile in this many seconds.

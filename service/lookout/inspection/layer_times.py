@@ -1,7 +1,7 @@
-"""How long each layer of a network takes on this machine, as onnxruntime itself measures it.
+"""Measures how long each layer of a network takes on this machine, with onnxruntime's profiler.
 
-onnxruntime joins layers before it runs them, a ReLU into its convolution for example: the time of all of them is then
-that of the first.
+onnxruntime fuses layers before it runs them, for example a convolution and its ReLU. The time of all fused layers then
+counts for the first one.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from lookout.pipeline.preprocess import new_tensor, preprocess
 from lookout.pipeline.run_limit import run_limited
 from lookout.pipeline.session import one_line, session_options
 
-# The medians of so many runs, fewer on a slow machine: a class waits for it, and so does whoever comes next.
+# Times are medians of this many runs, and of fewer on a slow machine, since users wait for the result.
 _RUNS, _LEAST_RUNS = 20, 5
 _BUDGET_S = 1.5
-# onnxruntime writes its measurements to a file. In memory, where there is such a folder: an SD card has no part in it.
+# onnxruntime writes its measurements to a file, which is kept in memory if possible, to spare the SD card.
 _MEMORY = Path("/dev/shm")
 _OF_A_NODE = "_kernel_time"
-# What it appends to the name of a node, or of a node's output, that it has rewritten.
+# The suffixes that onnxruntime appends to the name of a node, or of its output, that it has rewritten.
 _ADDED = re.compile(r"(_nchwc|_token_\d+)+$")
-# A convolution, a sum and an activation.
+# The most layers fused into one: a convolution, a sum and an activation.
 _MOST_JOINED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class LayerTimes:
-    """Milliseconds on one thread for one picture, medians of `runs` runs.
+    """Milliseconds for one picture on one thread, medians of `runs` runs.
 
-    layers: by the names of the layer table's rows; one that is not among them was joined with another.
-    between: what onnxruntime does besides, such as putting numbers into the order that its convolutions like.
+    layers: by the names of the layer table's rows; a missing one was fused into another.
+    between: onnxruntime's work besides, such as reordering values for its convolutions.
     """
 
     layers: Mapping[str, float]
@@ -55,9 +55,9 @@ class LayerTimes:
 
 
 def layer_times(classifier: Classifier, pixels: Pixels) -> LayerTimes:
-    """Measure the network in use on a picture (uint8, height x width x 3, BGR), for a second or two, on this thread.
+    """Measure the network in use on a picture (uint8, height x width x 3, BGR) for a second or two, on this thread.
 
-    Raises ModelRejected if the network cannot be loaded a second time, or there is nowhere for the measurements.
+    Raises ModelRejected if the network cannot be loaded a second time, or if the measurements cannot be stored.
     """
     card, precision = classifier.card, classifier.precision
     table = read_table(card.folder, {file.sha256 for file in card.files.values()}) or {}
@@ -77,7 +77,7 @@ def layer_times(classifier: Classifier, pixels: Pixels) -> LayerTimes:
 
 
 def _run(session: ort.InferenceSession, answer: str, feeds: Mapping[str, Any]) -> int:
-    """How many runs were made and count. Raises RunTooLong."""
+    """Run the network, and return the number of runs. Raises RunTooLong."""
     began = time.monotonic()
     for run in range(1, _RUNS + 1):
         run_limited(session, [answer], feeds)
@@ -87,7 +87,10 @@ def _run(session: ort.InferenceSession, answer: str, feeds: Mapping[str, Any]) -
 
 
 def by_row(events: Iterable[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, float], float]:
-    """onnxruntime's events as milliseconds by row of a layer table, and what belongs to none: medians over the runs."""
+    """Return the milliseconds for each row of a layer table, from onnxruntime's events, and those that belong to none.
+
+    Both are medians over the runs.
+    """
     measured: dict[tuple[str, str], list[float]] = defaultdict(list)
     for event in events:
         name = str(event.get("name", ""))
@@ -108,7 +111,10 @@ def by_row(events: Iterable[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]
 
 
 def _began(row: Mapping[str, Any] | None, operator: str, by_name: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """The row that joined ones began with: a convolution with the ReLU behind it has the name of what that puts out."""
+    """The name of the first of the fused rows.
+
+    onnxruntime names a convolution that is fused with its ReLU after the ReLU's output.
+    """
     if row is None:
         return None
     if not operator.endswith("Conv"):

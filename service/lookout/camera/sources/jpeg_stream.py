@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 MAX_PICTURE_BYTES = 32 * 2**20  # bytes; anything longer is not a camera's picture
-_BETWEEN = 4096  # bytes kept of what is between two pictures: the headers of a part
+_BETWEEN = 4096  # bytes kept from between two pictures, for the headers of a part
 _START = b"\xff\xd8\xff"
 # In the compressed part a zero or a restart marker follows each FF; anything else ends it.
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)

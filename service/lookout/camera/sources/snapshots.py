@@ -123,7 +123,7 @@ def decoded(data: bytes) -> Pixels:
 
 
 def _age_s(response: Response) -> float:
-    """The age of the picture by the server's headers, in seconds; 0 if they do not tell."""
+    """The age of the picture by the server's headers, in seconds; 0 if they do not contain it."""
     with contextlib.suppress(ValueError, TypeError, KeyError):
         changed = parsedate_to_datetime(response.headers["last-modified"])
         age = (parsedate_to_datetime(response.headers["date"]) - changed).total_seconds()
