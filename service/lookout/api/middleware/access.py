@@ -26,7 +26,7 @@ from lookout.system.peer import is_another_service, uid_at
 
 NO_TOKEN, FOREIGN_ORIGIN = 4401, 4403
 _TRY_LATER = 1013
-# The part of an address that stands for a token and only opens the pictures.
+# The query parameter that stands for a token and opens only the pictures.
 LINK = "link"
 SUBPROTOCOL = "lookout.v1"
 # Reading these needs no token: health checks have none, and the login page must load without one.
@@ -35,24 +35,24 @@ _OPEN = frozenset(
     # These show nothing without the signed link of a notice, which they check themselves.
     | {"/notice", "/notice/picture.jpg"}
 )
-# Without a token these show the login page in their place.
+# Without a token, these show the login page instead.
 _PAGES = frozenset({"/", "/lab"})
 
 
 def cookie_name(connection: HTTPConnection) -> str:
-    """Cookies are shared by all ports of a host, so the name contains ours."""
+    """Return the cookie's name, which contains the port because cookies are shared by all ports of a host."""
     server = connection.scope.get("server")
     return f"lookout_{server[1] if server else 0}"
 
 
 def still_admitted(connection: HTTPConnection) -> bool:
-    """Whether a streaming response may go on: its token may have been revoked since."""
+    """Return whether a streaming response may go on: its token may have been revoked since."""
     check: Callable[[], bool] | None = connection.scope.get("lookout.admitted")
     return check is None or check()
 
 
 def route_path(scope: Scope) -> str:
-    """The path without the sub-path, whether or not the proxy strips it (the server puts it in front once)."""
+    """Return the path without the sub-path, whether or not the proxy strips it (the server prepends it once)."""
     path, root = str(scope["path"]), str(scope.get("root_path", ""))
     for _ in range(2):
         if root and (path == root or path.startswith(root + "/")):
@@ -73,9 +73,9 @@ class Access:
         open_files: Iterable[str] = (),
         local_paths: Iterable[str] = (),
     ) -> None:
-        """command: makes a token on this machine. open_files: paths of what the login page loads.
+        """command: makes a token on this machine. open_files: paths of the files that the login page loads.
 
-        local_paths: need no token on this machine.
+        local_paths: paths that need no token for requests from this machine.
         """
         self._app = app
         self._settings = settings
@@ -111,7 +111,7 @@ class Access:
             await self._app(scope, receive, self._with_headers(send, path))
 
     async def _check(self, connection: HTTPConnection, path: str) -> None:
-        """Raises Forbidden, NotAuthorised or ScopeMissing."""
+        """Check the host, the origin and the token. Raises Forbidden, NotAuthorised or ScopeMissing."""
         hosts = [connection.headers.get("host", ""), *self._forwarded_host(connection)]
         for host in hosts:
             self._names.check(host)
@@ -141,7 +141,7 @@ class Access:
         connection.scope["lookout.admitted"] = lambda: any(one.id == token_id for one in self._tokens.tokens())
 
     def _admit_by_link(self, connection: HTTPConnection) -> bool:
-        """Whether the address has a signed link in it, for as long as that and its token are valid."""
+        """Admit the request if its URL contains a signed link, for as long as the link and its token are valid."""
         text = connection.query_params.get(LINK, "")
         token = self._tokens.link(text) if text else None
         if token is None or not grants(token.scope, "stream"):
@@ -151,7 +151,7 @@ class Access:
         return True
 
     def _forwarded_host(self, connection: HTTPConnection) -> list[str]:
-        """The name a trusted proxy was addressed by, if it says so. It must pass the same check as the Host header."""
+        """Return the name by which a trusted proxy was addressed, if it sends one. Checked like the Host header."""
         name = connection.headers.get("x-forwarded-host", "").partition(",")[0].strip()
         # The server has already replaced a trusted proxy's address by the viewer's, whose port it does not know.
         client = connection.client
@@ -159,7 +159,7 @@ class Access:
         return [name] if name and trusted else []
 
     def _is_local(self, connection: HTTPConnection) -> bool:
-        """Whether the request seems to be made on this machine, for this machine: not through a proxy or tunnel."""
+        """Return whether the request seems to be made on and for this machine, not through a proxy or tunnel."""
         client = connection.client
         if self._settings.auth != "token" or client is None or not is_loopback(self._settings.host):
             return False
@@ -167,7 +167,7 @@ class Access:
 
     @staticmethod
     def _is_direct(connection: HTTPConnection) -> bool:
-        """Whether it seems to come from this machine itself."""
+        """Return whether the request seems to come from this machine itself."""
         client = connection.client
         if client is None or not is_loopback(client.host):
             return False
@@ -176,7 +176,10 @@ class Access:
 
     @staticmethod
     def _is_of_another_service(connection: HTTPConnection) -> bool:
-        """A proxy need not identify itself, and the Host header is up to its clients; but its user account is known."""
+        """Return whether the client runs under another service's account.
+
+        A proxy need not identify itself, and its clients choose the Host header; but its user account is known.
+        """
         client, server = connection.client, connection.scope.get("server")
         return bool(
             client and server and is_another_service(uid_at((client.host, client.port), (server[0], server[1])))
@@ -195,7 +198,7 @@ class Access:
         )
 
     async def _token_of(self, connection: HTTPConnection) -> Token | None:
-        """From the cookie, else from the Authorization header. Raises TooManyAttempts."""
+        """Return the token of the cookie, or else of the Authorization header. Raises TooManyAttempts."""
         cookie = connection.cookies.get(cookie_name(connection))
         if cookie and (token := self._tokens.session(cookie)):
             return token
@@ -244,12 +247,12 @@ def _too_narrow(token: Token, need: Needed, command: str) -> ScopeMissing:
 
 
 def subprotocol(scope: Scope) -> str | None:
-    """Ours, if the client offers it. A browser whose offer is not accepted closes the connection unread."""
+    """Return Lookout's subprotocol if the client offers it: a browser whose offer is not accepted reads nothing."""
     return SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", []) else None
 
 
 async def refuse_socket(error: LookoutError, code: int, scope: Scope, receive: Receive, send: Send) -> None:
-    """A browser does not report to a page why a handshake was refused: so accept, say why, close."""
+    """Accept the connection, send the reason, and close: a browser hides from a page why a handshake was refused."""
     if (await receive())["type"] != "websocket.connect":
         return
     await send({"type": "websocket.accept", "subprotocol": subprotocol(scope)})
@@ -258,7 +261,7 @@ async def refuse_socket(error: LookoutError, code: int, scope: Scope, receive: R
 
 
 def security_headers(settings: ServerSettings) -> dict[str, str]:
-    """Nothing is loaded from elsewhere, nobody else embeds or reads our pages, no URL of ours leaks."""
+    """Return the headers by which pages load nothing from other origins, are not embedded there, and leak no URLs."""
     frames = " ".join(["'self'", *settings.allowed_frames])
     policy = {
         "default-src": "'none'",

@@ -13,15 +13,15 @@ from lookout.errors import LookoutError
 
 # The largest real body is a patch of all settings, a few kilobytes.
 MAX_BODY_BYTES = 64 * 1024
-# Seconds in which a body of that size arrives over any usable network.
+# A body of that size arrives within this many seconds over any usable network.
 BODY_S = 10.0
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
-# By `api/uploads.py`.
+# Paths whose bodies `api/uploads.py` measures.
 _MEASURED_ELSEWHERE = re.compile(r"/api/classify|/hf|/models/[^/]+|/v2/models/.+/infer")
 
 
 class BodyLimit:
-    """ASGI middleware; counts what arrives, whether or not its length was announced."""
+    """ASGI middleware that counts the bytes as they arrive, whether or not a length was announced."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -48,7 +48,7 @@ def _is_measured_elsewhere(scope: Scope) -> bool:
 
 
 async def _whole(receive: Receive) -> bytes | None:
-    """The body; None if the client has gone. Raises RequestTooLarge."""
+    """Return the body, or None if the client has gone. Raises RequestTooLarge."""
     body, more = bytearray(), True
     while more:
         message = await receive()

@@ -1,4 +1,4 @@
-"""How a client sends its token in the Authorization header, and how it is asked for one."""
+"""How a client sends its token in the Authorization header, and how it is challenged for one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BASIC = 'Basic realm="lookout", charset="UTF-8"'
 
 
 def shown_token(authorization: str) -> str:
-    """The token of an Authorization header, empty if there is none.
+    """Return the token of an Authorization header, empty if there is none.
 
     Programs that know only user and password, as most stream viewers do, send it as the password of any user.
     """
@@ -27,10 +27,10 @@ def shown_token(authorization: str) -> str:
 
 
 def challenges(method: str, path: str, headers: Headers) -> list[str]:
-    """The WWW-Authenticate headers of a 401, one per scheme: some programs do not parse a list.
+    """Return the WWW-Authenticate headers of a 401, one per scheme: some programs do not parse a list.
 
-    Players, recorders and download tools send the password of http://any:TOKEN@host/… only when asked for it. Browsers
-    are not asked: they would put their own dialogue in front of the dashboard.
+    Players, recorders and download tools send the password of http://any:TOKEN@host/… only when challenged with Basic.
+    Browsers are not: they would put their own dialogue in front of the dashboard.
     """
     if method in ("GET", "HEAD") and path.startswith("/api/") and not _is_browser(headers):
         return [_BASIC, _BEARER]
@@ -38,5 +38,5 @@ def challenges(method: str, path: str, headers: Headers) -> list[str]:
 
 
 def _is_browser(headers: Headers) -> bool:
-    """Over plain HTTP browsers send no Sec-Fetch headers, but all of them have called themselves Mozilla since 1995."""
+    """Return whether the client is a browser. Over plain HTTP they send no Sec-Fetch headers, but all are "Mozilla"."""
     return "sec-fetch-mode" in headers or headers.get("user-agent", "").startswith("Mozilla/")

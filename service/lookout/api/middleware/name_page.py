@@ -1,4 +1,4 @@
-"""The page for people who open the dashboard under a name that Lookout does not know: why, and what helps."""
+"""The page shown when the dashboard is opened under a name that Lookout does not know: why, and what helps."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _CHINESE = {
 
 
 def wants_page(scope: Scope) -> bool:
-    """Whether the client is a person with a browser."""
+    """Return whether the client is a person with a browser."""
     return scope["method"] in ("GET", "HEAD") and "text/html" in Headers(scope=scope).get("accept", "")
 
 
 def name_page(error: UnknownName, scope: Scope) -> HTMLResponse:
-    """A page of status 403, in the browser's language if that is Chinese."""
+    """Return the page, with the error's status: in Chinese if the browser prefers it, otherwise in English."""
     words = _CHINESE if Headers(scope=scope).get("accept-language", "").lower().startswith("zh") else _ENGLISH
     entry = html.escape(json.dumps(error.name, ensure_ascii=False), quote=False)
     address = _address(scope)
@@ -62,7 +62,7 @@ def name_page(error: UnknownName, scope: Scope) -> HTMLResponse:
 
 
 def _address(scope: Scope) -> str:
-    """The numeric address at which the browser reached this machine; empty behind a proxy on it."""
+    """Return the URL with the IP address at which the browser reached this machine; empty behind a proxy on it."""
     host, port = scope.get("server") or ("", None)
     try:
         found = ipaddress.ip_address(host)

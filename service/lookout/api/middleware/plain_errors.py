@@ -1,6 +1,6 @@
-"""Errors as clients of the Open Inference Protocol and of Hugging Face read them: {"error": "…"}, only on their paths.
+"""Errors in the form that clients of the Open Inference Protocol and of Hugging Face expect: {"error": "…"}.
 
-Around everything else, so that refusals that come before any endpoint have this form too.
+Only their paths are affected. The middleware is the outermost, so that refusals before any endpoint have this form too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PATHS = re.compile(r"/v2(/.*)?|/hf|/models/.*", re.DOTALL)
 
 
 class PlainErrors:
-    """ASGI middleware."""
+    """ASGI middleware that rewrites problem details."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -49,7 +49,7 @@ class PlainErrors:
 
 
 def _plain(body: bytes) -> bytes:
-    """Of HEAD there is none."""
+    """Return the body in the plain form; a response to HEAD has none."""
     if not body:
         return body
     problem = json.loads(body)

@@ -35,7 +35,7 @@ router = APIRouter(tags=["classify"])
 
 DEFAULT_TOP, MAX_TOP = 5, 100
 FORM_S = 30.0  # after which no further picture of a form is started
-# Errors of one picture that say nothing about the next.
+# Errors that concern one picture only: the others of a form may still be classified.
 _ONE_PICTURES_OWN = (PictureTooLarge, PictureUnreadable, PictureUnsupported)
 _BINARY = {"type": "string", "format": "binary"}
 _BODY = {
@@ -72,7 +72,7 @@ async def classify_query(
     embedding: Annotated[bool, Query(description="With the network's embedding of the picture.")] = False,
     explain: Annotated[bool, Query(description="With the class activation map of the best label.")] = False,
 ) -> ClassifyQuery:
-    """The query. A class would be called on another thread."""
+    """Return the query. (As a dependency, a class would be called on another thread.)"""
     return ClassifyQuery(top, model, embedding, explain)
 
 
@@ -110,7 +110,7 @@ async def classify(
 def _classify(
     app: Services, upload: Upload, query: ClassifyQuery, deadline: Deadline
 ) -> ClassifyResponse | LookoutError:
-    """In the pool: decode and classify; or what is wrong with this picture."""
+    """Decode and classify a picture, or return what is wrong with it. To be called in the pool."""
     if deadline.passed:
         raise RequestTimeout("The pictures of this form take too long together.", "Send fewer at once.")
     try:
@@ -159,7 +159,7 @@ def _response(app: Services, upload: Upload, query: ClassifyQuery) -> ClassifyRe
 
 
 def _explanation(card: Card, prediction: Prediction, label: str) -> Explanation | None:
-    """How much each cell of the picture supports the label, as a small grey picture. None without an activation map.
+    """Return how much each cell of the picture supports the label, as a small grey picture; None without a map.
 
     Zhou et al. 2016, "Learning Deep Features for Discriminative Localization": evidence against the label is left out.
     """

@@ -1,4 +1,4 @@
-"""Many events at once, what is taken back, what was overlooked, and the end of everything."""
+"""Changes to events: batches, undo, events that were overlooked, and deleting everything."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _WORDS = "delete everything"
     responses=errors(EventsUnavailable, *WRITES),
 )
 async def change_events(batch: EventBatch, app: ServicesDep) -> Response:
-    """At most 1,000, all or none. Numbers that there are not are left out."""
+    """At most 1,000 events, all or none. Ids that do not exist are skipped."""
     ids, more = list(dict.fromkeys(batch.ids or ())), False
     if batch.filter is not None:
         chosen = _filter(batch.filter)
@@ -57,7 +57,7 @@ def _filter(asked: EventFilter) -> Filter:
 @router.post(
     "/api/events/undo",
     operation_id="undo_events",
-    summary="Take the latest change back",
+    summary="Undo the latest change",
     response_model=UndoResponse,
     responses=errors(NothingToUndo, EventsUnavailable, *WRITES),
 )
@@ -78,7 +78,7 @@ async def undo_events(app: ServicesDep) -> Response:
     responses=errors(EventsOff, NoFrame, *WRITES),
 )
 async def add_missed_event(missed: MissedEvent, app: ServicesDep) -> Response:
-    """Keeps the frame of now with the label that is right: what was missed is what a model can learn most from."""
+    """Stores the current frame with the correct label: a model learns most from what it missed."""
     event = await app.edits.run(lambda: app.history.miss(missed.label))
     return JSONResponse(event_view(event), 201)
 
@@ -95,7 +95,7 @@ async def delete_all_events(
     app: ServicesDep,
     everything: Annotated[bool, Query(alias="all", description="Must be true.")] = False,
 ) -> Response:
-    """At once and for good, marks and kept ones too; the file is written anew. A card may hold remains all the same."""
+    """At once and for good, including marked and kept events. The file is rewritten, but a card may hold remains."""
     if not everything or asked.confirm != _WORDS:
         raise NotConfirmed(
             "Nothing was deleted: the request does not say that everything is to go.",

@@ -1,4 +1,4 @@
-"""What follows from the events: a day at a glance, how often answers are right, what it takes on disk; and exports."""
+"""Reports on events: a day at a glance, how often answers are right, the space on disk; and exports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BINARY = {"type": "string", "format": "binary"}
 
 
 class ExportFailed(Exception):
-    """The rest cannot be read: the connection is cut, so that a part is not taken for the whole."""
+    """The rest cannot be read. The connection is cut, so that a partial export does not pass for a complete one."""
 
 
 @router.get(
@@ -47,7 +47,7 @@ async def get_day(
     day: Annotated[Day | None, Query(description="2026-05-01; without it, today.")] = None,
     zone: Annotated[str, Query(max_length=60, description="Europe/Berlin; without it, the machine's.")] = "",
 ) -> Response:
-    """Counts, hours, and a band of what the service knew at each moment. Marks count."""
+    """Counts in all and by hour, and a band of what the service knew at each time. Corrected labels are counted."""
     now = app.history.now()
     asked, begin, end = _bounds(day, zone, now)
     present = summary.Present(app.history.recorder.run, now)
@@ -81,7 +81,7 @@ def _span(span: summary.Span) -> dict[str, Any]:
 
 
 def _bounds(day: date | None, zone: str, now: float) -> tuple[date, float, float]:
-    """The day, and Unix seconds of its begin and end. Raises RequestInvalid."""
+    """Return the day, and its start and end in Unix seconds. Raises RequestInvalid."""
     there = _zone(zone) if zone else None
     if day is not None and not 1970 <= day.year <= 9000:
         raise RequestInvalid("That day is beyond what a clock shows.", "Name one in this century.")
@@ -113,7 +113,7 @@ def _zone(name: str) -> ZoneInfo:
     responses=errors(*READS),
 )
 async def get_accuracy(app: ServicesDep) -> Response:
-    """From the events that were drawn at random and reviewed. A day's are drawn when it is over."""
+    """From the events that were drawn at random and then reviewed. They are drawn once their day is over."""
     report = await reading(app, lambda: app.history.store.database.read(sampling.accuracy))
     labels = {label: {"reviewed": reviewed, "right": right} for label, (reviewed, right) in report.by_label.items()}
     interval = None if report.interval is None else [round(side, 4) for side in report.interval]
@@ -136,7 +136,7 @@ async def get_accuracy(app: ServicesDep) -> Response:
     responses=errors(*READS),
 )
 async def get_event_storage(app: ServicesDep) -> Response:
-    """And how long it lasts, from what the last two weeks brought."""
+    """The space in use, and how long the rest will last at the rate of the last two weeks."""
     history = app.history
     journal = history.recorder.journal
     report = await reading(app, history.forecast)
@@ -160,13 +160,13 @@ async def get_event_storage(app: ServicesDep) -> Response:
 
 
 class CsvResponse(Response):
-    """Names the media type."""
+    """Names the media type in the API's description."""
 
     media_type = "text/csv"
 
 
 class ZipResponse(Response):
-    """Likewise."""
+    """Names the media type in the API's description."""
 
     media_type = "application/zip"
 
@@ -177,11 +177,11 @@ class ZipResponse(Response):
     summary="Events as a table",
     response_class=CsvResponse,
     responses=errors(
-        *READS, also={200: {"description": "One line an event.", "content": {"text/csv": {"schema": _TEXT}}}}
+        *READS, also={200: {"description": "One line per event.", "content": {"text/csv": {"schema": _TEXT}}}}
     ),
 )
 async def export_csv(app: ServicesDep, chosen: FilterDep) -> Response:
-    """The oldest first, for a spreadsheet. Labels as they were set right are in `called`."""
+    """Oldest first, for a spreadsheet. Corrected labels are in `called`."""
 
     def parts() -> Iterator[bytes]:
         yield export.csv_head().encode()
@@ -207,12 +207,12 @@ async def export_csv(app: ServicesDep, chosen: FilterDep) -> Response:
     ),
 )
 async def export_zip(app: ServicesDep, chosen: FilterDep) -> Response:
-    """Under the label that counts. `review=done` exports only what somebody looked at, which is what to learn from."""
+    """By corrected label. `review=done` exports only events that were reviewed, which are the ones to train on."""
     return _download(app, lambda: export.zip_parts(app.history.store, chosen), "application/zip", "zip")
 
 
 def _download(app: Services, parts: Callable[[], Iterator[bytes]], media_type: str, ending: str) -> Response:
-    """Sent as it is read: nothing of it is on disk or whole in memory."""
+    """Return a response that sends the parts as they are read: the whole is never on disk or in memory."""
 
     async def produce(write: Send) -> None:
         remaining = parts()

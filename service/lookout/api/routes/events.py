@@ -1,4 +1,4 @@
-"""Events: listed, looked at, marked, deleted."""
+"""Events: list, view, mark and delete them."""
 
 from __future__ import annotations
 
@@ -28,42 +28,42 @@ router = APIRouter(tags=["events"])
 
 T = TypeVar("T")
 
-# A card that tidies up takes a second or two.
+# An SD card may stall for a second or two while it reclaims space.
 READ_S = 5.0
 MAX_PAGE = 1000
-# The largest number that SQLite gives.
+# The largest id that SQLite assigns.
 _MAX_ID = 2**63 - 1
-# Pictures of somebody's home are kept by no browser and no proxy.
+# No browser and no proxy may store pictures of somebody's home.
 _PRIVATE = {"Cache-Control": "no-store"}
 _PICTURE = {"type": "string", "format": "binary"}
 WRITES = (StateFolderUnusable, DiskBudgetSpent, TooBusy, RequestInvalid, RequestTooLarge, RequestTimeout)
 READS = (EventsUnavailable, TooBusy, RequestInvalid)
 
-Number = Annotated[int, Path(ge=1, le=_MAX_ID, description="The event's number.")]
+Number = Annotated[int, Path(ge=1, le=_MAX_ID, description="The event's id.")]
 
 
 class WebpResponse(Response):
-    """Names the media type."""
+    """Names the media type in the API's description."""
 
     media_type = "image/webp"
 
 
 async def wanted(
-    label: Annotated[str | None, Query(max_length=100, description="The label that counts.")] = None,
+    label: Annotated[str | None, Query(max_length=100, description="The label, after any correction.")] = None,
     view: Annotated[str | None, Query(max_length=100)] = None,
     kind: Annotated[Kind | None, Query()] = None,
-    begun_from: Annotated[Moment | None, Query(alias="from", description="RFC 3339: begun then or later.")] = None,
-    begun_to: Annotated[Moment | None, Query(alias="to", description="RFC 3339: begun before.")] = None,
+    begun_from: Annotated[Moment | None, Query(alias="from", description="RFC 3339: started then or later.")] = None,
+    begun_to: Annotated[Moment | None, Query(alias="to", description="RFC 3339: started before then.")] = None,
     review: Annotated[
         Review | None,
         Query(
-            description="sampled: drawn at random. todo: somebody should look. wrong: it was something else. "
-            "done: somebody looked."
+            description="sampled: drawn at random. todo: should be reviewed. done: reviewed. "
+            "wrong: reviewed as something else."
         ),
     ] = None,
     kept: Annotated[bool | None, Query()] = None,
 ) -> Filter:
-    """Which events, as the query says."""
+    """Return the filter that the query describes."""
     return Filter(label, view, kind, seconds(begun_from), seconds(begun_to), review, kept)
 
 
@@ -71,17 +71,17 @@ FilterDep = Annotated[Filter, Depends(wanted)]
 
 
 def seconds(moment: datetime | None) -> float | None:
-    """Unix seconds. Raises RequestInvalid."""
+    """Return Unix seconds. Raises RequestInvalid if the time is out of range."""
     if moment is None:
         return None
     try:
         return moment.timestamp()
     except (OverflowError, ValueError):
-        raise RequestInvalid("That moment is beyond what a clock shows.", "Name one in this century.") from None
+        raise RequestInvalid("That time is beyond what a clock can show.", "Name one in this century.") from None
 
 
 async def reading(app: Services, look: Callable[[], T]) -> T:
-    """What the look at the disk returns. Raises EventsUnavailable when the disk does not answer, TooBusy."""
+    """Return the result of `look`, which reads from disk. Raises TooBusy, and EventsUnavailable if the disk stalls."""
     try:
         async with asyncio.timeout(READ_S):
             return await app.diary.run(look)
@@ -102,14 +102,14 @@ async def list_events(
     request: Request,
     app: ServicesDep,
     chosen: FilterDep,
-    before: Annotated[int | None, Query(ge=1, le=_MAX_ID, description="Only those with smaller numbers.")] = None,
+    before: Annotated[int | None, Query(ge=1, le=_MAX_ID, description="Only events with smaller ids.")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
 ) -> Response:
-    """Pages by number: a clock that jumps reorders nothing, and no page skips or repeats an event."""
+    """Pages are cut by id: a clock that jumps reorders nothing, and no page skips or repeats an event."""
 
     def look() -> Response:
         events, following = app.history.store.page(chosen, before, limit)
-        # Here, and not on the event loop: a thousand take a small machine a tenth of a second.
+        # Encoded here, not on the event loop: a thousand events take a small machine a tenth of a second.
         return packed_json({"events": [event_view(event) for event in events], "next": following}, request.headers)
 
     return await reading(app, look)
@@ -123,7 +123,7 @@ async def list_events(
     responses=errors(UnknownEvent, *READS),
 )
 async def get_event(number: Number, app: ServicesDep) -> Response:
-    """As in the list."""
+    """The event as it is in the list."""
     return JSONResponse(event_view(await reading(app, lambda: app.history.store.get(number))))
 
 
@@ -135,7 +135,7 @@ async def get_event(number: Number, app: ServicesDep) -> Response:
     responses=errors(UnknownEvent, *WRITES),
 )
 async def mark_event(number: Number, mark: EventChange, app: ServicesDep) -> Response:
-    """A mark is counted, listed and exported; it changes no answer by itself. POST /api/events/undo takes it back."""
+    """A mark is counted, listed and exported; on its own it changes no answer. POST /api/events/undo reverts it."""
     marked = await app.edits.run(lambda: app.history.mark([number], mark.changes(), one=True))
     return JSONResponse(event_view(marked[0]) if marked else None)
 
@@ -148,7 +148,7 @@ async def mark_event(number: Number, mark: EventChange, app: ServicesDep) -> Res
     responses=errors(UnknownEvent, *WRITES),
 )
 async def delete_event(number: Number, app: ServicesDep) -> Response:
-    """Row, picture and embedding. It is out of sight at once, and gone for good when it cannot be undone any more."""
+    """With its picture and embedding: hidden at once, and erased once the deletion can no longer be undone."""
     gone = await app.edits.run(lambda: app.history.delete([number], one=True))
     return JSONResponse({"deleted": len(gone), "undo_for_s": UNDO_S})
 
@@ -162,7 +162,7 @@ async def delete_event(number: Number, app: ServicesDep) -> Response:
         UnknownEvent,
         NoPicture,
         *READS,
-        also={200: {"description": "640 pixels wide at most.", "content": {"image/jpeg": {"schema": _PICTURE}}}},
+        also={200: {"description": "At most 640 pixels wide.", "content": {"image/jpeg": {"schema": _PICTURE}}}},
     ),
 )
 async def get_event_snapshot(number: Number, app: ServicesDep) -> Response:
@@ -174,7 +174,7 @@ async def get_event_snapshot(number: Number, app: ServicesDep) -> Response:
 @router.get(
     "/api/events/{number:int}/thumbnail.webp",
     operation_id="get_event_thumbnail",
-    summary="The same, small",
+    summary="A thumbnail of an event",
     response_class=WebpResponse,
     responses=errors(
         UnknownEvent,
@@ -184,7 +184,7 @@ async def get_event_snapshot(number: Number, app: ServicesDep) -> Response:
     ),
 )
 async def get_event_thumbnail(number: Number, app: ServicesDep) -> Response:
-    """For lists."""
+    """The snapshot, small enough for lists."""
     data = await reading(app, lambda: app.history.store.picture(number, "webp"))
     return WebpResponse(data, headers=_PRIVATE)
 
@@ -197,7 +197,7 @@ async def get_event_thumbnail(number: Number, app: ServicesDep) -> Response:
     responses=errors(UnknownEvent, *READS),
 )
 async def get_event_curve(number: Number, app: ServicesDep) -> Response:
-    """As the answer's, smoothed. Empty while the event is in progress, and for anything but a visit."""
+    """Smoothed like the answer. Empty while the event is in progress, and for events that are not visits."""
     packed = await reading(app, lambda: app.history.store.curve(number))
     if packed is None:
         return JSONResponse({"labels": [], "times_s": [], "probabilities": {}})

@@ -26,12 +26,12 @@ from lookout.timestamps import rfc3339
 router = APIRouter(tags=["models"])
 
 DEFAULT_CHANNELS, MAX_CHANNELS = 64, 256
-# In the picture for people a tile is about this many pixels wide and high, with a gap around it.
+# In the enlarged picture a tile is about this many pixels wide and high, with a gap around it.
 _TILE, _GAP = 96, 2
 
 
 class PngResponse(Response):
-    """Names the media type."""
+    """Names the media type in the API's description."""
 
     media_type = "image/png"
 
@@ -52,7 +52,7 @@ async def feature_maps_query(
         int, Query(ge=1, le=MAX_CHANNELS, description="How many of the strongest to return, in their own order.")
     ] = DEFAULT_CHANNELS,
 ) -> FeatureMapsQuery:
-    """The query. A class would be called on another thread."""
+    """Return the query. (As a dependency, a class would be called on another thread.)"""
     return FeatureMapsQuery(layer, channels)
 
 
@@ -72,8 +72,8 @@ _PNG: Responses = {
 async def feature_maps(app: ServicesDep, query: Annotated[FeatureMapsQuery, Depends(feature_maps_query)]) -> Response:
     """The strongest channels of a layer as grey tiles, one pixel per value, and the list of layers to choose from.
 
-    Always of the current frame: there is none while the camera is stale, paused or absent. The first request takes up
-    to seconds, while the network is loaded a second time; a minute after the last one that memory is released.
+    Always of the current frame: there is none while the camera is stale, paused or absent. The first request may take
+    seconds, while the network is loaded a second time; that memory is released a minute after the last request.
     """
     look = await _look(app, query, enlarged=False)
     now = time.monotonic()
@@ -107,7 +107,7 @@ async def _look(app: Services, query: FeatureMapsQuery, *, enlarged: bool) -> Fe
 
 def _drawing(app: Services, query: FeatureMapsQuery, enlarged: bool) -> Callable[[], FeatureMapResult]:
     def look() -> FeatureMapResult:
-        """On the thread: load the network if needed, and only then take the frame, so that it is current."""
+        """Load the network if needed, and only then take the frame, so that it is current. Runs on the maps' thread."""
         network = app.engine.model.map_network()
         layer = network.layer(query.layer)
         state = app.hub.latest()
@@ -145,7 +145,7 @@ def _drawing(app: Services, query: FeatureMapsQuery, enlarged: bool) -> Callable
 
 
 def _to_json(look: FeatureMapResult, now: float, wall: float) -> dict[str, object]:
-    """The JSON, at this moment (monotonic and Unix seconds)."""
+    """Return the JSON. now, wall: the current time in monotonic and in Unix seconds."""
     age_s, seen = now - look.captured_at, look.seen
     response = FeatureMapsResponse.model_validate(
         {
@@ -172,12 +172,12 @@ def _to_json(look: FeatureMapResult, now: float, wall: float) -> dict[str, objec
 
 
 def picture_uri(kind: str, data: bytes) -> str:
-    """A picture for a page, inside the JSON."""
+    """Return a picture as a data URI, for pages."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def layer_json(layer: MapLayer) -> dict[str, object]:
-    """What is said of a layer whose maps can be shown."""
+    """Return the JSON of a layer whose maps can be shown."""
     return {
         "name": layer.name,
         "operator": layer.operator,

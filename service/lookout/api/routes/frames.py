@@ -35,13 +35,13 @@ Width = Annotated[
 
 
 class JpegResponse(Response):
-    """Names the media type."""
+    """Names the media type in the API's description."""
 
     media_type = "image/jpeg"
 
 
 class MjpegResponse(Response):
-    """Likewise."""
+    """Names the media type in the API's description."""
 
     media_type = f"multipart/x-mixed-replace;boundary={_BOUNDARY}"
 
@@ -68,7 +68,7 @@ async def snapshot(
     app: ServicesDep,
     width: Width = None,
     region: Annotated[bool, Query(description="Only the part that the network sees.")] = False,
-    annotate: Annotated[bool, Query(description="With the answer and the seen part drawn in.")] = False,
+    annotate: Annotated[bool, Query(description="With the answer and an outline of the part that was seen.")] = False,
 ) -> Response:
     """The camera's newest frame. One that is not current has the header `X-Lookout-Stale: 1`."""
     state = app.hub.latest()
@@ -134,7 +134,7 @@ async def stream(
                 await write(_part(await _placeholder(app, state, width), _now(), stale=True))
                 await app.sleep(_PLACEHOLDER_S)
                 continue
-            # Never past the moment at which the frame becomes stale: the message must not wait for the viewer's turn.
+            # Never past the time at which the frame becomes stale: the message must not wait for the viewer's turn.
             rest_s = min(HEARTBEAT_S, frame.captured_at + state.stale_after_s - now)
             if now < turn_at:
                 await app.sleep(min(rest_s, turn_at - now))
@@ -151,7 +151,7 @@ async def stream(
 
 
 async def _placeholder(app: Services, state: State, width: int | None) -> Jpeg:
-    """The placeholder. While the camera is paused, it shows nothing of the last picture."""
+    """Return the placeholder. While the camera is paused, it shows nothing of the last picture."""
     lines = stale_lines(app.view(state))
     frame = None if state.paused else state.frame
     pixels = None if frame is None else frame.pixels
@@ -159,7 +159,7 @@ async def _placeholder(app: Services, state: State, width: int | None) -> Jpeg:
 
 
 def _part(jpeg: Jpeg, timestamp: str, *, stale: bool) -> bytes:
-    """One part with the boundary that ends it: browsers show a part only once they have seen its end."""
+    """Return a part with the boundary that ends it: browsers show a part only once they have seen its end."""
     lines = ["Content-Type: image/jpeg", f"Content-Length: {len(jpeg.data)}", f"X-Timestamp: {timestamp}"]
     if stale:
         lines.append("X-Lookout-Stale: 1")
@@ -167,7 +167,7 @@ def _part(jpeg: Jpeg, timestamp: str, *, stale: bool) -> bytes:
 
 
 def _timestamp(frame: Frame) -> str:
-    """Unix seconds of capture, as the wall clock is now."""
+    """Return when the frame was captured, in Unix seconds by the wall clock's current setting."""
     return f"{time.time() - (time.monotonic() - frame.captured_at):.3f}"
 
 
@@ -176,7 +176,7 @@ def _now() -> str:
 
 
 def _etag(state: State, frame: Frame, width: int | None, part: Rect | None, words: tuple[int, ...]) -> str:
-    """Identifies the picture: the frame and everything that is done to it."""
+    """Return a tag that identifies the picture: the frame and everything that is done to it."""
     made_of = [state.instance, frame.sequence, round(frame.captured_at * 1000), width or ""]
     shares = () if part is None else (part.x, part.y, part.width, part.height)
     made_of += [":".join(f"{share:.4f}" for share in shares), ":".join(f"{word:d}" for word in words)]

@@ -1,4 +1,4 @@
-"""For monitoring: is it running, can it answer, what is it."""
+"""Health checks for monitoring, and what the service consists of."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def readyz(app: ServicesDep) -> JSONResponse:
     responses=errors(TooBusy),
 )
 async def about(request: Request, app: ServicesDep) -> JSONResponse:
-    """Versions, the platform, who is watching, and whose work this builds on."""
+    """Versions, the platform, the number of viewers, and the licences of the software that this builds on."""
     licences = await app.files.run(_licences)
     response = AboutResponse(
         name=app.control.loaded.settings.server.name,
@@ -142,7 +142,7 @@ def _version(name: str) -> str:
 
 
 def _licence(name: str) -> str:
-    """As the package states it: an SPDX expression, a classifier, or the first line of a text."""
+    """Return the licence as the package states it: an SPDX expression, a classifier, or the first line of a text."""
     try:
         response = metadata.metadata(name)
     except metadata.PackageNotFoundError:

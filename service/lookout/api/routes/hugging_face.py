@@ -1,7 +1,7 @@
-"""Hugging Face's shape for image classification (/hf, /models/NAME): a picture in, labels and scores out.
+"""Hugging Face's API for image classification (/hf, /models/NAME): a picture in, labels and scores out.
 
-huggingface_hub sends the picture as it is, without a Content-Type, or, with parameters, as base64 in JSON. Errors have
-the form {"error": "…"}: `middleware/plain_errors.py`.
+huggingface_hub sends the picture itself without a Content-Type or, if there are parameters, as base64 in JSON. Errors
+have the form {"error": "…"}, which `middleware/plain_errors.py` gives them.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class _Asked:
 
 @router.post("/hf")
 async def classify(request: Request, app: ServicesDep) -> Response:
-    """The network in use."""
+    """Classify a picture with the model in use."""
     return await _answer(request, app, None)
 
 
 @router.post("/models/{name}")
 async def classify_with(name: str, request: Request, app: ServicesDep) -> Response:
-    """The model of that name, if it is the one in use."""
+    """Classify a picture with the model of that name, if it is the one in use."""
     app.engine.model.loaded(name)  # before the body is read
     return await _answer(request, app, name)
 
@@ -57,7 +57,7 @@ async def _answer(request: Request, app: Services, name: str | None) -> Response
 
 
 def _classified(app: Services, name: str | None, kind: str, body: bytes) -> list[dict[str, Any]]:
-    """In the pool."""
+    """Decode and classify a picture. To be called in the pool."""
     asked = _read(kind, body)
     spec = app.engine.model.loaded(name).card.input
     with contextlib.ExitStack() as files:
@@ -69,7 +69,7 @@ def _classified(app: Services, name: str | None, kind: str, body: bytes) -> list
 
 
 def _read(kind: str, body: bytes) -> _Asked:
-    """No picture begins with a bracket. Raises InferenceInvalid."""
+    """Parse a body: JSON if it says so or starts with a brace, as no picture does. Raises InferenceInvalid."""
     if kind.partition(";")[0].strip().lower() != "application/json" and not body[:64].lstrip().startswith(b"{"):
         return _Asked(body)
     response = read_object(body)

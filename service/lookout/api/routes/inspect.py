@@ -1,7 +1,6 @@
-"""A picture of the client's own, looked into: its feature maps, one of them in numbers, and how the answer comes about.
+"""Inspecting an uploaded picture: its feature maps, one of them in numbers, and how the answer comes about.
 
-Everything runs in the pool of the uploads, with its bounds, and on one picture at a time: the capture loop has no
-part in it.
+Everything runs in the uploads' pool, within its limits, on one picture at a time, and apart from the capture loop.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ Layer = Annotated[str | None, Query(max_length=200, description="A name from `la
 @router.post(
     "/api/inspect/maps",
     operation_id="inspect_maps",
-    summary="What a layer answers to a picture",
+    summary="How a layer responds to a picture",
     response_model=PictureMapsResponse,
     responses=_ERRORS,
     openapi_extra=_BODY,
@@ -67,10 +66,10 @@ async def maps(
     app: ServicesDep,
     layer: Layer = None,
     channels: Annotated[
-        int, Query(ge=1, le=MAX_CHANNELS, description="So many of the strongest, in their own order.")
+        int, Query(ge=1, le=MAX_CHANNELS, description="How many of the strongest to return, in their own order.")
     ] = DEFAULT_CHANNELS,
 ) -> Response:
-    """As GET /api/feature-maps, of the picture in the body instead of the frame of now."""
+    """As GET /api/feature-maps, but for the picture in the body instead of the current frame."""
 
     def look(pixels: Pixels) -> dict[str, Any]:
         network = app.engine.model.map_network()
@@ -114,7 +113,7 @@ async def channel(
     layer: Layer = None,
     channel: Annotated[int, Query(ge=0, le=_MAX_NUMBER, description="Its number in the layer, from 0.")] = 0,
 ) -> Response:
-    """Every value, rows of columns, and what went into the activation where the graph still has it (int8 has not)."""
+    """All its values, row by row, and those before the activation if the graph still has them (int8 does not)."""
 
     def look(pixels: Pixels) -> dict[str, Any]:
         network = app.engine.model.map_network()
@@ -144,13 +143,14 @@ async def answer(
     request: Request,
     app: ServicesDep,
     label: Annotated[
-        int | None, Query(ge=0, le=_MAX_NUMBER, description="With the map of this label, by its place in `labels`.")
+        int | None,
+        Query(ge=0, le=_MAX_NUMBER, description="With the heat map of the label with this index in `labels`."),
     ] = None,
 ) -> Response:
-    """The numbers before the softmax, its temperature, the probabilities; and, asked for, what speaks for a label.
+    """The numbers before the softmax, its temperature and the probabilities; on request, what supports a label.
 
-    A network without maps of its own is run on the picture with a grey square in one place after the other, which takes
-    up to some seconds.
+    A network without a class activation map is run on the picture with a grey square in one place after another, which
+    takes up to several seconds.
     """
 
     def look(pixels: Pixels) -> dict[str, Any]:
@@ -205,13 +205,13 @@ def _heat(label: str, found: Heat) -> dict[str, Any]:
 
 
 async def _looked(request: Request, app: Services, look: Callable[[Pixels], dict[str, Any]]) -> Response:
-    """What `look` finds in the request's picture, on a thread of the uploads' pool."""
+    """Respond with what `look` finds in the request's picture, on a thread of the uploads' pool."""
     try:
         async with app.uploads.room():
             with contextlib.ExitStack() as files:
                 uploads, _ = await read_uploads(request, app.uploads.limits.max_bytes, files)
                 if len(uploads) != 1:
-                    raise RequestInvalid("One picture is looked into at a time.", "Send one as the body.")
+                    raise RequestInvalid("Only one picture is inspected at a time.", "Send one as the body.")
                 found = await app.uploads.run(lambda: look(app.uploads.decode(uploads[0], _least_side(app)).pixels))
     except ClientDisconnect:
         return Response(status_code=400)  # nobody is there to read it
@@ -219,7 +219,7 @@ async def _looked(request: Request, app: Services, look: Callable[[Pixels], dict
 
 
 def _least_side(app: Services) -> int:
-    """To no less than this a large photo may be shrunk while it is decoded: twice what the network takes."""
+    """Return the side in pixels to which decoding may shrink a large photo: twice that of the network's input."""
     spec = app.engine.model.loaded().card.input
     return 2 * min(spec.width, spec.height)
 

@@ -1,4 +1,4 @@
-"""How the programs are that Lookout works with."""
+"""The status of the integrations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ router = APIRouter(tags=["health"])
     responses=errors(),
 )
 async def list_integrations(app: ServicesDep) -> JSONResponse:
-    """Each with its status; where something is wrong, with the reason and what helps."""
+    """Each integration with its status and, if something is wrong, the reason and what helps."""
     now, wall = time.monotonic(), time.time()
     found = [
         IntegrationResponse(

@@ -39,7 +39,7 @@ router = APIRouter(tags=["live"])
 HEARTBEAT_S = MAX_INTERVAL_S
 # For a client that confirms states, at most this many are in flight: what waits in a slow network's buffers is old.
 UNCONFIRMED = 2
-# A client that takes nothing for this long is gone, or will never see anything current.
+# A client that reads nothing for this long is gone, or will never see anything current.
 SEND_S = 5.0
 DEFAULT_RATE, MIN_RATE, MAX_RATE = 10.0, 1.0, 60.0
 MIN_WIDTH, MAX_WIDTH = 16, 4096
@@ -52,10 +52,10 @@ Network = Literal["fine", "slow", "too_slow"]
 
 @dataclass(frozen=True, slots=True)
 class LiveQuery:
-    """What a watcher asked for.
+    """What a watcher requested.
 
     rate: maximum states per second. picture: width in pixels, None for no pictures. confirms: it confirms each state,
-    and is notified before each picture. events: it is sent what begins, ends and is marked.
+    and is notified before each picture. events: it is also sent events that begin, end or are changed.
     """
 
     rate: float = DEFAULT_RATE
@@ -65,7 +65,7 @@ class LiveQuery:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> LiveQuery:
-        """Raises RequestInvalid."""
+        """Parse the parameters. Raises RequestInvalid."""
         rate = _number(query, "rate", MIN_RATE, MAX_RATE)
         picture = _number(query, "picture", MIN_WIDTH, MAX_WIDTH)
         return cls(
@@ -129,7 +129,7 @@ async def _refuse(socket: WebSocket, error: LookoutError) -> None:
 
 @router.get("/api/live", include_in_schema=False)
 async def live_without_upgrade() -> Response:
-    """For clients without WebSocket support, or behind a proxy that drops the upgrade."""
+    """Responds to clients without WebSocket support, or behind a proxy that drops the upgrade."""
     raise WebSocketNeeded(
         "This address only speaks WebSocket, and the request did not ask for one.",
         "GET /api/live.sse sends the same states over plain HTTP; a proxy in between must forward the Upgrade header.",
@@ -137,7 +137,7 @@ async def live_without_upgrade() -> Response:
 
 
 async def reject_unknown_path(socket: WebSocket) -> None:
-    """A WebSocket at an unknown path: the framework would refuse it as if a permission were missing."""
+    """Refuse a WebSocket at an unknown path. The framework would respond as if a permission were missing."""
     await socket.accept(subprotocol(socket.scope))
     with contextlib.suppress(WebSocketDisconnect, TimeoutError):
         await _refuse(
@@ -149,7 +149,7 @@ class StateSchedule:
     """When a watcher gets a state: on each change, at most `rate` times per second, and before a second of silence."""
 
     def __init__(self, hub: Hub, sleep: Callable[[float], Awaitable[None]], rate: float) -> None:
-        """sleep: waits for this many seconds, but no longer than the service runs."""
+        """sleep: waits for this many seconds, or until the service stops."""
         self._hub = hub
         self._sleep = sleep
         self.interval_s = 1.0 / rate
@@ -159,7 +159,7 @@ class StateSchedule:
         self.after_whole = False
 
     async def next(self) -> State:
-        """The newest state, once it is due. `after_whole`: its model is that of the state before."""
+        """Return the newest state once it is due. Sets `after_whole`: whether its model is that of the state before."""
         await self._sleep(self._sent_at + self.interval_s - time.monotonic())
         wait_s = max(0.0, HEARTBEAT_S - self.interval_s)
         state = await self._hub.changed(self._sequence, wait_s, seen_at=self._sent_at)
@@ -186,7 +186,7 @@ class _Watcher:
         self._news = app.history.feed.subscribe(changes=True) if query.events else None
 
     async def run(self) -> None:
-        """Until the client leaves or the service stops. Raises what ends it."""
+        """Serve the client until it leaves or the service stops. Raises the error that ends it."""
         try:
             await until_one_ends(self._receive_replies(), self._send_states())
         finally:
@@ -209,7 +209,7 @@ class _Watcher:
                 self._confirm(sequence)
 
     def _confirm(self, sequence: int | None) -> None:
-        """A state has arrived. They arrive in order, so those before it have, too."""
+        """Note that a state has arrived. States arrive in order, so those before it have arrived, too."""
         for i, (sent, at) in enumerate(self._unconfirmed):
             if sent == sequence:
                 del self._unconfirmed[: i + 1]
@@ -245,13 +245,13 @@ class _Watcher:
                     await self._confirmed.wait()
 
     async def _send_news(self) -> None:
-        """Of events, after the state that they follow from; at the latest with the next one, within a second."""
+        """Send news of events after the state that they follow from, or else with the next one, within a second."""
         for news in self._news.take() if self._news is not None else ():
             message = {"type": "event", "what": news.what, "event": event_view(news.event)}
             await self._send(text=json.dumps(message, ensure_ascii=False, separators=(",", ":")))
 
     async def _send_picture(self, state: State) -> None:
-        """The state's own picture, unless the client is still drawing the last one or there is nothing new to draw."""
+        """Send the state's own picture, unless the client is still drawing the last one or there is nothing new."""
         frame = fresh_frame(state, time.monotonic())
         if self._query.picture is None or self._unacknowledged is not None or frame in (None, self._shown):
             return
@@ -274,7 +274,7 @@ class _Watcher:
         await self._send(data=struct.pack(">I", len(packed)) + packed + jpeg.data)
 
     async def _fit_to_network(self, frame: Frame, width: int) -> Jpeg:
-        """As large as the client asked for and its network allows."""
+        """Return a picture as large as the client requested and its network allows."""
         width = min(width, frame.width)
         while True:
             jpeg = await self._app.encoder.frame(frame, max(MIN_WIDTH, round(width * self._pace.share)))
@@ -288,13 +288,13 @@ class _Watcher:
         return "slow" if self._pace.slow else "fine"
 
     async def _announce(self, size: int, network: Network) -> None:
-        """Announce that a picture of this many bytes comes next, which may take a while; 0: none does."""
+        """Announce that a picture of this many bytes comes next, which may take a while; 0: none comes."""
         if self._query.confirms and (size or network != self._announced):
             self._announced = network
             await self._send(text=json.dumps({"type": "picture", "bytes": size, "network": network}))
 
     async def _send(self, *, text: str | None = None, data: bytes | None = None) -> None:
-        """Raises TimeoutError if the client does not take what was sent before."""
+        """Send one message. Raises TimeoutError if the client does not read what was sent before."""
         async with asyncio.timeout(SEND_S):
             if text is not None:
                 await self._socket.send_text(text)
@@ -303,7 +303,7 @@ class _Watcher:
 
 
 def _reply(text: str | None) -> tuple[str, int | None]:
-    """Type and sequence of {"type": "ack", "sequence": n}; an empty type for anything else."""
+    """Return type and sequence of {"type": "ack", "sequence": n}; an empty type for anything else."""
     try:
         message = json.loads(text or "null")
     except (ValueError, RecursionError):

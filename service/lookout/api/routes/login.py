@@ -1,4 +1,4 @@
-"""Trading a token for a cookie, or for a link to the pictures: it is sent in a body once, never in a URL."""
+"""Exchanging a token for a cookie, or for a link to the pictures: the token is sent once in a body, never in a URL."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def logout(request: Request, app: ServicesDep) -> Response:
     responses=errors(RequestInvalid, RequestTooLarge, RequestTimeout, StateFolderUnusable, DiskBudgetSpent, TooBusy),
 )
 async def stream_link(wanted: LinkWanted, request: Request, app: ServicesDep) -> JSONResponse:
-    """For programs that cannot send one. The links open the stream and the newest frame, and expire with the token."""
+    """For programs that cannot send a token. The links open the stream and the newest frame, and expire with it."""
     token = request.scope.get("lookout.token")
     query, expires = "", None
     if token is not None:
@@ -114,5 +114,5 @@ def _allow_in_frames(request: Request, app: Services, response: Response) -> Non
 
 
 def _path(request: Request) -> str:
-    """The cookie is sent to this service only, not to others behind the same proxy."""
+    """Return the cookie's path, so that it is sent to this service only, not to others behind the same proxy."""
     return request.scope.get("root_path", "") or "/"

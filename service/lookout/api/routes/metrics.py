@@ -16,7 +16,7 @@ router = APIRouter(include_in_schema=False)
 
 @runtime_checkable
 class _Exposes(Protocol):
-    """`integrations/metrics`, which is imported only where it is on."""
+    """The part of `integrations/metrics` that is used here; the module is imported only if metrics are on."""
 
     def exposition(
         self, accept: str, viewers: dict[str, int], uploads: dict[str, int], deliveries: dict[tuple[str, str], int]
@@ -25,14 +25,14 @@ class _Exposes(Protocol):
 
 @runtime_checkable
 class _Delivers(Protocol):
-    """`integrations/notify`."""
+    """The part of `integrations/notify` that is used here."""
 
     def outcomes(self) -> dict[tuple[str, str], int]: ...
 
 
 @router.get("/metrics")
 async def metrics(request: Request, app: ServicesDep) -> Response:
-    """Prometheus' format, or OpenMetrics where that is asked for. Needs a token of scope metrics, or view and above."""
+    """Prometheus' format, or OpenMetrics on request. Needs a token of scope metrics, or of view and above."""
     found = app.integrations.find("metrics")
     if not isinstance(found, _Exposes):
         status = app.integrations.statuses().get("metrics")

@@ -51,7 +51,7 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
     responses=errors(TooBusy),
 )
 async def list_models(request: Request, app: ServicesDep) -> Response:
-    """The cards of all usable models, and the names of the others, with the reason."""
+    """The cards of all usable models, and the names of the others with the reason why they cannot be used."""
     found = await app.files.run(lambda: _all(app.engine.model.catalogue))
     return packed_json(found.model_dump(mode="json"), request.headers)
 
@@ -88,7 +88,7 @@ async def get_layers(name: str, request: Request, app: ServicesDep) -> Response:
     responses=errors(UnknownModel, ModelRejected, RequestInvalid, TooBusy),
 )
 async def get_filters(name: str, app: ServicesDep) -> Response:
-    """The first layer's filters as one picture: middle grey is zero; red, green and blue as the network takes them."""
+    """The first layer's filters as one picture. Middle grey is zero; red, green and blue are the input's channels."""
     return _Png(await app.files.run(lambda: _filters(app.engine.model.catalogue.card(name))))
 
 
@@ -100,7 +100,7 @@ async def get_filters(name: str, app: ServicesDep) -> Response:
     responses=errors(UnknownModel, ModelRejected, RequestInvalid, TooBusy),
 )
 async def get_filter(name: str, number: Annotated[int, PathParameter(ge=0, le=4095)], app: ServicesDep) -> JSONResponse:
-    """Its weights, channel by channel, as the network applies them to the pixels it is given."""
+    """The filter's weights by channel, as the network applies them to its input."""
     return JSONResponse(await app.files.run(lambda: _filter(app.engine.model.catalogue.card(name), number)))
 
 
@@ -124,7 +124,10 @@ async def get_filter(name: str, number: Annotated[int, PathParameter(ge=0, le=40
     ),
 )
 async def use_model(choice: ModelChoice, app: ServicesDep) -> JSONResponse:
-    """Loaded beside the one in use, checked, swapped between two frames, and kept. A bad model changes nothing."""
+    """The model is loaded beside the one in use, checked, put in place between two frames, and kept across restarts.
+
+    A bad model changes nothing.
+    """
     patch = choice.model_dump(exclude_none=True)
     if not patch:
         raise RequestInvalid("The body names neither a model nor a precision.", 'Send {"name": "…"}.')
@@ -149,7 +152,7 @@ def _to_json(card: Card) -> dict[str, Any]:
 
 
 def _layers(card: Card) -> dict[str, Any]:
-    """The table, if it belongs to the card's graph. Raises UnknownModel."""
+    """Return the layer table, if it belongs to the card's graph. Raises UnknownModel."""
     table = read_table(card.folder, {file.sha256 for file in card.files.values()})
     if table is not None:
         return table
@@ -160,7 +163,7 @@ def _layers(card: Card) -> dict[str, Any]:
 
 
 def _filter(card: Card, number: int) -> dict[str, Any]:
-    """Raises UnknownModel where no numbers were written, RequestInvalid where there is no such filter."""
+    """Return one filter. Raises UnknownModel if the weights were not written, RequestInvalid if it does not exist."""
     kept = read_filters(card.folder)
     if kept is None:
         raise UnknownModel(
@@ -172,7 +175,7 @@ def _filter(card: Card, number: int) -> dict[str, Any]:
 
 
 def _filters(card: Card) -> bytes:
-    """Raises UnknownModel if there is no picture."""
+    """Return the picture of the filters. Raises UnknownModel if there is none."""
     path = card.folder / FILTERS_FILE
     try:
         content = read_regular(path, _MAX_FILTERS_BYTES)

@@ -1,6 +1,6 @@
-"""What the address in a notice opens: the visit's picture, quiet for an hour, and what it really was. Without a login.
+"""The page that a notice links to: it shows the visit, silences the rule for an hour, or corrects the label.
 
-A GET only shows: messengers fetch every address that they are sent.
+It needs no login. A GET changes nothing, because messengers fetch every URL that is sent through them.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ router = APIRouter(include_in_schema=False)
 
 QUIET_S = 3600.0
 _MAX_FORM_FIELDS = 8
-# same-origin: with the service's no-referrer a browser would send the form with the origin "null", which is refused.
+# With the service's usual no-referrer, a browser would send the form with the origin "null", which is refused.
 _HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
 
 
 @router.get("/notice")
 async def show(request: Request, app: ServicesDep) -> Response:
-    """The visit, and what can be said about it."""
+    """The page with the visit and the actions."""
     language = language_of(request.headers)
     try:
         text = request.query_params.get(LINK, "")
@@ -46,7 +46,7 @@ async def show(request: Request, app: ServicesDep) -> Response:
 
 @router.get("/notice/picture.jpg")
 async def picture(request: Request, app: ServicesDep) -> Response:
-    """The best frame of the visit, for as long as the link holds."""
+    """The best frame of the visit, while the link is valid."""
     event = _notify(app).open_link(request.query_params.get(LINK, "")).event
     if event is None:
         raise NoPicture("This notice has no picture.", "Open the dashboard.")
@@ -56,7 +56,7 @@ async def picture(request: Request, app: ServicesDep) -> Response:
 
 @router.post("/notice")
 async def act(request: Request, app: ServicesDep) -> Response:
-    """Once for each link and action: quiet for an hour, or what it was."""
+    """Silence the rule for an hour or set the label; each works once per link."""
     language = language_of(request.headers)
     try:
         form = _form(await request.body())
@@ -72,7 +72,7 @@ async def act(request: Request, app: ServicesDep) -> Response:
 
 
 async def _sight(app: Services, text: str) -> Sight:
-    """What the page shows. Raises LookoutError."""
+    """Return what the page shows. Raises LookoutError."""
     link = _notify(app).open_link(text)
     state = app.hub.latest()
     labels = state.model.labels if state.model else ()
@@ -81,16 +81,16 @@ async def _sight(app: Services, text: str) -> Sight:
     if (number := link.event) is not None:
         try:
             event = await reading(app, lambda: app.history.store.get(number))
-        except UnknownEvent:  # deleted since: the rule can be silenced all the same
+        except UnknownEvent:  # deleted since; the rule can still be silenced
             event = None
     return Sight(link.rule, event, [(label, titles.get(label, label)) for label in labels])
 
 
 async def _mark(app: Services, notify: Notify, link: Link, right: str) -> str:
-    """Returns what was marked. Raises LookoutError."""
+    """Mark the event with the label and return the label's title. Raises LookoutError."""
     state, number = app.hub.latest(), link.event
     if number is None or state.model is None or right not in state.model.labels:
-        raise RequestInvalid("That is none of the labels.", "Choose one of the list.")
+        raise RequestInvalid("That is not one of the labels.", "Choose one from the list.")
 
     def mark() -> object:
         return app.history.mark([number], {"right": right}, one=True)
@@ -100,7 +100,7 @@ async def _mark(app: Services, notify: Notify, link: Link, right: str) -> str:
 
 
 def _form(body: bytes) -> dict[str, str]:
-    """The last value of each field. Raises RequestInvalid."""
+    """Return the last value of each field. Raises RequestInvalid."""
     try:
         fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS)
     except ValueError:
@@ -109,10 +109,10 @@ def _form(body: bytes) -> dict[str, str]:
 
 
 def _notify(app: Services) -> Notify:
-    """Raises NotFound."""
+    """Return the integration. Raises NotFound if notices are off."""
     found = app.integrations.find("notify")
     if found is None:
-        raise NotFound("There are no notices here.", "They are off by now; the settings file switches them on.")
+        raise NotFound("There are no notices here.", "They are off now; the settings file switches them on.")
     return cast("Notify", found)
 
 

@@ -1,4 +1,4 @@
-"""Notices: rules and targets, what was sent, a test, and quiet for a while."""
+"""Notices: rules and targets, the log, test notices, and snoozing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Snooze(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     rule: str = Field("all", description="The rule's name, or all.")
-    for_s: float = Field(strict=True, ge=0, le=MAX_SNOOZE_S, description="Seconds; 0 ends it.")
+    for_s: float = Field(strict=True, ge=0, le=MAX_SNOOZE_S, description="Seconds; 0 ends the snooze.")
 
 
 class Trial(BaseModel):
@@ -38,7 +38,7 @@ class Trial(BaseModel):
     "", operation_id="get_notify", summary="Rules and targets", response_model=NotifyResponse, responses=errors()
 )
 async def get_notify(app: ServicesDep) -> JSONResponse:
-    """How many notices each rule sent and held back, and whether they arrive. Without a rule both lists are empty."""
+    """How many notices each rule sent and held back, and whether they arrive. Without a rule, both lists are empty."""
     notify = _running(app)
     return JSONResponse(notify.describe() if notify else {"rules": [], "targets": []})
 
@@ -51,7 +51,7 @@ async def get_notify(app: ServicesDep) -> JSONResponse:
     responses=errors(),
 )
 async def list_notices(app: ServicesDep) -> JSONResponse:
-    """The newest hundred, oldest first."""
+    """The newest hundred notices, oldest first."""
     notify = _running(app)
     return JSONResponse({"notices": [notice.data() for notice in notify.log] if notify else []})
 
@@ -65,7 +65,7 @@ async def list_notices(app: ServicesDep) -> JSONResponse:
     responses=errors(RequestInvalid, TooBusy, RequestTooLarge, RequestTimeout),
 )
 async def test_target(trial: Annotated[Trial, Body()], app: ServicesDep) -> JSONResponse:
-    """Answers at once; `GET /api/notify` says whether it arrived."""
+    """The response does not wait for the delivery; `GET /api/notify` says whether the test arrived."""
     notify = _asked(app)
     return JSONResponse({"id": await app.changes.run(lambda: notify.send_trial(trial.target))}, 202)
 
@@ -78,7 +78,7 @@ async def test_target(trial: Annotated[Trial, Body()], app: ServicesDep) -> JSON
     responses=errors(RequestInvalid, StateFolderUnusable, DiskBudgetSpent, TooBusy, RequestTooLarge, RequestTimeout),
 )
 async def snooze(wanted: Annotated[Snooze, Body()], app: ServicesDep) -> JSONResponse:
-    """Of one rule or all; survives restarts. What is held back meanwhile is counted in the next notice."""
+    """Snoozes one rule or all, across restarts. Notices held back meanwhile are counted in the next one."""
     notify = _asked(app)
     await app.changes.run(lambda: notify.snooze(wanted.rule, wanted.for_s))
     return JSONResponse(notify.describe())
@@ -89,7 +89,7 @@ def _running(app: Services) -> Notify | None:
 
 
 def _asked(app: Services) -> Notify:
-    """Raises RequestInvalid."""
+    """Return the integration. Raises RequestInvalid if notices are off."""
     notify = _running(app)
     if notify is None:
         raise RequestInvalid("Notices are off.", "Add a [[notify.rules]] to the settings file and restart Lookout.")

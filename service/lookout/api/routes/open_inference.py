@@ -34,7 +34,7 @@ _JSON_LENGTH = "Inference-Header-Content-Length"
 
 
 class NoModel(LookoutError):
-    """No network runs at the moment: the protocol's way to say so is a status of 400."""
+    """No model is running; the protocol reports that with the status 400."""
 
     code = "no_model"
     title = "No model runs"
@@ -43,13 +43,13 @@ class NoModel(LookoutError):
 
 @router.get("/v2")
 async def server() -> Response:
-    """What answers here."""
+    """The server's name, version and extensions."""
     return JSONResponse({"name": "lookout", "version": __version__, "extensions": _EXTENSIONS})
 
 
 @router.get("/v2/health/live")
 async def live() -> Response:
-    """Needs no token."""
+    """200 while the service runs. Needs no token."""
     return JSONResponse({"live": True})
 
 
@@ -63,7 +63,7 @@ async def ready(app: ServicesDep) -> Response:
 
 @router.get("/v2/models/stats")
 async def all_stats(app: ServicesDep) -> Response:
-    """Of the model in use."""
+    """The statistics of the model in use."""
     card = app.engine.model.loaded().card
     return JSONResponse({"model_stats": [app.inferences.as_json(card.name, card.version)]})
 
@@ -71,7 +71,7 @@ async def all_stats(app: ServicesDep) -> Response:
 @router.get("/v2/models/{name}")
 @router.get("/v2/models/{name}/versions/{version}")
 async def metadata(name: str, app: ServicesDep, version: str | None = None) -> Response:
-    """Names, types and shapes of input and outputs."""
+    """The names, types and shapes of the model's input and outputs."""
     card = _card(app, name, version)
     return JSONResponse(
         {
@@ -90,7 +90,7 @@ async def metadata(name: str, app: ServicesDep, version: str | None = None) -> R
 @router.get("/v2/models/{name}/ready")
 @router.get("/v2/models/{name}/versions/{version}/ready")
 async def model_ready(name: str, app: ServicesDep, version: str | None = None) -> Response:
-    """200 for the model in use."""
+    """200 for the model in use, an error for any other."""
     card = _card(app, name, version)
     return JSONResponse({"name": card.name, "ready": True})
 
@@ -98,7 +98,7 @@ async def model_ready(name: str, app: ServicesDep, version: str | None = None) -
 @router.get("/v2/models/{name}/config")
 @router.get("/v2/models/{name}/versions/{version}/config")
 async def config(name: str, app: ServicesDep, version: str | None = None) -> Response:
-    """The same in Triton's words."""
+    """The metadata in the form of Triton's model configuration."""
     card = _card(app, name, version)
     given = {"name": card.input.name, "data_type": f"TYPE_{_input_type(card)}", "dims": list(card.input.shape)}
     outputs = [
@@ -112,7 +112,7 @@ async def config(name: str, app: ServicesDep, version: str | None = None) -> Res
 @router.get("/v2/models/{name}/stats")
 @router.get("/v2/models/{name}/versions/{version}/stats")
 async def stats(name: str, app: ServicesDep, version: str | None = None) -> Response:
-    """How often and how long."""
+    """How often the model was requested, and how long it took."""
     card = _card(app, name, version)
     return JSONResponse({"model_stats": [app.inferences.as_json(card.name, card.version)]})
 
@@ -120,7 +120,7 @@ async def stats(name: str, app: ServicesDep, version: str | None = None) -> Resp
 @router.post("/v2/models/{name}/infer")
 @router.post("/v2/models/{name}/versions/{version}/infer")
 async def infer(name: str, request: Request, app: ServicesDep, version: str | None = None) -> Response:
-    """What the network answers to a tensor: bit by bit what onnxruntime gives, without the card's temperature."""
+    """The network's outputs for a tensor, exactly as onnxruntime returns them: without the card's temperature."""
     limit = largest(_card(app, name, version).input, app.uploads.limits.max_bytes)
     try:
         async with app.uploads.room():
@@ -131,7 +131,7 @@ async def infer(name: str, request: Request, app: ServicesDep, version: str | No
 
 
 def _infer(app: Services, name: str, version: str | None, request: Request, body: bytes) -> Response:
-    """In the pool."""
+    """Run a request for inference. To be called in the pool."""
     began = time.perf_counter_ns()
     card, run_ns = _card(app, name, version), None
     try:
@@ -165,12 +165,12 @@ def _response(request: Request, body: bytes, json_length: int | None) -> Respons
 
 
 def _labels(card: Card, output: str) -> Sequence[str]:
-    """Of an output's values: the answer's, where each label has one of its own."""
+    """Return the labels of an output's values. Only the answer has them, and only if each label has its own value."""
     return card.label_names if output == card.outputs.answer and card.groups is None else ()
 
 
 def _card(app: Services, name: str, version: str | None) -> Card:
-    """Of the model in use. Raises UnknownModel, ModelRejected."""
+    """Return the card of the model in use. Raises UnknownModel, ModelRejected."""
     card = app.engine.model.loaded(name).card
     if version is not None and version != card.version:
         raise UnknownModel(f'The model "{name}" has no version "{writable(version[:100])}".', f"It has {card.version}.")
@@ -181,12 +181,12 @@ def _input_type(card: Card) -> str:
     return {"uint8": "UINT8", "float32": "FP32"}[card.input.dtype]
 
 
-# --- the repository: what is installed, and which of it is in use ---------------------------------------------------
+# --- the repository: which models are installed, and which one is in use --------------------------------------------
 
 
 @router.post("/v2/repository/index")
 async def index(request: Request, app: ServicesDep) -> Response:
-    """All installed models."""
+    """List the installed models."""
     ready_only = _to_json(await request.body()).get("ready") is True
     found = await app.files.run(lambda: _index(app))
     return JSONResponse([entry for entry in found if entry["state"] == "READY" or not ready_only])
@@ -207,7 +207,7 @@ def _index(app: Services) -> list[dict[str, str]]:
 
 @router.post("/v2/repository/models/{name}/load")
 async def load(name: str, request: Request, app: ServicesDep) -> Response:
-    """Use another model, as PUT /api/model does; the answer comes when it is in use."""
+    """Use another model, as PUT /api/model does. The response is sent once it is in use."""
     parameters = _to_json(await request.body()).get("parameters")
     if parameters:
         raise InferenceInvalid("A model is loaded as it is installed, without parameters of its own.")
@@ -220,7 +220,7 @@ async def load(name: str, request: Request, app: ServicesDep) -> Response:
 
 @router.post("/v2/repository/models/{name}/unload")
 async def unload(name: str, request: Request, app: ServicesDep) -> Response:
-    """Only the model in use is loaded, and it answers for the camera."""
+    """Refused for the model in use, which is needed for the camera; any other is not loaded anyway."""
     _to_json(await request.body())
     classifier = app.engine.model.classifier
     if classifier is not None and classifier.card.name == name:
@@ -232,5 +232,5 @@ async def unload(name: str, request: Request, app: ServicesDep) -> Response:
 
 
 def _to_json(body: bytes) -> dict[str, Any]:
-    """Clients send an object, or nothing at all."""
+    """Parse the body: a JSON object, or nothing at all."""
     return read_object(body) if body.strip() else {}

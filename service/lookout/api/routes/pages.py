@@ -46,7 +46,7 @@ def install(app: FastAPI, assets: Assets) -> None:
 
 
 def api_page(openapi: dict[str, Any], assets: Assets) -> str:
-    """The API as a plain list, generated from its description; nothing is loaded from elsewhere."""
+    """Return the API as a plain list, generated from its description; nothing is loaded from elsewhere."""
     rows = []
     for path, operations in openapi["paths"].items():
         for method, operation in operations.items():

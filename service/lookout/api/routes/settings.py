@@ -47,7 +47,7 @@ Patch = Annotated[
     responses=errors(),
 )
 async def get_settings(request: Request, app: ServicesDep) -> Response:
-    """Every setting with its value, where it was set, and whether it can be changed here; and what needs a restart."""
+    """Every setting with its value, its source, and whether it can be changed here; and which ones need a restart."""
     return packed_json(_answer(app, app.control.loaded), request.headers)
 
 
@@ -71,7 +71,7 @@ async def get_settings(request: Request, app: ServicesDep) -> Response:
     ),
 )
 async def change_settings(patch: Patch, request: Request, app: ServicesDep) -> Response:
-    """Checked and applied as a whole, and kept across restarts. After an error nothing has changed."""
+    """The changes are checked and applied as a whole, and kept across restarts. After an error, nothing has changed."""
     loaded = await app.changes.run(lambda: app.control.patch(patch))
     return packed_json(_answer(app, loaded), request.headers)
 

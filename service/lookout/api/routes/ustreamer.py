@@ -1,4 +1,4 @@
-"""µStreamer's `/state`, which OctoPrint's and Klipper's tools ask whether a camera is there."""
+"""µStreamer's `/state`, from which OctoPrint's and Klipper's tools learn whether there is a camera."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The addresses of other streamers, under which programs look for a stream: mjpg-streamer's and µStreamer's.
+"""The paths of mjpg-streamer and µStreamer, at which other programs look for a stream.
 
-They are read as our own before anything is checked, so that tokens, links and headers are the same for each name.
+They are replaced by Lookout's own before anything is checked, so that tokens, links and headers work the same.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from urllib.parse import parse_qsl
 
 _STREAM, _SNAPSHOT = "/api/stream.mjpg", "/api/snapshot.jpg"
 _USTREAMER = {"/stream": _STREAM, "/snapshot": _SNAPSHOT}
-# Only input plugin 0 exists here, by whatever name.
+# mjpg-streamer numbers its inputs; here there is only input 0.
 _MJPG_STREAMER = {"stream": _STREAM, "stream_0": _STREAM, "snapshot": _SNAPSHOT, "snapshot_0": _SNAPSHOT}
 
 
 def canonical(method: str, path: str, query: bytes) -> str:
-    """Our own path for another streamer's; all others as they are. path: without a proxy's sub-path."""
+    """Return Lookout's path for another streamer's, and any other path unchanged. path: without a proxy's sub-path."""
     if method not in ("GET", "HEAD"):
         return path
     if path == "/" and b"action=" in query:

@@ -1,4 +1,4 @@
-"""JPEGs of frames: each frame and size is encoded once, however many viewers, and never without one."""
+"""JPEGs of frames: each frame and size is encoded once, however many viewers there are, and never without one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lookout.system.threads import start_pool
 T = TypeVar("T")
 
 QUALITY = 80
-# The newest frames in the requested sizes; nobody asks for older ones again.
+# How many results are kept: the newest frames in the requested sizes, since older ones are never requested again.
 _KEPT = 16
 
 
@@ -40,11 +40,11 @@ class Encoder:
         self.encoded = 0
 
     async def frame(self, frame: Frame, width: int | None = None, part: Rect | None = None) -> Jpeg:
-        """The frame as JPEG, no wider than `width` pixels, or the given part of it."""
+        """Return the frame or the given part of it as JPEG, at most `width` pixels wide."""
         return await self.drawn(("frame", width, part), frame, lambda: shrunk(cropped(frame.pixels, part), width))
 
     async def drawn(self, key: Hashable, frame: Frame | None, draw: Callable[[], Pixels]) -> Jpeg:
-        """The result of `draw` as JPEG; runs on the encoder's thread, once per key and frame."""
+        """Return the result of `draw` as JPEG. `draw` runs on the encoder's thread, once per key and frame."""
         full = (key, None if frame is None else (frame.sequence, frame.captured_at, frame.source))
         future = self._kept.get(full)
         if future is None:
@@ -73,7 +73,7 @@ class Encoder:
 
 
 def cropped(pixels: Pixels, part: Rect | None) -> Pixels:
-    """The part of a picture, at least one pixel wide and high."""
+    """Return the part of a picture, at least one pixel wide and high."""
     if part is None:
         return pixels
     height, width = pixels.shape[:2]
@@ -84,7 +84,7 @@ def cropped(pixels: Pixels, part: Rect | None) -> Pixels:
 
 
 def shrunk(pixels: Pixels, width: int | None) -> Pixels:
-    """No wider than `width`, keeping the aspect ratio. Enlarging is left to the viewer."""
+    """Return the picture at most `width` pixels wide, in its aspect ratio. Enlarging is left to the viewer."""
     if width is None or width >= pixels.shape[1]:
         return pixels
     height = max(1, round(pixels.shape[0] * width / pixels.shape[1]))

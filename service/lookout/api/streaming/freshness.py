@@ -10,7 +10,7 @@ from lookout.state.view import StateView
 
 
 def fresh_frame(state: State, now: float) -> Frame | None:
-    """The newest frame if it may be shown as live (`now` in monotonic seconds), whether or not a model runs."""
+    """Return the newest frame if it may be shown as live (`now` in monotonic seconds), whether or not a model runs."""
     frame = state.frame
     if frame is None or state.paused or state.camera.status != "streaming":
         return None
@@ -18,7 +18,7 @@ def fresh_frame(state: State, now: float) -> Frame | None:
 
 
 def newest_frame(state: State, view: StateView) -> Frame:
-    """The newest frame, stale or not. Raises NoFrame with the camera's reason.
+    """Return the newest frame, stale or not. Raises NoFrame with the camera's reason.
 
     A missing camera has no newest frame: what it saw last is from another time and perhaps another place.
     """
@@ -28,7 +28,7 @@ def newest_frame(state: State, view: StateView) -> Frame:
 
 
 def current_frame(state: State, view: StateView, now: float) -> Frame:
-    """The newest frame if it is current. Raises NoFrame with the reason why there is none."""
+    """Return the newest frame if it is current. Raises NoFrame with the reason why there is none."""
     frame = fresh_frame(state, now)
     if frame is not None:
         return frame
@@ -37,7 +37,7 @@ def current_frame(state: State, view: StateView, now: float) -> Frame:
 
 
 def no_frame_reason(view: StateView) -> tuple[str, str]:
-    """Why there is no picture, and what helps."""
+    """Return why there is no picture, and what helps."""
     camera = view["camera"]
     if view["status"] == "paused" or camera["status"] == "paused":
         return "The camera is paused.", "PUT /api/paused with false opens it again."
@@ -47,7 +47,7 @@ def no_frame_reason(view: StateView) -> tuple[str, str]:
 
 
 def stale_lines(view: StateView) -> list[str]:
-    """What a stream shows instead of a picture, in a line or two."""
+    """Return the line or two that a stream shows instead of a picture."""
     camera, age = view["camera"], view["camera"]["frame_age_s"]
     if view["status"] == "paused" or camera["status"] == "paused":
         return ["Paused: the camera is closed."]

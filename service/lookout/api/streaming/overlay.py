@@ -19,7 +19,7 @@ _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
 def annotated(pixels: Pixels, seen: Rect, view: StateView) -> Pixels:
-    """A copy with the part that the network saw, the answer, and when."""
+    """Return a copy with the outline of the part that the network saw, the answer, and the time."""
     canvas = pixels.copy()
     height, width = canvas.shape[:2]
     corner = (round(seen.x * width), round(seen.y * height))
@@ -35,7 +35,7 @@ def annotated(pixels: Pixels, seen: Rect, view: StateView) -> Pixels:
 
 
 def placeholder(last: Pixels | None, width: int | None, lines: list[str]) -> Pixels:
-    """A picture that cannot be mistaken for a live one: the last one dimmed to grey (if there is one), under text."""
+    """Return a picture that cannot be mistaken for a live one: the last one (if any) in dim grey, with text on it."""
     if last is None:
         canvas = np.zeros(_EMPTY_SHAPE, np.uint8)
     else:
@@ -48,7 +48,7 @@ def placeholder(last: Pixels | None, width: int | None, lines: list[str]) -> Pix
 
 
 def _write(canvas: Pixels, lines: list[str], *, from_top: bool) -> None:
-    """Lines of text, as large as fits, white on black edges."""
+    """Draw lines of text as large as they fit, in white with a black outline."""
     height, width = canvas.shape[:2]
     scale = max(0.3, width / 900)
     thickness = max(1, round(scale * 1.6))

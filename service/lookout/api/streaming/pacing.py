@@ -13,7 +13,7 @@ from collections import deque
 PICTURE_S = 0.5
 # If the smallest picture takes longer than this, none is sent: pictures that far apart are not live.
 TOO_SLOW_S = 1.8
-# The smallest is then retried this often: the network may have recovered.
+# The smallest is then retried at this interval: the network may have recovered.
 RETRY_S = 5.0
 # Before anything is known about the network: a little over a second of the slowest network that gets pictures at all.
 FIRST_BYTES = 2 * 1024
@@ -37,9 +37,9 @@ class Pace:
     def __init__(self) -> None:
         self._step = 0
         self._budget = float(FIRST_BYTES)
-        self._rate: float | None = None  # bytes a second
+        self._rate: float | None = None  # bytes per second
         self._sent = (0, float("-inf"))
-        self._ways: deque[float] = deque(maxlen=_STATES)
+        self._round_trips: deque[float] = deque(maxlen=_STATES)
         self._acknowledged = 0
         self._slow = 0  # smallest pictures in a row that took too long
 
@@ -59,11 +59,11 @@ class Pace:
         return SHARES[self._step]
 
     def fits(self, size: int) -> bool:
-        """Whether a picture of this many bytes may be sent. The smallest always may, unless `too_slow`."""
+        """Return whether a picture of this many bytes may be sent. The smallest always may, unless `too_slow`."""
         return size <= self._budget or self._step == len(SHARES) - 1
 
     def smaller_than(self, size: int) -> None:
-        """A picture of this many bytes was too large: reduce the share accordingly, by at least one step."""
+        """Reduce the share after a picture of this many bytes was too large, by at least one step."""
         expected = float(size)
         while self._step < len(SHARES) - 1:
             expected *= (SHARES[self._step + 1] / self.share) ** _POWER
@@ -72,22 +72,22 @@ class Pace:
                 break
 
     def is_due(self, now: float) -> bool:
-        """Whether a picture may be sent at all. On a network that is too slow, an occasional one measures it again."""
+        """Return whether a picture may be sent at all. On a network that is too slow, few are: they test it again."""
         return not self.too_slow or now - self._sent[1] >= RETRY_S
 
     def sent(self, size: int, now: float) -> None:
-        """A picture of this many bytes is being sent."""
+        """Note that a picture of this many bytes is being sent."""
         self._sent = (size, now)
 
     def acknowledged(self, now: float) -> None:
-        """The watcher has the picture: what it could have received in `PICTURE_S` is the next one's limit."""
+        """Note that the watcher has the picture: what it could have received in `PICTURE_S` limits the next one."""
         size, at = self._sent
         took = now - at
         self._acknowledged += 1
         # The round trip takes time whatever the size: without this, distance would look like slowness.
-        way = min(self._ways, default=0.0)
-        rate = size / max(took - way, took / 20, 1e-3)
-        # Down at once, up by halves: one lucky measurement does not make a network faster.
+        round_trip = min(self._round_trips, default=0.0)
+        rate = size / max(took - round_trip, took / 20, 1e-3)
+        # A lower rate counts at once, a higher one only by half: one lucky measurement does not make a network faster.
         self._rate = rate if self._rate is None or rate < self._rate else math.sqrt(rate * self._rate)
         self._budget = min(max(self._rate * PICTURE_S, size / _FALL), size * _GROWTH)
         self._slow = self._slow + 1 if self._step == len(SHARES) - 1 and took > TOO_SLOW_S else 0
@@ -99,11 +99,11 @@ class Pace:
             self._step -= 1
 
     def confirmed(self, took: float) -> None:
-        """A state took this many seconds to reach the watcher and be confirmed."""
-        self._ways.append(took)
+        """Note that a state took this many seconds to reach the watcher and be confirmed."""
+        self._round_trips.append(took)
 
     def interval_s(self, size: int, requested_s: float) -> float:
-        """Seconds from one state of `size` bytes to the next, for a watcher that asked for one every `requested_s`."""
+        """Return the seconds between states of `size` bytes for a watcher that requested one every `requested_s`."""
         if self._rate is None:
             return requested_s
         return max(requested_s, min(MAX_INTERVAL_S, size / (self._rate * _STATES_SHARE)))

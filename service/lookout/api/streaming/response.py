@@ -1,4 +1,4 @@
-"""A streaming response: it ends when the viewer leaves, stops reading, or the service stops."""
+"""A streaming response: it ends when the viewer leaves or stops reading, or when the service stops."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from lookout.api.streaming.together import until_one_ends
 from lookout.errors import LookoutError
 
-# Viewers have nothing to send; what some clients send all the same is small.
+# Viewers have nothing to send; the bodies that some clients send anyway are small.
 MAX_BODY_BYTES = 64 * 1024
 
 Writer = Callable[[bytes], Awaitable[None]]
@@ -20,7 +20,7 @@ Body = Callable[[Writer], Awaitable[None]]
 
 
 class StreamResponse(Response):
-    """Runs `body(write)` and watches the connection beside it."""
+    """Runs `body(write)` while watching the connection."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class StreamResponse(Response):
 
 
 async def _left(receive: Receive) -> None:
-    """Returns when the viewer has left, or sends an endless body."""
+    """Wait until the viewer has left, or has sent too large a body."""
     size = 0
     while size <= MAX_BODY_BYTES and (message := await receive())["type"] != "http.disconnect":
         size += len(message.get("body", b""))

@@ -8,7 +8,7 @@ from typing import Any
 
 
 async def until_one_ends(*directions: Coroutine[Any, Any, None]) -> None:
-    """Run them beside one another until the first ends, and cancel the others. Raises what that one raised."""
+    """Run the coroutines concurrently until the first one ends, then cancel the others. Raises what that one raised."""
     tasks = {asyncio.create_task(direction) for direction in directions}
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""How many are watching: counted so that a crowd is refused politely and a leak would show."""
+"""The number of viewers by kind: counted so that too many are refused politely and a leak would show."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMITS: dict[Kind, int] = {"live": 100, "events": 40, "stream": 40, "export": 4}
 
 
 class Viewers:
-    """Only used on the event loop."""
+    """Counts and limits viewers. For the event loop only."""
 
     def __init__(self) -> None:
         self._counts: Counter[Kind] = Counter()
