@@ -22,7 +22,7 @@ REJECT_TITLE = "Nobody here"
 
 @dataclass(frozen=True)
 class Description:
-    """The texts of a card; its other fields are measured or follow from the graph."""
+    """A card's texts, and whether mirror images show the same; the rest is measured or follows from the graph."""
 
     name: str
     title: str
@@ -31,6 +31,7 @@ class Description:
     licence: str
     version: str = "1"
     translations: Mapping[str, Any] = field(default_factory=dict)
+    mirror: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def write_model(
         "description": words.description,
         **({"translations": dict(words.translations)} if words.translations else {}),
         "labels": [label_entry(name) for name in labels],
+        **({"mirror": True} if words.mirror else {}),
         "input": {
             "name": INPUT,
             "layout": "NHWC",

@@ -309,7 +309,7 @@ def export_(
     folder: DataFolder,
     out: Annotated[Path, typer.Option(help="The model's folder, for example models/cat-dog-resnet18.")],
     words: Annotated[
-        Path | None, typer.Option(help="JSON: title, description, data, licence, version, translations.")
+        Path | None, typer.Option(help="JSON: title, description, data, licence, version, translations, mirror.")
     ] = None,
     calibration: Annotated[str, typer.Option(help=f"int8 ranges: {', '.join(METHODS)}.")] = "minmax",
     cache: CacheFolder = None,
@@ -322,6 +322,7 @@ def export_(
         out.name,
         **{name: str(said.get(name, "1" if name == "version" else "")) for name in names},
         translations=said.get("translations", {}),
+        mirror=bool(said.get("mirror")),
     )
     description = description if description.title else replace(description, title=out.name)
     if calibration not in METHODS:

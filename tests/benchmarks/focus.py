@@ -29,7 +29,8 @@ from tests.support import player
 
 DATA = Path(os.environ.get("LOOKOUT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 WIDTH, HEIGHT = 640, 480
-PETS = ("cat", "dog")
+PETS, OTHERS = ("cat", "dog"), ("neither",)
+EVERYBODY = (*PETS, *OTHERS)
 _PLAYED_WITHIN_S = 900.0
 GOALS = (
     "goals, focus on: pets of 22 to 50 %: right 85 %, wrong 3 %, alarms 1 %, others called a pet 10 %, "
@@ -116,11 +117,10 @@ class Studio:
             one = CutOut(label, name, picture[:, :, :3].astype(np.float32), alpha, "-cut" in name)
             self._cast.setdefault(label, []).append(one)
 
-    def visits(self, seed: int, low: float, high: float, *, others: bool, disturbance: str = "") -> Film:
-        """100 seconds of which the first ten are empty; pets and, if asked, others come for 13 seconds each."""
+    def visits(self, seed: int, low: float, high: float, kinds: Sequence[str] = PETS, *, disturbance: str = "") -> Film:
+        """100 seconds of which the first ten are empty; then one of `kinds` after the other comes for 13 seconds."""
         dice = np.random.default_rng(seed)
         room = self._room(dice, soft=seed % 4 == 3)
-        kinds = [*PETS, "neither"] if others else list(PETS)
         visits, at = [], 10.0
         while at + 14 < 100:
             kind = kinds[(seed + len(visits)) % len(kinds)]
@@ -196,14 +196,15 @@ def _filling(picture: Pixels) -> Pixels:
 def sets(studio: Studio, *, quick: bool) -> dict[str, list[Film]]:
     count = 4 if quick else 12
     return {
-        "22 to 50 % of the height": [studio.visits(n, 0.22, 0.50, others=True) for n in range(count)],
-        "15 to 22 %": [studio.visits(100 + n, 0.15, 0.22, others=False) for n in range(count // 2)],
-        "50 to 60 %": [studio.visits(200 + n, 0.50, 0.60, others=True) for n in range(count // 4)],
+        "22 to 50 % of the height": [studio.visits(n, 0.22, 0.50, EVERYBODY) for n in range(count)],
+        "others only, 22 to 50 %": [studio.visits(700 + n, 0.22, 0.50, OTHERS) for n in range(count)],
+        "15 to 22 %": [studio.visits(100 + n, 0.15, 0.22) for n in range(count // 2)],
+        "50 to 60 %": [studio.visits(200 + n, 0.50, 0.60, EVERYBODY) for n in range(count // 4)],
         "asleep at the start": [studio.asleep(300 + n, 0.22, 0.50) for n in range(count)],
         "two at once": [studio.two(400 + n) for n in range(count // 4)],
         "empty rooms": [studio.empty(500 + n) for n in range(count // 2)],
         **{
-            f"with {name}": [studio.visits(600 + n, 0.22, 0.50, others=False, disturbance=name)]
+            f"with {name}": [studio.visits(600 + n, 0.22, 0.50, disturbance=name)]
             for n, name in enumerate(DISTURBANCES)
             if not quick or n % 3 == 0
         },

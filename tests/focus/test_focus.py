@@ -89,6 +89,41 @@ def test_with_two_of_them_the_first_is_kept_until_it_leaves() -> None:
     assert sum(map(is_cat, later)) > 0.9 * len(later)
 
 
+def test_what_only_the_mirror_image_shows_is_not_named_and_a_steady_scene_gets_a_steady_answer() -> None:
+    """A network that takes a fox for a cat is often less certain of its mirror image."""
+    one, focus = visit(8, 40, size=0.4), Focus(REJECT, mirror=True)
+    shown, mirrored = [], []
+    for at, picture in film(30, one, noise=0.0).frames():
+        square = focus.look(picture, NOBODY, at)
+        close = None
+        if square is not None:
+            mirrored += [focus.mirrored] if at > 14 else []
+            close = (0.96, 0.02, 0.02) if focus.mirrored and at > 9 else (0.04, 0.02, 0.94)
+        shown.append(Shown(at, square, focus.conclude(close, at)))
+    assert len(mirrored) / 4 < sum(mirrored) <= len(mirrored) / 2
+    assert {round(each.said.probabilities[0], 3) for each in shown if each.at > 14} == {0.5}
+
+
+def test_a_model_of_which_mirror_images_differ_never_sees_one() -> None:
+    focus = Focus(REJECT)
+    for at, picture in film(16, visit(8, 16, size=0.4)).frames():
+        close = NOBODY if focus.look(picture, NOBODY, at) is not None else None
+        assert not focus.mirrored
+        focus.conclude(close, at)
+
+
+def test_an_old_look_does_not_count() -> None:
+    focus, one = Focus(REJECT, mirror=True), visit(8, 20, size=0.3)
+    shown = []
+    for at, picture in film(18, one).frames():
+        if at < 12 or at % 2 < 0.1:  # from then on one picture every other second
+            square = focus.look(picture, NOBODY, at)
+            close = (0.9, 0.05, 0.05) if square is not None and 9 < at <= 12 else NOBODY if square is not None else None
+            shown.append(Shown(at, square, focus.conclude(close, at)))
+    assert any(each.said.probabilities[0] > 0.85 for each in shown if each.at < 12)
+    assert all(each.said.probabilities[0] < 0.1 for each in shown if each.at > 13)
+
+
 def test_a_television_does_not_hide_who_sits_beside_it() -> None:
     one = visit(14, 26, size=0.3, x=0.2)
     screen = films.television(0.6, 0.2, 0.3, [room(seed) for seed in range(5, 9)])

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lookout.geometry import Rect
+from lookout.focus.viewer import Viewer
+from lookout.frame import Pixels
+from lookout.geometry import WHOLE, Rect
+from lookout.pipeline.classifier import Classifier, Prediction
+from lookout.pipeline.preprocess import picture_seen
 from lookout.settings.schema import Settings
 from lookout.state.state import State
 
 from tests.benchmarks.films import CutOut, Film, Visit
 from tests.focus.rooms import HEIGHT, WIDTH, room
-from tests.models import write_model
+from tests.models import write_card, write_model
 from tests.support.player import PictureCamera, play
 
 
@@ -61,3 +65,27 @@ def test_the_region_bounds_the_focus(tmp_path: Path) -> None:
     assert all(state.answer.label is None for state in states)
     inside = Rect(0.0, 0.0, 0.5, 1.0)
     assert all(state.region_seen.x + state.region_seen.width <= inside.width + 0.02 for state in states)
+
+
+def test_every_other_look_at_a_square_is_at_its_mirror_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = Classifier.load(write_card(tmp_path, mirror=True), "fp32", 1)
+    looks: list[Pixels] = []
+    classify = classifier.classify
+
+    def noting(pixels: Pixels, region: Rect = WHOLE) -> Prediction:
+        looks.append(picture_seen(pixels, classifier.card.input, region)[0])
+        return classify(pixels, region)
+
+    monkeypatch.setattr(classifier, "classify", noting)
+    viewer = Viewer(classifier, focused=True)
+    empty = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    visited = empty.copy()
+    visited[60:130, 100:132] = (0, 0, 255)
+    visited[60:130, 132:160] = (255, 0, 0)
+    for number in range(20):
+        viewer.view(empty, WHOLE, number / 5)
+    looks.clear()
+    answers = [viewer.view(visited, WHOLE, 4 + number / 5) for number in range(40)]
+    reds = {round(float(look[:, : look.shape[1] // 2, 2].mean()), 1) for look in looks[-4:] if look[..., 0].max() > 200}
+    assert len(reds) > 1  # red is left in one look and right in the next
+    assert answers[-1].prediction.probabilities == pytest.approx(answers[-2].prediction.probabilities, abs=1e-6)

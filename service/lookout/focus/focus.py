@@ -3,12 +3,16 @@
 At most one square is classified per frame. A pet that was found stays the focus until the network no longer sees it
 there. Otherwise the changed parts are classified in turn, the largest first. A scan, one tile at a time, finds animals
 that have been there since before the background was learnt.
+
+If the card allows it, every other look at a square is at its mirror image, and the last two looks count together. That
+costs nothing, since there is one look in every frame anyway. A network that takes a fox for a cat is often less certain
+of its mirror image, while a pet stays a pet: see models/README.md for the figures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lookout.focus.background import Background, Part
@@ -23,6 +27,8 @@ Why = Literal["changed", "found"]
 # The margin around a changed part, as a factor, and the smallest square.
 MARGIN = 1.2
 MIN_SQUARE_PX = 64.0
+# The number of looks that count together, and for how many seconds one counts.
+LOOKS, LOOK_S = 2, 1.5
 # A square of at least this share of the shorter side shows much the same as the whole picture; both are averaged.
 LARGE = 0.8
 # A changed square contains a pet from probability `FOUND` on; the pet has gone after `LOST_S` seconds below `LOST`.
@@ -42,15 +48,25 @@ FRESH_S = 1.0
 
 @dataclass(slots=True)
 class _Target:
-    """A square to classify. said: the network's latest result for it."""
+    """A square to classify. said: the mean of `heard`, the network's latest results for it. looks: how many so far."""
 
     square: Rect
     box: Rect
     why: Why = "changed"
     said: Probabilities | None = None
     said_at: float = float("-inf")
+    heard: list[tuple[float, Probabilities]] = field(default_factory=list)
+    looks: int = 0
     differed_at: float = float("-inf")
     sure_at: float = float("-inf")
+
+    def hear(self, said: Probabilities, now: float, count: int) -> None:
+        """Add a result. The last `count` of them count, unless they are old."""
+        recent = [look for look in self.heard if now - look[0] <= LOOK_S]
+        self.heard = [*recent, (now, said)][-count:]
+        self.said = tuple(sum(each) / len(self.heard) for each in zip(*(look for _, look in self.heard), strict=True))
+        self.said_at = now
+        self.looks += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +81,13 @@ class Conclusion:
 class Focus:
     """Called for each frame that is classified, in order. Coordinates are relative to the region.
 
-    reject: for each label, in the card's order, whether it means "none of these".
+    reject: for each label, in the card's order, whether it means "none of these". mirror: whether a mirror image shows
+    the same label.
     """
 
-    def __init__(self, reject: Sequence[bool]) -> None:
+    def __init__(self, reject: Sequence[bool], *, mirror: bool = False) -> None:
         self._reject = tuple(reject)
+        self._mirror = mirror
         self._background = Background()
         self.reset()
 
@@ -92,6 +110,11 @@ class Focus:
     def searching(self) -> bool:
         """Whether the scan of a new scene is in progress."""
         return self._scan_left > 0 or self._second is not None
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether to classify the mirror image of the square that `look` returned."""
+        return self._mirror and self._asked is not None and self._asked.looks % LOOKS == 1
 
     def look(self, pixels: Pixels, whole: Probabilities, now: float) -> Rect | None:
         """Return the square to classify in this frame besides the whole picture, or None.
@@ -175,8 +198,8 @@ class Focus:
     # --- what the network found ---------------------------------------------------------------------------------
 
     def _hear(self, target: _Target, said: Probabilities, now: float) -> None:
-        target.said, target.said_at = said, now
-        pet = self._pet(said)
+        target.hear(said, now, LOOKS if self._mirror else 1)
+        pet = self._pet(target.said or said)
         if target is self._held:
             if pet >= LOST:
                 target.sure_at = now

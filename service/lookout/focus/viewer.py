@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
+import numpy as np
+
 from lookout.focus.focus import Focus, Why
 from lookout.frame import Pixels
 from lookout.geometry import WHOLE, Rect
@@ -28,7 +31,8 @@ class Viewer:
     def __init__(self, classifier: Classifier, *, focused: bool) -> None:
         self.classifier = classifier
         reject = [label.reject for label in classifier.card.labels]
-        self._focus = Focus(reject) if focused and any(reject) and not all(reject) else None
+        has_focus = focused and any(reject) and not all(reject)
+        self._focus = Focus(reject, mirror=classifier.card.mirror) if has_focus else None
 
     @property
     def focused(self) -> bool:
@@ -49,7 +53,7 @@ class Viewer:
             return Viewed(whole)
         part = _part(pixels, region)
         square = self._focus.look(part, whole.probabilities, now)
-        close = self.classifier.classify(part, square) if square is not None else None
+        close = self._look_closer(part, square, self._focus.mirrored) if square is not None else None
         found = self._focus.conclude(close.probabilities if close else None, now)
         prediction = replace(
             whole,
@@ -58,6 +62,11 @@ class Viewer:
             timing=_together(whole.timing, close.timing) if close is not None else whole.timing,
         )
         return Viewed(prediction, found.why)
+
+    def _look_closer(self, pixels: Pixels, square: Rect, mirrored: bool) -> Prediction:
+        if mirrored:
+            return self.classifier.classify(np.asarray(cv2.flip(_part(pixels, square), 1), np.uint8))
+        return self.classifier.classify(pixels, square)
 
 
 def _part(pixels: Pixels, region: Rect) -> Pixels:

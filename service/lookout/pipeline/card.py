@@ -147,6 +147,8 @@ class Card(_Part):
         default_factory=dict
     )
     labels: list[Label] = Field(min_length=2, max_length=MAX_OUTPUTS)
+    # Whether a mirror image shows the same label, as with animals but not with letters; the focus then looks at both.
+    mirror: bool = False
     input: InputSpec
     outputs: Outputs
     calibration: dict[str, Calibration] = Field(default_factory=dict)
