@@ -1,4 +1,4 @@
-"""The URLs under which a running service is reached: here, from elsewhere, in links that it sends."""
+"""The URLs of a running service: for this machine, for other machines, and for links that it sends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lookout.settings.schema import ServerSettings, Settings
 
 
 def address_of(listener: socket.socket, settings: Settings) -> str:
-    """The URL for a browser on this machine; if others can reach it, theirs, too."""
+    """Return the URL for a browser on this machine and, if other machines can reach the service, theirs too."""
     server = bound(listener, settings)
     here = loopback_address(server, server.root_path)
     if server.host not in ("0.0.0.0", "::") or _is_container():
@@ -21,24 +21,24 @@ def address_of(listener: socket.socket, settings: Settings) -> str:
 
 
 def bound(listener: socket.socket, settings: Settings) -> ServerSettings:
-    """The settings with the host and port that the listener really has."""
+    """Return the server's settings with the listener's actual host and port."""
     host, port = listener.getsockname()[:2]
     return settings.server.model_copy(update={"host": host, "port": port})
 
 
 def address_for_links(listener: socket.socket, settings: Settings) -> str:
-    """The URL for other machines, if they can reach this one; else the local one. Ends in a slash."""
+    """Return the URL for other machines if they can reach this one, otherwise the local one. Ends in a slash."""
     server = bound(listener, settings)
     return loopback_address(server, server.root_path) if is_loopback(server.host) else address_for_others(server)
 
 
 def _is_container() -> bool:
-    """A container's host name is unknown outside."""
+    """Return whether this is a container, whose host name is unknown outside."""
     return Path("/.dockerenv").exists() or Path("/run/.containerenv").exists() or "container" in os.environ
 
 
 def loopback_address(server: ServerSettings, path: str = "") -> str:
-    """The address at which this machine reaches a service with these settings. Ends in a slash."""
+    """Return the URL at which this machine reaches a service with these settings. Ends in a slash."""
     host = "127.0.0.1" if server.host in ("0.0.0.0", "::") else server.host
     return f"{_scheme(server)}://{f'[{host}]' if ':' in host else host}:{server.port}{path}/"
 

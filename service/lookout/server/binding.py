@@ -16,29 +16,29 @@ from lookout.settings.schema import ServerSettings
 
 log = logging.getLogger(__name__)
 
-# Newest wins in the kernel, too: what it queues for a slow reader is old by the time it arrives.
+# Small on purpose: data that the kernel queues for a slow reader is old by the time it arrives.
 SEND_BUFFER_BYTES = 64 * 1024
 NOT_SENT_LOW_WATER_BYTES = 16 * 1024
 BACKLOG = 128
 # From <linux/in.h> and <linux/in6.h>; Python does not define them.
 _IP_FREEBIND, _IPV6_FREEBIND = 15, 78
-# Seconds for finding out who has the port.
+# Timeout in seconds for finding out which program has the port.
 _LOOK_S = 1.0
 # A peer that acknowledges nothing for this long is gone.
 GONE_AFTER_MS = 10_000
 
 
 class NotOurAddress(SettingInvalid):
-    """This machine does not have the address it should listen on, or not yet: after a boot the network may come later.
+    """The address to listen on is not one of this machine's, or not yet: after a boot, the network may come up later.
 
-    So it is not an error after which a supervisor should give up.
+    It is therefore not an error after which a supervisor should give up.
     """
 
     exit_code = 1
 
 
 def listen(settings: ServerSettings, capacity: Capacity = DEFAULT_CAPACITY) -> BoundedListener:
-    """The listening socket. Raises AddressInUse for a taken port, SettingInvalid for a host that is not one of ours."""
+    """Return the listening socket. Raises AddressInUse if the port is taken, SettingInvalid for an unusable host."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # Declared as TCP, or asyncio would leave Nagle's algorithm on: a response on a kept connection then takes 40 ms.
     try:
@@ -60,10 +60,10 @@ def listen(settings: ServerSettings, capacity: Capacity = DEFAULT_CAPACITY) -> B
 
 
 def _bind(listener: socket.socket, settings: ServerSettings) -> None:
-    """Raises OSError.
+    """Bind the socket. Raises OSError.
 
-    After a boot the network may come later. Under a supervisor the address is then bound ahead of time: exiting, to be
-    restarted every other second, would fill the journal and keep the camera closed.
+    After a boot, the network may come up later. Under a supervisor, the address is then bound ahead of time: to exit
+    and be restarted every other second would fill the journal and keep the camera closed.
     """
     try:
         listener.bind((settings.host, settings.port))
@@ -98,7 +98,7 @@ def _unusable(settings: ServerSettings, error: OSError) -> LookoutError:
 
 
 def _holder(settings: ServerSettings) -> str:
-    """Which program has the port, as part of a sentence."""
+    """Return which program has the port, as part of a sentence."""
     try:
         answer = check(loopback_address(settings) + "healthz", _LOOK_S)
         return "another Lookout that runs" if json.loads(answer) == {"status": "ok"} else "another program"

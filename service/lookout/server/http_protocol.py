@@ -42,7 +42,7 @@ STALLED_S = 10.0
 _READ_BYTES = 64 * 1024
 # Lines, or parts of a body, that are parsed for one connection before others get a turn on the event loop.
 _PIECES_A_TURN = 256
-# Between two requests sent without waiting for a response, over all connections.
+# Seconds between requests that were sent without waiting for a response, over all connections.
 _PIPELINED_S = 0.01
 # Sentinel above any real Content-Length: marks a response of unknown length.
 _MAX_LENGTH = sys.maxsize // 2
@@ -55,7 +55,7 @@ _SLOW_S = 2.0
 def _answer_to_the_end(cycle: RequestResponseCycle) -> None:
     """Make a response of unknown length end with its connection, without chunks.
 
-    RFC 9112, 6.1: an HTTP/1.0 client may not know chunks. uvicorn sends them all the same.
+    An HTTP/1.0 client may not know chunks (RFC 9112, 6.1), but uvicorn sends them anyway.
     """
     send = cycle.send
 
@@ -71,7 +71,7 @@ def _answer_to_the_end(cycle: RequestResponseCycle) -> None:
 
 
 class _Flow(FlowControl):
-    """uvicorn's flow control, which resumes reading whenever an application waits for something; not while `full`."""
+    """uvicorn's flow control. It resumes reading whenever an application waits for data; here not while `full`."""
 
     full = False
 
@@ -89,7 +89,7 @@ class BoundedConnection(HttpToolsProtocol):
     _turn: asyncio.Handle | None = None
     _in_head = False
     _whole = False  # the present request is complete
-    _other_upgrade = False  # its head asks for a protocol that we do not speak
+    _other_upgrade = False  # its head requests a protocol other than WebSocket
     _body_left = 0  # bytes of its body still to come, if the head said how many
     _extra = 0  # bytes of the present message that are not its body
     _held, _at = b"", 0  # what was read, and how much of it is parsed
@@ -156,7 +156,7 @@ class BoundedConnection(HttpToolsProtocol):
                 self.flow.resume_reading()
 
     def _piece(self) -> memoryview:
-        """The next bytes to parse. A request ends with a line, or with the last byte of its body: never inside them."""
+        """Return the next bytes to parse: a line or a part of a body, so that no request ends inside them."""
         start = self._at
         if self._body_left and not self._in_head:
             self._at = min(len(self._held), start + self._body_left)
@@ -183,11 +183,11 @@ class BoundedConnection(HttpToolsProtocol):
             self._arm()  # another request begins, or a body continues after its response
 
     def _is_answering(self) -> bool:
-        """Whether the present request is complete and its response is not."""
+        """Return whether the current request is complete and its response is not."""
         return self._whole and self.cycle is not None and not self.cycle.response_complete
 
     def _is_http(self) -> bool:
-        """False once the connection ends, or has become a WebSocket."""
+        """Return False once the connection ends or has become a WebSocket."""
         return not (
             self.transport.is_closing() or self._lingering is not None or self.transport.get_protocol() is not self
         )
@@ -207,7 +207,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
-            return  # a trailer: taken for a header, it could change who is asking after that was checked
+            return  # a trailer: as a header, it could change the client's identity after the check
         super().on_header(name, value)
         if name.lower() == b"content-length":
             self._body_left = int(value)  # the parser has validated its form
@@ -243,7 +243,10 @@ class BoundedConnection(HttpToolsProtocol):
             self._turn = self.loop.call_later(_PIPELINED_S * len(self._pipelining), self._go_on)
 
     def _ask_without_upgrade(self) -> None:
-        """RFC 9110, 7.8: an offer of another protocol may be ignored. The parser would treat the body as that one's."""
+        """Parse the head again without its Upgrade header.
+
+        An offer of another protocol may be ignored (RFC 9110, 7.8), but the parser would treat the body as part of it.
+        """
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         if method == b"CONNECT":
             self._end(MALFORMED)
@@ -281,7 +284,7 @@ class BoundedConnection(HttpToolsProtocol):
             socket.data_received(rest)
 
     def _leave_out_foreign_cookies(self) -> None:
-        """Browsers send the cookies of every service on this host: those of other ports may make a line too long."""
+        """Drop the cookies of this host's other services, which browsers send too: they may make the line too long."""
         for index, (name, value) in enumerate(self.headers):
             if name == b"cookie":
                 own = [cookie.strip() for cookie in value.split(b";") if cookie.strip().startswith(b"lookout_")]
@@ -290,7 +293,7 @@ class BoundedConnection(HttpToolsProtocol):
     # --- ends ---------------------------------------------------------------------------------------------------
 
     def waiting_since(self, now: float) -> tuple[int, float] | None:
-        """Whether the connection could be closed in favour of another: how soon (0 is first), and since when it waits.
+        """Return how soon the connection may be closed in favour of another (0 is first), and since when it waits.
 
         None while it has a request being worked on, or a response in transit. Times are the event loop's.
         """
@@ -322,7 +325,10 @@ class BoundedConnection(HttpToolsProtocol):
             super().shutdown()
 
     def _make_room(self) -> bool:
-        """Whether a connection that waits for its client was closed: first those without a request, then the oldest."""
+        """Close a connection that waits for its client: first those without a request, then the oldest.
+
+        Returns whether there was one.
+        """
         now = self.loop.time()
         others: list[Any] = [one for one in self.connections if one is not self]
         waiting = [(since, id(one), one) for one in others if (since := one.waiting_since(now)) is not None]
@@ -344,7 +350,10 @@ class BoundedConnection(HttpToolsProtocol):
         self._end(TOO_LATE if self.cycle is None or self._in_head else None)
 
     def _end(self, error: LookoutError | None, *, linger: bool = True) -> None:
-        """A client that takes no more data gets no more time either: what is buffered is discarded."""
+        """End the connection, with the error as its response unless another one has started.
+
+        A client that reads no more data gets no more time either: what is buffered is discarded.
+        """
         self._drop_held()
         if self.transport.is_closing() or self._lingering is not None:
             return
@@ -374,7 +383,7 @@ class BoundedConnection(HttpToolsProtocol):
 
 
 def _read_little(transport: Any) -> None:
-    """asyncio reads 256 KiB at once, and keeps 512 KiB for each connection that it decrypts."""
+    """Limit the read buffers: asyncio reads 256 KiB at once, and keeps 512 KiB for each TLS connection."""
     if hasattr(transport, "set_read_buffer_limits"):
         transport.set_read_buffer_limits(_READ_BYTES)
     elif hasattr(transport, "max_size"):

@@ -35,13 +35,13 @@ class Capacity:
 
     @classmethod
     def within(cls, descriptors: int) -> Capacity:
-        """For this many descriptors left for connections and everything else; at least a handful."""
+        """Return the capacity with this many free descriptors, some of them reserved; at least a few connections."""
         accepted = max(8, min(cls().accepted, descriptors - RESERVED_DESCRIPTORS))
         return cls(min(cls().served, accepted * 5 // 8), min(cls().refused, accepted * 7 // 8), accepted)
 
     @classmethod
     def here(cls) -> Capacity:
-        """For this process. Its soft limit is raised as far as the hard one allows."""
+        """Return the capacity of this process, whose soft limit is first raised as far as the hard one allows."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = 1024 if hard == resource.RLIM_INFINITY else min(hard, 1024)
         if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -77,7 +77,7 @@ class BoundedListener(socket.socket):
     def __init__(self, family: int, kind: int, protocol: int, capacity: Capacity) -> None:
         super().__init__(family, kind, protocol)
         self.capacity = capacity
-        # Whether an address has a connection: before, it is in a TLS handshake that may never end.
+        # Whether an address has an established connection; before that, it is in a TLS handshake that may never end.
         self.is_made: Callable[[tuple[str, int]], bool] = lambda _: True
         self._accepted: dict[socket.socket, tuple[str, int]] = {}  # oldest first
         self._spare = self._spare_one()
@@ -87,7 +87,7 @@ class BoundedListener(socket.socket):
         self._this_turn = 0
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Raises BlockingIOError if nobody is waiting, or enough came at once that others should have a turn."""
+        """Accept a connection. Raises BlockingIOError if none is waiting, or if it is time for other work."""
         for _ in range(self.capacity.accepted):
             if self._this_turn >= self._a_turn:
                 self._this_turn = 0
@@ -110,7 +110,7 @@ class BoundedListener(socket.socket):
         raise BlockingIOError
 
     def _has_room(self) -> bool:
-        """Whether one more may be accepted, if need be in place of the one that has been in its handshake longest."""
+        """Return whether one more may be accepted, if need be in place of the longest unfinished handshake."""
         for one in [one for one in self._accepted if one.fileno() < 0]:
             del self._accepted[one]
         if len(self._accepted) < self.capacity.accepted:
@@ -129,7 +129,7 @@ class BoundedListener(socket.socket):
         super().close()
 
     def _turn_away(self) -> None:
-        """Close one connection with the spare descriptor. Raises BlockingIOError if nobody is waiting."""
+        """Accept and close one connection with the spare descriptor. Raises BlockingIOError if none is waiting."""
         assert self._spare is not None
         now = time.monotonic()
         if now - self._warned_at > _WARN_EVERY_S:

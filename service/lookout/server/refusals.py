@@ -13,7 +13,7 @@ from lookout.errors import LookoutError
 MAX_HEAD_BYTES = 32 * 1024
 # What the WebSocket library accepts in a handshake; longer cookies of other services are left out.
 MAX_UPGRADE_HEADERS, MAX_UPGRADE_LINE_BYTES = 128, 8 * 1024
-# From the connection, or the last response, to a complete head; also for what is still sent after a response.
+# Seconds from the connection, or the last response, to a complete head; also for data that follows a response.
 HEAD_S = 6.0
 
 TOO_MANY = TooManyConnections("Too many connections are open.", "Close some pages, or try again in a moment.")
@@ -37,7 +37,7 @@ async def crowded(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def last_words(error: LookoutError) -> bytes:
-    """A complete response to a request that no application sees, after which the connection ends."""
+    """Return a complete response to a request that no application sees, after which the connection ends."""
     response = respond(error, {"Connection": "close", "X-Content-Type-Options": "nosniff"})
     phrase = http.HTTPStatus(error.status).phrase.encode()
     lines = [b"HTTP/1.1 %d %s" % (error.status, phrase), *(b": ".join(pair) for pair in response.raw_headers)]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Half of them for reading the machine: reading the settings again may wait for a camera or a model.
+# Half of the threads are left for reading the machine's figures: a reload may wait for a camera or a model.
 _MAX_RELOADS = 2
 _HELPERS = 2 * _MAX_RELOADS
 # Errors of a full or write-protected card: it can still be read.
@@ -45,7 +45,7 @@ _UNREADABLE = frozenset({errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOU
 def serve(loaded: LoadedSettings, *, reload: Callable[[], LoadedSettings], announce: Callable[[str], None]) -> None:
     """Run the service until SIGTERM or SIGINT. Blocks.
 
-    reload: reads the settings again, at SIGHUP. announce: called with the address people open, once it answers.
+    reload: reads the settings again, at SIGHUP. announce: called with the dashboard's URL once the service answers.
     Raises AddressInUse, SettingInvalid, StateFolderInUse or StateFolderUnusable before anything has started,
     KeyboardInterrupt after an orderly stop by SIGINT.
     """
@@ -61,7 +61,7 @@ def _serve(
     reload: Callable[[], LoadedSettings],
     announce: Callable[[str], None],
 ) -> None:
-    """hold: on the state folder; None if its disk cannot be read."""
+    """Run the service. hold: the lock on the state folder; None if its disk cannot be read."""
     settings, answers = loaded.settings, hold is not None
     parts = build(loaded, reload, folder_answers=answers)
     refuse_open_door(settings.server, has_token=not answers or bool(parts.tokens.tokens()))
@@ -76,18 +76,21 @@ def _serve(
             parts.stop()
         log.info("Stopped.")
         if server.stopped_by == signal.SIGINT:
-            raise KeyboardInterrupt  # orderly, but the exit status should tell of Ctrl+C
+            raise KeyboardInterrupt  # an orderly stop, but the exit status should show Ctrl+C
 
 
 def _web_server(parts: ServiceParts, listener: BoundedListener) -> WebServer:
-    """Imported here, while the camera's process starts and the first picture is classified: half of all imports."""
+    """Return the web server, which is half of all imports.
+
+    It is imported here, while the camera's process starts and the first picture is classified.
+    """
     from lookout.server.web_server import WebServer, configure
 
     return WebServer(configure(parts.app, parts.loaded.settings.server, listener.capacity))
 
 
 def _prepare(folder: Path) -> bool:
-    """Whether the folder's disk can be read. Raises StateFolderUnusable if the folder is wrong.
+    """Prepare the folder and return whether its disk can be read. Raises StateFolderUnusable if the folder is wrong.
 
     A broken disk does not prevent the start: after restarting a Pi in the field, people want answers.
     """
@@ -106,7 +109,7 @@ def _prepare(folder: Path) -> bool:
 
 
 def refuse_open_door(settings: ServerSettings, *, has_token: bool) -> None:
-    """Nobody outside this machine is admitted without a token, unless that is set explicitly. Raises SettingInvalid."""
+    """Raise SettingInvalid if other machines would be admitted without a token, unless that is set explicitly."""
     if is_loopback(settings.host) or has_token:
         return
     if settings.auth == "none":
@@ -137,7 +140,7 @@ async def _run(
     try:
         await serving
     finally:
-        parts.services.stopping.set()  # in case serving ended by itself
+        parts.services.stopping.set()  # in case serving ended on its own
         keeping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await keeping
@@ -145,7 +148,7 @@ async def _run(
 
 
 def _handle_signals(server: WebServer, parts: ServiceParts) -> None:
-    """SIGTERM and SIGINT stop, SIGHUP has the settings read again."""
+    """Stop the service at SIGTERM and SIGINT, and read the settings again at SIGHUP."""
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[None]] = set()
 
@@ -170,7 +173,7 @@ def _handle_signals(server: WebServer, parts: ServiceParts) -> None:
 
 
 async def _run_integrations(parts: ServiceParts, address: str) -> None:
-    """Integrations start once requests are answered, and end while the last responses do."""
+    """Run the integrations. They start once requests are answered, and end while the last responses are sent."""
     services = parts.services
     history = parts.history
     given = Parts(

@@ -18,7 +18,7 @@ _MAX_BYTES = 2**20
 
 
 def check_tls(settings: ServerSettings) -> None:
-    """Raises SettingInvalid for a certificate or key that cannot be used, and for a key without a certificate."""
+    """Raise SettingInvalid for a certificate or key that cannot be used, and for a key without a certificate."""
     certificate, key = settings.tls_certificate, settings.tls_key
     if certificate is None:
         if key is None:
@@ -48,7 +48,7 @@ def check_tls(settings: ServerSettings) -> None:
 
 
 async def renew_certificate(context: ssl.SSLContext, settings: ServerSettings) -> None:
-    """Load the certificate's current files, for new connections. One that cannot be used changes nothing."""
+    """Load the certificate's current files for new connections. If they cannot be used, nothing changes."""
     certificate = settings.tls_certificate
     if certificate is None:
         return

@@ -24,7 +24,7 @@ GRACEFUL_S = 2
 
 
 def configure(app: object, settings: ServerSettings, capacity: Capacity = DEFAULT_CAPACITY) -> uvicorn.Config:
-    """uvicorn with our protocols, and with limits where its own are for larger machines."""
+    """Return uvicorn's configuration, with Lookout's protocols and lower limits than uvicorn's, for small machines."""
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         log_config=None,
@@ -49,7 +49,7 @@ def _text(path: Path | None) -> str | None:
 
 
 class WebServer(uvicorn.Server):
-    """uvicorn, but with our signal handling: it would raise them again at the end, and falsify the exit status."""
+    """uvicorn's server without its signal handling, which would raise signals again and falsify the exit status."""
 
     stopped_by: signal.Signals | None = None
 
@@ -58,7 +58,7 @@ class WebServer(uvicorn.Server):
         yield
 
     def bound_handshakes(self, listener: BoundedListener) -> None:
-        """A handshake gets as long as a head, not a minute, and gives way to connections that are made."""
+        """Give a TLS handshake as long as a head, not a minute, and let it give way to established connections."""
         loop = asyncio.get_running_loop()
         if self.config.ssl_certfile:
             loop.create_server = partial(loop.create_server, ssl_handshake_timeout=HEAD_S)  # type: ignore[method-assign]

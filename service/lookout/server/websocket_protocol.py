@@ -1,7 +1,7 @@
 """WebSockets with the limits that uvicorn lacks: what clients send takes a small share of the event loop in total.
 
 The dashboard sends an acknowledgement per picture. Frames beyond that wait for their turn, unread, and clients whose
-WebSocket has been closed have a moment to close it as well.
+WebSocket has been closed have two seconds to close it as well.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 
-# All connections together are parsed for about TURN_S in every GAP_S, except what comes singly.
+# All connections together are parsed for about TURN_S in every GAP_S; single messages are parsed at once.
 _TURN_S, _GAP_S = 0.0005, 0.01
-# An acknowledgement has 30 bytes; that few contain at most ten frames.
+# An acknowledgement has 30 bytes; this many bytes contain at most ten frames.
 _SLICE_BYTES = 64
 # The largest message has 64 KiB; no client has a reason to send it in more fragments.
 MAX_FRAGMENTS = 64
-# For the client's half of the closing handshake.
+# Seconds and bytes for the client's half of the closing handshake.
 CLOSE_S, _CLOSE_BYTES = 2.0, 4096
 _SLOW_S = 2.0
 
 
 class WriteWatch:
-    """Whether a client reads what is written to it. Times are the event loop's, in seconds."""
+    """Watches whether a client reads what is written to it. Times are the event loop's, in seconds."""
 
     def __init__(self, transport: asyncio.WriteTransport) -> None:
         self._transport = transport
         self._size, self._since = 0, 0.0
 
     def stalled_s(self, now: float) -> float:
-        """How long the same bytes have been waiting, as far as earlier calls have seen; 0 if none are."""
+        """Return how long the same bytes have been waiting, as far as earlier calls have seen; 0 if none are."""
         size = self._transport.get_write_buffer_size()
         if size != self._size:
             self._size, self._since = size, now
@@ -81,7 +81,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self._go_on()
 
     async def send(self, message: Any) -> None:
-        """Raises ClientDisconnected once the connection has failed; uvicorn treats that as an application error."""
+        """Send a message. Raises ClientDisconnected once the connection has failed, not uvicorn's RuntimeError."""
         try:
             await super().send(message)
         except RuntimeError:
@@ -96,7 +96,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         return await self.queue.get()
 
     def _go_on(self) -> None:
-        """Parse what is buffered while application and client keep up, but only for a moment."""
+        """Parse what is buffered while application and client keep up, for about _TURN_S at most."""
         self._turn = None
         now = self.loop.time()
         if now >= self._not_before:
@@ -113,7 +113,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self._read(self._at >= len(self._held) and (self.queue.empty() or self.close_sent))
 
     def _pace(self, now: float) -> None:
-        """The more connections send more than they may, the longer each waits for its next turn."""
+        """Set the time of the next turn: the more connections send too much, the longer each of them waits."""
         if self._at < len(self._held):
             self._parsing_late.add(self)
             self._not_before = now + _GAP_S * len(self._parsing_late)
@@ -121,7 +121,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self._parsing_late.discard(self)
 
     def _may_parse(self) -> bool:
-        """Whether something is buffered, the last result has been taken, and pongs do not pile up."""
+        """Return whether something is buffered, the last result has been taken, and pongs do not pile up."""
         return (
             self._at < len(self._held)
             and self.handshake_complete
@@ -152,7 +152,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def waiting_since(self, now: float) -> tuple[int, float] | None:
-        """Whether the connection could be closed in favour of another; see BoundedConnection."""
+        """Return how soon the connection may be closed in favour of another; see BoundedConnection."""
         if self._gave_way:
             return None
         if self.close_sent or self.transport.is_closing():

@@ -1,4 +1,4 @@
-"""Every part of a service, made from the settings and joined once: the service and its tests both begin here."""
+"""Makes every part of a service from the settings and connects them, both for the service and for its tests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ServiceParts:
-    """Joined, but not started. paused: whether the camera was when the service last ran; None: not known."""
+    """The parts of a service, connected but not started.
+
+    paused: whether the camera was paused when the service last ran; None: unknown.
+    """
 
     loaded: LoadedSettings
     storage: Storage
@@ -50,7 +53,7 @@ class ServiceParts:
 
     @cached_property
     def app(self) -> FastAPI:
-        """The endpoints. Imported and made at its first use, which on a Pi takes a second or more."""
+        """The web application, imported and made at its first use, which takes a second or more on a Pi."""
         from lookout.api.app import create_app
 
         return create_app(self.engine, self.hub, self.control, self.tokens, self.history)
@@ -62,7 +65,7 @@ class ServiceParts:
         return services
 
     def start(self, *, folder_answers: bool = True) -> None:
-        """Load the model and let everything run that has a thread of its own. Blocks for seconds."""
+        """Load the model and start everything that has a thread of its own. Blocks for seconds."""
         self.storage.start()
         self.control.forget_overruled()
         self.tokens.watch(folder_answers=folder_answers)
@@ -74,7 +77,7 @@ class ServiceParts:
             threading.Thread(target=self.control.catch_up, name="catch up", daemon=True).start()
 
     def stop(self) -> bool:
-        """End it all, the camera first. Returns whether the camera loop ended in time. Safe after a failed start."""
+        """Stop everything, the camera first. Return whether the camera loop ended in time. Safe if the start failed."""
         in_time = self.engine.stop()
         if not in_time:
             log.warning("The camera loop did not end in time and is abandoned.")
@@ -93,7 +96,7 @@ def build(
     folder_answers: bool = True,
     learns: bool = True,
 ) -> ServiceParts:
-    """Make and join the parts. Starts nothing, and reads from disk only whether the camera was paused.
+    """Make and connect the parts. Starts nothing, and reads from disk only whether the camera was paused.
 
     reload: reads every source of settings again. folder_answers: whether the disk of the state folder can be read.
     learns: whether what is measured on this machine is remembered.
@@ -110,7 +113,7 @@ def build(
         hub,
         make_camera=make_camera,
         profile=profile,
-        paused=paused is not False,  # unknown: closed, since a pause must survive a restart whatever the disk does
+        paused=paused is not False,  # closed if unknown: a pause must survive a restart whatever the disk does
     )
     control = Control(loaded, engine, reload, storage)
     history = History(
@@ -125,7 +128,7 @@ def build(
 
 
 def describe_picture(model: ModelInUse, pixels: Pixels) -> tuple[ModelUsed, bytes] | None:
-    """What the network in use makes of a picture, as float16, and which network; None where it does not tell.
+    """Return the model in use and its embedding of a picture as float16; None if there is no model or no embedding.
 
     pixels: uint8, height x width x 3, blue-green-red.
     """

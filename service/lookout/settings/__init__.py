@@ -1,1 +1,1 @@
-"""Settings: what there is to set, where each value comes from, and which are in force."""
+"""Settings: their definitions, where each value comes from, and which values are in force."""

@@ -1,4 +1,4 @@
-"""Where the settings file, the state and the cache are, from the environment: systemd's folders, else XDG's."""
+"""The paths of the settings file, the state and the cache, from the environment: systemd's folders, or else XDG's."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MACHINE_CONFIG = Path("/etc/lookout/lookout.toml")
 
 
 def default_config(environ: Mapping[str, str]) -> Path | None:
-    """The settings file that is read when none is named: the user's, else the machine's, if there is one.
+    """Return the settings file to read if none is named: the user's, or else the machine's; None if there is none.
 
-    The machine's may hold a camera's password and be readable by the service only: other users do without it. Under
-    systemd it is returned all the same, since a service that cannot read its own settings must say so.
+    The machine's file may hold a camera's password and be readable by the service only, so other users ignore it. Under
+    systemd it is returned even if unreadable, since a service that cannot read its own settings must say so.
     """
     own = _home_folder(environ, "XDG_CONFIG_HOME", ".config") / "lookout.toml"
     if _exists(own, unseen=False):  # a home that this user may not read is somebody else's
@@ -27,7 +27,7 @@ def default_config(environ: Mapping[str, str]) -> Path | None:
 
 
 def _exists(path: Path, *, unseen: bool) -> bool:
-    """True also for what is not a file: reading it reports that. unseen: the result where this user may not look."""
+    """Return whether the path exists, even as a folder: reading it reports that. unseen: if access is denied."""
     try:
         return path.exists()
     except PermissionError:
@@ -35,7 +35,7 @@ def _exists(path: Path, *, unseen: bool) -> bool:
 
 
 def choose_state_folder(asked: Path | None, environ: Mapping[str, str]) -> Path:
-    """What state.folder says, else systemd's StateDirectory=, else the XDG state folder. Raises SettingInvalid."""
+    """Return state.folder if set, else systemd's StateDirectory=, else the XDG state folder. Raises SettingInvalid."""
     if asked is not None:
         try:
             return asked.expanduser().absolute()
@@ -48,7 +48,7 @@ def choose_state_folder(asked: Path | None, environ: Mapping[str, str]) -> Path:
 
 
 def choose_cache_folder(environ: Mapping[str, str]) -> Path:
-    """Systemd's CacheDirectory=, else the XDG cache folder. Safe to delete at any time."""
+    """Return systemd's CacheDirectory=, else the XDG cache folder. Safe to delete at any time."""
     given = environ.get("CACHE_DIRECTORY", "").partition(":")[0]
     return Path(given) if given else _home_folder(environ, "XDG_CACHE_HOME", ".cache")
 

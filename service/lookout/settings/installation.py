@@ -1,4 +1,4 @@
-"""Which command line reaches this installation: a Pi's service, a container or a private folder."""
+"""The command line that reaches this installation, whether a Pi's service, a container or a private folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CONTAINER_MARKS = {Path("/.dockerenv"): "docker", Path("/run/.containerenv"): "
 
 
 def command(loaded: LoadedSettings, verb: str, environ: Mapping[str, str] | None = None) -> str:
-    """What to type so that `lookout VERB` uses the settings and the state folder of the process that asks."""
+    """Return the command line by which `lookout VERB` uses this process's settings and state folder."""
     environ = os.environ if environ is None else environ
     if engine := _container(environ):
         return f"{engine} exec {socket.gethostname()} lookout {verb}"
@@ -40,7 +40,7 @@ def command(loaded: LoadedSettings, verb: str, environ: Mapping[str, str] | None
 
 
 def address_for_others(server: ServerSettings) -> str:
-    """The address of a service with these settings, for other machines where they can reach it. Ends in a slash."""
+    """Return the URL of a service with these settings, for other machines if they can reach it. Ends in a slash."""
     host = server.host
     if host in ("0.0.0.0", "::"):
         host = f"{socket.gethostname().partition('.')[0]}.local"
@@ -49,7 +49,7 @@ def address_for_others(server: ServerSettings) -> str:
 
 
 def service_owner() -> int | None:
-    """The user of the system service that keeps its state in /var/lib/lookout; None where there is no such service."""
+    """Return the id of the user that the installed system service runs as; None if no such service is installed."""
     try:
         is_installed = any(UNIT_FOLDER.glob("lookout*.service"))
         return SERVICE_FOLDER.stat().st_uid if is_installed else None
@@ -58,7 +58,7 @@ def service_owner() -> int | None:
 
 
 def user_name(number: int) -> str:
-    """A user's name, or the number if there is no name."""
+    """Return a user's name, or the number if there is no name."""
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
@@ -66,14 +66,14 @@ def user_name(number: int) -> str:
 
 
 def _container(environ: Mapping[str, str]) -> str:
-    """docker or podman when this is our image (recognised by its state folder), else ""."""
+    """Return docker or podman if this is Lookout's image (recognised by its state folder), else ""."""
     if environ.get("LOOKOUT_STATE__FOLDER") != str(SERVICE_FOLDER):
         return ""
     return next((engine for mark, engine in _CONTAINER_MARKS.items() if mark.exists()), "")
 
 
 def _program() -> str:
-    """How to call this program from any folder."""
+    """Return how to call this program from any folder."""
     started = Path(sys.argv[0]).absolute()
     if started.name != "lookout":
         return f"{_path(Path(sys.executable))} -m lookout"

@@ -1,4 +1,4 @@
-"""Settings of what Lookout sends to other programs: MQTT and notices."""
+"""Settings of the integrations that send to other programs: MQTT and notices."""
 
 from __future__ import annotations
 
@@ -13,36 +13,42 @@ from lookout.settings.section import Probability, Section
 
 
 class MqttSettings(Section):
-    """An MQTT broker that is sent what the camera sees; Home Assistant finds the device there by itself."""
+    """The MQTT broker to publish what the camera sees; Home Assistant discovers the device there."""
 
     url: str | None = Field(
         None,
-        description="mqtt://user@host:1883, or mqtts:// for TLS; none: off. The password stands in password_file.",
+        description="mqtt://user@host:1883, or mqtts:// for TLS; none: off. The password goes into password_file.",
     )
     password_file: Path | None = Field(None, description="A file whose first line is the password.")
     ca: Path | None = Field(None, description="PEM file of the authority that signed the broker's certificate.")
-    client_certificate: Path | None = Field(None, description="PEM file, for brokers that ask for one.")
+    client_certificate: Path | None = Field(None, description="PEM file, for brokers that require one.")
     client_key: Path | None = Field(None, description="PEM file with the private key of client_certificate.")
     base: str = Field(
         "lookout",
         pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
-        description="Topics begin with it and the device's id: lookout/5f0c12ab/answer.",
+        description="Topics start with this and the device's id: lookout/5f0c12ab/answer.",
     )
     discovery: bool = Field(True, description="Announce the device to Home Assistant.")
     discovery_prefix: str = Field(
         "homeassistant",
         pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
-        description="As Home Assistant's MQTT integration has it.",
+        description="The discovery prefix that Home Assistant's MQTT integration is set to.",
     )
-    heartbeat_s: float = Field(60.0, ge=1.0, le=86_400.0, description="Seconds between two messages on its health.")
+    heartbeat_s: float = Field(
+        60.0, ge=1.0, le=86_400.0, description="Seconds between messages about the device's health."
+    )
     keepalive_s: int = Field(
-        10, ge=2, le=3600, description="Seconds of silence after half as many more of which the broker says offline."
+        10,
+        ge=2,
+        le=3600,
+        description="MQTT keep-alive in seconds; after one and a half times as long, the broker reports it offline.",
     )
     picture: Literal["event", "minute", "none"] = Field(
-        "event", description='The picture that is sent: "event" the best of each visit, "minute" one a minute, or none.'
+        "event",
+        description='Pictures to send: "event" for the best of each visit, "minute" for one per minute, or "none".',
     )
     control: bool = Field(
-        False, description="Let who may write to the broker pause the camera, choose the model and set thresholds."
+        False, description="Let clients of the broker pause the camera, choose the model and set thresholds."
     )
 
     @field_validator("url")
@@ -72,7 +78,7 @@ class MqttSettings(Section):
 
 
 class NotifyRule(Section):
-    """What is worth a notice, and whom to send it to."""
+    """When to send a notice, and to which targets."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     when: Literal["begins", "ends", "first_today", "after_absence", "rare", "unsure", "health"] = "begins"
@@ -90,7 +96,7 @@ class NotifyRule(Section):
 
 
 class NotifyTarget(Section):
-    """One of: url_file (its first line is an address of Apprise's), webhook (with secret_file), exec."""
+    """Exactly one of url_file (a file whose first line is an Apprise URL), webhook (with secret_file) and exec."""
 
     url_file: Path | None = None
     webhook: SecretStr | None = None
@@ -122,19 +128,19 @@ class NotifyTarget(Section):
 
 
 class NotifySettings(Section):
-    """Who is notified, and of what. In the settings file only; docs/notices.md has examples."""
+    """Who is notified of what. In the settings file only; docs/notices.md has examples."""
 
     rules: list[NotifyRule] = Field(
         default_factory=list, description="[[notify.rules]]: name, when, labels, to and more; none: no notices."
     )
     targets: dict[str, NotifyTarget] = Field(
-        default_factory=dict, description="[notify.targets.NAME]: a webhook, a program, or Apprise's address in a file."
+        default_factory=dict, description="[notify.targets.NAME]: a webhook, a program, or a file with an Apprise URL."
     )
     links_h: float = Field(
         24.0,
         ge=0.0,
         le=168.0,
-        description="Hours for which the address in a notice shows the visit and takes an answer without a login.",
+        description="Hours for which the link in a notice shows the visit and accepts an answer without a login.",
     )
 
     @model_validator(mode="after")
@@ -150,5 +156,5 @@ class NotifySettings(Section):
         for rule in self.rules:
             for name in rule.to:
                 if name not in self.targets:
-                    raise ValueError(f'rule "{rule.name}" names a target "{name}" that is not there')
+                    raise ValueError(f'rule "{rule.name}" names a target "{name}" that does not exist')
         return self

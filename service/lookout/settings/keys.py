@@ -1,4 +1,4 @@
-"""The settings as a flat list of dotted keys, with all there is to know about each: type, range, default, help."""
+"""The settings as a flat list of dotted keys, with the type, range, default and help of each."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Key:
 
     @property
     def form(self) -> Form:
-        """What kind of value it is, for programs that ask people for one."""
+        """The kind of value, for programs that show a form."""
         if self.choices:
             return "choice"
         if self.type is Region:
@@ -68,12 +68,12 @@ class Key:
 
     @property
     def minimum(self) -> float | None:
-        """The least number allowed, or one just below it; None for no limit."""
+        """The lower limit, which may itself be excluded; None: none."""
         return _limit(self.field, "ge", "gt")
 
     @property
     def maximum(self) -> float | None:
-        """The greatest number allowed, or one just above it; None for no limit."""
+        """The upper limit, which may itself be excluded; None: none."""
         return _limit(self.field, "le", "lt")
 
     @property
@@ -96,7 +96,7 @@ class Key:
         return "LOOKOUT_" + self.name.upper().replace(".", "__")
 
     def parse(self, text: str) -> Any:
-        """The value that a flag's or variable's text stands for; if it cannot be converted, the text, for validation.
+        """Return the value that a flag's or variable's text stands for, or the text if validation is to refuse it.
 
         Lists may be written a,b; tables cat=0.9,dog=0.8 or as TOML or JSON; a region x,y,width,height.
         """
@@ -194,7 +194,7 @@ def _shown(value: Any) -> str:
 
 @functools.cache
 def all_keys() -> dict[str, Key]:
-    """Every setting by its dotted name, in the order of the file."""
+    """Return every setting by its dotted name, in the order of the file."""
     keys = {}
     for section, holder in Settings.model_fields.items():
         model = holder.annotation
@@ -215,7 +215,7 @@ def _default(field: FieldInfo) -> Any:
 
 
 def key_meant(name: str) -> str | None:
-    """The setting most likely meant by a misspelt name."""
+    """Return the setting most likely meant by a misspelt name."""
     names = list(all_keys())
     plain = name.strip().lower().replace("-", "_").replace("__", ".")
     if plain in names:

@@ -32,7 +32,7 @@ _FIXED = {
     # Permission to change settings must not become permission to run any program on the disk.
     "camera.python": "it names a program that is run",
 }
-# Whole sections of them: what changes there takes effect at the next start.
+# The sections among them: changes there take effect at the next start.
 READ_AT_START = tuple(key for key in _FIXED if "." not in key)
 
 
@@ -72,7 +72,7 @@ class LoadedSettings:
     unread: bool = False
 
     def changeable(self, key: str) -> tuple[bool, str]:
-        """Whether this setting can be changed while the service runs, and the reason if not."""
+        """Return whether this setting can be changed while the service runs, and the reason if not."""
         origin, why = self.origins[key], _FIXED.get(key) or _FIXED.get(key.partition(".")[0])
         if why is not None:
             return False, f"{key} cannot be changed from here: {why}."
@@ -81,19 +81,19 @@ class LoadedSettings:
         return True, ""
 
     def value_of(self, key: str) -> Any:
-        """A setting's value in plain TOML types; addresses without their passwords."""
+        """Return a setting's value in plain TOML types; addresses without their passwords."""
         section, _, name = key.partition(".")
         value = self.settings.model_dump(mode="json")[section][name]
         return redact(value) if key == "camera.source" else value
 
     def with_layer(self, kind: Kind, layer: Layer) -> LoadedSettings:
-        """A copy with one source replaced, validated as a whole. Raises SettingInvalid."""
+        """Return a copy with one source replaced, validated as a whole. Raises SettingInvalid."""
         layers = {**self.layers, kind: layer}
         settings, origins = merged(layers)
         return replace(self, settings=settings, origins=origins, layers=layers)
 
     def with_sections_of(self, other: LoadedSettings, sections: Collection[str]) -> LoadedSettings:
-        """A copy with some sections as `other` has them, from all sources. Raises SettingInvalid."""
+        """Return a copy with some sections taken from `other`, in all sources. Raises SettingInvalid."""
         layers = {
             kind: _spliced(layer, other.layers.get(kind, Layer()), sections) for kind, layer in self.layers.items()
         }
@@ -110,7 +110,7 @@ def _spliced(layer: Layer, other: Layer, sections: Collection[str]) -> Layer:
 
 
 def flat(tree: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """A nested table as dotted keys; deeper tables stay values."""
+    """Return the dotted keys and values of a nested table; deeper tables stay values."""
     pairs: list[tuple[str, Any]] = []
     for section, content in tree.items():
         if section in Settings.model_fields and isinstance(content, Mapping):
@@ -121,7 +121,7 @@ def flat(tree: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def unknown_key(name: str, place: str, *, environment: bool = False) -> SettingInvalid:
-    """The error for a name that is not a setting, suggesting the one that was meant."""
+    """Return the error for a name that is not a setting, suggesting the one that was meant."""
     meant = key_meant(name)
     said = f"{place} is not a setting" if place.startswith(("--", PREFIX)) else f'{place}: "{name}" is not a setting'
     if name in Settings.model_fields:
@@ -184,12 +184,12 @@ def _invalid(error: ValidationError, origins: Mapping[str, Origin], layers: Mapp
 
 
 def _subject(origin: Origin, place: str, said: str) -> str:
-    """A flag or variable names the setting itself; for a file the setting's name is added to the line."""
+    """Return what an error is about: the flag or variable, or the line of a file and the setting's name."""
     return place if origin.kind in ("flag", "environment") else f"{place}: {said}" if place else said
 
 
 def _no_text(origins: Mapping[str, Origin], layers: Mapping[Kind, Layer]) -> SettingInvalid | None:
-    """The first setting that JSON cannot express: usually a path in another encoding. None if all can be."""
+    """Return the error for the first setting that JSON cannot express, usually a path in another encoding; or None."""
     for name, origin in origins.items():
         try:
             json.dumps(layers.get(origin.kind, Layer()).values.get(name), ensure_ascii=False, default=str).encode()
@@ -208,7 +208,7 @@ def _entry_allowed(key: Key) -> str:
 
 
 def _contradiction(message: str, origins: Mapping[str, Origin]) -> SettingInvalid:
-    """Two settings, each valid, that contradict each other: report where each of them was set.
+    """Return the error for two valid settings that contradict each other, with the places where they were set.
 
     message: what is wrong, a colon, and what helps.
     """

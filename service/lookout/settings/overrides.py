@@ -1,7 +1,7 @@
-"""What was changed while the service ran, kept in the state folder as overrides.toml. The user's file stays as it is.
+"""Changes made while the service ran, kept in the state folder as overrides.toml. The user's file stays as it is.
 
-Each change records the file's value at the time it was made. When the file says something else later, the file wins:
-somebody has edited it on purpose.
+Each change records the file's value at the time. If the file has another value later, the file takes precedence,
+because somebody has edited it on purpose.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Change:
 
 
 def patch_settings(loaded: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSettings:
-    """The settings with the whole patch applied. Nested tables as in the TOML file; None resets a setting.
+    """Return the settings with the whole patch applied. patch: tables as in the TOML file; None resets a setting.
 
-    Nothing is written yet: `keep_overrides` does that once they are in force. Raises SettingInvalid, SettingFixed.
+    Nothing is written: `keep_overrides` does that once they are in force. Raises SettingInvalid, SettingFixed.
     """
     changes = {change.key: change for change in _current(loaded)}
     for key, value in flat(patch):
@@ -73,12 +73,12 @@ def patch_settings(loaded: LoadedSettings, patch: Mapping[str, Any]) -> LoadedSe
 
 
 def masked_source(settings: Settings) -> str:
-    """The camera's address as clients see it: without its password."""
+    """Return the camera's address as clients see it, without its password."""
     return masked(settings.camera.source)
 
 
 def _no_setting(key: str) -> SettingInvalid:
-    """The error for a name in a patch that is not a setting, worded for JSON."""
+    """Return the error for a name in a patch that is not a setting, worded for JSON."""
     if key in Settings.model_fields:
         return SettingInvalid(
             f'The patch: "{key}" is a section; it takes an object of settings.',
@@ -93,7 +93,7 @@ def keep_overrides(loaded: LoadedSettings, storage: Storage) -> None:
 
 
 def forget_overruled(loaded: LoadedSettings, storage: Storage) -> None:
-    """Delete kept changes that are out of date, or one would apply again when the file gets its old value back.
+    """Delete kept changes that are out of date; otherwise one would apply again if the file got its old value back.
 
     Raises StateFolderUnusable, DiskBudgetSpent.
     """
@@ -102,7 +102,7 @@ def forget_overruled(loaded: LoadedSettings, storage: Storage) -> None:
 
 
 def read_overrides(folder: Path, file: Layer) -> Layer:
-    """The kept changes that still apply. A damaged file counts as empty, with a warning in the log.
+    """Return the kept changes that still apply. A damaged file counts as empty, with a warning in the log.
 
     Raises StateFolderUnusable when the disk cannot be read.
     """
@@ -155,7 +155,7 @@ def _read(folder: Path) -> list[Change]:
 
 
 def _written(changes: list[Change]) -> bytes:
-    """The file's content."""
+    """Return the file's content."""
     import tomli_w
 
     entries = [

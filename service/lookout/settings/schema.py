@@ -1,4 +1,4 @@
-"""Every setting once: its type, default, range and help. Where the values come from is up to `sources.py`.
+"""The definition of every setting: its type, default, range and help. The values come from `sources.py`.
 
 `--help`, the TOML template, `GET /api/settings` and the documentation are all made from these classes.
 """
@@ -29,7 +29,7 @@ _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*://[^/\s]+/?|null)", re.IGNORECASE)
 _SITE = re.compile(r"\*|([a-z][a-z0-9+.-]*://)?(\*\.)?([\w.-]+|\[[0-9a-f:]+\])(:(\d+|\*))?/?", re.IGNORECASE | re.ASCII)
 # A host name, with * for any part of it: cam.example, *.example, pi*.example, * for all.
 _HOST_PATTERN = re.compile(r"[\w*-]+(\.[\w*-]+)*\.?")
-# A smaller region of the camera's picture shows the network too little.
+# A region of the camera's picture that is smaller than this shows the network too little.
 MIN_REGION_PIXELS = 32
 
 
@@ -43,7 +43,7 @@ class Region(Section):
 
     @property
     def rect(self) -> Rect:
-        """The same as plain data."""
+        """The region as plain data."""
         return Rect(self.x, self.y, self.width, self.height)
 
     @model_validator(mode="after")
@@ -101,7 +101,7 @@ class ModelSettings(Section):
     precision: str = Field(
         "auto",
         pattern=r"^[a-z0-9]+$",
-        description="auto, fp32 or int8; auto picks the faster one here. A model without it runs in what it has.",
+        description="auto, fp32 or int8; auto picks the faster one here. A model that lacks it uses another one.",
     )
     threads: int = Field(0, ge=0, le=64, description="Threads for the network; 0: chosen automatically.")
     folder: Path | None = Field(None, description="An additional folder of models.")
@@ -172,10 +172,11 @@ class ServerSettings(Section):
     name: str = Field(
         "",
         pattern=r"^[^\x00-\x1f\x7f-\x9f]{0,60}$",
-        description="What this device is called where there are several: on the dashboard, in MQTT and in notices.",
+        description="Name of this device, if there are several: on the dashboard, in MQTT and in notices.",
     )
     announce: bool = Field(
-        False, description="Announce it in the local network by mDNS, for `lookout find`. Needs the package zeroconf."
+        False,
+        description="Announce it on the local network by mDNS, for `lookout find`. Needs the package zeroconf.",
     )
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; any but loopback needs a token.")
     port: int = Field(8642, ge=0, le=65535, description="Port to listen on; 0: any free one.")
@@ -198,7 +199,7 @@ class ServerSettings(Section):
         "domain, or everybody's.",
     )
     inference: bool = Field(
-        True, description="Serve /v2 (Open Inference Protocol), /hf and /models (Hugging Face's shape)."
+        True, description="Serve /v2 (Open Inference Protocol), /hf and /models (Hugging Face's API)."
     )
     trusted_proxies: list[str] = Field(
         default_factory=lambda: ["127.0.0.1", "::1"], description="Proxies whose X-Forwarded-* headers are trusted."
@@ -287,32 +288,43 @@ class StateSettings(Section):
 
 
 class EventsSettings(Section):
-    """What is kept of what was seen: the diary."""
+    """The diary: which events are recorded, and for how long they are kept."""
 
-    enabled: bool = Field(True, description="Keep events. Off: nothing is recorded, what was stays until deleted.")
+    enabled: bool = Field(
+        True, description="Record events. If off, nothing is recorded; earlier events stay until deleted."
+    )
     pictures: Literal["best", "none"] = Field(
         "best", description='"best" keeps the best frame of each event; "none" keeps numbers only.'
     )
-    days: int = Field(90, ge=1, le=36_500, description="Days that events are kept; those you keep stay.")
-    max_count: int = Field(100_000, ge=100, le=10_000_000, description="Events at most; the oldest go first.")
+    days: int = Field(90, ge=1, le=36_500, description="Days after which events are deleted; those that you keep stay.")
+    max_count: int = Field(
+        100_000, ge=100, le=10_000_000, description="Maximum number of events; the oldest are deleted first."
+    )
     max_bytes: int = Field(
         512 * 2**20,
         ge=2**20,
-        description="Bytes of events and their pictures at most, inside state.max_bytes; the oldest go first.",
+        description="Maximum bytes of events and their pictures, within state.max_bytes; the oldest are deleted first.",
     )
     merge_s: float = Field(
-        5.0, ge=0.0, le=3600.0, description="Two of one label closer together than this many seconds are one event."
+        5.0,
+        ge=0.0,
+        le=3600.0,
+        description="Visits of one label that are less than this many seconds apart are one event.",
     )
-    min_s: float = Field(0.5, ge=0.0, le=600.0, description="Seconds that an answer must stand to be an event.")
+    min_s: float = Field(0.5, ge=0.0, le=600.0, description="Seconds that an answer must last to become an event.")
     sample: int = Field(
-        5, ge=0, le=1000, description="Events a day drawn at random for review, to tell how often answers are right."
+        5,
+        ge=0,
+        le=1000,
+        description="Events per day drawn at random for review, to measure how often answers are right.",
     )
     keep_per_label: int = Field(
-        20, ge=0, le=10_000, description="This many of the newest of each label are the last to go when space is short."
+        20,
+        ge=0,
+        le=10_000,
+        description="This many of the newest events of each label are deleted last when space is short.",
     )
-    labels: list[str] = Field(
-        default_factory=list, description="Pictures are kept of these labels only; an empty list: of all."
-    )
+    labels: list[str] = Field(default_factory=list, description="Labels whose pictures are kept; an empty list: all.")
     quiet: str = Field(
         "",
         pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$",
@@ -321,9 +333,9 @@ class EventsSettings(Section):
 
 
 class MetricsSettings(Section):
-    """Figures for Prometheus at /metrics."""
+    """Metrics for Prometheus at /metrics."""
 
-    enabled: bool = Field(False, description="Count and serve them. Needs the package prometheus-client.")
+    enabled: bool = Field(False, description="Collect and serve metrics. Needs the package prometheus-client.")
     public_on_loopback: bool = Field(
         False, description="Serve them without a token to programs on this machine, not through a proxy."
     )

@@ -1,4 +1,4 @@
-"""What the tables of settings are made of."""
+"""The base class of the tables of settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _names_a_place(cls, value: object, info: ValidationInfo) -> object:
-        """An empty path would mean the current folder, whichever that is."""
+        """Refuse an empty path, which would mean the current folder, whichever that is."""
         if value == "" and info.field_name and cls.model_fields[info.field_name].annotation == Path | None:
             raise ValueError("the path is empty")
         return value

@@ -22,7 +22,7 @@ from lookout.settings.toml_file import read_toml_file
 
 log = logging.getLogger(__name__)
 
-# Set by our own test command, and by Kubernetes for a service named "lookout".
+# Set by the project's test command, and by Kubernetes for a service named "lookout".
 _NOT_OURS = re.compile(r"LOOKOUT_(TESTS_.*|SERVICE_(HOST|PORT.*)|PORT_\d+_(TCP|UDP).*)")
 
 
@@ -94,7 +94,7 @@ def _environment_layer(environ: Mapping[str, str]) -> Layer:
 
 
 def _table_entry(variable: str, by_variable: Mapping[str, Key]) -> tuple[Key, str]:
-    """LOOKOUT_ANSWER__ENTER__CAT sets one entry of a table."""
+    """Return the table and the entry that a variable such as LOOKOUT_ANSWER__ENTER__CAT sets."""
     head, separator, entry = variable.rpartition("__")
     key = by_variable.get(head) if separator else None
     if key is None or not key.is_table:

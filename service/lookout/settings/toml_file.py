@@ -1,4 +1,4 @@
-"""The settings file: TOML, read as one layer, with the line on which each setting stands."""
+"""The settings file: TOML, read as one layer, with the line of each setting."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_FILE_BYTES = 2**20
 
 
 def read_toml_file(path: Path) -> Layer:
-    """Raises SettingInvalid, which names the line."""
+    """Read the settings file. Raises SettingInvalid, which names the line."""
     try:
         # Editors on Windows write a byte order mark.
         text = read_regular(path, MAX_FILE_BYTES, follow_links=True).decode("utf-8-sig")
@@ -64,7 +64,7 @@ def _not_toml(path: Path, error: Exception) -> SettingInvalid:
 
 
 def line_of(text: str, name: str) -> int | None:
-    """The line of a TOML text on which a dotted key is set; None if it cannot be found."""
+    """Return the line of a TOML text on which a dotted key is set; None if it cannot be found."""
     header = ""
     parts = name.split(".")
     for number, line in enumerate(text.splitlines(), 1):
