@@ -235,7 +235,7 @@ def _entries(folder: Path, split: Split) -> Iterator[tuple[str, bytes]]:
                     if file and Path(member.name).suffix.lower() in SUFFIXES:
                         yield member.name.removeprefix("./"), file.read()
         return
-    own_split = not _divided(folder)
+    own_split = not _splits_here(folder)
     root = folder / split if own_split else folder
     for path in sorted(root.glob("*/*")):
         if path.suffix.lower() in SUFFIXES and path.is_file():
@@ -259,7 +259,7 @@ def _of_archive(path: Path, split: Split) -> Iterator[tuple[str, bytes]]:
                 yield name, archive.read(member)
 
 
-def _divided(folder: Path) -> bool:
+def _splits_here(folder: Path) -> bool:
     """Whether this module splits the pictures itself, because the folder has no splits."""
     return not (any(folder.glob("*.tar")) or any((folder / split).is_dir() for split in ("train", "val")))
 
@@ -292,7 +292,7 @@ def _decoded(entries: list[tuple[str, bytes]], folder: Path, split: Split) -> Pi
                     broken.append(name)
     # A validation set that the user provides must be complete, or its figures would not be comparable. In a folder that
     # is split here, unreadable pictures are simply left out.
-    if broken and split == "val" and not _divided(folder):
+    if broken and split == "val" and not _splits_here(folder):
         verb = "cannot be read as a picture" if len(broken) == 1 else "cannot be read as pictures"
         raise DataError(f"{listed(broken)} in {folder} {verb}.", "Remove what cannot be read.")
     if not found:

@@ -44,7 +44,7 @@ class AutoCamera:
             try:
                 self._try(candidate, deadline)
             except CameraError as error:
-                self._let_go()
+                self._release()
                 if self._closing.is_set():
                     raise
                 failures.append(error)
@@ -72,9 +72,9 @@ class AutoCamera:
     def close(self) -> None:
         """Close the camera. During `open`, also stop it from trying further cameras."""
         self._closing.set()
-        self._let_go()
+        self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         camera, self._camera = self._camera, None
         if camera is not None:
             camera.close()

@@ -166,7 +166,7 @@ class Control:
         """
         with self._lock_of_pauses:
             self._pause_wanted = paused
-            done = _begun(lambda: self._engine.pause(paused))
+            done = _posted(lambda: self._engine.pause(paused))
         try:
             self._remember_pause()
         except StateFolderUnusable as error:
@@ -232,7 +232,7 @@ def _is_marked(state_folder: Path) -> bool:
     return (state_folder / PAUSED_FILE).exists()
 
 
-def _begun(command: Callable[[], Future[None]]) -> Future[None]:
+def _posted(command: Callable[[], Future[None]]) -> Future[None]:
     """Post a command to the worker. If the mailbox is closed or full, return a future that has failed with TooBusy."""
     try:
         return command()

@@ -198,7 +198,7 @@ class Engine:
             self._publish(camera=camera, frame=frame)
             return
         if self._may_rest(frame, now):
-            self._carry_on(frame, camera, now)
+            self._reuse_prediction(frame, camera, now)
             return
         try:
             viewed = self._viewer.view(frame.pixels, self._state.region_asked, frame.captured_at)
@@ -223,7 +223,7 @@ class Engine:
         part = self._state.region_asked if focused else self._state.region_seen
         return self._gate.rests(frame.pixels, part, now, keep_alive)
 
-    def _carry_on(self, frame: Frame, camera: CameraState, now: float) -> None:
+    def _reuse_prediction(self, frame: Frame, camera: CameraState, now: float) -> None:
         """Reuse the last prediction for an unchanged picture: the smoother sees no gap and the answer stays fresh."""
         assert self._smoother is not None
         assert self._state.prediction is not None

@@ -47,7 +47,7 @@ class Limits:
     """The limits of this process, reset for each picture. Create it once everything needed is loaded."""
 
     def __init__(self) -> None:
-        _prefer_us_when_memory_runs_out()
+        _prefer_as_oom_victim()
         _limit(resource.RLIMIT_CORE, 0)
         _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
         _refuse_system_calls()
@@ -93,7 +93,7 @@ def _data_bytes() -> int:
     return 0
 
 
-def _prefer_us_when_memory_runs_out() -> None:
+def _prefer_as_oom_victim() -> None:
     """Let the kernel kill this process rather than the service when memory runs out."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", "ascii")

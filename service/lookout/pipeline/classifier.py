@@ -140,7 +140,7 @@ class Classifier:
         answer, *others = self._run(list(wanted.values()), tensor)
         inferred = time.perf_counter()
         probabilities = self._probabilities(answer)
-        extra = {key: self._further(key, value) for key, value in zip(list(wanted)[1:], others, strict=True)}
+        extra = {key: self._extra_output(key, value) for key, value in zip(list(wanted)[1:], others, strict=True)}
         timing = Timing(
             preprocess_ms=(prepared - started) * 1e3,
             inference_ms=(inferred - prepared) * 1e3,
@@ -184,19 +184,19 @@ class Classifier:
         elif self.card.outputs.logits:
             probabilities = softmax(values, self._temperature)
         else:
-            probabilities = self._adding_up(values)
+            probabilities = self._normalised(values)
         if self._groups is None:
             return probabilities
         return tuple([sum([probabilities[place] for place in group]) for group in self._groups])
 
-    def _adding_up(self, values: list[float]) -> tuple[float, ...]:
+    def _normalised(self, values: list[float]) -> tuple[float, ...]:
         """Probabilities as computed by the graph, corrected for the rounding of their sum."""
         total = sum(values)
         if min(values) < -_SUM_TOLERANCE or abs(total - 1.0) > sum_tolerance(len(values)):
             raise self._misfit("its output contains no probabilities that add up to 1")
         return tuple([max(0.0, value) / total for value in values])
 
-    def _further(self, role: str, value: Any) -> Floats:
+    def _extra_output(self, role: str, value: Any) -> Floats:
         """Return an additional output without its batch axis. Raises ModelRejected if it does not fit its role."""
         array = np.asarray(value)
         labels = self.card.numbers
@@ -230,7 +230,7 @@ class Classifier:
         if kinds[self.card.outputs.answer] not in _FLOATS:
             raise self._misfit(f"its answer is {kinds[self.card.outputs.answer]}, not numbers with a fraction")
         found = shapes[self.card.outputs.answer]
-        if not _holds(found, self.card.numbers):
+        if not _fits_labels(found, self.card.numbers):
             raise self._misfit(f"it gives {_shape(found)} values, the card lists {self.card.numbers} labels")
 
     def _check_runs(self) -> None:
@@ -270,7 +270,7 @@ def sum_tolerance(rounded: int) -> float:
     return min(_SUM_TOLERANCE + rounded * _ROUNDING, _MAX_SUM_TOLERANCE)
 
 
-def _holds(found: Sequence[Any], numbers: int) -> bool:
+def _fits_labels(found: Sequence[Any], numbers: int) -> bool:
     """Whether a shape holds this many numbers, or one number for two labels. Open dimensions match any number."""
     sides = [side for side in found if isinstance(side, int) and side != 1]
     open_ones = [side for side in found if not isinstance(side, int)]

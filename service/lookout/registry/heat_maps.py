@@ -61,7 +61,7 @@ def with_heat_map(file: GraphFile, output: str, labels: int, spec: InputSpec, pi
     before = onnx.ModelProto()
     before.CopyFrom(file.model)
     _append(graph, ending, labels)
-    if not _is_true(file.model, ending, spec, pictures):
+    if not _is_correct(file.model, ending, spec, pictures):
         file.model = before
         return False
     file.changes.append("a heat map was added behind its last feature map")
@@ -131,7 +131,7 @@ def _append(graph: Any, ending: _Ending, labels: int) -> None:
     graph.output.append(helper.make_tensor_value_info(ROLE, TensorProto.FLOAT, None))
 
 
-def _is_true(model: Any, ending: _Ending, spec: InputSpec, pictures: Sequence[Pixels]) -> bool:
+def _is_correct(model: Any, ending: _Ending, spec: InputSpec, pictures: Sequence[Pixels]) -> bool:
     """Whether the map's mean differs from the dense layer's output only by a bias, the same for all pictures."""
     tried = onnx.ModelProto()
     tried.CopyFrom(model)

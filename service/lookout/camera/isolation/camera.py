@@ -66,7 +66,7 @@ class IsolatedCamera:
         self._info: CameraInfo | None = None
         self._log: tuple[str, ...] = ()
         self._frame_at = 0.0
-        self._farewell = b""  # a message other than a picture, delivered after the last picture
+        self._last_message = b""  # a message other than a picture, delivered after the last picture
 
     def __del__(self) -> None:
         if getattr(self, "_process", None) is not None:
@@ -101,13 +101,13 @@ class IsolatedCamera:
         with self._lock:
             if self._closing.is_set():
                 raise self._closed_meanwhile()
-            self._process, self._farewell = CameraProcess(python), b""
+            self._process, self._last_message = CameraProcess(python), b""
             try:
                 seconds = max(0.1, deadline.remaining() - OPEN_MARGIN_S)
                 self._process.line.send(protocol.Hello(self._address, self._options, seconds, path).pack())
                 self._info = self._ready(self._process, deadline)
             except OSError:
-                failure: CameraError = self._died(self._process)
+                failure: CameraError = self._end_error(self._process)
                 self._end()
                 raise failure from None
             except BaseException:
@@ -155,7 +155,7 @@ class IsolatedCamera:
             for message in _messages(process, at_most=1):
                 if message[:1] == b"R":
                     return protocol.unpack_ready(message)
-                raise self._meant(process, message)
+                raise self._exception_for(process, message)
             if self._closing.is_set():
                 raise self._closed_meanwhile()
             if not self._wait(process, deadline):
@@ -166,26 +166,26 @@ class IsolatedCamera:
 
     def _newest(self, process: CameraProcess) -> tuple[protocol.Picture, bytes] | None:
         """Drain the socket. Returns the newest picture, and the slots of all pictures read, its own last."""
-        if self._farewell:
-            raise self._meant(process, self._farewell)
+        if self._last_message:
+            raise self._exception_for(process, self._last_message)
         pictures = _messages(process, at_most=2 * protocol.SLOTS)
         if pictures and pictures[-1][:1] != b"P":
-            self._farewell = pictures.pop() or b"-"
+            self._last_message = pictures.pop() or b"-"
             if not pictures:
-                raise self._meant(process, self._farewell)
+                raise self._exception_for(process, self._last_message)
         if not pictures:
             return None
         try:
             return protocol.Picture.unpack(pictures[-1]), bytes([message[1] for message in pictures])
         except (ValueError, IndexError):
-            raise _nonsense() from None
+            raise _invalid_message() from None
 
     def _taken(self, process: CameraProcess, picture: protocol.Picture, slots: bytes) -> Frame:
         layout = picture.layout
         still_to_do = (layout.format, layout.width, layout.height, layout.rotate, layout.flip)
         shared = self._shared(process, layout)
         if shared.is_any_lent(slots):
-            raise _nonsense()
+            raise _invalid_message()
         free = shared.returned()  # before lending this one, which may need a free place
         flat = shared.view(picture.slot, layout)
         pixels = flat.reshape(layout.shape)
@@ -203,10 +203,10 @@ class IsolatedCamera:
         size = layout.bytes_per_slot * protocol.SLOTS
         if self._pictures is None:
             if process.seal() < size:
-                raise _nonsense()
+                raise _invalid_message()
             self._pictures = SharedPictures(process.memory, size)
         if self._pictures.size != size:
-            raise _nonsense()
+            raise _invalid_message()
         return self._pictures
 
     def _wait(self, process: CameraProcess, deadline: Deadline) -> bool:
@@ -231,20 +231,20 @@ class IsolatedCamera:
             if deadline.passed:
                 return False
 
-    def _meant(self, process: CameraProcess, message: bytes) -> Exception:
+    def _exception_for(self, process: CameraProcess, message: bytes) -> Exception:
         """The exception for a message other than a picture: end of the file, error of the source, closed socket."""
         if message[:1] == protocol.END:
             return EndOfSource()
         if message[:1] != b"E":
-            return self._died(process)
+            return self._end_error(process)
         error = protocol.unpack_error(message)
-        _hear_out(process)
+        _read_output(process)
         known = diagnose(process.log) if type(error) is CameraError else None
         return known or error
 
-    def _died(self, process: CameraProcess) -> CameraError:
+    def _end_error(self, process: CameraProcess) -> CameraError:
         words = process.exit_words(LAST_WORDS_S)
-        _hear_out(process)
+        _read_output(process)
         known = diagnose(process.log)
         if known is not None:
             return known
@@ -272,7 +272,7 @@ class IsolatedCamera:
         )
 
 
-def _nonsense() -> CameraError:
+def _invalid_message() -> CameraError:
     return CameraError("The camera's process sent an invalid message.", "It is started again.")
 
 
@@ -311,7 +311,7 @@ def _give_back(process: CameraProcess, slots: bytes) -> None:
         process.line.send(slots)
 
 
-def _hear_out(process: CameraProcess) -> None:
+def _read_output(process: CameraProcess) -> None:
     while process.stderr >= 0 and process.listen():
         poll = select.poll()
         poll.register(process.stderr, select.POLLIN)

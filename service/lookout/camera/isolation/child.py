@@ -97,18 +97,18 @@ class Worker:
         camera = None
         try:
             camera = self._opened()
-            while self._take_back():
-                self._carry(camera)
+            while self._collect_slots():
+                self._pass_frame(camera)
         except EndOfSource:
-            self._say(END)
+            self._send(END)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the service has ended, so this process ends too
         except LookoutError as error:
-            self._say(pack_error(error))
+            self._send(pack_error(error))
         except Exception as error:
             traceback.print_exc()
             detail = f"The camera's program failed: {type(error).__name__}: {error}."
-            self._say(pack_error(CameraError(detail, "If it happens again, please report it with the log.")))
+            self._send(pack_error(CameraError(detail, "If it happens again, please report it with the log.")))
         finally:
             if camera is not None:
                 camera.close()
@@ -131,7 +131,7 @@ class Worker:
             raise
         return camera
 
-    def _take_back(self) -> bool:
+    def _collect_slots(self) -> bool:
         """Collect the slots given back so far. Returns False if the service has closed the socket."""
         while True:
             try:
@@ -142,7 +142,7 @@ class Worker:
                 return False
             self._slots.free += sorted(set(message) - set(self._slots.free))
 
-    def _carry(self, camera: Camera) -> None:
+    def _pass_frame(self, camera: Camera) -> None:
         from lookout.camera.isolation.protocol import Layout, Picture
         from lookout.camera.repeats import mark_of
         from lookout.deadline import Deadline
@@ -152,7 +152,7 @@ class Worker:
             raw = read_raw(camera, Deadline.after(READ_SLICE_S))
         except CameraSilent:
             return
-        if not self._take_back():
+        if not self._collect_slots():
             raise BrokenPipeError
         if not self._slots.free:
             return  # the reader is too slow, so this frame is dropped
@@ -163,7 +163,7 @@ class Worker:
         picture = Picture(slot, raw.captured_at, raw.sequence, mark, layout)
         self._line.send(picture.pack())
 
-    def _say(self, message: bytes) -> None:
+    def _send(self, message: bytes) -> None:
         try:
             self._line.send(message)
         except OSError:

@@ -183,7 +183,7 @@ class HttpClient:
                 response.close()
                 seen.add(parts.geturl())
                 parts = self._redirected(parts, target, seen)
-            elif response.status == 401 and self._may_log_in(parts) and self._learns(response):
+            elif response.status == 401 and self._may_log_in(parts) and self._can_answer(response):
                 response.close()
             elif response.status >= 400:
                 response.close()
@@ -192,7 +192,7 @@ class HttpClient:
                 if self._login is not None:
                     self._login.accepted()
                 return response
-        raise self._in_circles()
+        raise self._redirect_loop()
 
     def keep(self, response: Response) -> None:
         """Finish with a response, and keep its connection for the next request if possible."""
@@ -254,7 +254,7 @@ class HttpClient:
         own, here = _origin(self._parts), _origin(parts)
         return here == own or (own[0] == "http" and here == ("https", own[1], 443) and own[2] == 80)
 
-    def _learns(self, response: Response) -> bool:
+    def _can_answer(self, response: Response) -> bool:
         """Whether the server's challenge can be answered, and the last answer was not refused."""
         assert self._login is not None
         return self._login.challenged(response.headers.get("www-authenticate", ""))
@@ -284,10 +284,10 @@ class HttpClient:
         if self._login is not None and _origin(found) == _origin(self._parts):
             found = found._replace(netloc=self._parts.netloc)
         if found.geturl() in seen or len(seen) > MAX_REDIRECTS:
-            raise self._in_circles()
+            raise self._redirect_loop()
         return found
 
-    def _in_circles(self) -> CameraError:
+    def _redirect_loop(self) -> CameraError:
         return CameraUnsupported(f"{self._shown} redirects in circles.", "Open it in a browser to see where to.")
 
 

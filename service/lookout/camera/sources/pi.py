@@ -94,7 +94,7 @@ class PiCamera:
             raise
         except Exception as error:
             self.close()
-            raise _meant(error, self._source) from error
+            raise _as_camera_error(error, self._source) from error
 
     def read(self, deadline: Deadline) -> Frame:
         """Return the newest frame, converted here."""
@@ -222,7 +222,7 @@ class PiCamera:
             raise CameraError(f"The camera {self._source} was closed.", "Open it again.") from None
         except Exception as error:
             self._job = None
-            raise _meant(error, self._source) from error
+            raise _as_camera_error(error, self._source) from error
         self._job = None
         return result
 
@@ -289,7 +289,7 @@ def _has_flips(transform: object, flips: tuple[bool, bool]) -> bool:
     return given == flips and not getattr(transform, "transpose", False)
 
 
-def _meant(error: Exception, source: str) -> CameraError:
+def _as_camera_error(error: Exception, source: str) -> CameraError:
     """Convert picamera2's errors, most of which are RuntimeErrors that hide their cause, to ours."""
     causes: list[str] = []
     link: BaseException | None = error

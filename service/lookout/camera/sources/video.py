@@ -121,7 +121,7 @@ class Video:
         except (av.error.FFmpegError, OSError) as error:
             raise VideoBroken(_words_of(error)) from error
         self.packets += 1
-        if self._cut is not None and _goes_on(packet):
+        if self._cut is not None and _continues(packet):
             packet = self._joined(self._cut, packet)
         self._cut = None
         try:
@@ -178,7 +178,7 @@ class Video:
         return max(1, round(frame.width * float(shape)))
 
 
-def _goes_on(packet: Packet[VideoStream]) -> bool:
+def _continues(packet: Packet[VideoStream]) -> bool:
     """Whether the packet starts with a slice that is not the first of its picture (H.264)."""
     found = _SLICE.search(bytes(packet))
     return found is not None and found[1][0] < 0x80  # first_mb_in_slice: a leading bit of 1 stands for 0
