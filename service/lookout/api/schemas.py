@@ -181,7 +181,7 @@ class LayerTimesResponse(_Response):
     """How long each layer takes on this machine, for one picture on one thread."""
 
     model: ModelInfo
-    runs: int = Field(description="The times are the medians of so many runs.")
+    runs: int = Field(description="The times are the medians of this many runs.")
     layers: dict[str, float] = Field(
         description="Milliseconds by row of the layer table. A layer without a time is done together with another one."
     )

@@ -119,7 +119,7 @@ class Control:
     def _refuse_if_file_is_gone(self, fresh: LoadedSettings) -> None:
         """Raise SettingInvalid if the settings file in use has disappeared.
 
-        Without it the default camera would be opened, which a lost file is no reason for. Another file that takes
+        Without it the default camera would be opened, which nobody intends by losing a file. Another file that takes
         precedence, because the user has created one, is intended.
         """
         before = self._loaded.config

@@ -30,7 +30,7 @@ from lookout.pipeline.run_limit import run_limited
 from lookout.pipeline.session import one_line, session_options
 
 # Times are medians of this many runs, and of fewer on a slow machine, since users wait for the result.
-_RUNS, _LEAST_RUNS = 20, 5
+_RUNS, _MIN_RUNS = 20, 5
 _BUDGET_S = 1.5
 # onnxruntime writes its measurements to a file, which is kept in memory if possible, to spare the SD card.
 _MEMORY = Path("/dev/shm")
@@ -38,7 +38,7 @@ _OF_A_NODE = "_kernel_time"
 # The suffixes that onnxruntime appends to the name of a node, or of its output, that it has rewritten.
 _ADDED = re.compile(r"(_nchwc|_token_\d+)+$")
 # The most layers fused into one: a convolution, a sum and an activation.
-_MOST_JOINED = 3
+_MAX_FUSED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def _run(session: ort.InferenceSession, answer: str, feeds: Mapping[str, Any]) -
     began = time.monotonic()
     for run in range(1, _RUNS + 1):
         run_limited(session, [answer], feeds)
-        if run >= _LEAST_RUNS and time.monotonic() - began > _BUDGET_S:
+        if run >= _MIN_RUNS and time.monotonic() - began > _BUDGET_S:
             break
     return run
 
@@ -120,7 +120,7 @@ def _began(row: Mapping[str, Any] | None, operator: str, by_name: Mapping[str, M
     if not operator.endswith("Conv"):
         return str(row["name"])
     before: Mapping[str, Any] | None = row
-    for _ in range(_MOST_JOINED):
+    for _ in range(_MAX_FUSED):
         if before is None or str(before.get("operator")).endswith("Conv"):
             break
         before = by_name.get(str((before.get("inputs") or [""])[0]))

@@ -348,7 +348,7 @@ def _block_bytes(tags: dict[int, int]) -> int:
 
 
 def _exif_orientation(block: bytes) -> int:
-    """The orientation; 1 (upright) if the block is damaged, since damaged metadata is no reason to refuse a picture."""
+    """The orientation; 1 (upright) if the block is damaged, which is not a reason to refuse the picture."""
     if block[:4] not in (b"II*\0", b"MM\0*"):
         return 1
     try:
