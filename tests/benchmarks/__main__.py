@@ -12,6 +12,7 @@ NAMES = {
     "jpeg12mp": "a 12-megapixel JPEG: reduced decoding against full decoding",
     "gate": "the change gate on recorded sequences: what it saves, and what it makes late",
     "events": "half a million events: lists, a day, counts, deletion, against plain sqlite3",
+    "integrations": "what MQTT, notices, metrics and the inference API cost, all switched on",
     "lab": "what the lab costs while somebody has it open",
     "focus": "films of fixed rooms: pets found, alarms, others called a pet, with focus on and off",
 }
