@@ -177,7 +177,7 @@ NARROW = (
     ),
     Narrow(
         *("cli", "integrations", "Verbs that try a broker or a target themselves, or need an extra package."),
-        by=frozenset({"cli.cluster", "cli.find", "cli.mqtt", "cli.notify"}),
+        by=frozenset({"cli.cluster", "cli.find", "cli.mqtt", "cli.notify", "cli.parquet"}),
     ),
     Narrow(
         *("doctor", "server", "The doctor reads certificates as the server does, and starts nothing of it."),

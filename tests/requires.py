@@ -129,6 +129,7 @@ NEEDS: dict[str, Need] = {
     ),
     "apprise": Need("Apprise (pip install apprise)", _module("apprise")),
     "dask": Need("Dask (pip install distributed)", _module("distributed")),
+    "pyarrow": Need("pyarrow (pip install pyarrow)", _module("pyarrow")),
     "mosquitto": Need(
         "the MQTT broker mosquitto",
         lambda: shutil.which("mosquitto", path=WITH_SBIN) is not None,

@@ -21,6 +21,7 @@ from lookout.cli import cluster
 from lookout.cli.results import Result
 from lookout.cli.results_file import ResultsFile
 from lookout.errors import PictureUnreadable, ResultsUnusable
+from lookout.integrations import packages
 from lookout.pipeline.card import Card
 from lookout.registry.catalogue import Catalogue
 from lookout.settings.sources import load
@@ -154,6 +155,45 @@ def test_csv_is_read_by_others(card: Card, tmp_path: Path) -> None:
         rows = list(csv.DictReader(text))
     assert [row["source"] for row in rows] == ["plain.jpg", "two\nlines.jpg", "'=quoted \", sure.jpg", "caf\\udce9.jpg"]
     assert (rows[0]["error"], rows[1]["cat"]) == ("picture_unreadable", "0.25")
+
+
+@requires("pyarrow")
+def test_parquet_is_read_by_others(lookout: Run, archive: Path, tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    table = tmp_path / "results.parquet"
+    for found in (1, COUNT):  # the second run goes on with the first one's
+        some = sorted(archive.glob("*.jpg"))[:found]
+        done = lookout("classify", "--model", "cat-dog-resnet18", "--resume", table, *some)
+        assert "Traceback" not in done.stderr
+        rows = parquet.read_table(table).to_pylist()
+        assert [Path(row["source"]).name for row in rows] == [path.name for path in some]
+    assert list(rows[0]) == ["source", "label", "probability", "cat", "dog", "neither", "error"]
+    assert sum(rows[0][name] for name in ("cat", "dog", "neither")) == pytest.approx(1, abs=1e-3)
+    assert (rows[17]["error"], rows[17]["cat"]) == ("picture_unreadable", None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.parquet", "results.parquet.jsonl"]
+
+
+@requires("pyarrow")
+def test_a_table_holds_paths_that_are_not_unicode(card: Card, tmp_path: Path) -> None:
+    from lookout.cli.parquet import lines_beside, write_table
+    from pyarrow import parquet
+
+    table = tmp_path / "results.parquet"
+    with contextlib.closing(ResultsFile(lines_beside(table), card, 3)) as file:
+        for name in NAMES:
+            file.add(result(name, card))
+        write_table(table, card.label_names)
+    assert len(parquet.read_table(table)) == len(NAMES)
+
+
+def test_without_pyarrow_a_table_is_a_sentence(
+    lookout: Run, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "_is_there", lambda module: module != "pyarrow")
+    done = lookout("classify", "--resume", tmp_path / "results.parquet", archive)
+    assert "the Python package pyarrow is not installed." in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lookout.cli.results import Printer, Result
     from lookout.cli.results_file import ResultsFile
     from lookout.geometry import Rect
+    from lookout.pipeline.card import Card
     from lookout.pipeline.classifier import Classifier
     from lookout.settings.layers import LoadedSettings
 
@@ -46,7 +47,7 @@ def classify(
         typer.Option(
             "--resume",
             metavar="RESULTS",
-            help="Write JSON lines, or CSV, to this file as they come, and skip what is in it already.",
+            help="Write JSON lines, or CSV or Parquet by its name, to this file, and skip what is in it already.",
         ),
     ] = None,
     jobs: Annotated[
@@ -63,7 +64,9 @@ def classify(
     One that cannot be read is reported, the others go on, and the exit status is 1; 4 if it was a camera.
     """
     if as_json + as_csv + (resume is not None) > 1:
-        raise typer.BadParameter("Choose one of --json, --csv and --resume; a file for --resume may end in .csv.")
+        raise typer.BadParameter(
+            "Choose one of --json, --csv and --resume; a file for --resume may end in .csv or .parquet."
+        )
     from lookout.cli import batch
     from lookout.cli.results import printer
 
@@ -74,11 +77,16 @@ def classify(
     with contextlib.ExitStack() as closing:
         output: Printer
         if resume is not None:
+            from lookout.cli import parquet
             from lookout.cli.results_file import ResultsFile
 
+            table = resume if resume.suffix.lower() == ".parquet" else None
+            if table is not None:
+                parquet.check()
+                resume = parquet.lines_beside(table)
             file = closing.enter_context(contextlib.closing(ResultsFile(resume, classifier.card, top)))
             found = [job for job in found if not file.has(batch.shown_source(job))]
-            output = _Kept(file, resume)
+            output = _Kept(file, resume, table, classifier.card)
         else:
             output = printer("json" if as_json else "csv" if as_csv else "table", classifier.card, top)
         failed = _print(_results(found, classifier, loaded, asked, jobs, dask), output, len(found))
@@ -141,8 +149,9 @@ def _print(results: Iterator[Result | None], output: Printer, total: int) -> set
 class _Kept:
     """Results into a file; those that a later run may still get are said and left to it."""
 
-    def __init__(self, file: ResultsFile, path: Path) -> None:
-        self._file, self._path = file, path
+    def __init__(self, file: ResultsFile, path: Path, table: Path | None, card: Card) -> None:
+        """table: the Parquet table to make of them at the end, if any."""
+        self._file, self._path, self._table, self._card = file, path, table, card
         self._new = self._bad = self._left = 0
 
     def add(self, result: Result) -> None:
@@ -162,6 +171,11 @@ class _Kept:
         bad = f", {self._bad} of them not readable" if self._bad else ""
         left = f" {self._left} failed for now: the same command tries them again." if self._left else ""
         say(f"{self._path}: {self._file.before} results from before, {self._new} new{bad}.{left}")
+        if self._table is not None:
+            from lookout.cli.parquet import write_table
+
+            write_table(self._table, self._card.label_names)
+            say(f"Wrote {self._table}.")
 
 
 def _as_given(text: str) -> str:
