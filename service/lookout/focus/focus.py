@@ -27,7 +27,7 @@ Why = Literal["changed", "found"]
 # The margin around a changed part, as a factor, and the smallest square.
 MARGIN = 1.2
 MIN_SQUARE_PX = 64.0
-# The number of looks that count together, and for how many seconds one counts.
+# The number of results for a square that are averaged, and the maximum age of one in seconds.
 LOOKS, LOOK_S = 2, 1.5
 # A square of at least this share of the shorter side shows much the same as the whole picture; both are averaged.
 LARGE = 0.8
@@ -48,7 +48,7 @@ FRESH_S = 1.0
 
 @dataclass(slots=True)
 class _Target:
-    """A square to classify. said: the mean of `heard`, the network's latest results for it. looks: how many so far."""
+    """A square to classify. said: the mean of `heard`, its latest results. looks: the number of results so far."""
 
     square: Rect
     box: Rect
@@ -61,7 +61,7 @@ class _Target:
     sure_at: float = float("-inf")
 
     def hear(self, said: Probabilities, now: float, count: int) -> None:
-        """Add a result. The last `count` of them count, unless they are old."""
+        """Add a result, and average the last `count` results that are at most LOOK_S old."""
         recent = [look for look in self.heard if now - look[0] <= LOOK_S]
         self.heard = [*recent, (now, said)][-count:]
         self.said = tuple(sum(each) / len(self.heard) for each in zip(*(look for _, look in self.heard), strict=True))
