@@ -73,7 +73,7 @@ def leave_output() -> None:
 
 
 class App(typer.Typer):
-    """A command, or a group of commands, with this module's help. Only the outermost one offers shell completion."""
+    """A command or a group of commands, with this module's help. Only the outermost one offers shell completion."""
 
     def __init__(self, *, add_completion: bool = False, **options: Any) -> None:
         super().__init__(cls=_Group, rich_markup_mode="rich", add_completion=add_completion, **options)

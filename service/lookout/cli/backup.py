@@ -1,7 +1,7 @@
 """`lookout backup` and `lookout restore`: settings, tokens, models and events in one file, also to another machine.
 
-The file is a zip: `manifest.json`, the settings file, and what lies in the state folder; of events.db a copy that is
-whole, whatever the service writes meanwhile.
+The file is a zip: `manifest.json`, the settings file and the content of the state folder, with a consistent copy of
+events.db whatever the service writes meanwhile.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lookout.terminal import say, size
 _MANIFEST, _SETTINGS, _STATE = "manifest.json", "settings/lookout.toml", "state"
 _FORMAT = 1
 _DATABASE = PurePosixPath("events/events.db")
-# Of this machine and this moment only.
+# Files that mean something only on this machine while it runs.
 _LEFT_OUT = frozenset({"lock", "written.json"})
 _BEFORE = "before-restore"
 _PICTURES = frozenset({".jpg", ".webp", ".onnx"})  # compressed already
@@ -45,8 +45,8 @@ class BackupUnusable(LookoutError):
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Written anew: a zip.")],
-    pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="With the pictures of events.")] = True,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The zip file to write; an older one is replaced.")],
+    pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Include the pictures of events.")] = True,
     config: _Config = None,
 ) -> None:
     """Write settings, tokens, models and events to one file. The service may run meanwhile.
@@ -75,14 +75,14 @@ def backup(
 
 
 def _pack(archive: zipfile.ZipFile, loaded: LoadedSettings, copy: Path, pictures: bool) -> int:
-    """Returns how many files. copy: where the copy of the events may lie meanwhile."""
+    """Write everything to the archive and return the number of files. copy: a temporary path for the events."""
     folder, count = loaded.state_folder, 0
     archive.writestr(_MANIFEST, json.dumps({"lookout": __version__, "format": _FORMAT}))
     if loaded.config is not None and loaded.config.is_file():
         _add(archive, loaded.config, _SETTINGS)
         count += 1
     if (folder / _DATABASE).is_file():
-        _copy_database(folder / _DATABASE, copy)  # before the pictures: of each row it has, the picture is there
+        _copy_database(folder / _DATABASE, copy)  # before the pictures, so that each of its rows has its picture
         _add(archive, copy, f"{_STATE}/{_DATABASE}")
         count += 1
     for path in _files(folder):
@@ -96,7 +96,7 @@ def _pack(archive: zipfile.ZipFile, loaded: LoadedSettings, copy: Path, pictures
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """What is ours to move: no locks, no half-written files, nothing that a link leads out of the folder to."""
+    """Yield the files to back up: no locks, no half-written files, nothing outside the folder that a link leads to."""
     for top, inside, names in os.walk(folder):
         inside[:] = [name for name in inside if name != _BEFORE and not (Path(top) / name).is_symlink()]
         for name in names:
@@ -117,7 +117,7 @@ def _add(archive: zipfile.ZipFile, path: Path, name: str) -> None:
 
 
 def _copy_database(source: Path, copy: Path) -> None:
-    """Whole, as of one moment, though the service goes on writing. Raises BackupUnusable."""
+    """Write a consistent copy of the database, even while the service writes to it. Raises BackupUnusable."""
     try:
         copy.unlink(missing_ok=True)
         with (
@@ -130,15 +130,15 @@ def _copy_database(source: Path, copy: Path) -> None:
         raise BackupUnusable(f"The events cannot be copied: {error}.", "`lookout events check` mends them.") from error
 
 
-# --- back -----------------------------------------------------------------------------------------------------------
+# --- restoring ------------------------------------------------------------------------------------------------------
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `lookout backup` wrote it.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `lookout backup` wrote.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     config: _Config = None,
 ) -> None:
-    """Put settings, tokens, models and events of a backup in the place of those that are there.
+    """Replace the settings, tokens, models and events with those of a backup.
 
     The service must not run. What was there stays in `before-restore` in the state folder until you delete it. Files
     belong to the owner of the state folder afterwards: on a Pi, run it with sudo and STATE_DIRECTORY=/var/lib/lookout.
@@ -174,7 +174,7 @@ def restore(
 
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
-    """Raises BackupUnusable."""
+    """Open a backup. Raises BackupUnusable."""
     try:
         with zipfile.ZipFile(file) as archive:
             report: Any = json.loads(archive.read(_MANIFEST))
@@ -189,7 +189,7 @@ def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _checked(archive: zipfile.ZipFile, folder: Path) -> list[str]:
-    """The names of what goes into the state folder. Raises BackupUnusable."""
+    """Return the names of the entries for the state folder. Raises BackupUnusable."""
     infos = [info for info in archive.infolist() if info.filename.startswith(f"{_STATE}/") and not info.is_dir()]
     needed, free = sum(info.file_size for info in infos), shutil.disk_usage(folder).free
     for info in infos:
@@ -204,7 +204,7 @@ def _checked(archive: zipfile.ZipFile, folder: Path) -> list[str]:
 
 
 def _unpack(archive: zipfile.ZipFile, names: list[str], fresh: Path) -> None:
-    """Beside what is there; each file's checksum is verified. For the owner only, whatever the archive says."""
+    """Unpack into a new folder, verifying checksums. Only the owner may read the files, whatever the archive says."""
     from lookout.storage.atomic_files import make_folder
 
     for name in names:
@@ -230,7 +230,7 @@ def _check_database(path: Path) -> None:
 
 
 def _swap(fresh: Path, folder: Path) -> None:
-    """What is there goes aside, then the new comes: a crash in between loses nothing."""
+    """Move the current files aside, then the new ones into place: a crash in between loses nothing."""
     before = folder / _BEFORE
     shutil.rmtree(before, ignore_errors=True)
     before.mkdir(mode=0o700)
@@ -242,7 +242,7 @@ def _swap(fresh: Path, folder: Path) -> None:
 
 
 def _own(folder: Path) -> None:
-    """To the owner of the folder, where this is root's doing."""
+    """Give all files to the owner of the folder, if this runs as root."""
     if os.geteuid() != 0:
         return
     owner = folder.stat()
@@ -252,7 +252,7 @@ def _own(folder: Path) -> None:
 
 
 def _put_settings(archive: zipfile.ZipFile, loaded: LoadedSettings) -> None:
-    """The settings file, unless there is another one already: then beside it, for people to compare."""
+    """Write the settings file; if a different one exists, write it beside that one, so that people can compare."""
     from lookout.settings.folders import MACHINE_CONFIG
     from lookout.settings.installation import SERVICE_FOLDER
 
@@ -270,5 +270,5 @@ def _put_settings(archive: zipfile.ZipFile, loaded: LoadedSettings) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
     target.chmod(0o640)
-    if os.geteuid() == 0:  # the service reads it
+    if os.geteuid() == 0:  # the service must be able to read it
         os.chown(target, -1, loaded.state_folder.stat().st_gid)

@@ -1,4 +1,4 @@
-"""Classifying many things in a row: finding them and reading them."""
+"""Classifying many pictures, videos and streams in a row: finding them and reading them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Kind = Literal["picture", "video", "download", "camera"]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One thing to classify. every_s: seconds of the video's own time between two classified frames.
+    """One thing to classify. every_s: seconds of a video's own time between two classified frames.
 
     problem: why it cannot be classified.
     """
@@ -57,7 +57,7 @@ class Job:
 
 
 def find(sources: Iterable[str], *, every_s: float) -> Iterator[Job]:
-    """What the arguments mean. A path that does not exist, or a folder without pictures, is a job with its problem."""
+    """Yield the jobs that the arguments mean. A missing path or a folder without pictures is a job with a problem."""
     for source in sources:
         scheme = source.partition("://")[0].lower() if "://" in source else ""
         path = _path(source)
@@ -105,7 +105,7 @@ def _on_disk(path: Path, every_s: float) -> Iterator[Job]:
 
 
 def _standard_input(every_s: float) -> Iterator[Job]:
-    """A picture from a pipe, or what a shell reads from a file."""
+    """Yield the job for the standard input: a pipe, or a file that the shell opened."""
     try:
         yield from _on_disk(Path("/dev/stdin"), every_s)
     except PictureUnsupported:
@@ -127,7 +127,7 @@ def _in_folder(folder: Path) -> Iterator[Job]:
 
 
 def _kind_of(path: Path) -> Kind:
-    """By content, whatever its name; a file that cannot be read is reported when its turn comes."""
+    """Return the kind by the file's content or name; an unreadable file is reported when its turn comes."""
     try:
         return "picture" if path.suffix.lower() in PICTURES or is_picture_file(path) else "video"
     except OSError:
@@ -135,14 +135,14 @@ def _kind_of(path: Path) -> Kind:
 
 
 def classifier(loaded: LoadedSettings) -> Classifier:
-    """The network selected by the settings. Raises UnknownModel or ModelRejected."""
+    """Load the network selected by the settings. Raises UnknownModel or ModelRejected."""
     return load_model(Catalogue.of(loaded.settings, loaded.state_folder), loaded.settings.model)
 
 
 def run(
     job: Job, model: Classifier, decoder: Decoder, settings: Settings, region: Rect | None = None
 ) -> Iterator[Result]:
-    """Classify one thing. Its errors are results, too: the others go on. region: the one given with this call."""
+    """Classify one job. Its errors are results, too: other jobs go on. region: the one given with this call."""
     shown = shown_source(job)
     if region is None:  # the setting is about the camera's view; for a picture from elsewhere it means nothing
         region = settings.answer.region.rect if job.kind == "camera" else WHOLE
@@ -161,12 +161,12 @@ def run(
 
 
 def shown_source(job: Job) -> str:
-    """What results call it: an address without its password. A path may contain anything."""
+    """Return the job's name in results. Addresses lose their passwords; paths are unchanged."""
     return redact(job.source) if job.kind in ("download", "camera") else job.source
 
 
 def _may_pass(error: LookoutError) -> bool:
-    """Whether the same picture may be readable later: a disk, a network or the memory was at fault, not its content."""
+    """Return whether the picture may be readable later, because a disk, a network or memory failed, not its content."""
     content = isinstance(error, PictureError) and not isinstance(error, DecoderUnavailable)
     return not content or isinstance(error.__cause__, OSError)
 
@@ -183,7 +183,7 @@ def _look_at(job: Job, model: Classifier, decoder: Decoder, settings: Settings, 
 
 
 def _file(path: Path, files: contextlib.ExitStack) -> bytes | int:
-    """The open file, or the content of a pipe."""
+    """Return the descriptor of the opened file, or the content of a pipe."""
     try:
         file = files.enter_context(path.open("rb"))
         return file.fileno() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else file.read(MAX_FILE_BYTES + 1)
@@ -196,7 +196,7 @@ class _IsStream(Exception):
 
 
 def _download(address: str) -> bytes:
-    """The picture at an address, fetched with the same client as for cameras. Raises CameraError, _IsStream."""
+    """Fetch the picture at an address with the client that cameras use. Raises CameraError, _IsStream."""
     from lookout.camera import fetch_picture
 
     data, doubts = fetch_picture(address, READ_S, DOWNLOAD_S, MAX_FILE_BYTES)
@@ -224,7 +224,7 @@ def _frames(job: Job, shown: str) -> Iterator[tuple[str, Pixels]]:
         while True:
             try:
                 frame = camera.read(Deadline.after(READ_S))
-            except CameraWaiting:  # it works; if it takes too long, it gives up by itself
+            except CameraWaiting:  # it works; if it takes too long, it gives up on its own
                 continue
             begun = frame.captured_at if begun is None else begun
             position = frame.captured_at - begun

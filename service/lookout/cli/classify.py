@@ -112,7 +112,7 @@ def _results(
     jobs: int,
     dask: str | None,
 ) -> Iterator[Result | None]:
-    """Each result, and None behind those of each job."""
+    """Yield each result, and None after those of each job."""
     from lookout.cli import batch
     from lookout.cli.parallel import run_jobs
 
@@ -128,7 +128,7 @@ def _results(
 
 
 def _print(results: Iterator[Result | None], output: Printer, total: int) -> set[int]:
-    """Hand all of them to the output; the exit statuses of those that failed."""
+    """Hand all results to the output and return the exit statuses of those that failed."""
     from lookout.terminal import counter
 
     failed: set[int] = set()
@@ -147,7 +147,7 @@ def _print(results: Iterator[Result | None], output: Printer, total: int) -> set
 
 
 class _Kept:
-    """Results into a file; those that a later run may still get are said and left to it."""
+    """Writes results to a file; failures that may succeed in a later run are reported and left to it."""
 
     def __init__(self, file: ResultsFile, path: Path, table: Path | None, card: Card) -> None:
         """table: the Parquet table to make of them at the end, if any."""
@@ -165,7 +165,7 @@ class _Kept:
             self._bad += result.error is not None
 
     def finish(self) -> None:
-        """Also after Ctrl+C: what it says is true then, too."""
+        """Report the counts. Also called after Ctrl+C, when they are just as true."""
         from lookout.terminal import say
 
         bad = f", {self._bad} of them not readable" if self._bad else ""
@@ -179,7 +179,7 @@ class _Kept:
 
 
 def _as_given(text: str) -> str:
-    """Flag names as they are spelt in this command."""
+    """Replace the names of flags by those of this command."""
     for setting, flag in (("model.name", "model"), ("model.precision", "precision"), ("answer.region", "region")):
         text = text.replace(f"--{setting}", f"--{flag}")
     return text

@@ -1,7 +1,7 @@
-"""Pictures classified on other machines: chunks of them are tasks of a Dask scheduler, whose workers read them.
+"""Classifying pictures on other machines: chunks of them are tasks of a Dask scheduler, whose workers read them.
 
-The workers see the pictures under the same paths, on a share, and have the same Lookout with the same model. A chunk
-whose worker is lost is given to another one; its results are taken once.
+The workers see the pictures under the same paths, on a share, and have the same version of Lookout with the same
+model. A chunk whose worker is lost is given to another one; its results are used once.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from lookout.settings.sources import load
 
 CHUNK = 64
 CONNECT_S = 10.0
-# A scheduler without workers may get some soon, as when a machine starts again.
+# A scheduler without workers may get some soon, such as when a machine restarts.
 WORKERS_S = 60.0
 _LOOK_S = 2.0
-# Tasks that wait at the scheduler for each thread of a worker, so that none is idle between two.
+# Tasks queued at the scheduler per worker thread, so that no thread is idle between two tasks.
 _AHEAD = 3
 
 Here = Callable[[Sequence[Job]], Iterator[Result | None]]
@@ -41,7 +41,7 @@ Here = Callable[[Sequence[Job]], Iterator[Result | None]]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is the same for all pictures. version: of the Lookout that asks. sha256: of the graph."""
+    """What all tasks have in common. version: that of the Lookout that submits them. sha256: that of the graph."""
 
     version: str
     model: str
@@ -57,9 +57,9 @@ class Order:
 
 
 def run_on_cluster(jobs: Sequence[Job], address: str, order: Order, here: Here) -> Iterator[Result | None]:
-    """The results as they come, and None behind those of each job. here: classifies what only this machine has.
+    """Yield the results as they come, and None after those of each job. here: classifies what only this machine has.
 
-    Raises ClusterUnusable; what a worker found wrong with its model or version is raised as it is.
+    Raises ClusterUnusable, and an error of a worker's model or version as it is.
     """
     shared = [job for job in jobs if _is_shared(job)]
     own = [job for job in jobs if not _is_shared(job)]
@@ -71,14 +71,14 @@ def run_on_cluster(jobs: Sequence[Job], address: str, order: Order, here: Here) 
 
 
 def _is_shared(job: Job) -> bool:
-    """Whether another machine can read it: a regular file, or an address."""
+    """Return whether another machine can read the job's source: a regular file, or an address."""
     if job.problem is not None or job.kind == "camera":
         return False
     return job.kind == "download" or (Path(job.source).is_file() and not job.source.startswith("/dev/"))
 
 
 class _Tasks:
-    """The chunks at the scheduler. A bounded number of them is there at once."""
+    """The chunks at the scheduler, of which there is a bounded number at once."""
 
     def __init__(self, address: str, order: Order) -> None:
         self._client = _connected(address)
@@ -110,7 +110,7 @@ class _Tasks:
         future.add_done_callback(self._ended.put)
 
     def _next(self) -> Any:
-        """The next task that has ended. Raises ClusterUnusable where the scheduler or all workers are gone."""
+        """Return the next task that has ended. Raises ClusterUnusable if the scheduler or all workers are gone."""
         lost_at: float | None = None
         while True:
             with contextlib.suppress(queue.Empty):
@@ -125,7 +125,7 @@ class _Tasks:
                 raise _lost(f"The Dask scheduler at {self._address} has had no workers for {WORKERS_S:.0f} seconds.")
 
     def _results(self, future: Any, chunk: tuple[Job, ...]) -> list[list[Result]]:
-        """Those of a task that has ended, one list a job."""
+        """Return the results of a task that has ended, one list per job."""
         from distributed import KilledWorker
 
         if future.status in ("cancelled", "lost"):
@@ -138,14 +138,14 @@ class _Tasks:
         except KilledWorker:
             error = ClusterUnusable("Several workers in a row were lost on this picture or its neighbours.")
             return [[Result(batch.shown_source(job), error=error, passing=True)] for job in chunk]
-        except Exception as error:  # the task's own, whatever that is
+        except Exception as error:  # whatever the task raised
             raise ClusterUnusable(
                 f"A worker failed with {type(error).__name__}: {error}.",
                 f"Install lookout-camera {__version__} with its extra cluster on every worker.",
             ) from error
 
     def _threads(self) -> int:
-        """Of all workers. Raises ClusterUnusable if there are none."""
+        """Return the number of threads of all workers. Raises ClusterUnusable if there are none."""
         try:
             self._client.wait_for_workers(1, timeout=CONNECT_S)
         except TimeoutError as error:
@@ -162,7 +162,7 @@ def _connected(address: str) -> Any:
         from distributed import Client
     except ImportError as error:
         raise DASK.missing("--dask was asked for, but") from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it logs is said in a sentence of ours
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # errors are reported by Lookout instead
     try:
         client: Any = Client
         return client(address, timeout=CONNECT_S, set_as_default=False)
@@ -179,7 +179,7 @@ def _lost(what: str) -> ClusterUnusable:
 
 
 def _chunks(jobs: Sequence[Job], size: int) -> Iterator[tuple[Job, ...]]:
-    """A video takes as long as many pictures, so each is a chunk of its own."""
+    """Yield the jobs in chunks. A video takes as long as many pictures, so each is a chunk of its own."""
     chunk: list[Job] = []
     for job in jobs:
         if job.kind == "video":
@@ -198,7 +198,7 @@ def _whole(job: Job) -> str:
 
 
 def _as_named(chunk: tuple[Job, ...], results: list[list[Result]]) -> Iterator[Result | None]:
-    """The results under the names that the jobs have here, and None behind those of each."""
+    """Yield the results under the names that the jobs have here, and None after those of each."""
     for job, some in zip(chunk, results, strict=True):
         there = len(_whole(job))
         for result in some:
@@ -214,7 +214,7 @@ _loading = threading.Lock()
 
 
 def classify_chunk(order: Order, jobs: tuple[Job, ...]) -> list[list[Result]]:
-    """Runs on a worker: the results of each job. Raises ClusterUnusable, UnknownModel or ModelRejected."""
+    """Return the results of each job; runs on a worker. Raises ClusterUnusable, UnknownModel or ModelRejected."""
     if order.version != __version__:
         raise ClusterUnusable(
             f"A worker has Lookout {__version__}, but {order.version} asks.", "Install the same one on every worker."
@@ -225,13 +225,13 @@ def classify_chunk(order: Order, jobs: tuple[Job, ...]) -> list[list[Result]]:
         update={"upload": settings.upload.model_copy(update={"max_pixels": order.max_pixels})}
     )
     if not hasattr(_local, "decoder"):
-        _local.decoder = Decoder()  # of this thread; its process ends with the worker's
+        _local.decoder = Decoder()  # one per thread; its process ends with the worker's
     return [_found(job) or list(batch.run(job, classifier, _local.decoder, limited, order.region)) for job in jobs]
 
 
 @lru_cache(maxsize=1)
 def _network(model: str, precision: str, sha256: str) -> tuple[Classifier, Any]:
-    """One network a worker, however many threads it has."""
+    """Return the worker's one network, which all its threads share."""
     loaded = load({"model.name": model, "model.precision": precision})
     classifier = batch.classifier(loaded)
     if classifier.card.files[precision].sha256 != sha256:
@@ -242,7 +242,7 @@ def _network(model: str, precision: str, sha256: str) -> tuple[Classifier, Any]:
 
 
 def _found(job: Job) -> list[Result]:
-    """What is wrong if this worker does not have the file; nothing if it does."""
+    """Return an error if this worker does not have the file; otherwise nothing."""
     if job.kind == "download" or Path(job.source).exists():
         return []
     error = PictureUnreadable(

@@ -1,4 +1,4 @@
-"""`lookout events`: what was seen, on the command line; works beside a running service."""
+"""`lookout events`: the diary on the command line; works beside a running service."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ExportUnwritable(LookoutError):
-    """The file that was asked for cannot be written."""
+    """The file to export to cannot be written."""
 
     code = "export_unwritable"
     title = "The file cannot be written"
@@ -36,20 +36,22 @@ app = App(help="List, mark, export and delete what was seen.", no_args_is_help=T
 
 
 class Review(StrEnum):
-    """Which events, by what somebody made of them."""
+    """Which events, by the state of their review."""
 
     SAMPLED = "sampled"
-    TODO = "todo"  # the API's word for those that nobody has reviewed
+    TODO = "todo"  # the API's name for events that nobody has reviewed
     WRONG = "wrong"
     DONE = "done"
 
 
 _Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)]
-_Json = Annotated[bool, typer.Option("--json", help="One JSON object an event and line.")]
-_Label = Annotated[str | None, typer.Option("--label", "-l", help="Only those of this label; marks count.")]
-_Reviewed = Annotated[Review | None, typer.Option("--review", help="Only those drawn, to look at, wrong, or reviewed.")]
-_From = Annotated[datetime | None, typer.Option("--from", help="Begun then or later, in local time.")]
-_To = Annotated[datetime | None, typer.Option("--to", help="Begun before.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per event and line.")]
+_Label = Annotated[str | None, typer.Option("--label", "-l", help="Only those with this label, after any correction.")]
+_Reviewed = Annotated[
+    Review | None, typer.Option("--review", help="Only those drawn at random, to review, wrong, or reviewed.")
+]
+_From = Annotated[datetime | None, typer.Option("--from", help="Started then or later, in local time.")]
+_To = Annotated[datetime | None, typer.Option("--to", help="Started before then.")]
 _Ids = Annotated[list[int], typer.Argument(metavar="ID…", help="As `lookout events list` shows them.")]
 
 
@@ -91,11 +93,11 @@ def list_events(
 def show(
     number: Annotated[int, typer.Argument(metavar="ID", help="As `lookout events list` shows it.")],
     picture: Annotated[
-        Path | None, typer.Option("--picture", metavar="FILE.jpg", help="Write its best frame there.")
+        Path | None, typer.Option("--picture", metavar="FILE.jpg", help="Write its best frame to this file.")
     ] = None,
     config: _Config = None,
 ) -> None:
-    """Print all that is known of one event, as JSON."""
+    """Print everything that is known about one event, as JSON."""
     from lookout.events.event import event_view
 
     with _store(config) as store:
@@ -110,12 +112,12 @@ def show(
 def mark(
     ids: _Ids,
     right: Annotated[str | None, typer.Option("--right", help="What it really was.")] = None,
-    unmark: Annotated[bool, typer.Option("--unmark", help="Take the mark back.")] = False,
-    keep: Annotated[bool | None, typer.Option("--keep/--no-keep", help="Keep it for ever, or not.")] = None,
+    unmark: Annotated[bool, typer.Option("--unmark", help="Remove the mark.")] = False,
+    keep: Annotated[bool | None, typer.Option("--keep/--no-keep", help="Keep them for ever, or not.")] = None,
     note: Annotated[str | None, typer.Option("--note", help="A note of your own.")] = None,
     config: _Config = None,
 ) -> None:
-    """Say what events really were, keep them, note something. It is counted, and changes no answer by itself."""
+    """Say what events really were, keep them, or add a note. Marks are counted; on their own they change no answer."""
     values: dict[str, Any] = {}
     if right is not None or unmark:
         values["right"] = None if unmark else _checked(right or "", 100, "--right")
@@ -142,8 +144,8 @@ def export(
 ) -> None:
     """Write events to a table, or their pictures by label to an archive.
 
-    Unpacked, the archive is what `python -m models.training … --data` reads. With --review done only what somebody
-    looked at is in it: a network should not learn from its own mistakes.
+    `python -m models.training … --data` reads the unpacked archive. Use --review done to export only what a person has
+    reviewed: a network should not learn from its own mistakes.
     """
     from lookout.events.export import csv_head, csv_rows, walk, zip_parts
 
@@ -165,11 +167,11 @@ def export(
 @app.command("delete")
 def delete(
     ids: Annotated[list[int] | None, typer.Argument(metavar="ID…", help="As `list` shows them.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Everything, marks and kept ones too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Everything, including marked and kept events.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     config: _Config = None,
 ) -> None:
-    """Delete events for good: rows, pictures, embeddings. Here nothing can be undone."""
+    """Delete events for good, with their pictures and embeddings. This cannot be undone."""
     if everything == bool(ids):
         raise RequestInvalid("It is not clear what is to be deleted.", "Name the ids, or --all.")
     what = "everything that was kept of what was seen" if everything else _counted(len(ids or ()), "event")
@@ -187,9 +189,9 @@ def delete(
 
 @app.command("check")
 def check(config: _Config = None) -> None:
-    """Check the file of events, set it aside where it is malformed, and put rows and pictures right.
+    """Check the file of events and repair it: a malformed file is set aside, rows and pictures are put right.
 
-    Exit status 1 when something was wrong; it is right then.
+    The exit status is 1 if something was wrong, although it is repaired by then.
     """
     from lookout.events.sweep import sweep
 
@@ -197,7 +199,7 @@ def check(config: _Config = None) -> None:
         wrong = store.database.read(_integrity) if store.database.is_there() else []
         for line in wrong[:10]:
             say(line)
-        if wrong and not store.database.set_aside:  # to read what is badly damaged has mended it already
+        if wrong and not store.database.set_aside:  # reading a badly damaged file has already repaired it
             store.database.mend()
         swept = sweep(store, store_days(config))
         total = store.database.read(lambda c: int(c.execute("SELECT count(*) FROM events").fetchone()[0]))
@@ -239,7 +241,7 @@ def _store(config: Path | None) -> Iterator[Store]:
 
 @contextmanager
 def _written(file: Path) -> Iterator[BinaryIO]:
-    """Whole or not at all. Raises ExportUnwritable."""
+    """Open a file that is written completely or not at all. Raises ExportUnwritable."""
     try:
         with file.open("wb") as output:
             yield output
@@ -255,7 +257,7 @@ def _written(file: Path) -> Iterator[BinaryIO]:
 
 
 def store_days(config: Path | None) -> int:
-    """The setting `events.days`."""
+    """Return the setting `events.days`."""
     from lookout.settings.sources import load
 
     return load({}, config).settings.events.days
@@ -280,9 +282,9 @@ def _print_json(events: list[Event]) -> None:
 
 
 def _require(found: int, ids: list[int]) -> None:
-    """Raises UnknownEvent where none of the numbers is one."""
+    """Raise UnknownEvent if none of the events was found."""
     if not found:
-        raise UnknownEvent(f"There is no event {ids[0]}.", "`lookout events list` shows those that there are.")
+        raise UnknownEvent(f"There is no event {ids[0]}.", "`lookout events list` shows them.")
 
 
 def _checked(text: str, most: int, flag: str, *, may_be_empty: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""`lookout find` and `lookout fleet`: the other Lookouts of the local network, for people and for Prometheus."""
+"""`lookout find` and `lookout fleet`: the other Lookouts on the local network, for people and for Prometheus."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lookout.integrations.mdns.browse import Found
 
 Seconds = Annotated[float, typer.Option("--seconds", min=0.1, max=60.0, metavar="S", help="How long to listen.")]
-fleet = App(name="fleet", help="Several Lookouts: lists of them for other programs.", no_args_is_help=True)
+fleet = App(name="fleet", help="Lists of several Lookouts for other programs.", no_args_is_help=True)
 
 
 class NothingFound(LookoutError):
@@ -33,7 +33,7 @@ def find(
     seconds: Seconds = 3.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
 ) -> None:
-    """List the Lookouts of the local network that announce themselves (server.announce)."""
+    """List the Lookouts on the local network that announce themselves (server.announce)."""
     found = _found(seconds)
     if as_json:
         show(printable_json([_entry(one) for one in found], indent=2))
@@ -48,12 +48,13 @@ def find(
 def targets(
     seconds: Seconds = 3.0,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write them to this file, all or nothing.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Replace this file in one step instead of printing."),
     ] = None,
 ) -> None:
-    """Print the Lookouts of the local network as targets for Prometheus' file_sd_configs.
+    """Print the Lookouts on the local network as targets for Prometheus' file_sd_configs.
 
-    A run in which none answers leaves the file as it was.
+    If none answers, the file stays as it was.
     """
     text = json.dumps([_target(one) for one in _found(seconds)], ensure_ascii=False, indent=2)
     if output is None:
@@ -76,7 +77,7 @@ def _target(one: Found) -> dict[str, object]:
 
 
 def _found(seconds: float) -> list[Found]:
-    """Raises NothingFound or PackageMissing, with what to do about it."""
+    """Return the Lookouts that answer. Raises NothingFound or PackageMissing, with what to do about it."""
     if not ZEROCONF.is_there():
         raise ZEROCONF.missing("They cannot be looked for:")
     from lookout.integrations.mdns import browse

@@ -18,7 +18,7 @@ from lookout.printable import printable
 # Syslog's severities: journald reads "<4>" at the start of a line and files the rest under it.
 _SEVERITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 _STDERR = 2
-# Lines waiting for a slow reader. Beyond this, new ones are dropped and counted: the first ones say how it began.
+# Lines waiting for a slow reader. Beyond this, new ones are dropped and counted: the first ones show the cause.
 MAX_WAITING_BYTES = 256 * 1024
 MAX_LINE_BYTES = 16 * 1024
 # At the end of the process the reader gets this long to take the rest.
@@ -81,7 +81,7 @@ class BackgroundHandler(logging.Handler):
             self._changed.notify_all()
 
     def flush(self) -> None:
-        """Wait, for a bounded time, until everything logged so far is written."""
+        """Wait for a bounded time until everything logged so far is written."""
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting and not self._writing, CLOSE_S)
 

@@ -1,4 +1,4 @@
-"""Installs a user's ONNX file: what the graph says is read, the rest is measured or asked, and reported at the end."""
+"""Installs a user's ONNX file: facts are read from the graph, the rest is measured or asked, and then reported."""
 
 from __future__ import annotations
 

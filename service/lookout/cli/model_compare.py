@@ -24,7 +24,7 @@ _TYPES: dict[str, Any] = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one network costs. bytes: of its file. milliseconds: the middle one of some runs on one thread, here."""
+    """What one network costs. bytes: its file's size. milliseconds: the median of some runs on one thread, here."""
 
     name: str
     input: Sides
@@ -35,7 +35,7 @@ class Cost:
 
 
 def cost(name: str, path: Path, shape: Sides | None = None) -> Cost:
-    """Of an ONNX file. shape: its input's, where the file leaves it open. Raises ModelRejected."""
+    """Return the cost of an ONNX file. shape: its input's, if the file leaves it open. Raises ModelRejected."""
     made = layer_table(path, shape)
     return Cost(
         name,
@@ -52,7 +52,7 @@ def _measured(path: Path, shape: Sides) -> float:
         session = ort.InferenceSession(str(path), session_options(threads=1), providers=["CPUExecutionProvider"])
         (graph_input,) = session.get_inputs()
         picture = {graph_input.name: np.zeros(shape, _TYPES.get(graph_input.type, np.float32))}
-        session.run(None, picture)  # the first run lays out memory
+        session.run(None, picture)  # the first run allocates memory
         times: list[float] = []
         began = time.perf_counter()
         while len(times) < _RUNS and time.perf_counter() - began < _MAX_S:
@@ -65,7 +65,7 @@ def _measured(path: Path, shape: Sides) -> float:
 
 
 def show_costs(costs: list[Cost]) -> None:
-    """Print a column for each network, and how many times the first it is."""
+    """Print a column for each network, with factors relative to the first."""
     first = costs[0]
     rows = table("", *(one.name for one in costs), right=[one.name for one in costs])
     rows.add_row("Input", *(sides(one.input) for one in costs))
@@ -79,11 +79,11 @@ def show_costs(costs: list[Cost]) -> None:
     times = [f"{one.milliseconds:.2f} ms{_times(one.milliseconds, first.milliseconds, one is first)}" for one in costs]
     rows.add_row("Time", *times)
     console().print(rows)
-    say("Time: the median of up to 20 runs on one thread of this machine. × is against the first.")
+    say("Time: the median of up to 20 runs on one thread of this machine. × is relative to the first.")
 
 
 def costs_json(costs: list[Cost]) -> list[dict[str, object]]:
-    """The same for programs."""
+    """Return the costs for JSON."""
     return [asdict(one) for one in costs]
 
 

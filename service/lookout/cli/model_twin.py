@@ -23,23 +23,23 @@ _ONE_NETWORK = "Make one file from the other, as onnxruntime's quantize_static d
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """The second file, which has the first one's input and answer."""
+    """The second file, which has the same input and answer as the first."""
 
     file: GraphFile
     precision: str
 
     def lacks(self, roles: Mapping[str, str]) -> list[str]:
-        """The roles of the first file's additional outputs that this one does not have."""
+        """Return the roles of the first file's additional outputs that this one lacks."""
         names = {output.name for output in self.file.model.graph.output}
         return [role for role, name in roles.items() if name not in names]
 
     def copied(self, to: Path) -> dict[str, Any]:
-        """Copy it, and return its entry in the card."""
+        """Copy the file and return its entry in the card."""
         return copied(self.file, to)
 
 
 def twin_of(path: Path, first: GraphFile, answer: GraphAnswer, input_name: str) -> Twin:
-    """Read it. Raises ModelRejected if it cannot be the same network, or is in the same precision."""
+    """Read the second file. Raises ModelRejected if it cannot be the same network, or has the same precision."""
     file = prepare(path)
     precision = precision_of(file.model)
     if precision == precision_of(first.model):
@@ -52,7 +52,7 @@ def twin_of(path: Path, first: GraphFile, answer: GraphAnswer, input_name: str) 
 
 
 def copied(file: GraphFile, to: Path) -> dict[str, Any]:
-    """Copy a graph, as it was changed, and return its entry in the card, by precision."""
+    """Copy a graph with its changes and return its entry in the card, by precision."""
     if (data := file.data) is None:
         shutil.copyfile(file.path, to)
     else:
@@ -61,7 +61,7 @@ def copied(file: GraphFile, to: Path) -> dict[str, Any]:
 
 
 def agreement(card: Card, pictures: Sequence[Pixels]) -> str:
-    """How alike the card's two files answer, in words."""
+    """Return a sentence on how closely the answers of the card's two files agree."""
     first, second = (
         np.array([classifier.classify(picture).probabilities for picture in pictures])
         for classifier in (Classifier.load(card, precision) for precision in card.precisions)

@@ -1,4 +1,4 @@
-"""`lookout mqtt`: whether the broker lets us in, and taking back everything that it keeps of this device."""
+"""`lookout mqtt`: whether the broker accepts Lookout, and removing everything that it retains of this device."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lookout.terminal import say
 if TYPE_CHECKING:
     from lookout.settings.layers import LoadedSettings
 
-app = App(name="mqtt", help="The MQTT broker that is sent what the camera sees.", no_args_is_help=True)
+app = App(name="mqtt", help="The MQTT broker to which Lookout publishes.", no_args_is_help=True)
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help=CONFIG_HELP)]
 
 
 @app.command("test")
 def try_broker(file: Config = None) -> None:
-    """Connect as the service would, send one message and have it back."""
+    """Connect as the service would, publish one message and wait until the broker returns it."""
     loaded = _loaded(file)
     from lookout.integrations.mqtt import tools
 
@@ -32,7 +32,7 @@ def try_broker(file: Config = None) -> None:
 
 @app.command("clear")
 def clear(file: Config = None) -> None:
-    """Remove this device from Home Assistant, and all that the broker retains of it. Stop the service first."""
+    """Remove this device from Home Assistant, and everything that the broker retains of it. Stop the service first."""
     loaded = _loaded(file)
     from lookout.integrations.identity import read_id
     from lookout.integrations.mqtt.tools import clear_device
@@ -46,7 +46,7 @@ def clear(file: Config = None) -> None:
 
 
 def _loaded(file: Path | None) -> LoadedSettings:
-    """Raises SettingInvalid where there is no broker, or the package for it is missing."""
+    """Return the settings. Raises SettingInvalid if no broker is set, or if the package for it is missing."""
     from lookout.integrations.registry import KINDS
 
     loaded = load({}, file)

@@ -1,4 +1,4 @@
-"""`lookout notify`: whether a target gets what is sent to it."""
+"""`lookout notify`: tests whether a target receives notices."""
 
 from __future__ import annotations
 

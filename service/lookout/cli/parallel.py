@@ -1,4 +1,4 @@
-"""Several pictures at once on this machine: a thread each, which has a decoder of its own and shares the network.
+"""Classifying several pictures at once on this machine: each thread has its own decoder and shares the network.
 
 Both spend their time outside the interpreter's lock, the decoder even outside the process, so that threads keep all
 cores busy with one copy of the network in memory.
@@ -17,13 +17,13 @@ from lookout.pictures.decoder import Decoder
 
 Work = Callable[[Job, Decoder], Iterator[Result]]
 
-_WAITING_RESULTS = 64  # until they are written
+_WAITING_RESULTS = 64  # results waiting to be written
 _TURN_S = 0.5
 _STOP_S = 2.0
 
 
 def run_jobs(jobs: Sequence[Job], work: Work, count: int) -> Iterator[Result | None]:
-    """The results as they come, and None behind those of each job. count: how many jobs run at once."""
+    """Yield the results as they come, and None after those of each job. count: how many jobs run at once."""
     count = max(1, min(count, len(jobs)))
     with contextlib.ExitStack() as closing:
         decoders = [closing.enter_context(contextlib.closing(Decoder())) for _ in range(count)]
@@ -43,7 +43,7 @@ def run_jobs(jobs: Sequence[Job], work: Work, count: int) -> Iterator[Result | N
 
 
 class _Crew:
-    """Threads that take jobs in their order and hand their results to one reader."""
+    """Threads that take jobs in order and pass their results to one reader."""
 
     def __init__(self, jobs: Sequence[Job], work: Work) -> None:
         self._jobs = iter(jobs)
@@ -61,7 +61,7 @@ class _Crew:
             self._threads[-1].start()
 
     def results(self) -> Iterator[Result | None]:
-        """Raises what a job raised beyond the errors that are results."""
+        """Yield the results. Raises what a job raised, except for the errors that are results."""
         while self._left:
             item = self._results.get()
             if isinstance(item, BaseException):
@@ -71,7 +71,7 @@ class _Crew:
             yield item
 
     def stop(self, decoders: Sequence[Decoder]) -> None:
-        """Threads that are not done are given a moment, and abandoned after it."""
+        """Stop the threads; one that is not done within _STOP_S is abandoned."""
         self._stopped.set()
         for decoder in decoders:
             decoder.close()

@@ -1,4 +1,4 @@
-"""What classifying many things says, one result a picture or frame: as a table, JSON lines or CSV."""
+"""The results of classifying many pictures or frames, one result each: as a table, JSON lines or CSV."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Printer(Protocol):
 
 
 def printer(form: Literal["json", "csv", "table"], card: Card, top: int) -> Printer:
-    """How results are shown. json and csv are printed as they come, a table at the end."""
+    """Return what prints results: json and csv as they come, a table at the end."""
     if form == "table":
         return _Table(min(top, len(card.labels)))
     return (
@@ -44,7 +44,7 @@ def printer(form: Literal["json", "csv", "table"], card: Card, top: int) -> Prin
 
 
 def json_lines(top: int) -> Callable[[Result], str]:
-    """Turns a result into a line of JSON. top: how many labels `top` names at most."""
+    """Return a function that turns a result into a line of JSON. top: how many labels `top` lists at most."""
 
     def line(result: Result) -> str:
         entry: dict[str, Any] = {"source": result.source}
@@ -63,12 +63,12 @@ def json_lines(top: int) -> Callable[[Result], str]:
 
 
 def csv_header(names: Sequence[str]) -> str:
-    """The first line: a column a label, between the answer and the code of an error."""
+    """Return the first line: a column per label, between the answer and the code of an error."""
     return _row(["source", "label", "probability", *map(cell, names), "error"])
 
 
 def csv_rows(names: Sequence[str]) -> Callable[[Result], str]:
-    """Turns a result into a line below `csv_header`. names: the labels."""
+    """Return a function that turns a result into a line below `csv_header`. names: the labels."""
 
     def line(result: Result) -> str:
         if result.answer is None:
@@ -81,7 +81,7 @@ def csv_rows(names: Sequence[str]) -> Callable[[Result], str]:
 
 
 def cell(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula: preceded by an apostrophe if it would."""
+    """Return the text, preceded by an apostrophe if a spreadsheet would otherwise take it for a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 

@@ -1,4 +1,4 @@
-"""The file that `lookout classify --resume` writes its results to, line by line, and goes on with in a later run."""
+"""The file to which `lookout classify --resume` writes its results line by line, and which a later run continues."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from lookout.cli.results import Result, cell, csv_header, csv_rows, json_lines
 from lookout.errors import ResultsUnusable
 from lookout.pipeline.card import Card
 
-MAX_LINE_BYTES = 2**20  # of a network with thousands of labels; longer ones are of another kind of file
+MAX_LINE_BYTES = 2**20  # enough for thousands of labels; a longer line is from another kind of file
 
 
 class ResultsFile:
-    """Appends results as they come. A line that a kill or a power cut left unfinished is cut off when it is opened.
+    """Appends results as they come. On opening, a line that a kill or a power cut left unfinished is cut off.
 
-    CSV if the name ends in .csv, else JSON lines. Raises ResultsUnusable on opening if the file is another program's,
-    another model's, or in use; OSError on writing.
+    CSV if the name ends in .csv, otherwise JSON lines. Opening raises ResultsUnusable if the file belongs to another
+    program or another model, or is in use; writing raises OSError.
     """
 
     def __init__(self, path: Path, card: Card, top: int) -> None:
@@ -47,11 +47,11 @@ class ResultsFile:
         self.before = len(self._done)
 
     def has(self, source: str) -> bool:
-        """Whether there is a result for it."""
+        """Return whether there is a result for this source."""
         return self._key(source) in self._done
 
     def add(self, result: Result) -> bool:
-        """Append it, unless it is there already. Returns whether it was new."""
+        """Append a result unless there is one for its source. Return whether it was new."""
         if self.has(result.source):
             return False
         self._write(self._line(result).encode("utf-8", "backslashreplace"))
@@ -64,16 +64,16 @@ class ResultsFile:
     def _key(self, source: str) -> str:
         if not self._is_csv:
             return source
-        return cell(source).encode("utf-8", "backslashreplace").decode()  # as it stands in the file
+        return cell(source).encode("utf-8", "backslashreplace").decode()  # as written in the file
 
     def _write(self, line: bytes) -> None:
-        """In one call, so that a kill leaves whole lines."""
+        """Write a line in one call, so that a kill leaves complete lines."""
         self._file.write(line)
         self._file.flush()
 
 
 def _open(path: Path) -> io.BufferedRandom:
-    """Opened and locked, at its beginning."""
+    """Open and lock the file, at its start."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
     except OSError as error:
@@ -93,7 +93,7 @@ def _open(path: Path) -> io.BufferedRandom:
 
 
 def _read_json(path: Path, file: io.BufferedRandom, card: Card) -> tuple[set[str], int]:
-    """The sources, and the bytes of the whole lines."""
+    """Return the sources, and the size in bytes of the complete lines."""
     done: set[str] = set()
     whole = 0
     for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
@@ -109,7 +109,7 @@ def _read_json(path: Path, file: io.BufferedRandom, card: Card) -> tuple[set[str
 
 
 def _is_cut_off(line: bytes) -> bool:
-    """Whether it may be the beginning of a result, or space that a power cut left without content."""
+    """Return whether the line may be the start of a result, or zeros that a power cut left."""
     start = b'{"source": '
     return not line.strip(b"\0") or line.startswith(start) or start.startswith(line)
 
@@ -123,7 +123,7 @@ def _entry(line: bytes) -> dict[str, Any] | None:
 
 
 def _check_model(path: Path, model: Any, card: Card) -> None:
-    """Answers of two networks in one file could not be separated later."""
+    """Raise ResultsUnusable if the result is another model's: answers of two could not be separated later."""
     if not isinstance(model, dict) or (model.get("name"), model.get("version")) == (card.name, card.version):
         return
     raise ResultsUnusable(
@@ -133,7 +133,7 @@ def _check_model(path: Path, model: Any, card: Card) -> None:
 
 
 def _read_csv(path: Path, file: io.BufferedRandom, names: Sequence[str]) -> tuple[set[str], int]:
-    """The sources, and the bytes of the whole rows. A file's name may hold line breaks, and its row then has, too."""
+    """Return the sources, and the size in bytes of the complete rows. A row may span lines if a file's name does."""
     header = csv_header(names).encode()
     first = file.readline(MAX_LINE_BYTES)
     if first != header:
@@ -153,7 +153,7 @@ def _read_csv(path: Path, file: io.BufferedRandom, names: Sequence[str]) -> tupl
 
 
 class _WholeLines:
-    """The lines of a file that end in a line break. end: the bytes up to where it was read."""
+    """Iterates over the complete lines of a file. end: the offset in bytes up to which it was read."""
 
     def __init__(self, file: io.BufferedRandom, end: int) -> None:
         self.end = end

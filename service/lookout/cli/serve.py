@@ -18,7 +18,7 @@ def _serve(flags: dict[str, str], config: Path | None) -> None:
 
 
 def _demo(flags: dict[str, str], config: Path | None) -> None:
-    """Try it without a camera: the same service, with the pictures that come with it.
+    """Try Lookout without a camera: the same service, with the pictures that come with it.
 
     It takes the flags of `lookout serve`.
     """

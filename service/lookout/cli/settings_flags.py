@@ -31,7 +31,7 @@ CONFIG_HELP = (
 
 
 def with_setting_flags(verb: Callable[[dict[str, str], Path | None], None]) -> Callable[..., None]:
-    """The command with a flag for every setting; it is called with those that were given, as texts."""
+    """Return the command with a flag for every setting; `run` is called with those that were given, as texts."""
     by_parameter = {key.name.replace(".", "__"): key for key in all_keys().values()}
 
     def command(**given: Any) -> None:

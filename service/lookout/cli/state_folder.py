@@ -1,4 +1,4 @@
-"""The state folder of the service that is meant, for verbs that change what it keeps."""
+"""The service's state folder, for commands that change its content."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from lookout.storage import Storage, with_timeout
 
 
 def settings_for(verb: str, what: str, config: Path | None, folder: Path | None = None) -> LoadedSettings:
-    """The settings whose state folder is this user's. verb, what: such as "token" and "tokens", for the sentences.
+    """Return the settings, whose state folder must be this user's. verb, what: "token" and "tokens", for the error.
 
-    Raises StateFolderUnusable where the folder is another user's, or a system service is what people mean.
+    Raises StateFolderUnusable if the folder belongs to another user, or if the system service's folder is meant.
     """
     loaded = load({} if folder is None else {"state.folder": str(folder)}, config)
     _refuse_wrong_folder(loaded, verb, what)
@@ -35,7 +35,7 @@ def settings_for(verb: str, what: str, config: Path | None, folder: Path | None 
 
 
 def _refuse_wrong_folder(loaded: LoadedSettings, verb: str, what: str) -> None:
-    """What lies in this user's folder is nothing that the service knows."""
+    """Raise StateFolderUnusable if the system service, which does not read this user's folder, is probably meant."""
     is_chosen = loaded.config is not None or loaded.origins["state.folder"].kind != "default"
     owner = service_owner()
     if is_chosen or "STATE_DIRECTORY" in os.environ or owner is None or owner == os.geteuid():
@@ -48,11 +48,11 @@ def _refuse_wrong_folder(loaded: LoadedSettings, verb: str, what: str) -> None:
 
 
 def storage_of(loaded: LoadedSettings) -> Storage:
-    """Writes there and then, within the budget."""
+    """Return a storage that writes immediately, within the budget."""
     return Storage(loaded.state_folder, loaded.cache_folder, loaded.settings.state.limits)
 
 
 def _owned(folder: Path) -> tuple[Path, int]:
-    """The folder, or what there is above it, and whose it is."""
+    """Return the folder, or its nearest parent that exists, and the owner's user id."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
     return there, there.stat().st_uid

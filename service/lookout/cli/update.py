@@ -1,6 +1,7 @@
-"""`lookout update`: which version is installed, another one from a wheel, and back again.
+"""`lookout update`: shows the installed version, installs another one from a wheel, or goes back.
 
-The wheel brings its own installer, which builds beside what runs, switches, and switches back if the new one fails.
+The wheel brings its own installer, which builds the new version beside the running one, switches to it, and switches
+back if it fails.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _INSTALLER = ("install.sh", "uninstall.sh", "lookout.service", "lookout@.service
 
 
 class NotUpdated(LookoutError):
-    """Another version could not be put in place; the one that was there stays."""
+    """The other version could not be installed; the current one stays."""
 
     code = "not_updated"
     title = "Nothing was changed"
@@ -43,15 +44,13 @@ class NotUpdated(LookoutError):
 
 def update(
     wheel: Annotated[
-        str | None, typer.Argument(metavar="[WHEEL]", help="File or https:// address of lookout_camera-….whl.")
+        str | None, typer.Argument(metavar="[WHEEL]", help="File or https:// URL of lookout_camera-….whl.")
     ] = None,
-    back: Annotated[
-        bool, typer.Option("--back", help="Put the version from before the last update in place again.")
-    ] = False,
+    back: Annotated[bool, typer.Option("--back", help="Return to the version from before the last update.")] = False,
 ) -> None:
     """Show the version that is installed, install another one from a wheel, or go back.
 
-    The other version is built beside the one that runs; if it does not start, the one from before runs again.
+    The other version is built beside the running one; if it does not start, the previous one runs again.
     """
     if back and wheel is not None:
         raise typer.BadParameter("Choose one of WHEEL and --back.")
@@ -82,12 +81,12 @@ def _report() -> None:
 
 
 def is_service() -> bool:
-    """Whether this program runs in the environment that install.sh made."""
+    """Return whether this program runs in the environment that install.sh made."""
     return Path(sys.prefix).resolve() == (APP / "venv").resolve()
 
 
 def _require_service(argument: str) -> None:
-    """Raises NotUpdated."""
+    """Raise NotUpdated unless this is the system service's program, run by root."""
     if not is_service():
         raise NotUpdated(
             f"This Lookout is in {sys.prefix}, not a system service's in {APP}.",
@@ -98,7 +97,7 @@ def _require_service(argument: str) -> None:
 
 
 def version_of(name: str) -> str:
-    """The version in a wheel's name. Raises NotUpdated if it is not a wheel of Lookout."""
+    """Return the version in a wheel's name. Raises NotUpdated if it is not a wheel of Lookout."""
     found = _NAME.fullmatch(name)
     if found is None:
         raise NotUpdated(
@@ -108,7 +107,7 @@ def version_of(name: str) -> str:
 
 
 def installer_of(wheel: Path, folder: Path) -> Path:
-    """The wheel's own install.sh, unpacked with its units. Raises NotUpdated."""
+    """Unpack the wheel's own install.sh with its units and return its path. Raises NotUpdated."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             for name in _INSTALLER:
@@ -121,7 +120,7 @@ def installer_of(wheel: Path, folder: Path) -> Path:
 
 
 def _fetch(wheel: str, folder: Path) -> Path:
-    """The wheel as a file in the folder. Raises NotUpdated."""
+    """Copy or download the wheel into the folder and return its path. Raises NotUpdated."""
     name = wheel.rstrip("/").rpartition("/")[2]
     version_of(name)
     target = folder / name
@@ -139,7 +138,7 @@ def _fetch(wheel: str, folder: Path) -> Path:
 
 
 def _download(address: str, target: Path) -> None:
-    """Raises OSError, ValueError."""
+    """Download the wheel. Raises OSError, ValueError."""
     say(f"Downloading {address}")
     with contextlib.ExitStack() as files:
         answer = files.enter_context(urllib.request.urlopen(address, timeout=30))
@@ -153,8 +152,8 @@ def _download(address: str, target: Path) -> None:
 
 
 def _run(installer: Path, *arguments: str) -> None:
-    """Raises NotUpdated."""
-    # From /: the environment that this runs in is replaced.
+    """Run the installer. Raises NotUpdated."""
+    # Run from /, because the environment of this program is replaced.
     command = ["/bin/sh", str(installer), *arguments]
     try:
         done = subprocess.run(command, cwd="/", timeout=INSTALL_S, check=False)
@@ -165,7 +164,7 @@ def _run(installer: Path, *arguments: str) -> None:
 
 
 def _version_at(environment: Path) -> str | None:
-    """The version of another environment, None if there is none that runs."""
+    """Return the version of Lookout in another environment; None if there is none that runs."""
     command = [str(environment / "bin" / "python"), "-c", "import lookout; print(lookout.__version__)"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_VERSION_S, check=True)
