@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, Response
 
 from lookout import timestamps
 from lookout.api.context import Services, ServicesDep
+from lookout.api.login_schemas import LinkWanted, LoginRequest, LoginResponse, LoginStatus, StreamLink
 from lookout.api.middleware.access import LINK, cookie_name
 from lookout.api.problems import RequestTimeout, RequestTooLarge, errors
-from lookout.api.schemas import LinkWanted, LoginRequest, LoginResponse, LoginStatus, StreamLink
 from lookout.auth.scopes import grants
 from lookout.auth.tokens import SESSION_S
 from lookout.errors import DiskBudgetSpent, NotAuthorised, RequestInvalid, ScopeMissing, StateFolderUnusable, TooBusy
