@@ -16,7 +16,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def _fill_standard_descriptors() -> None:
-    """The parent may have closed fds 0 to 2; a socket would reuse the number and receive whatever libraries print."""
+    """Open fds 0 to 2 if the parent closed them; otherwise a socket would reuse one and get what libraries print."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)

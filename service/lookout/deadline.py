@@ -1,4 +1,4 @@
-"""The moment by which a blocking call returns, and a deadline around a call that knows none.
+"""The time by which a blocking call must return, and a deadline around a call that has none.
 
 Such a call runs in its own thread, which is abandoned when the deadline passes.
 """
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on the monotonic clock by which a blocking call returns."""
+    """A time on the monotonic clock by which a blocking call must return."""
 
     at: float
 
@@ -25,7 +25,7 @@ class Deadline:
         return cls(time.monotonic() + seconds)
 
     def remaining(self) -> float:
-        """Seconds left, never negative."""
+        """The seconds left, never negative."""
         return max(0.0, self.at - time.monotonic())
 
     @property
@@ -34,11 +34,11 @@ class Deadline:
 
 
 class DeadlineExceeded(TimeoutError):
-    """The call has not come back by its deadline, and still runs."""
+    """The call has not returned by its deadline and is still running."""
 
 
 def run_with_deadline(call: Callable[[], T], deadline: Deadline, name: str) -> T:
-    """The call's result or its exception. name: the thread's.
+    """Return the call's result, or raise its exception. name: the thread's.
 
     Raises DeadlineExceeded at the deadline, and when no thread can be started.
     """

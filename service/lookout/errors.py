@@ -74,7 +74,7 @@ class LookoutError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong, as the state carries it: an error's code and two sentences."""
+    """What is wrong, as the state reports it: an error's code and its two sentences."""
 
     code: str
     detail: str
@@ -204,11 +204,11 @@ class ModelBusy(ModelError):
 
 
 class PictureError(LookoutError):
-    """A picture handed in cannot be classified."""
+    """A picture that was sent or named cannot be classified."""
 
 
 class PictureTooLarge(PictureError):
-    """Too many bytes or pixels, or more memory or time to decode than is allowed."""
+    """The picture has too many bytes or pixels, or decoding it takes more memory or time than is allowed."""
 
     code = "picture_too_large"
     title = "The picture is too large"
@@ -216,7 +216,7 @@ class PictureTooLarge(PictureError):
 
 
 class PictureUnsupported(PictureError):
-    """Not one of the formats Lookout reads."""
+    """The picture is not in a format that Lookout reads."""
 
     code = "picture_unsupported"
     title = "This is not a picture Lookout can read"
@@ -243,14 +243,14 @@ class DecoderUnavailable(PictureError):
 
 
 class ResultsUnusable(LookoutError):
-    """The file of results to go on with is another program's, another model's, in use, or cannot be written."""
+    """The file of results to continue belongs to another program or model, is in use, or cannot be written."""
 
     code = "results_unusable"
     title = "The results cannot be kept there"
 
 
 class ClusterUnusable(LookoutError):
-    """The other machines that were to classify pictures cannot be reached, or do not have what that takes."""
+    """The other machines that should classify pictures cannot be reached, or lack something that this needs."""
 
     code = "cluster_unusable"
     title = "The pictures cannot be classified on other machines"
@@ -268,7 +268,7 @@ class NoFrame(LookoutError):
 
 
 class TooBusy(LookoutError):
-    """More requests than can be served."""
+    """There are more requests than can be served."""
 
     code = "too_busy"
     title = "Too many requests at once"
@@ -276,7 +276,7 @@ class TooBusy(LookoutError):
 
 
 class TooManyAttempts(LookoutError):
-    """More wrong tokens than a mistake explains: for a moment none is checked."""
+    """There were more wrong tokens than a mistake explains: for a short time, none is checked."""
 
     code = "too_many_attempts"
     title = "Too many wrong tokens"
@@ -300,7 +300,7 @@ class Forbidden(LookoutError):
 
 
 class ScopeMissing(Forbidden):
-    """The token is valid, but was made for less."""
+    """The token is valid, but its scope does not allow this."""
 
     code = "scope_missing"
     title = "This token may not do that"

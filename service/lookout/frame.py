@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# uint8, height x width x 3, blue-green-red unless a name says otherwise. A string, so that NumPy is imported by none.
+# uint8, height x width x 3, blue-green-red unless a name says otherwise. A string, so that NumPy is not imported.
 Pixels: TypeAlias = "NDArray[np.uint8]"
 
 

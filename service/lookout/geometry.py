@@ -19,7 +19,7 @@ WHOLE = Rect()
 
 
 def carried(region: Rect, *, before: tuple[int, str], after: tuple[int, str]) -> Rect:
-    """The region of the newly oriented picture that shows what `region` showed before.
+    """Return the region of the newly oriented picture that shows what `region` showed before.
 
     before, after: degrees clockwise (0, 90, 180, 270) and flip ("none", "horizontal", "vertical", "both"), the
     rotation applied first.

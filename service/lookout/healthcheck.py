@@ -17,7 +17,7 @@ WAIT_S = 4.0
 
 
 def address(environ: Mapping[str, str]) -> str:
-    """The URL of /healthz on this machine."""
+    """Return the URL of /healthz on this machine."""
     scheme = "https" if environ.get("LOOKOUT_SERVER__TLS_CERTIFICATE") else "http"
     host = environ.get("LOOKOUT_SERVER__HOST", "")
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
@@ -26,8 +26,8 @@ def address(environ: Mapping[str, str]) -> str:
 
 
 def check(url: str, wait_s: float = WAIT_S, max_bytes: int = 1024) -> bytes:
-    """The first `max_bytes` of the response. Raises OSError when there is none in time, or an error status."""
-    # The certificate is for the public host name, and nothing can stand in between on this machine.
+    """Return the first `max_bytes` of the response. Raises OSError if there is none in time, or on an error status."""
+    # The certificate is for the public host name; on the same machine, nothing can intercept the connection.
     unverified = ssl.create_default_context()
     unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
     opener = urllib.request.build_opener(

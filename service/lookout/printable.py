@@ -1,4 +1,4 @@
-"""Text from elsewhere (names of files, labels, cameras and models, addresses) as it may go to a terminal or a log.
+"""Makes text from elsewhere (names of files, labels, cameras and models, addresses) safe for a terminal or a log.
 
 A terminal obeys escape sequences: a file name could clear the screen, set the window title or type an answer for the
 user. A line break in a log message forges a log line, and characters that change the writing direction hide text.
@@ -22,7 +22,7 @@ def printable(text: str, *, lines: bool = True) -> str:
 
 
 def printable_json(value: Any, indent: int | None = None) -> str:
-    """JSON in which letters of every script stay readable; only unsafe characters are escaped."""
+    """Return JSON in which letters of every script stay readable; only unsafe characters are escaped."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False, indent=indent))
 
 

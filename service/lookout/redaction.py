@@ -1,11 +1,11 @@
-"""Addresses of cameras and other services as they may be shown: without user names, passwords and tokens."""
+"""Makes addresses of cameras and other services fit to be shown: without user names, passwords and tokens."""
 
 from __future__ import annotations
 
 import re
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
-# What stands before the colon in addresses that name something on this machine.
+# The part before the colon in addresses that name something on this machine.
 LOCAL_KINDS = frozenset({"pi", "usb", "file", "folder", "scripted"})
 # Cameras take passwords in the query as well: ".../snapshot.cgi?user=admin&pwd=1234"; some recorders in the path:
 # "rtsp://host/user=admin_password=1234_channel=1".
@@ -17,10 +17,10 @@ NESTED_URL = re.compile(r"\s*[a-z][a-z0-9+.-]*://|\s*(?:rtsps?|https?):/", re.IG
 
 
 def redact(address: str) -> str:
-    """The address without user name and password, whether before the host, in the path or in the query.
+    """Return the address without user name and password, whether before the host, in the path or in the query.
 
-    Those of files and devices are unchanged. A malformed one, such as "rtsp:/user:password@host", may hold a password
-    all the same; "…@" stands for what is left out of it. Line breaks and control characters are shown as escapes.
+    Addresses of files and devices are unchanged. A malformed one, such as "rtsp:/user:password@host", may still contain
+    a password; "…@" stands for what is left out of it. Line breaks and control characters are shown as escapes.
     """
     return _printable(_redacted(address))
 
@@ -34,7 +34,7 @@ def _printable(text: str) -> str:
 def _redacted(address: str) -> str:
     prefix, _, nested = address.partition(":")
     if NESTED_URL.match(nested):
-        return f"{prefix}:{_redacted(nested)}"  # "auto:rtsp://…" is a mistake, and holds a password all the same
+        return f"{prefix}:{_redacted(nested)}"  # "auto:rtsp://…" is a mistake, but may still contain a password
     if "://" not in address:
         return address if _is_local(address) else _mistyped(address)
     scheme, _, rest = address.partition("://")
@@ -51,9 +51,9 @@ def _redacted(address: str) -> str:
 
 
 def _behind_password(rest: str) -> str:
-    """What may be shown where the host is unreadable, mostly because of a bare "/" in the password."""
+    """Return what may be shown if the host cannot be parsed, mostly because of a bare "/" in the password."""
     before, at, behind = rest.rpartition("@")
-    if not at:  # "rtsp://user:pass/word": what is behind the colon was meant for a port, or is a password
+    if not at:  # "rtsp://user:pass/word": the part after the colon is either a port or a password
         return f"{rest.partition(':')[0]}:…"
     if "=" in re.split("[?&;]", before)[-1]:  # the "@" may be part of a password in the query
         return "…"
@@ -61,10 +61,10 @@ def _behind_password(rest: str) -> str:
 
 
 def masked(address: str) -> str:
-    """The address as `redact` leaves it, and "…@" in front of the host where something secret was left out there."""
+    """Return the address as `redact` does, with "…@" before the host if a secret was left out there."""
     redacted = redact(address)
     scheme, separator, rest = redacted.partition("://")
-    if not separator:  # no stream's address
+    if not separator:  # not the address of a stream
         return redacted
     host = rest.partition("/")[0].partition("?")[0]
     plain = address.lower().startswith(f"{scheme}{separator}{host}".lower())
@@ -72,16 +72,16 @@ def masked(address: str) -> str:
 
 
 def is_masked(address: str) -> bool:
-    """Whether it holds what stands for a secret, which no camera would take for one."""
+    """Return whether the address contains a placeholder for a secret, which no camera would accept."""
     return "…" in address or "=***" in address
 
 
 def _is_local(address: str) -> bool:
-    """Whether it names a file, a device or a module, whose names may hold any sign."""
+    """Return whether the address names a file, a device or a module; such names may contain any character."""
     text = address.strip()
     prefix, _, rest = text.partition(":")
     if prefix.lower() in ("pi", "usb") and re.match(r"[^/@]*:[^@]*@", rest):
-        return False  # "usb:user:password@host"; names of devices hold no "@" behind a colon
+        return False  # "usb:user:password@host"; names of devices contain no "@" after a colon
     return text.startswith("/") or prefix.lower() in LOCAL_KINDS
 
 
@@ -95,7 +95,7 @@ def _without_pairs(path: str) -> str:
 
 
 def redact_text(text: str, address: str = "") -> str:
-    """A line of log or message with every stream address in it redacted, and the words of `address` that are secret."""
+    """Return a line of text with all stream addresses in it redacted, and with the secret words of `address`, too."""
     if address:  # before anything else: a password with a space in it ends what looks like an address
         text = text.replace(address, redact(address))
     for secret in secrets_of(address):
@@ -104,7 +104,7 @@ def redact_text(text: str, address: str = "") -> str:
 
 
 def secrets_of(address: str) -> tuple[str, ...]:
-    """Password and secret query values of an address, as written and decoded; only those long enough to search for."""
+    """Return the secrets of an address, as written and decoded; only those that are long enough to search for."""
     _, _, nested = address.partition(":")
     if NESTED_URL.match(nested):
         return secrets_of(nested)
@@ -114,7 +114,7 @@ def secrets_of(address: str) -> tuple[str, ...]:
         found += [parts.password or ""]
         found += [value for name, value in parse_qsl(parts.query) if _SECRET.search(name)]
         found += [pair[2] for pair in _SECRET_PAIR.finditer(parts.path)]
-        readable = parts.port is None or parts.port >= 0  # asked for its ValueError
+        readable = parts.port is None or parts.port >= 0  # read only because it may raise ValueError
     except ValueError:
         readable = False
     mistyped = "://" not in address and not _is_local(address)
@@ -137,9 +137,9 @@ def _without_query(rest: str) -> str:
 
 
 def hides_password(address: str) -> bool:
-    """Whether an "@" behind the host may end a password with a bare "/", "?" or "#" in it: "rtsp://me:12345/6@cam".
+    """Return whether an "@" after the host may end a password that contains "/", "?" or "#": "rtsp://me:12345/6@cam".
 
-    An "@" in a password of the query, or behind a host without port and user, is taken for what it seems.
+    An "@" in a password of the query, or after a host without port and user, does not count.
     """
     rest = address.partition("://")[2]
     end = re.search(r"[/?#]|$", rest)

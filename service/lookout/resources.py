@@ -1,4 +1,4 @@
-"""Where the shipped files are: beside the package in a checkout, inside it in a wheel."""
+"""The paths of the shipped files: beside the package in a checkout, inside it in a wheel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
 
-# The model where none is chosen. `cat-dog-resnet18` is the one that courses take apart.
+# The default model. `cat-dog-resnet18` is the one that courses take apart.
 DEFAULT_MODEL = "cat-dog-lite0"
 
 
@@ -16,20 +16,20 @@ def _folder(name: str) -> Path:
 
 
 def static_folder() -> Path:
-    """The dashboard's files."""
+    """Return the folder of the dashboard's files."""
     return _folder("static")
 
 
 def systemd_folder() -> Path:
-    """The units and their installer."""
+    """Return the folder of the units and their installer."""
     return _folder("systemd")
 
 
 def demo_pictures() -> Path:
-    """The photographs of the demo."""
+    """Return the folder of the demo's photographs."""
     return _PACKAGE / "camera" / "sources" / "pictures"
 
 
 def models_folder() -> Path:
-    """The shipped models, one folder each."""
+    """Return the folder of the shipped models, each in its own folder."""
     return _folder("models")

@@ -25,7 +25,7 @@ _WIDE = 250
 
 @contextmanager
 def _dropping_unwritable() -> Iterator[None]:
-    """Messages that cannot be written (a full disk, a closed pipe) are dropped; the command goes on."""
+    """Drop messages that cannot be written (a full disk, a closed pipe), so that the command goes on."""
     try:
         yield
     except OSError:
@@ -58,18 +58,18 @@ def _print_error(error: LookoutError) -> None:
 
 
 def console() -> Console:
-    """For data in a table."""
+    """Return a console for tables of data."""
     return _plain(width=None if sys.stdout.isatty() else _WIDE)
 
 
 def _plain(**options: Any) -> Console:
-    """A console that leaves its text as it is, but lets no control characters through to the terminal."""
+    """Return a console that leaves its text as it is, but lets no control characters through to the terminal."""
     from rich.console import Console
     from rich.segment import Segment
 
     class Plain(Console):
         def on_broken_pipe(self) -> None:
-            """The reader, such as `head`, has closed the pipe: no failure, as with any other output."""
+            """Handle a pipe that its reader, such as `head`, has closed: not a failure, as with any other output."""
             raise BrokenPipeError
 
         def render(self, *arguments: Any, **more: Any) -> Iterator[Segment]:
@@ -80,7 +80,7 @@ def _plain(**options: Any) -> Console:
 
 
 def table(*columns: str, right: Sequence[str] = (), folding: Sequence[str] = ()) -> Table:
-    """A plain table. right: columns of numbers. folding: columns that may take several lines."""
+    """Return a plain table. right: columns of numbers. folding: columns that may take several lines."""
     from rich import box
     from rich.table import Table
 
@@ -102,7 +102,7 @@ def table(*columns: str, right: Sequence[str] = (), folding: Sequence[str] = ())
 
 @contextmanager
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[Iterable[T]]:
-    """The items, with a progress bar on stderr if that is a terminal."""
+    """Provide the items, with a progress bar on stderr if that is a terminal."""
     if not _shows_progress(total):
         yield items
         return
@@ -112,7 +112,7 @@ def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterato
 
 @contextmanager
 def counter(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A function that counts one more done, on a progress bar on stderr if that is a terminal."""
+    """Provide a function that counts one more done, with a progress bar on stderr if that is a terminal."""
     if not _shows_progress(total):
         yield lambda: None
         return
@@ -134,7 +134,7 @@ def _bar() -> Progress:
 
 
 def size(count: float) -> str:
-    """Bytes as text for people: 44.7 MB."""
+    """Return a number of bytes as text for people: 44.7 MB."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 
 
 def rfc3339(wall: float) -> str:
-    """Unix seconds as RFC 3339 in UTC with milliseconds: 2026-05-01T07:14:11.020Z."""
+    """Return Unix seconds as RFC 3339 in UTC with milliseconds: 2026-05-01T07:14:11.020Z."""
     return _utc(wall, "milliseconds")
 
 
 def now() -> str:
-    """This moment, with milliseconds."""
+    """Return the current time, with milliseconds."""
     return rfc3339(time.time())
 
 
 def now_to_the_second() -> str:
-    """This moment, for files and reports that people read: 2026-05-01T07:14:11Z."""
+    """Return the current time for files and reports that people read: 2026-05-01T07:14:11Z."""
     return _utc(time.time(), "seconds")
 
 

@@ -1,4 +1,4 @@
-"""What the focus itself costs, without the network's second look: learning the scene and finding what is new."""
+"""The cost of focus itself, without the network's second run: learning the scene and finding what is new."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FPS = 10.0
 
 
 def measure_focus(card: Card, seconds: float) -> list[Row]:
-    """Compared with one inference of the model's fastest precision, on one thread, at 640 x 480."""
+    """Measure focus against one inference of the model's fastest precision, on one thread, at 640 x 480."""
     precision = "int8" if "int8" in card.precisions else card.precisions[0]
     classifier = Classifier.load(card, precision, 1)
     empty, visited = _frames(visitor=False), _frames(visitor=True)
@@ -46,7 +46,7 @@ def _watching(frames: list[NDArray[np.uint8]], before: list[NDArray[np.uint8]]) 
 
 
 def _frames(*, visitor: bool) -> list[NDArray[np.uint8]]:
-    """A few frames of one scene with sensor noise."""
+    """Return a few frames of one scene with sensor noise."""
     dice = np.random.default_rng(1)
     scene = cv2.resize(dice.integers(40, 220, (12, 16, 3), np.uint8), (640, 480), interpolation=cv2.INTER_CUBIC)
     if visitor:

@@ -36,7 +36,7 @@ _IMPORTS = (
 
 
 class Service:
-    """A running `lookout demo`, its state and cache in a folder of their own."""
+    """A running `lookout demo` with its own folder for state and cache."""
 
     def __init__(self, folder: Path, *flags: str) -> None:
         self._begun = time.monotonic()
@@ -44,7 +44,7 @@ class Service:
         self._log = (folder / "log").open("w+b")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LOOKOUT_")}
         environment |= {"XDG_STATE_HOME": str(folder), "XDG_CACHE_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-        own = folder / "lookout/lookout.toml"  # an empty one of its own, or the machine's would be read
+        own = folder / "lookout/lookout.toml"  # an empty file of its own, or the machine's would be read
         own.parent.mkdir(exist_ok=True)
         own.touch()
         command = [sys.executable, "-m", "lookout", "demo", "--port", "0", *flags]
@@ -54,7 +54,7 @@ class Service:
         self.address = ""
 
     def wait(self) -> float:
-        """Seconds from the process's start until a client sees the first prediction."""
+        """Return the seconds from the process's start until a client sees the first prediction."""
         while time.monotonic() < self._begun + START_S and self._process.poll() is None:
             if not self.address:
                 found = _ANNOUNCED.search(self._text())
@@ -70,7 +70,7 @@ class Service:
         return Path(self._log.name).read_text("utf-8", "replace")
 
     def state(self) -> dict[str, Any]:
-        """The response of GET /api/state; empty while there is none."""
+        """Return the response of GET /api/state; empty while there is none."""
         try:
             with urllib.request.urlopen(f"{self.address}api/state", timeout=2) as answer:
                 found: dict[str, Any] = json.load(answer)
@@ -85,7 +85,7 @@ class Service:
         return parent, parent.children(recursive=True)
 
     def memory(self) -> int:
-        """Sum of the proportional set sizes, in bytes."""
+        """Return the sum of the proportional set sizes in bytes."""
         parent, children = self.processes
         return sum(int(process.memory_full_info().pss) for process in (parent, *children))
 
@@ -101,7 +101,7 @@ class Service:
 
 @contextlib.contextmanager
 def running(folder: Path, *flags: str) -> Iterator[tuple[Service, float]]:
-    """A service that answers, and how many seconds it took to."""
+    """Run a service; provides it once it answers, and how many seconds that took."""
     service = Service(folder, *flags)
     try:
         yield service, service.wait()
@@ -110,7 +110,7 @@ def running(folder: Path, *flags: str) -> Iterator[tuple[Service, float]]:
 
 
 def measure_live(card: Card, precisions: tuple[str, ...], seconds: float) -> list[Row]:
-    """Start, age, memory and processor share; each with a fixed precision, so that nothing is tuned meanwhile."""
+    """Measure start, age, memory and processor share with a fixed precision, so that nothing is tuned meanwhile."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="lookout-bench-") as name:
         folder = Path(name)
@@ -131,7 +131,7 @@ def measure_live(card: Card, precisions: tuple[str, ...], seconds: float) -> lis
             with running(folder, *flags, "--model.precision", precision) as (service, _):
                 time.sleep(max(5.0, seconds))
                 rows.append(_memory(service, precision))
-        slow = ("--answer.max_rate", "2", "--answer.focus", "off")  # the focus' second looks are inferences too
+        slow = ("--answer.max_rate", "2", "--answer.focus", "off")  # the second inferences of focus count too
         with running(folder, *flags, "--model.precision", best, *slow) as (service, _):
             rows.append(_share(service, max(10.0, seconds * 4)))
         rows.append(_events(folder, (*flags, "--model.precision", best), max(10.0, seconds * 4)))
@@ -150,7 +150,7 @@ def _start(took: float) -> Row:
 
 
 def _age(service: Service, seconds: float) -> Row:
-    """How old a prediction is when a client gets it: the state says when its picture was taken."""
+    """Measure how old a prediction is when a client gets it; the state says when its picture was taken."""
     from websockets.sync.client import connect
 
     ages, inference = [], 0.0
@@ -185,7 +185,7 @@ def _memory(service: Service, precision: str) -> Row:
 
 
 def _share(service: Service, seconds: float) -> Row:
-    """Beyond the camera's process, which would run anyway, and the two inferences per second."""
+    """Measure the processor share without the two inferences per second and the camera's process, which run anyway."""
     before, begun = _used(service), time.monotonic()
     time.sleep(seconds)
     used, passed = _used(service) - before, time.monotonic() - begun
@@ -198,7 +198,7 @@ def _share(service: Service, seconds: float) -> Row:
 
 
 def _events(folder: Path, flags: tuple[str, ...], seconds: float) -> Row:
-    """What they cost: the same service with them and without, beside each other, so that both have the same noise."""
+    """Measure the cost of events: the same service runs with and without them, side by side for the same noise."""
     with (
         running(folder / "on", *flags, "--events.enabled", "true") as (on, _),
         running(folder / "off", *flags, "--events.enabled", "false") as (off, _),
@@ -207,7 +207,7 @@ def _events(folder: Path, flags: tuple[str, ...], seconds: float) -> Row:
         time.sleep(seconds)
         passed = time.monotonic() - begun
         with_events, without = _used(on) - before[0], _used(off) - before[1]
-        # A page that two processes share counts half in each: neither gains by the other.
+        # A page shared by two processes counts half in each, so that the comparison is fair.
         memory = on.memory() - off.memory()
     share = (with_events - without) / passed
     met = share <= MAX_EVENTS_SHARE and memory <= MAX_EVENTS_BYTES
@@ -221,5 +221,5 @@ def _events(folder: Path, flags: tuple[str, ...], seconds: float) -> Row:
 
 
 def _used(service: Service) -> float:
-    """Seconds of processor time so far, without the camera's."""
+    """Return the seconds of processor time so far, without the camera's."""
     return float(sum(service.processes[0].cpu_times()[:2]))

@@ -22,16 +22,16 @@ from lookout.settings.schema import Settings
 from lookout.state.hub import Hub
 
 FIRST_S = 30.0
-# Fewer have no time between them that could be measured.
+# With fewer pictures, there is no time between two that could be measured.
 MIN_RUNS = 3
 MAX_SHARE = {"fp32": 0.08, "int8": 0.15}
 MIN_RATE = 0.97
-# A source that never lets the network wait, and still leaves it its core.
+# A source that never makes the network wait, and still leaves it a core.
 FASTER = 1.5
 
 
 def measure_loop(card: Card, precisions: tuple[str, ...], seconds: float) -> list[Row]:
-    """One engine after the other, with the real worker and a camera in a separate process, as in the service."""
+    """Measure one engine after another, with the real worker and a camera in a separate process, as in the service."""
     costs, rates = [], []
     for precision in precisions:
         timed = _run(card, precision, "vga", {}, seconds)
@@ -75,7 +75,7 @@ class _Timed:
         self._ends.clear()
 
     def medians_ms(self) -> tuple[float, float]:
-        """Processor time of a run, and of the time between two runs."""
+        """Return the median processor time in milliseconds of a run, and of the time between two runs."""
         spans = list(self._spans)
         runs = [end - start for start, end in spans]
         gaps = [after[0] - before[1] for before, after in itertools.pairwise(spans)]
@@ -86,7 +86,7 @@ class _Timed:
 
 
 def _cost(timed: _Timed, precision: str, what: str, most: float | None) -> Row:
-    """most: the goal; None if there is none."""
+    """Return the row for the loop's cost beside the network's. most: the goal; None if there is none."""
     session_ms, loop_ms = timed.medians_ms()
     share = loop_ms / session_ms
     measured = f"{share:.1%} ({milliseconds(loop_ms)} beside {milliseconds(session_ms)})"
@@ -96,7 +96,7 @@ def _cost(timed: _Timed, precision: str, what: str, most: float | None) -> Row:
 
 
 def _kept_up(timed: _Timed, precision: str) -> Row:
-    """Whether anything but the session and the loop's own work takes the worker's time.
+    """Measure whether anything besides the session and the loop's own work takes the worker's time.
 
     That is another program on its core, or a picture that came late because the camera's process was not scheduled
     when it was due: seen on a virtual machine, in one round of a hundred.
@@ -109,13 +109,13 @@ def _kept_up(timed: _Timed, precision: str) -> Row:
 
 
 def _run(card: Card, precision: str, script: str, region: dict[str, float], seconds: float) -> _Timed:
-    """script: one of those in `lookout.bench.script`."""
+    """Run an engine and return its times. script: one of those in `lookout.bench.script`."""
     logging.getLogger("lookout").setLevel(logging.ERROR)
     settings = Settings.model_validate(
         {
             "camera": {"source": f"scripted:lookout.bench.script:{script}"},
             "model": {"name": card.name, "folder": card.folder.parent, "precision": precision, "threads": 1},
-            "answer": {"max_rate": 0.0, "region": region or {}, "focus": "off"},  # which is measured by itself
+            "answer": {"max_rate": 0.0, "region": region or {}, "focus": "off"},  # focus is measured separately
         }
     )
     catalogue = Catalogue.of(settings)
@@ -142,14 +142,14 @@ def _run(card: Card, precision: str, script: str, region: dict[str, float], seco
 
 
 def _wait(timed: _Timed, runs: int) -> None:
-    """Until this many were made, which on a busy machine takes longer than what is measured."""
+    """Wait until this many runs were made, which on a busy machine takes longer than what is measured."""
     until = time.monotonic() + FIRST_S
     while timed.runs < runs and time.monotonic() < until:
         time.sleep(0.01)
 
 
 def _rate_alone(classifier: Classifier, pictures: int = 20) -> float:
-    """Maximum pictures per second of the network without the loop."""
+    """Return the maximum pictures per second of the network without the loop."""
     grey = np.full((480, 640, 3), 128, np.uint8)
     times = [classifier.classify(grey).timing.inference_ms for _ in range(pictures)]
     return 1e3 / min(times)

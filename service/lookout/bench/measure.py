@@ -1,4 +1,4 @@
-"""What a measurement is, and how times are taken: side by side, in turns."""
+"""Measurements, and how times are taken: side by side, in turns."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Row:
 
 
 def in_turns(contestants: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, float]:
-    """Milliseconds per call of each, as the fastest fifth of its calls: other work only ever slows a call down.
+    """Return the milliseconds per call of each, from the fastest fifth of its calls: other work only slows calls down.
 
-    seconds: for each of them, in rounds of a quarter second.
+    seconds: the time for each of them, in rounds of a quarter second.
     """
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for call in contestants.values():
@@ -44,7 +44,7 @@ def in_turns(contestants: Mapping[str, Callable[[], object]], seconds: float) ->
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which that share of all is, 0..1; NaN for no values."""
+    """Return the value below which this share (0..1) of all values lies; NaN if there are none."""
     if not values:
         return float("nan")
     ordered = sorted(values)

@@ -1,4 +1,4 @@
-"""The network by itself: the time per picture, compared with other runtimes and with what the core can do."""
+"""The network on its own: the time per picture, compared with other runtimes and with the core's limits."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THR
 
 
 def measure_network(card: Card, seconds: float) -> list[Row]:
-    """All on one thread and the same picture."""
+    """Measure all runtimes on one thread with the same picture."""
     with tempfile.TemporaryDirectory() as folder:
         graph, name, answer = plain_graph(card, Path(folder) / "plain.onnx")
         shape = (1, card.input.channels, card.input.height, card.input.width)
@@ -95,7 +95,7 @@ def _beside(times: dict[str, float], others: dict[str, Run], notes: list[str]) -
 
 
 def _peak(seconds: float) -> float:
-    """Multiplications and additions per second of NumPy's blocked float32 product, on one thread of its own process."""
+    """Return multiplications plus additions per second of NumPy's float32 product, on one thread of its own process."""
     done = subprocess.run(
         [sys.executable, "-c", _PEAK, str(seconds)],
         env=os.environ | _ONE_THREAD, capture_output=True, text=True, timeout=60 + seconds, check=True,

@@ -1,4 +1,4 @@
-"""Other runtimes on the same network: those that are installed here."""
+"""Other runtimes for the same network, as far as they are installed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from lookout.pipeline.card import Card
 from lookout.pipeline.session import one_line
 
 Run = Callable[[], object]
-# How much each must be beaten by, if that was measured: the goal.
+# The goals: the factor by which each must be beaten, if it was measured.
 GOALS = {"OpenCV DNN": 1.2, "TorchScript": 1.4, "PyTorch eager": 2.5}
 _OTHERS = "Measure the others: --only loop,live."
 
 
 def plain_graph(card: Card, target: Path) -> tuple[Path, str, str]:
-    """The card's fp32 graph as other runtimes take it: planar float32 pixels, float32 weights, only logits.
+    """Write the card's fp32 graph as other runtimes need it: planar float32 pixels, float32 weights, only logits.
 
     Returns the file and the names of its input and output. Raises ModelRejected if there is no such graph.
     """
@@ -58,7 +58,7 @@ def plain_graph(card: Card, target: Path) -> tuple[Path, str, str]:
 
 
 def _numbers(graph: Graph, name: str) -> Any:
-    """A constant's numbers, as float32 even if they were stored as float16 behind a Cast."""
+    """Return a constant's values as float32, even if they are stored as float16 before a Cast."""
     if name not in graph.stored and name in graph.makers and graph.makers[name].op_type == "Cast":
         return _numbers(graph, graph.makers[name].input[0]).astype(np.float32)
     if name not in graph.stored and name in graph.makers:
@@ -67,7 +67,7 @@ def _numbers(graph: Graph, name: str) -> Any:
 
 
 def peers(graph: Path, pixels: Any) -> tuple[dict[str, Run], list[str]]:
-    """What can run this graph here, on one thread, and sentences about what cannot."""
+    """Return what can run this graph here on one thread, and sentences about what cannot."""
     runs: dict[str, Run] = {}
     notes = []
     makers: dict[str, Callable[[Path, Any], dict[str, Run]]] = {"OpenCV DNN": _opencv}
@@ -107,7 +107,7 @@ def _torch(graph: Path, pixels: Any) -> dict[str, Run]:
     network = _TorchNetwork(onnx.load(str(graph)).graph)
     example = torch.from_numpy(pixels.copy())
     with torch.no_grad(), warnings.catch_warnings():
-        # TorchScript is deprecated, and still what people use to speed PyTorch up on a Pi.
+        # TorchScript is deprecated, but people still use it to speed PyTorch up on a Pi.
         warnings.simplefilter("ignore", DeprecationWarning)
         script = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(network.module().eval(), example)))
 

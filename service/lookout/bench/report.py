@@ -15,7 +15,7 @@ from lookout.pipeline.card import Card
 from lookout.system.fingerprint import machine
 from lookout.terminal import console, say, table
 
-# For each measurement: long enough for stable medians, short enough for people to wait.
+# Seconds per measurement: long enough for stable medians, short enough for people to wait.
 SECONDS, QUICK_SECONDS = 5.0, 0.5
 NAMES = ("network", "focus", "loop", "live")
 
@@ -28,7 +28,7 @@ class BenchUnwritable(LookoutError):
 
 
 def run_and_print(card: Card, *, quick: bool, only: str | None, as_json: bool, save: Path | None) -> None:
-    """Raises ModelRejected, SettingInvalid or BenchUnwritable. A missed goal is not an error."""
+    """Run all measurements; a missed goal is not an error. Raises ModelRejected, SettingInvalid, BenchUnwritable."""
     seconds = QUICK_SECONDS if quick else SECONDS
     say(f"Measuring on {machine()}. Leave the machine alone meanwhile.")
     rows: list[Row] = []

@@ -10,12 +10,12 @@ import numpy as np
 
 from lookout.camera.sources.scripted import Show
 
-# Enough that the processor's caches do not hold them all.
+# So many that the processor's caches do not hold them all.
 PICTURES = 16
 
 
 def distinct_pictures(width: int, height: int) -> Iterator[Show]:
-    """Endless noise. Each picture has its number drawn in, so that no two are alike, however many are skipped."""
+    """Yield endless noise. Each picture has its number drawn in, so that no two are alike, however many are skipped."""
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     pictures = [np.ascontiguousarray(np.roll(noise, shift, 1)) for shift in range(PICTURES)]
     for number in itertools.count():

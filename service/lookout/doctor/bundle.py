@@ -28,7 +28,7 @@ class BundleUnwritable(LookoutError):
 
 
 def open_bundle(path: Path) -> BinaryIO:
-    """Raises BundleUnwritable."""
+    """Open the support file for writing. Raises BundleUnwritable."""
     try:
         return path.open("wb")
     except OSError as error:

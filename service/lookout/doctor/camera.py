@@ -18,7 +18,7 @@ from lookout.doctor.sightings import explain
 from lookout.errors import CameraError, CameraUnsupported
 
 DEADLINE_S = 40.0
-# For opening a stream, and again for its first picture.
+# Seconds for opening a stream, and again for its first picture.
 TRY_S = 12.0
 _GROUPS = ("video", "render")
 
@@ -83,7 +83,7 @@ def _tried(context: Context) -> Finding:
 
 
 def _not_found(seen: Discovery, *, about_pi: bool) -> Finding:
-    """What each interpreter says about picamera2 is left to its own check."""
+    """Return the finding that there is no camera; what interpreters report about picamera2 is left to their check."""
     if not about_pi:
         fix = f"{seen.remedies[-1]} Or use a stream with --source rtsp://…, or try: lookout demo."
         return Finding("fail", f"No camera was found: {seen.reasons[-1]}.", fix)
@@ -145,7 +145,7 @@ def _user() -> str:
 
 
 def _holders(context: Context) -> Finding:
-    """Programs that have a camera device open: /proc/*/fd shows it without fuser."""
+    """Return the programs that have a camera device open; /proc/*/fd shows them without fuser."""
     seen: dict[str, set[str]] = {}
     own = {os.getpid(), os.getppid()}
     for process in (context.root / "proc").glob("[0-9]*"):

@@ -1,4 +1,4 @@
-"""What a check is: a name, a function, and one finding with one remedy."""
+"""A check: a name, and a function that returns one finding with one remedy."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Context:
     was_root: bool = False
 
     def text(self, path: str) -> str:
-        """The content of a file below root, empty if it cannot be read."""
+        """Return the content of a file below root, empty if it cannot be read."""
         try:
             return (self.root / path).read_text("utf-8", "replace").strip("\0 \n")
         except OSError:
@@ -53,17 +53,17 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """as_root: whether root sees more; the others run as the service's user, whose rights matter."""
+    """One check. as_root: whether root sees more; other checks run with the rights of the service's user."""
 
     name: str
     look: Callable[[Context], Finding]
     as_root: bool = False
 
     def run(self, context: Context) -> Finding:
-        """Never raises: a check that fails itself is skipped, and says so."""
+        """Run the check. Never raises: a check that itself fails is reported as skipped."""
         try:
             return self.look(context)
-        except Exception as error:  # whatever a broken machine throws at it, the other checks go on
+        except Exception as error:  # a broken machine may raise anything, and the other checks must go on
             return Finding("skipped", f"The check itself failed: {type(error).__name__}: {error}")
 
 
@@ -76,7 +76,7 @@ def skipped(detail: str) -> Finding:
 
 
 def output_of(command: Sequence[str], timeout_s: float = 10.0) -> tuple[int, str]:
-    """Exit status and all output of a command; 127 if it does not exist, 124 if it takes too long."""
+    """Return the exit status and all output of a command; 127 if it does not exist, 124 if it takes too long."""
     try:
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=timeout_s,

@@ -25,7 +25,7 @@ def _look(kind: Kind, context: Context) -> Finding:
 
 
 def _said(kind: Kind, answer: dict[str, Any]) -> dict[str, Any] | None:
-    """What the running service reports about it; None if none runs here, or it asks for a token first."""
+    """Return what the running service reports about the integration; None if it is not running or needs a token."""
     found = answer.get("integrations")
     entries = found if isinstance(found, list) else []
     return next((one for one in entries if isinstance(one, dict) and one.get("name") == kind.name), None)

@@ -27,7 +27,7 @@ class LogUnreadable(LookoutError):
 
 
 def journal() -> list[str]:
-    """The service's last lines, then the kernel's relevant ones; empty if this user has no journal."""
+    """Return the service's last lines, then the kernel's relevant ones; empty if this user may not read the journal."""
     service = _lines(["journalctl", "--no-pager", "-q", "-u", "lookout", "-n", str(LINES)])
     kernel = _lines(["journalctl", "--no-pager", "-q", "-k", "-n", "2000"]) or _lines(["dmesg"])
     return service + [line for line in kernel if _KERNEL.search(line)][-LINES:]
@@ -39,7 +39,7 @@ def _lines(command: list[str]) -> list[str]:
 
 
 def from_file(path: Path) -> list[str]:
-    """Raises LogUnreadable. The path - means stdin."""
+    """Return the lines of a log file; the path - means stdin. Raises LogUnreadable."""
     if str(path) == "-":
         return sys.stdin.read(MAX_FILE_BYTES).splitlines()
     try:
@@ -50,5 +50,5 @@ def from_file(path: Path) -> list[str]:
 
 
 def without_secrets(line: str, source: str) -> str:
-    """A line that may be passed on: without a stream's password or a token. source: the camera's address."""
+    """Return the line without a stream's password or a token. source: the camera's address."""
     return _SECRETS.sub(lambda found: f"{found[1]}***", redact_text(line, source))

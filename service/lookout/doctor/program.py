@@ -70,7 +70,7 @@ def _port(context: Context) -> Finding:
 
 
 def _runtime(_: Context) -> Finding:
-    """In a separate process: a wheel built for a newer processor crashes it."""
+    """Import in a separate process, because a wheel built for a newer processor crashes it."""
     code = "import onnxruntime, cv2, numpy; print(onnxruntime.__version__, cv2.__version__, numpy.__version__)"
     status, text = output_of([sys.executable, "-c", code], RUNTIME_S)
     lines = text.strip().splitlines() or [""]

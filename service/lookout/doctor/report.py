@@ -29,7 +29,7 @@ _NAME_WIDTH = max(len(check.name) for check in ALL_CHECKS)
 
 
 def context_of(config: Path | None, log: tuple[str, ...] | None = None, *, was_root: bool = False) -> Context:
-    """Invalid settings are a finding, not the end."""
+    """Return what the checks read. Invalid settings are a finding and do not end the checks."""
     try:
         loaded = load({}, config)
     except SettingInvalid as error:
@@ -38,11 +38,11 @@ def context_of(config: Path | None, log: tuple[str, ...] | None = None, *, was_r
 
 
 def run_and_print(*, bundle: Path | None, log: Path | None, as_json: bool, config: Path | None) -> bool:
-    """Returns whether nothing fails. Raises LogUnreadable or BundleUnwritable."""
+    """Run all checks and print their findings. Return whether none fails. Raises LogUnreadable, BundleUnwritable."""
     if log is not None and bundle is None:
         _print_sightings(explain(from_file(log)), context_of(config), as_json=as_json)
         return True
-    # What only root may read or write comes first; the rest runs with the service's rights.
+    # Checks that need root run first; the others run with the service's rights.
     lines = tuple(from_file(log) if log is not None else journal())
     archive = open_bundle(bundle) if bundle is not None else None
     early = {check.name: check.run(Context()) for check in ALL_CHECKS if check.as_root}

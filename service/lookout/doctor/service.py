@@ -16,7 +16,7 @@ from lookout.settings.schema import ServerSettings
 ANSWER_S = 2.0
 _MAX_ANSWER_BYTES = 256 * 1024
 SERVICE_USER = "lookout"
-# As in the unit.
+# The same as in the unit.
 _GROUPS = ("video", "render")
 _UNIT = "lookout.service"
 _PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts", "StatusText")
@@ -30,9 +30,9 @@ _STATUS = {
 
 
 def become_service_user() -> bool:
-    """As root on a machine with the service installed: switch to its user's rights, for good. Whether that was done.
+    """Switch to the rights of the installed service's user for good, if this is root. Return whether that was done.
 
-    Root may do everything: its checks of permissions would say nothing about the service.
+    Root may do everything, so that its checks of permissions would show nothing about the service.
     """
     if os.geteuid() != 0 or not unit():
         return False
@@ -58,14 +58,14 @@ def _group(name: str) -> grp.struct_group | None:
 
 
 def unit() -> dict[str, str]:
-    """What systemd knows about the installed service; empty without systemd or such a unit."""
+    """Return what systemd knows about the installed service; empty without systemd or such a unit."""
     status, text = output_of(["systemctl", "show", _UNIT, *(f"--property={name}" for name in _PROPERTIES)])
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line) if status == 0 else {}
     return found if found.get("LoadState") not in (None, "", "not-found") else {}
 
 
 def ask(server: ServerSettings, path: str) -> dict[str, Any] | None:
-    """The object that a Lookout with these settings returns on this machine, errors too; None if none does."""
+    """Return the JSON object, be it an error, that a Lookout with these settings returns here; None if none runs."""
     scheme = "https" if server.tls_certificate else "http"
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)
     name = f"[{host}]" if ":" in host else host
@@ -101,7 +101,7 @@ def _service(context: Context) -> Finding:
 
 
 def _unit_trouble(installed: dict[str, str]) -> Finding | None:
-    """What systemd reports as wrong; None if nothing."""
+    """Return what systemd reports as wrong; None if nothing is."""
     state, status = installed.get("ActiveState"), installed.get("ExecMainStatus", "")
     why = f"exit status {status}" + (f": {_STATUS[status]}" if status in _STATUS else "")
     if state == "failed":
@@ -134,13 +134,13 @@ def _camera_trouble(context: Context, status: str, installed: dict[str, str]) ->
     camera = state.get("camera")
     if isinstance(camera, dict) and camera.get("reason"):
         reason, remedy = str(camera["reason"]), str(camera.get("remedy") or _READ_LOG)
-    else:  # it asks for a token before it says more
+    else:  # it needs a token before it reports more
         reason, remedy = installed.get("StatusText", ""), f"{_READ_LOG} says why."
     return Finding("fail", f"Lookout is running here, and its camera is {status}. {reason}".strip(), remedy)
 
 
 def unread_config(context: Context) -> str:
-    """The service's settings file if it exists and this user may not read it, else empty."""
+    """Return the service's settings file if it exists but this user may not read it, else empty."""
     path = context.root / "etc/lookout/lookout.toml"
     if context.loaded is not None and context.loaded.config is not None:
         return ""

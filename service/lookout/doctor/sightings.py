@@ -1,4 +1,4 @@
-"""What a log shows: the known lines in it, how often each, and its last occurrence."""
+"""The known lines in a log: how often each occurred, and its last occurrence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Sighting:
 
 
 def explain(lines: Iterable[str]) -> list[Sighting]:
-    """The known lines of a log, in the order of their last occurrence."""
+    """Return the known lines of a log, in the order of their last occurrence."""
     seen: dict[KnownLine, tuple[int, str]] = {}
     for line in lines:
         for known in KNOWN_LINES:

@@ -12,7 +12,7 @@ _TIMEX_BYTES = 208
 
 
 def synchronised() -> bool | None:
-    """True once a time server has set the clock, False before, None if the kernel does not report it."""
+    """Return True once a time server has set the clock, False before that, None if the kernel does not report it."""
     if _TIMESYNCD.exists():
         return True
     try:

@@ -1,4 +1,4 @@
-"""What kind of machine this is, for measurements that hold on every machine of the kind.
+"""The kind of this machine, for measurements that hold for every machine of the kind.
 
 Never the serial number of one machine: cards are moved between Pis, and two equal Pis may share a measurement.
 """

@@ -1,6 +1,6 @@
 """Lines that libraries and the kernel print when something is wrong: what each means, and the one thing that helps.
 
-The one table of them: a camera's last words, `lookout doctor` and docs/troubleshooting.md all read it.
+A failing camera process, `lookout doctor` and docs/troubleshooting.md all use this one table.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lookout.errors import CameraAbsent, CameraBusy, CameraDenied, CameraError, 
 class KnownLine:
     """pattern: found anywhere in the line. harmless: nothing needs doing.
 
-    camera_error: what the line means when a camera's process prints it; None if it says nothing of the camera there.
+    camera_error: what the line means when a camera's process prints it; None if it says nothing about the camera.
     camera_pattern: further words that mean the same, but only when a camera's process prints them.
     """
 

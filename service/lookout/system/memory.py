@@ -1,4 +1,4 @@
-"""The C library's memory: what is freed goes back to the system instead of staying with the process.
+"""The C library's memory: freed memory goes back to the system instead of staying with the process.
 
 Two habits of the GNU C library would otherwise keep tens of megabytes of a network that has been replaced. Threads get
 their own heaps, and `malloc_trim` does not trim the end of those. And each time a large block is freed, the limit up

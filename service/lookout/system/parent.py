@@ -9,7 +9,7 @@ import signal
 
 
 def die_with(life: int) -> None:
-    """Have the kernel kill this process when the service's end of the pipe `life` closes, for whatever reason.
+    """Make the kernel kill this process when the service's end of the pipe `life` closes, for whatever reason.
 
     A signal on the pipe rather than PR_SET_PDEATHSIG, which follows the *thread* that started the child; and rather
     than a watching thread, which could not run while a driver holds the interpreter's lock.

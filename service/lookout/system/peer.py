@@ -1,4 +1,4 @@
-"""Which user's program is at the other end of a local connection."""
+"""The user whose program is at the other end of a local connection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NO_COOKIE = 0xFFFFFFFF
 _HEADER = struct.Struct("=IHHII")
 _REQUEST = struct.Struct("=BBBxI")
 _UID_AT = 80  # behind the header, four bytes of state, the socket's identity, and three counters
-# The kernel responds within microseconds; longer means that it does not support the question.
+# The kernel responds within microseconds; if not, it does not support the query.
 _ANSWER_S = 0.05
 
 # login.defs and systemd.exec(5): accounts of people start here ...
@@ -27,9 +27,10 @@ Endpoint = tuple[str, int]
 
 
 def uid_at(client: Endpoint, server: Endpoint) -> int | None:
-    """The user who owns the socket connected from `client` to `server` (address, port), both on this machine.
+    """Return the id of the user who owns the socket connected from `client` to `server`, both on this machine.
 
-    None if the kernel does not say. One question about one socket, however many are open: tens of microseconds.
+    client, server: address and port. None if the kernel does not report it. One query about one socket, however many
+    are open, takes tens of microseconds.
     """
     try:
         question = _question(client, server)
@@ -54,7 +55,7 @@ def _question(client: Endpoint, server: Endpoint) -> bytes:
 
 
 def is_another_service(uid: int | None) -> bool:
-    """Whether a user is the account of a system service other than ours, such as a web server's. None: unknown."""
+    """Return whether a user is the account of a system service other than Lookout, such as a web server's."""
     if uid is None or uid in (0, os.geteuid()):
         return False
     return uid < _FIRST_PERSON or uid in _DYNAMIC

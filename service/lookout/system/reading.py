@@ -1,4 +1,4 @@
-"""What the machine reports about itself at one moment: plain data."""
+"""The machine's readings at one time, as plain data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lookout.errors import Fault
 
 @dataclass(frozen=True, slots=True)
 class SystemReading:
-    """The machine's readings, None for what it does not report. disk: what is wrong with the disk for kept changes."""
+    """The machine's readings; None for what it does not report. disk: what is wrong with the state folder's disk."""
 
     temperature_c: float | None = None
     throttled: tuple[str, ...] = ()

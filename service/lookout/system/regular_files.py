@@ -23,13 +23,13 @@ _KINDS = {
 
 
 class NotRegular(OSError):
-    """It is not a regular file, or larger than allowed."""
+    """The path is not a regular file, or the file is larger than allowed."""
 
 
 def open_regular(path: Path, max_bytes: int, *, follow_links: bool = False) -> BufferedReader:
     """Open a regular file of at most `max_bytes` for reading, without waiting for a writer or a device.
 
-    follow_links: for paths that the administrator configured; a file in a folder of ours is never a link.
+    follow_links: for paths that the administrator configured; a file in Lookout's own folders is never a link.
     Raises OSError, including NotRegular.
     """
     _refuse_unless_regular(path, path.stat(follow_symlinks=follow_links), max_bytes)  # opening a device may act on it
@@ -44,7 +44,7 @@ def open_regular(path: Path, max_bytes: int, *, follow_links: bool = False) -> B
 
 
 def read_regular(path: Path, max_bytes: int, *, follow_links: bool = False) -> bytes:
-    """The content of such a file. Raises OSError, including NotRegular; also if the file grows while it is read."""
+    """Return the content of such a file. Raises OSError, including NotRegular; also if the file grows meanwhile."""
     with open_regular(path, max_bytes, follow_links=follow_links) as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:

@@ -1,4 +1,4 @@
-"""Reports the service's real state to systemd: sd_notify(3), a datagram to `$NOTIFY_SOCKET`, without a library.
+"""Reports the service's actual state to systemd: sd_notify(3), a datagram to `$NOTIFY_SOCKET`, without a library.
 
 Nothing here raises: a service must not die because its supervisor does not listen. Without systemd it does nothing.
 """
@@ -29,7 +29,7 @@ class Notifier:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Notifier:
-        """The notifier that `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` describe."""
+        """Return the notifier that `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` describe."""
         values = os.environ if environment is None else environment
         address = values.get("NOTIFY_SOCKET") or None
         if address is not None and not address.startswith(("/", "@")):
@@ -38,31 +38,31 @@ class Notifier:
 
     @property
     def active(self) -> bool:
-        """Whether systemd listens."""
+        """Whether there is a systemd to notify."""
         return self.address is not None
 
     def ready(self, status: str = "") -> bool:
-        """The service accepts requests (after a start, or after `reloading`)."""
+        """Report that the service accepts requests (after a start, or after `reloading`)."""
         return self._send(["READY=1", *_status(status)])
 
     def status(self, text: str) -> bool:
-        """One line for `systemctl status`."""
+        """Send one line for `systemctl status`."""
         return self._send(_status(text))
 
     def watchdog(self) -> bool:
-        """Everything that must make progress has made some."""
+        """Report that everything that must make progress has made some."""
         return self._send(["WATCHDOG=1"])
 
     def stopping(self, status: str = "") -> bool:
-        """The service is stopping on purpose."""
+        """Report that the service is stopping on purpose."""
         return self._send(["STOPPING=1", *_status(status)])
 
     def reloading(self) -> bool:
-        """Settings are being read again; `ready` ends it. `Type=notify-reload` needs the timestamp."""
+        """Report that the settings are being read again, until `ready`. `Type=notify-reload` needs the timestamp."""
         return self._send(["RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"])
 
     def _send(self, lines: list[str]) -> bool:
-        """Send one datagram; True when it was handed over."""
+        """Send one datagram; return whether the kernel accepted it."""
         if self.address is None:
             return False
         address = "\0" + self.address[1:] if self.address.startswith("@") else self.address

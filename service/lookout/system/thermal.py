@@ -25,7 +25,7 @@ _MIN_C, _MAX_C = -40.0, 150.0
 
 
 def temperature_c(root: Path = ROOT) -> float | None:
-    """The processor's temperature; that of the warmest zone if none is named so. root: where /sys is."""
+    """Return the processor's temperature, or the warmest zone's if none is named after it. root: where /sys is."""
     zones: list[tuple[str, float]] = []  # several may be of one type, as on machines with two processors
     for zone in sorted((root / "class/thermal").glob("thermal_zone*")):
         text = _text(zone / "temp")
@@ -41,7 +41,7 @@ def temperature_c(root: Path = ROOT) -> float | None:
 
 
 def throttled(root: Path = ROOT) -> tuple[str, ...]:
-    """What throttles the processor, in words, now and since boot; empty if nothing does."""
+    """Return what throttles the processor, in words, now and since boot; empty if nothing does."""
     bits = throttle_bits(root)
     if bits is not None:
         return tuple(words for bit, words in BITS.items() if bits >> bit & 1)
@@ -49,7 +49,7 @@ def throttled(root: Path = ROOT) -> tuple[str, ...]:
 
 
 def throttle_bits(root: Path = ROOT) -> int | None:
-    """The firmware's value, None without such firmware."""
+    """Return the firmware's value, or None without such firmware."""
     try:
         return int(_text(root / _FIRMWARE), 16)
     except ValueError:
@@ -57,7 +57,7 @@ def throttle_bits(root: Path = ROOT) -> int | None:
 
 
 def under_voltage(root: Path = ROOT) -> bool | None:
-    """Whether the supply is below about 4.63 V now, or was since the last reading; None if it is not measured."""
+    """Return whether the supply is, or was since the last reading, below about 4.63 V; None if it is not measured."""
     for sensor in sorted((root / "class/hwmon").glob("hwmon*")):
         if _text(sensor / "name") == "rpi_volt":
             alarm = _text(sensor / "in0_lcrit_alarm")

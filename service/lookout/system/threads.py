@@ -10,7 +10,7 @@ _START_S = 10.0
 
 
 def start_pool(threads: int, name: str) -> ThreadPoolExecutor:
-    """A pool whose threads already run.
+    """Return a pool whose threads already run.
 
     An executor otherwise starts them as work arrives. If the system is out of threads at that moment, `submit` fails
     but leaves the work in its queue, to be done later although the caller was refused. Raises RuntimeError.
