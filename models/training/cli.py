@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,7 +14,6 @@ import torch
 import typer
 from lookout.pipeline.card import load_card
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from models.training import data as photographs
@@ -36,11 +32,11 @@ from models.training.finetune import FineTuning
 from models.training.finetune_command import fine_tune
 from models.training.helpings import has_helpings, load_helpings
 from models.training.onnx_graph import InputFormat
+from models.training.progress import Bar, console, running
 from models.training.quantize import METHODS
 from models.training.recipe import Recipe, load_weights, save_weights
 from models.training.run import Run
 from models.training.start import start_from
-from models.training.stopping import Interrupted, Stopped, interruptible
 from models.training.suspects import suspects as find_suspects
 from models.training.suspects import twice
 from models.training.tables import figures_table, figures_tables
@@ -50,7 +46,6 @@ from models.training.tune import TuneConfig, Tuner
 from models.training.tune_command import tune_model
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
-console = Console(stderr=True)
 
 DataFolder = Annotated[
     Path, typer.Option("--data", help="Folder with train-*.tar and val-*.tar, or LABEL/* pictures; or a zip.")
@@ -62,37 +57,6 @@ Threads = Annotated[int, typer.Option(help="Processor threads; 0 leaves it to Py
 
 # Most epochs on small pictures, the last ones at full size; networks with a fixed input size train only at that size.
 STAGES, EPOCHS = "64:17,80:3,96:4", 24
-
-
-class _Bar:
-    """A progress bar that shows the latest message of a training loop."""
-
-    def __init__(self, what: str) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, TextColumn("{task.fields[words]}"), console=console)
-        self._task = self._progress.add_task(what, total=None, words="")
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def __call__(self, step: int, total: int, words: str) -> None:
-        self._progress.update(self._task, completed=step, total=total, words=words)
-
-
-@contextmanager
-def _running(what: str) -> Iterator[tuple[_Bar, Stopped]]:
-    """Show a progress bar; after Ctrl-C, save the last step and print the command that continues the run."""
-    try:
-        with _Bar(what) as bar, interruptible() as stopped:
-            yield bar, stopped
-    except Interrupted as interrupted:
-        console.print(f"{str(interrupted).capitalize()}; the same command goes on from there:")
-        console.print(f"  python -m models.training {shlex.join(sys.argv[1:])}", soft_wrap=True, highlight=False)
-        raise typer.Exit(130) from None
 
 
 def _use_threads(threads: int) -> None:
@@ -127,6 +91,14 @@ def _say_left_out(found: dict[str, list[str]]) -> None:
     for reason, names in found.items():
         words = f"{len(names):,} left out, {reason}: {photographs.listed(names)}"
         console.print(words, soft_wrap=True, highlight=False, markup=False)
+
+
+def _read(folder: Path, cache: Path | None) -> tuple[Pictures, Pictures]:
+    """Pictures for training and for validation; what is left out is said. Ctrl-C ends it at once."""
+    with console.status("Reading the photographs"):
+        training, validation = photographs.load_both(folder, cache)
+    _say_left_out(photographs.left_out(folder, {*training.names, *validation.names}))
+    return training, validation
 
 
 @app.command()
@@ -164,7 +136,7 @@ def teacher(
     kept.claim(network=variant, labels=pictures.labels, photographs=pictures.identity())
     config = TuneConfig(variant, size, epochs=epochs, bf16=has_bf16())
     kept.describe({"teacher": config, "seed": source.seed, "labels": pictures.labels})
-    with _running("teacher") as (bar, stopped):
+    with running("teacher") as (bar, stopped):
         tuned = Tuner(config, source, kept, bar, stopped=stopped).train()
     right = accuracy(tuned, size, validation)
     Run(run).log(step=epochs * source.steps_per_epoch, validation_accuracy=right)
@@ -213,8 +185,7 @@ def train(
     if stages:
         parse_stages(stages)  # before minutes of decoding
     _use_threads(threads)
-    pictures, validation = photographs.load_both(folder, cache)
-    _say_left_out(photographs.left_out(folder, {*pictures.names, *validation.names}))
+    pictures, validation = _read(folder, cache)
     run = run or Path("runs") / arch
     kept = Run(run)
     kept.claim(network=arch, labels=pictures.labels, photographs=pictures.identity())
@@ -244,7 +215,7 @@ def train(
     kept.describe(
         {"train": config, "source": {"seed": seed, "views": views, "batch_size": batch_size}, **recipe.metadata()}
     )
-    with _running(arch) as (bar, stopped):
+    with running(arch) as (bar, stopped):
         trainer = Trainer(network, config, source, kept, answers=answers, validation=validation, stopped=stopped)
         trained = trainer.train(bar)
     save_weights(run / "weights.safetensors", trained, recipe)
@@ -275,10 +246,11 @@ def tune_(
 ) -> None:
     """Tune a ready ImageNet network on your photographs and write the model, in minutes. For classes and small data."""
     _use_threads(threads)
-    options = {"epochs": epochs, "size": size, "batch_size": batch_size, "cache": cache, "seed": seed}
-    with _running("tune") as (bar, stopped):
-        run = run or Path("runs") / out.name
-        found = tune_model(folder, out, run, bar, stopped=stopped, left_out=_say_left_out, **options)  # type: ignore[arg-type]
+    pictures, run = _read(folder, cache), run or Path("runs") / out.name
+    with running("tune") as (bar, stopped):
+        found = tune_model(
+            *pictures, out, run, bar, stopped, epochs=epochs, size=size, batch_size=batch_size, seed=seed
+        )
     for table in figures_tables(found.measured.metrics):
         Console().print(table)
     command = ["lookout", "serve", "--source", "demo", "--model.folder", str(out.parent), "--model.name", out.name]
@@ -298,7 +270,7 @@ def finetune(
 ) -> None:
     """Train the shipped network further on several helpings of photographs, by the clock."""
     config = FineTuning(learning_rate=learning_rate, workers=workers)
-    with _Bar("finetune") as bar:
+    with Bar("finetune") as bar:
         written = fine_tune(folder, start, run, minutes, bar, cache=cache, seed=seed, config=config)
     console.print(f"{written} written; next: python -m models.training export")
 
@@ -381,7 +353,7 @@ def digits_(
 ) -> None:
     """Make the small example: LeNet-5 on digits written with a pen, in a minute or two."""
     _use_threads(0)
-    with _Bar("lenet5") as bar:
+    with Bar("lenet5") as bar:
         trainer, recipe, training, validation = digit_example.train_digits(run, bar, seed)
     kept = digit_example.KEPT_FLOAT
     card = export(trainer.finished(), recipe, training, out, digit_example.WORDS, keep_float=kept)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,12 @@ from models.training.arithmetic import has_bf16
 from models.training.augment import CameraPolicy, CropPolicy
 from models.training.batches import BatchSource
 from models.training.card import Description, amend
-from models.training.data import Pictures, load_both
-from models.training.data import left_out as unused
+from models.training.data import Pictures
 from models.training.export import export
 from models.training.onnx_graph import InputFormat
 from models.training.recipe import Recipe, save_weights
 from models.training.run import Run
-from models.training.stopping import Stopped, never
+from models.training.stopping import Interrupted, Stopped, never
 from models.training.train import Report
 from models.training.tune import TuneConfig, Tuner
 
@@ -29,34 +27,33 @@ MAX_EPOCHS = 60.0
 
 
 def tune_model(
-    folder: Path,
+    training: Pictures,
+    validation: Pictures,
     out: Path,
     run_folder: Path,
     report: Report,
+    stopped: Stopped = never,
     *,
     epochs: float,
     size: int,
     batch_size: int,
-    cache: Path | None,
     seed: int,
-    stopped: Stopped = never,
-    left_out: Callable[[dict[str, list[str]]], None] = lambda _: None,
 ) -> evaluation.Evaluation:
-    """Tune the ImageNet network on a folder's photographs, write the model's folder ``out`` and evaluate it.
+    """Tune the ImageNet network on photographs, write the model's folder ``out`` and evaluate it.
 
-    ``left_out`` is called with the files that are not used, by reason. Raises DataError if there are no usable
-    photographs or the run folder holds another run, Interrupted if stopped.
+    Raises DataError if the run folder holds another run, Interrupted if stopped.
     """
-    training, validation = load_both(folder, cache)
-    left_out(unused(folder, {*training.names, *validation.names}))
     run = Run(run_folder)
     run.claim(network=ARCH, labels=training.labels, photographs=training.identity())
     config = TuneConfig(VARIANT, size, epochs=min(epochs, MAX_EPOCHS), bf16=has_bf16())
     run.describe({"tune": config, "seed": seed, "labels": training.labels})
     source = BatchSource(training, CROPS, DEFECTS, min(batch_size, len(training)), seed)
-    network = Tuner(config, source, run, report, validation, stopped).train().network
+    tuner = Tuner(config, source, run, report, validation, stopped)
+    network = tuner.train().network
     recipe = Recipe(ARCH, training.labels, InputFormat(size, 3, MEAN, STD))
     save_weights(run_folder / "weights.safetensors", network, recipe)
+    if stopped():  # during the last step, say: the export takes as long as many of them
+        raise Interrupted(tuner.step, tuner.total)
     card = export(network, recipe, training, out, description(out.name, training))
     found = evaluation.evaluate(card, validation, corruptions=False)
     amend(out, found.measured)

@@ -20,11 +20,13 @@ pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training
 import onnx
 from lookout.pipeline.card import load_card
 
-from models.training import cli, data
+from models.training import cli, data, tune, tune_command
 from models.training.__main__ import main
 from models.training.files import whole_folder
 from models.training.run import Run
 from models.training.train import Trainer
+from models.training.tune import Tuner
+from tests.training.networks import small_lite
 from tests.training.pictures import encoded, scene, write_folders
 
 Typed = Callable[..., tuple[int, str]]
@@ -159,6 +161,42 @@ def test_ctrl_c_while_pictures_are_read_while_training_and_at_the_end(
     status, said = train(typed, ours, run)
     assert status == 0, said
     assert "python -m models.training export" in said
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_ctrl_c_stops_tune_too(typed: Typed, ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tune, "pretrained", lambda _: small_lite())
+    run, out = tmp_path / "run", tmp_path / "out"
+    words = (
+        "tune",
+        "--data",
+        ours,
+        "--out",
+        out,
+        "--run",
+        run,
+        "--epochs",
+        "0.3",
+        "--size",
+        "64",
+        "--batch-size",
+        "16",
+    )
+    with monkeypatch.context() as pressed:
+        _press(pressed, data, "_decoded")
+        status, _ = typed(*words)
+        assert status in (1, 130)
+        assert not run.exists(), "while pictures are read it ends at once"
+    for place, name in ((Tuner, "_learn"), (tune_command, "save_weights")):
+        with monkeypatch.context() as pressed:
+            _press(pressed, place, name)
+            status, said = typed(*words)
+        assert status == 130
+        assert "the same command goes on from there: python -m models.training tune --data" in said
+        assert not out.exists()
+    status, said = typed(*words)
+    assert status == 0, said
+    assert load_card(out).label_names == ("cat", "dog", "neither")
 
 
 def torch_step(run: Path) -> int:
