@@ -5,6 +5,7 @@ They are drawn with OpenCV, which is a dependency anyway; four diagrams do not j
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -53,27 +54,38 @@ class Sheet:
         cv2.imwrite(str(path), self.pixels[:, :, ::-1])
 
 
+def ticks(highest: float) -> list[float]:
+    """Round numbers from 0 to the first that reaches ``highest``, at most seven: steps of 1, 2 or 5."""
+    if not 0 < highest < math.inf:
+        highest = 1.0
+    rough = highest / TICKS
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(times * power for times in (1, 2, 5, 10) if times * power >= rough * (1 - 1e-9))
+    return [tick * step for tick in range(math.ceil(highest / step - 1e-9) + 1)]
+
+
 class Axes:
-    """A frame with ticks on a sheet. ``at`` maps values to pixels."""
+    """A frame with ticks on a sheet, both axes from 0 to a round number. ``at`` maps values to pixels."""
 
     def __init__(
-        self, sheet: Sheet, place: tuple[int, int, int, int], x: tuple[float, float], y: tuple[float, float], title: str
+        self, sheet: Sheet, place: tuple[int, int, int, int], highest: tuple[float, float], title: str
     ) -> None:
-        self.sheet, self.place, self.x, self.y = sheet, place, x, y
+        across, up = (ticks(value) for value in highest)
+        self.sheet, self.place, self.reach = sheet, place, (across[-1], up[-1])
         left, top, width, height = place
         sheet.text(left, top - 10, title)
-        for tick in range(TICKS + 1):
-            share = tick / TICKS
-            column, row = left + share * width, top + (1 - share) * height
+        for value in across:
+            column, _ = self.at(value, 0)
             sheet.line([(column, top), (column, top + height)], PALE, 1)
+            sheet.text(column, top + height + 18, f"{value:.4g}", size=0.36, centred=True)
+        for value in up:
+            _, row = self.at(0, value)
             sheet.line([(left, row), (left + width, row)], PALE, 1)
-            sheet.text(column, top + height + 18, f"{x[0] + share * (x[1] - x[0]):.4g}", size=0.36, centred=True)
-            sheet.text(left - 46, row + 4, f"{y[0] + share * (y[1] - y[0]):.3g}", size=0.36)
+            sheet.text(left - 46, row + 4, f"{value:.3g}", size=0.36)
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         left, top, width, height = self.place
-        across, up = ((v - low) / ((high - low) or 1) for v, (low, high) in ((x, self.x), (y, self.y)))
-        return left + across * width, top + (1 - up) * height
+        return left + x / self.reach[0] * width, top + (1 - y / self.reach[1]) * height
 
     def plot(self, points: Sequence[tuple[float, float]], color: Color, name: str, entry: int) -> None:
         """Draw a line, or a dot if there is only one point, with its name in the frame's lower right corner."""
@@ -92,9 +104,8 @@ def curves(metrics: Sequence[dict[str, Any]], path: Path) -> None:
     frames = ((("loss",), "loss", 70), (("train_accuracy", "validation_accuracy"), "accuracy", 620))
     for keys, title, left in frames:
         lines = {key: [(m[below], m[key]) for m in metrics if key in m and below in m] for key in keys}
-        values = [value for points in lines.values() for _, value in points] or [0.0, 1.0]
-        limits = (min(values), max(values))
-        axes = Axes(sheet, (left, 40, 440, 320), (0, max(steps)), limits, title)
+        values = [value for points in lines.values() for _, value in points] or [1.0]
+        axes = Axes(sheet, (left, 40, 440, 320), (max(steps), 1.0 if "accuracy" in title else max(values)), title)
         sheet.text(left + 220, 400, f"{below}s", centred=True)
         for entry, (key, points) in enumerate(lines.items()):
             if points:
@@ -128,7 +139,7 @@ def confusion(p: NDArray[np.float64], targets: NDArray[np.int64], labels: Sequen
 def reliability_diagram(answers: dict[str, NDArray[np.float64]], targets: NDArray[np.int64], path: Path) -> None:
     """Draw accuracy against confidence for each precision; perfectly calibrated probabilities lie on the diagonal."""
     sheet = Sheet(520, 520)
-    axes = Axes(sheet, (70, 40, 420, 420), (0, 1), (0, 1), "accuracy (up) against confidence (across), pictures a bin")
+    axes = Axes(sheet, (70, 40, 420, 420), (1, 1), "accuracy (up) against confidence (across), pictures a bin")
     sheet.line([axes.at(0, 0), axes.at(1, 1)], (150, 150, 150), 1)
     for entry, (name, p) in enumerate(answers.items()):
         mean, accuracy, count = reliability(p, targets)

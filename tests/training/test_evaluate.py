@@ -17,6 +17,7 @@ from onnx import helper, numpy_helper
 
 from models.training.data import Pictures
 from models.training.evaluate import RULES, evaluate, sets_of
+from models.training.plots import ticks
 
 LEVELS = 60.0  # how many levels of brightness make one of a logit
 SIZE = 8
@@ -139,3 +140,14 @@ def test_the_threshold_keeps_strangers_of_every_set_out(tmp_path: Path) -> None:
     assert together.metrics["fp32"]["sets"]["val3"]["pictures"] == 100
     assert together.metrics["fp32"]["accuracy"] == alone.metrics["fp32"]["accuracy"]
     assert together.temperatures["fp32"] > alone.temperatures["fp32"]
+
+
+@pytest.mark.parametrize(
+    ("highest", "last", "step"),
+    [(6, 6, 2), (0.02, 0.02, 0.005), (1.0, 1.0, 0.2), (2.245, 2.5, 0.5), (24, 25, 5), (0, 1, 0.2), (np.nan, 1, 0.2)],
+)
+def test_the_axes_of_curves_have_round_numbers(highest: float, last: float, step: float) -> None:
+    found = ticks(highest)
+    assert found[0] == 0
+    assert found[-1] == pytest.approx(last)
+    assert found[1] == pytest.approx(step)
