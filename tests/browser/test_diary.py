@@ -81,7 +81,7 @@ def test_the_keyboard_is_enough_to_walk_through_a_day(diary: RunningService, ope
 
 def test_many_are_marked_and_deleted_at_once_and_come_back(diary: RunningService, open_page: OpenPage) -> None:
     page = opened(diary, open_page)
-    page.get_by_role("group", name="Which to show").get_by_role("button", name="Dog").click()
+    page.get_by_role("group", name="Filter").get_by_role("button", name="Dog").click()
     checks = page.locator(".visit input")
     checks.nth(0).check()
     bar = page.locator(".chosen-bar")

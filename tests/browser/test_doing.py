@@ -38,7 +38,7 @@ def test_a_region_is_dragged_and_undone(service: RunningService, open_page: Open
     page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 0.9 * box["height"], steps=5)
     page.mouse.up()
     page.get_by_role("button", name="Use this region").click()
-    expect(page.locator(".message")).to_contain_text("now looks at this region")
+    expect(page.locator(".message")).to_contain_text("now watches this region")
     asked = region_asked(service)
     assert asked["x"] == pytest.approx(0.25, abs=0.01)
     assert asked["height"] == pytest.approx(0.65, abs=0.01)
@@ -110,7 +110,7 @@ def test_a_photo_is_classified_and_shows_where_it_looked(service: RunningService
     page.set_input_files("#photo-file", CHELSEA)
     dialog = page.locator("#photo-dialog")
     expect(dialog.locator(".bars li")).to_have_count(3)
-    expect(dialog.locator(".since")).to_contain_text("ms in all")
+    expect(dialog.locator(".since")).to_contain_text("ms in total")
     dialog.get_by_label("Where it looked").check()
     expect(dialog.locator("canvas.heat")).to_be_visible()
 
@@ -201,13 +201,13 @@ def test_another_model_takes_over_and_the_first_comes_back(service: RunningServi
     panel = page.locator("#model")
     panel.get_by_label("Precision").select_option("fp32")
     panel.get_by_role("button", name="Use this model").click()
-    expect(panel.get_by_role("status")).to_contain_text("is looking now", timeout=30_000)
+    expect(panel.get_by_role("status")).to_contain_text("is now in use", timeout=30_000)
     expect(panel.locator(".headline")).to_contain_text("fp32")
     page.reload()
     expect(panel.get_by_label("Precision")).to_have_value("fp32")  # what is set, not what would be the default
     panel.get_by_label("Precision").select_option("auto")
     panel.get_by_role("button", name="Use this model").click()
-    expect(panel.get_by_role("status")).to_contain_text("is looking now", timeout=30_000)
+    expect(panel.get_by_role("status")).to_contain_text("is now in use", timeout=30_000)
 
 
 def test_the_demo_is_offered_and_left_again(own_service: RunningService, open_page: OpenPage) -> None:
@@ -217,7 +217,7 @@ def test_the_demo_is_offered_and_left_again(own_service: RunningService, open_pa
     own_service.start()
     page = open_page(own_service.url)
     wait_for_situation(page, "absent")
-    page.get_by_role("button", name="Show the demo meanwhile").click()
+    page.get_by_role("button", name="Show the demo in the meantime").click()
     wait_for_situation(page, "live", timeout_ms=15_000)
     expect(page.locator("#chip")).to_have_text("Live demo")
     page.get_by_role("button", name="Back to the camera").click()

@@ -90,9 +90,9 @@ def test_without_motion_the_maps_are_renewed_by_hand(service: RunningService, op
     expect(dialog.get_by_label("Follow the picture")).not_to_be_checked()
     assert asked(page, 2500) == 0
     with page.expect_response("**/api/feature-maps*"):
-        dialog.get_by_role("button", name="Look again").click()
+        dialog.get_by_role("button", name="Refresh").click()
     dialog.get_by_label("Follow the picture").check()
-    expect(dialog.get_by_role("button", name="Look again")).to_be_hidden()
+    expect(dialog.get_by_role("button", name="Refresh")).to_be_hidden()
     is_asked_again(page)
 
 

@@ -109,5 +109,5 @@ def test_without_websockets_states_and_pictures_come_otherwise_and_it_is_said(
     page = open_page(proxy.url, forgive=FORGIVEN)
     wait_for_situation(page, "live", timeout_ms=20_000)
     expect(page.locator("#network")).to_have_text("No WebSocket: fewer pictures")
-    expect(page.locator("#camera")).to_contain_text("a proxy in between does not pass Upgrade on")
+    expect(page.locator("#camera")).to_contain_text("a proxy in between does not forward Upgrade")
     assert situations(page, 4.0) == {"live"}

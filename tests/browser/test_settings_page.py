@@ -42,7 +42,7 @@ def test_tabs_go_by_keyboard_address_and_back(service: RunningService, open_page
     page.get_by_role("tab", name="Now").focus()
     page.keyboard.press("End")
     expect(page.get_by_role("tab", name="Settings")).to_be_focused()
-    expect(page.get_by_role("tabpanel", name="Settings").get_by_label("Frames a second")).to_have_count(1)
+    expect(page.get_by_role("tabpanel", name="Settings").get_by_label("Frames per second")).to_have_count(1)
     assert page.url.endswith("#/settings")
     expect(page.locator("#settings #picture")).to_be_visible()  # the one live picture goes along
     page.go_back()
@@ -54,8 +54,8 @@ def test_tabs_go_by_keyboard_address_and_back(service: RunningService, open_page
 def test_a_field_is_kept_refused_in_its_place_and_taken_back(service: RunningService, settings_page: Page) -> None:
     page = settings_page
     page.locator("#settings summary", has_text="More").first.press("Enter")
-    row = page.locator(".setting", has=page.get_by_label("Frames a second"))
-    field = page.get_by_label("Frames a second")
+    row = page.locator(".setting", has=page.get_by_label("Frames per second"))
+    field = page.get_by_label("Frames per second")
     field.fill("12")
     field.press("Enter")
     expect(row.get_by_role("status")).to_have_text("Saved.")
@@ -76,7 +76,7 @@ def test_a_field_is_kept_refused_in_its_place_and_taken_back(service: RunningSer
 def test_thresholds_are_dragged_in_the_chart_or_moved_by_key(service: RunningService, settings_page: Page) -> None:
     page = settings_page
     enter = page.get_by_role("slider", name="Cat: becomes the answer at")
-    leave = page.get_by_role("slider", name="Cat: is given up below")
+    leave = page.get_by_role("slider", name="Cat: stops being the answer below")
     before = int(enter.get_attribute("aria-valuenow") or 0)
     enter.press("ArrowUp")
     enter.press("ArrowUp")
@@ -97,15 +97,15 @@ def test_thresholds_are_dragged_in_the_chart_or_moved_by_key(service: RunningSer
     assert dragged < 40
     expect(leave).to_have_attribute("aria-valuenow", str(dragged))  # it may not lie above, so it goes along
     page.wait_for_function("() => document.querySelector('#set-thresholds .outcome').textContent === 'Saved.'")
-    page.get_by_role("button", name="Back to the model's own lines").click()
+    page.get_by_role("button", name="Reset to the model's own lines").click()
     expect(enter).to_have_attribute("aria-valuenow", str(before))
 
 
 def test_the_picture_is_turned_and_the_camera_chosen(service: RunningService, settings_page: Page) -> None:
     page = settings_page
-    page.get_by_role("button", name="Turn").click()
+    page.get_by_role("button", name="Rotate").click()
     until(lambda: values(service)["camera.rotate"] == 90)  # scripted pictures come as they are, turned or not
-    mirror = page.get_by_role("button", name="Mirror left and right")
+    mirror = page.get_by_role("button", name="Mirror left to right")
     mirror.click()
     expect(mirror).to_have_attribute("aria-pressed", "true")
     assert values(service)["camera.flip"] == "horizontal"
@@ -142,9 +142,9 @@ def test_other_programs_show_how_they_are_and_are_tried(tmp_path: Path, open_pag
         page = open_page(f"{service.url}#/settings", reduced_motion="reduce")
         wait_for_situation(page, "live")
         card = page.get_by_role("region", name="Other programs")
-        expect(card).to_contain_text("does not work, since", timeout=30_000)
+        expect(card).to_contain_text("not working since", timeout=30_000)
         expect(card).to_contain_text("Nothing listens on 127.0.0.1:9")
-        expect(card).to_contain_text("off (metrics.enabled switches it on)")
+        expect(card).to_contain_text("off (metrics.enabled enables it)")
         card.get_by_role("button", name="Send bell a test notice").click()
         expect(page.get_by_text("A test notice is on its way to bell.")).to_be_visible()
         rung = tmp_path / "rung"

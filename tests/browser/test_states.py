@@ -77,7 +77,7 @@ def test_frames_that_stop_are_covered_by_words_in_time_and_heal(service: Running
 
 
 @pytest.mark.parametrize(
-    ("order", "headline"), [("absent", "No camera found"), ("busy", "Another program has the camera")]
+    ("order", "headline"), [("absent", "No camera found"), ("busy", "Another program is using the camera")]
 )
 def test_no_camera_is_a_page_with_a_reason_and_a_remedy(
     own_service: RunningService, open_page: OpenPage, order: str, headline: str
@@ -142,7 +142,7 @@ def test_a_film_that_is_over_is_called_so(own_service: RunningService, open_page
     wait_for_situation(page, "live")
     own_service.order("end")
     wait_for_situation(page, "ended")
-    expect(page.locator("#cover")).to_contain_text("The film is over")
+    expect(page.locator("#cover")).to_contain_text("The video has ended")
 
 
 def test_a_lost_connection_is_said_within_three_seconds_and_heals(
