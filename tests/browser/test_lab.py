@@ -81,7 +81,7 @@ def test_it_is_used_by_keyboard_only(service: RunningService, open_page: OpenPag
     page.get_by_label("Column", exact=True).fill("1")
     page.keyboard.press("Tab")
     expect(page.locator(SUM)).to_contain_text("13 + 1 + 2 − 1 − 8 − 2 = 5")
-    expect(page.get_by_role("combobox", name="Which grid")).to_have_value("own")
+    expect(page.get_by_role("combobox", name="Grid", exact=True)).to_have_value("own")
 
 
 def test_padding_stride_pooling_and_what_does_not_divide(service: RunningService, open_page: OpenPage) -> None:
@@ -89,7 +89,7 @@ def test_padding_stride_pooling_and_what_does_not_divide(service: RunningService
     sizes = page.locator('[data-detail="sizes"]')
     expect(sizes).to_contain_text("⌊(6 + 2·0 − 3) / 1⌋ + 1 = 4")
     page.get_by_label("Stride", exact=True).fill("2")
-    expect(sizes).to_contain_text("do not come out even")
+    expect(sizes).to_contain_text("do not divide evenly")
     assert sizes.locator("tbody tr").first.locator("td").all_inner_texts()[1:] == ["2", "3", "3", "2"]
     page.get_by_role("combobox", name="Padding").select_option("same")
     expect(sizes).to_contain_text("⌊(6 + 2·1 − 3) / 2⌋ + 1 = 3")
@@ -97,7 +97,7 @@ def test_padding_stride_pooling_and_what_does_not_divide(service: RunningService
     page.get_by_role("combobox", name="Activation").select_option("relu")
     page.get_by_role("combobox", name="Pooling", exact=True).select_option("max")
     expect(page.locator('[data-stage="pooled"] td')).to_have_count(1)
-    page.locator("summary", has_text="Backwards").press("Enter")
+    page.locator("summary", has_text="Backpropagation").press("Enter")
     expect(page.locator('[data-detail="back"]')).to_contain_text("PyTorch takes 0")
 
 
@@ -126,7 +126,7 @@ def test_the_walk_goes_from_the_picture_to_the_answer(service: RunningService, o
     expect(channel).to_contain_text("lies in the padding")
     expect(page.locator('[data-walk="answer"] tbody tr')).to_have_count(3)
     page.locator('[data-walk="why"]').get_by_role("button", name="Cat").press("Enter")
-    expect(page.locator('[data-walk="why"] figcaption').first).to_have_text("What speaks for: Cat")
+    expect(page.locator('[data-walk="why"] figcaption').first).to_have_text("Evidence for Cat")
     stages = page.locator('[data-walk="stages"]')
     assert [text.split(" ")[0] for text in stages.locator("h4").all_inner_texts()] == ["Stem", *["Stage"] * 4, "Head"]
     expect(stages).to_contain_text("kernel 64 × 3 × 7 × 7")
@@ -154,7 +154,7 @@ def test_exercises_are_typed_first_and_then_explained(service: RunningService, o
     expect(first).to_contain_text("Right.")
     pooling = page.locator('[data-exercise="pooling"]')
     pooling.get_by_label("learns its weights").check()
-    pooling.get_by_label("channels fewer").check()
+    pooling.get_by_label("number of channels").check()
     pooling.get_by_role("button").click()
     expect(pooling).to_contain_text("Right.")
     expect(page.get_by_text("2 of 12 right")).to_be_visible()
