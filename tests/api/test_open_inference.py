@@ -129,7 +129,7 @@ def test_triton_gets_what_is_wrong(triton_client: triton.InferenceServerClient) 
     given.set_data_from_numpy(np.zeros(SHAPE, np.uint8))
     with pytest.raises(InferenceServerException, match='no output "scores"'):
         triton_client.infer("colours", [given], outputs=[triton.InferRequestedOutput("scores")])
-    with pytest.raises(InferenceServerException, match="stays loaded"):
+    with pytest.raises(InferenceServerException, match="cannot be unloaded"):
         triton_client.unload_model("colours")
     with pytest.raises(InferenceServerException, match="There is no model"):
         triton_client.load_model("nothing")

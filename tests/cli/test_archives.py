@@ -314,7 +314,7 @@ def test_a_worker_of_another_release_or_model_says_so(archive: Path) -> None:
 
     job = cluster.Job("picture", str(archive / "000.jpg"))
     order = cluster.Order("0.0.1", "cat-dog-resnet18", "int8", "0" * 64, 1_000_000, None)
-    with pytest.raises(ClusterUnusable, match=r"but 0\.0\.1 asks"):
+    with pytest.raises(ClusterUnusable, match=r"but 0\.0\.1 is needed"):
         cluster.classify_chunk(order, (job,))
     with pytest.raises(ClusterUnusable, match="another model of the name"):
         cluster.classify_chunk(cluster.replace(order, version=cluster.__version__), (job,))

@@ -81,7 +81,7 @@ def test_marks_are_kept_and_taken_back(store: Store, lookout: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("mark", "1"), "Nothing is to be marked."),
+        (("mark", "1"), "There is nothing to mark."),
         (("mark", "1", "--right", " "), "--right must be"),
         (("mark", "1", "--note", "x" * 501), "--note must be"),
         (("mark", "99", "--keep"), "There is no event 99."),

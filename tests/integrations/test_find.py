@@ -101,4 +101,4 @@ def test_without_a_network_it_is_a_sentence(lookout: Run, monkeypatch: pytest.Mo
         raise OSError(101, "Network is unreachable")
 
     monkeypatch.setattr(browse, "find", find)
-    assert "There is no network to look in: Network is unreachable." in lookout("find").stderr
+    assert "There is no network to search: Network is unreachable." in lookout("find").stderr

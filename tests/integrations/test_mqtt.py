@@ -407,7 +407,7 @@ def test_the_command_line_tries_the_broker_and_clears_the_device(
     config.write_text(f'[mqtt]\nurl = "{url}"\n[state]\nfolder = "{tmp_path / "state"}"\n')
     tried = CliRunner().invoke(app, ["mqtt", "test", "--config", str(config)])
     assert tried.exit_code == 0, tried.output
-    assert f"127.0.0.1:{broker.port} lets Lookout in" in tried.output
+    assert f"127.0.0.1:{broker.port} accepts Lookout" in tried.output
     cleared = CliRunner().invoke(app, ["mqtt", "clear", "--config", str(config)])
     assert cleared.exit_code == 0, cleared.output
     with listening(broker.port) as later:

@@ -127,7 +127,9 @@ def _copy_database(source: Path, copy: Path) -> None:
             there.backup(here)
             here.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.Error as error:
-        raise BackupUnusable(f"The events cannot be copied: {error}.", "`lookout events check` mends them.") from error
+        raise BackupUnusable(
+            f"The events cannot be copied: {error}.", "`lookout events check` repairs them."
+        ) from error
 
 
 # --- restoring ------------------------------------------------------------------------------------------------------
@@ -195,7 +197,9 @@ def _checked(archive: zipfile.ZipFile, folder: Path) -> list[str]:
     for info in infos:
         path = PurePosixPath(info.filename)
         if path.is_absolute() or ".." in path.parts or "\\" in info.filename or len(path.parts) < 2:
-            raise BackupUnusable(f'The backup holds a file "{info.filename}" of no place of ours.', "Do not trust it.")
+            raise BackupUnusable(
+                f'The backup contains a file outside its folder: "{info.filename}".', "Do not trust it."
+            )
     if len(infos) > _MAX_ENTRIES or needed > free:
         raise BackupUnusable(
             f"The backup needs {size(needed)}, and {size(free)} are free.", "Free some space, or set state.folder."

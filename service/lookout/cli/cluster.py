@@ -217,7 +217,8 @@ def classify_chunk(order: Order, jobs: tuple[Job, ...]) -> list[list[Result]]:
     """Return the results of each job; runs on a worker. Raises ClusterUnusable, UnknownModel or ModelRejected."""
     if order.version != __version__:
         raise ClusterUnusable(
-            f"A worker has Lookout {__version__}, but {order.version} asks.", "Install the same one on every worker."
+            f"A worker has Lookout {__version__}, but {order.version} is needed.",
+            "Install the same one on every worker.",
         )
     with _loading:
         classifier, settings = _network(order.model, order.precision, order.sha256)

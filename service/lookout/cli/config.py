@@ -69,7 +69,7 @@ def _as_json(loaded: LoadedSettings) -> dict[str, Any]:
 
 
 def toml_value(value: Any) -> str:
-    """A value as written in the settings file."""
+    """Return a value as written in the settings file."""
     if value is None:
         return "-"
     if isinstance(value, dict):
@@ -81,12 +81,12 @@ def toml_value(value: Any) -> str:
 
 
 def _toml_key(name: str) -> str:
-    """Without quotes if TOML allows it."""
+    """Return a key, without quotes if TOML allows it."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def template_text() -> str:
-    """A TOML file with every setting, its help, its range and its default, all commented out."""
+    """Return a TOML file with every setting, its help, range and default, all commented out."""
     lines = [
         "# Lookout's settings. Remove the # before a line to change it; everything here is the default.",
         "# A flag (--camera.fps 10) or an environment variable (LOOKOUT_CAMERA__FPS=10) overrides this file.",
@@ -114,7 +114,7 @@ def _wrapped(text: str) -> list[str]:
 
 
 def markdown_text() -> str:
-    """The settings as a table, for the documentation."""
+    """Return the settings as a table, for the documentation."""
     lines = ["| setting | default | what | allowed |", "| --- | --- | --- | --- |"]
     for key in all_keys().values():
         default = "none" if key.value is None else f"`{toml_value(key.value)}`"

@@ -126,7 +126,7 @@ def mark(
     if note is not None:
         values["note"] = _checked(note, 500, "--note", may_be_empty=True)
     if not values:
-        raise RequestInvalid("Nothing is to be marked.", "Name one of --right, --unmark, --keep, --no-keep, --note.")
+        raise RequestInvalid("There is nothing to mark.", "Name one of --right, --unmark, --keep, --no-keep, --note.")
     with _store(config) as store:
         marked = store.mark(ids, values)
     _require(len(marked), ids)

@@ -26,7 +26,7 @@ class NothingFound(LookoutError):
     """No Lookout answered."""
 
     code = "nothing_found"
-    title = "There is no other Lookout to be seen"
+    title = "No other Lookout was found"
 
 
 def find(
@@ -85,7 +85,7 @@ def _found(seconds: float) -> list[Found]:
     try:
         found = browse.find(seconds)
     except OSError as error:
-        raise NothingFound(f"There is no network to look in: {error.strerror}.", "Connect this machine.") from error
+        raise NothingFound(f"There is no network to search: {error.strerror}.", "Connect this machine.") from error
     if not found:
         raise NothingFound(
             f"No Lookout answered within {seconds:g} seconds.",

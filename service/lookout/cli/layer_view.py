@@ -47,7 +47,7 @@ def show(made: LayerTable) -> None:
 
 
 def window_text(layer: Layer) -> str:
-    """Such as "7×7 /2 +3"; if sides differ, all are written."""
+    """Return kernel, stride and padding, such as "7×7 /2 +3"; if sides differ, all of them are written."""
     window = layer.window
     if window is None:
         return ""
@@ -76,17 +76,17 @@ def _short(values: Sides) -> str:
 
 
 def sides(shape: Sides | None) -> str:
-    """A shape as 1×64×48×48."""
+    """Return a shape as 1×64×48×48."""
     return "×".join(str(side) for side in shape) if shape is not None else "?"
 
 
 def count(number: int) -> str:
-    """Zero is left blank: it would drown the rest."""
+    """Return the number with separators; zero is left blank, since many zeros would hide the rest."""
     return f"{number:,}" if number else ""
 
 
 def rounded(number: int) -> str:
-    """Three significant digits: 21.7M. Zero is left blank."""
+    """Return three significant digits, such as 21.7M. Zero is left blank."""
     if number < 1000:
         return count(number)
     for unit, size in (("k", 1e3), ("M", 1e6), ("G", 1e9)):

@@ -70,7 +70,7 @@ class BackgroundHandler(logging.Handler):
         self.write(text)
 
     def write(self, text: str) -> None:
-        """A line as it is, without level or time."""
+        """Write a line as it is, without level or time."""
         line = text.encode("utf-8", "replace")[:MAX_LINE_BYTES] + b"\n"
         with self._changed:
             if self._waiting_bytes + len(line) > MAX_WAITING_BYTES:
@@ -99,7 +99,7 @@ class BackgroundHandler(logging.Handler):
             self._put(lines)
 
     def _next(self) -> bytes | None:
-        """Everything waiting, in one piece; None at the end."""
+        """Return everything that is waiting, in one piece; None at the end."""
         with self._changed:
             self._writing = False
             self._changed.notify_all()

@@ -252,7 +252,7 @@ def _label(name: str, *, reject: bool = False, outputs: list[int] | None = None)
 
 
 def _grouped(options: AddModelOptions, names: list[str]) -> list[dict[str, Any]]:
-    """Each group's labels combined; a label in no group belongs to "neither"."""
+    """Return the card's labels, one per group; a label in no group belongs to "neither"."""
     places = {name: place for place, name in enumerate(names)}
     taken: dict[int, str] = {}
     labels = []
@@ -273,7 +273,7 @@ def _grouped(options: AddModelOptions, names: list[str]) -> list[dict[str, Any]]
 
 
 def _places(member: str, places: dict[str, int]) -> Sequence[int]:
-    """A label, its number, or a range of numbers: 281-285."""
+    """Return the numbers that a member means: a label, its number, or a range of numbers such as 281-285."""
     if member in places:
         return [places[member]]
     if found := re.fullmatch(r"(\d+)(?:-(\d+))?", member):
@@ -291,7 +291,7 @@ def _places(member: str, places: dict[str, int]) -> Sequence[int]:
 def _card(
     file: GraphFile, graph: Path, title: str, labels: list[dict[str, Any]], spec: InputSpec, answer: GraphAnswer
 ) -> dict[str, Any]:
-    """The card's content, with the graph copied to its place."""
+    """Return the card's content, and copy the graph to its place."""
     return {
         "schema": 1,
         "name": graph.stem,
@@ -313,7 +313,7 @@ def _write(file: GraphFile, beside: Path, card: dict[str, Any]) -> None:
 
 
 def _tried(graph: Path, beside: Path, name: str) -> Card:
-    """The card, after the service's own check. Its paths would be those of a temporary folder."""
+    """Return the card after the service's own check. In errors, paths of the temporary folder are replaced."""
     try:
         card = load_card(beside)
         for precision in card.precisions:
@@ -326,7 +326,7 @@ def _tried(graph: Path, beside: Path, name: str) -> Card:
 
 
 def _layers(beside: Path, spec: InputSpec) -> list[str]:
-    """Layer table and filters are for inspection: without them, the model is just as good."""
+    """Write layer table and filters, and return notes. They only serve inspection, so a failure becomes a note."""
     try:
         table = write_layers(beside, spec.shape)
     except ModelRejected as error:
@@ -347,7 +347,7 @@ def _measured(answer: GraphAnswer, card: Card) -> list[str]:
 
 
 def _verdicts(card: Card) -> Iterator[str]:
-    """Its results for the demo's pictures, best label first."""
+    """Yield the model's results for the demo's pictures, best label first."""
     import cv2
     import numpy as np
 

@@ -27,7 +27,7 @@ def try_broker(file: Config = None) -> None:
     loaded = _loaded(file)
     from lookout.integrations.mqtt import tools
 
-    say(f"The broker {tools.try_broker(loaded.settings.mqtt)} lets Lookout in, and hands on what it sends.")
+    say(f"The broker {tools.try_broker(loaded.settings.mqtt)} accepts Lookout, and delivers what it publishes.")
 
 
 @app.command("clear")

@@ -48,7 +48,7 @@ class Normalisation:
         return replace(_kind(kind, len(self.mean)), usual=None)
 
     def for_card(self, color: str) -> dict[str, Any]:
-        """Its part of a card's input: there the first value belongs to the first channel."""
+        """Return this part of a card's input, where the first value belongs to the first channel."""
         if self.none:
             return {}
         turned = color == "bgr" and not self.blue_first
@@ -59,7 +59,7 @@ class Normalisation:
 def normalisation_of(
     scale: float | None, mean: Sequence[float] | None, std: Sequence[float] | None, taken: GraphInput, color: str | None
 ) -> Normalisation:
-    """From the given options, or the usual one for such a graph. Raises ModelRejected if they contradict each other."""
+    """Return what the options say, or the usual one for such a graph. Raises ModelRejected if options contradict."""
     if taken.dtype == "uint8":
         if scale is not None or mean is not None or std is not None:
             raise ModelRejected(
@@ -105,7 +105,7 @@ def _given(scale: float | None, mean: tuple[float, ...], std: tuple[float, ...],
 
 
 def _are_fractions(mean: tuple[float, ...], std: tuple[float, ...]) -> bool:
-    """Whether they are for pixels from 0 to 1. Raises ModelRejected if one of them is and the other is not."""
+    """Return whether both are for pixels from 0 to 1. Raises ModelRejected if only one of them is."""
     small_mean, small_std = max(mean) <= 1.0, max(std) < 1.0
     if small_std and not small_mean:
         raise ModelRejected(

@@ -44,4 +44,4 @@ def try_target(
         target.send(trial(secrets.token_hex(8), rfc3339(time.time()), address))
     finally:
         target.close()
-    say(f"{name} has taken the test notice.")
+    say(f"{name} has accepted the test notice.")

@@ -1,4 +1,4 @@
-"""The results of an archive as a Parquet table: made from the JSON lines beside it when a run ends."""
+"""Results as a Parquet table, made at the end of a run from the JSON lines beside it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _CHUNK = 10_000
 
 
 def lines_beside(table: Path) -> Path:
-    """The file of JSON lines that a table is made from: a Parquet file cannot be appended to."""
+    """Return the path of the JSON lines that a table is made from: a Parquet file cannot be appended to."""
     return table.with_name(f"{table.name}.jsonl")
 
 
 def check() -> None:
-    """Raises PackageMissing if tables cannot be written here."""
+    """Raise PackageMissing if tables cannot be written here."""
     if not ARROW.is_there():
         raise ARROW.missing("A Parquet table is asked for, but")
 
@@ -55,7 +55,7 @@ def write_table(table: Path, names: Sequence[str]) -> None:
 
 
 def _row(entry: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Flat, as a row of the CSV. A path that is not Unicode has its bytes as \\udc80 and so on."""
+    """Return a flat row, as in the CSV. A path that is not Unicode has its bytes as \\udc80 and so on."""
     row: dict[str, Any] = {"source": entry["source"].encode("utf-8", "backslashreplace").decode()}
     if "error" in entry:
         return row | {"error": entry["error"]["code"]}

@@ -83,7 +83,7 @@ def _help(key: Key) -> str:
 
 
 def default_text(key: Key) -> str:
-    """The default for people, empty if there is none worth showing."""
+    """Return the default as text for people, empty if there is none worth showing."""
     if key.value in (None, [], {}) or key.is_table:
         return ""
     if isinstance(key.value, float):

@@ -54,7 +54,7 @@ class _Scope(StrEnum):
 
 
 class UnknownToken(LookoutError):
-    """There is no token of that id."""
+    """There is no token with that id."""
 
     code = "unknown_token"
     title = "There is no such token"
@@ -109,7 +109,7 @@ def token(
 
 
 def _show(store: TokenStore, made: Token, text: str) -> None:
-    """Print it; if that fails, revoke it: nobody has seen it."""
+    """Print the token. If that fails, revoke it: nobody has seen it."""
     try:
         typer.echo(text)
     except OSError:
@@ -118,7 +118,7 @@ def _show(store: TokenStore, made: Token, text: str) -> None:
 
 
 def _opening(loaded: LoadedSettings) -> str:
-    """How to open a service with these settings to the network."""
+    """Return a sentence on how to open a service with these settings to the network."""
     if loaded.config is None:
         return "For others: lookout serve --host 0.0.0.0"
     return f'For others: set host = "0.0.0.0" under [server] in {loaded.config} and start it again, then run this.'
@@ -152,7 +152,7 @@ def list_tokens(
 
 
 def _hour(at: int) -> str:
-    """Unix seconds as a time rounded to the hour, as uses are stored."""
+    """Return Unix seconds as a time rounded to the hour, as uses are stored."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:00Z")
 
 
@@ -202,7 +202,7 @@ def revoke(
 
 
 def _address(loaded: LoadedSettings) -> str:
-    """The URL of the service: of the running one, since its flags may differ from the settings."""
+    """Return the URL of the running service, whose flags may differ from the settings, or else the configured one."""
     holder = holder_of(loaded.state_folder)
     if holder is None:
         _name_others(loaded)
@@ -210,7 +210,7 @@ def _address(loaded: LoadedSettings) -> str:
 
 
 def _name_others(loaded: LoadedSettings) -> None:
-    """Say where a running service keeps its tokens, if not where this one was made."""
+    """Say where a running service keeps its tokens, if that is not where this one was made."""
     if loaded.origins["state.folder"].kind == "default":
         for other in holders():
             folder = shlex.quote(str(other.folder))
@@ -221,5 +221,5 @@ def _name_others(loaded: LoadedSettings) -> None:
 
 
 def _loaded(config: Path | None, folder: Path | None) -> LoadedSettings:
-    """The settings. Tokens go where the service looks for them, so another user's folder is a mistake to name."""
+    """Return the settings. Tokens go where the service looks for them, so another user's folder is an error."""
     return settings_for("token", "tokens", config, folder)

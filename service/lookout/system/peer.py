@@ -14,7 +14,7 @@ _ALL_STATES = 0xFFFFFFFF
 _NO_COOKIE = 0xFFFFFFFF
 _HEADER = struct.Struct("=IHHII")
 _REQUEST = struct.Struct("=BBBxI")
-_UID_AT = 80  # behind the header, four bytes of state, the socket's identity, and three counters
+_UID_AT = 80  # after the header, four bytes of state, the socket's identity, and three counters
 # The kernel responds within microseconds; if not, it does not support the query.
 _ANSWER_S = 0.05
 
@@ -55,7 +55,7 @@ def _question(client: Endpoint, server: Endpoint) -> bytes:
 
 
 def is_another_service(uid: int | None) -> bool:
-    """Return whether a user is the account of a system service other than Lookout, such as a web server's."""
+    """Return whether a user is the account of a system service other than Lookout's. uid: None means unknown."""
     if uid is None or uid in (0, os.geteuid()):
         return False
     return uid < _FIRST_PERSON or uid in _DYNAMIC

@@ -116,7 +116,7 @@ def _parameters(part: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(parameters, dict):
         raise InferenceInvalid('"parameters" is not an object.')
     if any(name.startswith("shared_memory") for name in parameters):
-        raise InferenceInvalid("Shared memory is not served.", "Send the tensor in the body.")
+        raise InferenceInvalid("Shared memory is not supported.", "Send the tensor in the body.")
     return parameters
 
 

@@ -98,7 +98,7 @@ async def delete_all_events(
     """At once and for good, including marked and kept events. The file is rewritten, but a card may hold remains."""
     if not everything or asked.confirm != _WORDS:
         raise NotConfirmed(
-            "Nothing was deleted: the request does not say that everything is to go.",
+            "Nothing was deleted: the request does not confirm that everything is to be deleted.",
             f'Send DELETE /api/events?all=true with the body {{"confirm": "{_WORDS}"}}.',
         )
     deleted = await app.edits.run(app.history.store.delete_all)

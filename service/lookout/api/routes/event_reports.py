@@ -101,7 +101,7 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (LookupError, ValueError, OSError):
         raise RequestInvalid(
-            f'There is no time zone "{name}".', "Name one as Europe/Berlin, or leave it out."
+            f'There is no time zone "{name}".', "Name one such as Europe/Berlin, or leave it out."
         ) from None
 
 

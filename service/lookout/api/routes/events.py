@@ -87,7 +87,7 @@ async def reading(app: Services, look: Callable[[], T]) -> T:
             return await app.diary.run(look)
     except TimeoutError:
         raise EventsUnavailable(
-            "The disk that holds the events does not answer.", "Look at its plug, card or network, and try again."
+            "The disk that holds the events does not answer.", "Check its plug, card or network, and try again."
         ) from None
 
 

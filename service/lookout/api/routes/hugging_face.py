@@ -82,7 +82,7 @@ def _read(kind: str, body: bytes) -> _Asked:
     if top is not None and (type(top) is not int or top < 1):
         raise InferenceInvalid('"top_k" is not a whole number above 0.')
     if text.startswith(("http:", "https:")):
-        raise InferenceInvalid("Lookout fetches no pictures.", "Send the picture itself.")
+        raise InferenceInvalid("Lookout does not fetch pictures from addresses.", "Send the picture itself.")
     try:
         picture = base64.b64decode(text.partition(",")[2] if text.startswith("data:") else text, validate=True)
     except (binascii.Error, ValueError) as error:

@@ -167,7 +167,8 @@ def _filter(card: Card, number: int) -> dict[str, Any]:
     kept = read_filters(card.folder)
     if kept is None:
         raise UnknownModel(
-            f'The model "{card.name}" has no numbers of its filters.', "`lookout models add` writes them with the card."
+            f'The model "{card.name}" has no file with the weights of its filters.',
+            "`lookout models add` writes them with the card.",
         )
     if number >= len(kept):
         raise RequestInvalid(f"There is no filter {number}.", f"There are 0 to {len(kept) - 1}.")

@@ -210,7 +210,7 @@ async def load(name: str, request: Request, app: ServicesDep) -> Response:
     """Use another model, as PUT /api/model does. The response is sent once it is in use."""
     parameters = _to_json(await request.body()).get("parameters")
     if parameters:
-        raise InferenceInvalid("A model is loaded as it is installed, without parameters of its own.")
+        raise InferenceInvalid("A model is loaded as it is installed: parameters are not supported.")
     classifier = app.engine.model.classifier
     if classifier is None or classifier.card.name != name:
         patch: dict[str, Any] = {"model": {"name": name, "precision": "auto"}}
@@ -225,7 +225,7 @@ async def unload(name: str, request: Request, app: ServicesDep) -> Response:
     classifier = app.engine.model.classifier
     if classifier is not None and classifier.card.name == name:
         raise ModelRejected(
-            f'The model "{name}" looks at the camera, and stays loaded while it does.', "Load another one instead."
+            f'The model "{name}" is in use for the camera and cannot be unloaded.', "Load another one instead."
         )
     await app.files.run(lambda: app.engine.model.catalogue.folder(name))
     return JSONResponse({})
