@@ -13,7 +13,9 @@ from typing import Any, cast
 
 import pytest
 from lookout.errors import Fault
-from lookout.events.feed import Feed
+from lookout.events.event import Event
+from lookout.events.feed import Feed, News
+from lookout.events.retention import Forecast
 from lookout.integrations.interface import Parts
 from lookout.integrations.metrics.integration import MAX_SERIES, Metrics
 from lookout.integrations.running import Integrations
@@ -24,6 +26,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
 from tests.requires import requires
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 PLAIN, OPEN = "text/plain;version=0.0.4", "application/openmetrics-text;version=1.0.0"
@@ -93,6 +96,38 @@ def test_it_counts_what_happens(accept: str) -> None:
     assert reported["lookout_stage_duration_seconds_sum|inference"] == pytest.approx(0.004)
     asyncio.run(metrics.stop())
     assert hub.meter is None
+
+
+def test_it_reports_events_reviews_notices_disk_and_the_processor() -> None:
+    hub, feed = Hub(replace(state(), rate=replace(state().rate, dropped_frames=7))), Feed()
+    kept = Forecast(events=3, kept=1, bytes=5_000, max_bytes=9_000, bytes_a_day=100, days_left=2.0, oldest=None)
+    parts = Parts(hub, cast("Any", None), cast("Any", None), feed, "", forecast=lambda: kept)
+    metrics = Metrics(parts)
+    asyncio.run(metrics.start())
+    visit = Event(1, "seen", 1.8e9, 1.8e9 + 5, label="cat")
+    for news in (News("begun", visit), News("ended", visit), News("ended", Event(2, "camera", 1.8e9, 1.8e9))):
+        feed.publish(news)
+    feed.publish(News("changed", replace(visit, right="cat")))
+    feed.publish(News("changed", replace(visit, right="dog")))
+    hub.set_system(replace(hub.system, temperature_c=61.5, throttled=("under_voltage",)))
+    metrics.exposition(PLAIN, {}, {})  # which looks at the disk on a thread: the next answer has it
+    until(lambda: "lookout_store_bytes|events" in values(metrics))
+    reported = values(metrics)
+    text, _ = metrics.exposition(PLAIN, {}, {}, {("phone", "delivered"): 4, ("phone", "lost"): 1})
+    assert {name: value for name, value in reported.items() if name.startswith("lookout_events_total")} == {
+        "lookout_events_total|cat|main": 1,
+        "lookout_events_total|camera|main": 1,
+    }
+    assert (reported["lookout_reviews_total|right"], reported["lookout_reviews_total|wrong"]) == (1, 1)
+    assert reported["lookout_frames_dropped_total|main"] == 7
+    assert 0 <= reported["lookout_frame_age_seconds|main"] < 60
+    assert reported["lookout_store_bytes|events"] == 5_000
+    assert reported["lookout_disk_left_seconds"] == 2 * 86_400
+    assert reported["lookout_temperature_celsius"] == 61.5
+    assert reported["lookout_throttled|under_voltage"] == 1
+    assert 'lookout_deliveries_total{outcome="delivered",target="phone"} 4.0' in text.decode().splitlines()
+    assert 'lookout_deliveries_total{outcome="lost",target="phone"} 1.0' in text.decode().splitlines()
+    assert [name for name in reported if name.startswith("lookout_build_info")]
 
 
 def test_a_dead_camera_is_down_and_its_old_answer_no_figure() -> None:
