@@ -195,7 +195,7 @@ def test_a_fault_is_reported_once_until_it_clears() -> None:
     lost = cast("StateView", WELL | {"status": "absent", "camera": {"reason": "No camera.", "remedy": "Plug it in."}})
     for now in range(100):
         sent.tick(float(now), lost)
-    assert [notice.text for notice in sent.notices] == ["No pictures come: No camera. Plug it in."]
+    assert [notice.text for notice in sent.notices] == ["No pictures arrive: No camera. Plug it in."]
     sent.tick(100.0)
     for now in range(101, 200):
         sent.tick(float(now), lost)

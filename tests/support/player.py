@@ -58,7 +58,7 @@ class PictureCamera:
 
 
 def play(settings: Settings, camera: PlayedCamera, note: Note, within_s: float) -> None:
-    """Run the engine until the camera ends. note: called with each classified frame's state, on its thread."""
+    """Run the engine until the camera ends. note: called on its thread with the state of each classified frame."""
     clock = _Clock(camera)
     with mock.patch("lookout.engine.worker.time", clock), mock.patch("lookout.engine.source.time", clock):
         hub = _Noting(first_state(settings, camera.monotonic()), note)

@@ -75,7 +75,7 @@ class Caretaker:
         known = self._jumped_since_last_run(reading.wall(now)) if before is None else None
         if known or (before is not None and reading.offset - before > _JUMP_S):
             self._trusted_from = now + _TRUST_AFTER_S
-            log.warning("The clock is days ahead of what was known: for a day no event goes by its age.")
+            log.warning("The clock jumped ahead by days: for one day, no event is deleted by age.")
 
     def _jumped_since_last_run(self, wall: float) -> bool:
         this_run = self._recorder.run
@@ -98,7 +98,7 @@ class Caretaker:
                 break
             gone += self._store.delete_now(ids, reserved=False)
         if gone:
-            log.info("%d of the oldest events have gone, as the settings say.", gone)
+            log.info("%d of the oldest events were deleted, as the settings require.", gone)
         return gone
 
     def _draw(self) -> None:

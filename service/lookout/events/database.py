@@ -273,7 +273,7 @@ class Database:
     def _unavailable(self, error: sqlite3.Error) -> EventsUnavailable:
         return EventsUnavailable(
             f"The events cannot be read from {self.path}: {error}.",
-            "Look at the disk: the state says under system.disk what is wrong. `lookout events check` mends.",
+            "Check the disk: system.disk in the state says what is wrong. `lookout events check` repairs the file.",
         )
 
 

@@ -93,17 +93,17 @@ class EventView(TypedDict):
     """One event."""
 
     id: int
-    view: Annotated[str, Field(description="The camera it is of; always main for now.")]
+    view: Annotated[str, Field(description="The camera; always main for now.")]
     kind: Kind
-    label: Annotated[str | None, Field(description="What was said.")]
-    right: Annotated[str | None, Field(description="What it was; null: nobody looked.")]
+    label: Annotated[str | None, Field(description="The answer.")]
+    right: Annotated[str | None, Field(description="The correct label; null: not reviewed.")]
     called: Annotated[str | None, Field(description="The label that counts: `right` where there is one, else `label`.")]
     started: Annotated[str, Field(description="RFC 3339, UTC.")]
     ended: Annotated[str | None, Field(description="Null while it is in progress.")]
     for_s: Annotated[float | None, Field(description="Seconds it lasted; null while it is in progress.")]
-    cut: Annotated[bool, Field(description="The service stopped before it ended; `ended` is the last moment known.")]
-    clock_ok: Annotated[bool, Field(description="Whether the wall clock could be believed.")]
-    probability: Annotated[float | None, Field(description="Of the label, in the best frame: the surest moment.")]
+    cut: Annotated[bool, Field(description="The service stopped before it ended; `ended` is the last time known.")]
+    clock_ok: Annotated[bool, Field(description="Whether the wall clock was trusted.")]
+    probability: Annotated[float | None, Field(description="Of the label, in the best frame.")]
     mean: Annotated[float | None, Field(description="Of the label, over the event.")]
     frames: Annotated[int, Field(description="Predictions that counted.")]
     model: ModelUsedView | None
@@ -111,13 +111,13 @@ class EventView(TypedDict):
     why: Annotated[
         dict[str, Any],
         Field(
-            description="enter, leave, window_s, hold_s: what was in force. gaps: [[from_s, to_s]] without a camera, "
+            description="enter, leave, window_s, hold_s: settings in force. gaps: [[from_s, to_s]] without a camera, "
             "counted from the start."
         ),
     ]
     reviewed_at: str | None
     sampled: Annotated[bool, Field(description="Drawn at random: reviewing it shows how often the answers are right.")]
-    doubt: Annotated[Doubt | None, Field(description="Why somebody should look; null: no need, or done.")]
+    doubt: Annotated[Doubt | None, Field(description="Why it should be reviewed; null: no need, or done.")]
     kept: Annotated[bool, Field(description="Never deleted by age or for space.")]
     note: str
     bytes: Annotated[int, Field(description="On disk.")]

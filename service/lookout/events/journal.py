@@ -136,7 +136,7 @@ class Journal:
             except (LookoutError, OSError) as error:  # the idle work can wait
                 log.info("%s", error.detail if isinstance(error, LookoutError) else error)
             except Exception:  # a bug here must not stop the recording
-                log.exception("The record of events stumbled and goes on.")
+                log.exception("Recording events failed unexpectedly; it continues.")
                 self._retry_s = _MAX_RETRY_S
 
     def _wait(self) -> bool:

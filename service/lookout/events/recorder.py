@@ -102,7 +102,7 @@ class Recorder:
         try:
             work()
         except Exception:  # a bug here must not stop the recording
-            log.exception("The record of events stumbled and goes on.")
+            log.exception("Recording events failed unexpectedly; it continues.")
 
     # --- a turn -------------------------------------------------------------------------------------------------------
 
@@ -252,7 +252,7 @@ class Recorder:
             raise EventsOff("Events are not recorded (events.enabled).", "Switch them on in the settings.")
         model, frame = state.model, state.frame
         if model is None or frame is None or not is_current(state, now):
-            raise NoFrame("There is no picture of now to mark.", "The state says how the camera is.")
+            raise NoFrame("There is no current picture to mark.", "The state says how the camera is.")
         said = state.answer.label or _neither_label(model)
         probability = None if said is None else _probability(state, model, said)
         record = records.moment(

@@ -25,7 +25,7 @@ def read_id(folder: Path) -> str | None:
     except (OSError, DiskSlow) as error:
         raise StateFolderUnusable(
             f"{path}, by which other programs know this device, cannot be read.",
-            "Free the disk of its trouble, or let the service's user own the folder.",
+            "Repair the disk, or make the service's user the owner of the folder.",
         ) from error
     return text if _ID.fullmatch(text) else None
 

@@ -12,7 +12,7 @@ from lookout.errors import LookoutError
 
 
 class PackageMissing(LookoutError):
-    """Something is switched on that needs a Python package which is not installed."""
+    """A Python package that an enabled feature needs is not installed."""
 
     code = "package_missing"
     title = "A Python package is not installed"

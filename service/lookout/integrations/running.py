@@ -86,6 +86,6 @@ async def _stop(integration: Integration) -> None:
         async with asyncio.timeout(STOP_S):
             await integration.stop()
     except TimeoutError:
-        log.warning("The integration %s did not end in time and is abandoned.", integration.name)
+        log.warning("The integration %s did not stop in time and is abandoned.", integration.name)
     except Exception:
-        log.exception("The integration %s did not end in order.", integration.name)
+        log.exception("The integration %s did not stop cleanly.", integration.name)

@@ -34,7 +34,7 @@ class NotAnnounced(LookoutError):
 
 
 class OnlyLocal(NotAnnounced):
-    """The service is to be announced to a network that cannot reach it."""
+    """The service should be announced, but the network cannot reach it."""
 
     code = "only_local"
     title = "Only this machine can reach Lookout"

@@ -1,1 +1,1 @@
-"""Figures for Prometheus: counted while the worker goes, written when they are asked for."""
+"""Metrics for Prometheus: counted by the worker, formatted when they are scraped."""

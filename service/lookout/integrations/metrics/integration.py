@@ -158,8 +158,8 @@ class Metrics:
             "model": model.name if model else "",
             "precision": model.precision if model else "",
         }
-        yield InfoMetricFamily("lookout_build", "What runs here.", about)
-        up = GaugeMetricFamily("lookout_camera_up", "Whether pictures come, and are of now.", labels=["view"])
+        yield InfoMetricFamily("lookout_build", "The running version and model.", about)
+        up = GaugeMetricFamily("lookout_camera_up", "Whether the camera delivers current pictures.", labels=["view"])
         up.add_metric([VIEW], float(status(state, now) == "ok"))
         yield up
         if state.frame is not None:
@@ -168,18 +168,20 @@ class Metrics:
             )
         yield _counter("lookout_frames", "Frames taken from the camera.", "view", {VIEW: self._frames})
         dropped = {VIEW: state.rate.dropped_frames}
-        yield _counter("lookout_frames_dropped", "Frames that a newer one overtook.", "view", dropped)
+        yield _counter("lookout_frames_dropped", "Frames skipped because a newer one had arrived.", "view", dropped)
         where = {"camera": self._classified, "upload": self._uploads.get("ok", 0)}
         yield _counter("lookout_classifications", "Pictures classified.", "where", where)
         yield self._probabilities(state, now)
-        yield _counter("lookout_uploads", "Pictures handed in, by what became of them.", "code", self._uploads)
-        yield _gauge("lookout_viewers", "Who watches now.", "kind", self._viewers)
+        yield _counter("lookout_uploads", "Uploaded pictures, by outcome.", "code", self._uploads)
+        yield _gauge("lookout_viewers", "Current viewers.", "kind", self._viewers)
         yield from self._totals()
         yield from self._disk_and_notices()
         if system.temperature_c is not None:
-            yield GaugeMetricFamily("lookout_temperature_celsius", "Of the processor.", system.temperature_c)
+            yield GaugeMetricFamily(
+                "lookout_temperature_celsius", "Temperature of the processor.", system.temperature_c
+            )
         throttled = dict.fromkeys(system.throttled, 1)
-        yield _gauge("lookout_throttled", "1 for each reason for which the firmware holds down.", "reason", throttled)
+        yield _gauge("lookout_throttled", "1 for each reason for which the firmware throttles.", "reason", throttled)
 
     def _probabilities(self, state: State, now: float) -> Metric:
         """Return the current answer's probabilities; none while the answer is not current."""
@@ -201,14 +203,18 @@ class Metrics:
         yield deliveries
         stored = self._stored
         if stored is not None:
-            yield _gauge("lookout_store_bytes", "What is kept on disk.", "kind", {"events": stored.bytes})
+            yield _gauge("lookout_store_bytes", "Bytes stored on disk.", "kind", {"events": stored.bytes})
             if stored.days_left is not None:
-                left = GaugeMetricFamily("lookout_disk_left_seconds", "Until the oldest events make room for new ones.")
+                left = GaugeMetricFamily(
+                    "lookout_disk_left_seconds", "Time until the oldest events are deleted for new ones."
+                )
                 left.add_metric([], stored.days_left * 86_400)
                 yield left
 
     def _totals(self) -> Iterator[Metric]:
-        restarts = CounterMetricFamily("lookout_camera_restarts", "Times it was opened anew.", labels=["view", "code"])
+        restarts = CounterMetricFamily(
+            "lookout_camera_restarts", "Times that the camera was reopened.", labels=["view", "code"]
+        )
         for code, count in self._restarts_by_code.copy().items():
             restarts.add_metric([VIEW, code], count)
         yield restarts
@@ -216,7 +222,7 @@ class Metrics:
         for label, count in self._events.most_common(MAX_LABELS):
             events.add_metric([VIEW, label], count)
         yield events
-        yield _counter("lookout_reviews", "Events that somebody reviewed.", "outcome", self._reviews)
+        yield _counter("lookout_reviews", "Reviewed events.", "outcome", self._reviews)
 
 
 def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:

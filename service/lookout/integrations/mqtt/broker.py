@@ -27,7 +27,7 @@ class BrokerUnreachable(LookoutError):
 
 
 class BrokerLost(BrokerUnreachable):
-    """A connection that there was has ended."""
+    """An established connection to the broker has ended."""
 
     code = "broker_lost"
     title = "The connection to the MQTT broker ended"
@@ -104,7 +104,7 @@ def _context(settings: MqttSettings) -> ssl.SSLContext:
             raise SettingInvalid(
                 f"mqtt.client_certificate {settings.client_certificate} cannot be used with mqtt.client_key "
                 f"({error.strerror or error}).",
-                "Name a PEM file each, without a passphrase, that the service's user may read.",
+                "Name two PEM files without a passphrase that the service's user can read.",
             ) from error
     return context
 
@@ -131,7 +131,7 @@ def unreachable(place: str, error: OSError) -> BrokerUnreachable:
     if isinstance(error, ssl.SSLError):
         return BrokerUnreachable(
             f"The broker {place} does not agree on TLS ({error.reason or error}).",
-            "Is it its TLS port (mostly 8883)? One that asks for a client's certificate: mqtt.client_certificate.",
+            "Use its TLS port (usually 8883). If it requires a client certificate, set mqtt.client_certificate.",
         )
     if isinstance(error, socket.gaierror):
         return BrokerUnreachable(f"There is no address for the broker {place}.", "Check the host's name in mqtt.url.")

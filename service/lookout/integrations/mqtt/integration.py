@@ -86,7 +86,7 @@ class Mqtt:
                 except LookoutError as error:
                     self._failed(error)
                 except Exception as error:
-                    log.exception("MQTT ended unexpectedly and begins again.")
+                    log.exception("MQTT ended unexpectedly and starts again.")
                     self._failed(LookoutError(f"MQTT ended unexpectedly: {type(error).__name__}.", "See the log."))
                 # After a connection that lasted a while, the next attempt comes quickly.
                 pause_s = MIN_PAUSE_S if time.monotonic() - began > 2 * MAX_PAUSE_S else min(2 * pause_s, MAX_PAUSE_S)
@@ -134,7 +134,7 @@ class Mqtt:
         try:
             connection.open()
             self._status = IntegrationStatus("ok", time.monotonic())
-            log.info("Connected with the MQTT broker %s.", broker.place)
+            log.info("Connected to the MQTT broker %s.", broker.place)
             session.run(connection)
         except Stopped:
             connection.close(session.will)

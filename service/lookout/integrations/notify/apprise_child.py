@@ -29,7 +29,7 @@ def _send(wanted: dict[str, Any]) -> str:
 
     sender = apprise.Apprise()
     if not sender.add(wanted["url"]):
-        return "its address is none that Apprise knows"
+        return "Apprise does not recognise its address"
     attach = None
     if wanted["picture"]:
         from apprise.attachment.memory import AttachMemory

@@ -54,7 +54,7 @@ class Delivery:
                 queue = self.queues.get(kept["target"])
                 notice = Notice(**kept["notice"])
             except (OSError, ValueError, KeyError, TypeError):
-                log.warning("%s holds no notice and is left alone.", path)
+                log.warning("%s does not contain a notice and is ignored.", path)
                 continue
             if queue is not None and queue.target.is_kept:
                 queue.waiting.append((notice, now))

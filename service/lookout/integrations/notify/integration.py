@@ -227,7 +227,7 @@ class Notify:
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            log.warning("%s cannot be read; rules begin anew.", path)
+            log.warning("%s cannot be read; the rules start from scratch.", path)
 
 
 def _now() -> Moment:

@@ -92,7 +92,7 @@ class Links:
                 raise ValueError
             notice, rule, event, expires = json.loads(_unpacked(packed))
         except (ValueError, binascii.Error):
-            raise LinkExpired("This link is none of this Lookout's.", "Open the newest notice.") from None
+            raise LinkExpired("This Lookout did not make this link.", "Open the newest notice.") from None
         if wall >= expires:
             raise LinkExpired("This link has expired.", "Open the event on the dashboard.")
         return Link(notice, rule, event, expires)

@@ -101,7 +101,7 @@ class Rules:
                 self._reported.add(code)
                 for rule in self._rules:
                     if rule.when == "health":
-                        self._offer(rule, _notice(rule, "Lookout needs a look", sentence, at, self._address), at)
+                        self._offer(rule, _notice(rule, "Lookout needs attention", sentence, at, self._address), at)
 
     def snooze(self, rule: str, for_s: float, at: Moment) -> None:
         """Silence a rule. rule: its name, or all. Raises KeyError."""
@@ -196,7 +196,7 @@ def _faults(view: StateView) -> dict[str, str]:
     found = {}
     camera = view["camera"]
     if view["status"] in ("absent", "stale"):
-        found["camera"] = f"No pictures come: {camera['reason'] or 'the camera is late.'} {camera['remedy'] or ''}"
+        found["camera"] = f"No pictures arrive: {camera['reason'] or 'the camera is late.'} {camera['remedy'] or ''}"
     if view["fault"] is not None:
         found["model"] = f"{view['fault']['reason']} {view['fault']['remedy']}"
     if view["system"]["disk"] is not None:

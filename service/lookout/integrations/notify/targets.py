@@ -42,7 +42,7 @@ class NotDelivered(LookoutError):
 
 
 class ReceiverGone(NotDelivered):
-    """A webhook has answered that it takes none any more."""
+    """A webhook has answered that it accepts no more notices."""
 
     code = "receiver_gone"
     title = "The webhook takes no more notices"
