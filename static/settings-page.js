@@ -54,6 +54,7 @@ export async function mountSettingsPage(store) {
   store.watch((now) => {
     if (page.hidden) return;
     for (const { render } of fields) render(now);
+    programs.translate();
   });
   return {
     go: () => {

@@ -150,6 +150,10 @@ def test_other_programs_show_how_they_are_and_are_tried(tmp_path: Path, open_pag
         rung = tmp_path / "rung"
         until(lambda: rung.exists() and "test" in rung.read_text())
         assert findings(page, axe) == []
+        page.locator("#language").click()
+        card = page.get_by_role("region", name="其他程式")
+        expect(card).to_contain_text("連不到 MQTT 伺服器。")
+        expect(card).to_contain_text("（原始訊息：Nothing listens on 127.0.0.1:9.")
         page.close()
     finally:
         service.stop()
