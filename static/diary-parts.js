@@ -1,6 +1,7 @@
 // The parts of the diary's page, and their content in each state.
 
 import { button, el, icon, setAttribute, setText, show } from "./dom.js";
+import { faultInWords } from "./faults.js";
 import { titleOf } from "./labels.js";
 import { dayOf, startOf } from "./visits.js";
 import { languageInUse, t, whole } from "./i18n.js";
@@ -75,10 +76,12 @@ function dayInWords(day) {
 // Shows one notice at a time: a problem, or that there is nothing to show.
 function renderNotice(box, { status, problem, cards, events, view, label, page, off }, act) {
   const again = ["diary.again", act.again];
+  const disk = page.live?.system.disk;
   const notice =
     status === "error" ? ["diary.error", problem, again]
     : off ? ["diary.off", "", ["diary.on", act.turnOn]]
     : page.connection === "lost" ? ["diary.offline", "", null]
+    : disk ? [faultInWords(disk), "", null]
     : status === "loading" && !events.length ? ["diary.loading", "", null]
     : status === "ready" && !cards.length ? [label ? "diary.none.label" : `diary.none.${view.name}`, view.name === "day" && !label ? t("diary.none.more") : "", null]
     : null;

@@ -3,7 +3,7 @@
 import { faultText, languageInUse, t } from "./i18n.js";
 
 // Remedies contain commands in quotes, in brackets or after a final colon, and these words begin nothing else in them.
-const COMMANDS = /[`'(]((?:sudo|lookout|rpicam-|ls|ss) ?[^`')]*)[`')]|: ((?:sudo|lookout|rpicam-)[^\n]*?)\.?$/g;
+const COMMANDS = /[\x60'(]((?:sudo|lookout|rpicam-|ls|ss) ?[^\x60')]*)[\x60')]|: ((?:sudo|lookout|rpicam-)[^\n]*?)\.?$/g; // \x60: a backquote
 
 /**
  * @typedef {object} Told
@@ -35,7 +35,12 @@ export function kindOf(source) {
 
 /** @param {import("./api.js").Problem} error @returns {string} the error in one or two lines */
 export function problemInWords(error) {
-  const words = inWords({ code: error.code, reason: error.detail || error.title || t("problem.title"), remedy: error.remedy });
+  return faultInWords({ code: error.code, reason: error.detail || error.title || t("problem.title"), remedy: error.remedy });
+}
+
+/** @param {{code: string | null, reason: string | null, remedy: string | null}} fault @returns {string} the same */
+export function faultInWords(fault) {
+  const words = inWords(fault);
   const original = words.original ? ` ${t("fault.original.inline", { text: words.original })}` : "";
   return `${words.reason} ${words.remedy}${original}`.trim();
 }
