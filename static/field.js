@@ -69,7 +69,7 @@ export function addField(store, key, own = {}) {
       const may = mayChange(page, key);
       input.disabled = !may || page.connection !== "open";
       show(back, may && wasChanged(page, key));
-      if (!may) refuse(t("settings.fixed"));
+      if (!may) say("settings.fixed");
       if (!touched && (document.activeElement !== input || setting.form === "boolean")) write(now.value, page);
     },
   };

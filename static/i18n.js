@@ -109,9 +109,9 @@ export function clock(moment, second) {
   return moments({ hour: "2-digit", minute: "2-digit", second, hour12: false }, moment);
 }
 
-/** @param {number} moment milliseconds since 1970 @returns {string} its date here, in short form */
-export function dayOfMonth(moment) {
-  return moments({ month: "short", day: "numeric" }, moment);
+/** @param {number} moment milliseconds since 1970 @returns {string} its date and the time of day here, in short form */
+export function dayAndClock(moment) {
+  return moments({ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false }, moment);
 }
 
 /** @param {number} n @returns {string} with grouped thousands */

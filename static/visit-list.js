@@ -2,13 +2,18 @@
 
 import { el, icon, setAttribute, setIcon, setText, setVariable, show } from "./dom.js";
 import { drawingOf, titleOf, toneOf } from "./labels.js";
-import { clock, dayOfMonth, duration, percent, t } from "./i18n.js";
+import { clock, dayAndClock, duration, percent, t } from "./i18n.js";
 
 const MIN_WIDTH = 300;
 const HEIGHT = 112;
 const GAP = 12;
 // Rows beyond the edge that are prepared before they are scrolled into view.
-const SPARE = 3;
+const SPARE = 2;
+// What moves by more than half a window in a frame cannot be seen: its pictures are loaded when scrolling stops.
+const FAST = 0.5;
+const RESTS_MS = 120;
+// About thirty pages; thousands of visits would take the browser minutes.
+const MOST_PRINTED = 600;
 
 /**
  * @param {HTMLElement} list
@@ -16,17 +21,18 @@ const SPARE = 3;
  */
 export function visitList(list, { href, select }) {
   const shown = new Map();
-  const spare = [];
   let visits = [];
   let selected = new Set();
   let live = null;
   let dated = false;
   let columns = 1;
   let asked = 0;
+  let topBefore = 0;
+  let resting = 0;
   // Counts renderings, so that a card is not filled again merely by scrolling.
   let version = 0;
 
-  function layOut() {
+  function layOut(whole = false) {
     asked = 0;
     const width = list.clientWidth;
     if (!width) return;
@@ -35,43 +41,70 @@ export function visitList(list, { href, select }) {
     const rows = Math.ceil(visits.length / columns);
     setVariable(list, "height", `${Math.max(0, rows * step - GAP)}px`);
     const top = -list.getBoundingClientRect().top;
-    const first = Math.max(0, Math.floor(top / step) - SPARE) * columns;
-    const last = Math.min(visits.length, (Math.ceil((top + window.innerHeight) / step) + SPARE) * columns);
-    const wanted = new Set();
+    const isFast = Math.abs(top - topBefore) > FAST * window.innerHeight;
+    topBefore = top;
+    const first = whole ? 0 : Math.max(0, Math.floor(top / step) - SPARE) * columns;
+    const last = Math.min(visits.length, whole ? MOST_PRINTED : (Math.ceil((top + window.innerHeight) / step) + SPARE) * columns);
+    const wanted = new Set(visits.slice(first, last).map(({ id }) => id));
+    const free = [...shown.values()].filter((card) => !wanted.has(card.id) && !isFocused(card));
     const each = (width - (columns - 1) * GAP) / columns;
     for (let i = first; i < last; i++) {
       const visit = visits[i];
-      wanted.add(visit.id);
-      const card = shown.get(visit.id) ?? make(visit);
+      const card = shown.get(visit.id) ?? take(visit, free.pop() ?? build());
+      card.at = i;
       if (card.version !== version) fill(card, visit, i);
       card.version = version;
+      load(card, isFast);
       setVariable(card.item, "width", `${each}px`);
       setVariable(card.item, "transform", `translate(${(i % columns) * (each + GAP)}px, ${Math.floor(i / columns) * step}px)`);
     }
-    for (const [id, card] of shown) {
-      const focused = card.item.contains(document.activeElement) && visits.some((visit) => visit.id === id);
-      if (wanted.has(id) || focused) continue;
-      remove(card);
+    for (const card of free) {
+      shown.delete(card.id);
+      card.item.remove();
     }
+    clearTimeout(resting);
+    resting = setTimeout(rest, RESTS_MS);
   }
 
-  // Reuses a card that was scrolled out of view: creating a dozen takes longer than a frame.
-  function make(visit) {
-    const card = spare.pop() ?? build();
-    const { item, link } = card;
-    card.id = visit.id;
-    card.version = 0;
-    item.dataset.id = visit.id;
-    link.href = href(visit);
+  function isFocused(card) {
+    return card.item.contains(document.activeElement) && visits.some((visit) => visit.id === card.id);
+  }
+
+  // A card that was scrolled out of view is reused without moving it in the document: the styles of an element that is
+  // inserted again are computed again, which for a dozen cards takes longer than a frame.
+  function take(visit, card) {
+    shown.delete(card.id);
+    Object.assign(card, { id: visit.id, version: 0 });
+    card.item.dataset.id = visit.id;
+    card.link.href = href(visit);
     shown.set(visit.id, card);
-    // In the order of the list, so that Tab follows the visual order.
-    const after = [...list.children].find((other) => Number(other.dataset.id) < visit.id);
-    list.insertBefore(item, after ?? null);
+    if (!card.item.isConnected) list.append(card.item);
     return card;
   }
 
+  // When scrolling stops: the order of the list, so that Tab follows the visual order. The focused card is not moved,
+  // since it would lose the focus.
+  function rest() {
+    const cards = [...shown.values()].sort((a, b) => a.at - b.at);
+    const pivot = cards.findIndex(isFocused);
+    const put = (some, before) => some.reduceRight((next, { item }) => {
+      if (item.nextSibling !== next) list.insertBefore(item, next);
+      return item;
+    }, before);
+    put(cards.slice(pivot + 1), null);
+    if (pivot >= 0) put(cards.slice(0, pivot), cards[pivot].item);
+    for (const card of cards) load(card, false);
+  }
+
+  function load({ picture, address }, isFast) {
+    if (picture.getAttribute("src") === address) return;
+    picture.dataset.old = "true"; // until it has arrived, the picture of another visit would be shown
+    if (!address) picture.removeAttribute("src");
+    else if (!isFast) picture.src = address;
+  }
+
   function build() {
-    const card = { id: 0, version: 0 };
+    const card = { id: 0, version: 0, at: 0, address: null };
     card.check = el("input", { type: "checkbox" });
     card.check.addEventListener("change", () => select(card.id, card.check.checked));
     card.drawing = icon("circle", "bar-icon");
@@ -80,35 +113,31 @@ export function visitList(list, { href, select }) {
     card.when = el("span");
     card.sure = el("span.note");
     card.picture = el("img", { alt: "", width: 128, height: 96, decoding: "async", draggable: false });
+    card.picture.addEventListener("load", () => delete card.picture.dataset.old);
     card.none = el("span.visit-none", {}, icon("none"));
-    const text = el("span.visit-text", {}, el("span.visit-name", {}, card.drawing, card.name), card.when, card.sure, card.badge);
+    card.title = el("span.visit-name", {}, card.drawing, card.name);
+    const text = el("span.visit-text", {}, card.title, card.when, card.sure, card.badge);
     card.link = el("a", {}, card.picture, card.none, text);
     card.item = el("li.visit", {}, card.link, el("label.visit-check", {}, card.check));
     return card;
   }
 
-  function remove(card) {
-    card.item.remove();
-    card.picture.removeAttribute("src"); // a download in progress is no longer wanted
-    shown.delete(card.id);
-    spare.push(card);
-  }
-
   function fill(card, visit, i) {
     const words = wordsOf(visit, live);
-    const when = dated ? `${dayOfMonth(visit.from)}, ${words.when}` : words.when;
-    setAttribute(card.item, "data-tone", words.tone);
+    // With the date there is no room for the duration on the same line.
+    const when = dated ? dayAndClock(visit.from) : words.when;
+    const sure = dated ? [words.length, words.sure].filter(Boolean).join(" · ") : words.sure;
+    setAttribute(card.title, "data-tone", words.tone);
     setAttribute(card.item, "data-selected", String(selected.has(visit.id)));
     setAttribute(card.item, "aria-setsize", String(visits.length));
     setAttribute(card.item, "aria-posinset", String(i + 1));
-    const address = `api/events/${visit.id}/thumbnail.webp`;
-    if (visit.picture && card.picture.getAttribute("src") !== address) card.picture.src = address;
+    card.address = visit.picture ? `api/events/${visit.id}/thumbnail.webp` : null;
     show(card.picture, visit.picture);
     show(card.none, !visit.picture);
     setIcon(card.drawing, words.drawing);
     setText(card.name, words.name);
     setText(card.when, when);
-    setText(card.sure, words.sure);
+    setText(card.sure, sure);
     setText(card.badge, words.badge);
     show(card.badge, words.badge !== "");
     setAttribute(card.check, "aria-label", t("diary.select", { name: words.name, when }));
@@ -116,10 +145,12 @@ export function visitList(list, { href, select }) {
   }
 
   function ask() {
-    if (!asked) asked = requestAnimationFrame(layOut);
+    if (!asked) asked = requestAnimationFrame(() => layOut());
   }
 
   window.addEventListener("scroll", ask, { passive: true });
+  window.addEventListener("beforeprint", () => layOut(true));
+  window.addEventListener("afterprint", ask);
   new ResizeObserver(ask).observe(list);
 
   return {
@@ -159,6 +190,7 @@ export function wordsOf(visit, live) {
     drawing: label === null ? "none" : drawingOf(state, label),
     name,
     when: `${clock(visit.from)} · ${length}`,
+    length,
     sure: said
       ? t("diary.said", { label: visit.label === null ? t("diary.nobody") : titleOf(visit.label, live?.model?.titles) })
       : visit.probability === null ? "" : t("diary.surest", { n: percent(visit.probability) }),

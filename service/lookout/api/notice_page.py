@@ -18,7 +18,8 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <link rel="icon" href="static/icon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="static/style.css"></head>
+<link rel="stylesheet" href="static/style.css">
+<link rel="stylesheet" href="static/login.css"></head>
 <body class="login"><main class="login-card">{body}</main></body></html>
 """
 _TEXTS: Mapping[Language, Mapping[str, str]] = {
@@ -36,7 +37,7 @@ _TEXTS: Mapping[Language, Mapping[str, str]] = {
     },
     "zh-Hant": {
         "device": "這台 Lookout 的通知",
-        "gone": "這次來訪已不在日誌中。",
+        "gone": "這次來訪已不在日記中。",
         "hour": "「{}」一小時內不再通知",
         "other": "那是什麼？",
         "say": "就是這個",
@@ -47,6 +48,8 @@ _TEXTS: Mapping[Language, Mapping[str, str]] = {
         "dashboard": "儀表板",
     },
 }
+# Of the labels that ship; a model's own titles are in its author's language.
+_TITLES: Mapping[Language, Mapping[str, str]] = {"en": {}, "zh-Hant": {"cat": "貓", "dog": "狗", "neither": "都不是"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +76,16 @@ def visit_page(sight: Sight, link: str, language: Language) -> str:
     if event is None:
         parts.append(f"<h1>{texts['device']}</h1>")
     else:
-        titles = dict(sight.labels)
+        labels = [(label, title_of(label, title, language)) for label, title in sight.labels]
         called = event.called or ""
         when = datetime.fromtimestamp(event.started).astimezone().strftime("%Y-%m-%d %H:%M")
-        sure = "" if event.probability is None else f" · {event.probability:.0%}"
-        parts.append(f"<h1>{_safe(titles.get(called, called))}</h1><p>{when}{sure}</p>")
+        sure = "" if event.probability is None else f" · {_percent(event.probability)}"
+        parts.append(f"<h1>{_safe(dict(labels).get(called, called))}</h1><p>{when}{sure}</p>")
         if event.picture:
             parts.append(f'<p><img src="notice/picture.jpg?link={_safe(link)}" alt="" width="320"></p>')
         options = "".join(
             f'<option value="{_safe(label)}"{" selected" if label == called else ""}>{_safe(title)}</option>'
-            for label, title in sight.labels
+            for label, title in labels
         )
         if options:
             parts.append(
@@ -103,9 +106,19 @@ def done_page(what: Literal["quiet", "right"], name: str, language: Language) ->
     return _page(f"{_brand()}<h1>{_TEXTS[language][what].format(_safe(name))}</h1>{_home(language)}", language)
 
 
+def title_of(label: str, title: str, language: Language) -> str:
+    """title: the model's."""
+    return _TITLES[language].get(label, title)
+
+
 def refusal_page(error: LookoutError, language: Language) -> str:
     said = _TEXTS[language].get(error.code) or f"{error.detail} {error.remedy}"
     return _page(f"{_brand()}<h1>{_safe(said)}</h1>{_home(language)}", language)
+
+
+def _percent(probability: float) -> str:
+    """Never 100% unless it is."""
+    return f"{min(round(probability * 100), 100 if probability == 1 else 99)}%"
 
 
 def _brand() -> str:

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from lookout.api.context import Services, ServicesDep
 from lookout.api.middleware.access import LINK
-from lookout.api.notice_page import Sight, done_page, language_of, refusal_page, visit_page
+from lookout.api.notice_page import Language, Sight, done_page, language_of, refusal_page, title_of, visit_page
 from lookout.api.problems import NotFound
 from lookout.api.routes.events import reading
 from lookout.api.routes.frames import JpegResponse
@@ -65,7 +65,7 @@ async def act(request: Request, app: ServicesDep) -> Response:
         if "quiet" in form:
             await app.edits.run(lambda: notify.use_link(link, "quiet", lambda: notify.snooze(link.rule, QUIET_S)))
             return _html(done_page("quiet", link.rule, language))
-        right = await _mark(app, notify, link, form.get("right", ""))
+        right = await _mark(app, notify, link, form.get("right", ""), language)
         return _html(done_page("right", right, language))
     except LookoutError as error:
         return _html(refusal_page(error, language), error.status)
@@ -86,7 +86,7 @@ async def _sight(app: Services, text: str) -> Sight:
     return Sight(link.rule, event, [(label, titles.get(label, label)) for label in labels])
 
 
-async def _mark(app: Services, notify: Notify, link: Link, right: str) -> str:
+async def _mark(app: Services, notify: Notify, link: Link, right: str, language: Language) -> str:
     """Mark the event with the label and return the label's title. Raises LookoutError."""
     state, number = app.hub.latest(), link.event
     if number is None or state.model is None or right not in state.model.labels:
@@ -96,7 +96,7 @@ async def _mark(app: Services, notify: Notify, link: Link, right: str) -> str:
         return app.history.mark([number], {"right": right}, one=True)
 
     await app.edits.run(lambda: notify.use_link(link, "right", mark))
-    return state.model.titles.get(right, right)
+    return title_of(right, state.model.titles.get(right, right), language)
 
 
 def _form(body: bytes) -> dict[str, str]:
