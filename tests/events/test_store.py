@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from lookout.storage.budget import Limits
 
 from tests.events.conftest import Clock
 from tests.events.rows import DAY_S, MORNING, add, pictures_in, row, store_at
+from tests.events.scenes import CAT, NOBODY, Scene
 from tests.support.waiting import until
 
 
@@ -109,7 +111,12 @@ def test_after_ten_minutes_nothing_is_left_of_what_was_deleted(store: Store, clo
     assert rest == [(other,)]
 
 
-def test_deleting_everything_leaves_no_trace_in_the_file(store: Store) -> None:
+@pytest.mark.parametrize("page_bytes", [tables.PAGE_BYTES, 4096])
+def test_deleting_everything_leaves_no_trace_in_the_file(store: Store, page_bytes: int) -> None:
+    store.folder.mkdir(parents=True)
+    with contextlib.closing(sqlite3.connect(store.database.path)) as fresh:
+        fresh.execute(f"PRAGMA page_size = {page_bytes}")  # of files that an earlier version made
+        fresh.execute("VACUUM")
     add(store, *(row(note="the postman") for _ in range(50)), pictures=True)
     store.delete([1])
     store.database.checkpoint()
@@ -125,7 +132,7 @@ def test_deleting_everything_leaves_no_trace_in_the_file(store: Store) -> None:
 
 def test_everything_goes_whatever_the_budget_and_however_large_the_file(tmp_path: Path) -> None:
     """frigate#7742: delete must delete. To write a large file anew would exceed the budget of a day."""
-    store = Store(tmp_path, Storage(tmp_path, limits=Limits(per_day=7 * 2**20, total=2**40)))
+    store = Store(tmp_path, Storage(tmp_path, limits=Limits(per_day=10 * 2**20, total=2**40)))
     store.database.write(lambda c: c.executemany("INSERT INTO details VALUES (?, ?, ?)", _large(2000)))
     store.database.checkpoint()
     assert store.database.path.stat().st_size > 2**20
@@ -267,6 +274,19 @@ def test_what_stays_open_for_reading_keeps_no_other_store_of_the_process_from_wr
     assert store.get(one)
     store_at(store.folder.parent).mark([one], {"kept": True})
     assert store.get(one).kept
+
+
+def test_the_rows_of_an_event_cost_a_card_no_more_than_its_picture(tmp_path: Path) -> None:
+    """A day's budget of 200 MiB ended after 1,800 events. To write the log back counts each page once."""
+    storage = Storage(tmp_path, limits=Limits(per_day=2**40, total=2**40))
+    scene = Scene(Store(tmp_path, storage), {"merge_s": 0.2, "min_s": 0.2, "pictures": "none"})
+    for _ in range(40):
+        for seen in (CAT, NOBODY):
+            scene.show(seen, 0.6)
+            scene.recorder.journal.flush()
+    assert len(scene.store.page(Filter(), None, 1000)[0]) == 40
+    written = json.loads((tmp_path / "written.json").read_text())["bytes"]
+    assert 0 < written < 40 * 40 * 1024
 
 
 def test_a_change_does_not_write_the_log_of_changes_back_each_time(store: Store) -> None:

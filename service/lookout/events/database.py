@@ -138,7 +138,10 @@ class Database:
         """
 
         def work(writer: Writer) -> None:
-            with self._connection() as connection, contextlib.closing(tables.connect_nothing()) as fresh:
+            with (
+                self._connection() as connection,
+                contextlib.closing(tables.connect_nothing(tables.page_bytes(connection))) as fresh,
+            ):
                 writer.admit(_EMPTY_BYTES, 0)
                 before = sum(self._sizes())
                 try:
@@ -154,11 +157,11 @@ class Database:
         self._storage.run(work)
 
     def _checkpoint(self, connection: sqlite3.Connection, writer: Writer) -> None:
-        before = self._sizes()
+        before, written = self._sizes(), _to_write_back(_beside(self.path)[0])
         with contextlib.suppress(sqlite3.OperationalError):  # a reader is active: the next checkpoint does it
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         after = self._sizes()
-        writer.charge(max(0, before[1] - after[1]), sum(after) - sum(before))
+        writer.charge(written if after[1] < before[1] else 0, sum(after) - sum(before))
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -306,6 +309,23 @@ def _os_error(error: sqlite3.Error, path: Path) -> OSError:
 
 def _beside(path: Path) -> tuple[Path, Path]:
     return path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+
+
+def _to_write_back(log: Path) -> int:
+    """Return how many bytes a checkpoint writes: each page of the log of changes once, however often it contains it.
+
+    The log is a header of 32 bytes with the page size at its eighth, and frames: 24 bytes that begin with the page's
+    number, and the page.
+    """
+    pages = set()
+    with contextlib.suppress(FileNotFoundError), log.open("rb") as file:
+        page_bytes = int.from_bytes(file.read(12)[8:], "big")
+        at = 32
+        while file.seek(at) and (number := file.read(4)):
+            pages.add(number)
+            at += 24 + page_bytes
+        return len(pages) * page_bytes
+    return 0
 
 
 def _size(path: Path) -> int:
