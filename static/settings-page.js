@@ -115,9 +115,9 @@ function pagePanel(store) {
     show(leave, Boolean(about?.signed_in));
     setText(inside, about ? t(about.signed_in ? "set.signed_in" : "set.signed_out") : "");
   });
-  const act = (id) => button("button", { onclick: () => byId(id).click(), text: `set.${id}` });
+  const act = (id, text) => button("button", { onclick: () => byId(id).click(), text });
   const wall = el("a.button", { href: "?kiosk", text: "wall" });
-  return panel("page", false, inside, el("div.buttons", {}, leave, act("theme"), act("language"), wall));
+  return panel("page", false, inside, el("div.buttons", {}, leave, act("theme", "set.theme"), act("language", "language.other"), wall));
 }
 
 function fixedPanel(store, keys) {

@@ -242,7 +242,6 @@ export const TEXTS = {
   "set.signed_in": "Signed in with a token.",
   "set.signed_out": "No sign-in is needed here.",
   "set.theme": "Light or dark",
-  "set.language": "中文",
   "set.turn": "Rotate",
   "set.flip.horizontal": "Mirror left to right",
   "set.flip.vertical": "Mirror top to bottom",

@@ -13,7 +13,7 @@ const SPARE = 2;
 const FAST = 0.5;
 const RESTS_MS = 120;
 // About thirty pages; thousands of visits would take the browser minutes.
-const MOST_PRINTED = 600;
+const MAX_PRINTED = 600;
 
 /**
  * @param {HTMLElement} list
@@ -44,7 +44,7 @@ export function visitList(list, { href, select }) {
     const isFast = Math.abs(top - topBefore) > FAST * window.innerHeight;
     topBefore = top;
     const first = whole ? 0 : Math.max(0, Math.floor(top / step) - SPARE) * columns;
-    const last = Math.min(visits.length, whole ? MOST_PRINTED : (Math.ceil((top + window.innerHeight) / step) + SPARE) * columns);
+    const last = Math.min(visits.length, whole ? MAX_PRINTED : (Math.ceil((top + window.innerHeight) / step) + SPARE) * columns);
     const wanted = new Set(visits.slice(first, last).map(({ id }) => id));
     const free = [...shown.values()].filter((card) => !wanted.has(card.id) && !isFocused(card));
     const each = (width - (columns - 1) * GAP) / columns;

@@ -148,6 +148,17 @@ def test_of_a_day_of_thousands_only_what_is_in_sight_exists(diary: RunningServic
         }"""
     )
     assert page.locator(".visit").count() > 0
+    # When scrolling stops, Tab follows the visual order, and no card shows the picture of another visit.
+    page.wait_for_function(
+        """() => {
+            const ids = [...document.querySelectorAll('.visit')].map(visit => +visit.dataset.id);
+            return ids.every((id, i) => !i || id < ids[i - 1]) && !document.querySelector('.visit img[data-old]');
+        }"""
+    )
+    pictures = page.locator(".visit").evaluate_all(
+        "all => all.filter(one => !one.querySelector('img').src.includes(`/${one.dataset.id}/`)).length"
+    )
+    assert pictures == 0
     # The goals on a machine of its own: 1,000 and 50 ms.
     print(f"opened in {took:.0f} ms, longest task while scrolling {busy:.0f} ms")
     assert took < 10_000
@@ -169,6 +180,9 @@ def test_the_diary_on_a_phone_in_both_languages_has_nothing_that_axe_finds(
     expect(page.locator("#diary")).to_contain_text("次來訪")
     for name in ("diary.", "visit.", "own.", "review."):
         expect(page.locator("#diary")).not_to_contain_text(name)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    count = page.locator("#diary .note", has_text="次來訪").first.text_content() or ""
+    assert page.locator(".visit").count() == int(count.split()[0]) > 12, "a day is printed whole"
 
 
 def test_it_is_taken_along_and_deleted_when_that_is_meant(diary: RunningService, open_page: OpenPage) -> None:

@@ -20,7 +20,7 @@ from tests.support.languages import LANGUAGES, TRANSLATED
 MAX_BYTES = 80_000
 # Of commands, of a service that does not start, and of other programs' protocols: no page can meet them.
 NOT_ON_A_PAGE = {"results_unusable", "cluster_unusable", "address_in_use", "state_folder_in_use"}
-NOT_ON_A_PAGE |= {"inference_invalid", "websocket_needed"}
+NOT_ON_A_PAGE |= {"inference_invalid", "websocket_needed", "request_malformed", "unknown_token"}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 MIN_WINDOW = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
 LYING = {"viewport": {"width": 844, "height": 390}, "has_touch": True, "is_mobile": True}
