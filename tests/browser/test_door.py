@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenPage, findings, wait_for_situation
 from tests.browser.running import RunningService
 
 REFUSED = ("401", "Unauthorized")
 TOKEN = "t" * 43
+# What has the focus without a line around it, or lies outside the window; "" where all is well.
+SHOWS_ITS_FOCUS = """() => {
+    const node = document.activeElement;
+    if (node === document.body) return '';
+    const lines = [node, node.parentElement].map(one => getComputedStyle(one));
+    const box = node.getBoundingClientRect();
+    const seen = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
+    return seen && lines.some(line => line.outlineStyle !== 'none') ? '' : node.outerHTML.slice(0, 200);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +81,51 @@ def test_axe_finds_nothing_at_the_door(guarded: RunningService, open_page: OpenP
     page = open_page(guarded.url, forgive=REFUSED, color_scheme=theme)
     expect(page.get_by_label("Token")).to_be_focused()
     assert findings(page, axe) == []
+
+
+WORDS = {
+    "en": ("Token", "Settings", "Keep a diary", "Days kept", "Cat: becomes the answer at", "Saved.", "Sign out"),
+    "zh": ("權杖", "設定", "寫日記", "保留天數", "貓：成為結果的門檻", "已儲存。", "登出"),
+}
+
+
+@pytest.mark.parametrize("lang", WORDS)
+def test_settings_and_the_way_out_need_no_mouse(guarded: RunningService, open_page: OpenPage, lang: str) -> None:
+    token, settings, diary, days, enter, saved, leave = WORDS[lang]
+    page = open_page(f"{guarded.url}?lang={lang}", forgive=REFUSED, reduced_motion="reduce")
+    tab_to(page, page.get_by_label(token, exact=True))
+    page.keyboard.type(TOKEN)
+    page.keyboard.press("Enter")
+    wait_for_situation(page, "live")
+    tab_to(page, page.get_by_role("tab").first)
+    page.keyboard.press("End")
+    expect(page.get_by_role("tab", name=settings)).to_be_focused()
+    slider = page.get_by_role("slider", name=enter)
+    tab_to(page, slider)
+    before = int(slider.get_attribute("aria-valuenow") or 0)
+    page.keyboard.press("ArrowDown")
+    expect(slider).to_have_attribute("aria-valuenow", str(before - 1))
+    expect(page.locator("#set-thresholds").get_by_role("status")).to_have_text(saved)
+    tab_to(page, page.get_by_label(diary))
+    page.keyboard.press(" ")
+    expect(page.locator(".setting", has=page.get_by_label(diary)).get_by_role("status")).to_have_text(saved)
+    field = page.get_by_label(days)
+    tab_to(page, field)
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("31" if lang == "en" else "32")
+    page.keyboard.press("Enter")
+    expect(page.locator(".setting", has=field).get_by_role("status")).to_have_text(saved)
+    tab_to(page, page.locator("#settings").get_by_role("button", name=leave))
+    page.keyboard.press("Enter")
+    expect(page.get_by_label(token, exact=True)).to_be_visible()
+
+
+def tab_to(page: Page, wanted: Locator, most: int = 90) -> None:
+    """Tab until it has the focus. Whatever has it meanwhile shows so, and is on the screen."""
+    expect(wanted).to_be_attached()
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("node => node === document.activeElement"):
+            return
+        assert page.evaluate(SHOWS_ITS_FOCUS) == "", "has the focus, and nobody can see it"
+    raise AssertionError(f"Tab does not lead to {wanted}.")
