@@ -5,7 +5,7 @@ import { t } from "../i18n.js";
 import { terms } from "./arithmetic.js";
 import { mountControls } from "./benchControls.js";
 import { mountDetails } from "./benchDetails.js";
-import { createGrid } from "./grid.js";
+import { createGrid, nameOf } from "./grid.js";
 import { short, sum } from "./numbers.js";
 import { createPicture } from "./picture.js";
 import { computed, courseSetup, fitted } from "./setup.js";
@@ -144,7 +144,7 @@ function createSum(point) {
     const channels = result.kernel.map((_, c) => all.filter(({ channel }) => channel === c));
     const written = channels.map((one, c) => {
       const products = one.map(({ value, weight }) => `${short(value)}·${short(weight, 3).replace(/^−.*/, "($&)")}`).join(" + ");
-      const name = channels.length > 1 ? `${t("grid.channel", { n: c })}: ` : "";
+      const name = channels.length > 1 ? `${nameOf(c, channels.length)}: ` : "";
       return [el("p", {}, name, el("span.of-window", {}, products)), el("p", {}, `= ${sum(byColumn(one))} = ${short(total(one))}`)];
     });
     const parts = channels.map(total);

@@ -58,6 +58,7 @@ export function mount(place) {
       setText(said, picture ? t("collect.taking", { label: name, n: whole(kept.get(name)?.length ?? 0) }) : t("bench.noPicture"));
       await new Promise((resolve) => { setTimeout(resolve, PAUSE_MS); });
     }
+    if (!pressed) setText(said, ""); // the list says how many there are
     pressed = false;
     return undefined;
   }

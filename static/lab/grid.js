@@ -115,7 +115,8 @@ function entries(list) {
   return Object.keys(list).map((key) => [Number(key), list[key]]);
 }
 
-function nameOf(channel, channels) {
+/** @returns {string} what a plane is called: of three, its colour */
+export function nameOf(channel, channels) {
   return channels === 3 ? t(["grid.red", "grid.green", "grid.blue"][channel]) : t("grid.channel", { n: channel });
 }
 

@@ -15,7 +15,7 @@ export const TEXTS = {
   "collect.remove": "Remove",
   "collect.removeOf": "Remove the photographs of {label}",
   "collect.next": "Train on them",
-  "collect.then": "Save the archive on a computer that has Lookout's training installed, and give it this command there:",
+  "collect.then": "Save the archive on a computer that has Lookout's training installed (models/README.md says how), and give this command there:",
   "collect.save": "Save as zip",
 
   "grid.cell": "row {row}, column {column}",
@@ -147,7 +147,7 @@ export const TEXTS = {
   "walk.channel": "Channel {n} of {layer}",
   "walk.seen": "What the network received",
   "walk.before": "Before the activation",
-  "walk.after": "After it",
+  "walk.after": "What comes out",
   "walk.unit": "This unit sees rows {rows} and columns {columns} of the picture: its receptive field.",
   "walk.unit.padding": "Part of that lies in the padding, where there are only zeros.",
   "walk.unit.all": "What this unit sees is not a rectangle that grows by the formula.",

@@ -15,7 +15,7 @@ export const TEXTS = {
   "collect.remove": "移除",
   "collect.removeOf": "移除「{label}」的照片",
   "collect.next": "用它們訓練",
-  "collect.then": "把壓縮檔儲存到裝有 Lookout 訓練工具的電腦上，並在那裡執行這個指令：",
+  "collect.then": "把壓縮檔儲存到裝有 Lookout 訓練工具的電腦上（安裝方法見 models/README.md），並在那裡執行這個指令：",
   "collect.save": "儲存為 zip",
 
   "grid.cell": "第 {row} 列，第 {column} 行",
@@ -147,7 +147,7 @@ export const TEXTS = {
   "walk.channel": "{layer} 的通道 {n}",
   "walk.seen": "模型拿到的畫面",
   "walk.before": "激勵函數之前",
-  "walk.after": "之後",
+  "walk.after": "輸出",
   "walk.unit": "這個單元看到畫面的第 {rows} 列、第 {columns} 行：這就是它的感受野。",
   "walk.unit.padding": "其中一部分落在填充裡，那裡只有 0。",
   "walk.unit.all": "這個單元看到的範圍，不是照公式變大的矩形。",

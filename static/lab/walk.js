@@ -57,7 +57,8 @@ function stageOf({ name, rows }, table) {
   const shape = (row) => (row?.length > 1 ? row.slice(1).join(" × ") : "");
   const [first, last] = [rows[0], rows.at(-1)];
   const total = rows.reduce((sum, { parameters }) => sum + parameters, 0);
-  const share = Math.round((100 * total) / (table.totals.parameters || 1));
+  const percent = (100 * total) / (table.totals.parameters || 1);
+  const share = total && percent < 1 ? "< 1" : Math.round(percent);
   return el(
     "section.walk-stage",
     {},

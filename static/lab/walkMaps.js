@@ -7,7 +7,7 @@ import { explain } from "../problems.js";
 import { call } from "../api.js";
 import { short } from "./numbers.js";
 import { createPicture } from "./picture.js";
-import { readOnly } from "./grid.js";
+import { nameOf, readOnly } from "./grid.js";
 import { inspect } from "./pictureSource.js";
 import { fieldOf, frameOf } from "./stages.js";
 
@@ -134,7 +134,7 @@ export function mountMaps() {
       values,
     ];
     if (!found.before) parts.push(el("p.note", {}, t(found.model.precision === "int8" ? "walk.noBefore.int8" : "walk.noBefore")));
-    if (filter) parts.push(el("h4", {}, t("walk.filter", { n: filter.filter })), el("div.lab-stages", {}, ...filter.weights.map((plane, c) => readOnly(plane, `${t("grid.channel", { n: c })}`))));
+    if (filter) parts.push(el("h4", {}, t("walk.filter", { n: filter.filter })), el("div.lab-stages", {}, ...filter.weights.map((plane, c, all) => el("figure.lab-stage", {}, el("figcaption", {}, nameOf(c, all.length)), readOnly(plane, nameOf(c, all.length))))));
     point(pointed.at);
     return parts;
   }

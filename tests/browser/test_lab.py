@@ -108,7 +108,7 @@ def test_the_live_picture_lies_on_the_bench(service: RunningService, open_page: 
     expect(output).to_have_js_property("width", 94)
     expect(page.locator(SUM)).to_contain_text(re.compile(r"[1-9]\d*·1 \+"))
     output.hover(position={"x": 100, "y": 100})
-    expect(page.locator(SUM)).to_contain_text("channel 2")
+    expect(page.locator(SUM)).to_contain_text("blue: ")
     page.locator("summary", has_text="As Python").click()
     assert page.locator("pre").first.inner_text().count("[") < 60  # the window, not ten thousand numbers
 
@@ -135,6 +135,8 @@ def test_the_walk_goes_from_the_picture_to_the_answer(service: RunningService, o
     expect(stages).to_have_class(re.compile("walk-timed"))
     expect(page.locator('[data-row="layer1.0.conv2"] .walk-time')).to_contain_text(re.compile(r"\d ms"))
     expect(page.locator('[data-row="layer1.0.relu"] .walk-time')).to_have_text("–")
+    bars = page.locator('[data-row$=".conv1"] .walk-bar:not(.walk-time .walk-bar)').all()
+    assert len({(box := bar.bounding_box()) and box["x"] for bar in bars}) == 2, "columns stand below one another"
     row = page.locator('[data-row="maxpool"]')
     row.locator("summary").press("Enter")
     expect(row).to_contain_text("takes part in backpropagation")
