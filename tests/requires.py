@@ -147,6 +147,11 @@ NEEDS: dict[str, Need] = {
     "root": Need("to be root", lambda: os.geteuid() == 0),
     "mount": Need("to be root, with leave to mount", _may_mount),
     "silent-disk": Need("to be root, with leave to mount and /dev/fuse", lambda: _may_mount() and _is_fuse()),
+    "slow-disk": Need(
+        "to be root, with leave to mount and /dev/fuse, and libfuse (pip install mfusepy)",
+        lambda: _may_mount() and _is_fuse() and _module("mfusepy")() and _library("libfuse3.so.3"),
+        ("libfuse3-3",),
+    ),
     "system-python": Need(
         "a Python of the distribution at /usr/bin/python3 with NumPy",
         _system_python("import numpy"),

@@ -1,4 +1,4 @@
-"""Disks that are full, read-only, gone or silent, as the kernel makes them."""
+"""Disks that are full, read-only, gone, silent or slow, as the kernel makes them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import contextlib
 import ctypes
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _run(*command: str) -> None:
@@ -88,3 +91,46 @@ def silent(folder: Path) -> Iterator[None]:
     finally:
         os.close(device)
         subprocess.run(["umount", "-l", str(folder)], check=False, capture_output=True, timeout=10)
+
+
+class Slow:
+    """A disk of another pace. folder: where it is mounted."""
+
+    def __init__(self, folder: Path, delay_file: Path) -> None:
+        self.folder = folder
+        self._delay_file = delay_file
+        self.set(0.0)
+
+    def set(self, sync_s: float) -> None:
+        """Seconds that it takes to have something on it for certain; a write takes a tenth."""
+        fresh = self._delay_file.with_suffix(".new")
+        fresh.write_text(str(sync_s))
+        fresh.replace(self._delay_file)
+
+
+@contextlib.contextmanager
+def slow(top: Path) -> Iterator[Slow]:
+    """A disk (FUSE) below `top`, quick at first."""
+    kept, folder = top / "kept", top / "slow"
+    for one in (kept, folder):
+        one.mkdir(parents=True, mode=0o700)
+    disk = Slow(folder, top / "delay")
+    command = [sys.executable, "-m", "tests.faults.slow_disk", *map(str, (kept, folder, top / "delay"))]
+    # By name, since a bare system has nothing that finds it.
+    environment = os.environ | {"FUSE_LIBRARY_PATH": "libfuse3.so.3"}
+    server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, env=environment)
+    try:
+        deadline = time.monotonic() + 20
+        while not folder.is_mount():
+            assert server.poll() is None, "the slow disk cannot be mounted"
+            assert time.monotonic() < deadline, "the slow disk is not mounted"
+            time.sleep(0.05)
+        yield disk
+    finally:
+        disk.set(0.0)
+        subprocess.run(["umount", "-l", str(folder)], check=False, capture_output=True, timeout=10)
+        try:
+            server.wait(5)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()

@@ -203,6 +203,42 @@ def test_a_service_starts_on_a_silent_disk_with_its_camera_closed_and_catches_up
         table.record("started on a disk that does not answer", what, {"start": started}, {"state": again})
 
 
+@requires("slow-disk")
+def test_a_slow_disk_costs_no_answer_and_what_it_cannot_take_in_time_is_said(tmp_path: Path) -> None:
+    with mounts.slow(tmp_path / "card") as disk, running(tmp_path / "run", state_folder=disk.folder) as service:
+        assert service.json("POST", "/api/events", {"label": "cat"})[0] == 201
+        quick = _looks_a_second(service)
+        with Eyes(service) as eyes:
+            disk.set(0.1)  # a worn card: everything is kept, later
+            status, event = service.json("POST", "/api/events", {"label": "dog"})
+            assert status == 201, event
+            disk.set(3.0)
+            service.json("PUT", "/api/paused", True)
+            service.json("PUT", "/api/paused", False)
+            until(lambda: _disk(service) == "disk_slow", 10, "reported")
+            status, problem = service.json("PATCH", "/api/settings", {"answer": {"hold_s": 2.5}})
+            assert (status, problem["code"]) == (507, "state_folder_unusable"), problem
+            service.until_current(10)
+            slowly = _looks_a_second(service)
+            disk.set(0.0)
+            back = time.monotonic()
+            until(lambda: _disk(service) is None, 20, "reported no more")
+            happened = ["missed", "missed", "paused", "resumed"]
+            until(lambda: _events(service) == happened, 20, "what happened meanwhile is in the diary, each once")
+            again = time.monotonic() - back
+        eyes.assert_truthful()
+        assert slowly >= 0.5 * quick, f"{quick:.1f} looks a second, {slowly:.1f} on a slow disk"
+        assert "Traceback" not in service.log()
+    what = "answers go on at their rate; `disk_slow`; what is not in time is refused; events wait for it"
+    table.record("disk that takes 3 s to write (FUSE)", what, None, {"all kept": again})
+
+
+def _looks_a_second(service: Service, for_s: float = 2.0) -> float:
+    began, before = time.monotonic(), service.state()["sequence"]
+    time.sleep(for_s)
+    return float(service.state()["sequence"] - before) / (time.monotonic() - began)
+
+
 def _hold_s(service: Service) -> float:
     return float(service.json("GET", "/api/settings")[1]["settings"]["answer"]["hold_s"])
 
