@@ -91,7 +91,7 @@ ROOMS: dict[str, Room] = {
         why="bench measures a running service from outside, and the parts directly.",
     ),
     "doctor": _room(
-        *("camera", "integrations", "registry", "server", "settings", "storage", "system"),
+        *("auth", "camera", "integrations", "registry", "server", "settings", "storage", "system"),
         why="doctor works where the service does not even start: it asks the machine, not the service's parts.",
     ),
     "cli": _room(
@@ -180,8 +180,8 @@ NARROW = (
         by=frozenset({"cli.cluster", "cli.find", "cli.mqtt", "cli.notify", "cli.parquet"}),
     ),
     Narrow(
-        *("doctor", "server", "The doctor reads certificates as the server does, and starts nothing of it."),
-        what=frozenset({"server.tls"}),
+        *("doctor", "server", "The doctor judges certificates and access as the server does, and starts nothing."),
+        what=frozenset({"server.door", "server.tls"}),
     ),
 )
 # Packages from outside that a room does without.

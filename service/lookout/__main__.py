@@ -38,6 +38,10 @@ def main() -> None:
         app(prog_name="lookout")
     except LookoutError as error:
         _fail(error)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "lookout":
+            raise
+        _fail(LookoutError(f"A package that Lookout needs cannot be loaded: {error}.", "`lookout doctor` says which."))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except OSError as error:

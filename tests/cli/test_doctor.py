@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 import pytest
-from lookout.doctor import bundle, camera, machine, program, service
+from lookout.doctor import bundle, camera, machine, runtime, service
 from lookout.doctor.check import Check, Context, Finding, output_of
 from lookout.doctor.report import ALL_CHECKS
 from lookout.doctor.sightings import explain
@@ -325,10 +325,17 @@ def test_root_checks_with_the_rights_of_the_service(monkeypatch: pytest.MonkeyPa
 
 def test_a_runtime_for_another_processor_is_distinguished(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([(0, "1.32.0 5.0.0 2.4.6\n"), (-4, ""), (1, "Traceback\nImportError: no\n")])
-    monkeypatch.setattr(program, "output_of", lambda *_: next(answers))
-    assert found("runtime", Context()).status == "ok"
-    assert "illegal instruction" in found("runtime", Context()).detail
-    assert "ImportError: no" in found("runtime", Context()).detail
+    monkeypatch.setattr(runtime, "output_of", lambda *_: next(answers))
+    for status, said, model in (
+        ("ok", "onnxruntime 1.32.0", "ok"),
+        ("fail", "illegal instruction", "skipped"),
+        ("fail", "ImportError: no", "skipped"),
+    ):
+        runtime.load_runtime.cache_clear()
+        finding = found("runtime", Context())
+        assert (finding.status, said in finding.detail) == (status, True), finding
+        assert found("model", Context()).status == model, "loading a model would end this process as well"
+    runtime.load_runtime.cache_clear()
 
 
 def test_settings_state_folder_port_and_model(tmp_path: Path) -> None:

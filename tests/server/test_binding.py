@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 from lookout.auth.names import is_loopback
-from lookout.errors import AddressInUse, SettingInvalid
+from lookout.auth.tokens import TokenStore
+from lookout.errors import AddressInUse, SettingInvalid, StateFolderUnusable
 from lookout.server import addresses, binding
 from lookout.server.addresses import address_of
 from lookout.server.binding import NOT_SENT_LOW_WATER_BYTES, SEND_BUFFER_BYTES, listen
+from lookout.server.door import may_have_token, refuse_open_door
 from lookout.server.listener import Capacity
-from lookout.server.serve import refuse_open_door
 from lookout.settings.schema import ServerSettings, Settings
 
 
@@ -189,6 +190,18 @@ def test_no_door_is_left_open_without_a_token_or_a_word(caplog: pytest.LogCaptur
     assert caplog.records == []
     refuse_open_door(settings_of(host="0.0.0.0", auth="none"), has_token=False)
     assert "everybody" in caplog.text, "said aloud"
+
+
+def test_tokens_that_cannot_be_read_keep_no_service_from_starting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ended with exit status 3, for good; now it runs and lets nobody in."""
+    assert not may_have_token(settings_of(), TokenStore(tmp_path))
+    (tmp_path / "tokens.json").write_text("{")
+    assert may_have_token(settings_of(), TokenStore(tmp_path))
+    assert "Nobody is admitted" in caplog.text
+    with pytest.raises(StateFolderUnusable, match="none"):
+        may_have_token(settings_of(token_file=tmp_path / "none"), TokenStore(tmp_path / "new", tmp_path / "none"))
 
 
 @pytest.mark.parametrize(

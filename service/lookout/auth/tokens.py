@@ -301,7 +301,12 @@ class TokenStore:
         except FileNotFoundError:
             return ()
         except OSError as error:
-            raise _unusable("read", self._path, error.strerror or str(error)) from error
+            if isinstance(error, PermissionError):
+                raise _unusable("read", self._path, error.strerror or str(error)) from error
+            raise StateFolderUnusable(
+                f"{self._path} cannot be read ({error.strerror or error}).",
+                "If its disk works, move it away and make new tokens with `lookout token`.",
+            ) from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise StateFolderUnusable(
                 f"{self._path} is damaged.", "Delete it and make new tokens with `lookout token`."

@@ -13,6 +13,7 @@ from lookout.camera.discover import Discovery, discover
 from lookout.camera.interpreters import INSTALL, candidates, probe
 from lookout.deadline import Deadline
 from lookout.doctor.check import Check, Context, Finding, Status, ok, skipped
+from lookout.doctor.runtime import load_runtime
 from lookout.doctor.service import ask
 from lookout.doctor.sightings import explain
 from lookout.errors import CameraError, CameraUnsupported
@@ -40,12 +41,12 @@ def _picamera2(context: Context) -> Finding:
         found = probe(python, Deadline.after(DEADLINE_S))
         if not found.error:
             return ok(f"picamera2 works with {python}.")
-        errors.append(found.error)
+        errors.append(f"{python}: {found.error}")
     status: Status = "fail" if context.is_pi else "warn"
     known = [sighting.known for sighting in explain(errors)]
     for line in sorted(known, key=lambda line: "picamera2" in line.pattern.pattern):  # the more specific ones first
         return Finding(status, f"The Pi camera cannot be used. {line.detail}", line.remedy)
-    return Finding(status, f"picamera2 cannot be used: {'; '.join(errors)}.", INSTALL)
+    return Finding(status, f"picamera2 cannot be used ({'; '.join(errors)}).", INSTALL)
 
 
 def _found(context: Context) -> Finding:
@@ -68,6 +69,8 @@ def _tried(context: Context) -> Finding:
     ready = ask(context.settings.server, "/readyz")
     if ready and ready.get("camera") == "streaming":
         return ok("The running service gets the source's pictures.")
+    if load_runtime()[0] != 0:
+        return skipped("A stream or file is read with OpenCV, which cannot be loaded with onnxruntime: see below.")
     from lookout.camera import create
     from lookout.camera.interface import CameraOptions
 

@@ -139,7 +139,7 @@ def _disk_under(folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free
     if free < MIN_FREE_BYTES:
         return Finding(
-            "warn",
+            "warn" if free >> 20 else "fail",
             f"Only {free >> 20} MiB are free under {folder}.",
             "Free some space: sudo apt clean; sudo journalctl --vacuum-size=50M.",
         )

@@ -1,21 +1,26 @@
-"""Checks of Lookout itself: settings, folders, port, runtime, model."""
+"""Checks of Lookout itself: settings, folders, access, port, runtime, model."""
 
 from __future__ import annotations
 
 import errno
 import socket
-import sys
+from pathlib import Path
+from urllib.parse import urlsplit
 
-from lookout.doctor.check import Check, Context, Finding, ok, output_of, skipped
+from lookout.auth.names import is_loopback
+from lookout.auth.tokens import TokenStore
+from lookout.doctor.check import Check, Context, Finding, ok, skipped
+from lookout.doctor.runtime import load_runtime
 from lookout.doctor.service import ask, unread_config
 from lookout.errors import LookoutError
 from lookout.registry.catalogue import Catalogue
+from lookout.server.door import refuse_open_door
 from lookout.server.tls import check_tls
 from lookout.settings.folders import prepare_state_folder
+from lookout.storage.lock import holder_of
 
 # A killed child's status is minus the signal's number.
 SIGILL = -4
-RUNTIME_S = 60.0
 
 
 def _settings(context: Context) -> Finding:
@@ -42,7 +47,42 @@ def _state(context: Context) -> Finding:
         prepare_state_folder(context.loaded.state_folder)
     except LookoutError as error:
         return Finding("fail", error.detail, error.remedy)
-    return ok(f"The state folder {context.loaded.state_folder} is writable.")
+    return _other_holder(context, context.loaded.state_folder) or ok(
+        f"The state folder {context.loaded.state_folder} is writable."
+    )
+
+
+def _other_holder(context: Context, folder: Path) -> Finding | None:
+    """Another service that uses the folder than the one on these settings' port: it keeps that one from starting."""
+    holder, server = holder_of(folder), context.settings.server
+    if holder is None or urlsplit(holder.address).port == server.port:
+        return None
+    where = f", which listens on {holder.address}" if holder.address else ""
+    return Finding(
+        "fail",
+        f"The state folder {folder} is used by process {holder.process}{where}, not on port {server.port} as set here.",
+        "Stop that one, or give this one another folder with --state.folder.",
+    )
+
+
+def _door(context: Context) -> Finding:
+    server = context.settings.server
+    if context.loaded is None:
+        return skipped("The settings are not valid.")
+    try:
+        tokens = TokenStore(context.loaded.state_folder, server.token_file).tokens()
+        if is_loopback(server.host):
+            return ok(f"Only this machine can reach server.host {server.host}.")
+        refuse_open_door(server, has_token=bool(tokens))
+    except LookoutError as error:
+        return Finding("fail", error.detail, error.remedy)
+    if server.auth == "none":
+        return Finding(
+            "warn",
+            f"server.auth is none: everybody who can reach {server.host}, port {server.port}, sees the camera.",
+            "If that is not meant: set server.auth to token, and make a token with `lookout token`.",
+        )
+    return ok(f"Other machines can reach Lookout on {server.host}, with a token ({len(tokens)} made).")
 
 
 def _port(context: Context) -> Finding:
@@ -70,9 +110,8 @@ def _port(context: Context) -> Finding:
 
 
 def _runtime(_: Context) -> Finding:
-    """Import in a separate process, because a wheel built for a newer processor crashes it."""
-    code = "import onnxruntime, cv2, numpy; print(onnxruntime.__version__, cv2.__version__, numpy.__version__)"
-    status, text = output_of([sys.executable, "-c", code], RUNTIME_S)
+    """A wheel built for a newer processor crashes the process that loads it."""
+    status, text = load_runtime()
     lines = text.strip().splitlines() or [""]
     if status == 0:
         runtime, vision, arrays = lines[-1].split()
@@ -91,6 +130,8 @@ def _runtime(_: Context) -> Finding:
 
 
 def _model(context: Context) -> Finding:
+    if load_runtime()[0] != 0:  # loading it here could end this process as well
+        return skipped("A model needs onnxruntime and OpenCV, which cannot be loaded: see above.")
     from lookout.registry.loader import load
 
     state_folder = context.loaded.state_folder if context.loaded else None
@@ -104,6 +145,7 @@ def _model(context: Context) -> Finding:
 PROGRAM_CHECKS = (
     Check("settings", _settings),
     Check("state folder", _state),
+    Check("access", _door),
     Check("port", _port),
     Check("runtime", _runtime),
     Check("model", _model),

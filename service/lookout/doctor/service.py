@@ -19,7 +19,10 @@ SERVICE_USER = "lookout"
 # The same as in the unit.
 _GROUPS = ("video", "render")
 _UNIT = "lookout.service"
-_PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts", "StatusText")
+_PROPERTIES = (
+    *("LoadState", "UnitFileState", "ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts", "StatusText"),
+    "NeedDaemonReload",
+)
 _READ_LOG = "journalctl -u lookout -n 20"
 # The exit statuses of `lookout serve`.
 _STATUS = {
@@ -94,7 +97,7 @@ def _service(context: Context) -> Finding:
         said = f"Lookout is running here, but is not ready: {ready.get('detail') or ready.get('title')}"
         return Finding("fail", said, str(ready.get("remedy") or _READ_LOG))
     if ready["camera"] == "streaming":
-        return ok("Lookout is running here and gets pictures.")
+        return _after_a_restart(installed) or ok("Lookout is running here and gets pictures.")
     if ready["camera"] == "paused":
         return Finding("warn", "Lookout is running here, and its camera is paused.", "Resume it on the dashboard.")
     return _camera_trouble(context, str(ready["camera"]), installed)
@@ -102,6 +105,8 @@ def _service(context: Context) -> Finding:
 
 def _unit_trouble(installed: dict[str, str]) -> Finding | None:
     """Return what systemd reports as wrong; None if nothing is."""
+    if trouble := _file_trouble(installed):
+        return trouble
     state, status = installed.get("ActiveState"), installed.get("ExecMainStatus", "")
     why = f"exit status {status}" + (f": {_STATUS[status]}" if status in _STATUS else "")
     if state == "failed":
@@ -111,7 +116,30 @@ def _unit_trouble(installed: dict[str, str]) -> Finding | None:
         times = installed.get("NRestarts", "?")
         return Finding("fail", f"The service keeps ending ({why}) and was restarted {times} times.", _READ_LOG)
     if state == "inactive":
-        return Finding("warn", "The service is installed, but not running.", "sudo systemctl start lookout")
+        return Finding("warn", "The service is installed, but not running.", "sudo systemctl enable --now lookout")
+    return None
+
+
+def _file_trouble(installed: dict[str, str]) -> Finding | None:
+    """What keeps systemd from using the unit as it is installed; None if nothing."""
+    loaded = installed.get("LoadState", "loaded")
+    if loaded == "masked":
+        fix = "sudo systemctl unmask lookout; then: sudo systemctl enable --now lookout"
+        return Finding("fail", "The service is masked, so that nothing can start it.", fix)
+    if loaded != "loaded":
+        fix = "systemd-analyze verify lookout.service shows the line; the installer writes the file anew."
+        return Finding("fail", f"systemd cannot use the service's unit file ({loaded}).", fix)
+    return None
+
+
+def _after_a_restart(installed: dict[str, str]) -> Finding | None:
+    """What will be different after a restart of a service that runs now; None if nothing."""
+    if installed.get("NeedDaemonReload") == "yes":
+        fix = "sudo systemctl daemon-reload; then: sudo systemctl restart lookout"
+        return Finding("warn", "The service's unit file was changed, and systemd still uses the old one.", fix)
+    if installed.get("UnitFileState") == "disabled" and installed.get("ActiveState") == "active":
+        fix = "sudo systemctl enable lookout"
+        return Finding("warn", "The service is running, but will not start with the machine: it is disabled.", fix)
     return None
 
 

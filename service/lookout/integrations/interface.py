@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-from lookout.engine.control import Control
 from lookout.errors import LookoutError
-from lookout.events.feed import Feed
-from lookout.events.retention import Forecast
-from lookout.state.hub import Hub
-from lookout.storage import Storage
+
+if TYPE_CHECKING:  # the doctor asks what is on where OpenCV or onnxruntime cannot be loaded
+    from lookout.engine.control import Control
+    from lookout.events.feed import Feed
+    from lookout.events.retention import Forecast
+    from lookout.state.hub import Hub
+    from lookout.storage import Storage
 
 # off: not enabled. missing: a package that it needs is not installed. starting: no attempt has finished yet.
 # failed: it does not work at the moment and retries on its own.

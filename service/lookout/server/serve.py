@@ -11,20 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookout.auth.names import is_loopback
 from lookout.engine.control import Control
 from lookout.engine.housekeeping import Housekeeping
-from lookout.errors import DiskSlow, SettingInvalid, StateFolderUnusable
+from lookout.errors import DiskSlow, StateFolderUnusable
 from lookout.integrations.interface import Parts
 from lookout.server.addresses import address_for_links, address_of, bound
 from lookout.server.binding import listen
+from lookout.server.door import may_have_token, refuse_open_door
 from lookout.server.listener import BoundedListener, Capacity
 from lookout.server.tls import check_tls, renew_certificate
 from lookout.server.wiring import ServiceParts, build
 from lookout.settings.folders import prepare_state_folder
 from lookout.settings.installation import address_for_others
 from lookout.settings.layers import LoadedSettings
-from lookout.settings.schema import ServerSettings
 from lookout.storage import Hold, sole_use
 from lookout.system.threads import start_pool
 
@@ -64,7 +63,7 @@ def _serve(
     """Run the service. hold: the lock on the state folder; None if its disk cannot be read."""
     settings, answers = loaded.settings, hold is not None
     parts = build(loaded, reload, folder_answers=answers)
-    refuse_open_door(settings.server, has_token=not answers or bool(parts.tokens.tokens()))
+    refuse_open_door(settings.server, has_token=not answers or may_have_token(settings.server, parts.tokens))
     with contextlib.closing(listen(settings.server, Capacity.here())) as listener:
         if hold is not None:
             hold.note(address_for_others(bound(listener, settings)))
@@ -106,19 +105,6 @@ def _prepare(folder: Path) -> bool:
         log.warning("%s Lookout runs anyway, but keeps no changes.", error.detail)
         return number in _READABLE
     return True
-
-
-def refuse_open_door(settings: ServerSettings, *, has_token: bool) -> None:
-    """Raise SettingInvalid if other machines would be admitted without a token, unless that is set explicitly."""
-    if is_loopback(settings.host) or has_token:
-        return
-    if settings.auth == "none":
-        log.warning("server.auth is none: everybody who can reach %s is admitted.", settings.host)
-        return
-    raise SettingInvalid(
-        f"server.host {settings.host} can be reached from other machines, but there is no token.",
-        "Make one with `lookout token`, or set server.auth to none to admit everybody.",
-    )
 
 
 async def _run(

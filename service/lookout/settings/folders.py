@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from lookout.errors import SettingInvalid, StateFolderUnusable
 from lookout.storage import with_timeout
 from lookout.storage.atomic_files import make_folder, probe_folder
+from lookout.storage.watch import trouble_of
 
 MACHINE_CONFIG = Path("/etc/lookout/lookout.toml")
 
@@ -65,8 +67,17 @@ def prepare_state_folder(folder: Path) -> None:
     except OSError as error:
         raise StateFolderUnusable(
             f"The state folder {folder} cannot be written: {error.strerror or error}.",
-            "Make the service's user its owner, or choose another folder with --state.folder.",
+            _remedy(folder, error),
         ) from error
+
+
+def _remedy(folder: Path, error: OSError) -> str:
+    """What helps against the reason why a folder cannot be written."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "Make the service's user its owner, or choose another folder with --state.folder."
+    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG):
+        return "Something else is in its place: move that away, or choose another folder with --state.folder."
+    return trouble_of(folder, error).remedy
 
 
 def _home_folder(environ: Mapping[str, str], variable: str, below_home: str) -> Path:
