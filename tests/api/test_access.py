@@ -331,6 +331,16 @@ def test_a_rebound_name_gets_nothing(client: httpx.Client, path: str) -> None:
     assert (response.status_code, response.json()["code"]) == (403, "forbidden")
 
 
+def test_of_two_host_headers_each_must_be_one_of_ours(start: StartService) -> None:
+    """A proxy in between may go by the other one."""
+    service = start()
+    for hosts in (("localhost", "rebound.evil.example"), ("rebound.evil.example", "localhost")):
+        lines = ["GET /api/state HTTP/1.1", *(f"Host: {host}" for host in hosts), "Connection: close", "", ""]
+        with socket.create_connection(("127.0.0.1", service.port), timeout=5) as connection:
+            connection.sendall("\r\n".join(lines).encode())
+            assert b" 403 " in connection.recv(4096).partition(b"\r\n")[0], hosts
+
+
 def test_a_rebound_page_cannot_pass_for_a_proxy(client: httpx.Client) -> None:
     headers = {"Host": "rebound.evil.example", "X-Forwarded-Host": "localhost"}
     assert client.get("api/state", headers=headers).status_code == 403

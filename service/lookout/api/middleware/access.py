@@ -112,7 +112,8 @@ class Access:
 
     async def _check(self, connection: HTTPConnection, path: str) -> None:
         """Check the host, the origin and the token. Raises Forbidden, NotAuthorised or ScopeMissing."""
-        hosts = [connection.headers.get("host", ""), *self._forwarded_host(connection)]
+        # Of several Host headers, others may see another than we do: each must be one of ours.
+        hosts = [*(connection.headers.getlist("host") or [""]), *self._forwarded_host(connection)]
         for host in hosts:
             self._names.check(host)
         method = str(connection.scope.get("method", "WEBSOCKET"))
