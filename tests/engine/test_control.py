@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
@@ -169,18 +170,19 @@ def test_a_kept_change_that_the_settings_file_overruled_is_forgotten_when_it_is_
         assert place.control.loaded.settings.answer.hold_s == holds
 
 
+@pytest.mark.parametrize("lose", [Path.unlink, lambda path: path.write_text("")], ids=["removed", "emptied"])
 def test_settings_read_again_after_their_file_has_gone_stay_as_they_are(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, lose: Callable[[Path], object]
 ) -> None:
-    """Its defaults would open another camera."""
+    """The defaults would open another camera; a power cut or an editor may leave a file of no bytes."""
     config = tmp_path / ".config" / "lookout" / "lookout.toml"
     config.parent.mkdir(parents=True)
     config.write_text('[camera]\nsource = "demo"\n[answer]\nhold_s = 3.0\n')
     place = Place(tmp_path)
     place.idle()
-    config.unlink()
+    lose(config)
     place.control.reload()
-    assert f"The settings file {config} is missing" in caplog.text
+    assert f"The settings file {config} is missing, empty" in caplog.text
     assert "stay as they were" in caplog.text
     assert place.control.loaded.settings.camera.source == "demo"
     config.write_text("[answer]\nhold_s = 2.0\n")

@@ -104,7 +104,8 @@ def test_flag_goes_before_environment_before_override_before_file(home: dict[str
         ),
         ('[server]\nallowed_hosts = "x"', 'server.allowed_hosts is "x", but must be a list of texts.'),
         ("[camera]\nsource = demo", "line 2: this is not TOML: invalid value."),
-        ("[camera", "this is not TOML"),
+        ("[camera\n", "is not TOML: expected ']' at the end of a table declaration. `lookout config --template`"),
+        ("[camera]\nsource = demo", 'Texts need quotation marks: source = "demo".'),
     ],
 )
 def test_a_mistake_in_the_file_is_one_sentence_with_line_key_and_range(

@@ -119,17 +119,26 @@ class Control:
     def _refuse_if_file_is_gone(self, fresh: LoadedSettings) -> None:
         """Raise SettingInvalid if the settings file in use has disappeared.
 
-        Without it the default camera would be opened, which nobody intends by losing a file. Another file that takes
-        precedence, because the user has created one, is intended.
+        Without it, or with an empty one as a power cut may leave it, the default camera would be opened, which
+        nobody intended. Another file that takes precedence, because the user has created one, is intended.
         """
         before = self._loaded.config
-        if before is None or fresh.config == before:
+        if before is None:
             return
-        if fresh.config is None or not before.exists():
+        if fresh.config == before:
+            is_gone = self._reads_file(self._loaded) and not before.stat().st_size
+        else:
+            is_gone = fresh.config is None or not before.exists()
+        if is_gone:
             raise SettingInvalid(
-                f"The settings file {before} is missing or can no longer be read.",
+                f"The settings file {before} is missing, empty or can no longer be read.",
                 "Put it back, or restart Lookout to run without it.",
             )
+
+    @staticmethod
+    def _reads_file(loaded: LoadedSettings) -> bool:
+        """Whether the settings file says anything."""
+        return any(origin.kind == "file" for origin in loaded.origins.values())
 
     def forget_overruled(self) -> None:
         """Delete stored changes that the settings file overrides. If the disk fails, they are deleted next time."""

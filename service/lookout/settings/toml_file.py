@@ -57,10 +57,11 @@ def _not_toml(path: Path, error: Exception) -> SettingInvalid:
     line = re.search(r"\(at line (\d+), column \d+\)", message)
     reason = re.sub(r"\s*\(at .*\)$", "", message).rstrip(".")
     place = f"{path}, line {line[1]}" if line else f"{path}, at its end"
+    quoted = 'Texts need quotation marks: source = "demo". ' if "value" in reason.lower() else ""
     return SettingInvalid(
         f"{place}: this is not TOML: {reason[:1].lower()}{reason[1:]}.",
-        "Texts need quotation marks: source = \"demo\". `lookout config --template` shows the format.",
-    )  # fmt: skip
+        f"{quoted}`lookout config --template` shows the format.",
+    )
 
 
 def line_of(text: str, name: str) -> int | None:
