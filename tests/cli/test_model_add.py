@@ -90,6 +90,16 @@ def card_of(tmp_path: Path, name: str = "net") -> dict[str, Any]:
     return made
 
 
+def test_a_network_that_answers_otherwise_each_time_is_refused(add: Callable[..., Any], tmp_path: Path) -> None:
+    """Exported in training mode, it drops out units by chance: its answers to one picture differ."""
+    stored = {"ratio": np.float32(0.5), "training": np.array(True)}
+    done = add(graph([node("Dropout", "y", "ratio", "training", "out")], [1, 3], stored=stored))
+    assert done.returncode == 3
+    assert "differs from one run to the next" in done.stderr
+    assert "model.eval()" in done.stderr
+    assert not (tmp_path / "m").exists() or not list((tmp_path / "m").iterdir())
+
+
 # --- two precisions -------------------------------------------------------------------------------------------------
 
 

@@ -172,7 +172,9 @@ def add(
     from lookout.cli.model_add import AddModelOptions, add_model
     from lookout.registry.catalogue import Catalogue, added_models
     from lookout.settings.sources import load
+    from lookout.system import memory
 
+    memory.limit_arenas()  # a graph is loaded several times: what one leaves would be kept beside the next
     loaded = load({}, config)
     options = AddModelOptions(
         graph=graph, labels=labels, also=also, name=name, title=title, color=color, resize=resize, scale=scale,

@@ -247,7 +247,10 @@ def _constants(nodes: Iterable[Any], stored: Iterable[str]) -> set[str]:
 def _fix_input_shape(model: Any, path: Path, shape: Sides | None) -> None:
     inputs = graph_inputs(model)
     if not inputs or not inputs[0].type.HasField("tensor_type"):
-        raise ModelRejected(f"{path} takes no tensor as its input, so it is not a network for pictures.")
+        raise ModelRejected(
+            f"{path} takes no tensor as its input, so it is not a network for pictures.",
+            "Export it with the picture as its input.",
+        )
     dims = inputs[0].type.tensor_type.shape.dim
     if shape is not None and len(shape) != len(dims):
         raise ModelRejected(f"{path} takes {len(dims)} dimensions, but {len(shape)} sizes were given.")

@@ -227,7 +227,7 @@ def outputs_for(
         )
     found: dict[str, list[Any]] = {name: [] for name in names}
     tensor = new_tensor(spec)
-    for picture in pictures:
+    for picture in (*pictures, pictures[-1]):
         preprocess(picture, spec, tensor)
         try:
             values = run_limited(session, names, {spec.name: tensor})
@@ -238,6 +238,13 @@ def outputs_for(
             ) from error
         for name, value in zip(names, values, strict=True):
             found[name].append(np.asarray(value))
+    for name, values in found.items():
+        again = values.pop()
+        if again.shape != values[-1].shape or not np.allclose(again, values[-1], 1e-3, 1e-4, equal_nan=True):
+            raise ModelRejected(
+                f'The output "{name}" of {path} differs from one run to the next, for the same picture.',
+                "Export it for inference: in PyTorch, after model.eval().",
+            )
     return found
 
 

@@ -26,6 +26,7 @@ from lookout.registry.graph_file import GraphFile
 ROLE = "activation_map"
 # Larger graphs get no heat map, since the graph is copied to try it.
 _MAX_BYTES = 2**29
+_APPENDED_TO = ("initializer", "node", "output")
 # Operators that may come between the dense layer and the answer, and between the mean and the dense layer.
 _BEHIND = {"Softmax", "Sigmoid", "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Dropout", "Cast"}
 _BETWEEN = _BEHIND - {"Softmax", "Sigmoid"}
@@ -58,11 +59,11 @@ def with_heat_map(file: GraphFile, output: str, labels: int, spec: InputSpec, pi
     ending = _ending_of(graph, output, labels)
     if ending is None:
         return False
-    before = onnx.ModelProto()
-    before.CopyFrom(file.model)
+    before = {part: len(getattr(graph, part)) for part in _APPENDED_TO}
     _append(graph, ending, labels)
     if not _is_correct(file.model, ending, spec, pictures):
-        file.model = before
+        for part, length in before.items():  # a copy of the graph would be one of all its weights
+            del getattr(graph, part)[length:]
         return False
     file.changes.append("a heat map was added behind its last feature map")
     return True
@@ -133,13 +134,10 @@ def _append(graph: Any, ending: _Ending, labels: int) -> None:
 
 def _is_correct(model: Any, ending: _Ending, spec: InputSpec, pictures: Sequence[Pixels]) -> bool:
     """Whether the map's mean differs from the dense layer's output only by a bias, the same for all pictures."""
-    tried = onnx.ModelProto()
-    tried.CopyFrom(model)
-    if all(output.name != ending.dense for output in tried.graph.output):
-        tried.graph.output.append(helper.make_tensor_value_info(ending.dense, TensorProto.FLOAT, None))
     try:
-        data = tried.SerializeToString()
+        data = _with_output(model, ending.dense)
         session = ort.InferenceSession(data, session_options(threads=1), providers=["CPUExecutionProvider"])
+        del data
         biases, tensor = [], new_tensor(spec)
         for picture in pictures[-3:]:
             preprocess(picture, spec, tensor)
@@ -150,3 +148,15 @@ def _is_correct(model: Any, ending: _Ending, spec: InputSpec, pictures: Sequence
     except Exception:  # onnxruntime's errors have no common base class
         return False
     return all(np.allclose(bias, biases[0], rtol=1e-3, atol=1e-3) for bias in biases)
+
+
+def _with_output(model: Any, name: str) -> bytes:
+    """The serialised graph with one output more, if it does not have that one. The graph stays as it is."""
+    outputs = model.graph.output
+    if any(output.name == name for output in outputs):
+        return bytes(model.SerializeToString())
+    outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    try:
+        return bytes(model.SerializeToString())
+    finally:
+        del outputs[-1]
