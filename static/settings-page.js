@@ -133,6 +133,7 @@ function fixedPanel(store, keys) {
 }
 
 function inWords(value) {
-  if (value === null || value === "" || value.length === 0) return "–";
-  return Array.isArray(value) ? value.join(", ") : String(value);
+  const word = (one) => (typeof one === "object" ? JSON.stringify(one) : String(one));
+  if (value === "" || (typeof value === "object" && !Object.keys(value ?? {}).length)) return "–";
+  return Array.isArray(value) ? value.map(word).join(", ") : word(value);
 }
