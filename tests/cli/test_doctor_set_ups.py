@@ -226,7 +226,7 @@ BROKEN = {
     "service stopped": (_systemd(), "service", "not running", "systemctl enable --now lookout"),
 }
 ON_DISKS = {
-    "disk full": (_full, "disk", "Only 0 MiB are free", "Free some space"),
+    "disk full": (_full, "disk", "is full", "Free some space"),
     "disk read-only": (_read_only, "state folder", "Read-only", "dying card"),
 }
 

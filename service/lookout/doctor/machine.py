@@ -17,6 +17,8 @@ from lookout.system import clock, thermal
 
 WARM_C = 80.0  # from here the firmware slows the processor down
 MIN_FREE_BYTES = 200 * 2**20
+FULL_BYTES = 2**20
+_FREE_SPACE = "Free some space: sudo apt clean; sudo journalctl --vacuum-size=50M."
 MIN_MEMORY_BYTES = 150 * 2**20
 MIN_CMA_KB = 16 * 1024  # four buffers of a small stream
 
@@ -130,19 +132,17 @@ def _disk_under(folder: Path) -> Finding:
             f"The disk under {folder} is mounted read-only.",
             "A dying card does that: back up what matters, and write the system to a new card.",
         )
+    free = shutil.disk_usage(folder).free
+    if free < FULL_BYTES:
+        return Finding("fail", f"The disk under {folder} is full.", _FREE_SPACE)
     if is_under_overlay(folder.absolute()) or is_in_memory(folder.absolute()):
         return Finding(
             "warn",
             f"What is kept under {folder} is in memory, and lost at a restart.",
             "Turn the overlay off (sudo raspi-config, Performance Options), or set state.folder to a disk.",
         )
-    free = shutil.disk_usage(folder).free
     if free < MIN_FREE_BYTES:
-        return Finding(
-            "warn" if free >> 20 else "fail",
-            f"Only {free >> 20} MiB are free under {folder}.",
-            "Free some space: sudo apt clean; sudo journalctl --vacuum-size=50M.",
-        )
+        return Finding("warn", f"Only {free >> 20} MiB are free under {folder}.", _FREE_SPACE)
     return ok(f"{free / 2**30:.1f} GiB free under {folder}.")
 
 
