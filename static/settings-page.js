@@ -133,7 +133,6 @@ function fixedPanel(store, keys) {
 }
 
 function inWords(value) {
-  const word = (one) => (typeof one === "object" ? JSON.stringify(one) : String(one));
-  if (value === "" || (typeof value === "object" && !Object.keys(value ?? {}).length)) return "–";
-  return Array.isArray(value) ? value.map(word).join(", ") : word(value);
+  if (Array.isArray(value)) return value.map(inWords).join(", ") || "–";
+  return typeof value === "object" ? (value ? JSON.stringify(value) : "–") : String(value) || "–";
 }
