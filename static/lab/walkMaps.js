@@ -121,7 +121,7 @@ export function mountMaps() {
       input.light(field);
       fields.forEach((one, axis) => document.activeElement !== one && (one.value = inside[axis] + 1));
       const numbers = maps.map(([label, plane]) => `${t(label)}: ${short(plane[i][j], 4)}`).join(" → ");
-      const sees = field ? t("walk.unit", { rows: `${field[0]} … ${field[0] + field[2] - 1}`, columns: `${field[1]} … ${field[1] + field[3] - 1}` }) : t("walk.unit.all");
+      const sees = field ? t("walk.unit", { rows: `${short(field[0])} … ${short(field[0] + field[2] - 1)}`, columns: `${short(field[1])} … ${short(field[1] + field[3] - 1)}` }) : t("walk.unit.all");
       setText(values, `${numbers}. ${sees}${isBeyond(field, shown.input) ? ` ${t("walk.unit.padding")}` : ""}`);
     }
 
