@@ -215,6 +215,13 @@ def test_a_wall_display_hung_upright_is_filled(service: RunningService, open_pag
     assert plate["y"] + plate["height"] > 1850
     assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
     assert page.evaluate("parseFloat(getComputedStyle(document.getElementById('word')).fontSize)") > 300
+    for width, height in ((1200, 1920), (600, 1024), (480, 800), (1080, 1080)):  # 16:10, small screens, a square
+        page.set_viewport_size({"width": width, "height": height})
+        beyond = page.evaluate(
+            "document.querySelector('#bars').lastElementChild.getBoundingClientRect().bottom - innerHeight"
+        )
+        assert beyond < 0, f"cut off at {width} x {height}"
+        assert page.evaluate("document.documentElement.scrollHeight <= innerHeight"), (width, height)
 
 
 def test_the_first_start_explains_itself_once(service: RunningService, open_page: OpenPage) -> None:
