@@ -257,6 +257,25 @@ def test_a_disk_that_is_exchanged_is_gone_until_what_it_held_is_back(
     assert watch.look() is None, "it came back under another number"
 
 
+def test_a_disk_that_is_pulled_out_while_it_is_looked_at_is_gone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Storage(folder).keep(folder / "file", b"x")
+    watch = DiskWatch(folder)
+    device = 1
+    monkeypatch.setattr("lookout.storage.watch._device", lambda _: device)
+    assert watch.look() is None
+
+    def pulled_out_after_this(_: Path) -> int:
+        nonlocal device
+        before, device = device, 2
+        (folder / "written.json").unlink(missing_ok=True)
+        return before
+
+    monkeypatch.setattr("lookout.storage.watch._device", pulled_out_after_this)
+    trouble = watch.look()
+    assert trouble is not None
+    assert trouble.code == "disk_gone"
+
+
 @requires("mount")
 def test_nothing_is_written_below_the_mount_point_of_a_disk_that_is_gone(tmp_path: Path) -> None:
     with mounts.small_disk(tmp_path / "stick") as stick:

@@ -54,12 +54,20 @@ class DiskWatch:
 
     def is_gone(self) -> bool:
         """Whether the folder is on another disk than before and lacks its former content. Raises OSError."""
-        device = _device(self._folder)
-        has_content = (self._folder / COUNT_FILE).exists()
+        device, has_content = self._seen()
         if self._device is not None and device != self._device and self._had_content and not has_content:
             return True
         self._device, self._had_content = device, has_content
         return False
+
+    def _seen(self) -> tuple[int, bool]:
+        """Return the device, and whether the former content is there, both of the same disk. Raises OSError."""
+        device = _device(self._folder)
+        while True:
+            has_content = (self._folder / COUNT_FILE).exists()
+            before, device = device, _device(self._folder)
+            if device == before:  # else the disk was exchanged in between, and the content is another one's
+                return device, has_content
 
     def _trouble(self, disk: os.statvfs_result) -> StateFolderUnusable | None:
         if disk.f_flag & os.ST_RDONLY:
