@@ -400,7 +400,7 @@ def test_the_settings_of_the_docs_are_valid(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ('to = ["hook"]', 'names a target "hook" that is not there'),
+        ('to = ["hook"]', 'names a target "hook" that does not exist'),
         ('to = ["hook"]\ncolour = 1', "notify.rules.0.colour"),
         ('to = ["hook"]\n[notify.targets.hook]\nexec = ["ring"]', "whole path of a program"),
         ('to = ["hook"]\n[notify.targets.hook]\nwebhook = "ftp://secret"', "write it as https://host/path"),
