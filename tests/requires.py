@@ -172,7 +172,7 @@ def requires(*names: str) -> pytest.MarkDecorator:
     import pytest
 
     missing = [NEEDS[name].sentence for name in names if not is_met(name)]
-    return pytest.mark.skipif(bool(missing), reason=f"needs {'; '.join(missing)}")  # listed loudly at the end
+    return pytest.mark.skipif(bool(missing), reason=f"needs {'; '.join(missing)}")  # named at the end of the run
 
 
 def main() -> int:

@@ -39,7 +39,7 @@ class Review(StrEnum):
     """Which events, by the state of their review."""
 
     SAMPLED = "sampled"
-    TODO = "todo"  # the API's name for events that nobody has reviewed
+    TODO = "todo"  # a value of the API (`review=todo`): events to be reviewed by a person
     WRONG = "wrong"
     DONE = "done"
 
