@@ -355,6 +355,20 @@ def test_a_picture_that_takes_for_ever_is_passed_over(tmp_path: Path, monkeypatc
     assert camera.skipped == ["1.png"]
 
 
+def test_a_folder_of_which_nothing_can_be_read_has_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opened before the first picture was read, it was called "ended", without a word and for good."""
+    waiting = threading.Event()
+    (tmp_path / "1.jpg").write_bytes(cv2.imencode(".jpg", card("red"))[1].tobytes()[:400])
+    listed = folder.find_pictures(tmp_path)
+    monkeypatch.setattr(folder, "find_pictures", lambda *_: listed)
+    monkeypatch.setattr(folder._Reader, "_decoded", lambda *_: waiting.wait(10) and None)
+    camera = opened(f"folder:{tmp_path}", PACED, 1.0)
+    waiting.set()
+    with pytest.raises(CameraUnsupported, match="can be read"):
+        camera.read(Deadline.after(5))
+    camera.close()
+
+
 def test_large_pictures_are_shown_at_a_fraction_of_their_size(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "1.jpg"), np.zeros((2200, 3000, 3), np.uint8))
     camera = opened(f"file:{tmp_path}/1.jpg", UNPACED)

@@ -103,19 +103,26 @@ class Slow:
 
     def set(self, sync_s: float) -> None:
         """Seconds that it takes to have something on it for certain; a write takes a tenth."""
+        self._order(str(sync_s))
+
+    def break_down(self) -> None:
+        """From now on only the beginnings of files can be read."""
+        self._order("broken")
+
+    def _order(self, word: str) -> None:
         fresh = self._delay_file.with_suffix(".new")
-        fresh.write_text(str(sync_s))
+        fresh.write_text(word)
         fresh.replace(self._delay_file)
 
 
 @contextlib.contextmanager
-def slow(top: Path) -> Iterator[Slow]:
-    """A disk (FUSE) below `top`, quick at first."""
+def slow(top: Path, *flags: str) -> Iterator[Slow]:
+    """A disk (FUSE) below `top`, quick at first. flags: those of `slow_disk.py`."""
     kept, folder = top / "kept", top / "slow"
     for one in (kept, folder):
         one.mkdir(parents=True, mode=0o700)
     disk = Slow(folder, top / "delay")
-    command = [sys.executable, "-m", "tests.faults.slow_disk", *map(str, (kept, folder, top / "delay"))]
+    command = [sys.executable, "-m", "tests.faults.slow_disk", *map(str, (kept, folder, top / "delay")), *flags]
     # By name, since a bare system has nothing that finds it.
     environment = os.environ | {"FUSE_LIBRARY_PATH": "libfuse3.so.3"}
     server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, env=environment)

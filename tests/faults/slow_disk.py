@@ -1,13 +1,16 @@
-"""A disk that takes its time: a folder shown at another place by FUSE, each write and each sync late.
+"""A disk that takes its time, or fails: a folder shown at another place by FUSE, each write and each sync late.
 
-    python -m tests.faults.slow_disk FOLDER PLACE DELAY_FILE
+    python -m tests.faults.slow_disk FOLDER PLACE DELAY_FILE [uncached]
 
 DELAY_FILE holds the seconds that a sync takes; a write takes a tenth of them, as on a card that is worn out. It is
-looked at anew each time, so a disk can become slow and quick again while it is in use. Ends when it is unmounted.
+looked at anew each time, so a disk can become slow and quick again while it is in use. With the word "broken" there,
+what lies behind the first pages of a file cannot be read. `uncached`: as with some
+network shares, files cannot be mapped to be shared. Ends when it is unmounted.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -16,6 +19,7 @@ from typing import Any
 
 import mfusepy
 
+READABLE_BYTES = 8192  # of a file on a broken disk
 _TIMES = ("st_atime", "st_ctime", "st_mtime")
 _STAT = ("st_gid", "st_uid", "st_mode", "st_nlink", "st_size", "st_ino")
 _STATFS = ("f_bavail", "f_bfree", "f_blocks", "f_bsize", "f_favail", "f_ffree", "f_files", "f_frsize", "f_namemax")
@@ -34,9 +38,12 @@ class SlowDisk(mfusepy.Operations):  # type: ignore[misc]
         return self._folder / path.lstrip("/")
 
     def _rest(self, share: float) -> None:
-        delay_s = float(self._delay_file.read_text() or 0)
+        delay_s = 0.0 if self._is_broken() else float(self._delay_file.read_text() or 0)
         if delay_s:
             time.sleep(share * delay_s)
+
+    def _is_broken(self) -> bool:
+        return self._delay_file.read_text() == "broken"
 
     # --- what is slow -------------------------------------------------------------------------------------------------
 
@@ -55,6 +62,8 @@ class SlowDisk(mfusepy.Operations):  # type: ignore[misc]
 
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
         del path
+        if offset + size > READABLE_BYTES and self._is_broken():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
         return os.pread(fh, size, offset)
 
     def open(self, path: str, flags: int) -> int:
@@ -116,5 +125,6 @@ class SlowDisk(mfusepy.Operations):  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    shown, place, delays = map(Path, sys.argv[1:])
-    mfusepy.FUSE(SlowDisk(shown, delays), str(place), foreground=True, default_permissions=True)
+    shown, place, delays = map(Path, sys.argv[1:4])
+    uncached = "uncached" in sys.argv[4:]
+    mfusepy.FUSE(SlowDisk(shown, delays), str(place), foreground=True, default_permissions=True, direct_io=uncached)

@@ -23,7 +23,9 @@ from lookout.pictures.decoder import Decoder
 from lookout.pictures.limits import DecodeLimits
 
 from tests.api.pictures_made import encoded, jpeg, quarters
+from tests.faults import mounts
 from tests.faults.bombs import bombs, endless
+from tests.requires import requires
 
 LIMITS = DecodeLimits()
 BOMBS = bombs()
@@ -260,3 +262,21 @@ def test_a_file_that_is_not_mapped_whole_any_more_costs_one_picture(decoder: Dec
         with pytest.raises(PictureUnreadable):
             decoder.read(file.fileno(), LIMITS)
     assert decoder.read(jpeg(64, 48), LIMITS).width == 64
+
+
+@requires("slow-disk")
+@pytest.mark.parametrize("extension", [".jpg", ".png", ".tiff"])
+def test_a_share_without_shared_mappings_is_read_and_its_failure_is_not_the_pictures(
+    decoder: Decoder, tmp_path: Path, extension: str
+) -> None:
+    """jacobsa/fuse#82, numpy#9894: "No such device", which was called a damaged picture."""
+    noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
+    with mounts.slow(tmp_path, "uncached") as share:
+        path = share.folder / f"noise{extension}"
+        path.write_bytes(encoded(noise, extension))
+        with path.open("rb") as file:
+            assert decoder.read(file.fileno(), LIMITS).width == 400
+            share.break_down()
+            with pytest.raises(PictureUnreadable, match=r"file cannot be read|disk fails") as raised:
+                decoder.read(file.fileno(), LIMITS)
+            assert "disk or share" in raised.value.remedy

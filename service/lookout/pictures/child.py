@@ -13,10 +13,10 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from lookout.errors import LookoutError
+from lookout.errors import LookoutError, PictureUnreadable
 from lookout.pictures.limits import DecodeLimits
 from lookout.pictures.protocol import JOB, JOB_DESCRIPTORS, MAX_MESSAGE, PICTURE
-from lookout.pictures.refusals import too_much_memory
+from lookout.pictures.refusals import too_much_memory, unread
 from lookout.system.parent import die_with
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from lookout.pictures.confinement import Limits
 
+_PIECE = 2**20
 # The smallest GIF. Decoding it triggers all lazy loading while files can still be opened and memory is available.
 _SPECK = bytes.fromhex("47494638376101000100800000ffffff0000002c00000000010001000002024401003b")
 
@@ -93,13 +94,31 @@ def _done(message: bytes, descriptors: list[int], limits: Limits, printed: Print
     try:
         source, target = descriptors
         return _decoded(source, target, allowed, limits, printed)
+    except PictureUnreadable as error:
+        return _refusal(_unread(source) or error)
     except LookoutError as error:
-        return b"E" + json.dumps([error.code, error.detail, error.remedy]).encode()
+        return _refusal(error)
     except MemoryError:
-        refused = too_much_memory(allowed.memory)
-        return b"E" + json.dumps([refused.code, refused.detail, refused.remedy]).encode()
+        return _refusal(too_much_memory(allowed.memory))
+    except OSError as error:  # no mapping: only the file's disk can be the reason
+        return _refusal(unread(error.strerror or type(error).__name__))
     except Exception as error:
         return _failure(error)
+
+
+def _unread(file: int) -> PictureUnreadable | None:
+    """The error if the file cannot be read to its end: decoders take a disk's failure for the picture's."""
+    at = 0
+    try:
+        while part := os.pread(file, _PIECE, at):
+            at += len(part)
+    except OSError as error:
+        return unread(error.strerror or type(error).__name__)
+    return None
+
+
+def _refusal(error: LookoutError) -> bytes:
+    return b"E" + json.dumps([error.code, error.detail, error.remedy]).encode()
 
 
 def _decoded(source: int, target: int, allowed: DecodeLimits, limits: Limits, printed: Printed) -> bytes:

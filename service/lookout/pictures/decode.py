@@ -90,7 +90,8 @@ def read_file(
         raise too_many_bytes(limits.max_bytes)
     if not size:
         raise empty()
-    data = mmap.mmap(descriptor, size, prot=mmap.PROT_READ)
+    # Private, because shares that do without the page cache (FUSE with direct_io) have no shared mappings.
+    data = mmap.mmap(descriptor, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
     header = read_header(data)
     width, height = header.upright_size
     if width * height > limits.max_pixels or max(width, height) > MAX_SIDE:

@@ -24,7 +24,7 @@ from lookout.pictures import child
 from lookout.pictures.confinement import CPU_S
 from lookout.pictures.limits import DecodeLimits, Picture
 from lookout.pictures.protocol import JOB, MAX_MESSAGE, PICTURE
-from lookout.pictures.refusals import crashed, no_memory, too_slow
+from lookout.pictures.refusals import crashed, no_memory, too_slow, unread
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +163,8 @@ class DecodingProcess:
         status = self._exit_status()
         if status == -signal.SIGXCPU:
             return too_slow(CPU_S)
+        if status == -signal.SIGBUS:  # a mapped part that could not be read
+            return unread("a part of it is missing, or its disk fails")
         if status == -signal.SIGKILL:  # not sent by us, so the kernel was out of memory
             return no_memory()
         log.warning("The process that decodes pictures ended: %s.", self._ending())

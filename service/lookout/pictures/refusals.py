@@ -30,6 +30,11 @@ def undecodable() -> PictureUnreadable:
     )
 
 
+def unread(why: str) -> PictureUnreadable:
+    """The file itself could not be read, whatever the picture in it."""
+    return PictureUnreadable(f"The picture's file cannot be read: {why}.", "Check the disk or share that holds it.")
+
+
 def crashed() -> PictureUnreadable:
     """The decoder crashed, which only happens with malicious or badly damaged pictures."""
     return PictureUnreadable("The picture crashes its decoder, so it is most likely damaged.", _AGAIN)

@@ -104,7 +104,7 @@ class FolderCamera:
                 raise
             # The first pictures take long; the following ones are shown when they are ready.
         except EndOfSource:
-            raise CameraUnsupported(f"No picture in {self._path} can be read.", reader.reason) from None
+            raise self._unreadable(reader) from None
         if self._closed.is_set():
             self.close()
             raise CameraError(*_CLOSED)
@@ -113,19 +113,15 @@ class FolderCamera:
 
     def read(self, deadline: Deadline) -> Frame:
         """Return the next frame. Raises EndOfSource after the last picture, unless it loops."""
-        if self._closed.is_set() or self._reader is None:
+        reader = self._reader
+        if self._closed.is_set() or reader is None:
             raise CameraError(*_CLOSED)
-        if not self._options.pace:
-            return self._unpaced(self._reader, deadline)
-        due = self._started + self._sequence / self._rate
-        if self._closed.wait(max(0.0, min(due - time.monotonic(), deadline.remaining()))):
-            raise CameraError(*_CLOSED)
-        if time.monotonic() < due:
-            raise CameraWaiting("The next picture is not due yet.", "Wait a little longer.")
-        if self._shown is None or (self._sequence and self._sequence % max(1, round(SLIDE_S * self._rate)) == 0):
-            self._shown = self._reader.take(deadline)
-            self._started += max(0.0, time.monotonic() - due)  # lost time is not made up for
-        return self._frame(self._shown[1], time.monotonic())
+        try:
+            return self._due(reader, deadline) if self._options.pace else self._unpaced(reader, deadline)
+        except EndOfSource:
+            if self._shown is None:  # it was opened before the first picture was read
+                raise self._unreadable(reader) from None
+            raise
 
     def close(self) -> None:
         self._closed.set()
@@ -138,6 +134,9 @@ class FolderCamera:
     def _rate(self) -> float:
         return self._options.fps if self._options.fps > 0 else _DEFAULT_FPS
 
+    def _unreadable(self, reader: _Reader) -> CameraUnsupported:
+        return CameraUnsupported(f"No picture in {self._path} can be read.", reader.reason)
+
     def _describe(self, reader: _Reader) -> CameraInfo:
         size = (self._options.width, self._options.height)
         if self._shown is not None:
@@ -145,6 +144,17 @@ class FolderCamera:
         fps = self._rate if self._options.pace else None
         notes = (reader.left_out,) if reader.left_out else ()
         return CameraInfo(self._kind, self._path.name or str(self._path), *size, fps, live=False, notes=notes)
+
+    def _due(self, reader: _Reader, deadline: Deadline) -> Frame:
+        due = self._started + self._sequence / self._rate
+        if self._closed.wait(max(0.0, min(due - time.monotonic(), deadline.remaining()))):
+            raise CameraError(*_CLOSED)
+        if time.monotonic() < due:
+            raise CameraWaiting("The next picture is not due yet.", "Wait a little longer.")
+        if self._shown is None or (self._sequence and self._sequence % max(1, round(SLIDE_S * self._rate)) == 0):
+            self._shown = reader.take(deadline)
+            self._started += max(0.0, time.monotonic() - due)  # lost time is not made up for
+        return self._frame(self._shown[1], time.monotonic())
 
     def _unpaced(self, reader: _Reader, deadline: Deadline) -> Frame:
         if self._sequence or self._shown is None:
