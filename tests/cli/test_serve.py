@@ -93,6 +93,18 @@ finally:
 """
 
 
+def test_it_stops_in_time_though_a_library_takes_long_to_leave(serving: Start, tmp_path: Path) -> None:
+    """On a busy machine Python needed 8 s to take its modules apart, after the service itself had stopped in one."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\n"
+    )
+    running = serving("demo", "--port", "0", PYTHONPATH=f"{tmp_path}:{Path.cwd()}")
+    begun = time.monotonic()
+    assert running.stop(signal.SIGTERM) == 0
+    assert time.monotonic() - begun < 5
+    assert "Stopped." in running.words[-1]
+
+
 def test_closed_standard_descriptors_are_taken_by_nothing_else(tmp_path: Path) -> None:
     """What a library writes to 2 would otherwise go into a socket, as part of somebody's answer."""
     reported = environment(tmp_path, CODE=_WITHOUT_ANY, OPEN=str(tmp_path / "open"))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 from lookout.cli.settings_flags import with_setting_flags
 from lookout.settings.sources import load
@@ -26,8 +30,8 @@ def _demo(flags: dict[str, str], config: Path | None) -> None:
     run(flags, config, "The demo is running. Open {address} in a browser. Ctrl+C stops it.")
 
 
-def run(flags: dict[str, str], config: Path | None, sentence: str) -> None:
-    """Read the settings and serve. Raises LookoutError before anything has started."""
+def run(flags: dict[str, str], config: Path | None, sentence: str) -> NoReturn:
+    """Read the settings, serve, and end the process. Raises LookoutError before anything has started."""
     from lookout.cli.logs import set_up_logs
 
     log = set_up_logs()
@@ -36,11 +40,27 @@ def run(flags: dict[str, str], config: Path | None, sentence: str) -> None:
 
     from lookout.server.serve import serve as serve_settings
 
-    serve_settings(
-        loaded,
-        reload=lambda: load(flags, config),
-        announce=lambda address: log.write(sentence.format(address=address)),
-    )
+    status = 0
+    try:
+        serve_settings(
+            loaded,
+            reload=lambda: load(flags, config),
+            announce=lambda address: log.write(sentence.format(address=address)),
+        )
+    except KeyboardInterrupt:  # Ctrl+C
+        status = 128 + signal.SIGINT
+    log.flush()
+    _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process now that everything is closed.
+
+    Python would first take apart every module and wait for every thread, which takes a busy machine longer than the
+    stop itself, and for ever where a thread waits for a disk that does not answer.
+    """
+    sys.stdout.flush()
+    os._exit(status)
 
 
 serve = with_setting_flags(_serve)
