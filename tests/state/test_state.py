@@ -345,5 +345,5 @@ def test_a_copy_with_changes_differs_in_nothing_else() -> None:
     after = before.but(sequence=before.sequence + 1, paused=True)
     assert after == replace(before, sequence=before.sequence + 1, paused=True)
     assert (before.paused, after.paused) == (False, True)
-    with pytest.raises(TypeError, match="colour"):
+    with pytest.raises(KeyError, match="colour"):
         before.but(colour="red")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lookout.engine.governor import Limit
 from lookout.engine.meters import RateMeter, smoothed
 from lookout.settings.schema import Settings
@@ -11,14 +9,6 @@ from lookout.state.state import LimitedBy, Rate
 
 # At or above this fraction of the maximum, the maximum is what limits the rate.
 _NEARLY = 0.9
-
-
-@dataclass(frozen=True, slots=True)
-class Supply:
-    """The frames that the camera delivers: frames per second, and frames dropped since the source was created."""
-
-    frames_per_s: float
-    dropped_frames: int
 
 
 class Pace:
@@ -62,12 +52,16 @@ class Pace:
         """Seconds between two classifications when nothing is wrong."""
         return self._ceiling_s(settings) or usual_interval_s(settings)
 
-    def rate(self, settings: Settings, supply: Supply, now: float, *, resting: bool) -> Rate:
-        """Return the rate and what limits it. resting: whether an unchanged picture is being classified less often."""
+    def rate(self, settings: Settings, now: float, *, frames_per_s: float, dropped_frames: int, resting: bool) -> Rate:
+        """Return the rate and what limits it.
+
+        frames_per_s: what the camera delivers. dropped_frames: since the source was created.
+        resting: whether an unchanged picture is being classified less often.
+        """
         per_s = self._classified.per_s(now)
-        limited_by = "unchanged_picture" if resting else self._limited_by(settings, supply.frames_per_s, per_s)
+        limited_by = "unchanged_picture" if resting else self._limited_by(settings, frames_per_s, per_s)
         reason = self.limit.reason if self.limit and limited_by == "governor" else None
-        return Rate(per_s, limited_by, supply.dropped_frames, reason)
+        return Rate(per_s, limited_by, dropped_frames, reason)
 
     def _limited_by(self, settings: Settings, frames_per_s: float, classified_per_s: float) -> LimitedBy:
         ceiling = self._ceiling(settings)

@@ -202,19 +202,20 @@ class Source:
     def _accept(self, frame: Frame) -> Frame | None:
         now = time.monotonic()
         if self._watch_repeats:
-            stuck = self._repeats.see(frame)
-            if self._repeats.doubted:
+            stuck, doubted = self._repeats.see(frame), self._repeats.doubted
+            if doubted:
                 stuck = self._supervisor.is_overdue(now)
             if stuck:
                 self._lose(_REPEATS)
-            if stuck or self._repeats.doubted:
+            if stuck or doubted:
                 return None
         self._interrupted = False
         self._supervisor.frame(now)
         self._rate.tick(now)
         frame = self._numbered(frame)
-        if (frame.width, frame.height) != (self._state.width, self._state.height):  # a stream may change its size
-            self._state = replace(self._state, width=frame.width, height=frame.height)
+        height, width = frame.pixels.shape[:2]
+        if width != self._state.width or height != self._state.height:  # a stream may change its size
+            self._state = replace(self._state, width=width, height=height)
         if self._state.status != "streaming":
             log.info("Camera %s delivers pictures.", self._state.source)
             self._become("streaming", now)

@@ -15,7 +15,7 @@ from lookout.engine.mailbox import Mailbox
 from lookout.engine.meters import smoothed
 from lookout.engine.model_in_use import ModelInUse
 from lookout.engine.model_loader import ModelLoader
-from lookout.engine.pace import Pace, Supply, usual_interval_s
+from lookout.engine.pace import Pace, usual_interval_s
 from lookout.engine.source import MakeCamera, Source, isolated_camera
 from lookout.engine.supervisor import OPEN_DEADLINE_S
 from lookout.engine.thresholds import new_smoother, thresholds_of
@@ -257,8 +257,13 @@ class Engine:
             self._hub.meter.classified(StageDurations(stages, now - frame.captured_at))
 
     def _rate(self, camera: CameraState, now: float) -> Rate:
-        supply = Supply(camera.frames_per_s, self._source.dropped_frames)
-        return self._pace.rate(self._settings, supply, now, resting=self._gate.resting)
+        return self._pace.rate(
+            self._settings,
+            now,
+            frames_per_s=camera.frames_per_s,
+            dropped_frames=self._source.dropped_frames,
+            resting=self._gate.resting,
+        )
 
     def _publish(self, **changes: object) -> None:
         self._state = self._state.but(sequence=self._state.sequence + 1, **changes)

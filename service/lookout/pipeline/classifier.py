@@ -80,7 +80,7 @@ class Classifier:
         self.threads = threads
         self.session = session
         self._temperature = card.temperature(precision)
-        self._groups, self._numbers = card.groups, card.numbers
+        self._groups, self._numbers, self._answer = card.groups, card.numbers, card.outputs.answer
         self._blank = new_tensor(card.input)
 
     @property
@@ -136,11 +136,11 @@ class Classifier:
         tensor = np.empty_like(self._blank)  # one per call, since threads share this object
         seen = preprocess(pixels, self.card.input, tensor, region)
         prepared = time.perf_counter()
-        wanted = self._outputs(embedding, activation_map, feature_map)
-        answer, *others = self._run(list(wanted.values()), tensor)
+        more = self._more_outputs(embedding, activation_map, feature_map)
+        answer, *others = self._run([self._answer, *more.values()], tensor)
         inferred = time.perf_counter()
         probabilities = self._probabilities(answer)
-        extra = {key: self._extra_output(key, value) for key, value in zip(list(wanted)[1:], others, strict=True)}
+        extra = {key: self._extra_output(key, value) for key, value in zip(more, others, strict=True)}
         timing = Timing(
             preprocess_ms=(prepared - started) * 1e3,
             inference_ms=(inferred - prepared) * 1e3,
@@ -157,10 +157,9 @@ class Classifier:
                 "Choose another model, or one that is small enough for this machine.",
             ) from error
 
-    def _outputs(self, embedding: bool, activation_map: bool, feature_map: bool) -> dict[str, str]:
-        """The outputs to compute: the graph's name by ours. Outputs that the graph lacks are left out."""
-        names = self.card.outputs
-        wanted = {"answer": names.answer}
+    def _more_outputs(self, embedding: bool, activation_map: bool, feature_map: bool) -> dict[str, str]:
+        """The outputs to compute beside the answer: the graph's name by ours, without any that the graph lacks."""
+        names, wanted = self.card.outputs, dict[str, str]()
         if embedding and names.embedding:
             wanted["embedding"] = names.embedding
         if activation_map and names.activation_map:
@@ -170,16 +169,14 @@ class Classifier:
         return wanted
 
     def _probabilities(self, answer: Floats) -> tuple[float, ...]:
-        values = np.asarray(answer).ravel().tolist()
-        numbers = self._numbers
-        if len(values) != numbers and not (
-            len(values) == 1 and numbers == 2
-        ):  # some graphs' number of outputs depends on the picture
-            raise self._misfit(f"it gives {len(values)} values, the card lists {numbers} labels")
+        values, numbers = np.asarray(answer).ravel().tolist(), self._numbers
+        count = len(values)
+        if count != numbers and not (count == 1 and numbers == 2):  # in some graphs it depends on the picture
+            raise self._misfit(f"it gives {count} values, the card lists {numbers} labels")
         if not all(map(math.isfinite, values)):  # one such value would corrupt the smoothed answer for good
             raise self._misfit("its output is not finite (NaN or infinity)")
         probabilities: tuple[float, ...]
-        if len(values) == 1:
+        if count == 1:
             probabilities = pair(values[0], self._temperature if self.card.outputs.logits else None)
         elif self.card.outputs.logits:
             probabilities = softmax(values, self._temperature)

