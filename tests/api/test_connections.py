@@ -420,7 +420,12 @@ _OVERRIDDEN = {
         "handle_cont": ["self", "event"],
         "handle_parser_exception": ["self"],
     },
-    Server: {"capture_signals": ["self"], "on_tick": ["self", "counter"], "shutdown": ["self", "sockets"]},
+    Server: {
+        "capture_signals": ["self"],
+        "main_loop": ["self"],
+        "on_tick": ["self", "counter"],
+        "shutdown": ["self", "sockets"],
+    },
 }
 
 

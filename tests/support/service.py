@@ -94,7 +94,7 @@ class Service:
         self._listener = listen(settings.server)
         self.port = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/"
-        self.web_server = WebServer(configure(self.app, settings.server, capacity))
+        self.web_server = WebServer(configure(self.app, settings.server, capacity), self.services.stopping)
         self._parts.start()
         self._thread = threading.Thread(target=self._run, name="server")
         self._thread.start()

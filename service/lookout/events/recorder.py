@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 # How often time-based rules are checked; a new sight wakes the thread at once.
 TURN_S = 0.25
+# The same while events are switched off, when a turn only asks whether they still are.
+_OFF_TURN_S = 1.0
 STAMP_S = 30.0
 STAMP_RUN_S = 300.0
 HOUR_S = 3600.0
@@ -92,7 +94,7 @@ class Recorder:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self.watcher.arrived.wait(TURN_S)
+            self.watcher.arrived.wait(TURN_S if self._settings().events.enabled else _OFF_TURN_S)
             self.watcher.arrived.clear()
             self._safely(self.turn)
         self._safely(self.finish)

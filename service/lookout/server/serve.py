@@ -85,7 +85,7 @@ def _web_server(parts: ServiceParts, listener: BoundedListener) -> WebServer:
     """
     from lookout.server.web_server import WebServer, configure
 
-    return WebServer(configure(parts.app, parts.loaded.settings.server, listener.capacity))
+    return WebServer(configure(parts.app, parts.loaded.settings.server, listener.capacity), parts.services.stopping)
 
 
 def _prepare(folder: Path) -> bool:

@@ -19,6 +19,8 @@ from lookout.server.refusals import HEAD_S
 from lookout.server.websocket_protocol import BoundedWebSocket
 from lookout.settings.schema import ServerSettings
 
+# How often connections are swept and the Date header is renewed.
+TICK_S = 1.0
 # Responses in progress get this long to finish; the engine needs a second after that, and a stop takes at most five.
 GRACEFUL_S = 2
 
@@ -49,9 +51,16 @@ def _text(path: Path | None) -> str | None:
 
 
 class WebServer(uvicorn.Server):
-    """uvicorn's server without its signal handling, which would raise signals again and falsify the exit status."""
+    """uvicorn's server without its signal handling, which would raise signals again and falsify the exit status.
+
+    stopping: ends the server once it is set, as `should_exit` does, but at once.
+    """
 
     stopped_by: signal.Signals | None = None
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -66,8 +75,13 @@ class WebServer(uvicorn.Server):
             getattr(one, "client", None) == address for one in self.server_state.connections
         )
 
+    async def main_loop(self) -> None:
+        """Run until the server is to stop. uvicorn's own loop wakes the processor ten times a second to ask that."""
+        while not (await self.on_tick(0) or self._stopping.is_set()):  # at 0, uvicorn renews the Date header
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), TICK_S)
+
     async def on_tick(self, counter: int) -> bool:
-        """Called ten times a second."""
-        if counter % 10 == 0:
-            sweep(self.server_state.connections, asyncio.get_running_loop().time())
+        """Called by `main_loop`."""
+        sweep(self.server_state.connections, asyncio.get_running_loop().time())
         return await super().on_tick(counter)
