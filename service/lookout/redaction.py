@@ -82,6 +82,8 @@ def _is_local(address: str) -> bool:
     prefix, _, rest = text.partition(":")
     if prefix.lower() in ("pi", "usb") and re.match(r"[^/@]*:[^@]*@", rest):
         return False  # "usb:user:password@host"; names of devices contain no "@" after a colon
+    if re.match(r"//+[^/@]*:[^@]*@", text):
+        return False  # "//user:password@host": an address without its scheme
     return text.startswith("/") or prefix.lower() in LOCAL_KINDS
 
 

@@ -210,7 +210,9 @@ def test_capitals_in_the_kind_are_understood(address: str, rest: str) -> None:
     assert parse(address).rest == rest
 
 
-@pytest.mark.parametrize("address", ["rtsp:/admin:hunter22@cam/live", "admin:hunter22@cam/live"])
+@pytest.mark.parametrize(
+    "address", ["rtsp:/admin:hunter22@cam/live", "admin:hunter22@cam/live", "//admin:hunter22@cam/live"]
+)
 def test_what_is_not_an_address_is_reported_without_its_password(address: str) -> None:
     with pytest.raises(CameraUnsupported) as raised:
         create(address, OPTIONS, isolated=True)
@@ -219,7 +221,7 @@ def test_what_is_not_an_address_is_reported_without_its_password(address: str) -
 
 
 @pytest.mark.parametrize("sign", "/#?@:%&=;!$'\"<>[]{}|^` ,")
-@pytest.mark.parametrize("before", ["rtsp:", "rtsp:/", "rtsp://", "HTTP://", "srt://", "usb:rtsp://"])
+@pytest.mark.parametrize("before", ["//", "rtsp:", "rtsp:/", "rtsp://", "HTTP://", "srt://", "usb:rtsp://"])
 def test_a_line_about_an_address_shows_nothing_of_a_password_in_it(before: str, sign: str) -> None:
     """bluenviron/mediamtx#557, and its siblings that are not even an address."""
     address = f"{before}admin:hunter22{sign}secretpw@cam/live"

@@ -203,6 +203,10 @@ def test_paths_that_are_wrong_are_distinguished(tmp_path: Path) -> None:
         opened(f"folder:{tmp_path}", PACED)
     with pytest.raises(CameraUnsupported, match="not a folder"):
         opened(f"folder:{tmp_path}/a.txt", PACED)
+    for kind in ("file", "folder"):
+        with pytest.raises(CameraUnsupported, match="is not a f") as raised:
+            opened(f"{kind}:/dev/null", UNPACED)
+        assert "/dev/null" not in raised.value.remedy, "what was just tried does not help"
 
 
 def test_a_file_one_may_not_read_is_denied(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:

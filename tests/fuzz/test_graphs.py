@@ -52,7 +52,8 @@ def graphs(draw: st.DrawFn) -> tuple[Any, int]:
         elif kind in ("turn", "turn back"):
             add("Transpose", perm=[0, 2, 3, 1] if kind == "turn" else [0, 3, 1, 2])
         elif kind == "rows":
-            add("Reshape", keep(np.array([1, 4, -1])))
+            # The batch as exporters write it: a number, or 0 for "as it came".
+            add("Reshape", keep(np.array([0 if batch == "n" else batch, 4, -1])))
         elif kind == "depth":
             add("Unsqueeze", keep(np.array([1])))
         elif kind == "normalise":

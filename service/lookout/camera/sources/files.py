@@ -185,5 +185,5 @@ def _readable(path: Path) -> None:
     except OSError:
         raise CameraAbsent(f"There is no file {path}.", "Check the path.") from None
     if not right:
-        other = "folder:" if path.is_dir() else "file:"
-        raise CameraUnsupported(f"{path} is not a file.", f"Use {other}{path}.")
+        remedy = f"Use folder:{path}." if path.is_dir() else "It is a pipe or a device; name a film or a picture."
+        raise CameraUnsupported(f"{path} is not a file.", remedy)

@@ -294,8 +294,9 @@ def _check(path: Path, *, folder: bool) -> None:
     except OSError as error:
         raise _refused(path, noun, error) from error
     if not right:
-        other = "folder:" if path.is_dir() else "file:"
-        raise CameraUnsupported(f"{path} is not a {noun}.", f"Use {other}{path}.")
+        other = "folder:" if path.is_dir() else "file:" if path.is_file() else ""
+        remedy = f"Use {other}{path}." if other else "It is a pipe or a device; name a film or a picture."
+        raise CameraUnsupported(f"{path} is not a {noun}.", remedy)
 
 
 def _refused(path: Path, noun: str, error: OSError) -> CameraError:
