@@ -291,7 +291,7 @@ def test_the_picture_of_the_filters_is_served_where_there_is_one(client: httpx.C
     assert response.content.startswith(b"\x89PNG")
 
 
-def test_a_damaged_card_is_said(client: httpx.Client) -> None:
+def test_a_damaged_card_is_reported(client: httpx.Client) -> None:
     assert code(client.get("api/models/damaged")) == (422, "model_rejected")
 
 

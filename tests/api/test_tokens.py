@@ -110,7 +110,7 @@ def test_a_token_file_counts_and_its_new_content_ends_old_logins(tmp_path: Path)
 @pytest.mark.parametrize(
     "content", ["", "\n", "short", "# a comment\nand-then-a-token-of-some-length", "two words-of-sixteen"]
 )
-def test_a_token_file_without_a_token_is_said(tmp_path: Path, content: str) -> None:
+def test_a_token_file_without_a_token_is_reported(tmp_path: Path, content: str) -> None:
     path = tmp_path / "token"
     path.write_text(content)
     with pytest.raises(StateFolderUnusable, match="contains no token"):
@@ -135,7 +135,7 @@ def test_a_missing_token_file_lets_nobody_in_on_a_guess(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"tokens": [{"id": 1}]}', '{"tokens": 3}', "null", "[" * 100_000])
-def test_a_damaged_file_is_said_and_not_taken_for_none(tmp_path: Path, content: str) -> None:
+def test_a_damaged_file_is_reported_and_not_taken_for_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "tokens.json").write_text(content)
     with pytest.raises(StateFolderUnusable, match="damaged"):
         TokenStore(tmp_path).tokens()

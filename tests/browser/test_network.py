@@ -59,7 +59,9 @@ def test_a_network_that_recovers_has_full_pictures_again(network: StartNetwork, 
     expect(page.locator("#network")).to_be_hidden()
 
 
-def test_without_pictures_the_answer_is_live_and_it_is_said_why(service: RunningService, open_page: OpenPage) -> None:
+def test_without_pictures_the_answer_is_live_and_it_is_reported_why(
+    service: RunningService, open_page: OpenPage
+) -> None:
     """The service finds the network too slow for any (tests/api/test_state_and_live.py)."""
     page = open_page(f"{service.url}login")
     slow = True
@@ -84,7 +86,9 @@ def test_without_pictures_the_answer_is_live_and_it_is_said_why(service: Running
     wait_for_situation(page, "live")
 
 
-def test_a_network_that_carries_nothing_any_more_is_said_in_time(network: StartNetwork, open_page: OpenPage) -> None:
+def test_a_network_that_carries_nothing_any_more_is_reported_in_time(
+    network: StartNetwork, open_page: OpenPage
+) -> None:
     """With a picture on its way the connection is kept, but nothing is called live meanwhile."""
     changing = network(10e6)
     page = open_page(changing.url, forgive=FORGIVEN)
@@ -100,7 +104,7 @@ def test_a_network_that_carries_nothing_any_more_is_said_in_time(network: StartN
 
 
 @pytest.mark.parametrize("events", [True, False], ids=["events", "events kept back"])
-def test_without_websockets_states_and_pictures_come_otherwise_and_it_is_said(
+def test_without_websockets_states_and_pictures_come_otherwise_and_it_is_reported(
     network: StartNetwork, open_page: OpenPage, events: bool
 ) -> None:
     """Behind a proxy that loses the upgrade the page said "does not answer" for ever."""

@@ -145,7 +145,7 @@ def test_a_film_that_is_over_is_called_so(own_service: RunningService, open_page
     expect(page.locator("#cover")).to_contain_text("The video has ended")
 
 
-def test_a_lost_connection_is_said_within_three_seconds_and_heals(
+def test_a_lost_connection_is_reported_within_three_seconds_and_heals(
     own_service: RunningService, open_page: OpenPage
 ) -> None:
     own_service.start()

@@ -115,7 +115,7 @@ def test_pi_cameras_come_first_and_usb_cameras_once(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("no_pi")
-def test_what_is_missing_is_said_with_remedies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_reported_with_remedies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(v4l2, "cameras", lambda: ([], []))
     found = discover.discover("auto", Deadline.after(1))
     assert found.cameras == ()
@@ -197,7 +197,7 @@ def test_auto_reports_the_cameras_own_errors_when_none_opens(monkeypatch: pytest
 def test_auto_is_closed_at_once_while_a_camera_hangs_in_being_opened(
     monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
-    """Whoever presses Pause, or stops the service, does not wait for the deadline; and no further camera is tried."""
+    """Pausing or stopping the service does not wait for the deadline, and no further camera is tried."""
     hanging = FoundCamera("usb", "scripted:tests.camera.scripts:hang_at_once", "hanging")
     cameras = (FoundCamera("usb", f"scripted:tests.camera.scripts:{first}", "one"), hanging, hanging)
     monkeypatch.setattr(auto, "discover", lambda *_: Discovery(cameras, (), ()))

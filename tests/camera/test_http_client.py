@@ -121,7 +121,7 @@ def test_a_redirect_elsewhere_takes_no_password_along() -> None:
         assert b"Authorization" not in b"".join(other.requests)
 
 
-def test_a_redirect_to_a_locked_place_elsewhere_is_said_and_one_at_home_logs_in() -> None:
+def test_a_redirect_to_a_locked_place_elsewhere_is_reported_and_one_at_home_logs_in() -> None:
     with servers.answering(b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\n\r\n") as other:
         moved = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%d/x\r\n\r\n" % other.port
         with servers.answering(moved) as server, pytest.raises(CameraDenied, match="and gets none"):
@@ -165,7 +165,7 @@ def test_little_is_asked_of_an_answer(answer: bytes, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"RTSP/1.0 400 Bad\r\n\r\n", b"HTTP/1.1 " * 9000])
-def test_what_is_not_http_is_said(answer: bytes) -> None:
+def test_what_is_not_http_is_reported(answer: bytes) -> None:
     with servers.answering(answer) as server, pytest.raises(CameraUnsupported, match="does not speak HTTP"):
         got(f"http://127.0.0.1:{server.port}/")
 
@@ -235,7 +235,7 @@ def test_across_the_internet_it_is_refused_in_plain_words(certified: int, monkey
     assert response.status == 200
 
 
-def test_a_plain_server_at_a_tls_address_is_said() -> None:
+def test_a_plain_server_at_a_tls_address_is_reported() -> None:
     with servers.answering(OK) as server, pytest.raises(CameraError, match="does not speak TLS"):
         got(f"https://127.0.0.1:{server.port}/")
 

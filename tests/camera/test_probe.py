@@ -107,7 +107,7 @@ def test_an_endless_answer_is_cut() -> None:
         assert type(reason(f"http://127.0.0.1:{server.port}/x", Deadline.after(2))) is CameraUnsupported
 
 
-def test_an_unknown_host_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -117,7 +117,7 @@ def test_an_unknown_host_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no-such-camera.local is not known" in error.detail
 
 
-def test_a_name_server_that_does_not_answer_is_said_by_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_server_that_does_not_answer_is_reported_by_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
 
     def never(*_: object, **__: object) -> None:
@@ -133,7 +133,7 @@ def test_a_name_server_that_does_not_answer_is_said_by_the_deadline(monkeypatch:
     assert "name server" in error.detail
 
 
-def test_an_unreachable_network_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_network_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_: object) -> None:
         raise OSError(113, "No route to host")
 

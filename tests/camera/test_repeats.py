@@ -68,7 +68,7 @@ def test_a_covered_lens_is_not_a_fault(level: int) -> None:
     assert first_stall([dark] * 100, fps=15) is None
 
 
-def test_reopening_begins_anew() -> None:
+def test_reopening_starts_over() -> None:
     detector = RepeatDetector(STALE_S)
     for number in range(60):
         detector.see(at(noise(1), number / 15))

@@ -130,7 +130,7 @@ def result(name: str, card: Card) -> Result:
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
-def test_a_line_cut_off_anywhere_is_written_anew(form: str, card: Card, tmp_path: Path) -> None:
+def test_a_line_cut_off_anywhere_is_rewritten(form: str, card: Card, tmp_path: Path) -> None:
     path = tmp_path / f"results.{form}"
     with contextlib.closing(ResultsFile(path, card, 3)) as file:
         assert all(file.add(result(name, card)) for name in NAMES)

@@ -78,7 +78,7 @@ def test_a_network_of_floats_is_measured_too(lookout: Run, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("precision", "said"), [("int8", "no fp32 graph"), ("fp32", "no convolution")])
-def test_what_cannot_be_compared_is_said(tmp_path: Path, precision: str, said: str) -> None:
+def test_what_cannot_be_compared_is_reported(tmp_path: Path, precision: str, said: str) -> None:
     card = write_card(tmp_path, graphs={precision: colour_graph()})
     with pytest.raises(ModelRejected, match=said):
         plain_graph(card, tmp_path / "plain.onnx")
@@ -164,7 +164,7 @@ def test_age_is_measured_at_a_client(tmp_path: Path) -> None:
     assert 0 < row.figures["median_ms"] < 5000
 
 
-def test_what_does_not_start_is_said(tmp_path: Path) -> None:
+def test_what_does_not_start_is_reported(tmp_path: Path) -> None:
     with pytest.raises(LookoutError, match="did not start"), live.running(tmp_path, "--camera.fps", "900"):
         pass
 

@@ -131,7 +131,7 @@ def test_only_one_form_at_a_time(lookout: Run, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"), [("nowhere.jpg", "There is no file or folder"), ("empty", "There are no pictures in")]
 )
-def test_what_is_not_there_is_said(lookout: Run, tmp_path: Path, name: str, said: str) -> None:
+def test_what_is_not_there_is_reported(lookout: Run, tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / "empty").mkdir()
     done = lookout("classify", tmp_path / name)
     assert done.returncode == 1
@@ -152,7 +152,7 @@ def test_names_that_no_system_takes_are_said_too(lookout: Run, name: str, said: 
     assert said in done.stderr
 
 
-def test_what_one_may_not_look_into_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_one_may_not_look_into_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -248,7 +248,9 @@ def test_a_picture_may_come_from_an_address(lookout: Run, address: str) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\nno number",
     ],
 )
-def test_a_server_that_speaks_nonsense_is_said_and_the_others_go_on(lookout: Run, folder: Path, said: bytes) -> None:
+def test_a_server_that_speaks_nonsense_is_reported_and_the_others_go_on(
+    lookout: Run, folder: Path, said: bytes
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:

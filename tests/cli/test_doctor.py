@@ -210,7 +210,7 @@ def test_a_source_that_is_not_a_camera_here_is_tried(source: str, status: str) -
     assert "secret" not in finding.detail + finding.remedy
 
 
-def test_a_source_that_delivers_is_said_with_its_size(tmp_path: Path) -> None:
+def test_a_source_that_delivers_is_reported_with_its_size(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((48, 64, 3), np.uint8))
     folder = {"camera": {"source": f"folder:{tmp_path}"}, "server": {"port": free_port()}}
     finding = found("camera", Context(settings=Settings.model_validate(folder)))
@@ -292,7 +292,7 @@ def test_what_the_running_service_says_of_itself(
     assert (finding.status, said in finding.detail, fix in finding.remedy) == (status, True, True), finding
 
 
-def test_what_this_user_may_not_read_is_said(pi: Context, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_this_user_may_not_read_is_reported(pi: Context, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
     put("etc/lookout/lookout.toml", "")
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)

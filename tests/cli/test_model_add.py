@@ -308,7 +308,7 @@ def test_what_is_not_an_onnx_file_is_named(add: Callable[..., Any], content: byt
 
 
 @pytest.mark.parametrize(("field", "said"), [("ir_version", "its ONNX IR version is 99"), ("opset", "its opset of ai")])
-def test_a_format_that_is_too_new_is_said(add: Callable[..., Any], field: str, said: str) -> None:
+def test_a_format_that_is_too_new_is_reported(add: Callable[..., Any], field: str, said: str) -> None:
     made = graph(PLAIN, [1, 3])
     if field == "opset":
         made.opset_import[0].version = 99

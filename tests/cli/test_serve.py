@@ -160,7 +160,7 @@ def test_a_state_folder_that_is_a_file_is_exit_status_3(command: Run, tmp_path: 
 
 
 @requires("mount")
-def test_a_read_only_disk_is_said_and_the_service_runs(serving: Start, tmp_path: Path) -> None:
+def test_a_read_only_disk_is_reported_and_the_service_runs(serving: Start, tmp_path: Path) -> None:
     folder = tmp_path / "read-only"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", folder], check=True)

@@ -186,7 +186,7 @@ def test_another_users_state_folder_is_named_with_the_command_that_helps(lookout
     assert "sudo -u daemon" in done.stderr
 
 
-def test_a_state_folder_one_may_not_look_at_is_said(
+def test_a_state_folder_one_may_not_look_at_is_reported(
     lookout: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object) -> bool:

@@ -62,7 +62,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Place(tmp_path)
 
 
-def test_a_pause_that_a_stuck_worker_never_takes_is_remembered_all_the_same(place: Place) -> None:
+def test_a_pause_that_a_stuck_worker_never_takes_is_remembered_nevertheless(place: Place) -> None:
     with pytest.raises(TooBusy):
         place.control.pause(True)
     assert was_paused(place.folder)
@@ -72,7 +72,7 @@ def test_a_pause_that_a_stuck_worker_never_takes_is_remembered_all_the_same(plac
     assert not was_paused(place.folder)
 
 
-def test_a_pause_that_comes_while_all_ends_is_remembered_all_the_same(place: Place) -> None:
+def test_a_pause_that_comes_while_all_ends_is_remembered_nevertheless(place: Place) -> None:
     def ends(_: object) -> Future[None]:
         raise TooBusy("The service is stopping.", "Try again when it runs.")
 
@@ -191,7 +191,7 @@ def test_settings_read_again_after_their_file_has_gone_stay_as_they_are(
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "huge"])
-def test_a_settings_file_that_cannot_be_one_is_said_and_changes_nothing(
+def test_a_settings_file_that_cannot_be_one_is_reported_and_changes_nothing(
     place: Place, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
     place.idle()
@@ -205,7 +205,7 @@ def test_a_settings_file_that_cannot_be_one_is_said_and_changes_nothing(
 
 
 @pytest.mark.parametrize("kind", ["pipe", "huge"])
-def test_kept_changes_that_cannot_be_read_are_left_out_and_written_anew(place: Place, kind: str) -> None:
+def test_kept_changes_that_cannot_be_read_are_left_out_and_rewritten(place: Place, kind: str) -> None:
     _put(place.folder / OVERRIDES_FILE, kind)
     again = Control(place.load(), cast("Engine", place.engine), place.load)
     place.idle()

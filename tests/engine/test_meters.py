@@ -28,7 +28,7 @@ def test_it_follows_within_its_window() -> None:
     assert meter_with(*slow, *fast).per_s(fast[-1]) == pytest.approx(50.0, rel=0.02)
 
 
-def test_a_rate_slower_than_the_window_is_a_rate_all_the_same() -> None:
+def test_a_rate_slower_than_the_window_is_a_rate_nevertheless() -> None:
     assert meter_with(0.0, 10.0, 20.0, 30.0).per_s(30.0) == pytest.approx(0.1)
 
 
@@ -42,7 +42,7 @@ def test_two_events_at_once_divide_by_nothing() -> None:
     assert meter_with(1.0, 1.0).per_s(1.0) > 0.0
 
 
-def test_clear_begins_anew() -> None:
+def test_clear_starts_over() -> None:
     meter = meter_with(0.0, 0.1)
     meter.clear()
     assert meter.per_s(0.1) == 0.0

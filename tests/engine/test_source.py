@@ -385,7 +385,7 @@ def test_repeats_may_be_ignored_for_synthetic_streams(world: World) -> None:
     assert state(source, world).status == "streaming"
 
 
-def test_a_camera_reopened_for_another_reason_is_judged_anew(world: World) -> None:
+def test_a_camera_reopened_for_another_reason_is_judged_afresh(world: World) -> None:
     source = streaming(world)
     for _ in range(3):
         world.reads = lambda: world.frame(noise())
@@ -509,7 +509,7 @@ def test_an_error_without_words_is_named(world: World) -> None:
 # --- pause, interruption ----------------------------------------------------------------------------------------
 
 
-def test_a_pause_closes_the_camera_and_resuming_begins_anew(world: World) -> None:
+def test_a_pause_closes_the_camera_and_resuming_starts_over(world: World) -> None:
     source = streaming(world)
     source.pause()
     shown = state(source, world)

@@ -84,7 +84,7 @@ def test_a_source_that_delivers_a_little_and_fails_again_climbs_on() -> None:
     assert waited == [0.0, 1.0, 2.0, 4.0, 8.0]
 
 
-def test_a_minute_of_health_begins_the_ladder_anew() -> None:
+def test_a_minute_of_health_starts_the_ladder_over() -> None:
     supervisor = delivering()
     assert pauses(supervisor, 10.0, 5)[-1] == 8.0
     supervisor.opened(100.0)

@@ -204,7 +204,7 @@ def test_a_service_starts_on_a_silent_disk_with_its_camera_closed_and_catches_up
 
 
 @requires("slow-disk")
-def test_a_slow_disk_costs_no_answer_and_what_it_cannot_take_in_time_is_said(tmp_path: Path) -> None:
+def test_a_slow_disk_costs_no_answer_and_what_it_cannot_take_in_time_is_reported(tmp_path: Path) -> None:
     with mounts.slow(tmp_path / "card") as disk, running(tmp_path / "run", state_folder=disk.folder) as service:
         assert service.json("POST", "/api/events", {"label": "cat"})[0] == 201
         quick = _looks_a_second(service)

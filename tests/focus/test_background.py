@@ -97,7 +97,7 @@ def test_a_camera_in_the_hand_has_no_background() -> None:
     assert background.moving or not parts
 
 
-def test_another_size_begins_anew() -> None:
+def test_another_size_starts_over() -> None:
     background = Background()
     picture = room()
     for n in range(10):

@@ -362,7 +362,7 @@ def test_apprise_sends_from_a_process_of_its_own(tmp_path: Path, start_receiver:
         sender.close()
 
 
-def test_apprise_that_is_not_installed_is_said_before_the_first_notice(
+def test_apprise_that_is_not_installed_is_reported_before_the_first_notice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Package, "is_there", lambda _: False)

@@ -31,7 +31,7 @@ ALERTS: dict[str, tuple[dict[str, str], int, int, dict[str, str], str]] = {
     ),
     "LookoutCameraRestarts": (
         {'lookout_camera_restarts_total{code="camera_silent"}': "0+1x20"}, 3, 4, {"code": "camera_silent"},
-        "The camera of pi was opened anew 4 times in an hour (camera_silent).",
+        "The camera of pi was reopened 4 times in an hour (camera_silent).",
     ),
     "LookoutAnswersLate": (
         {

@@ -128,7 +128,7 @@ def test_unknown_controls_are_named_and_skipped() -> None:
     )
 
 
-def test_a_rate_the_camera_lacks_is_said() -> None:
+def test_a_rate_the_camera_lacks_is_reported() -> None:
     camera = PiCamera("0", replace(OPTIONS, fps=5))
     camera.open(Deadline.after(20))
     camera.close()

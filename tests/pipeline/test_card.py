@@ -77,7 +77,7 @@ def test_the_shape_follows_from_layout_and_colour(tmp_path: Path, layout: str, c
     assert spec.shape == shape
 
 
-def test_a_missing_card_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_missing_card_is_reported_as_missing(tmp_path: Path) -> None:
     assert "cannot be read (No such file or directory)" in refusal(tmp_path)
 
 

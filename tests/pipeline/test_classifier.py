@@ -194,7 +194,7 @@ def test_a_precision_the_card_lacks_is_unknown(tmp_path: Path) -> None:
     assert "fp32" in caught.value.remedy
 
 
-def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_as_missing(tmp_path: Path) -> None:
     card = written(tmp_path)
     card.path("fp32").unlink()
     assert "cannot be read (No such file or directory)" in refusal(card)

@@ -113,7 +113,7 @@ def test_more_outputs_behind_a_file_are_the_same_as_more_outputs_in_its_graph(tm
 # --- refusals ------------------------------------------------------------------------------------------------------
 
 
-def test_a_layer_that_is_not_there_is_said() -> None:
+def test_a_layer_that_is_not_there_is_reported() -> None:
     shown = network("digits-lenet5", "int8")
     assert shown.layer(None) is shown.layers[0]
     with pytest.raises(RequestInvalid, match='no feature maps of a layer "conv9"'):

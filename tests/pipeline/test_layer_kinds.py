@@ -112,7 +112,7 @@ def test_groups_exported_as_an_instance_norm_count_only_what_follows(tmp_path: P
 @pytest.mark.parametrize(
     ("name", "missing"), [("val_7", True), ("permute_12", True), ("onnx::Add_31", True), ("pos_embed", False)]
 )
-def test_a_table_the_exporter_worked_out_is_said_to_be_incomplete(tmp_path: Path, name: str, missing: bool) -> None:
+def test_a_table_the_exporter_worked_out_is_reported_as_incomplete(tmp_path: Path, name: str, missing: bool) -> None:
     """EdgeNeXt's positions come from a convolution that exporters fold away, weights, multiply-adds and all."""
     net = tokens()
     table = RNG.normal(size=(1, 9, 6)).astype(np.float32)

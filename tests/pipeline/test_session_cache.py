@@ -83,7 +83,7 @@ def test_a_graph_that_is_replaced_while_it_is_loaded_is_refused_and_not_kept_as_
     assert np.array_equal(answer(card, cache(folder)), plain)
 
 
-def test_a_graph_that_changed_on_disk_is_made_anew(card: Card, folder: Path, optimised: list[str]) -> None:
+def test_a_graph_that_changed_on_disk_is_made_again(card: Card, folder: Path, optimised: list[str]) -> None:
     plain = answer(card, cache(folder))
     kept = next(folder.glob("*.ort"))
     gain, other = np.float32(GAIN).tobytes(), np.float32(2 * GAIN).tobytes()
@@ -94,7 +94,7 @@ def test_a_graph_that_changed_on_disk_is_made_anew(card: Card, folder: Path, opt
     assert optimised == ["anew", "anew"]
 
 
-def test_a_graph_whose_load_ended_the_last_start_is_made_anew(
+def test_a_graph_whose_load_ended_the_last_start_is_made_again(
     card: Card, folder: Path, optimised: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     answer(card, cache(folder))

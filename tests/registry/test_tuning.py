@@ -80,7 +80,7 @@ def test_a_choice_is_kept_though_the_clock_went_back(tmp_path: Path) -> None:
         b"[" * 100_000,
     ],
 )
-def test_a_choice_that_is_damaged_or_does_not_fit_is_measured_anew(tmp_path: Path, content: bytes) -> None:
+def test_a_choice_that_is_damaged_or_does_not_fit_is_measured_again(tmp_path: Path, content: bytes) -> None:
     card = write_card(tmp_path)
     choices = TuningCache(tmp_path / "cache", "this", Storage(tmp_path / "state"))
     choices.put(card, 0, ONE, {ONE: 10.0})

@@ -186,7 +186,7 @@ def test_a_key_that_no_longer_exists_is_left_out(place: Place, caplog: pytest.Lo
     assert "camera.zoom is no longer a setting" in caplog.text
 
 
-def test_a_folder_that_cannot_be_written_is_said(place: Place) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(place: Place) -> None:
     (place.folder / ".local").write_text("a file in place of the folder")
     patched = patch_settings(load({}, place.file, {"HOME": str(place.folder)}, overrides=False), {})
     with pytest.raises(StateFolderUnusable, match="cannot be written"):

@@ -302,12 +302,12 @@ def test_the_mark_of_windows_editors_is_not_a_mistake(home: dict[str, str], tmp_
     assert load({}, path, home).settings.camera.fps == 9
 
 
-def test_a_state_folder_in_the_home_of_nobody_is_said(home: dict[str, str]) -> None:
+def test_a_state_folder_in_the_home_of_nobody_is_reported(home: dict[str, str]) -> None:
     said = mistake(home, flags={"state.folder": "~nobody-is-called-so/state"})
     assert said.startswith("state.folder ~nobody-is-called-so/state is in the home of an unknown user.")
 
 
-def test_an_unwritable_state_folder_is_said(tmp_path: Path) -> None:
+def test_an_unwritable_state_folder_is_reported(tmp_path: Path) -> None:
     prepare_state_folder(tmp_path / "new" / "state")
     assert list((tmp_path / "new" / "state").iterdir()) == []
     (tmp_path / "file").write_text("")

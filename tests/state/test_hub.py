@@ -136,7 +136,7 @@ async def test_nobody_watches_nobody_is_woken() -> None:
     assert wakes == []
 
 
-async def test_each_publication_wakes_anew() -> None:
+async def test_each_publication_wakes_again() -> None:
     hub = await attached()
     for sequence in range(2, 6):
         waiting = asyncio.create_task(hub.changed(sequence - 1, 5.0))

@@ -93,7 +93,7 @@ def test_a_photo_that_lies_on_its_side_is_turned_upright() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_full_disk_is_said_and_the_run_goes_on_afterwards(
+def test_a_full_disk_is_reported_and_the_run_goes_on_afterwards(
     typed: Typed, ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, out = tmp_path / "run", tmp_path / "model"
@@ -130,7 +130,7 @@ def _no_room(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_cache_that_found_no_room_is_made_anew(tmp_path: Path) -> None:
+def test_a_cache_that_found_no_room_is_made_again(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="kept"):
         _fill_a_part(tmp_path / "kept")
     assert list(tmp_path.iterdir()) == []

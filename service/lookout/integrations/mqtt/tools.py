@@ -30,7 +30,7 @@ def try_broker(settings: MqttSettings) -> str:
         while word not in heard:
             if time.monotonic() > until:
                 raise BrokerDenied(
-                    f"The broker {broker.place} lets Lookout in, but does not deliver what it publishes to {topic}.",
+                    f"The broker {broker.place} accepts Lookout, but does not deliver what it publishes to {topic}.",
                     f"Allow its user to read and write {settings.base}/# and {settings.discovery_prefix}/#.",
                 )
             connection.wait()
