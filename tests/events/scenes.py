@@ -71,7 +71,7 @@ class Scene:
 
     def show(self, probabilities: tuple[float, ...], seconds: float, *, turn_every: int = 3) -> None:
         """Frames that the network sees so, for that long."""
-        for number in range(round(seconds / FRAME_S)):
+        for _ in range(round(seconds / FRAME_S)):
             self.now += FRAME_S
             self._frames += 1
             pixels = np.full((96, 128, 3), self._frames % 251, np.uint8)
@@ -79,7 +79,7 @@ class Scene:
             answer = self._smoother.add(probabilities, self.now)
             prediction = PredictionRecord(probabilities, self._frames, self.now)
             self.publish(frame=frame, answer=answer, prediction=prediction)
-            if number % turn_every == 0:
+            if self._frames % turn_every == 0:
                 self.recorder.turn()
         self.recorder.turn()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from lookout.events import retention, sampling
+from lookout.events.caretaker import Caretaker
 from lookout.events.queries import Filter
 from lookout.events.retention import ROW_BYTES, Limits
 from lookout.events.sampling import wilson
@@ -15,6 +16,7 @@ from lookout.events.store import Store
 from lookout.events.sweep import sweep
 
 from tests.events.rows import DAY_S, MORNING, add, pictures_in, row, store_at
+from tests.events.scenes import CAT, Scene
 
 _PLENTY = Limits(days=90, max_count=10**6, max_bytes=10**9, keep_per_label=0)
 
@@ -56,6 +58,26 @@ def test_without_a_clock_nothing_goes_by_its_age(store: Store) -> None:
     add(store, row(MORNING - 91 * DAY_S))
     limits = Limits(days=None, max_count=10, max_bytes=10**9, keep_per_label=0)
     assert store.database.read(lambda connection: retention.overdue(connection, limits, MORNING)) == []
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_after_a_clock_jumps_a_year_ahead_nothing_goes_by_its_age_for_a_day(store: Store, restarted: bool) -> None:
+    """A wrong date would empty the diary for good."""
+    scene = Scene(store)
+    caretaker = Caretaker(store, scene.recorder, lambda: scene.settings, clock=lambda: scene.now)
+    scene.show(CAT, 2)
+    scene.end()
+    assert caretaker.retain() == 0
+    if restarted:
+        scene = Scene(store)
+        scene.publish(instance="run-2")
+        caretaker = Caretaker(store, scene.recorder, lambda: scene.settings, clock=lambda: scene.now)
+    scene.offset += 365 * DAY_S
+    scene.recorder.turn()
+    assert caretaker.retain() == 0
+    scene.now += DAY_S + 1
+    scene.recorder.turn()
+    assert caretaker.retain() == 1
 
 
 def test_a_day_is_drawn_from_once_it_is_over_and_each_has_the_same_chance(tmp_path: Path) -> None:

@@ -130,6 +130,9 @@ def test_a_restart_forgets_neither_cooldown_nor_snooze(away_s: float, clock_s: f
     assert len(again.notices) == count
     again.begin(8.0, "dog")
     assert [notice.rule for notice in again.notices].count("dog") == 0
+    again.begin(320.0)
+    again.begin(600.0, "dog")
+    assert len(again.notices) == count + 2, "and neither lasts longer"
 
 
 def test_a_snooze_ends_by_itself_and_says_what_was_held_back() -> None:
