@@ -45,13 +45,15 @@ export function icon(name, kind = "icon") {
 
 /** @param {Element} svg an icon @param {string} name the symbol to show */
 export function setIcon(svg, name) {
-  const use = svg.localName === "use" ? svg : svg.querySelector("use");
-  if (use.getAttribute("href") !== `#i-${name}`) use.setAttribute("href", `#i-${name}`);
+  setAttribute(svg.querySelector("use") ?? svg, "href", `#i-${name}`);
 }
 
 /** @param {Node} node @param {string} text */
 export function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  if (node.textContent === text) return;
+  // Changing a text costs the browser less than replacing it.
+  const [only, more] = node.childNodes;
+  (only?.data && !more ? only : node).textContent = text;
 }
 
 /** @param {Element} node @param {string} name @param {string} value */

@@ -37,25 +37,26 @@ export function visitList(list, { href, select }) {
     const width = list.clientWidth;
     if (!width) return;
     columns = Math.max(1, Math.floor((width + GAP) / (MIN_WIDTH + GAP)));
+    const each = (width - (columns - 1) * GAP) / columns;
     const step = HEIGHT + GAP;
-    const rows = Math.ceil(visits.length / columns);
-    setVariable(list, "height", `${Math.max(0, rows * step - GAP)}px`);
+    setVariable(list, "height", `${Math.ceil(visits.length / columns) * step}px`);
+    setVariable(list, "--each", `${each}px`);
     const top = -list.getBoundingClientRect().top;
     const isFast = Math.abs(top - topBefore) > FAST * window.innerHeight;
     topBefore = top;
+    // Always as many, so that no card is removed to be built again a frame later.
+    const count = (Math.ceil(window.innerHeight / step) + 1 + 2 * SPARE) * columns;
     const first = whole ? 0 : Math.max(0, Math.floor(top / step) - SPARE) * columns;
-    const last = Math.min(visits.length, whole ? MAX_PRINTED : (Math.ceil((top + window.innerHeight) / step) + SPARE) * columns);
+    const last = Math.min(visits.length, whole ? MAX_PRINTED : first + count);
     const wanted = new Set(visits.slice(first, last).map(({ id }) => id));
     const free = [...shown.values()].filter((card) => !wanted.has(card.id) && !isFocused(card));
-    const each = (width - (columns - 1) * GAP) / columns;
     for (let i = first; i < last; i++) {
       const visit = visits[i];
-      const card = shown.get(visit.id) ?? take(visit, free.pop() ?? build());
+      const card = shown.get(visit.id) ?? take(visit, free);
       card.at = i;
       if (card.version !== version) fill(card, visit, i);
       card.version = version;
       load(card, isFast);
-      setVariable(card.item, "width", `${each}px`);
       setVariable(card.item, "transform", `translate(${(i % columns) * (each + GAP)}px, ${Math.floor(i / columns) * step}px)`);
     }
     for (const card of free) {
@@ -71,10 +72,13 @@ export function visitList(list, { href, select }) {
   }
 
   // A card that was scrolled out of view is reused without moving it in the document: the styles of an element that is
-  // inserted again are computed again, which for a dozen cards takes longer than a frame.
-  function take(visit, card) {
+  // inserted again are computed again, which for a dozen cards takes longer than a frame. One of the same label is best,
+  // since another drawing is built anew.
+  function take(visit, free) {
+    const alike = free.findIndex(({ called }) => called === visit.called);
+    const card = free.splice(Math.max(0, alike), 1)[0] ?? build();
     shown.delete(card.id);
-    Object.assign(card, { id: visit.id, version: 0 });
+    Object.assign(card, { id: visit.id, called: visit.called, version: 0 });
     card.item.dataset.id = visit.id;
     card.link.href = href(visit);
     shown.set(visit.id, card);
@@ -85,6 +89,7 @@ export function visitList(list, { href, select }) {
   // When scrolling stops: the order of the list, so that Tab follows the visual order. The focused card is not moved,
   // since it would lose the focus.
   function rest() {
+    if (-list.getBoundingClientRect().top !== topBefore) return; // a slow machine scrolls on: the next frame asks again
     const cards = [...shown.values()].sort((a, b) => a.at - b.at);
     const pivot = cards.findIndex(isFocused);
     const put = (some, before) => some.reduceRight((next, { item }) => {
@@ -98,9 +103,8 @@ export function visitList(list, { href, select }) {
 
   function load({ picture, address }, isFast) {
     if (picture.getAttribute("src") === address) return;
-    picture.dataset.old = "true"; // until it has arrived, the picture of another visit would be shown
-    if (!address) picture.removeAttribute("src");
-    else if (!isFast) picture.src = address;
+    picture.removeAttribute("src"); // else the picture of another visit would be shown until it has arrived
+    if (address && !isFast) picture.src = address;
   }
 
   function build() {
@@ -113,7 +117,6 @@ export function visitList(list, { href, select }) {
     card.when = el("span");
     card.sure = el("span.note");
     card.picture = el("img", { alt: "", width: 128, height: 96, decoding: "async", draggable: false });
-    card.picture.addEventListener("load", () => delete card.picture.dataset.old);
     card.none = el("span.visit-none", {}, icon("none"));
     card.title = el("span.visit-name", {}, card.drawing, card.name);
     const text = el("span.visit-text", {}, card.title, card.when, card.sure, card.badge);
@@ -139,7 +142,6 @@ export function visitList(list, { href, select }) {
     setText(card.when, when);
     setText(card.sure, sure);
     setText(card.badge, words.badge);
-    show(card.badge, words.badge !== "");
     setAttribute(card.check, "aria-label", t("diary.select", { name: words.name, when }));
     card.check.checked = selected.has(visit.id);
   }
@@ -182,17 +184,17 @@ export function visitList(list, { href, select }) {
 export function wordsOf(visit, live) {
   const state = live ?? { answer: { thresholds: {}, probabilities: {} } };
   const label = visit.called;
-  const name = label === null ? t("diary.nobody") : titleOf(label, live?.model?.titles);
+  const name = (one) => one === null ? t("diary.nobody") : titleOf(one, live?.model?.titles);
   const length = visit.ended === null ? t("diary.still") : duration(visit.for_s);
   const said = visit.right !== null && visit.right !== visit.label;
   return {
     tone: label === null ? "none" : toneOf(state, label),
     drawing: label === null ? "none" : drawingOf(state, label),
-    name,
+    name: name(label),
     when: `${clock(visit.from)} · ${length}`,
     length,
     sure: said
-      ? t("diary.said", { label: visit.label === null ? t("diary.nobody") : titleOf(visit.label, live?.model?.titles) })
+      ? t("diary.said", { label: name(visit.label) })
       : visit.probability === null ? "" : t("diary.surest", { n: percent(visit.probability) }),
     badge: [
       visit.kept && t("diary.badge.kept"),
