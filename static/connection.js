@@ -30,7 +30,7 @@ const TOO_MANY = 1013;
  * @property {boolean} [opened]  whether a WebSocket's handshake succeeded
  * @property {"socket" | "events"} [via]
  *
- * @typedef {object} Ears  the callbacks of a link
+ * @typedef {object} Callbacks  what a link calls
  * @property {(message: object) => void} state
  * @property {(problem: object) => void} refused   a problem object, before the link ends
  * @property {() => void} news  something was written to the diary
@@ -65,7 +65,7 @@ export function connect(store, how) {
   }
 
   function socket() {
-    const mine = openSocket(how.pictureWidth(), ears(() => mine));
+    const mine = openSocket(how.pictureWidth(), callbacks(() => mine));
     mine.via = "socket";
     return mine;
   }
@@ -75,14 +75,14 @@ export function connect(store, how) {
     const mine = { via: "events", close: () => (mine.closed = true) };
     import("./events.js")
       .then(({ openEvents }) => {
-        if (!mine.closed) mine.close = openEvents(how.pictureWidth(), ears(() => mine)).close;
+        if (!mine.closed) mine.close = openEvents(how.pictureWidth(), callbacks(() => mine)).close;
       })
       .catch(() => mine === link && lose(0));
     return mine;
   }
 
-  /** @returns {Ears} callbacks that ignore a link which is no longer in use */
-  function ears(which) {
+  /** @returns {Callbacks} callbacks that ignore a link which is no longer in use */
+  function callbacks(which) {
     const used = () => which() === link;
     return {
       state(message) {

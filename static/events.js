@@ -21,10 +21,10 @@ const REST_MS = 5000;
 
 /**
  * @param {number} widest  maximum width of pictures in pixels
- * @param {import("./connection.js").Ears} ears
+ * @param {import("./connection.js").Callbacks} on
  * @returns {import("./connection.js").Link}
  */
-export function openEvents(widest, ears) {
+export function openEvents(widest, on) {
   let closed = false;
   let heardAt = performance.now();
   let seeing = false;
@@ -43,13 +43,13 @@ export function openEvents(widest, ears) {
     if (closed) return;
     heardAt = performance.now();
     seeing = message.status === "ok";
-    ears.state(message);
+    on.state(message);
   }
 
   function end() {
     if (closed) return;
     close();
-    ears.ended(0);
+    on.ended(0);
   }
 
   function close() {
@@ -75,7 +75,7 @@ export function openEvents(widest, ears) {
         const slow = took > SLOW_MS;
         width = Math.round(slow ? Math.max(MIN_WIDTH, width / 2) : took < FAST_MS ? Math.min(widest, width * 2) : width);
         network = took > TOO_SLOW_MS && width === MIN_WIDTH ? "too_slow" : slow || width < widest / 2 ? "slow" : "fine";
-        if (!closed) ears.coming({ bytes: 0, network });
+        if (!closed) on.coming({ bytes: 0, network });
       }
       await pause(network === "too_slow" ? REST_MS : PICTURE_EVERY_MS);
     }
@@ -90,7 +90,7 @@ export function openEvents(widest, ears) {
       if (!response.ok) return null;
       const jpeg = await response.blob();
       // Only while the camera was known to work: if it was paused in between, the picture must stay wiped.
-      if (!closed && seeing) await ears.picture({}, jpeg);
+      if (!closed && seeing) await on.picture({}, jpeg);
       return performance.now() - began;
     } catch {
       return PICTURE_MS;

@@ -6,7 +6,7 @@ import { faultText, languageInUse, t } from "./i18n.js";
 const COMMANDS = /[\x60'(]((?:sudo|lookout|rpicam-|ls|ss) ?[^\x60')]*)[\x60')]|: ((?:sudo|lookout|rpicam-)[^\n]*?)\.?$/g; // \x60: a backquote
 
 /**
- * @typedef {object} Told
+ * @typedef {object} FaultText
  * @property {string} reason    what happened
  * @property {string} remedy    what helps, commands in backquotes
  * @property {string} lang      the language of both
@@ -16,7 +16,7 @@ const COMMANDS = /[\x60'(]((?:sudo|lookout|rpicam-|ls|ss) ?[^\x60')]*)[\x60')]|:
 /**
  * @param {{code: string | null, reason: string | null, remedy: string | null}} fault
  * @param {string} [kind]  of camera, since remedies depend on it
- * @returns {Told}
+ * @returns {FaultText}
  */
 export function inWords(fault, kind = "") {
   const { code, reason, remedy } = { ...fault, reason: fault.reason ?? "", remedy: fault.remedy ?? "" };

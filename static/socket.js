@@ -4,10 +4,10 @@ import { address } from "./api.js";
 
 /**
  * @param {number} width  of pictures, in pixels
- * @param {import("./connection.js").Ears} ears
+ * @param {import("./connection.js").Callbacks} on
  * @returns {import("./connection.js").Link}
  */
-export function openSocket(width, ears) {
+export function openSocket(width, on) {
   const url = address(`api/live?confirm=true&events=true&picture=${width}`);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   const socket = new WebSocket(url);
@@ -15,19 +15,19 @@ export function openSocket(width, ears) {
   const link = { close, opened: false };
   socket.onopen = () => (link.opened = true);
   socket.onmessage = ({ data }) => (typeof data === "string" ? hear(JSON.parse(data)) : show(data));
-  socket.onclose = ({ code }) => ears.ended(code);
+  socket.onclose = ({ code }) => on.ended(code);
 
   function hear(message) {
     if (message.type === "state") {
       // At once: the service counts unconfirmed messages as still in transit, and sends no more of them.
       reply("seen", message.sequence);
-      ears.state(message);
+      on.state(message);
     } else if (message.type === "picture") {
-      ears.coming(message);
+      on.coming(message);
     } else if (message.type === "event") {
-      ears.news();
+      on.news();
     } else if (message.status) {
-      ears.refused(message);
+      on.refused(message);
     }
   }
 
@@ -37,7 +37,7 @@ export function openSocket(width, ears) {
     // It has arrived, whether or not it is drawn yet: a busy browser is not a slow network.
     reply("got", header.sequence);
     try {
-      await ears.picture(header, new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" }));
+      await on.picture(header, new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" }));
     } catch (error) {
       console.warn("A picture could not be drawn.", error);
     } finally {
