@@ -1,5 +1,5 @@
-// The arithmetic of convolutional networks in plain numbers: no page, no state, so that it can be checked by itself
-// (tests/lab/ holds it against PyTorch).
+// The arithmetic of convolutional networks in plain numbers: no page, no state, so that it can be tested
+// by itself (tests/lab/ compares it with PyTorch).
 //
 // A plane is a list of rows of numbers; a volume is a list of planes, one a channel. A kernel is a volume, too: one
 // filter. Positions are [row, column], from 0.
@@ -30,7 +30,7 @@ export function samePadding(n, f, s) {
 
 /**
  * @returns {{exact: number, floor: number, ceil: number, same: number, valid: number}} the size of the output as the
- *   formula has it, with p on both sides; and by TensorFlow's two words, which know no p
+ *   formula has it, with p on both sides; and by TensorFlow's two padding modes, which have no p
  */
 export function sizes(n, f, s, p) {
   return {
@@ -87,7 +87,7 @@ export function convolve(input, kernel, bias, steps) {
 }
 
 /**
- * What one value of the output is made of.
+ * The terms of which one output value is the sum.
  * @param {Volume} input @param {Volume} kernel @param {Steps} steps @param {[number, number]} at  in the output
  * @returns {{channel: number, row: number, column: number, value: number, weight: number, isPadding: boolean}[]}
  */
@@ -130,7 +130,7 @@ export function poolWindows(values, { size, stride, ceil = false }) {
   const count = (n) => Math.max(0, positions(n, size, stride, 0, 0, ceil));
   return plane(count(height), count(width), (i, j) => {
     const places = [];
-    // An incomplete window holds only what is there.
+    // An incomplete window contains only the values that exist.
     for (let y = i * stride; y < Math.min(height, i * stride + size); y += 1) {
       for (let x = j * stride; x < Math.min(width, j * stride + size); x += 1) places.push([y, x]);
     }

@@ -124,7 +124,7 @@ export function mount(place) {
   return controls.end;
 }
 
-// The value pointed at, written out: products by channel, then bias, then what the activation makes of it.
+// The value pointed at, written out: products by channel, then the bias, then the activation.
 function createSum(point) {
   const fields = ["row", "column"].map((name) => el("input", { type: "number", min: 1, step: 1, name }));
   const lines = el("div.lab-sum", { aria: { role: "status", live: "polite" } });
@@ -160,7 +160,7 @@ function total(one) {
   return one.reduce((all, { value, weight }) => all + value * weight, 0);
 }
 
-// As it is done by hand: column after column, and nothing for a weight of 0.
+// In the order used by hand: column by column, without terms whose weight is 0.
 function byColumn(one) {
   const sorted = one.filter(({ weight }) => weight !== 0).sort((a, b) => a.column - b.column || a.row - b.row);
   return sorted.map(({ value, weight }) => value * weight);

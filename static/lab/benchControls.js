@@ -9,7 +9,7 @@ import { short, typed } from "./numbers.js";
 import { squareOf, volumeOf } from "./picture.js";
 import { fitted } from "./setup.js";
 
-// Once a second shows that it is live; a class of thirty costs the encoder thirty small pictures, which it shares.
+// Once a second is enough to look live; thirty readers cost thirty small pictures a second, encoded once for all.
 const EVERY_MS = 1000;
 const SIDE = 96;
 
@@ -83,7 +83,7 @@ export function mountControls(bench) {
     bench.set({ kernelName: "network", kernel: filters.weights, bias: 0 });
   }
 
-  // A larger kernel has the old one in its middle; a smaller one is that middle.
+  // A larger kernel contains the old one in its centre; a smaller one is the old one's centre.
   function resize(side) {
     const { kernel } = bench.get();
     const off = (kernel[0].length - side) / 2;

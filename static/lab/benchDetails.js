@@ -7,7 +7,7 @@ import { numpyCode, torchCode } from "./code.js";
 import { readOnly } from "./grid.js";
 import { short, sizeFormula } from "./numbers.js";
 
-// Beyond this a matrix is no more to be read.
+// A larger matrix would not be readable.
 const MAX_SIDE = 8;
 const RATE = 0.01;
 
@@ -23,7 +23,7 @@ export function mountDetails() {
     return { name, node, inner };
   }
 
-  // What is closed is not worked out.
+  // Closed sections are not computed.
   function fill(name, inner) {
     const { setup, result } = last;
     inner.replaceChildren(...(result ? CONTENTS[name](setup, result) : [el("p", {}, t("bench.tooLarge"))]));
@@ -136,7 +136,7 @@ function program(name, text) {
   return [el("div.buttons", {}, copy), code];
 }
 
-// Over plain HTTP browsers keep the clipboard from pages: then the text is marked, ready for the keyboard.
+// Over plain HTTP, browsers deny pages the clipboard: then the text is selected, ready to be copied by keyboard.
 async function copied(text, code) {
   try {
     await navigator.clipboard.writeText(text);
@@ -147,7 +147,7 @@ async function copied(text, code) {
   }
 }
 
-// Of a picture the window that is pointed at: nobody reads a program of thousands of numbers.
+// For a picture, only the window that is pointed at: a program of thousands of numbers would not be readable.
 function layerOf(setup, { kernel, steps, pooling }) {
   const whole = { kernel, bias: setup.bias, activation: setup.activation, ...steps };
   if (setup.source === "grid") return { ...whole, input: setup.input, pooling };

@@ -39,7 +39,7 @@ function numpyPooling(pooling) {
   const count = (axis) => `${up}y.shape[${axis}] - ${size}${down}${stride}${ceil ? ")" : ""} + 1`;
   return [
     `rows, columns = ${count(0)}, ${count(1)}`,
-    // A last window that would begin behind the picture does not count.
+    // A last window that would begin beyond the picture does not count.
     ...(ceil ? [`rows -= (rows - 1) * ${stride} >= y.shape[0]`, `columns -= (columns - 1) * ${stride} >= y.shape[1]`] : []),
     "y = np.array([",
     `    [y[i * ${stride} : i * ${stride} + ${size}, j * ${stride} : j * ${stride} + ${size}].${kind}() for j in range(columns)]`,

@@ -1,4 +1,4 @@
-// One's own photographs from the camera: kept in this page while a button is held, handed over as a zip to train on.
+// The reader's own photographs from the camera: taken while a button is held, kept in this page, saved as a zip for training.
 
 import { address } from "../api.js";
 import { button, el, setText } from "../dom.js";
@@ -9,7 +9,7 @@ const PAUSE_MS = 250; // between two pictures
 const MAX_PICTURES = 3000; // some 60 MB in this page
 const PICTURE = "api/snapshot.jpg?region=true&width=320";
 
-/** Label to its pictures; they outlast a look at another part of the lab. @type {Map<string, Blob[]>} */
+/** Label to its pictures; kept while another part of the lab is open. @type {Map<string, Blob[]>} */
 const kept = new Map();
 
 /** @param {HTMLElement} place @returns {() => void} */
@@ -68,7 +68,7 @@ export function mount(place) {
   hold.addEventListener("pointerdown", collect);
   hold.addEventListener("keydown", (event) => { if (keys(event) && !event.repeat) collect(); });
   hold.addEventListener("keyup", (event) => { if (keys(event)) release(); });
-  hold.addEventListener("contextmenu", (event) => event.preventDefault()); // a long touch is no menu here
+  hold.addEventListener("contextmenu", (event) => event.preventDefault()); // a long touch must not open a menu
   for (const end of ["pointerup", "pointercancel", "blur"]) window.addEventListener(end, release);
   window.addEventListener("beforeunload", warn);
 
@@ -100,7 +100,7 @@ function warn(event) {
   if (kept.size) event.preventDefault();
 }
 
-/** @returns {Promise<Blob | null>} the live picture; none where the camera has no picture of now */
+/** @returns {Promise<Blob | null>} the live picture; null if the camera has no current one */
 async function now() {
   try {
     const response = await fetch(address(PICTURE), { credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(10_000) });

@@ -1,4 +1,5 @@
-// A volume of numbers as tables: to type in, or to point at. Arrow keys walk; nothing is built anew while shapes stay.
+// A volume of numbers as tables: to type in, or to point at. Arrow keys move; nothing is rebuilt while the
+// shape stays the same.
 
 import { el, setAttribute, setText } from "../dom.js";
 import { t } from "../i18n.js";
@@ -101,7 +102,7 @@ export function createGrid(label, does = {}) {
         }
       }
     },
-    /** Where the tabulator key comes in. @param {[number, number]} at */
+    /** Makes a cell the one that Tab enters. @param {[number, number]} at */
     enter(at) {
       for (const [row, line] of entries(cells[0] ?? [])) {
         for (const [column, place] of entries(line)) if (place.hasAttribute("tabindex")) place.tabIndex = row === at[0] && column === at[1] ? 0 : -1;
@@ -110,7 +111,7 @@ export function createGrid(label, does = {}) {
   };
 }
 
-// Places of the padding have negative numbers, which arrays do not count.
+// Positions in the padding are negative, so array methods cannot be used on them.
 function entries(list) {
   return Object.keys(list).map((key) => [Number(key), list[key]]);
 }

@@ -1,10 +1,10 @@
-// The lab: what a convolutional network does, in numbers. Each part is loaded when it is opened, and this page only by
-// who opens it.
+// The lab: what a convolutional network does, in numbers. Each part is loaded when it is
+// opened; the dashboard never loads this page.
 
 import { addTexts, offerLanguage, switchLanguage, t, translatePage } from "../i18n.js";
 import { byId, el, setAttribute } from "../dom.js";
 
-/** Each part's `mount(place)` fills its place and returns what ends it. */
+/** Each part's `mount(place)` fills its place and returns a function that ends it. */
 const PARTS = {
   bench: () => import("./bench.js"),
   walk: () => import("./walk.js"),

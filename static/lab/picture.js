@@ -1,8 +1,8 @@
-// A volume as a picture: three channels in colour, one in grey; a frame marks the window that is looked at.
+// A volume as a picture: three channels in colour, one in grey; a frame marks the window in use.
 
 import { el } from "../dom.js";
 
-/** @param {string} label @param {(at: [number, number]) => void} [point]  hears which pixel is pointed at */
+/** @param {string} label @param {(at: [number, number]) => void} [point]  called with the pixel that is pointed at */
 export function createPicture(label, point) {
   const canvas = el("canvas", { aria: { role: "img", label } });
   const box = el("div.lab-box", { hidden: true });

@@ -1,11 +1,11 @@
-// The picture that is walked with: one still of the camera, or a photo. It goes to the service as it is, so that every
-// step of the walk is of the same picture.
+// The picture that the walk shows: one still from the camera, or a photo. It is sent to the service unchanged, so that
+// every step of the walk shows the same picture.
 
 import { address, call } from "../api.js";
 import { button, el, setText } from "../dom.js";
 import { t } from "../i18n.js";
 
-/** @param {(picture: Blob) => void} taken  hears of each new picture */
+/** @param {(picture: Blob) => void} taken  called with each new picture */
 export function createSource(taken) {
   const problem = el("p.problem", { aria: { role: "status" } });
   const file = el("input", { type: "file", accept: "image/*", id: "walk-photo" });

@@ -1,4 +1,4 @@
-// The questions of the self-test and the numbers of the errata: worked out, not written down. No page here.
+// The questions of the self-test and the numbers of the errata: computed, not written down. It does not touch the page.
 
 import { convolutionParameters, convolve, denseParameters, positions, receptiveField, sizes } from "./arithmetic.js";
 import { GRIDS, KERNELS } from "./examples.js";
@@ -13,7 +13,7 @@ export function resnetStages(n) {
   return sides;
 }
 
-/** LeNet-5 with 32 x 32: behind two convolutions of 5 and two pools there are 16 maps of 5 x 5. */
+/** LeNet-5 with 32 x 32: after two convolutions of 5 and two pools there are 16 maps of 5 x 5. */
 const LENET_FLAT = 16 * conv(conv(conv(conv(32, 5, 1, 0), 2, 2, 0), 5, 1, 0), 2, 2, 0) ** 2;
 
 /**

@@ -1,4 +1,4 @@
-// What lies on the bench, and what follows from it. No page here: the same numbers go to the grids and to the tests.
+// The bench's inputs, and what is computed from them. It does not touch the page: grids and tests use the same numbers.
 
 import { GRIDS, KERNELS } from "./examples.js";
 import { activate, convolve, each, flipped, outputSize, pool } from "./arithmetic.js";

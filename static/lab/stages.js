@@ -1,4 +1,4 @@
-// A layer table cut into stages, as one would draw it. Pure: the walk draws it, the tests hold it against networks.
+// A layer table cut into stages, as one would draw it. Pure: the walk draws it, the tests compare it with networks.
 
 const ADDING = new Set(["Add", "QLinearAdd", "Sum"]);
 const LEARNING = new Set(["Conv", "FusedConv", "QLinearConv", "ConvInteger", "Gemm", "MatMul", "QGemm", "MatMulInteger", "QLinearMatMul"]);

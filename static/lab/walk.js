@@ -1,4 +1,4 @@
-// The walk: the network in use from the picture to the answer, stage by stage, with one and the same picture.
+// The walk: the network in use from the picture to the answer, stage by stage, with the same picture throughout.
 
 import { call } from "../api.js";
 import { el, setText } from "../dom.js";

@@ -1,4 +1,4 @@
-// The last step: logits, temperature, softmax with its numbers; and which parts of the picture speak for a label.
+// The last step: logits, temperature, softmax with its numbers; and which parts of the picture support a label.
 
 import { button, el, setText } from "../dom.js";
 import { t } from "../i18n.js";
@@ -61,7 +61,7 @@ export function mountAnswer() {
     }
   }
 
-  // What speaks for the label is light, what speaks against it dark, on the picture as the network was given it.
+  // What supports the label is light, what opposes it dark, on the picture as the network received it.
   async function drawn(found) {
     const { heat: map, labels } = found;
     const title = nameOf(labels.find((one) => one.label === map.label));
@@ -133,7 +133,7 @@ function softmaxOf(found) {
   return [...parts, scroll];
 }
 
-// Between the cells' middles in straight lines; a covered place's middle lies half a square from the border.
+// Linear between the cells' centres; the centre of a covered place is half a square from the border.
 function smooth(cells, i, j, method) {
   const stretch = (place, count) => (method === "cover" ? ((place + 0.5) / count) * (count + 1) - 1 : place);
   const [y, x] = [stretch(i, cells.length), stretch(j, cells[0].length)];

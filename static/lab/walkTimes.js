@@ -1,4 +1,4 @@
-// How long each layer takes on this machine, measured when somebody asks: a third bar in each row of the walk.
+// How long each layer takes on this machine, measured on request: a third bar in each row of the walk.
 
 import { button, el, setText } from "../dom.js";
 import { t } from "../i18n.js";

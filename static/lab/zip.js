@@ -1,4 +1,4 @@
-// A zip archive of files that are packed already: stored as they are. No page here.
+// A zip archive of files that are already compressed, so they are stored as they are. It does not touch the page.
 
 const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
   let value = n;
@@ -46,7 +46,7 @@ export function zipOf(files) {
   return [...parts, ...directory, header(end)];
 }
 
-/** @param {string} typed @returns {string} a folder's name on any system; empty where nothing is left */
+/** @param {string} typed @returns {string} a folder's name on any system; empty if nothing is left */
 export function folderOf(typed) {
   return typed.normalize("NFC").replace(/[\\/:*?"<>|\u0000-\u001f]/g, " ").replace(/\s+/g, " ").replace(/^[. ]+|[. ]+$/g, "").slice(0, 60);
 }
