@@ -59,7 +59,7 @@ def test_a_network_that_recovers_has_full_pictures_again(network: StartNetwork, 
     expect(page.locator("#network")).to_be_hidden()
 
 
-def test_without_pictures_the_answer_is_live_and_it_is_reported_why(
+def test_without_pictures_the_answer_is_live_and_the_reason_is_shown(
     service: RunningService, open_page: OpenPage
 ) -> None:
     """The service finds the network too slow for any (tests/api/test_state_and_live.py)."""
@@ -86,9 +86,7 @@ def test_without_pictures_the_answer_is_live_and_it_is_reported_why(
     wait_for_situation(page, "live")
 
 
-def test_a_network_that_carries_nothing_any_more_is_reported_in_time(
-    network: StartNetwork, open_page: OpenPage
-) -> None:
+def test_a_network_that_no_longer_carries_anything_is_reported_soon(network: StartNetwork, open_page: OpenPage) -> None:
     """With a picture on its way the connection is kept, but nothing is called live meanwhile."""
     changing = network(10e6)
     page = open_page(changing.url, forgive=FORGIVEN)

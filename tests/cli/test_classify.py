@@ -248,9 +248,7 @@ def test_a_picture_may_come_from_an_address(lookout: Run, address: str) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\nno number",
     ],
 )
-def test_a_server_that_speaks_nonsense_is_reported_and_the_others_go_on(
-    lookout: Run, folder: Path, said: bytes
-) -> None:
+def test_a_server_that_sends_nonsense_is_reported_and_the_others_go_on(lookout: Run, folder: Path, said: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
