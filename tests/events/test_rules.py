@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -278,3 +279,15 @@ def test_an_event_deleted_in_progress_stays_deleted(scene: MakeScene) -> None:
     here.show(NOBODY, 8)
     assert here.visits() == []
     assert list(here.store.folder.glob("*/*.jpg")) == []
+
+
+def test_switched_off_the_recorder_turns_once_a_second(scene: MakeScene) -> None:
+    recorder = scene({"enabled": False}).recorder
+    turns: list[float] = []
+    recorder.turn = lambda: turns.append(time.monotonic())  # type: ignore[method-assign]
+    recorder.watcher.arrived.clear()
+    recorder.start()
+    time.sleep(0.8)
+    before_the_stop = len(turns)
+    recorder.stop()
+    assert before_the_stop == 0
