@@ -209,6 +209,9 @@ def test_the_diary_on_a_phone_in_both_languages_has_nothing_that_axe_finds(
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     whole = int(page.locator(".visit").first.get_attribute("aria-setsize") or 0)
     assert page.locator(".visit").count() == whole > 12, "a day is printed whole"
+    page.emulate_media(media="print")
+    paper = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert paper == "rgb(255, 255, 255)", "in the dark theme, too"
 
 
 def test_it_is_taken_along_and_deleted_when_that_is_meant(diary: RunningService, open_page: OpenPage) -> None:
