@@ -1,4 +1,4 @@
-"""A camera that does what a test writes into a file: it runs as `scripted:tests.browser.scenes:as_told`."""
+"""A camera that does what a test writes into a file: it runs as `scripted:tests.browser.scenes:as_ordered`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lookout.errors import CameraAbsent, CameraBusy
 
 # The file holds one word of these.
 ORDER_FILE = "CAMERA_ORDER_FILE"
-SOURCE = "scripted:tests.browser.scenes:as_told"
+SOURCE = "scripted:tests.browser.scenes:as_ordered"
 WIDTH, HEIGHT = 640, 480
 
 
-def as_told() -> Iterator[Step]:
+def as_ordered() -> Iterator[Step]:
     """One step for each look at the file; played from the beginning each time the camera is opened."""
     cat = _framed(cv2.cvtColor(skimage.data.chelsea(), cv2.COLOR_RGB2BGR))
     noise = np.random.default_rng(7)

@@ -214,7 +214,7 @@ def test_the_diary_on_a_phone_in_both_languages_has_nothing_that_axe_finds(
     assert paper == "rgb(255, 255, 255)", "in the dark theme, too"
 
 
-def test_it_is_taken_along_and_deleted_when_that_is_meant(diary: RunningService, open_page: OpenPage) -> None:
+def test_it_is_downloaded_and_deleted_only_once_confirmed(diary: RunningService, open_page: OpenPage) -> None:
     page = opened(diary, open_page)
     with page.expect_download() as csv:
         page.get_by_role("link", name="Download the list (CSV)").click()

@@ -35,7 +35,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     service.stop()
 
 
-def test_a_stranger_is_shown_the_door_and_a_token_opens_it(guarded: RunningService, open_page: OpenPage) -> None:
+def test_a_stranger_gets_the_login_page_and_a_token_opens_it(guarded: RunningService, open_page: OpenPage) -> None:
     page = open_page(guarded.url, forgive=REFUSED)
     expect(page.get_by_role("heading", level=1)).to_have_text("Who is there?")
     expect(page.locator("#command")).to_contain_text("-m lookout token")  # of this installation: tests start it so

@@ -1,4 +1,4 @@
-"""`python -m tests.events 1000`: kill a recording process so often, and say what came of it."""
+"""`python -m tests.events 1000`: kill a recording process that many times and report the result."""
 
 from __future__ import annotations
 

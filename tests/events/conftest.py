@@ -1,4 +1,4 @@
-"""A store in a folder of its own, written by the hand of the test."""
+"""A store in a folder of its own, which the test writes to directly."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def _store(folder: Path) -> Store:
 
 
 def _record(folder: str, boot: str, pipe: Connection) -> None:
-    """Says what it has kept, until it is killed."""
+    """Report each event that is on disk, until killed."""
     scene = Scene(_store(Path(folder)), {"merge_s": 0.2, "min_s": 0.2}, boot=boot)
     subscription = scene.feed.subscribe()
     while True:

@@ -12,7 +12,7 @@ def _event(number: int) -> Event:
     return Event(id=number, kind="seen", started=0.0, ended=None, label="cat")
 
 
-def test_every_reader_hears_what_begins_and_ends_in_order() -> None:
+def test_every_reader_gets_what_begins_and_ends_in_order() -> None:
     feed = Feed()
     with feed.subscribe() as one, feed.subscribe() as other:
         feed.publish(News("begun", _event(1)))
@@ -30,7 +30,7 @@ def test_a_slow_reader_loses_the_oldest_and_it_is_counted() -> None:
         assert slow.lost == 7
 
 
-def test_marks_are_news_only_for_who_asks_for_them() -> None:
+def test_marks_are_news_only_for_readers_that_ask() -> None:
     feed = Feed()
     with feed.subscribe() as plain, feed.subscribe(changes=True) as all_of_it:
         feed.publish(News("changed", _event(1)))
@@ -38,7 +38,7 @@ def test_marks_are_news_only_for_who_asks_for_them() -> None:
         assert len(all_of_it.take()) == 1
 
 
-def test_closing_lets_go_of_who_waits_and_ends_the_news() -> None:
+def test_closing_wakes_waiting_readers_and_ends_the_news() -> None:
     feed = Feed()
     subscription = feed.subscribe()
     took: list[list[News]] = []

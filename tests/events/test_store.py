@@ -303,7 +303,7 @@ def test_a_change_does_not_write_the_log_of_changes_back_each_time(store: Store)
     assert len(store.page(Filter())[0]) == 3
 
 
-def test_to_read_writes_nothing(store: Store) -> None:
+def test_reading_writes_nothing(store: Store) -> None:
     """A dashboard that asks every few seconds would wear the card out."""
     (one,) = add(store, row())
     files = [path for path in store.folder.iterdir() if path.is_file()]
@@ -336,7 +336,7 @@ def test_changes_wait_for_reads_and_reads_for_nobody(store: Store) -> None:
     assert store.get(one).note == "19"
 
 
-def test_of_a_disk_that_is_gone_it_is_not_said_that_nothing_was_seen(
+def test_a_disk_that_is_gone_is_not_taken_for_an_empty_diary(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert store.page(Filter())[0] == [], "nothing was kept yet"
