@@ -9,6 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -28,6 +29,8 @@ from models.training.augment import (
 from models.training.data import Pictures, Pixels
 
 AHEAD = 6  # batches prepared in advance
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -113,12 +116,12 @@ class BatchSource:
         return cut(picture, centre_square(*picture.shape[:2]), size)
 
 
-def ahead(make: Callable[[int], Batch], first: int, end: int) -> Iterator[Batch]:
+def ahead(make: Callable[[int], Made], first: int, end: int) -> Iterator[Made]:
     """Yield the batches of the steps first .. end - 1, made by another thread (OpenCV releases the GIL)."""
-    ready: queue.Queue[Batch | BaseException] = queue.Queue(AHEAD)
+    ready: queue.Queue[Made | BaseException] = queue.Queue(AHEAD)
     stopped = threading.Event()
 
-    def put(item: Batch | BaseException) -> None:
+    def put(item: Made | BaseException) -> None:
         while not stopped.is_set():
             try:
                 ready.put(item, timeout=0.2)

@@ -31,6 +31,7 @@ from models.training.export import export
 from models.training.finetune import FineTuning
 from models.training.finetune_command import fine_tune
 from models.training.helpings import has_helpings, load_helpings
+from models.training.mixture import mixture_of
 from models.training.onnx_graph import InputFormat
 from models.training.progress import Bar, console, running
 from models.training.quantize import METHODS
@@ -99,6 +100,14 @@ def _read(folder: Path, cache: Path | None) -> tuple[Pictures, Pictures]:
         training, validation = photographs.load_both(folder, cache)
     _say_left_out(photographs.left_out(folder, {*training.names, *validation.names}))
     return training, validation
+
+
+def _read_all(folder: Path, cache: Path | None) -> tuple[Pictures, Pictures]:
+    """As `_read`, of all helpings if there are several."""
+    if not has_helpings(folder):
+        return _read(folder, cache)
+    with console.status("Reading the photographs"):
+        return load_helpings(folder, "train", cache), load_helpings(folder, "val", cache)
 
 
 @app.command()
@@ -246,10 +255,26 @@ def tune_(
 ) -> None:
     """Tune a ready ImageNet network on your photographs and write the model, in minutes. For classes and small data."""
     _use_threads(threads)
-    pictures, run = _read(folder, cache), run or Path("runs") / out.name
+    training, validation = _read_all(folder, cache)
+    mixture, others = None, None
+    if has_helpings(folder):
+        mixture = mixture_of(folder, training, seed)
+        validation, others = evaluation.sets_of(validation)
+    run = run or Path("runs") / out.name
     with running("tune") as (bar, stopped):
         found = tune_model(
-            *pictures, out, run, bar, stopped, epochs=epochs, size=size, batch_size=batch_size, seed=seed
+            training,
+            validation,
+            out,
+            run,
+            bar,
+            stopped,
+            epochs=epochs,
+            size=size,
+            batch_size=batch_size,
+            seed=seed,
+            mixture=mixture,
+            others=others,
         )
     for table in figures_tables(found.measured.metrics):
         Console().print(table)

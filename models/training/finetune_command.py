@@ -12,14 +12,11 @@ import torch
 from models.training import plots
 from models.training.archs import build
 from models.training.archs.resnet import ResNet
-from models.training.data import REJECT, Pictures
 from models.training.finetune import FineTuner, FineTuning
-from models.training.helpings import load_helpings, read_boxes, read_cutouts, read_rooms
-from models.training.mixture import ROOMS, Mixture
+from models.training.helpings import load_helpings
+from models.training.mixture import Mixture, mixture_of
 from models.training.onnx_graph import InputFormat
-from models.training.pasting import CutOut
 from models.training.recipe import Recipe, load_weights, save_weights
-from models.training.rooms import Rooms
 from models.training.run import Run
 from models.training.train import IMAGENET_MEAN, IMAGENET_STD, Normalise, Report
 from models.training.unfold import stored_weights, unfold
@@ -51,7 +48,7 @@ def fine_tune(
     torch.manual_seed(seed)
     ends_at = time.time() + minutes * 60
     pictures = load_helpings(folder, "train", cache)
-    mixture = mixed(folder, pictures, seed)
+    mixture = mixture_of(folder, pictures, seed)
     run, recipe = Run(out), Recipe(ARCH, pictures.labels, InputFormat(SIZE, 3, IMAGENET_MEAN, IMAGENET_STD))
     old = starting_network(start, out / FIRST, mixture, recipe)
     run.describe({"finetune": config, "start": str(start), "seed": seed, **recipe.metadata()})
@@ -73,14 +70,3 @@ def starting_network(start: Path, kept: Path, mixture: Mixture, recipe: Recipe) 
         save_weights(kept, network, recipe)
     assert isinstance(network, ResNet)
     return network.eval()
-
-
-def mixed(folder: Path, pictures: Pictures, seed: int) -> Mixture:
-    """The mixture of everything in the folder: photographs, boxes, cut-outs, rooms."""
-    cutouts: dict[str, list[CutOut]] = {}
-    for name, pixels in read_cutouts(folder / "cutouts2.tar"):
-        cutouts.setdefault(name.split("/", 1)[0], []).append(CutOut(pixels, "-cut-" in name))
-    places = [i for i, t in enumerate(pictures.targets.tolist()) if pictures.labels[t] == REJECT]
-    rooms = [i for i in places if pictures.origin(i) in ROOMS] or places
-    sharp = read_rooms(folder / "rooms3.tar")
-    return Mixture(pictures, read_boxes(folder / "boxes2.json"), cutouts, Rooms(sharp, pictures, rooms), seed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.training.augment import Box, CameraPolicy, CropPolicy, camera, cut, draw_box, far_away, night
 from models.training.data import REJECT, Pictures, Pixels
-from models.training.helpings import Boxed, helping, origin
+from models.training.helpings import Boxed, helping, origin, read_boxes, read_cutouts, read_rooms
 from models.training.pasting import CutOut, paste
 from models.training.rooms import Rooms
 
@@ -163,6 +164,40 @@ class Mixture:
         least = MIN_AREA_WITHOUT if reject and self.origins[index] not in ANIMALS else MIN_AREA
         seen = cut(picture, draw_box(rng, height, width, CropPolicy(min_area=least, plain=0.25)), size)
         return far_away(rng, seen, self.rooms.piece(rng, size, whole=0.5)) if rng.random() < FAR else seen
+
+
+@dataclass(frozen=True)
+class MixedSource:
+    """A mixture in place of a `models.training.batches.BatchSource`; an epoch is as many pictures as there are."""
+
+    mixture: Mixture
+    batch_size: int = 64
+
+    @property
+    def pictures(self) -> Pictures:
+        return self.mixture.pictures
+
+    @property
+    def seed(self) -> int:
+        return self.mixture.seed
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(1, len(self.pictures) // self.batch_size)
+
+    def batch(self, step: int, size: int) -> Mixed:
+        return self.mixture.batch(step, self.batch_size, size)
+
+
+def mixture_of(folder: Path, pictures: Pictures, seed: int) -> Mixture:
+    """The mixture of everything in a folder: its photographs, which are ``pictures``, boxes, cut-outs and rooms."""
+    cutouts: dict[str, list[CutOut]] = {}
+    for name, pixels in read_cutouts(folder / "cutouts2.tar"):
+        cutouts.setdefault(name.split("/", 1)[0], []).append(CutOut(pixels, "-cut-" in name))
+    places = [i for i, t in enumerate(pictures.targets.tolist()) if pictures.labels[t] == REJECT]
+    rooms = [i for i in places if pictures.origin(i) in ROOMS] or places
+    sharp = read_rooms(folder / "rooms3.tar")
+    return Mixture(pictures, read_boxes(folder / "boxes2.json"), cutouts, Rooms(sharp, pictures, rooms), seed)
 
 
 def square_around(rng: Generator, box: Boxed, height: int, width: int) -> Box:

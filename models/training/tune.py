@@ -20,6 +20,7 @@ from models.training.averages import Average, cosine_with_warmup
 from models.training.batches import Batch, BatchSource, ahead
 from models.training.data import Pictures
 from models.training.files import whole_file
+from models.training.mixture import Mixed, MixedSource
 from models.training.plots import curves
 from models.training.run import Run
 from models.training.stopping import Interrupted, Stopped, never
@@ -45,6 +46,7 @@ class TuneConfig:
     weight_decay: float = 0.01
     warmup_steps: int = 100
     average_decay: float = 0.998
+    label_smoothing: float = 0.0
     bf16: bool = False  # see `models.training.arithmetic`
 
 
@@ -54,7 +56,7 @@ class Tuner:
     def __init__(
         self,
         config: TuneConfig,
-        source: BatchSource,
+        source: BatchSource | MixedSource,
         run: Run,
         report: Callable[[int, int, str], None],
         validation: Pictures | None = None,
@@ -83,7 +85,7 @@ class Tuner:
         """
         self.report(self.step, self.total, "the first step …")
         began, losses, accuracies = time.monotonic(), [], []
-        for batch in ahead(lambda s: self.source.batch(s, self.config.size), self.step, self.total):
+        for batch in ahead(self._batch, self.step, self.total):
             loss, right = self._learn(batch)
             self.step += 1
             losses.append(loss)
@@ -109,7 +111,10 @@ class Tuner:
         self.average.copy_to(self.teacher)
         return self.teacher
 
-    def _learn(self, batch: Batch) -> tuple[float, float]:
+    def _batch(self, step: int) -> Batch | Mixed:
+        return self.source.batch(step, self.config.size)
+
+    def _learn(self, batch: Batch | Mixed) -> tuple[float, float]:
         """Take one step of gradient descent. Returns the loss and the accuracy."""
         config = self.config
         warmup = min(config.warmup_steps, self.total // 10)
@@ -118,7 +123,7 @@ class Tuner:
         targets = torch.from_numpy(batch.targets)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
             logits = self.teacher(normalise(batch.pixels))
-        loss = functional.cross_entropy(logits.float(), targets)
+        loss = functional.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.teacher.parameters(), 5.0)

@@ -25,13 +25,14 @@ from models.training.augment import CameraPolicy, CropPolicy
 from models.training.batches import BatchSource
 from models.training.cli import app
 from models.training.data import DataError, Pictures
+from models.training.mixture import Mixture
 from models.training.run import Run
 from models.training.start import start_from
 from models.training.stopping import Interrupted
 from models.training.train import TrainConfig, Trainer
 from models.training.tune import TuneConfig, Tuner
 from tests.training.networks import small_lite
-from tests.training.pictures import scene
+from tests.training.pictures import scene, write_tars
 
 SHIPPED = Path(__file__).parents[2] / "models" / "cat-dog-resnet18"
 
@@ -63,6 +64,23 @@ def test_one_command_makes_a_model_that_is_served_and_looked_into(photographs: P
     picture = np.asarray(cv2.resize(scene("cat", 99), (640, 480)), np.uint8)
     fp32, int8 = (Classifier.load(card, p).classify(picture).probabilities for p in ("fp32", "int8"))
     assert np.allclose(fp32, int8, atol=0.15)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_folder_of_several_collections_is_mixed_and_measured_set_by_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for split in ("train", "train2", "val", "val2"):
+        write_tars(tmp_path / "data", split, 3)
+    drawn: list[int] = []
+    draw = Mixture.batch
+    monkeypatch.setattr(Mixture, "batch", lambda *words: drawn.append(words[1]) or draw(*words))
+    out = tmp_path / "models" / "ours"
+    words = ("--epochs", "1", "--size", "64", "--batch-size", "6", "--run", tmp_path / "run")
+    run("tune", "--data", tmp_path / "data", "--out", out, *words)
+    assert sorted(drawn) == [0, 1, 2]
+    metrics = load_card(out).metrics
+    assert metrics["fp32"]["sets"]["val2"]["pictures"] == 9
 
 
 def test_pictures_of_one_label_are_refused(photographs: Path, tmp_path: Path) -> None:
