@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import tarfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ ROOM_SIDE = 480  # short side of the sharp rooms in pixels; the smallest pieces 
 # Pictures of the first helping under ``neither`` that do show a pet, found by inspection.
 SHOW_A_CAT = "00032 00781 01374 01936 06738 08658 08790 10532 11945"
 SHOW_A_DOG = "04567 07154 07332 07568 08972 10593 11023"
+HELD_OUT = 5  # one cut-out and one sharp room in this many is kept for the films that measure
 WRONG_LABELS = frozenset(f"train/neither/rooms-{number}.webp" for number in f"{SHOW_A_CAT} {SHOW_A_DOG}".split())
 
 
@@ -55,6 +57,14 @@ def origin(name: str) -> str:
     """``train2/cat/oxford-00012.webp`` -> ``oxford``; in a third helping, without the species that follows it."""
     stem = Path(name).stem.rsplit("-", 1)[0]
     return stem.split("-", 1)[0] if re.fullmatch(r"[a-z]+3", helping(name)) else stem
+
+
+def held_out(name: str) -> bool:
+    """Whether a cut-out or a sharp room is kept from training, for films (``python -m tests.benchmarks focus``).
+
+    ``name`` is the member's name in its tar. It alone decides, so that training and measuring agree.
+    """
+    return zlib.crc32(name.encode()) % HELD_OUT == 0
 
 
 def has_helpings(folder: Path) -> bool:
@@ -109,18 +119,23 @@ def members(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def read_rooms(path: Path) -> list[Pixels]:
-    """Sharp RGB pictures of rooms without an animal; empty if the file is missing."""
+    """Sharp RGB pictures of rooms without an animal, but for those held out; empty if the file is missing."""
     if not path.exists():
         return []
-    found = (decode(data, ROOM_SIDE) for _, data in members(path))
+    found = (decode(data, ROOM_SIDE) for name, data in members(path) if not held_out(name))
     return [room for room in found if room is not None]
 
 
 def read_cutouts(path: Path) -> Iterator[tuple[str, Pixels]]:
-    """Yield names and pictures [h, w, 4], RGB and opacity, cropped to the visible part; none if the file is missing."""
+    """Yield names and pictures [h, w, 4], RGB and opacity, cropped to the visible part.
+
+    Those held out are left out; none if the file is missing.
+    """
     if not path.exists():
         return
     for name, data in members(path):
+        if held_out(name):
+            continue
         bgra = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if bgra is None or bgra.ndim != 3 or bgra.shape[2] != 4:
             continue

@@ -15,6 +15,7 @@ from models.training.data import DataError
 from models.training.helpings import (
     WRONG_LABELS,
     has_helpings,
+    held_out,
     helping,
     load_helpings,
     origin,
@@ -107,3 +108,16 @@ def test_boxes_cutouts_and_rooms_are_read_where_they_are(tmp_path: Path) -> None
     large = cv2.resize(scene("neither", 1), (1000, 960))
     write_tar(tmp_path / "rooms3.tar", {"neither/a-1.jpg": encoded(np.asarray(large, np.uint8))})
     assert [room.shape for room in read_rooms(tmp_path / "rooms3.tar")] == [(480, 500, 3)]
+
+
+def test_cutouts_and_rooms_of_the_measuring_films_are_kept_from_training(tmp_path: Path) -> None:
+    names = [f"neither/a-{number}" for number in range(40)]
+    kept = [name for name in names if held_out(f"{name}.png")]
+    assert 2 <= len(kept) <= 20
+    picture = encoded(np.full((30, 40, 4), 255, np.uint8), ".png")
+    write_tar(tmp_path / "cutouts2.tar", {f"{name}.png": picture for name in names})
+    assert [name for name, _ in read_cutouts(tmp_path / "cutouts2.tar")] == [
+        f"{name}.png" for name in names if name not in kept
+    ]
+    write_tar(tmp_path / "rooms3.tar", {f"{name}.png": encoded(scene("neither", 1), ".png") for name in names})
+    assert len(read_rooms(tmp_path / "rooms3.tar")) == len(names) - len(kept)
