@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ Targets = NDArray[np.int64]
 BINS = 15
 FALSE_ALARMS = 0.01  # share of reject pictures that may reach any label's threshold
 MIN_ENTER = 0.5  # below this, two labels could reach their thresholds at once
+HIGHEST_ENTER = 0.99
 LEAVE_SHARE = 0.7  # leave / enter: far enough apart that an answer does not flicker
 
 
@@ -81,16 +82,86 @@ def calibration_error(p: Floats, targets: Targets, bins: int = BINS) -> float:
     return float((np.abs(mean - accuracy)[filled] * count[filled]).sum() / count.sum())
 
 
-def enter_threshold(p: Floats, targets: Targets, reject: int, rate: float = FALSE_ALARMS) -> float:
-    """The lowest threshold, in hundredths, that at most ``rate`` of the reject pictures reach with any other label."""
-    strangers = np.delete(p[targets == reject], reject, axis=1).max(1, initial=0.0)
-    for hundredth in range(round(MIN_ENTER * 100), 100):
-        if (strangers >= hundredth / 100).mean() <= rate:
-            return hundredth / 100
-    return 0.99
+@dataclass(frozen=True)
+class Judged:
+    """Calibrated probabilities [n, labels] of one set of pictures and their true labels [n].
+
+    ``weight`` is the set's weight in what is named rightly, ``false_alarms`` the largest share of its reject pictures
+    that may be called something.
+    """
+
+    p: Floats
+    targets: Targets
+    weight: float = 1.0
+    false_alarms: float = FALSE_ALARMS
+
+    def alarms(self, enter: Floats, reject: int) -> float:
+        """The share of reject pictures that reach a label's threshold, ``enter`` [labels]."""
+        strangers = self.p[self.targets == reject]
+        return float(_reached(strangers, enter, reject).any(1).mean()) if len(strangers) else 0.0
+
+    def named(self, enter: Floats, reject: int) -> float:
+        """The share of the other pictures whose own label reaches its threshold, times the set's weight."""
+        others = self.targets != reject
+        own = _reached(self.p[others], enter, reject)[np.arange(others.sum()), self.targets[others]]
+        return self.weight * float(own.mean()) if len(own) else 0.0
 
 
-def thresholds(enter: float, labels: tuple[str, ...], reject: int | None) -> dict[str, dict[str, float]]:
-    """The card's thresholds: the same for every label except the reject label, which has none."""
-    leave = round(enter * LEAVE_SHARE, 2)
-    return {name: {"enter": enter, "leave": leave} for index, name in enumerate(labels) if index != reject}
+def _reached(p: Floats, enter: Floats, reject: int) -> NDArray[np.bool_]:
+    reached: NDArray[np.bool_] = p >= enter
+    reached[:, reject] = False
+    return reached
+
+
+def enter_thresholds(sets: Sequence[Judged], reject: int) -> Floats:
+    """A threshold for each label [labels], in hundredths, such that no set has more false alarms than it may.
+
+    All begin at the lowest. As long as a set has too many false alarms, the threshold is raised whose rise costs the
+    smallest share of rightly named pictures for each false alarm too many that it prevents: a label that strangers are
+    often taken for is asked for more certainty than the others. At the end, each is lowered again as far as it may.
+    """
+    enter = np.full(sets[0].p.shape[1], MIN_ENTER)
+    labels = [label for label in range(len(enter)) if label != reject]
+    while _excess(sets, enter, reject) > 0:
+        cost, label, height = min(_cheapest_rise(sets, enter, reject, label) for label in labels)
+        if math.isinf(cost):
+            return enter  # even at the highest thresholds: those are what can be done
+        enter[label] = height
+    for label in labels:
+        enter[label] = next(e[label] for e in _raised(enter, label, MIN_ENTER) if _excess(sets, e, reject) <= 0)
+    return enter
+
+
+def _excess(sets: Sequence[Judged], enter: Floats, reject: int) -> float:
+    """By how much the shares of false alarms exceed what the sets may have, in all."""
+    return sum(max(0.0, one.alarms(enter, reject) - one.false_alarms) for one in sets)
+
+
+def _raised(enter: Floats, label: int, lowest: float) -> Iterator[Floats]:
+    """The thresholds with a label's at ``lowest`` and each hundredth above."""
+    for hundredth in range(round(lowest * 100), round(HIGHEST_ENTER * 100) + 1):
+        raised = enter.copy()
+        raised[label] = hundredth / 100
+        yield raised
+
+
+def _cheapest_rise(sets: Sequence[Judged], enter: Floats, reject: int, label: int) -> tuple[float, int, float]:
+    """The cost of the label's best rise, the label, and its new threshold; the cost is infinite if none helps."""
+    named = sum(one.named(enter, reject) for one in sets)
+    excess = _excess(sets, enter, reject)
+    best = (math.inf, label, HIGHEST_ENTER)
+    for higher in _raised(enter, label, float(enter[label]) + 0.01):
+        prevented = excess - _excess(sets, higher, reject)
+        if prevented > 1e-9:
+            lost = named - sum(one.named(higher, reject) for one in sets)
+            best = min(best, (lost / prevented, label, float(higher[label])))
+    return best
+
+
+def thresholds(enter: Floats, labels: tuple[str, ...], reject: int | None) -> dict[str, dict[str, float]]:
+    """The card's thresholds, of each label but the reject label, which has none."""
+    return {
+        name: {"enter": round(float(enter[index]), 2), "leave": round(float(enter[index]) * LEAVE_SHARE, 2)}
+        for index, name in enumerate(labels)
+        if index != reject
+    }

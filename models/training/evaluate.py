@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from models.training.calibrate import (
     FALSE_ALARMS,
-    MIN_ENTER,
     Answers,
+    Floats,
+    Judged,
     calibration_error,
     common_temperature,
-    enter_threshold,
+    enter_thresholds,
     log_loss,
     probabilities,
     thresholds,
@@ -124,9 +125,9 @@ def evaluate(
         measured[name] = _Answers(sets, answers, _temperature(answers, sets) if card.outputs.logits else 1.0)
         logits[name] = answers[MAIN]
     reject = next((i for i, label in enumerate(card.labels) if label.reject), None)
-    enter = 0.0
-    if reject is not None:  # one threshold serves every precision, so take the highest
-        enter = max(one.enter(reject) for one in measured.values())
+    enter = np.zeros(len(card.labels))
+    if reject is not None:  # the same thresholds serve every precision, so take the highest
+        enter = np.max([one.enter(reject) for one in measured.values()], axis=0)
     metrics: dict[str, Any] = {"pictures": len(pictures)}
     for name, one in measured.items():
         metrics[name] = one.rows(MAIN, reject, enter)
@@ -158,15 +159,13 @@ class _Answers:
     def p(self, which: str) -> NDArray[np.float64]:
         return probabilities(self.logits[which], self.temperature)
 
-    def enter(self, reject: int) -> float:
-        """The lowest threshold at which the false alarms on every set are within its rule."""
-        counted = [which for which in self.sets if which in RULES and (self.sets[which].targets == reject).any()]
-        return max(
-            (enter_threshold(self.p(w), self.sets[w].targets, reject, RULES[w].false_alarms) for w in counted),
-            default=MIN_ENTER,
-        )
+    def enter(self, reject: int) -> Floats:
+        """Thresholds [labels] at which the false alarms on every set are within its rule."""
+        rules = [(which, RULES[which]) for which in self.sets if which in RULES]
+        judged = [Judged(self.p(w), self.sets[w].targets, rule.weight, rule.false_alarms) for w, rule in rules]
+        return enter_thresholds(judged, reject)
 
-    def rows(self, which: str, reject: int | None, enter: float) -> dict[str, Any]:
+    def rows(self, which: str, reject: int | None, enter: Floats) -> dict[str, Any]:
         p, pictures = self.p(which), self.sets[which]
         rows = figures(p, pictures.targets, pictures.labels, reject, enter)
         rows["log_loss"] = round(log_loss(self.logits[which], pictures.targets, self.temperature), 4)
@@ -175,9 +174,9 @@ class _Answers:
 
 
 def figures(
-    p: NDArray[np.float64], targets: NDArray[np.int64], labels: tuple[str, ...], reject: int | None, enter: float
+    p: NDArray[np.float64], targets: NDArray[np.int64], labels: tuple[str, ...], reject: int | None, enter: Floats
 ) -> dict[str, Any]:
-    """The rows of the table for calibrated probabilities [n, labels], as shares from 0 to 1."""
+    """The rows of the table for calibrated probabilities [n, labels] and thresholds [labels], as shares from 0 to 1."""
     found = p.argmax(1)
     rows: dict[str, Any] = {
         "accuracy": _share(found == targets),
@@ -189,8 +188,8 @@ def figures(
     named = targets != reject
     others = [i for i in range(len(labels)) if i != reject]
     rows["accuracy_without_reject"] = _share(np.array(others)[p[named][:, others].argmax(1)] == targets[named])
-    passes = p[:, others].max(1) >= enter
     label = np.array(others)[p[:, others].argmax(1)]
+    passes = p[np.arange(len(p)), label] >= enter[label]
     rows["false_alarms"] = _share(passes[~named])
     rows["reaches_enter"] = _share((passes & (label == targets))[named])
     rows["wrong_label_reaches_enter"] = _share((passes & (label != targets))[named])

@@ -7,10 +7,11 @@ import pytest
 
 from models.training.calibrate import (
     Answers,
+    Judged,
     best_temperature,
     calibration_error,
     common_temperature,
-    enter_threshold,
+    enter_thresholds,
     log_loss,
     probabilities,
     reliability,
@@ -55,13 +56,33 @@ def test_the_threshold_is_the_lowest_that_keeps_strangers_out() -> None:
     p[:, 2] = 1
     p[:5, 0] = [0.55, 0.65, 0.75, 0.85, 0.95]
     targets = np.full(100, 2)
-    assert enter_threshold(p, targets, reject=2, rate=0.02) == 0.76
-    assert enter_threshold(p, targets, reject=2, rate=0.05) == 0.5
+    assert enter_thresholds([Judged(p, targets, false_alarms=0.02)], reject=2).tolist() == [0.76, 0.5, 0.5]
+    assert enter_thresholds([Judged(p, targets, false_alarms=0.05)], reject=2).tolist() == [0.5, 0.5, 0.5]
+
+
+def test_the_label_that_strangers_are_taken_for_is_asked_for_more() -> None:
+    """Each false alarm is a cat or a dog; to keep half of them out, cats are cheaper, since all real ones are sure."""
+    strangers = np.array([[0.6, 0.1, 0.3]] * 4 + [[0.1, 0.6, 0.3]] * 4 + [[0.1, 0.1, 0.8]] * 92)
+    pets = np.array([[0.95, 0.03, 0.02]] * 10 + [[0.2, 0.55, 0.25]] * 10)
+    targets = np.array([2] * 100 + [0] * 10 + [1] * 10)
+    judged = Judged(np.concatenate([strangers, pets]), targets, false_alarms=0.04)
+    enter = enter_thresholds([judged], reject=2)
+    assert enter.tolist() == [0.61, 0.5, 0.5]
+    assert judged.alarms(enter, 2) == 0.04
+    assert judged.named(enter, 2) == 1
+
+
+def test_the_strictest_set_decides_and_what_cannot_be_kept_is_at_the_highest() -> None:
+    p, targets = np.array([[0.7, 0.3]] * 10), np.full(10, 1)
+    lenient, strict = Judged(p, targets, false_alarms=1.0), Judged(p, targets, false_alarms=0.0)
+    assert enter_thresholds([lenient, strict], reject=1).tolist() == [0.71, 0.5]
+    sure = Judged(np.array([[1.0, 0.0]] * 10), targets, false_alarms=0.0)
+    assert enter_thresholds([sure], reject=1)[0] <= 0.99
 
 
 def test_thresholds_spare_the_reject_label_and_leave_below_enter() -> None:
-    chosen = thresholds(0.9, ("cat", "dog", "neither"), reject=2)
-    assert chosen == {"cat": {"enter": 0.9, "leave": 0.63}, "dog": {"enter": 0.9, "leave": 0.63}}
+    chosen = thresholds(np.array([0.9, 0.8, 0.5]), ("cat", "dog", "neither"), reject=2)
+    assert chosen == {"cat": {"enter": 0.9, "leave": 0.63}, "dog": {"enter": 0.8, "leave": 0.56}}
 
 
 def test_a_temperature_for_several_sets_lies_between_theirs_and_goes_with_the_weight() -> None:
