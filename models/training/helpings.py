@@ -62,7 +62,7 @@ def origin(name: str) -> str:
 def held_out(name: str) -> bool:
     """Whether a cut-out or a sharp room is kept from training, for films (``python -m tests.benchmarks focus``).
 
-    ``name`` is the member's name in its tar. It alone decides, so that training and measuring agree.
+    ``name`` is the member's name in its tar. Nothing else decides, so that training and measuring agree.
     """
     return zlib.crc32(name.encode()) % HELD_OUT == 0
 
