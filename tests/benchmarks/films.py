@@ -74,7 +74,10 @@ Disturbance = Callable[[Floats, float, np.random.Generator], Floats]
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """room: uint8, height x width x 3. disturbances change the finished picture (0..255), given the time."""
+    """room: uint8, height x width x 3. behind changes the room (0..255), given the time, before anybody is set into it.
+
+    disturbances change the finished picture.
+    """
 
     name: str
     room: Pixels
@@ -84,6 +87,7 @@ class Film:
     noise: float = _NOISE
     seed: int = 1
     fps: float = FPS
+    behind: Sequence[Disturbance] = ()
 
     def frames(self) -> Iterator[tuple[float, Pixels]]:
         """(seconds, frame), the frames uint8 and as large as the room."""
@@ -93,6 +97,8 @@ class Film:
         for number in range(round(self.seconds * self.fps)):
             at = number / self.fps
             picture = room
+            for change in self.behind:
+                picture = change(picture, at, dice)
             for visit in self.visits:
                 picture = _with(picture, room, visit, at)
             for disturb in self.disturbances:

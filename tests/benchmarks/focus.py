@@ -129,7 +129,9 @@ class Studio:
             visits.append(self._visit(dice, kind, at, at + 13, low, high))
             at += 13 + float(dice.uniform(5, 11))
         changes = (DISTURBANCES[disturbance](self.rooms),) if disturbance else ()
-        return Film(disturbance or f"visits {seed}", room, visits, 100, changes, seed=seed)
+        # Nobody hides behind what is part of the room; in front of it, the moved chair hid half of the visits.
+        behind, before = (changes, ()) if disturbance in PART_OF_THE_ROOM else ((), changes)
+        return Film(disturbance or f"visits {seed}", room, visits, 100, before, seed=seed, behind=behind)
 
     def asleep(self, seed: int, low: float, high: float) -> Film:
         """Somebody lies there from the first frame on."""
@@ -174,6 +176,8 @@ DISTURBANCES: dict[str, Callable[[list[Pixels]], Disturbance]] = {
     "television": lambda rooms: films.television(0.6, 0.15, 0.3, rooms[:8]),
     "moved chair": lambda _: films.moved_chair(30, 0.6, 0.5, 0.35),
 }
+
+PART_OF_THE_ROOM = ("leaves", "television", "moved chair")
 
 
 def _pictures(tar: str, flags: int) -> Iterator[tuple[str, Pixels]]:
