@@ -353,6 +353,18 @@ def test_a_message_in_too_many_parts_ends_the_websocket(shared: Service) -> None
         assert (1008).to_bytes(2, "big") in everything(client)
 
 
+@pytest.mark.parametrize("closed", [False, True], ids=["by itself", "before a Close frame"])
+def test_text_that_is_not_utf_8_ends_the_websocket_and_is_not_logged(
+    shared: Service, closed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ten thousand of them filled the log with tracebacks."""
+    closing = frame(0x8, (1000).to_bytes(2, "big")) if closed else b""
+    with upgraded(shared) as client:
+        client.sendall(frame(0x1, b"\xdb") + closing)
+        assert (1000 if closing else 1007).to_bytes(2, "big") in everything(client)
+    assert caplog.text == ""
+
+
 def test_a_message_in_a_few_parts_is_read(shared: Service) -> None:
     with upgraded(shared) as client:
         client.sendall(frame(0x1, b'{"type":', final=False) + frame(0x9, b"hi") + frame(0x0, b'"none"}'))

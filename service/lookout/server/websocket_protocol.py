@@ -7,6 +7,7 @@ WebSocket has been closed have two seconds to close it as well.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from uvicorn.protocols.utils import ClientDisconnected
@@ -151,6 +152,18 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             return
         super().handle_cont(event)
 
+    def send_receive_event_to_app(self) -> None:
+        """Hand a complete message to the application, or end the connection if it is text that is not UTF-8.
+
+        uvicorn would log it with a traceback, as often as somebody sends it, and raise where a Close frame follows.
+        """
+        if self.curr_msg_data_type == "text" and not self.close_sent and not _is_utf8(self.frames):
+            self.frames = []
+            self.conn.fail(CloseCode.INVALID_DATA, "text is not UTF-8")
+            self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
     def waiting_since(self, now: float) -> tuple[int, float] | None:
         """Return how soon the connection may be closed in favour of another; see BoundedConnection."""
         if self._gave_way:
@@ -163,3 +176,11 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         """Close in favour of another connection."""
         self._gave_way = True
         self.transport.abort()
+
+
+def _is_utf8(fragments: Sequence[bytes]) -> bool:
+    try:
+        b"".join(fragments).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
