@@ -66,7 +66,8 @@ def test_every_picture_is_the_films_own(tmp_path: Path, encoding: tuple[str, ...
 
 @pytest.mark.parametrize("codec", ["qtrle", "rpza", "svq1", "msvideo1", "flashsv", "cinepak"])
 def test_films_whose_decoder_marks_no_key_frame_are_read(tmp_path: Path, codec: str) -> None:
-    source = "color=c=red:size=160x120:rate=10:duration=0.5"
+    # ffmpeg 5.1 aborts on some machines where it encodes smaller ones as rpza: it writes behind its own buffer.
+    source = "color=c=red:size=320x240:rate=10:duration=0.5"
     pictures = pictures_of(made(tmp_path / "film.mov", "-c:v", codec, "-strict", "-2", source=source))
     assert len(pictures) == 5
     assert {colour_of(picture) for picture in pictures} == {"red"}
