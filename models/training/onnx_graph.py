@@ -29,6 +29,7 @@ from models.training.weights import fits_float16
 OPSET = 17
 IR_VERSION = 9  # readable by onnxruntime 1.16 and newer; a higher version would exclude older installations
 INPUT, LOGITS, EMBEDDING, FEATURE_MAP, ACTIVATION_MAP = "pixels", "logits", "embedding", "feature_map", "activation_map"
+NORMALISED = "input.normalised"
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def _normalise(graph: _Graph, form: InputFormat) -> str:
     graph.add("Transpose", [INPUT], "input.channels_first", perm=[0, 3, 1, 2])
     graph.add("Cast", ["input.channels_first"], "input.float", to=TensorProto.FLOAT)
     graph.add("Sub", ["input.float", mean], "input.centred")
-    return graph.add("Div", ["input.centred", graph.constant("input.std", std)], "input.normalised")
+    return graph.add("Div", ["input.centred", graph.constant("input.std", std)], NORMALISED)
 
 
 Writer = Callable[[_Graph, str, Any, list[str]], str]

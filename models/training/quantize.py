@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import onnx
+from onnx import numpy_helper
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -17,7 +19,7 @@ from onnxruntime.quantization import (
 )
 
 from models.training.data import Pixels
-from models.training.onnx_graph import ACTIVATION_MAP, INPUT, LOGITS
+from models.training.onnx_graph import ACTIVATION_MAP, INPUT, LOGITS, NORMALISED
 
 Method = Literal["minmax", "entropy", "percentile"]
 METHODS: dict[Method, CalibrationMethod] = {
@@ -73,5 +75,35 @@ def quantize(
             extra_options={"CalibPercentile": percentile} if method == "percentile" else {},
         )
         quantized = onnx.load(target)
+    _take_pixels_as_they_are(quantized.graph)
     quantized.producer_name = "lookout"
     return quantized
+
+
+def _take_pixels_as_they_are(graph: onnx.GraphProto) -> None:
+    """Leave out normalising and rounding the input where both together return the pixels as they were.
+
+    With one whole mean and one standard deviation for all channels, a pixel *is* its quantised value (zero point mean,
+    scale 1 / std), if the calibration pictures contained black and white. onnxruntime subtracts and divides with the
+    channels last, three values at a time, which took a quarter of the time of an EfficientNet-Lite0.
+    """
+    made_by = {output: node for node in graph.node for output in node.output}
+    rounds = next((node for node in graph.node if node.op_type == "QuantizeLinear" and NORMALISED in node.input), None)
+    if rounds is None:
+        return
+    (restores,) = (node for node in graph.node if rounds.output[0] in node.input)
+    divide = made_by[NORMALISED]
+    subtract = made_by[divide.input[0]]
+    cast = made_by[subtract.input[0]]
+    values = {one.name: one for one in graph.initializer}
+    mean, std, scale, zero_point = (
+        np.unique(numpy_helper.to_array(values[name]))
+        for name in (subtract.input[1], divide.input[1], *rounds.input[1:])
+    )
+    if len(mean) > 1 or len(std) > 1 or mean[0] != zero_point[0] or np.float32(1 / std[0]) != scale[0]:
+        return
+    restores.input[0] = cast.input[0]
+    for node in (rounds, divide, subtract, cast):
+        graph.node.remove(node)
+    for node in (divide, subtract):
+        graph.initializer.remove(values[node.input[1]])
