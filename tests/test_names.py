@@ -49,7 +49,19 @@ NAMES = {
     "_told": "to_json, …_response",
     "told": "what the value is",
 }
-MODULES = {"words", "upkeep", "insight", "loading", "wire", "telling", "looks", "heads", "endless", "bounded"}
+MODULES = {
+    "words",
+    "helpings",
+    "upkeep",
+    "insight",
+    "loading",
+    "wire",
+    "telling",
+    "looks",
+    "heads",
+    "endless",
+    "bounded",
+}
 # Endings and beginnings: limits are MAX_ and MIN_, and what goes over the API is a …Response.
 FORMS = re.compile(r"_?(MOST|LEAST|FEWEST|LONGEST|SHORTEST|LARGEST|SMALLEST|GREATEST)(_[A-Z0-9_]+)?|\w+Told")
 
@@ -72,6 +84,7 @@ PHRASES = {
     r"(?<!leave )(?<!leaves )(?<!left )(?<!that )(?<!machine )(?<!ime )\balone\b": "say only",
     r"\bNobody's\b|\bnobody's\b": "say whose it is not",
     r"\bis said to be\b": "say what it is",
+    r"\b[Hh]elpings?\b": "say dataset",
 }
 
 

@@ -27,10 +27,10 @@ from models.training.batches import BatchSource
 from models.training.calibrate import probabilities
 from models.training.card import Description, amend
 from models.training.data import Pictures, Split
+from models.training.datasets import has_several, load_datasets
 from models.training.export import export
 from models.training.finetune import FineTuning
 from models.training.finetune_command import fine_tune
-from models.training.helpings import has_helpings, load_helpings
 from models.training.mixture import mixture_of
 from models.training.onnx_graph import InputFormat
 from models.training.progress import Bar, console, running
@@ -84,8 +84,8 @@ def _stages_of(text: str | None, arch: str, network: Classifier, size: int) -> t
 
 
 def _all(folder: Path, split: Split, cache: Path | None) -> Pictures:
-    """The pictures of a split, of all helpings if there are several."""
-    return load_helpings(folder, split, cache) if has_helpings(folder) else photographs.load(folder, split, cache)
+    """The pictures of a split, of all datasets if there are several."""
+    return load_datasets(folder, split, cache) if has_several(folder) else photographs.load(folder, split, cache)
 
 
 def _say_left_out(found: dict[str, list[str]]) -> None:
@@ -103,11 +103,11 @@ def _read(folder: Path, cache: Path | None) -> tuple[Pictures, Pictures]:
 
 
 def _read_all(folder: Path, cache: Path | None) -> tuple[Pictures, Pictures]:
-    """As `_read`, of all helpings if there are several."""
-    if not has_helpings(folder):
+    """As `_read`, of all datasets if there are several."""
+    if not has_several(folder):
         return _read(folder, cache)
     with console.status("Reading the photographs"):
-        return load_helpings(folder, "train", cache), load_helpings(folder, "val", cache)
+        return load_datasets(folder, "train", cache), load_datasets(folder, "val", cache)
 
 
 @app.command()
@@ -257,7 +257,7 @@ def tune_(
     _use_threads(threads)
     training, validation = _read_all(folder, cache)
     mixture, others = None, None
-    if has_helpings(folder):
+    if has_several(folder):
         mixture = mixture_of(folder, training, seed)
         validation, others = evaluation.sets_of(validation)
     run = run or Path("runs") / out.name
@@ -293,7 +293,7 @@ def finetune(
     cache: CacheFolder = None,
     seed: Seed = 3,
 ) -> None:
-    """Train the shipped network further on several helpings of photographs, by the clock."""
+    """Train the shipped network further on several datasets of photographs, by the clock."""
     config = FineTuning(learning_rate=learning_rate, workers=workers)
     with Bar("finetune") as bar:
         written = fine_tune(folder, start, run, minutes, bar, cache=cache, seed=seed, config=config)
@@ -339,7 +339,7 @@ def evaluate(
 ) -> None:
     """Measure a model on the validation pictures, set by set where there are several, as the service would run it."""
     card, validation, others = load_card(model), _all(folder, "val", cache), {}
-    if has_helpings(folder):
+    if has_several(folder):
         validation, others = evaluation.sets_of(validation)
     with console.status("Evaluating the validation pictures"):
         found = evaluation.evaluate(card, validation, corruptions, others)

@@ -29,7 +29,7 @@ from models.training.calibrate import (
 from models.training.card import Measured
 from models.training.corruptions import CORRUPTIONS
 from models.training.data import DataError, Pictures, Pixels
-from models.training.helpings import helping
+from models.training.datasets import dataset_of
 
 BATCH = 32
 MIN_PROBABILITY = np.float32(1e-12)  # lower bound before taking a logarithm
@@ -60,13 +60,13 @@ class Evaluation:
 
 
 def sets_of(pictures: Pictures) -> tuple[Pictures, dict[str, Pictures]]:
-    """Split validation pictures into the first helping's and those of the others by helping, composites separately.
+    """Split validation pictures into the first dataset's and those of the others by dataset, composites separately.
 
-    Names begin with the helping, as in `models.training.helpings`.
+    Names begin with the dataset, as in `models.training.datasets`.
     """
     places: dict[str, list[int]] = {}
     for index, name in enumerate(pictures.names):
-        which = helping(name)
+        which = dataset_of(name)
         places.setdefault(f"{which}-{PASTED}" if pictures.origin(index) == PASTED else which, []).append(index)
     found = {which: pictures.part(np.array(indices, np.int64)) for which, indices in sorted(places.items())}
     return found.pop(MAIN), found

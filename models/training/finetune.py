@@ -3,7 +3,7 @@
 Made for a processor that is shared with other programs. The early stages keep their weights and cost only a forward
 pass. Several threads train asynchronously: each takes the newest weights, computes the gradients of its own batch and
 applies them (Recht et al. 2011), so none waits for a thread that the scheduler has suspended. To preserve what the old
-network knew, its softened answer to a picture of the first helping counts as much as the label, if it is right (Li and
+network knew, its softened answer to a picture of the first dataset counts as much as the label, if it is right (Li and
 Hoiem 2016, "Learning without forgetting").
 """
 
@@ -41,7 +41,7 @@ class FineTuning:
     frozen: int = 2  # stages after the stem that keep their weights
     workers: int = 2
     batch_size: int = 64
-    learning_rate: float = 2e-4  # three times this lost ten points of accuracy on the first helping within 300 steps
+    learning_rate: float = 2e-4  # three times this lost ten points of accuracy on the first dataset within 300 steps
     weight_decay: float = 0.02
     warmup_steps: int = 100
     label_smoothing: float = 0.05

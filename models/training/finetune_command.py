@@ -1,4 +1,4 @@
-"""``python -m models.training finetune``: fine-tunes a served model on several helpings of photographs."""
+"""``python -m models.training finetune``: fine-tunes a served model on several datasets of photographs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from models.training import plots
 from models.training.archs import build
 from models.training.archs.resnet import ResNet
+from models.training.datasets import load_datasets
 from models.training.finetune import FineTuner, FineTuning
-from models.training.helpings import load_helpings
 from models.training.mixture import Mixture, mixture_of
 from models.training.onnx_graph import InputFormat
 from models.training.recipe import Recipe, load_weights, save_weights
@@ -47,7 +47,7 @@ def fine_tune(
     torch.set_num_threads(1)  # each worker is a thread of its own
     torch.manual_seed(seed)
     ends_at = time.time() + minutes * 60
-    pictures = load_helpings(folder, "train", cache)
+    pictures = load_datasets(folder, "train", cache)
     mixture = mixture_of(folder, pictures, seed)
     run, recipe = Run(out), Recipe(ARCH, pictures.labels, InputFormat(SIZE, 3, IMAGENET_MEAN, IMAGENET_STD))
     old = starting_network(start, out / FIRST, mixture, recipe)

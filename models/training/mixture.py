@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.training.augment import Box, CameraPolicy, CropPolicy, camera, cut, draw_box, far_away, night
 from models.training.data import REJECT, Pictures, Pixels
-from models.training.helpings import Boxed, helping, origin, read_boxes, read_cutouts, read_rooms
+from models.training.datasets import Boxed, dataset_of, origin, read_boxes, read_cutouts, read_rooms
 from models.training.pasting import CutOut, paste
 from models.training.rooms import Rooms
 
@@ -25,17 +25,19 @@ ANY = frozenset[str]()  # every origin
 
 @dataclass(frozen=True)
 class Kind:
-    """Pictures of one label, selected by helping and origin, and their share relative to the label's other kinds."""
+    """Pictures of one label, selected by dataset and origin, and their share relative to the label's other kinds."""
 
     label: str
     share: float
-    helping: str
+    dataset: str
     origins: frozenset[str] = ANY
     without: frozenset[str] = ANY
 
     def holds(self, name: str) -> bool:
         own = origin(name)
-        return helping(name) == self.helping and (not self.origins or own in self.origins) and own not in self.without
+        return (
+            dataset_of(name) == self.dataset and (not self.origins or own in self.origins) and own not in self.without
+        )
 
 
 def _of(words: str) -> frozenset[str]:
@@ -77,7 +79,7 @@ Maker = Callable[[Generator, int], tuple[Pixels, bool]]
 
 @dataclass(frozen=True)
 class Mixed:
-    """``pixels`` [n, s, s, 3], ``targets`` [n]; ``old`` [n]: from the first helping, which the old network has seen."""
+    """``pixels`` [n, s, s, 3], ``targets`` [n]; ``old`` [n]: from the first dataset, which the old network has seen."""
 
     pixels: Pixels
     targets: NDArray[np.int64]
@@ -98,7 +100,7 @@ class Mixture:
     ) -> None:
         self.pictures, self.cutouts, self.rooms, self.seed = pictures, cutouts, rooms, seed
         self.origins = [origin(name) for name in pictures.names]
-        self.old = [helping(name) == "train" for name in pictures.names]
+        self.old = [dataset_of(name) == "train" for name in pictures.names]
         self.boxes = {i: boxes[name] for i, name in enumerate(pictures.names) if name in boxes}
         shares = np.array([LABELS.get(label, 1 / len(pictures.labels)) for label in pictures.labels])
         self.label_shares = shares / shares.sum()

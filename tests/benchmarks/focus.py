@@ -2,7 +2,7 @@
 
 Rooms and cut-outs are photographs that are not shipped: `LOOKOUT_DATA` names the folder with `rooms3.tar` and
 `cutouts2.tar`; it defaults to `shared/data` beside the checkout. Of these only the fifth appears that training leaves
-out (`models.training.helpings.held_out`). Each film is played to the real engine, whose clock is the film's own. The
+out (`models.training.datasets.held_out`). Each film is played to the real engine, whose clock is the film's own. The
 same seed gives the same films.
 """
 
@@ -23,7 +23,7 @@ from lookout.resources import DEFAULT_MODEL
 from lookout.settings.schema import Settings
 from lookout.state.state import State
 
-from models.training.helpings import held_out
+from models.training.datasets import held_out
 from tests.benchmarks import films
 from tests.benchmarks.common import table
 from tests.benchmarks.films import FPS, CutOut, Disturbance, Film, Pixels, Visit

@@ -97,7 +97,7 @@ def test_probabilities_are_measured_as_they_are_served(evenly_lit: Pictures, tmp
 
 
 def of_levels(names: list[str], levels: list[int]) -> Pictures:
-    """Pictures of one level each, named ``HELPING/LABEL/ORIGIN-NUMBER``."""
+    """Pictures of one level each, named ``DATASET/LABEL/ORIGIN-NUMBER``."""
     each, labels = SIZE * SIZE * 3, ("cat", "neither")
     targets = np.array([labels.index(name.split("/")[1]) for name in names])
     sizes = np.full((len(names), 2), SIZE, np.int32)
@@ -105,7 +105,7 @@ def of_levels(names: list[str], levels: list[int]) -> Pictures:
     return Pictures(pixels, np.arange(len(names) + 1) * each, sizes, targets, tuple(names), labels)
 
 
-def test_a_helpings_pictures_are_measured_by_themselves_and_composites_apart() -> None:
+def test_a_datasets_pictures_are_measured_by_themselves_and_composites_apart() -> None:
     names = [
         "val/cat/a-1.png",
         "val/neither/a-1.png",

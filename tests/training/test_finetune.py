@@ -178,7 +178,7 @@ def test_a_thread_that_fails_stops_the_run(tmp_path: Path) -> None:
         FineTuner(copy.deepcopy(old), old, Broken(), Run(tmp_path), CONFIG, 1e9, Ticks()).train(quiet)
 
 
-def test_from_helpings_to_weights(graph: Path, tmp_path: Path) -> None:
+def test_from_datasets_to_weights(graph: Path, tmp_path: Path) -> None:
     for split in ("train", "train2"):
         write_tars(tmp_path / "data", split, 3)
     config = FineTuning(((1.0, SIZE),), workers=1, batch_size=4, refresh_batches=1)

@@ -7,7 +7,7 @@ import pytest
 
 from models.training.augment import night
 from models.training.data import Pictures, pictures_of
-from models.training.helpings import Boxed
+from models.training.datasets import Boxed
 from models.training.mixture import Kind, Mixture, square_around
 from models.training.pasting import CutOut, paste
 from models.training.rooms import Rooms

@@ -1,4 +1,4 @@
-"""Several helpings in one folder: names that say which, wrong labels left out, boxes and cut-outs read."""
+"""Several datasets in one folder: names that say which, wrong labels left out, boxes and cut-outs read."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from models.training.data import DataError
-from models.training.helpings import (
+from models.training.datasets import (
     WRONG_LABELS,
-    has_helpings,
+    dataset_of,
+    has_several,
     held_out,
-    helping,
-    load_helpings,
+    load_datasets,
     origin,
     read_boxes,
     read_cutouts,
@@ -34,27 +34,27 @@ def write_tar(path: Path, files: dict[str, bytes]) -> None:
             tar.addfile(member, BytesIO(data))
 
 
-def test_every_helping_is_found_and_its_name_begins_the_pictures_names(tmp_path: Path) -> None:
+def test_every_dataset_is_found_and_its_name_begins_the_pictures_names(tmp_path: Path) -> None:
     write_tars(tmp_path, "train", 2)
-    assert not has_helpings(tmp_path)
+    assert not has_several(tmp_path)
     write_tars(tmp_path, "train2", 3)
     write_tar(tmp_path / "train3-neither.tar", {"neither/popular-bear-00001.jpg": encoded(scene("neither", 5))})
-    assert has_helpings(tmp_path)
-    pictures = load_helpings(tmp_path, "train", tmp_path / "cache")
+    assert has_several(tmp_path)
+    pictures = load_datasets(tmp_path, "train", tmp_path / "cache")
     assert len(pictures) == 3 * 2 + 3 * 3 + 1
     assert pictures.labels == LABELS
-    assert {helping(name) for name in pictures.names} == {"train", "train2", "train3"}
+    assert {dataset_of(name) for name in pictures.names} == {"train", "train2", "train3"}
     for index, name in enumerate(pictures.names):
         assert pictures.labels[pictures.targets[index]] == name.split("/")[1]
-    assert load_helpings(tmp_path, "train", tmp_path / "cache").names == pictures.names
+    assert load_datasets(tmp_path, "train", tmp_path / "cache").names == pictures.names
 
 
 def test_pictures_known_to_be_filed_wrongly_are_left_out(tmp_path: Path) -> None:
     wrong = sorted(WRONG_LABELS)[0].removeprefix("train/")
     files = {wrong: encoded(scene("cat", 1)), "neither/rooms-99999.webp": encoded(scene("neither", 1))}
     write_tar(tmp_path / "train-neither.tar", files)
-    write_tar(tmp_path / "train2-neither.tar", files)  # each helping counts from 0: this is another picture
-    names = load_helpings(tmp_path, "train").names
+    write_tar(tmp_path / "train2-neither.tar", files)  # each dataset counts from 0: this is another picture
+    names = load_datasets(tmp_path, "train").names
     assert len(WRONG_LABELS) == 16
     assert f"train/{wrong}" not in names
     assert {f"train2/{wrong}", "train/neither/rooms-99999.webp"} <= set(names)
@@ -64,14 +64,14 @@ def test_an_unreadable_picture_stops_measuring_but_not_training(tmp_path: Path) 
     for split in ("train2", "val2"):
         files = {"cat/a-1.jpg": encoded(scene("cat", 1)), "cat/a-2.jpg": b"torn"}
         write_tar(tmp_path / f"{split}-cat.tar", files)
-    assert len(load_helpings(tmp_path, "train")) == 1
+    assert len(load_datasets(tmp_path, "train")) == 1
     with pytest.raises(DataError, match=r"a-2\.jpg"):
-        load_helpings(tmp_path, "val")
+        load_datasets(tmp_path, "val")
 
 
 def test_a_folder_without_tars_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"train-\*\.tar"):
-        load_helpings(tmp_path, "train")
+        load_datasets(tmp_path, "train")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""Several helpings (batches of collected photographs) in a folder: ``train-*.tar``, ``train2-*.tar`` and so on.
+"""Several datasets in a folder: ``train-*.tar``, ``train2-*.tar`` and so on.
 
-Each picture's name begins with its helping, ``train2/cat/oxford-00012.webp``, since every helping counts from 0.
+Each picture's name begins with its dataset, ``train2/cat/oxford-00012.webp``, since every dataset counts from 0.
 The folder also contains bounding boxes, cut-outs to paste, and rooms to cut pieces from.
 """
 
@@ -20,10 +20,10 @@ import numpy as np
 
 from models.training.data import SHORT_SIDE, DataError, Pictures, Pixels, Split, decode, pictures_of
 
-FIRST_SIDE, LATER_SIDE = SHORT_SIDE, 192  # short side in pixels; later helpings are larger, for crops around boxes
+FIRST_SIDE, LATER_SIDE = SHORT_SIDE, 192  # short side in pixels; later datasets are larger, for crops around boxes
 ROOM_SIDE = 480  # short side of the sharp rooms in pixels; the smallest pieces are a fifth of it
 
-# Pictures of the first helping under ``neither`` that do show a pet, found by inspection.
+# Pictures of the first dataset under ``neither`` that do show a pet, found by inspection.
 SHOW_A_CAT = "00032 00781 01374 01936 06738 08658 08790 10532 11945"
 SHOW_A_DOG = "04567 07154 07332 07568 08972 10593 11023"
 HELD_OUT = 5  # one cut-out and one sharp room in this many is kept for the films that measure
@@ -48,15 +48,15 @@ class Boxed:
         return not self.kind.endswith("-part")
 
 
-def helping(name: str) -> str:
+def dataset_of(name: str) -> str:
     """``train2/cat/oxford-00012.webp`` -> ``train2``."""
     return name.split("/", 1)[0]
 
 
 def origin(name: str) -> str:
-    """``train2/cat/oxford-00012.webp`` -> ``oxford``; in a third helping, without the species that follows it."""
+    """``train2/cat/oxford-00012.webp`` -> ``oxford``; in a third dataset, without the species that follows it."""
     stem = Path(name).stem.rsplit("-", 1)[0]
-    return stem.split("-", 1)[0] if re.fullmatch(r"[a-z]+3", helping(name)) else stem
+    return stem.split("-", 1)[0] if re.fullmatch(r"[a-z]+3", dataset_of(name)) else stem
 
 
 def held_out(name: str) -> bool:
@@ -67,20 +67,20 @@ def held_out(name: str) -> bool:
     return zlib.crc32(name.encode()) % HELD_OUT == 0
 
 
-def has_helpings(folder: Path) -> bool:
-    """Whether a folder contains more than one helping."""
+def has_several(folder: Path) -> bool:
+    """Whether a folder contains more than one dataset."""
     return any(folder.glob("train[0-9]*-*.tar")) or any(folder.glob("val[0-9]*-*.tar"))
 
 
-def load_helpings(folder: Path, split: Split, cache: Path | None = None) -> Pictures:
-    """Load all helpings of one split, without the pictures whose label is known to be wrong.
+def load_datasets(folder: Path, split: Split, cache: Path | None = None) -> Pictures:
+    """Load all datasets of one split, without the pictures whose label is known to be wrong.
 
     Raises DataError if there is none, or if a picture of a validation set cannot be read.
     """
     tars = sorted(folder.glob(f"{split}-*.tar")) + sorted(folder.glob(f"{split}[0-9]*-*.tar"))
     if not tars:
-        raise DataError(f"{folder} has no {split}-*.tar.", "Give --data the folder with the helpings of photographs.")
-    kept = cache / f"{split}-helpings-{_identity(tars)}" if cache else None
+        raise DataError(f"{folder} has no {split}-*.tar.", "Give --data the folder with the datasets of photographs.")
+    kept = cache / f"{split}-datasets-{_identity(tars)}" if cache else None
     if kept and (kept / "names.json").exists():
         return Pictures.open(kept)
     pictures = pictures_of(_decoded(tars, split))
