@@ -1,4 +1,4 @@
-"""A browser, the real service behind it, and pages that fail the test when they complain or call elsewhere."""
+"""A browser and the real service; a page fails its test if it logs an error or calls another machine."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def one_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSer
 
 @pytest.fixture
 def own_service(tmp_path: Path) -> Iterator[RunningService]:
-    """A service of the test's own, not yet started. Ask for it before `open_page`, so that the pages close first."""
+    """A service for this test only, not yet started. Request it before `open_page`, so that the pages close first."""
     service = RunningService(tmp_path)
     yield service
     service.stop()
@@ -68,7 +68,7 @@ def own_service(tmp_path: Path) -> Iterator[RunningService]:
 
 @pytest.fixture
 def service(one_service: RunningService) -> Iterator[RunningService]:
-    """The service with a live camera, as a test may expect it and has to leave it."""
+    """The service with a live camera, in the state that each test finds and must restore."""
     one_service.order("live")
     yield one_service
     one_service.order("live")
@@ -116,7 +116,7 @@ def wait_for_situation(page: Page, *situations: str, timeout_ms: float = TIMEOUT
 
 
 def situations(page: Page, seconds: float) -> set[str]:
-    """All that the page showed itself as in this time."""
+    """Every situation that the page showed during this time."""
     shown: list[str] = page.evaluate(
         """async seconds => {
             const frame = document.getElementById('frame');

@@ -1,4 +1,4 @@
-"""Runs the real service as a process of its own, as a user would, and scripts what its camera does."""
+"""Runs the real service in a separate process, as a user would, and scripts what its camera does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ START_S = 90.0
 
 
 class RunningService:
-    """One `lookout serve` with a folder of its own for state, cache and camera orders."""
+    """One `lookout serve` with a separate folder for state, cache and camera orders."""
 
     def __init__(self, folder: Path, *flags: str, source: str = SOURCE) -> None:
         self.folder = folder

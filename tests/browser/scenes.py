@@ -19,7 +19,7 @@ WIDTH, HEIGHT = 640, 480
 
 
 def as_ordered() -> Iterator[Step]:
-    """One step for each look at the file; played from the beginning each time the camera is opened."""
+    """One step each time the file is read; it starts from the beginning whenever the camera is opened."""
     cat = _framed(cv2.cvtColor(skimage.data.chelsea(), cv2.COLOR_RGB2BGR))
     noise = np.random.default_rng(7)
     first = True

@@ -1,4 +1,4 @@
-"""A network between browser and service that carries a fixed number of bytes a second, however many share it."""
+"""A network between browser and service that carries a fixed number of bytes a second for all connections together."""
 
 from __future__ import annotations
 

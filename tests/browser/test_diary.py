@@ -1,4 +1,4 @@
-"""The diary as its owner goes through it: by day, by keyboard, one or many at once, and back."""
+"""The diary as its owner uses it: by day, by keyboard, one visit or many at once, and undo."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_of_a_day_of_thousands_only_what_is_in_sight_exists(diary: RunningServic
 
 @contextmanager
 def traced(page: Page) -> Iterator[list[dict[str, Any]]]:
-    """What the browser itself records about its work: filled at the end, times in microseconds."""
+    """The browser's own trace of its work: filled at the end, times in microseconds."""
     session, found, ended = page.context.new_cdp_session(page), list[dict[str, Any]](), list[bool]()
     session.on("Tracing.dataCollected", lambda part: found.extend(part["value"]))
     session.on("Tracing.tracingComplete", lambda _: ended.append(True))

@@ -1,4 +1,4 @@
-"""What people do here: choose a region, hand in a photo, look inside, pick a model, show the demo."""
+"""What people do here: choose a region, upload a photo, look inside, pick a model, show the demo."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_keyboard_is_enough_to_set_a_region(service: RunningService, open_pa
 
 
 def test_a_region_is_drawn_with_a_finger(service: RunningService, open_page: OpenPage) -> None:
-    """Sideways it draws, with no button first; help and buttons stand below the picture, which stays whole."""
+    """A sideways drag draws at once, without a button; help and buttons are below the picture and never cover it."""
     page = live_page(service, open_page, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     expect(page.get_by_role("button", name="Choose region")).to_be_visible()
     box = page.locator("#frame").bounding_box()
@@ -128,7 +128,7 @@ def test_a_text_named_as_a_photo_is_refused_in_words(
 
 
 def test_a_large_photo_is_made_smaller_before_it_is_sent(service: RunningService, open_page: OpenPage) -> None:
-    """A phone's camera makes files that are refused, or on their way for minutes."""
+    """A phone's camera makes files that are too large to accept, or take minutes to send."""
     page = live_page(service, open_page)
     with page.expect_response("**/api/classify*") as answered:
         page.evaluate(

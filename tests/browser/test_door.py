@@ -121,7 +121,7 @@ def test_settings_and_the_way_out_need_no_mouse(guarded: RunningService, open_pa
 
 
 def tab_to(page: Page, wanted: Locator, most: int = 90) -> None:
-    """Tab until it has the focus. Whatever has it meanwhile shows so, and is on the screen."""
+    """Press Tab until it has the focus. Everything focused on the way shows its focus and is on the screen."""
     expect(wanted).to_be_attached()
     for _ in range(most):
         page.keyboard.press("Tab")

@@ -1,4 +1,4 @@
-"""The lab: its numbers, by keyboard and on small screens, in both languages; and that nobody else loads it."""
+"""The lab: its numbers, by keyboard, on small screens and in both languages; other pages do not load it."""
 
 from __future__ import annotations
 

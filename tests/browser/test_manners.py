@@ -44,7 +44,7 @@ def test_all_of_the_page_is_eighty_kilobytes_on_the_wire_and_nothing_the_second_
 
 
 def files(page: Page) -> dict[str, int]:
-    """Bytes on the wire, heads included, of each file that the page loaded; answers of the API are not files."""
+    """Bytes on the wire, headers included, of each file that the page loaded, without the API's answers."""
     sizes: dict[str, int] = page.evaluate(
         """() => {
             const kinds = ['resource', 'navigation'];
@@ -58,7 +58,7 @@ def files(page: Page) -> dict[str, int]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_all_tabs_and_dialogs_are_eighty_kilobytes_packed(language: str) -> None:
-    """What a browser loads that opens everything in one language; the lab, the door and a phone's icons are apart."""
+    """What a browser loads to show everything in one language, without the lab, the login page and a phone's icons."""
     assets = Assets(static_folder())
     apart = ("lab/", "login.", "icon-")
     wanted = [name for name in assets.names if not name.startswith(apart)]
@@ -174,7 +174,7 @@ def test_another_answer_moves_nothing(service: RunningService, open_page: OpenPa
 
 
 def ask_for_more(service: RunningService, thresholds: dict[str, float] | None) -> None:
-    """Thresholds above what the camera's cat can give; None takes them back."""
+    """Set thresholds above what the camera's cat can reach; None restores them."""
     patch = {"answer": {"enter": thresholds, "leave": thresholds}}
     httpx.patch(f"{service.url}api/settings", json=patch, trust_env=False).raise_for_status()
 
@@ -203,7 +203,7 @@ def test_the_wall_display_shows_only_picture_and_answer(service: RunningService,
 
 
 def test_a_wall_display_hung_upright_is_filled(service: RunningService, open_page: OpenPage) -> None:
-    """Picture as wide as the screen, the answer in all the rest; in the language that its address says."""
+    """The picture is as wide as the screen, and the answer fills the rest, in the language that the address names."""
     page = open_page(f"{service.url}?kiosk&lang=zh", viewport={"width": 1080, "height": 1920})
     wait_for_situation(page, "live")
     expect(page.locator("#word")).to_have_text("貓")
@@ -290,7 +290,7 @@ def test_a_neural_network_is_not_the_internet_in_chinese() -> None:
 
 
 def leaves(kind: type[LookoutError]) -> list[type[LookoutError]]:
-    """Every error that a page may meet: those of the service and of its API, whatever was imported before."""
+    """Every error that a page may meet: those of the service and of its API, regardless of what was imported before."""
     modules = (
         "lookout.errors",
         "lookout.events.errors",

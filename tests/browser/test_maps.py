@@ -1,4 +1,4 @@
-"""The feature maps on the dashboard: those of the picture now, or words; for keyboards, and for who wants no motion."""
+"""The feature maps on the dashboard: current maps or a sentence, usable by keyboard and with reduced motion."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def opened(service: RunningService, open_page: OpenPage, **options: object) -> t
 
 
 def is_asked_again(page: Page) -> None:
-    """Twice: the first time may have been on its way."""
+    """Checked twice: the first request may already have been on its way."""
     for _ in range(2):
         with page.expect_request("**/api/feature-maps*"):
             pass
 
 
 def asked(page: Page, wait_ms: float) -> int:
-    """How often maps are asked for in this time."""
+    """How often the page requests maps during this time."""
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url) if "feature-maps" in request.url else None)
     page.wait_for_timeout(wait_ms)

@@ -1,4 +1,4 @@
-"""What the page says and shows where the network is slow, grows slow, or carries no WebSocket."""
+"""What the page says and shows on a network that is slow, becomes slow, or blocks WebSockets."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_without_pictures_the_answer_is_live_and_the_reason_is_shown(
 
 
 def test_a_network_that_no_longer_carries_anything_is_reported_soon(network: StartNetwork, open_page: OpenPage) -> None:
-    """With a picture on its way the connection is kept, but nothing is called live meanwhile."""
+    """While a picture is on its way the connection is kept, but nothing is called live."""
     changing = network(10e6)
     page = open_page(changing.url, forgive=FORGIVEN)
     wait_for_situation(page, "live")
@@ -105,7 +105,7 @@ def test_a_network_that_no_longer_carries_anything_is_reported_soon(network: Sta
 def test_without_websockets_states_and_pictures_come_otherwise_and_it_is_reported(
     network: StartNetwork, open_page: OpenPage, events: bool
 ) -> None:
-    """Behind a proxy that loses the upgrade the page said "does not answer" for ever."""
+    """Behind a proxy that drops the upgrade, the page used to say "does not answer" for ever."""
     proxy = network(10e6)
     proxy.upgrades, proxy.events = False, events
     page = open_page(proxy.url, forgive=FORGIVEN)

@@ -24,7 +24,7 @@ CHANGED = {
 
 @pytest.fixture
 def settings_page(service: RunningService, open_page: OpenPage) -> Iterator[Page]:
-    """Forgives the 422 that the browser logs where a refusal is tried. Takes all changes back."""
+    """Accepts the 422 that the browser logs when a test causes a refusal, and restores all settings."""
     page = open_page(f"{service.url}#/settings", forgive=("422",), reduced_motion="reduce")
     wait_for_situation(page, "live")
     yield page

@@ -1,4 +1,4 @@
-"""The page says what is so: live, frozen, absent, paused, ended, lost; at once, in words, and back again by itself."""
+"""The page states the truth at once and in words (live, frozen, absent, paused, ended, lost) and recovers by itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def seconds_until(condition: Callable[[], object]) -> float:
 
 
 def fingerprint(page: Page) -> str:
-    """Something that differs whenever the picture on the canvas does."""
+    """A value that changes whenever the picture on the canvas changes."""
     text: str = page.evaluate("document.getElementById('picture').toDataURL('image/jpeg', 0.9).slice(-400)")
     return text
 

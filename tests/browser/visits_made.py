@@ -1,4 +1,4 @@
-"""A diary as a service finds it at its start: days full of visits, with pictures, doubts and a lost camera."""
+"""A diary as a service finds it at its start: days full of visits, with pictures, unsure ones and a lost camera."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def midnight(days_ago: int = 0) -> float:
 
 
 def fill(state_folder: Path, visits: int, since: float, until: float) -> None:
-    """Visits one after the other between two moments: every third by a dog, some drawn for a look, some unsure."""
+    """Consecutive visits between two moments: every third by a dog, some chosen for review, some unsure."""
     pictures = dict(_pictures())
     store = Store(state_folder, Storage(state_folder))
     month = time.strftime("%Y-%m", time.gmtime(since))
