@@ -205,10 +205,10 @@ def test_accuracy_counts_what_was_drawn_and_reviewed(service: Service, http: htt
 
 
 def test_exports_honour_marks_and_fit_spreadsheets(service: Service, http: httpx.Client) -> None:
-    add(service.history.store, row(note="=cmd()"), row(right="red/fox"), row(), pictures=True)
+    add(service.history.store, row(note="=cmd()"), row(right="red/fox"), row(note="＝cmd()"), pictures=True)
     lines = list(csv.DictReader(io.StringIO(http.get("api/events.csv").text)))
     assert [line["called"] for line in lines] == ["cat", "red/fox", "cat"]
-    assert lines[0]["note"] == "'=cmd()"
+    assert [line["note"] for line in lines] == ["'=cmd()", "", "'＝cmd()"]
     answer = http.get("api/events.zip", params={"review": "done"})
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.namelist() == ["red_fox/2.jpg", "events.csv"]

@@ -314,9 +314,3 @@ def test_an_unknown_model_or_region_is_exit_status_3(lookout: Run, folder: Path)
     assert lookout("classify", folder, "--region", "0.9,0,0.5,1").returncode == 3
     assert "--region is" in lookout("classify", folder, "--region", "a").stderr
     assert "--model is" in lookout("classify", folder, "--model", "a b").stderr
-
-
-def test_no_label_and_no_name_becomes_a_formula_in_a_spreadsheet() -> None:
-    from lookout.cli.results import cell
-
-    assert [cell(text) for text in ("=1+1", "@a", "-x.jpg", "cat")] == ["'=1+1", "'@a", "'-x.jpg", "cat"]

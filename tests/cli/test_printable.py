@@ -10,7 +10,7 @@ import pytest
 from lookout import terminal
 from lookout.cli.logs import JournalFormatter, PrintableFormatter
 from lookout.errors import LookoutError
-from lookout.printable import printable, printable_json
+from lookout.printable import printable, printable_json, spreadsheet_text
 
 NASTY = "\x1b[2J\x1b]0;pwned\x07caf\xe9\x9b31m\u202egpj.exe\r\x08\x7f貓"
 HARMLESS = r"\x1b[2J\x1b]0;pwned\x07café\x9b31m\u202egpj.exe\r\x08\x7f貓"
@@ -29,6 +29,12 @@ def test_json_stays_the_same_json() -> None:
     assert json.loads(text) == {NASTY: "貓"}
     assert "貓" in text
     assert not set(NASTY[0:1] + "\x9b\u202e\x7f") & set(text)
+
+
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-x.jpg", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＠SUM(A1)"])
+def test_no_label_and_no_name_becomes_a_formula_in_a_spreadsheet(formula: str) -> None:
+    assert spreadsheet_text(formula) == f"'{formula}"
+    assert spreadsheet_text(f"cat {formula}") == f"cat {formula}"
 
 
 def test_words_tables_and_errors_are_safe(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 from lookout.errors import LookoutError
 from lookout.pipeline.card import Card
-from lookout.printable import printable_json
+from lookout.printable import printable_json, spreadsheet_text
 from lookout.terminal import console, say, table
 
 
@@ -64,7 +64,7 @@ def json_lines(top: int) -> Callable[[Result], str]:
 
 def csv_header(names: Sequence[str]) -> str:
     """Return the first line: a column per label, between the answer and the code of an error."""
-    return _row(["source", "label", "probability", *map(cell, names), "error"])
+    return _row(["source", "label", "probability", *map(spreadsheet_text, names), "error"])
 
 
 def csv_rows(names: Sequence[str]) -> Callable[[Result], str]:
@@ -73,16 +73,19 @@ def csv_rows(names: Sequence[str]) -> Callable[[Result], str]:
     def line(result: Result) -> str:
         if result.answer is None:
             code = result.error.code if result.error else ""
-            return _row([cell(result.source), "", "", *("" for _ in names), code])
+            return _row([spreadsheet_text(result.source), "", "", *("" for _ in names), code])
         best, shares = result.answer["top"][0], result.answer["probabilities"]
-        return _row([cell(result.source), cell(best["label"]), best["probability"], *(shares[n] for n in names), ""])
+        return _row(
+            [
+                spreadsheet_text(result.source),
+                spreadsheet_text(best["label"]),
+                best["probability"],
+                *(shares[n] for n in names),
+                "",
+            ]
+        )
 
     return line
-
-
-def cell(text: str) -> str:
-    """Return the text, preceded by an apostrophe if a spreadsheet would otherwise take it for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _row(values: Sequence[Any]) -> str:

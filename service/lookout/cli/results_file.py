@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lookout.cli.results import Result, cell, csv_header, csv_rows, json_lines
+from lookout.cli.results import Result, csv_header, csv_rows, json_lines
 from lookout.errors import ResultsUnusable
 from lookout.pipeline.card import Card
+from lookout.printable import spreadsheet_text
 
 MAX_LINE_BYTES = 2**20  # enough for thousands of labels; a longer line is from another kind of file
 
@@ -64,7 +65,7 @@ class ResultsFile:
     def _key(self, source: str) -> str:
         if not self._is_csv:
             return source
-        return cell(source).encode("utf-8", "backslashreplace").decode()  # as written in the file
+        return spreadsheet_text(source).encode("utf-8", "backslashreplace").decode()  # as written in the file
 
     def _write(self, line: bytes) -> None:
         """Write a line in one call, so that a kill leaves complete lines."""

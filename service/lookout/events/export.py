@@ -14,13 +14,12 @@ from lookout.events import queries
 from lookout.events.event import Event, event_view
 from lookout.events.queries import Filter
 from lookout.events.store import Store
+from lookout.printable import spreadsheet_text
 
 _COLUMNS = (
     *("id", "view", "kind", "label", "right", "called", "started", "ended", "for_s", "cut", "clock_ok", "probability"),
     *("mean", "frames", "model", "version", "precision", "sampled", "kept", "reviewed_at", "note", "file"),
 )
-# A spreadsheet would read such a text as a formula.
-_FORMULA = re.compile(r"^[=+\-@\t\r]")
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 
 
@@ -49,7 +48,7 @@ def _row(event: Event) -> list[object]:
     model = view["model"] or {}
     assert isinstance(model, dict)
     values = [model.get({"model": "name"}.get(name, name)) if name in _OF_MODEL else view[name] for name in _COLUMNS]
-    return [f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value for value in values]
+    return [spreadsheet_text(value) if isinstance(value, str) else value for value in values]
 
 
 _OF_MODEL = frozenset({"model", "version", "precision"})
