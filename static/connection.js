@@ -134,12 +134,11 @@ export function connect(store, how) {
   // If a model has many labels, only the first state of a connection contains all of them.
   function complete(message) {
     const { model, answer } = message;
-    if (!model || model.labels.length >= model.label_count) whole = message;
-    else if (whole?.model) {
-      model.labels = whole.model.labels;
-      model.titles = whole.model.titles;
-      answer.thresholds = whole.answer.thresholds;
-    }
+    // Without a prototype, which would answer for labels called "constructor" that are not in it.
+    answer.probabilities = { __proto__: null, ...answer.probabilities };
+    if (!model || model.labels.length === model.label_count) whole = message;
+    message.model = whole.model;
+    answer.thresholds = whole.answer.thresholds;
   }
 
   function lose(code) {
@@ -219,8 +218,8 @@ export function connect(store, how) {
       retry();
     }
   });
-  window.addEventListener("pageshow", (event) => {
-    if (event.persisted) retry();
+  window.addEventListener("pageshow", ({ persisted }) => {
+    if (persisted) retry();
   });
   window.addEventListener("online", retry);
 

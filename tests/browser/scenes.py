@@ -16,6 +16,7 @@ from lookout.errors import CameraAbsent, CameraBusy
 ORDER_FILE = "CAMERA_ORDER_FILE"
 SOURCE = "scripted:tests.browser.scenes:as_ordered"
 WIDTH, HEIGHT = 640, 480
+COLOURS = {"red": (0, 0, 240), "green": (0, 240, 0), "blue": (240, 0, 0)}
 
 
 def as_ordered() -> Iterator[Step]:
@@ -27,6 +28,8 @@ def as_ordered() -> Iterator[Step]:
         order = Path(os.environ[ORDER_FILE]).read_text("utf-8").strip()
         if order == "live":
             yield Show(cv2.add(cat, noise.integers(0, 8, cat.shape, dtype=np.uint8)))
+        elif order in COLOURS:
+            yield Show(cv2.add(np.full_like(cat, COLOURS[order]), noise.integers(0, 8, cat.shape, dtype=np.uint8)))
         elif order == "absent":
             yield Fail(CameraAbsent("No camera is connected.", "See what is there: lookout cameras"))
         elif order == "busy":
