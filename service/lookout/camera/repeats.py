@@ -27,6 +27,7 @@ class RepeatDetector:
     """Detects from the frames whether a live source is stuck. It uses only their capture times, no clock of its own.
 
     stale_after_s: seconds during which every frame must have been seen before.
+    doubted: whether the source's pictures cannot be trusted yet.
     """
 
     def __init__(self, stale_after_s: float) -> None:
@@ -39,15 +40,12 @@ class RepeatDetector:
         self._new_at: float | None = None
         self._repeats = 0
         self._wanted = 0
+        self.doubted = False
 
     def doubt(self) -> None:
         """Trust the source, reopened after it was stuck, only once a second, different picture has come."""
         self._wanted = 2
-
-    @property
-    def doubted(self) -> bool:
-        """Whether the source's pictures cannot be trusted yet."""
-        return self._wanted > 0
+        self.doubted = True
 
     def see(self, frame: Frame) -> bool:
         """Check the next frame. Returns True while the source is stuck.
@@ -60,7 +58,9 @@ class RepeatDetector:
         self._recent.append(mark)
         if not known or self._new_at is None or _nearly_uniform(frame):
             self._new_at, self._repeats = frame.captured_at, 0
-            self._wanted = max(0, self._wanted - 1)
+            if self.doubted:
+                self._wanted -= 1
+                self.doubted = self._wanted > 0
             return False
         self._repeats += 1
         return self._repeats >= MIN_FRAMES and frame.captured_at - self._new_at >= self._stale_after_s

@@ -136,11 +136,12 @@ class Classifier:
         tensor = np.empty_like(self._blank)  # one per call, since threads share this object
         seen = preprocess(pixels, self.card.input, tensor, region)
         prepared = time.perf_counter()
-        more = self._more_outputs(embedding, activation_map, feature_map)
-        answer, *others = self._run([self._answer, *more.values()], tensor)
+        asked = embedding or activation_map or feature_map  # not by the camera loop
+        more = self._more_outputs(embedding, activation_map, feature_map) if asked else None
+        answer, *others = self._run([self._answer, *more.values()] if more else [self._answer], tensor)
         inferred = time.perf_counter()
         probabilities = self._probabilities(answer)
-        extra = {key: self._extra_output(key, value) for key, value in zip(more, others, strict=True)}
+        extra = {key: self._extra_output(key, value) for key, value in zip(more, others, strict=True)} if more else {}
         timing = Timing(
             preprocess_ms=(prepared - started) * 1e3,
             inference_ms=(inferred - prepared) * 1e3,

@@ -9,7 +9,6 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import onnxruntime as ort
@@ -24,48 +23,38 @@ class RunTooLong(TimeoutError):
     """The run was ended at its time limit."""
 
 
-@dataclass(slots=True, eq=False)
-class _Run:
-    options: ort.RunOptions
-    ends_at: float
-    ended: bool = False
-
-
 class _Watch:
-    """Watches the runs in progress and ends those that are overdue. Its thread sleeps while there are none."""
+    """Watches the runs in progress and ends those that are overdue. Its thread sleeps while there are none.
+
+    runs: when each run must end, by its options. Each frame adds and removes one, which takes no lock: changing one
+    item of a dictionary is a single step for all threads.
+    wakes_at: when the thread looks again. Who adds a run that must end before that calls `wake`.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
-        self._runs: list[_Run] = []
+        self.runs: dict[ort.RunOptions, float] = {}
+        self.wakes_at = math.inf
+        self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._wakes_at = math.inf
 
-    # Called for each frame, so they take the lock itself: a condition's `with` is slower, being written in Python.
-
-    def begin(self, run: _Run) -> None:
-        with self._lock:
-            self._runs.append(run)
+    def wake(self) -> None:
+        with self._changed:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="run limit", daemon=True)
                 self._thread.start()
-            elif run.ends_at < self._wakes_at:
-                self._changed.notify()
-
-    def end(self, run: _Run) -> None:
-        with self._lock:
-            self._runs.remove(run)
+            self._changed.notify()
 
     def _watch(self) -> None:
         with self._changed:
             while True:
-                now = time.monotonic()
-                for run in self._runs:
-                    if not run.ended and now >= run.ends_at:
-                        run.ended = run.options.terminate = True
-                # Runs usually end long before this, but `end` leaves the time as it is, so as not to wake this thread.
-                self._wakes_at = min((run.ends_at for run in self._runs if not run.ended), default=math.inf)
-                self._changed.wait(None if self._wakes_at == math.inf else self._wakes_at - now)
+                self.wakes_at = math.inf  # before looking at the runs, so that one that begins meanwhile calls `wake`
+                runs, now = self.runs.copy(), time.monotonic()
+                for options, ends_at in runs.items():
+                    if now >= ends_at:
+                        options.terminate = True
+                # Most runs end long before this; they leave the time as it is, so as not to wake this thread.
+                self.wakes_at = min((ends_at for ends_at in runs.values() if ends_at > now), default=math.inf)
+                self._changed.wait(None if self.wakes_at == math.inf else self.wakes_at - now)
 
 
 _watch = _Watch()
@@ -77,14 +66,15 @@ def run_limited(
     """Run the session. Raises RunTooLong after limit_s seconds, by default RUN_LIMIT_S."""
     options = ort.RunOptions()
     options.log_severity_level = _LOG_FATAL_ONLY
-    run = _Run(options, time.monotonic() + (RUN_LIMIT_S if limit_s is None else limit_s))
-    _watch.begin(run)
+    _watch.runs[options] = ends_at = time.monotonic() + (RUN_LIMIT_S if limit_s is None else limit_s)
+    if ends_at < _watch.wakes_at:
+        _watch.wake()
     try:
         values: list[Any] = session.run(list(outputs), dict(feeds), options)
     except Exception as error:  # onnxruntime's errors have no common base class
-        if run.ended:
+        if options.terminate:
             raise RunTooLong(f"it takes longer than {limit_s or RUN_LIMIT_S:g} s for a picture") from error
         raise
     finally:
-        _watch.end(run)
+        del _watch.runs[options]
     return values

@@ -101,7 +101,7 @@ class IsolatedCamera:
         with self._lock:
             if self._closing.is_set():
                 raise self._closed_meanwhile()
-            self._process, self._last_message = CameraProcess(python), b""
+            self._process, self._last_message = CameraProcess(python, self._wake.descriptor), b""
             try:
                 seconds = max(0.1, deadline.remaining() - OPEN_MARGIN_S)
                 self._process.line.send(protocol.Hello(self._address, self._options, seconds, path).pack())
@@ -211,18 +211,10 @@ class IsolatedCamera:
 
     def _wait(self, process: CameraProcess, deadline: Deadline) -> bool:
         """Wait for a message while reading the source's output. Returns False at the deadline or when woken."""
-        poll = select.poll()
-        poll.register(process.line, select.POLLIN)
-        poll.register(self._wake.descriptor, select.POLLIN)
-        if process.stderr >= 0:
-            poll.register(process.stderr, select.POLLIN)
         while True:
-            before = process.stderr
-            ready = {descriptor for descriptor, _ in poll.poll(deadline.remaining() * 1000)}
-            if before in ready:
+            ready = {descriptor for descriptor, _ in process.events.poll(deadline.remaining() * 1000)}
+            if process.stderr in ready:
                 process.listen()
-                if process.stderr < 0:
-                    poll.unregister(before)
             if process.line.fileno() in ready:
                 return True
             if self._wake.descriptor in ready:
@@ -306,9 +298,10 @@ def _messages(process: CameraProcess, at_most: int) -> list[bytes]:
 def _give_back(process: CameraProcess, slots: bytes) -> None:
     if not slots:
         return
-    # A process that has ended needs no slots; the next read reports that it has ended.
-    with contextlib.suppress(OSError):
+    try:  # for each frame, so without the calls of a context manager
         process.line.send(slots)
+    except OSError:
+        return  # a process that has ended needs no slots; the next read reports that it has ended
 
 
 def _read_output(process: CameraProcess) -> None:

@@ -30,9 +30,11 @@ class CameraProcess:
     """One running `child.py`. Owned by one thread; `end` may be called once by any thread if no other uses it.
 
     line: the message socket. memory: descriptor of the shared file. stderr: descriptor, or -1 once it has ended.
+    events: waits for a message, for output on stderr, or for the descriptor `wake`.
     """
 
-    def __init__(self, python: str) -> None:
+    def __init__(self, python: str, wake: int) -> None:
+        """wake: a descriptor that becomes readable when waiting for `events` is to end."""
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self.waiting_at = float("-inf")  # when it last reported that data arrives, but no picture
         self._partial = b""
@@ -63,6 +65,9 @@ class CameraProcess:
         self.line.setblocking(False)
         self._incoming = select.poll()
         self._incoming.register(self.line, select.POLLIN)
+        self.events = select.poll()
+        for descriptor in (self.line.fileno(), self.stderr, wake):
+            self.events.register(descriptor, select.POLLIN)
 
     def receive(self) -> bytes | None:
         """Return the next message, empty once the process has closed the socket; None if none is ready. Never blocks.
@@ -89,6 +94,7 @@ class CameraProcess:
         except BlockingIOError:
             return True
         if not data:
+            self.events.unregister(self.stderr)
             os.close(self.stderr)
             self.stderr = -1
         *lines, rest = (self._partial + data).split(b"\n")
