@@ -27,6 +27,21 @@ FORMS = {
     "CSV": "index,label\n1,dog\n0,cat\n",
     "tab-separated": "class\tname\n0\tcat\n1\tdog\n",
     "pandas's CSV": ",label,count\n0,cat,5\n1,dog,6\n",
+    "numbered with a full stop": "0. cat\n1. dog\n",
+    "numbered with a bracket": "1) cat\n2) dog\n",
+    "numbered in brackets": "[0] cat\n[1] dog\n",
+    "numbered with a dash": "0 - cat\n1 - dog\n",
+    "an assignment a line": "0=cat\n1=dog\n",
+    "numbered behind": "dog,1\ncat,0\n",
+    "numbered behind a tab": "cat\t0\ndog\t1\n",
+    "on a single line": "cat,dog\n",
+    "quoted, with commas": '"cat",\n"dog",\n',
+    "a list of bullets": "- cat\n- dog\n",
+    "YAML under another key, with remarks": "labels:  # two\n  - cat  # small\n  - dog\n",
+    "a program's list": "CLASSES = ['cat', 'dog']\n",
+    "TensorFlow.js's program": "export const CLASSES = {\n  0: 'cat, tabby',\n  1: 'dog'\n};\n",
+    "a record of JSON a line": '{"id": 1, "name": "dog"}\n{"id": 0, "name": "cat"}\n',
+    "torchvision's class_to_idx": '{"class_to_idx": {"dog": "1", "cat": "0"}}',
 }
 
 
@@ -53,6 +68,10 @@ def test_windows_editors_and_shells(tmp_path: Path, encoding: str) -> None:
         ("crane\ncup\ncrane\n", ["crane", "cup", "crane 2"]),
         ("crane\ncrane 2\ncrane\n", ["crane", "crane 2", "crane 3"]),
         ("[one]\n[two]\n", ["[one]", "[two]"]),
+        ("0.5 mm\n1.5 mm\n", ["0.5 mm", "1.5 mm"]),
+        ("0-2 years\n1-3 years\n", ["0-2 years", "1-3 years"]),
+        ("grade: 0\ngrade: 1\n", ["grade: 0", "grade: 1"]),
+        ("Class 0\nClass 1\n", ["Class 0", "Class 1"]),
     ],
 )
 def test_what_only_looks_like_another_form_is_kept(tmp_path: Path, content: str, names: list[str]) -> None:
@@ -71,6 +90,8 @@ def test_what_only_looks_like_another_form_is_kept(tmp_path: Path, content: str,
         ('["cat",\n "dog"', "line 2, is not JSON"),
         ("label,id\ncat,0\n,1\n", "line 3, contains no label"),
         ("cat\nd\x1bog\n", "line 2: the label contains unprintable characters"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n", "a pointer of Git LFS"),
+        ("<!DOCTYPE html>\n<html>\n404</html>", "a web page"),
     ],
 )
 def test_a_refusal_names_the_place(tmp_path: Path, content: str | bytes, said: str) -> None:

@@ -26,14 +26,33 @@ MAX_NAME = 100
 _USUAL = "One label per line, in the network's order, always works."
 _SYNSET = re.compile(r"^n\d{8}$")
 _SYNSET_LINE = re.compile(r"^n\d{8}[\s,;:]+(?=\S)")
-_INDEXED = re.compile(r"^(\d{1,6})\s*[:,;\t ]\s*(\S.*)$")
+# "0 cat", "0: cat", "0=cat", "0|cat", "0. cat", "0) cat", "0 - cat", "[0] cat", but not "0.5 mm" or "0-2 years".
+_INDEXED = re.compile(r"^\[?(\d{1,6})(?:\s*[:,;|=]|[.)\]](?=\s)|\s+-(?=\s)|(?=\s))\s*(\S.*)$")
+_INDEX_LAST = re.compile(r"^(\S.*?)\s*[:,;|=\t]\s*(\d{1,6})$")
+_BULLET = re.compile(r"^[-*•]\s+(?=\S)")
+# What stands before a list or dictionary in a program: "CLASSES = [", "export const LABELS = {".
+_ASSIGNMENT = re.compile(
+    r"^(?:export\s+(?:default\s+)?)?(?:(?:const|let|var)\s+)?(?:[A-Za-z_][\w.]*\s*=\s*)?(?=[\[{(])"
+)
 _ITEM = re.compile(r"item\s*\{(.*?)\}", re.DOTALL)
 _ITEM_FIELD = re.compile(r"""\b(id|name|display_name)\s*:\s*(?:"([^"]*)"|'([^']*)'|(\d+))""")
-_YAML_NAMES = re.compile(r"^names:[ \t]*(?:\n((?:(?:[ \t]+|- )[^\n]*\n?)+)|(\[[^\]]*\]|\{[^}]*\}))", re.MULTILINE)
+_YAML_NAMES = re.compile(
+    r"^(?:names|labels|classes|class_names|categories):[ \t]*(?:#[^\n]*)?"
+    r"(?:\n((?:(?:[ \t]+|- )[^\n]*\n?)+)|(\[[^\]]*\]|\{[^}]*\}))",
+    re.MULTILINE,
+)
+# Files that are downloaded by mistake instead of the labels.
+_MISTAKEN = (
+    (re.compile(r"^version https://git-lfs"), "a pointer of Git LFS", "Fetch the file itself: git lfs pull."),
+    (re.compile(r"^<(?:!doctype|html|\?xml)", re.IGNORECASE), "a web page or XML", "Download the labels themselves."),
+)
 # How JSON starts. A plain list of lines may start with a bracket or brace, too, but hardly like this.
 _OPENINGS = ('["', "['", "[[", "[{", "[\n", '{"', "{'", "{\n", "{ ", "[ ")
 # Keys under which JSON files with other content keep their labels, the most reliable first.
-_KEYS = ("id2label", "label2id", "labels", "class_names", "names", "classes", "categories")
+_KEYS = (
+    "id2label", "label2id", "idx_to_class", "class_to_idx", "label_names", "labels", "class_names", "names", "classes",
+    "categories",
+)  # fmt: skip
 _NAME_FIELDS = ("name", "label", "class_name", "label_name", "class", "display_name", "title", "category", "english")
 _INDEX_FIELDS = ("id", "index", "class_id", "class_index", "label_id", "idx", "number")
 
@@ -78,7 +97,11 @@ def _text(path: Path) -> str:
 def _entries(path: Path, text: str) -> list[_Entry]:
     """The entries, by the format of the content; the file's extension is not reliable."""
     stripped = text.strip()
-    if stripped[:1] in ("{", "[") and (document := _document(path, stripped)) is not None:
+    for pattern, what, remedy in _MISTAKEN:
+        if pattern.search(stripped):
+            raise ModelRejected(f"{path} contains no labels, but is {what}.", remedy)
+    literal = _ASSIGNMENT.sub("", stripped, count=1).rstrip("; \n")
+    if literal[:1] in ("{", "[", "(") and (document := _document(path, literal)) is not None:
         return _from_document(path, document)
     if items := _ITEM.findall(stripped):
         return [entry for number, item in enumerate(items) if (entry := _from_item(item, number)) is not None]
@@ -102,9 +125,22 @@ def _document(path: Path, text: str) -> Any:
         try:
             return ast.literal_eval(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            if (records := _json_lines(text)) is not None:
+                return records
             if isinstance(error, json.JSONDecodeError) and text[:2] in _OPENINGS:
                 raise ModelRejected(f"{path}, line {error.lineno}, is not JSON: {error.msg}.", _USUAL) from error
             return None
+
+
+def _json_lines(text: str) -> list[Any] | None:
+    """Parse a file with one JSON object per line; None if it is none."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not all(line.startswith("{") for line in lines):
+        return None
+    try:
+        return [json.loads(line) for line in lines]
+    except (ValueError, RecursionError):
+        return None
 
 
 def _from_document(path: Path, document: Any) -> list[_Entry]:
@@ -118,14 +154,22 @@ def _from_document(path: Path, document: Any) -> list[_Entry]:
 
 def _from_mapping(path: Path, mapping: dict[Any, Any]) -> list[_Entry]:
     """Read a mapping of index to label, as {"0": "tench"} and {"0": ["n01440764", "tench"]}, or of label to index."""
-    if all(isinstance(value, int) and not isinstance(value, bool) for value in mapping.values()):
-        return [_Entry(_clean(str(name)), f'entry "{_short(name)}"', index) for name, index in mapping.items()]
+    numbered = all(str(key).strip().isdecimal() for key in mapping)
+    if all(_is_number(value, quoted=not numbered) for value in mapping.values()):
+        return [_Entry(_clean(str(name)), f'entry "{_short(name)}"', int(index)) for name, index in mapping.items()]
     entries = []
     for key, value in mapping.items():
         if not str(key).strip().isdecimal():
             raise ModelRejected(f'{path}: the key of entry "{_short(key)}" is not an output\'s number.', _USUAL)
         entries.append(_from_value(path, value, f'entry "{_short(key)}"', int(str(key))))
     return entries
+
+
+def _is_number(value: Any, *, quoted: bool) -> bool:
+    """Whether a value is the number of an output. quoted: even if it is a text of digits."""
+    return (isinstance(value, int) and not isinstance(value, bool)) or (
+        quoted and isinstance(value, str) and value.strip().isdecimal()
+    )
 
 
 def _from_value(path: Path, value: Any, place: str, index: int | None) -> _Entry:
@@ -153,13 +197,13 @@ def _from_item(item: str, number: int) -> _Entry | None:
 
 
 def _from_yaml(path: Path, found: re.Match[str]) -> list[_Entry]:
-    """Read the `names:` of a YAML file: a list or a mapping, in block or flow style."""
+    """Read the `names:` or `labels:` of a YAML file: a list or a mapping, in block or flow style."""
     if found[2] and (document := _document(path, found[2])) is not None:
         return _from_document(path, document)
     lines = [line.strip() for line in (found[1] or found[2][1:-1].replace(",", "\n")).splitlines() if line.strip()]
     entries = []
     for number, line in enumerate(lines, 1):
-        line = line.removeprefix("- ")
+        line = re.sub(r"\s+#.*$", "", line.removeprefix("- "))
         indexed = re.match(r"^(\d+):\s*(.+)$", line)
         text, index = (indexed[2], int(indexed[1])) if indexed else (line, None)
         entries.append(_Entry(_clean(text), f"name {number}", index))
@@ -194,7 +238,15 @@ def _from_table(lines: list[tuple[int, str]]) -> list[_Entry] | None:
 
 
 def _from_lines(lines: list[tuple[int, str]]) -> list[_Entry]:
-    """Read one label per line; each may be preceded by its number or its WordNet id, as in ImageNet's files."""
+    """Read one label per line; each may be preceded by its number or its WordNet id, as in ImageNet's files.
+
+    The numbers may also stand behind the labels. A single line is a list of labels.
+    """
+    if len(lines) == 1 and (separator := next((sign for sign in ";,\t" if sign in lines[0][1].strip(";,")), None)):
+        number, line = lines[0]
+        return [_Entry(_clean(text), f"line {number}") for text in line.strip(";,").split(separator)]
+    if all(_BULLET.match(line) for _, line in lines):
+        lines = [(number, _BULLET.sub("", line)) for number, line in lines]
     lines = [(number, _SYNSET_LINE.sub("", line)) for number, line in lines]
     indexed = [_INDEXED.match(line) for _, line in lines]
     numbers = [int(found[1]) for found in indexed if found]
@@ -202,6 +254,15 @@ def _from_lines(lines: list[tuple[int, str]]) -> list[_Entry]:
         return [
             _Entry(_clean(found[2]), f"line {number}", int(found[1]))
             for (number, _), found in zip(lines, indexed, strict=True)
+            if found
+        ]
+    behind = [_INDEX_LAST.match(line) for _, line in lines]
+    numbers = sorted(int(found[2]) for found in behind if found)
+    named = {found[1] for found in behind if found}  # but "grade: 1", "grade: 2" are labels
+    if len(named) > 1 and numbers in (list(range(len(lines))), list(range(1, len(lines) + 1))):
+        return [
+            _Entry(_clean(found[1]), f"line {number}", int(found[2]))
+            for (number, _), found in zip(lines, behind, strict=True)
             if found
         ]
     return [_Entry(_clean(line), f"line {number}") for number, line in lines]
@@ -214,7 +275,7 @@ def _looks_numbered(numbers: list[int]) -> bool:
 
 def _clean(text: str) -> str:
     """Remove quotes, a WordNet id, and all but the first of several synonyms."""
-    text = text.strip().strip("\"'").strip()
+    text = text.strip().rstrip(",;").strip().strip("\"'").strip()
     text = _SYNSET_LINE.sub("", text)
     first, comma, _ = text.partition(", ")
     return (first if comma and first else text).strip().strip("\"'").strip()
