@@ -9,7 +9,7 @@ import pytest
 from lookout.inspection.layers import LayerTable
 from lookout.inspection.layers_onnx import layer_table
 from lookout.pipeline import run_limit
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from tests.cli.graphs import Net
 
@@ -257,3 +257,25 @@ def test_shapes_that_take_long_to_find_are_found(tmp_path: Path, monkeypatch: py
     size = net.node("Mod", [net.node("Shape", [here]), net.integers(5, 7, 9, 9)])
     net.node("Reshape", [here, size])
     assert table_of(net, tmp_path).layers[-1].output == (1, 6, 8, 8)
+
+
+def test_what_a_graph_inside_a_node_takes_from_outside_is_followed(tmp_path: Path) -> None:
+    """PyTorch's exporter leaves an If behind whose condition is stored: both branches use the feature map."""
+    net = Net(3, 8, 8)
+    here = net.conv(4, 3, padding=1)
+    branches = {
+        f"{name}_branch": helper.make_graph(
+            [helper.make_node(operator, [here], [name])],
+            name,
+            [],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)],
+        )
+        for name, operator in (("then", "Relu"), ("else", "Neg"))
+    }
+    net.node("If", [keep(net, np.array(True))], **branches)
+    net.node("GlobalAveragePool", [net.at]), net.node("Flatten", [net.at]), net.linear(4, 2)
+    table = table_of(net, tmp_path)
+    assert [row.operator for row in table.layers] == ["Conv", "If", "GlobalAveragePool", "Flatten", "Gemm"]
+    assert table.parameters == 4 * 28 + 10
+    assert table.multiply_adds == 64 * 4 * 27 + 8
+    assert "of the kind If could not be worked out" in table.incomplete

@@ -25,7 +25,7 @@ from lookout.inspection.layer_costs import (
     weight_of,
 )
 from lookout.inspection.layers import LAYERS_FILE, Layer, LayerTable, Sides, Window, same_padding
-from lookout.inspection.onnx_graph import Graph, attribute, load_graph
+from lookout.inspection.onnx_graph import Graph, attribute, inputs_of, load_graph
 from lookout.inspection.receptive_fields import first_sight, look
 from lookout.pipeline.card import CARD_FILE, MAX_CARD_BYTES, sha256_of
 from lookout.system.regular_files import read_regular
@@ -134,7 +134,8 @@ class _Reader:
 
     def _row(self, node: Any) -> Layer:
         shapes = self.graph.shapes
-        source = next((name for name in node.input if name and name not in self.graph.constants), "")
+        taken = inputs_of(node)
+        source = next((name for name in taken if name and name not in self.graph.constants), "")
         before = shapes.get(source)
         window = self._window(node, before)
         if shapes.get(node.output[0]) is None and window is not None and before is not None:
@@ -146,7 +147,7 @@ class _Reader:
         if main and (cost is None or (self.behind_weights and holds_unknown_weights(self.graph, node))):
             self.uncounted.append(str(node.op_type))
         name = node.name or node.output[0]
-        inputs = tuple(self.makers[one] for one in node.input if one in self.makers)
+        inputs = tuple(self.makers[one] for one in taken if one in self.makers)
         self.makers.update(dict.fromkeys(node.output, name))
         return Layer(
             name=name,

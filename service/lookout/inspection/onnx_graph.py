@@ -80,6 +80,20 @@ def attribute(node: Any, name: str, default: Any) -> Any:
     return default
 
 
+def inputs_of(node: Any) -> list[str]:
+    """The tensors that a node uses, including those that the graphs inside it (of If, Loop and Scan) use."""
+    inside = [item.g for item in node.attribute if item.HasField("g")]
+    inside += [graph for item in node.attribute for graph in item.graphs]
+    return [*node.input, *(name for graph in inside for name in _taken_from_outside(graph))]
+
+
+def _taken_from_outside(graph: Any) -> list[str]:
+    own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+    own |= {name for node in graph.node for name in node.output}
+    used = [name for node in graph.node for name in inputs_of(node)] + [value.name for value in graph.output]
+    return [name for name in dict.fromkeys(used) if name and name not in own]
+
+
 def graph_inputs(model: Any) -> list[Any]:
     """The inputs that must be fed; ONNX may list stored weights among the inputs as well."""
     stored = {tensor.name for tensor in model.graph.initializer}
@@ -97,7 +111,8 @@ def dimensions(value: Any) -> Sides | None:
 def precision_of(model: Any) -> str:
     """The type of most of a graph's stored numbers, as a card names precisions: fp32, fp16, int8 …"""
     counts: dict[str, int] = {}
-    for tensor in model.graph.initializer:
+    constants = [attribute(node, "value", None) for node in model.graph.node if node.op_type == "Constant"]
+    for tensor in (*model.graph.initializer, *(tensor for tensor in constants if tensor is not None)):
         kind = _PRECISIONS.get(tensor.data_type)
         if kind is not None:
             counts[kind] = counts.get(kind, 0) + math.prod(tensor.dims)
@@ -167,7 +182,7 @@ class Graph:
             name = waiting.pop()
             if name and name not in needed:
                 needed.add(name)
-                waiting.extend(self.makers[name].input if name in self.makers else ())
+                waiting.extend(inputs_of(self.makers[name]) if name in self.makers else ())
         return needed
 
     def stored_numbers(self, name: str) -> tuple[str, int]:
@@ -238,7 +253,7 @@ class Graph:
 def _constants(nodes: Iterable[Any], stored: Iterable[str]) -> set[str]:
     known = set(stored)
     for node in nodes:  # ONNX orders nodes by dependency
-        inputs = [name for name in node.input if name]
+        inputs = [name for name in inputs_of(node) if name]
         if node.op_type in ALWAYS_CONSTANT or (inputs and all(name in known for name in inputs)):
             known.update(node.output)
     return known
