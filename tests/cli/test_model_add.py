@@ -15,6 +15,7 @@ import onnxruntime as ort
 import pytest
 from lookout.cli.normalisation import normalisation_of
 from lookout.errors import ModelRejected
+from lookout.inspection.onnx_graph import precision_of
 from lookout.pipeline.card import load_card
 from lookout.pipeline.classifier import Classifier
 from lookout.pipeline.preprocess import new_tensor, preprocess
@@ -126,6 +127,17 @@ def test_one_network_is_added_in_two_precisions(add: Callable[..., Any], tmp_pat
     assert not np.array_equal(float_, small)
 
 
+def test_weights_kept_in_constants_have_their_precision(tmp_path: Path) -> None:
+    """tf2onnx and others keep weights in nodes; such an int8 graph was called fp32."""
+    model = onnx.load(quantised(graph([node("Identity", "y", "out")], [1, 3]), tmp_path))
+    assert precision_of(model) == "int8"
+    constants = [helper.make_node("Constant", [], [one.name], value=one) for one in model.graph.initializer]
+    del model.graph.initializer[:]
+    for constant in constants:
+        model.graph.node.insert(0, constant)
+    assert precision_of(model) == "int8"
+
+
 def test_what_is_not_the_same_network_in_another_precision_is_refused(add: Callable[..., Any], tmp_path: Path) -> None:
     model = graph([node("Identity", "y", "out")], [1, 3])
     small = quantised(model, tmp_path)
@@ -157,7 +169,25 @@ SOFTMAX = {
         node("ReduceSum", "e", "axis", "sum"), node("Div", "e", "sum", "out"),
     ],
 }  # fmt: skip
-STORED = {"scale": np.float32(1 / 255), "zero": np.uint8(0), "axis": np.array([1], np.int64)}
+SIGMOIDS = {
+    "by hand": [
+        node("Neg", "y", "n"), node("Exp", "n", "e"), node("Add", "e", "one", "a"), node("Div", "one", "a", "out"),
+    ],
+    "by a tanh": [
+        node("Mul", "y", "half", "h"), node("Tanh", "h", "t"), node("Add", "t", "one", "a"),
+        node("Mul", "a", "half", "out"),
+    ],
+    "joined": [
+        helper.make_node("Split", ["y"], ["a", "b", "c3"], axis=1),
+        *(node("Sigmoid", one, f"s{one}") for one in ("a", "b", "c3")),
+        node("Concat", "sa", "sb", "sc3", "out", axis=1),
+    ],
+    "rearranged": [node("Sigmoid", "y", "s"), node("Gather", "s", "order", "out", axis=1)],
+}  # fmt: skip
+STORED = {
+    "scale": np.float32(1 / 255), "zero": np.uint8(0), "axis": np.array([1], np.int64), "one": np.float32(1),
+    "half": np.float32(0.5), "hundred": np.float32(100), "three": np.array([3]), "order": np.array([2, 1, 0]),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("how", SOFTMAX)
@@ -199,6 +229,24 @@ def test_one_sigmoid_is_the_chance_of_the_second_label(
     assert sum(said.probabilities) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [
+        ([node("Tanh", "y", "out")], "behind a tanh"),
+        ([node("Sigmoid", "y", "s"), node("Mul", "s", "hundred", "out")], "is a probability, scaled"),
+    ],
+)
+def test_one_number_that_is_neither_is_refused(add: Callable[..., Any], ending: list[Any], said: str) -> None:
+    done = add(graph(ending, [1, 1], numbers=1, stored=STORED), labels="cat\ndog\n")
+    assert done.returncode == 3
+    assert said in done.stderr
+
+
+def test_numbers_between_0_and_1_are_logits_if_the_user_says_so(add: Callable[..., Any], tmp_path: Path) -> None:
+    assert add(graph(SIGMOIDS["by hand"], [1, 3], stored=STORED), "--ends-in", "logits").returncode == 0
+    assert {"logits": "out"}.items() <= card_of(tmp_path)["outputs"].items()
+
+
 def test_a_single_logit_gets_its_sigmoid(add: Callable[..., Any], tmp_path: Path) -> None:
     assert add(graph(PLAIN, [1, 1], numbers=1), labels="cat\ndog\n").returncode == 0
     assert {"logits": "out"}.items() <= card_of(tmp_path)["outputs"].items()
@@ -210,9 +258,19 @@ def test_a_single_logit_gets_its_sigmoid(add: Callable[..., Any], tmp_path: Path
         ([node("Sigmoid", "y", "out")], [], "an independent probability for each label"),
         (PLAIN, ["--ends-in", "probabilities"], "contains no probabilities"),
         (SOFTMAX["identity"], ["--ends-in", "logits"], "contains probabilities, not logits"),
+        (SIGMOIDS["by hand"], [], "an independent probability for each label"),
+        (SIGMOIDS["by hand"], ["--ends-in", "probabilities"], "an independent probability for each label"),
+        (SIGMOIDS["by a tanh"], [], "an independent probability for each label"),
+        (SIGMOIDS["joined"], [], "--ends-in logits"),
+        (SIGMOIDS["rearranged"], [], "an independent probability for each label"),
+        ([node("Softmax", "y", "s"), node("Mul", "s", "hundred", "out")], [], "probabilities times 100"),
+        ([node("Softmax", "y", "out", axis=0)], [], "does not run over the labels"),
+        ([node("Tanh", "y", "out")], [], "behind a tanh"),
+        ([helper.make_node("TopK", ["y", "three"], ["out", "places"])], [], "is sorted by size"),
         (PLAIN, ["--output", "nothing"], "It has: out"),
         (PLAIN, ["--mean", "0.485,0.456,0.406", "--std", "58,57,57"], "is for pixels from 0 to 1"),
         (PLAIN, ["--scale", "0.0039", "--mean", "123,116,103"], "is outside the range of pixels"),
+        (PLAIN, ["--scale", "255"], "--scale 0.003922"),
         (PLAIN, ["--mean", "1,2"], "2 values for 3 channels"),
         (PLAIN, ["--color", "gray"], "three channels"),
         (PLAIN, ["--resize", "x"], "--resize"),
@@ -223,7 +281,7 @@ def test_a_single_logit_gets_its_sigmoid(add: Callable[..., Any], tmp_path: Path
 def test_what_contradicts_the_graph_is_refused(
     add: Callable[..., Any], tmp_path: Path, ending: list[Any], flags: list[str], said: str
 ) -> None:
-    done = add(graph(ending, [1, 3]), *flags)
+    done = add(graph(ending, [1, 3], stored=STORED), *flags)
     assert done.returncode == 3
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -396,19 +454,21 @@ TAKEN = GraphInput("in", "float32", "NCHW", 3, SIDE, SIDE)
 
 
 def test_mean_and_std_from_0_to_1_need_no_scale() -> None:
-    made = normalisation_of(None, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], TAKEN, "rgb")
+    made = normalisation_of(None, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], TAKEN)
     assert made.for_card("rgb") == {"scale": 1 / 255, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
     assert "from 0 to 1" in made.understood
 
 
 def test_means_follow_their_channels() -> None:
-    given = normalisation_of(None, [123.7, 116.3, 103.5], [58.0, 57.0, 56.0], TAKEN, "bgr").for_card("bgr")
+    given = normalisation_of(None, [123.7, 116.3, 103.5], [58.0, 57.0, 56.0], TAKEN).for_card("bgr")
     assert (given["mean"], given["std"]) == ([103.5, 116.3, 123.7], [56.0, 57.0, 58.0])
-    usual = normalisation_of(None, None, None, TAKEN, "bgr").choose("imagenet").for_card("bgr")
+    usual = normalisation_of(None, None, None, TAKEN).choose("imagenet").for_card("bgr")
     assert usual["mean"] == [103.53, 116.28, 123.675]
-    turned = normalisation_of(None, [104.0, 117.0, 123.0], None, TAKEN, "bgr")
+    turned = normalisation_of(None, [104.0, 117.0, 123.0], None, TAKEN)
     assert turned.for_card("bgr")["mean"] == [104.0, 117.0, 123.0], "as for Caffe's networks"
-    assert "blue first" in turned.understood
+    assert "blue first" in turned.understood_for("bgr")
+    assert turned.for_card("rgb")["mean"] == [104.0, 117.0, 123.0]
+    assert turned.understood_for("rgb") == ""
 
 
 def test_a_graph_that_normalises_by_itself_gets_raw_pixels(add: Callable[..., Any], tmp_path: Path) -> None:

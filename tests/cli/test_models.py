@@ -175,6 +175,16 @@ def test_add_asks_for_what_the_graph_cannot_tell(lookout: Run, network: Path, la
     assert done.stdout.strip() == "", "questions are words"
 
 
+def test_a_mean_given_blue_first_stays_so_if_the_order_is_only_asked_for(
+    lookout: Run, network: Path, labels: Path, tmp_path: Path
+) -> None:
+    command = ("models", "add", network, "--labels", labels, "--folder", tmp_path / "m", "--name", "t")
+    done = lookout(*command, "--mean", "104,117,123", stdin="My animals\nbgr\ncrop\n")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "m/t/card.json").read_text())["input"]["mean"] == [104.0, 117.0, 123.0]
+    assert "blue first" in done.stderr
+
+
 @pytest.mark.parametrize(("how", "status"), [("Ctrl+C", 130), ("end of input", 1)])
 def test_a_question_may_be_left_without_an_answer(
     network: Path, labels: Path, tmp_path: Path, how: str, status: int

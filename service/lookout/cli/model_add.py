@@ -101,7 +101,7 @@ def add_model(options: AddModelOptions, folder: Path) -> Added:
     file = prepare(options.graph)
     session = open_graph(file)
     taken = input_of(file, session, options.shape)
-    normalisation = normalisation_of(options.scale, options.mean, options.std, taken, options.color)
+    normalisation = normalisation_of(options.scale, options.mean, options.std, taken)
     pictures = trial_pictures(demo_pictures())
     spec = _spec(options, taken, normalisation, resize=options.resize or "crop", color=options.color)
     found = outputs_for(file.path, session, spec, pictures)
@@ -175,8 +175,8 @@ class _Questions:
                 normalisation.choices,
             )
             normalisation = normalisation.choose(how)
-        elif normalisation.understood:
-            self.assumed.append(normalisation.understood)
+        elif understood := normalisation.understood_for(color):
+            self.assumed.append(understood)
         return _spec(options, taken, normalisation, resize, color)
 
     def _chosen(self, assumption: str, question: str, choices: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ class Normalisation:
     """scale, mean and std as in the card, the last two in the order R, G, B.
 
     usual: the kind used unless another is chosen; None if one was given. understood: how it was interpreted.
+    blue_first: whether the mean looks like ImageNet's for the order B, G, R, in which it is given for such networks.
     """
 
     scale: float = 1.0
@@ -44,6 +45,11 @@ class Normalisation:
     def words(self) -> str:
         return _KINDS.get(self.usual or "", "")
 
+    def understood_for(self, color: str) -> str:
+        """Return how it was interpreted for a network that takes its channels in this order."""
+        turned = "the mean was given blue first, as ImageNet's" if color == "bgr" and self.blue_first else ""
+        return "; ".join(filter(None, (self.understood, turned)))
+
     def choose(self, kind: str) -> Normalisation:
         return replace(_kind(kind, len(self.mean)), usual=None)
 
@@ -57,7 +63,7 @@ class Normalisation:
 
 
 def normalisation_of(
-    scale: float | None, mean: Sequence[float] | None, std: Sequence[float] | None, taken: GraphInput, color: str | None
+    scale: float | None, mean: Sequence[float] | None, std: Sequence[float] | None, taken: GraphInput
 ) -> Normalisation:
     """Return what the options say, or the usual one for such a graph. Raises ModelRejected if options contradict."""
     if taken.dtype == "uint8":
@@ -76,10 +82,10 @@ def normalisation_of(
     if scale is None and mean is None and std is None:
         usual = taken.own_scaling or ("zero-to-one" if taken.channels == 1 else "imagenet")
         return replace(_kind(usual, taken.channels), usual=usual)
-    return _given(scale, tuple(mean or (0.0,)), tuple(std or (1.0,)), color)
+    return _given(scale, tuple(mean or (0.0,)), tuple(std or (1.0,)))
 
 
-def _given(scale: float | None, mean: tuple[float, ...], std: tuple[float, ...], color: str | None) -> Normalisation:
+def _given(scale: float | None, mean: tuple[float, ...], std: tuple[float, ...]) -> Normalisation:
     understood = []
     if scale is None:
         fractions = _are_fractions(mean, std)
@@ -90,6 +96,11 @@ def _given(scale: float | None, mean: tuple[float, ...], std: tuple[float, ...],
             understood.append("pixels stay from 0 to 255")
     if scale <= 0:
         raise ModelRejected("--scale: pixels cannot be multiplied by zero or less.", "Give a number above 0.")
+    if scale > 1:
+        raise ModelRejected(
+            f"--scale {scale:g} makes pixels larger than 255; it is what they are multiplied by, not divided.",
+            f"For pixels divided by {scale:g}, give --scale {1 / scale:.4g}.",
+        )
     top = 255 * scale
     if min(mean) < 0 or max(mean) > top * (1 + _TOLERANCE):
         raise ModelRejected(
@@ -98,9 +109,7 @@ def _given(scale: float | None, mean: tuple[float, ...], std: tuple[float, ...],
             if min(mean) >= 0 and max(mean) <= 255
             else "Give both for the same range.",
         )
-    blue_first = color == "bgr" and len(mean) == 3 and _is_imagenet_turned(mean, top)
-    if blue_first:
-        understood.append("the mean was given blue first, as ImageNet's")
+    blue_first = len(mean) == 3 and _is_imagenet_turned(mean, top)
     return Normalisation(scale, mean, std, understood="; ".join(understood), blue_first=blue_first)
 
 

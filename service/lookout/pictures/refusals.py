@@ -47,7 +47,7 @@ def empty() -> PictureUnsupported:
 def too_many_bytes(max_bytes: int) -> PictureTooLarge:
     return PictureTooLarge(
         f"The picture has more than {max_bytes:,} bytes.",
-        "Send a smaller picture; the network sees no more than 96 pixels a side. The limit is upload.max_bytes.",
+        "Send a smaller picture; the network only sees a small copy of it. The limit is upload.max_bytes.",
     )
 
 

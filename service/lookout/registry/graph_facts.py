@@ -15,27 +15,20 @@ from numpy.typing import NDArray
 
 from lookout.errors import ModelRejected
 from lookout.frame import Pixels
-from lookout.inspection.onnx_graph import attribute
 from lookout.pipeline.card import InputSpec
-from lookout.pipeline.classifier import sum_tolerance
 from lookout.pipeline.preprocess import new_tensor, preprocess
 from lookout.pipeline.run_limit import run_limited
 from lookout.pipeline.session import one_line, session_options
+from lookout.registry.endings import Ending, ending_of
 from lookout.registry.graph_file import GraphFile
 
-Ending = Literal["logits", "probabilities"]
 Floats = NDArray[np.float64]
 
-# Operators that may follow the one that computes the output.
-_SEEN_THROUGH = {"Cast", "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Dropout"}
-_SEEN_THROUGH |= {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
 _ELEMENT_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 _NUMBERS = {"tensor(float)", "tensor(float16)", "tensor(double)"}
 _ROLES = {"embedding": 2, "feature_map": 4, "activation_map": 4}
 # If one label is missing out of more than this many, it may be that of the background.
 _MANY = 50
-# Operators whose outputs may be any number, so that values between 0 and 1 are a coincidence.
-_LINEAR = {"Gemm", "MatMul", "Conv", "Add", "Mul", "Sub", "GlobalAveragePool", "ReduceMean"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +80,13 @@ def input_of(file: GraphFile, session: ort.InferenceSession, shape: Sequence[int
     """Describe the graph's input. shape: all dimensions in the file's order, for open ones. Raises ModelRejected."""
     value = session.get_inputs()[0]
     dtype = _ELEMENT_TYPES.get(value.type)
+    if dtype is not None and not value.shape:
+        raise ModelRejected(
+            f"{file.path} does not say how many dimensions its input has.", "Export it for pictures of a fixed size."
+        )
     if dtype is None or len(value.shape) != 4:
-        found = f"{value.type.removeprefix('tensor(').rstrip(')')} in {len(value.shape)} dimensions"
+        given = dtype or value.type.removeprefix("tensor(").rstrip(")")
+        found = f"{given} in {len(value.shape)} dimensions"
         raise ModelRejected(
             f"{file.path} takes {found}; a classifier of pictures takes float32 or uint8 in four.",
             "Export it with such an input.",
@@ -223,7 +221,8 @@ def outputs_for(
     if not names:
         kinds = ", ".join(f"{output.name}: {output.type}" for output in session.get_outputs()[:5])
         raise ModelRejected(
-            f"{path} has no numeric output ({kinds}).", "Export it so that it gives one number for each label."
+            f"{path} has no output of floating-point numbers ({kinds}).",
+            "Export it so that it gives one such number for each label.",
         )
     found: dict[str, list[Any]] = {name: [] for name in names}
     tensor = new_tensor(spec)
@@ -259,33 +258,13 @@ def answer_of(
             f'The output "{output}" of {file.path} is not finite (NaN or infinity) for some pictures.',
             "Export it again; half precision may be too little for it.",
         )
-    kind, quantised = origin(file.model.graph, output)
-    ending = _ending(file.path, output, values, kind, quantised, ends_in)
+    ending = ending_of(file.path, output, file.model.graph, values, ends_in)
     roles = {
         role: role
         for role, axes in _ROLES.items()
         if role in found and role != output and all(_is_role(value, axes, role, labels) for value in found[role])
     }
     return GraphAnswer(output, values.shape[1], ending, bool(np.ptp(values, axis=0).max() < 1e-9), roles, others)
-
-
-def origin(graph: Any, output: str) -> tuple[str, bool]:
-    """The operator that computes an output, before casts and reshapes, and whether its result is quantised."""
-    quantised = False
-    makers = {name: node for node in graph.node for name in node.output}
-    for _ in range(len(makers) + 1):
-        node = makers.get(output)
-        if node is None:
-            return "", quantised
-        if node.op_type not in _SEEN_THROUGH:
-            break
-        quantised |= "Quantize" in node.op_type
-        output = node.input[0]
-    else:
-        return "", quantised
-    if node.op_type in ("LinearClassifier", "TreeEnsembleClassifier", "SVMClassifier"):
-        return str(attribute(node, "post_transform", b"NONE").decode()), quantised
-    return str(node.op_type), quantised
 
 
 def _is_role(value: Any, axes: int, role: str, labels: int) -> bool:
@@ -305,7 +284,9 @@ def _chosen_output(
 ) -> tuple[str, tuple[str, ...]]:
     """The output that is the answer, and the others that might be. Raises ModelRejected if there is none."""
     if wanted is not None and wanted not in found:
-        raise ModelRejected(f'{file.path} has no numeric output called "{wanted}".', f"It has: {', '.join(found)}.")
+        raise ModelRejected(
+            f'{file.path} has no output of floating-point numbers called "{wanted}".', f"It has: {', '.join(found)}."
+        )
     rows = {name: numbers for name, values in found.items() if (numbers := _numbers_in(values)) is not None}
     fitting = [name for name, numbers in rows.items() if numbers == labels or (numbers == 1 and labels <= 2)]
     if wanted is not None:
@@ -350,43 +331,3 @@ def _misfit(path: Path, found: Mapping[str, list[Any]], rows: Mapping[str, int],
         f"None of the outputs of {path} gives a number for each of the {labels} labels: {what}.",
         "List as many labels as one of them has numbers, and choose that output with --output.",
     )
-
-
-def _ending(path: Path, output: str, values: Floats, kind: str, quantised: bool, ends_in: str | None) -> Ending:
-    """Determine from values and operator whether the answer is logits or probabilities.
-
-    Raises ModelRejected if --ends-in contradicts that, or if the answer is neither.
-    """
-    inside = bool(values.min() >= -1e-4 and values.max() <= 1.0 + 1e-3)
-    numbers = values.shape[1]
-    one = numbers == 1
-    adds_up = inside and bool(np.abs(values.sum(axis=1) - 1.0).max() <= sum_tolerance(numbers if quantised else 0))
-    sigmoid = kind in ("Sigmoid", "HardSigmoid", "LOGISTIC")
-    spread = kind not in _LINEAR and bool(np.ptp(values) > 1e-6)
-    measured: Ending = "probabilities" if (sigmoid or spread if one else adds_up) and inside else "logits"
-    if not one and sigmoid and not adds_up:
-        raise ModelRejected(
-            f'The output "{output}" of {path} contains an independent probability for each label (one sigmoid each): '
-            "such labels are not mutually exclusive, as Lookout's have to be.",
-            "Train and export it with a softmax.",
-        )
-    if not one and kind == "Softmax" and inside and not adds_up:
-        raise ModelRejected(
-            f'The softmax before the output "{output}" of {path} does not run over the labels.',
-            "Export it with the axis of the labels.",
-        )
-    if ends_in == "probabilities" and measured == "logits":
-        low, high = values.min(), values.max()
-        raise ModelRejected(
-            f'The output "{output}" of {path} contains no probabilities: it lies between {low:.3g} and {high:.3g} '
-            "and does not add up to 1.",
-            "Leave --ends-in out; it is measured.",
-        )
-    if ends_in == "logits" and measured == "probabilities" and (sigmoid or not one):
-        raise ModelRejected(
-            f'The output "{output}" of {path} contains probabilities, not logits: they add up to 1 for every picture.'
-            if not one
-            else f'The output "{output}" of {path} is a probability, not a logit.',
-            "Leave --ends-in out; it is measured.",
-        )
-    return "logits" if ends_in == "logits" else measured
