@@ -76,6 +76,7 @@ def test_the_unit_exposes_little() -> None:
         "User=lookout",
         "RestartPreventExitStatus=2 3",
         "StartLimitIntervalSec=0",
+        "OOMPolicy=continue",
         "ProtectHome=read-only",
         "ProtectSystem=strict",
         "StateDirectory=lookout",

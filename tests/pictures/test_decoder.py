@@ -185,6 +185,11 @@ def test_without_room_for_a_process_there_is_a_sentence_and_later_a_picture(
     assert decoder.read(jpeg(64, 48), LIMITS).width == 64
 
 
+def test_where_memory_runs_out_it_is_ended_rather_than_the_service(shared: Decoder) -> None:
+    shared.read(jpeg(64, 48), LIMITS)
+    assert Path(f"/proc/{process_of(shared).pid}/oom_score_adj").read_text().strip() == "1000"
+
+
 def test_a_machine_without_memory_is_not_called_a_damaged_picture(decoder: Decoder) -> None:
     """It is the kernel that has none: the limit of the process is far above what the picture takes."""
     decoder.read(jpeg(64, 48), LIMITS)

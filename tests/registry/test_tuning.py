@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
+from lookout.pipeline.card import load_card
 from lookout.pipeline.classifier import Classifier
 from lookout.registry.tuning import Candidate, TuningCache, candidates, choose, measure, measure_apart, memory_needed
+from lookout.resources import models_folder
 from lookout.storage import Storage
 
 from tests.models import write_card
@@ -105,6 +109,28 @@ def test_one_network_is_loaded_at_a_time(tmp_path: Path, monkeypatch: pytest.Mon
     measured = measure(write_card(tmp_path), [ONE, TWO, Candidate("fp32", 3)], rounds=4)
     assert len(measured) == 3
     assert most == 1
+
+
+# The peak of the measuring process, in bytes, with few runs: their number changes nothing.
+PEAK = """
+import sys
+from pathlib import Path
+from lookout.registry import tuning
+tuning.measure.__defaults__ = (tuning.TURNS,)
+tuning.main(sys.argv[1], "2")
+(peak,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
+print(int(peak.split()[1]) * 1024)
+print(Path("/proc/self/oom_score_adj").read_text())
+"""
+
+
+@pytest.mark.parametrize("name", ["cat-dog-lite0", "cat-dog-resnet18", "digits-lenet5"])
+def test_measuring_takes_no_more_memory_than_it_asks_for(name: str) -> None:
+    folder = models_folder() / name
+    done = subprocess.run([sys.executable, "-c", PEAK, folder], capture_output=True, text=True, check=True, timeout=120)
+    peak, score = map(int, done.stdout.split()[-2:])
+    assert peak <= memory_needed(load_card(folder))
+    assert score == 1000, "where memory runs out, it is ended rather than the service"
 
 
 async def test_nothing_is_measured_where_that_would_take_memory_the_machine_needs(

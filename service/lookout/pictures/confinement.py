@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from lookout.system import memory
+
 CPU_S = 10  # seconds of processor time for one picture; the largest accepted pictures take about four on a Pi 3
 _DESCRIPTORS = 32
 
@@ -47,7 +49,7 @@ class Limits:
     """The limits of this process, reset for each picture. Create it once everything needed is loaded."""
 
     def __init__(self) -> None:
-        _prefer_as_oom_victim()
+        memory.prefer_as_oom_victim()
         _limit(resource.RLIMIT_CORE, 0)
         _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
         _refuse_system_calls()
@@ -91,12 +93,6 @@ def _data_bytes() -> int:
         if line.startswith("VmData:"):
             return int(line.split()[1]) * 1024
     return 0
-
-
-def _prefer_as_oom_victim() -> None:
-    """Let the kernel kill this process rather than the service when memory runs out."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
 
 
 def _refuse_system_calls() -> None:

@@ -27,6 +27,7 @@ from lookout.errors import ModelRejected
 from lookout.pipeline.card import Card, load_card
 from lookout.pipeline.classifier import Classifier
 from lookout.storage import CACHE_DEADLINE_S, Storage, Writer, with_timeout
+from lookout.system import memory
 
 log = logging.getLogger(__name__)
 
@@ -154,6 +155,7 @@ def _failed(folder: Path, reason: str) -> ModelRejected:
 def main(folder: str, precision: str, seconds: str) -> int:
     """The trial process. Prints {"detail", "remedy"} as JSON if the model is rejected; the exit status is 1 then."""
     signal.alarm(int(float(seconds)) + 1)  # ends this process even if its parent has gone
+    memory.prefer_as_oom_victim()
     limit = max(_MIN_BYTES, psutil.virtual_memory().available)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,4 +1,4 @@
-"""The C library's memory: freed memory goes back to the system instead of staying with the process.
+"""Memory: what is freed goes back to the system, and what the system takes when none is left is not the service.
 
 Two habits of the GNU C library would otherwise keep tens of megabytes of a network that has been replaced. Threads get
 their own heaps, and `malloc_trim` does not trim the end of those. And each time a large block is freed, the limit up
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+from pathlib import Path
 
 # From malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -32,3 +33,9 @@ def release_free_memory() -> None:
     """Return free memory to the system. Takes milliseconds; does nothing with another C library than GNU's."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def prefer_as_oom_victim() -> None:
+    """Let the kernel kill this process rather than the service when memory runs out."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
