@@ -129,6 +129,30 @@ def test_a_stream_of_cut_off_pictures_is_refused_in_one_sentence() -> None:
             camera.open(Deadline.after(5))
             camera.read(Deadline.after(5))
         camera.close()
+        with pytest.raises(CameraUnsupported, match="are damaged"):
+            fetch_picture(f"http://127.0.0.1:{server.port}/", 3, 5, 10**6)
+
+
+@pytest.mark.parametrize("ending", [".png", ".webp", ".bmp"])
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_stream_of_other_pictures_is_shown_as_browsers_do(ending: str, counted: bool) -> None:
+    def part(colour: str) -> bytes:
+        data = cv2.imencode(ending, card(colour))[1].tobytes()
+        return b"--frame\r\nContent-Type: image/x\r\n" + (length(data) if counted else b"") + b"\r\n" + data + b"\r\n"
+
+    def answer(line: socket.socket, stop: threading.Event) -> None:
+        line.sendall(head(b"multipart/x-mixed-replace; boundary=frame") + part("red"))
+        while not stop.wait(0.05):
+            line.sendall(b"--frame\r\nContent-Type: text/plain\r\n\r\n" + part("green"))
+
+    with servers.serving(answer) as server:
+        camera = opened(server.port)
+        seen = [colour_of(camera.read(Deadline.after(3)).pixels) for _ in range(3)]
+        camera.close()
+        data, _ = fetch_picture(f"http://127.0.0.1:{server.port}/", 3, 3, 10**6)
+    assert set(seen) <= {"red", "green"}
+    assert seen[-1] == "green"
+    assert data == cv2.imencode(ending, card("red"))[1].tobytes()
 
 
 def test_a_frame_whose_sending_stood_still_is_as_old_as_its_first_byte() -> None:

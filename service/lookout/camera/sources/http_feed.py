@@ -18,7 +18,7 @@ from lookout.camera.sources.arrival import ArrivalClock, Standstill
 from lookout.camera.sources.connection import silent
 from lookout.camera.sources.grabber import Taken
 from lookout.camera.sources.http_client import PIECE, HttpClient, Response
-from lookout.camera.sources.jpeg_stream import JpegScanner
+from lookout.camera.sources.part_stream import scanner_for
 from lookout.camera.sources.snapshots import SnapshotFeed, decoded
 from lookout.camera.sources.video import NoVideo, Video, VideoBroken
 from lookout.camera.sources.video_feed import Feed, VideoFeed
@@ -94,12 +94,14 @@ def fetch_picture(address: str, answer_s: float, whole_s: float, limit: int) -> 
 
 
 def _first_picture(response: Response, piece: bytes, deadline: Deadline) -> bytes:
-    scanner = JpegScanner()
+    scanner = scanner_for(piece)
     while piece:
-        if deadline.passed:
-            raise TimeoutError
         if found := scanner.feed(piece, 0.0):
             return found[0].data
+        if scanner.damaged >= DAMAGED:
+            raise _damaged(response)
+        if deadline.passed:
+            raise TimeoutError
         piece = response.read(deadline)
     raise _over(response)
 
@@ -147,11 +149,11 @@ def _beginning(response: Response, deadline: Deadline) -> bytes:
 
 
 class JpegFeed:
-    """A stream of JPEGs, whatever is between them. An address that returns a single one is polled."""
+    """A stream of pictures, whatever is between them. An address that returns a single one is polled."""
 
     def __init__(self, client: HttpClient, response: Response, head: bytes, options: CameraOptions, hear: Hear) -> None:
         self._client, self._response, self._options, self._hear = client, response, options, hear
-        self._scanner, self._standstill, self._clock = JpegScanner(), Standstill(), ArrivalClock()
+        self._scanner, self._standstill, self._clock = scanner_for(head), Standstill(), ArrivalClock()
         self._early = head
         self._heard_at = time.monotonic()
         self._dry_since: float | None = None
@@ -213,10 +215,7 @@ class JpegFeed:
     def _give_up(self) -> None:
         """Raise CameraUnsupported if only damaged pictures arrive."""
         if self._undecodable + self._scanner.damaged >= DAMAGED:
-            raise CameraUnsupported(
-                f"The pictures of {self._response.shown} are damaged: each ends too early or cannot be decoded.",
-                "Choose a smaller size or a lower quality in the camera's settings, and restart it.",
-            )
+            raise _damaged(self._response)
 
     def _ended(self) -> Taken | None:
         # A single picture's file may contain further ones: a preview, or the other half of a stereo picture.
@@ -275,6 +274,13 @@ def _playlist(address: str, options: CameraOptions, deadline: Deadline, hear: He
             f"The playlist {shown} leads to no video that can be decoded.",
             "Use the camera's RTSP or MJPEG address.",
         ) from None
+
+
+def _damaged(response: Response) -> CameraError:
+    return CameraUnsupported(
+        f"The pictures of {response.shown} are damaged: each ends too early or cannot be decoded.",
+        "Choose a smaller size or a lower quality in the camera's settings, and restart it.",
+    )
 
 
 def _over(response: Response) -> CameraError:
