@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lookout.auth.tokens import TokenStore
@@ -114,6 +116,31 @@ def test_a_damaged_backup_changes_nothing(at_home: Path, tmp_path: Path, damage:
         restore(file, yes=True)
     assert _contents(at_home) == before
     assert not (tmp_path / "escaped").exists()
+
+
+@pytest.mark.usefixtures("at_home")
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EACCES, "may write, such as /var/tmp"),  # the service's user, in somebody's home
+        (errno.ENOENT, "in a folder that exists"),
+        (errno.ENOSPC, "enough free space"),
+    ],
+)
+def test_where_it_cannot_be_written_the_remedy_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    open_file = os.open
+
+    def refuse(path: Path | str, *more: Any) -> int:
+        if str(path).startswith(str(tmp_path / ".backup.zip")):
+            raise OSError(number, os.strerror(number))
+        return open_file(path, *more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(BackupUnusable) as failed:
+        backup(tmp_path / "backup.zip")
+    assert remedy in failed.value.remedy
 
 
 def test_a_running_service_is_not_pulled_away_from_under(at_home: Path, tmp_path: Path) -> None:

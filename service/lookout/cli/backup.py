@@ -7,8 +7,10 @@ events.db whatever the service writes meanwhile.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 import stat
@@ -22,6 +24,7 @@ import typer
 from lookout import __version__
 from lookout.cli.settings_flags import CONFIG_HELP
 from lookout.errors import LookoutError, StateFolderUnusable
+from lookout.settings.installation import user_name
 from lookout.settings.layers import LoadedSettings
 from lookout.terminal import say, size
 
@@ -55,7 +58,7 @@ def backup(
     """
     from lookout.cli.state_folder import settings_for
 
-    loaded = settings_for("backup", "settings", config)
+    loaded = settings_for(f"backup {shlex.quote(str(file))}", "settings", config)
     beside = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
         with contextlib.ExitStack() as stack:
@@ -65,13 +68,19 @@ def backup(
             count = _pack(archive, loaded, beside.with_suffix(".db"), pictures)
         beside.replace(file)
     except OSError as error:
-        raise BackupUnusable(
-            f"{file} cannot be written: {error.strerror or error}.", "Name a place with enough free space."
-        ) from error
+        raise BackupUnusable(f"{file} cannot be written: {error.strerror or error}.", _place_for(error)) from error
     finally:
         beside.unlink(missing_ok=True)
         beside.with_suffix(".db").unlink(missing_ok=True)
     say(f"{file}: {count} files, {size(file.stat().st_size)}. It holds passwords and pictures: keep it safe.")
+
+
+def _place_for(error: OSError) -> str:
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"Name a place where {user_name(os.geteuid())} may write, such as /var/tmp."
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
+        return "Name a file in a folder that exists."
+    return "Name a place with enough free space."
 
 
 def _pack(archive: zipfile.ZipFile, loaded: LoadedSettings, copy: Path, pictures: bool) -> int:
