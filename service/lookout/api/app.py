@@ -7,41 +7,20 @@ import contextlib
 from collections.abc import AsyncIterator, Collection
 
 import anyio.to_thread
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
 
 from lookout import __version__
-from lookout.api import description, problems
+from lookout.api import problems
 from lookout.api.assets import Assets
 from lookout.api.context import Services
+from lookout.api.late_routes import LateRoutes
 from lookout.api.middleware.access import Access
 from lookout.api.middleware.body_limit import BodyLimit
 from lookout.api.middleware.head import HeadMiddleware
 from lookout.api.middleware.plain_errors import PlainErrors
-from lookout.api.routes import (
-    cameras,
-    classify,
-    event_changes,
-    event_reports,
-    events,
-    feature_maps,
-    frames,
-    health,
-    hugging_face,
-    inspect,
-    integrations,
-    live,
-    login,
-    metrics,
-    models,
-    notice_links,
-    notify,
-    open_inference,
-    pages,
-    settings,
-    state,
-    ustreamer,
-)
+from lookout.api.routes import frames, health, live, pages, state
 from lookout.api.streaming.encoder import Encoder
 from lookout.api.uploads import Uploads
 from lookout.auth.admission import Admission
@@ -68,10 +47,8 @@ _TAGS = [
     {"name": "health", "description": "For monitoring."},
 ]
 
-_RESOURCES = (
-    *(state, live, frames, cameras, classify, event_reports, event_changes, events, models),
-    *(feature_maps, inspect, settings, login, health, integrations, notify, notice_links),
-)
+# The resources of a first answer: what the camera sees, in all forms, and that the service runs.
+_FIRST = (state, live, frames, health)
 
 
 def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore, history: History) -> FastAPI:
@@ -109,19 +86,25 @@ def create_app(engine: Engine, hub: Hub, control: Control, tokens: TokenStore, h
     app.state.services = services
     app.state.stopping = services.stopping
     app.state.token_command = command(control.loaded, "token")
-    for resource in _RESOURCES:
-        app.include_router(resource.router)
-    if chosen.server.inference:
-        app.include_router(open_inference.router)
-        app.include_router(hugging_face.router)
-    app.include_router(metrics.router)
-    app.include_router(ustreamer.router)
-    pages.install(app, assets)
-    app.router.add_websocket_route("/{path:path}", live.reject_unknown_path)
+    _add_routes(app, assets, inference=chosen.server.inference)
     problems.install(app)
     _add_middleware(app, services, chosen.server, assets.paths_for("login.html"))
-    description.install(app)
     return app
+
+
+def _add_routes(app: FastAPI, assets: Assets, *, inference: bool) -> None:
+    """Add the first routes; the others, most of the API, are imported when `app.state.late_routes` is loaded."""
+
+    def make() -> list[BaseRoute]:
+        from lookout.api.all_routes import all_routes
+
+        return all_routes(app, assets, inference=inference)
+
+    first = APIRouter()
+    for resource in _FIRST:
+        first.include_router(resource.router)
+    app.state.late_routes = LateRoutes(app, make)
+    app.state.late_routes.follow([*first.routes, *pages.routes(assets)])
 
 
 def _add_middleware(app: FastAPI, services: Services, server: ServerSettings, open_files: Collection[str]) -> None:

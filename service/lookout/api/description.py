@@ -17,8 +17,8 @@ from lookout.api.compression import takes_gzip
 from lookout.auth.scopes import needed
 
 
-def install(app: FastAPI) -> None:
-    """Serve the description. It does not change while the service runs, so it is serialised once."""
+def route(app: FastAPI) -> Route:
+    """Return the route of the description. It does not change while the service runs, so it is serialised once."""
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     written: dict[str, tuple[bytes, bytes]] = {}
 
@@ -34,7 +34,7 @@ def install(app: FastAPI) -> None:
             return Response(plain, headers=headers, media_type="application/json")
         return Response(packed, headers=headers | {"Content-Encoding": "gzip"}, media_type="application/json")
 
-    app.router.routes.append(Route("/openapi.json", description, include_in_schema=False))
+    return Route("/openapi.json", description, include_in_schema=False)
 
 
 def _behind(prefix: str, described: dict[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 # Half of the threads are left for reading the machine's figures: a reload may wait for a camera or a model.
 _MAX_RELOADS = 2
 _HELPERS = 2 * _MAX_RELOADS
+# The routes that a first answer does not need are imported this long after it; or this long after the start, if there
+# is none, because there is no camera.
+_AFTER_ANSWER_S, _AFTER_START_S = 0.5, 5.0
 # Errors of a full or write-protected card: it can still be read.
 _READABLE = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT})
 # Errors of a dying card, or of a share whose server is missing.
@@ -120,6 +123,8 @@ async def _run(
         await asyncio.sleep(0.01)
     keeping = asyncio.create_task(housekeeping.run())
     watching = asyncio.create_task(_run_integrations(parts, address_for_links(listener, settings)))
+    loading = asyncio.create_task(_load_late_routes(parts))
+    loading.add_done_callback(lambda _: _stop_if_failed(loading, parts))
     if server.started:
         housekeeping.notifier.ready(housekeeping.sentence())
         announce(address_of(listener, settings))
@@ -131,6 +136,28 @@ async def _run(
         with contextlib.suppress(asyncio.CancelledError):
             await keeping
         await watching
+    await loading  # raises what stopped the service
+
+
+async def _load_late_routes(parts: ServiceParts) -> None:
+    """Load the routes that a first answer does not need, once there was one. Raises what their import raises.
+
+    A request that needs them does not wait for this. But a package that cannot be imported must show itself at the
+    start, and a disk that fails later must not take routes with it.
+    """
+    hub, services = parts.hub, parts.services
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_AFTER_START_S):
+            while (state := hub.latest()).prediction is None and not services.stopping.is_set():
+                await hub.changed(state.sequence, _AFTER_START_S)
+    await services.sleep(_AFTER_ANSWER_S)
+    if not services.stopping.is_set():
+        await parts.app.state.late_routes.load()
+
+
+def _stop_if_failed(loading: asyncio.Task[None], parts: ServiceParts) -> None:
+    if not loading.cancelled() and loading.exception() is not None:
+        parts.services.stopping.set()
 
 
 def _handle_signals(server: WebServer, parts: ServiceParts) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from lookout.api.assets import Assets
 
 
-def install(app: FastAPI, assets: Assets) -> None:
-    """Serve the pages and their files."""
+def routes(assets: Assets) -> list[BaseRoute]:
+    """Return the routes of the pages and their files."""
 
     async def dashboard(request: Request) -> Response:
         return assets.response("index.html", request.headers)
@@ -29,20 +29,25 @@ def install(app: FastAPI, assets: Assets) -> None:
         response.headers["Cache-Control"] = "no-store"
         return response
 
+    async def file(request: Request) -> Response:
+        return assets.response(request.path_params["path"], request.headers)
+
+    return [
+        Route("/", dashboard, include_in_schema=False),
+        Route("/lab", lab, include_in_schema=False),
+        Route("/login", login, include_in_schema=False),
+        Route("/static/{path:path}", file, include_in_schema=False),
+    ]
+
+
+def api_list(app: FastAPI, assets: Assets) -> Route:
+    """Return the route of the list of endpoints."""
+
     async def api(request: Request) -> Response:
         del request
         return HTMLResponse(api_page(app.openapi(), assets))
 
-    async def file(request: Request) -> Response:
-        return assets.response(request.path_params["path"], request.headers)
-
-    app.router.routes += [
-        Route("/", dashboard, include_in_schema=False),
-        Route("/lab", lab, include_in_schema=False),
-        Route("/login", login, include_in_schema=False),
-        Route("/api/docs", api, include_in_schema=False),
-        Route("/static/{path:path}", file, include_in_schema=False),
-    ]
+    return Route("/api/docs", api, include_in_schema=False)
 
 
 def api_page(openapi: dict[str, Any], assets: Assets) -> str:
