@@ -551,6 +551,18 @@ def test_every_answer_carries_its_guards(client: httpx.Client, path: str) -> Non
     assert "server" not in headers
 
 
+def test_no_cache_keeps_what_the_api_answers(client: httpx.Client) -> None:
+    paths = client.get("openapi.json").json()["paths"]
+    asked = [path for path, methods in paths.items() if "get" in methods and "{" not in path]
+    assert {"/api/events", "/api/live.sse", "/api/settings", "/api/snapshot.jpg"} <= set(asked)
+    kept = {}
+    for path in asked:
+        with client.stream("GET", path) as answer:
+            if answer.headers["cache-control"] != "no-store":
+                kept[path] = answer.headers["cache-control"]
+    assert kept == {}
+
+
 def test_listed_sites_may_embed_the_dashboard(start: StartService) -> None:
     service = start({"server.allowed_frames": "https://home.example"})
     with service.client() as client:

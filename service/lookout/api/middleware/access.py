@@ -262,7 +262,10 @@ async def refuse_socket(error: LookoutError, code: int, scope: Scope, receive: R
 
 
 def security_headers(settings: ServerSettings) -> dict[str, str]:
-    """Return the headers by which pages load nothing from other origins, are not embedded there, and leak no URLs."""
+    """Return the headers by which pages load nothing from other origins, are not embedded there, and leak no URLs.
+
+    And by which no cache keeps what an endpoint did not say about: answers are of now, and many are private.
+    """
     frames = " ".join(["'self'", *settings.allowed_frames])
     policy = {
         "default-src": "'none'",
@@ -281,4 +284,5 @@ def security_headers(settings: ServerSettings) -> dict[str, str]:
         "Cross-Origin-Opener-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
     }

@@ -353,5 +353,5 @@ async def events(
             state = await schedule.next()
             await write(f"id: {state.instance}-{state.sequence}\ndata: {app.text(state)}\n\n".encode())
 
-    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamResponse(speak, app.viewers.admit("events"), SEND_S, "text/event-stream; charset=utf-8", headers)
