@@ -13,6 +13,8 @@ _SECRET = re.compile(r"pass|pw|token|secret|auth|key|user|usr|login|sign", re.IG
 _SECRET_PAIR = re.compile(rf"([^/?&;_=]*(?:{_SECRET.pattern})[^/?&;_=]*)=((?:(?!_[^/?&;_=]+=)[^/?&;])*)", re.IGNORECASE)
 # A password may hold quotes: up to its "@" they belong to the address.
 _URL_IN_TEXT = re.compile(r"\b[a-z][a-z0-9+.-]*://(?:[^\s<>]*@)?[^\s'\"<>]+", re.IGNORECASE)
+# What follows the colon behind a host may be a part of a password that holds an "@" and a ":".
+_ODD_PORT = re.compile(r"^([^/:\[]*):(?!\d*(?:/|$))[^/]*")
 NESTED_URL = re.compile(r"\s*[a-z][a-z0-9+.-]*://|\s*(?:rtsps?|https?):/", re.IGNORECASE)
 
 
@@ -57,7 +59,7 @@ def _behind_password(rest: str) -> str:
         return f"{rest.partition(':')[0]}:…"
     if "=" in re.split("[?&;]", before)[-1]:  # the "@" may be part of a password in the query
         return "…"
-    return _without_pairs(_without_query(behind))
+    return _without_pairs(_ODD_PORT.sub(r"\1:…", _without_query(behind)))
 
 
 def masked(address: str) -> str:

@@ -283,6 +283,14 @@ def test_an_address_may_hold_a_user_and_password(lookout: Run, address: str) -> 
     assert "asks for a user name and password" in lookout("classify", "--json", address + "/locked/one.jpg").stdout
 
 
+@pytest.mark.parametrize("before", ["rtsp:/", "rtsp//", "http;//", "//", "", "file:rtsp:/", "rtsp:"])
+def test_a_mistyped_address_is_reported_without_its_password(lookout: Run, before: str) -> None:
+    done = lookout("classify", "--json", f"{before}admin:hunter22@cam/live")
+    assert done.returncode == 1
+    assert "hunter22" not in done.stdout + done.stderr
+    assert "an address begins with rtsp://" in done.stdout
+
+
 def test_a_camera_gives_one_picture(lookout: Run) -> None:
     done = lookout("classify", "--json", "demo")
     assert done.returncode == 0, done.stderr

@@ -71,7 +71,15 @@ def find(sources: Iterable[str], *, every_s: float) -> Iterator[Job]:
             try:
                 yield from _on_disk(path, every_s)
             except PictureUnsupported as error:
-                yield Job("picture", source, problem=error)
+                yield _without_path(source, error)
+
+
+def _without_path(source: str, error: PictureUnsupported) -> Job:
+    """Return the job of an argument that names nothing on disk, which may be a mistyped address with a password."""
+    if (shown := redact(source)) == source:
+        return Job("picture", source, problem=error)
+    remedy = "Check the path; an address begins with rtsp:// or http://."
+    return Job("picture", shown, problem=PictureUnsupported(f"There is no file or folder {shown}.", remedy))
 
 
 def _path(source: str) -> Path:
