@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from lookout.cli import model_add
 from lookout.registry.label_files import read_labels
@@ -68,6 +69,40 @@ def test_inspect_names_side_branches_and_takes_a_shape(lookout: Run, tmp_path: P
     assert "--shape" in done.stderr
     assert "1×8×32×24" in lookout("models", "inspect", path, "--shape", "1,3,64,48").stdout
     assert lookout("models", "inspect", path, "--shape", "1,x").returncode == 2
+
+
+def test_a_shape_that_inspect_suggests_is_in_the_order_of_the_file(lookout: Run, tmp_path: Path) -> None:
+    from onnx import TensorProto, helper
+
+    net = tiny()
+    net.input = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", "h", "w", 3])
+    net.nodes.insert(0, helper.make_node("Transpose", ["pixels"], ["turned"], perm=[0, 3, 1, 2]))
+    net.nodes[1].input[0] = "turned"
+    path = net.save(tmp_path / "open.onnx")
+    done = lookout("models", "inspect", path)
+    assert done.returncode == 3
+    assert "--shape 1,96,96,3" in done.stderr
+    assert "1×8×48×48" in lookout("models", "inspect", path, "--shape", "1,96,96,3").stdout
+
+
+def test_inspect_knows_the_size_and_the_answer_of_an_added_model(lookout: Run, tmp_path: Path) -> None:
+    """The card has both: the file leaves its size open and gives an embedding first."""
+    from onnx import TensorProto, helper
+
+    net = tiny()
+    net.input = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 3, "h", "w"])
+    model = net.model()
+    model.graph.output.insert(0, helper.make_tensor_value_info(net.nodes[-2].output[0], TensorProto.FLOAT, None))
+    onnx.save(model, str(tmp_path / "open.onnx"))
+    (tmp_path / "labels.txt").write_text("cat\ndog\nneither\n")
+    folder = {"LOOKOUT_MODEL__FOLDER": str(tmp_path / "m")}
+    flags = ("--labels", tmp_path / "labels.txt", "--folder", tmp_path / "m", "--yes", "--shape", "1,3,48,48")
+    assert lookout("models", "add", tmp_path / "open.onnx", *flags).returncode == 0
+    made = json.loads(lookout("models", "inspect", "open", "--json", **folder).stdout)
+    assert made["input"]["shape"] == [1, 3, 48, 48]
+    assert made["totals"]["parameters"] == 8 * 28 + 27
+    costs = json.loads(lookout("models", "inspect", "--compare", "open", SHIPPED, "--json", **folder).stdout)
+    assert (costs[0]["input"], costs[0]["parameters"]) == ([1, 3, 48, 48], 8 * 28 + 27)
 
 
 @pytest.mark.parametrize("name", ["text.onnx", "none.onnx", "unknown"])

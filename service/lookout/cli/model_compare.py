@@ -34,9 +34,9 @@ class Cost:
     milliseconds: float
 
 
-def cost(name: str, path: Path, shape: Sides | None = None) -> Cost:
-    """Return the cost of an ONNX file. shape: its input's, if the file leaves it open. Raises ModelRejected."""
-    made = layer_table(path, shape)
+def cost(name: str, path: Path, shape: Sides | None = None, output: str | None = None) -> Cost:
+    """Return the cost of an ONNX file. shape, output: as for `layer_table`. Raises ModelRejected."""
+    made = layer_table(path, shape, output)
     return Cost(
         name,
         made.input_shape,

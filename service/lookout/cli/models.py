@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,38 +68,51 @@ def inspect(
     from lookout.cli.layer_view import show
     from lookout.inspection.layers_onnx import layer_table
 
-    paths = [_graph(model, precision, config) for model in models]
+    graphs = [_graph(model, precision, config) for model in models]
     if compare:
         from lookout.cli.model_compare import cost, costs_json, show_costs
 
-        costs = [cost(model, path, _shape(shape)) for model, path in zip(models, paths, strict=True)]
+        costs = [
+            cost(model, graph.path, _shape(shape) or graph.shape, output or graph.output)
+            for model, graph in zip(models, graphs, strict=True)
+        ]
         if as_json:
             typer.echo(printable_json(costs_json(costs), 1))
         else:
             show_costs(costs)
         return
-    if len(paths) > 1:
+    if len(graphs) > 1:
         raise typer.BadParameter("one model has one table; --compare sets several side by side")
-    made = layer_table(paths[0], _shape(shape), output)
+    made = layer_table(graphs[0].path, _shape(shape) or graphs[0].shape, output or graphs[0].output)
     if as_json:
         typer.echo(printable_json(made.to_json(), 1))
     else:
         show(made)
 
 
-def _graph(model: str, precision: str | None, config: Path | None) -> Path:
-    """The file of an installed model, or the file that is named. Raises UnknownModel."""
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    """A file, and what the card of an installed model says about it."""
+
+    path: Path
+    shape: tuple[int, ...] | None = None
+    output: str | None = None
+
+
+def _graph(model: str, precision: str | None, config: Path | None) -> _Graph:
+    """Return an installed model's graph, or the file that is named. Raises UnknownModel."""
     from lookout.errors import UnknownModel
 
     path = Path(model)
     if path.suffix == ".onnx" or path.is_file():
-        return path
+        return _Graph(path)
     card = _catalogue(config).card(model)
     if precision is not None and precision not in card.files:
         raise UnknownModel(
             f'The model "{model}" has no precision "{precision}".', f"It has: {', '.join(card.precisions)}."
         )
-    return card.path(precision or ("fp32" if "fp32" in card.files else card.precisions[0]))
+    path = card.path(precision or ("fp32" if "fp32" in card.files else card.precisions[0]))
+    return _Graph(path, card.input.shape, card.outputs.logits or card.outputs.probabilities)
 
 
 @app.command("check")

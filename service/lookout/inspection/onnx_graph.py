@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -259,6 +259,14 @@ def _constants(nodes: Iterable[Any], stored: Iterable[str]) -> set[str]:
     return known
 
 
+def example_shape(found: Sequence[Any], side: int) -> str:
+    """A shape for --shape, in the order of the file: what the file leaves open is filled in."""
+    usual = [1, *(dim if isinstance(dim, int) and dim > 0 else side for dim in found[1:])]
+    if len(usual) == 4 and not any(isinstance(dim, int) and dim in (1, 3) for dim in found[1:]):
+        usual[1] = 3
+    return ",".join(map(str, usual))
+
+
 def _fix_input_shape(model: Any, path: Path, shape: Sides | None) -> None:
     inputs = graph_inputs(model)
     if not inputs or not inputs[0].type.HasField("tensor_type"):
@@ -276,9 +284,10 @@ def _fix_input_shape(model: Any, path: Path, shape: Sides | None) -> None:
             dim.dim_value = shape[index]
         elif not dim.HasField("dim_value") or dim.dim_value < 1:
             if index:
+                found = [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
                 raise ModelRejected(
                     f"{path} leaves the size of its input “{inputs[0].name}” open.",
-                    "Say which size to work it out for, for example --shape 1,3,96,96.",
+                    f"Say which size to work it out for, for example --shape {example_shape(found, 96)}.",
                 )
             dim.dim_value = 1
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lookout.errors import ModelRejected
 from lookout.frame import Pixels
+from lookout.inspection.onnx_graph import example_shape
 from lookout.pipeline.card import InputSpec
 from lookout.pipeline.preprocess import new_tensor, preprocess
 from lookout.pipeline.run_limit import run_limited
@@ -133,12 +134,9 @@ def _size(path: Path, name: str, found: Sequence[Any], shape: Sequence[int] | No
                 "Leave --shape out, or give the sizes that the file has.",
             )
         elif fixed is None and given is None:
-            usual = [1, *(dim if isinstance(dim, int) and dim > 0 else 224 for dim in found[1:])]
-            if not any(isinstance(dim, int) and dim in (1, 3) for dim in found[1:]):
-                usual[1] = 3
             raise ModelRejected(
                 f"{path} leaves the size of its input “{name}” open.",
-                f"Give the size it was trained with, for example --shape {','.join(map(str, usual))}.",
+                f"Give the size it was trained with, for example --shape {example_shape(found, 224)}.",
             )
         else:
             size.append(fixed or given or 0)
