@@ -143,6 +143,7 @@ def test_gray_is_replicated() -> None:
 
 @pytest.mark.parametrize("extension", [".png", ".webp", ".tiff", ".gif"])
 def test_transparent_parts_show_a_white_page(extension: str) -> None:
+    """gifdec#5, opencv#27555."""
     cut_out = np.dstack([quarters(), np.full((96, 160), 255, np.uint8)])
     cut_out[:, 80:, 3] = 0
     pixels = read_picture(encoded(cut_out, extension)).pixels

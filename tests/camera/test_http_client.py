@@ -73,7 +73,7 @@ def locked(challenge: bytes, algorithm: str = "md5", *, qop: bool = True) -> ser
     ],
 )
 def test_digest_logins_are_answered_the_strongest_first(challenge: bytes, algorithm: str, qop: bool) -> None:
-    """OctoPrint/OctoPrint#4931: a camera with digest was "401" for classify."""
+    """OctoPrint/OctoPrint#4931, home-assistant#28166: a camera with digest was "401" for classify."""
     with servers.serving(locked(challenge, algorithm, qop=qop)) as server:
         assert got(f"http://ann:{SPELT}@127.0.0.1:{server.port}/snap.cgi?channel=1") == b"hello"
         assert all(PASSWORD.encode() not in request for request in server.requests)
