@@ -9,6 +9,7 @@ import sys
 from typing import NoReturn
 
 from lookout.errors import LookoutError
+from lookout.system import memory
 
 # Errors of a disk, not of this program, when standard output is written.
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG})
@@ -33,7 +34,8 @@ def main() -> None:
         # A file name need not be UTF-8; such bytes are then escaped as Python and JSON do: caf\udce9.jpg.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        from lookout.cli import app
+        with memory.without_collection():
+            from lookout.cli import app
 
         app(prog_name="lookout")
     except LookoutError as error:

@@ -52,3 +52,44 @@ def test_what_was_freed_is_handed_back(case: str) -> None:
     if library != ["glibc"]:
         pytest.skip("needs the GNU C library")  # what is tested is a cure for its heaps
     assert int(left) < 3_000_000
+
+
+def test_imports_are_not_searched_for_garbage_then_or_later() -> None:
+    """Nor does a failed import leave the collection switched off."""
+    code = """
+import gc
+from lookout.system.memory import without_collection
+looks = []
+gc.callbacks.append(lambda phase, _: looks.append(phase))
+before = gc.get_freeze_count()
+with without_collection():
+    made = [[] for _ in range(50_000)]
+assert looks == [], looks
+assert gc.get_freeze_count() >= before + 50_000
+try:
+    with without_collection():
+        raise ImportError
+except ImportError:
+    pass
+assert gc.isenabled()
+kept = [[] for _ in range(50_000)]
+assert looks
+"""
+    subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
+
+
+def test_the_command_line_is_imported_without_it() -> None:
+    code = """
+import gc, sys
+looks = []
+gc.callbacks.append(lambda phase, _: looks.append(len(sys.modules)))
+sys.argv = ["lookout", "--version"]
+from lookout.__main__ import main
+begun = len(sys.modules)
+try:
+    main()
+except SystemExit:
+    pass
+assert not [modules for modules in looks if begun + 20 < modules < len(sys.modules) - 20], looks
+"""
+    subprocess.run([sys.executable, "-c", code], timeout=60, check=True)

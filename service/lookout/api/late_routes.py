@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from lookout.system import memory
+
 
 class LateRoutes(BaseRoute):
     """Takes the place of all routes that are still to come: a request for one of them waits for them.
@@ -39,7 +41,8 @@ class LateRoutes(BaseRoute):
             raise
 
     def _load(self) -> None:
-        self._app.router.routes = self._make()
+        with memory.without_collection():
+            self._app.router.routes = self._make()
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match everything, a part of a path or another method included, so that nothing is refused too early."""

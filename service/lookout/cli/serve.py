@@ -38,7 +38,8 @@ def run(flags: dict[str, str], config: Path | None, sentence: str) -> NoReturn:
     memory.limit_arenas()
     loaded = load(flags, config)
 
-    from lookout.server.serve import serve as serve_settings
+    with memory.without_collection():
+        from lookout.server.serve import serve as serve_settings
 
     status = 0
     try:

@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.request
 import zipfile
 from pathlib import Path
 from typing import Annotated
@@ -141,6 +140,8 @@ def _download(address: str, target: Path) -> None:
     """Download the wheel. Raises OSError, ValueError."""
     say(f"Downloading {address}")
     with contextlib.ExitStack() as files:
+        import urllib.request  # with the modules of HTTP, TLS and mail 1.4 MB, which every other command would carry
+
         answer = files.enter_context(urllib.request.urlopen(address, timeout=30))
         if not answer.url.startswith("https://"):
             raise ValueError("it leads to an address without encryption")

@@ -26,6 +26,7 @@ from lookout.settings.folders import prepare_state_folder
 from lookout.settings.installation import address_for_others
 from lookout.settings.layers import LoadedSettings
 from lookout.storage import Hold, sole_use
+from lookout.system import memory
 from lookout.system.threads import start_pool
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _start(parts: ServiceParts, listener: BoundedListener, *, folder_answers: bo
 
     Loading a model mostly takes a core that importing does not use.
     """
-    with ThreadPoolExecutor(1, "start") as pool:
+    with memory.without_collection(), ThreadPoolExecutor(1, "start") as pool:
         starting = pool.submit(parts.start, folder_answers=folder_answers)
         server = _web_server(parts, listener)
         starting.result()
