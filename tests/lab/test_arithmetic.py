@@ -106,6 +106,17 @@ def test_its_gradients_are_those_of_autograd(call: Call, layer: dict[str, Any], 
         np.testing.assert_allclose(ours, tensor.grad, atol=1e-9)
 
 
+@pytest.mark.parametrize("kind", ["none", "relu", "sigmoid"])
+@pytest.mark.parametrize("value", [-3.0, -0.5, 0.0, 0.5, 4.0])
+def test_an_activation_and_its_slope_are_those_of_pytorch(call: Call, kind: str, value: float) -> None:
+    x = torch.tensor(value, dtype=torch.float64, requires_grad=True)
+    y = _activated({"activation": kind}, x)
+    assert call("arithmetic", "activate", kind, value) == pytest.approx(y.item(), abs=1e-12)
+    if x is not y:
+        y.backward()
+        assert call("arithmetic", "slope", kind, value) == pytest.approx(x.grad.item(), abs=1e-12)
+
+
 @given(layer=layers())
 @EXAMPLES
 def test_windows_as_rows_times_the_kernel_are_the_layer_and_so_is_the_dense_matrix(
