@@ -169,6 +169,16 @@ def test_softmax_is_that_of_pytorch(call: Call, logits: list[float], temperature
     np.testing.assert_allclose(call("arithmetic", "softmax", logits, temperature), wanted, atol=1e-12)
 
 
+def test_softmax_of_large_logits_does_not_overflow(call: Call) -> None:
+    assert call("arithmetic", "softmax", [900.0, 900.0, -900.0]) == [0.5, 0.5, 0.0]
+
+
+def test_a_stride_widens_what_later_layers_see(call: Call) -> None:
+    """LeNet's convolutions and pools: 5, then 6, 14 and 16 pixels."""
+    layers = [[5, 1], [2, 2], [5, 1], [2, 2]]
+    assert [call("arithmetic", "receptiveField", layers[:n]) for n in range(1, 5)] == [5, 6, 14, 16]
+
+
 @given(n=st.integers(1, 40), f=st.integers(1, 7), s=st.integers(1, 4))
 @EXAMPLES
 def test_tensorflows_same_padding_gives_tensorflows_same_size(call: Call, n: int, f: int, s: int) -> None:
