@@ -13,6 +13,7 @@ import pytest
 
 from models.training.data import DataError
 from models.training.datasets import (
+    NOT_ANIMALS,
     WRONG_LABELS,
     dataset_of,
     has_several,
@@ -121,3 +122,9 @@ def test_cutouts_and_rooms_of_the_measuring_films_are_kept_from_training(tmp_pat
     ]
     write_tar(tmp_path / "rooms3.tar", {f"{name}.png": encoded(scene("neither", 1), ".png") for name in names})
     assert len(read_rooms(tmp_path / "rooms3.tar")) == len(names) - len(kept)
+
+
+def test_drawings_and_figurines_are_not_learnt_as_pets(tmp_path: Path) -> None:
+    picture = encoded(np.full((30, 40, 4), 255, np.uint8), ".png")
+    write_tar(tmp_path / "cutouts2.tar", dict.fromkeys((*NOT_ANIMALS, "dog/openpets-00001.webp"), picture))
+    assert [name for name, _ in read_cutouts(tmp_path / "cutouts2.tar")] == ["dog/openpets-00001.webp"]
