@@ -89,6 +89,19 @@ def test_with_two_of_them_the_first_is_kept_until_it_leaves() -> None:
     assert sum(map(is_cat, later)) > 0.9 * len(later)
 
 
+def test_who_comes_while_another_sleeps_is_named_and_then_the_sleeper_again() -> None:
+    """Also where a thing in the room is taken for a pet: nobody was seen beside it as long as the service ran."""
+    sleeper, comes = visit(0, 100, size=0.3, x=0.2, still=True), visit(30, 42, size=0.35, x=0.8)
+    shown = played(film(60, sleeper, comes))
+    beside = [each for each in shown if comes.sits(each.at) and each.at > 32 and each.said.square]
+    right = [each for each in beside if each.said.square and each.said.square.x + each.said.square.width / 2 > 0.5]
+    assert len(right) > 0.9 * len(beside) > 5 * FPS
+    assert all(is_cat(each) for each in shown if 20 < each.at < 41)
+    after = [each for each in shown if each.at > 43]
+    assert all(is_cat(each) and each.said.why == "found" for each in after)
+    assert all(each.said.square.x < 0.5 for each in after if each.said.square)
+
+
 def test_what_only_the_mirror_image_shows_is_not_named_and_a_steady_scene_gets_a_steady_answer() -> None:
     """A network that takes a fox for a cat is often less certain of its mirror image."""
     one, focus = visit(8, 40, size=0.4), Focus(REJECT, mirror=True)

@@ -1,7 +1,8 @@
 """The focus: which square to classify besides the whole picture, and the conclusion from both.
 
 At most one square is classified per frame. A pet that was found stays the focus until the network no longer sees it
-there. Otherwise the changed parts are classified in turn, the largest first. A scan, one tile at a time, finds animals
+there, or until another one comes while it lies still; when that one has gone, the first one's place is classified
+again. Otherwise the changed parts are classified in turn, the largest first. A scan, one tile at a time, finds animals
 that have been there since before the background was learnt.
 
 If the card allows it, every other look at a square is at its mirror image, and the last two looks count together. That
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lookout.focus.background import Background, Part
-from lookout.focus.tiles import overlap, scan_tiles, square_around
+from lookout.focus.tiles import covered, overlap, scan_tiles, square_around
 from lookout.frame import Pixels
 from lookout.geometry import Rect
 
@@ -35,6 +36,11 @@ LARGE = 0.8
 FOUND, LOST, LOST_S = 0.6, 0.4, 1.5
 # A pet that was found because it moved has gone if nothing has differed for this long, whatever the network reports.
 VANISHED_S = 1.5
+# A changed square that has less than this share in common with the square of a pet that lies still shows another one
+# from this probability on.
+ELSEWHERE, NEWCOMER = 0.5, 0.8
+# The newcomer has gone after this many seconds below `LOST`: there is another answer to return to.
+RETURN_S = 0.5
 # A tile of the scan, where nothing differs, must reach this probability twice, the second time with this margin.
 SCAN_FOUND, SECOND_LOOK = 0.93, 1.3
 # After a new background, the scan passes over the picture this many times, one tile per frame; then it classifies one
@@ -95,6 +101,7 @@ class Focus:
         """Forget everything, because the source, the model or the region has changed."""
         self._background.reset()
         self._held: _Target | None = None
+        self._resting: _Target | None = None
         self._targets: list[_Target] = []
         self._asked: _Target | None = None
         self._size = 1, 1
@@ -170,18 +177,25 @@ class Focus:
         for target in targets:
             target.differed_at = now
         if held is not None and held.why == "changed" and now - held.differed_at > VANISHED_S:
-            self._held = None
+            self._release()
         self._targets = targets
 
     def _choose(self, now: float) -> _Target | None:
+        self._turn += 1
         if self._held is not None:
-            return self._held
+            others = self._newcomers(self._held)
+            return min(others, key=lambda one: one.said_at) if others and self._turn % 2 else self._held
         if self._second is not None:
             return self._second
-        self._turn += 1
         if self._targets and (self._scan_left <= 0 or self._turn % SCAN_EVERY):
             return min(self._targets, key=lambda one: one.said_at)
         return self._next_tile(now)
+
+    def _newcomers(self, held: _Target) -> list[_Target]:
+        """The changed parts away from a held pet that lies still; none if it moves, since the first one is kept."""
+        if held.why != "found":
+            return []
+        return [one for one in self._targets if one is not held and covered(one.square, held.square) < ELSEWHERE]
 
     def _next_tile(self, now: float) -> _Target | None:
         idle = self._scan_left <= 0 and now < self._scanned_at + IDLE_S
@@ -203,8 +217,8 @@ class Focus:
         if target is self._held:
             if pet >= LOST:
                 target.sure_at = now
-            elif now - target.sure_at > LOST_S:
-                self._held = None
+            elif now - target.sure_at > (LOST_S if self._resting is None else RETURN_S):
+                self._release()
         elif target is self._scanning:
             self._scanning = None
             if pet >= SCAN_FOUND:
@@ -214,12 +228,20 @@ class Focus:
             self._second = None
             if pet >= SCAN_FOUND:
                 self._hold(target, now)
-        elif pet >= FOUND:
+        elif pet >= (FOUND if self._held is None else NEWCOMER):
+            self._resting = self._held
             self._hold(target, now)
 
     def _hold(self, target: _Target, now: float) -> None:
         target.sure_at = now
         self._held = target
+
+    def _release(self) -> None:
+        """The held pet has gone; the one that lay still before it came may still be there."""
+        self._held = None
+        if self._resting is not None:
+            self._second = _Target(self._resting.square, self._resting.box, "found")
+            self._resting = None
 
     def _surest(self, now: float) -> _Target | None:
         """The recently classified changed part that is most likely to contain a pet, if any."""

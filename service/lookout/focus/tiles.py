@@ -64,7 +64,16 @@ def square_around(box: Rect, width: int, height: int, *, margin: float, smallest
 
 def overlap(one: Rect, other: Rect) -> float:
     """Intersection over union, 0..1."""
+    inner = _common(one, other)
+    return inner / (one.width * one.height + other.width * other.height - inner)
+
+
+def covered(one: Rect, other: Rect) -> float:
+    """The share of `one` that is in `other`, 0..1."""
+    return _common(one, other) / (one.width * one.height)
+
+
+def _common(one: Rect, other: Rect) -> float:
     width = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
     height = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
-    inner = max(0.0, width) * max(0.0, height)
-    return inner / (one.width * one.height + other.width * other.height - inner)
+    return max(0.0, width) * max(0.0, height)
