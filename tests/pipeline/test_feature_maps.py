@@ -23,7 +23,7 @@ from lookout.resources import models_folder
 from tests.cli.graphs import Net, alexnet, lenet5, resnet
 from tests.models import write_model
 
-SHIPPED = ("cat-dog-resnet18", "digits-lenet5")
+SHIPPED = ("cat-dog-lite0", "cat-dog-resnet18", "digits-lenet5")
 NOISE = np.random.default_rng(3).integers(0, 256, (120, 120, 3), np.uint8)
 
 

@@ -40,7 +40,13 @@ def test_joined_layers_count_where_they_begin_and_the_middle_of_the_runs_counts(
 
 @pytest.mark.parametrize(
     ("name", "precision"),
-    [("cat-dog-resnet18", "fp32"), ("cat-dog-resnet18", "int8"), ("cat-dog-lite0", "fp32"), ("digits-lenet5", "int8")],
+    [
+        ("cat-dog-resnet18", "fp32"),
+        ("cat-dog-resnet18", "int8"),
+        ("cat-dog-lite0", "fp32"),
+        ("cat-dog-lite0", "int8"),
+        ("digits-lenet5", "int8"),
+    ],
 )
 def test_each_convolution_of_a_shipped_network_has_a_time(
     name: str, precision: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

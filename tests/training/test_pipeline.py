@@ -142,12 +142,13 @@ def test_stages_that_make_no_sense_are_refused() -> None:
     assert result.exit_code == 2
 
 
-def test_the_shipped_lite0_is_the_graph_of_its_card_and_is_sure_of_an_empty_wall() -> None:
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_the_shipped_lite0_is_the_graph_of_its_card_and_is_sure_of_an_empty_wall(precision: str) -> None:
     """Whether card, graph and preprocessing belong together: its weights took an hour and are not made here."""
     card = load_card(Path(__file__).parents[2] / "models" / "cat-dog-lite0")
-    assert card.precisions == ("fp32",)
+    assert card.precisions == ("fp32", "int8")
     assert card.outputs.activation_map == "activation_map"
     wall = np.full((240, 320, 3), (180, 190, 200), np.uint8)
-    p = Classifier.load(card, "fp32").classify(wall, activation_map=True)
+    p = Classifier.load(card, precision).classify(wall, activation_map=True)
     assert card.label_names[int(np.argmax(p.probabilities))] == "neither"
     assert p.activation_map is not None
