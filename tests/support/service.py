@@ -21,9 +21,12 @@ from lookout.server.listener import DEFAULT_CAPACITY, Capacity
 from lookout.server.web_server import WebServer, configure
 from lookout.server.wiring import build
 from lookout.settings.sources import load
+from lookout.system.threads import start_pool
 from numpy.typing import NDArray
 
 from tests.support.waiting import TIMEOUT_S, until
+
+HELPERS = 2
 
 RED, GREEN, GREY = (0, 0, 255), (0, 255, 0), (128, 128, 128)
 
@@ -106,6 +109,7 @@ class Service:
 
     def _run(self) -> None:
         async def serve() -> None:
+            asyncio.get_running_loop().set_default_executor(start_pool(HELPERS, "helper"))  # as the real one does
             self._loop = asyncio.get_running_loop()
             await self.web_server.serve(sockets=[self._listener])
 
