@@ -7,12 +7,11 @@ import subprocess
 import sys
 import weakref
 from pathlib import Path
-from types import SimpleNamespace
 
-import psutil
 import pytest
 from lookout.pipeline.card import load_card
 from lookout.pipeline.classifier import Classifier
+from lookout.registry import tuning
 from lookout.registry.tuning import Candidate, TuningCache, candidates, choose, measure, measure_apart, memory_needed
 from lookout.resources import models_folder
 from lookout.storage import Storage
@@ -137,7 +136,7 @@ async def test_nothing_is_measured_where_that_would_take_memory_the_machine_need
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card = write_card(tmp_path)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=memory_needed(card) - 1))
+    monkeypatch.setattr(tuning, "available_memory", lambda: memory_needed(card) - 1)
     assert await measure_apart(card, 1) == {}
 
 

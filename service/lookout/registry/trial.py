@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnxruntime as ort
-import psutil
 
 from lookout.errors import ModelRejected
 from lookout.pipeline.card import Card, load_card
 from lookout.pipeline.classifier import Classifier
 from lookout.storage import CACHE_DEADLINE_S, Storage, Writer, with_timeout
 from lookout.system import memory
+from lookout.system.available_memory import available_memory
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +156,7 @@ def main(folder: str, precision: str, seconds: str) -> int:
     """The trial process. Prints {"detail", "remedy"} as JSON if the model is rejected; the exit status is 1 then."""
     signal.alarm(int(float(seconds)) + 1)  # ends this process even if its parent has gone
     memory.prefer_as_oom_victim()
-    limit = max(_MIN_BYTES, psutil.virtual_memory().available)
+    limit = max(_MIN_BYTES, available_memory())
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     path = Path(folder)

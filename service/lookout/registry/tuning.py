@@ -21,13 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-import psutil
 
 from lookout.errors import DiskSlow
 from lookout.pipeline.card import Card, load_card
 from lookout.pipeline.classifier import Classifier
 from lookout.storage import CACHE_DEADLINE_S, Storage, Writer, with_timeout
 from lookout.system import memory
+from lookout.system.available_memory import available_memory
 from lookout.system.regular_files import read_regular
 
 log = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ async def measure_apart(card: Card, threads: int) -> dict[Candidate, float]:
 
     Returns {} if that failed, or if there is not enough free memory.
     """
-    free, needed = psutil.virtual_memory().available, memory_needed(card)
+    free, needed = available_memory(), memory_needed(card)
     if free < needed:
         log.info(
             "Precision and threads are not measured: that takes %d MB of memory, and %d MB are free.",
