@@ -142,10 +142,10 @@ def teacher(
     pictures, validation = photographs.load_both(folder, cache)
     source = BatchSource(pictures, CropPolicy(), CameraPolicy(strength=0.7), seed=seed)
     kept = Run(run)
-    kept.claim(network=variant, labels=pictures.labels, photographs=pictures.identity())
     config = TuneConfig(variant, size, epochs=epochs, bf16=has_bf16())
-    kept.describe({"teacher": config, "seed": source.seed, "labels": pictures.labels})
-    with running("teacher") as (bar, stopped):
+    identity = {"network": variant, "labels": pictures.labels, "photographs": pictures.identity()}
+    with kept.claimed(**identity), running("teacher") as (bar, stopped):
+        kept.describe({"teacher": config, "seed": source.seed, "labels": pictures.labels})
         tuned = Tuner(config, source, kept, bar, stopped=stopped).train()
     right = accuracy(tuned, size, validation)
     Run(run).log(step=epochs * source.steps_per_epoch, validation_accuracy=right)
@@ -197,7 +197,6 @@ def train(
     pictures, validation = _read(folder, cache)
     run = run or Path("runs") / arch
     kept = Run(run)
-    kept.claim(network=arch, labels=pictures.labels, photographs=pictures.identity())
     source = BatchSource(
         pictures,
         CropPolicy(min_area=least_area, jitter=jitter),
@@ -212,7 +211,6 @@ def train(
     network = build(arch, len(pictures.labels), 3, size)
     if start and not kept.checkpoint.exists():
         start_from(network, start, source, size)
-    answers = Answers(run / "answers", *load_teacher(taught_by), source) if taught_by else None
     config = TrainConfig(
         _stages_of(stages, arch, network, size),
         learning_rate,
@@ -221,13 +219,16 @@ def train(
         refresh_batches=refresh,
     )
     recipe = Recipe(arch, pictures.labels, InputFormat(size, 3, IMAGENET_MEAN, IMAGENET_STD))
-    kept.describe(
-        {"train": config, "source": {"seed": seed, "views": views, "batch_size": batch_size}, **recipe.metadata()}
-    )
-    with running(arch) as (bar, stopped):
-        trainer = Trainer(network, config, source, kept, answers=answers, validation=validation, stopped=stopped)
-        trained = trainer.train(bar)
-    save_weights(run / "weights.safetensors", trained, recipe)
+    identity = {"network": arch, "labels": pictures.labels, "photographs": pictures.identity()}
+    with kept.claimed(**identity):
+        kept.describe(
+            {"train": config, "source": {"seed": seed, "views": views, "batch_size": batch_size}, **recipe.metadata()}
+        )
+        answers = Answers(run / "answers", *load_teacher(taught_by), source) if taught_by else None
+        with running(arch) as (bar, stopped):
+            trainer = Trainer(network, config, source, kept, answers=answers, validation=validation, stopped=stopped)
+            trained = trainer.train(bar)
+        save_weights(run / "weights.safetensors", trained, recipe)
     plots.curves(kept.metrics(), run / "curves.png")
     console.print(f"{run / 'weights.safetensors'} written, {right_of(kept)} of the validation pictures right; next:")
     out = f"models/{folder.name.removesuffix('.zip')}"

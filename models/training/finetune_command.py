@@ -40,8 +40,8 @@ def fine_tune(
 ) -> Path:
     """Fine-tune the model in folder ``start`` for ``minutes`` from now, or continue the run in ``out`` for that time.
 
-    Returns the path of the weights. Raises DataError if there are no photographs, ValueError if ``start`` is a model of
-    another network.
+    Returns the path of the weights. Raises DataError if there are no photographs or ``out`` holds another run,
+    ValueError if ``start`` is a model of another network.
     """
     cv2.setNumThreads(1)
     torch.set_num_threads(1)  # each worker is a thread of its own
@@ -50,10 +50,11 @@ def fine_tune(
     pictures = load_datasets(folder, "train", cache)
     mixture = mixture_of(folder, pictures, seed)
     run, recipe = Run(out), Recipe(ARCH, pictures.labels, InputFormat(SIZE, 3, IMAGENET_MEAN, IMAGENET_STD))
-    old = starting_network(start, out / FIRST, mixture, recipe)
-    run.describe({"finetune": config, "start": str(start), "seed": seed, **recipe.metadata()})
-    network = FineTuner(copy.deepcopy(old), old, mixture, run, config, ends_at).train(report)
-    save_weights(out / LAST, network, recipe)
+    with run.claimed(network=ARCH, labels=pictures.labels, photographs=pictures.identity()):
+        old = starting_network(start, out / FIRST, mixture, recipe)
+        run.describe({"finetune": config, "start": str(start), "seed": seed, **recipe.metadata()})
+        network = FineTuner(copy.deepcopy(old), old, mixture, run, config, ends_at).train(report)
+        save_weights(out / LAST, network, recipe)
     plots.curves(run.metrics(), out / "curves.png")
     return out / LAST
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,16 +56,35 @@ class Run:
         """Write the run's configuration to ``config.json``."""
         (self.folder / "config.json").write_text(json.dumps(config, indent=2, default=str) + "\n")
 
-    def claim(self, **identity: object) -> None:
-        """Bind the folder to a network, its labels and photographs. Raises DataError if it holds a run with others."""
-        path, own = self.folder / "belongs-to.json", json.loads(json.dumps(identity))
+    @contextmanager
+    def claimed(self, **identity: object) -> Iterator[None]:
+        """Bind the folder to a network, its labels and photographs, and keep other processes out of it meanwhile.
+
+        Raises DataError if it holds a run with others, or if another process trains in it.
+        """
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise DataError(
+                    f"Another command is training in {self.folder}.",
+                    "Wait for it to end, or give --run another folder.",
+                ) from error
+            except OSError:  # a share without locks
+                pass
+            self._bind(json.loads(json.dumps(identity)))
+            yield
+
+    def _bind(self, identity: Mapping[str, Any]) -> None:
+        path = self.folder / "belongs-to.json"
         if not path.exists():
-            path.write_text(json.dumps(own, indent=2) + "\n")
+            path.write_text(json.dumps(identity, indent=2) + "\n")
             return
         held = json.loads(path.read_text())
-        if odd := [name for name in own if held.get(name) != own[name]]:
+        if odd := [name for name in identity if held.get(name) != identity[name]]:
+            name = odd[0]
             raise DataError(
-                f"{self.folder} holds a run with {_said(odd[0], held)}; this would be one with {_said(odd[0], own)}.",
+                f"{self.folder} holds a run with {_said(name, held)}; this would be one with {_said(name, identity)}.",
                 "Give --run another folder, or delete that one to start over.",
             )
 

@@ -49,21 +49,21 @@ def tune_model(
     """Tune the ImageNet network on photographs, write the model's folder ``out`` and evaluate it.
 
     With a ``mixture``, batches are drawn from it, and ``others`` are its further validation sets by name. Raises
-    DataError if the run folder holds another run, Interrupted if stopped.
+    DataError if the run folder holds another run or one is in progress there, Interrupted if stopped.
     """
     run = Run(run_folder)
-    run.claim(network=ARCH, labels=training.labels, photographs=training.identity())
     config = TuneConfig(VARIANT, size, epochs=min(epochs, MAX_EPOCHS), bf16=has_bf16())
     batch_size = min(batch_size, len(training))
     source: BatchSource | MixedSource = BatchSource(training, CROPS, DEFECTS, batch_size, seed)
     if mixture is not None:
         source = MixedSource(mixture, batch_size)
         config = replace(config, learning_rate=MIXED_RATE, label_smoothing=MIXED_SMOOTHING)
-    run.describe({"tune": config, "seed": seed, "labels": training.labels})
-    tuner = Tuner(config, source, run, report, validation, stopped)
-    network = tuner.train().network
     recipe = Recipe(ARCH, training.labels, InputFormat(size, 3, MEAN, STD))
-    save_weights(run_folder / "weights.safetensors", network, recipe)
+    with run.claimed(network=ARCH, labels=training.labels, photographs=training.identity()):
+        run.describe({"tune": config, "seed": seed, "labels": training.labels})
+        tuner = Tuner(config, source, run, report, validation, stopped)
+        network = tuner.train().network
+        save_weights(run_folder / "weights.safetensors", network, recipe)
     if stopped():  # during the last step, say: the export takes as long as many of them
         raise Interrupted(tuner.step, tuner.total)
     card = export(network, recipe, training, out, description(out.name, training))

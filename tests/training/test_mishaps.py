@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -236,3 +237,17 @@ def test_one_class_other_networks_other_photographs_and_other_labels_are_refused
     for command in ("train", "tune"):
         status, said = typed(command, "--data", more, *(("--out", tmp_path / "out") if command == "tune" else ()))
         assert (status, "one label" in said) == (1, True), said
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_second_command_in_the_same_run_folder_is_refused(typed: Typed, ours: Path, tmp_path: Path) -> None:
+    """Two would replace each other's checkpoint. The folder is free again when the first one has ended."""
+    run = tmp_path / "run"
+    assert train(typed, ours, run)[0] == 0
+    before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    with (run / "lock").open() as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        status, said = train(typed, ours, run)
+    assert (status, f"Another command is training in {run}." in said) == (1, True), said
+    assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+    assert train(typed, ours, run)[0] == 0
