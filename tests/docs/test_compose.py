@@ -19,7 +19,7 @@ FOLDER = DOCS / "compose"
 # Of the Compose specification, those that are used.
 KEYS = {
     *("image", "build", "command", "hostname", "environment", "ports", "volumes", "depends_on", "restart"),
-    *("read_only", "tmpfs", "cap_drop"),
+    *("read_only", "tmpfs", "cap_drop", "security_opt", "mem_limit", "devices", "group_add", "secrets"),
 }
 
 
@@ -58,6 +58,28 @@ def test_the_demos_have_settings_that_are_taken(services: dict[str, dict[str, An
         assert settings.metrics.enabled
         assert settings.mqtt.url == "mqtt://mosquitto"
         assert service["hostname"] == name
+
+
+def test_a_real_camera_needs_the_token_and_keeps_what_it_learnt() -> None:
+    """It can be reached from other machines. What the service writes is on volumes, since the rest is read-only."""
+    project = yaml.safe_load((FOLDER / "camera.yaml").read_text())
+    (service,) = project["services"].values()
+    assert set(service) <= KEYS
+    assert (FOLDER / service["build"] / "Dockerfile").is_file()
+    (secret,) = service["secrets"]
+    assert project["secrets"][secret]["file"] == "./token"
+    image = dict(re.findall(r"(LOOKOUT_[A-Z_]+)=(\S+)", (DOCS.parent / "Dockerfile").read_text().split("ENV ")[1]))
+    environment = {**image, **service["environment"], "HOME": "/nowhere"}
+    settings = load({"camera.source": service["command"][2]}, environ=environment).settings
+    assert service["command"][:2] == ["serve", "--source"]
+    assert settings.camera.source == f"usb:{service['devices'][0]}"
+    assert (settings.server.host, settings.server.auth) == ("0.0.0.0", "token")
+    assert str(settings.server.token_file) == f"/run/secrets/{secret}"
+    kept = dict(volume.split(":") for volume in service["volumes"])
+    assert set(kept) == set(project["volumes"])
+    assert service["read_only"]
+    assert str(settings.state.folder) in kept.values()
+    assert f"{image.get('XDG_CACHE_HOME', '/var/cache')}/lookout" in kept.values()
 
 
 def test_prometheus_asks_all_of_them(services: dict[str, dict[str, Any]]) -> None:
