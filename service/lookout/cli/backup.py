@@ -194,9 +194,8 @@ def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except FileNotFoundError as error:
         raise BackupUnusable(f"There is no file {file}.", "Name one that `lookout backup` wrote.") from error
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
-        raise BackupUnusable(f"{file} is not a backup, or it is damaged: {error}.", "Use another one.") from error
-    except NotImplementedError as error:  # zipfile's word for a compression method that it does not know
+    # NotImplementedError is zipfile's word for a compression method that it does not know.
+    except (zipfile.BadZipFile, NotImplementedError, KeyError, ValueError, EOFError) as error:
         raise BackupUnusable(f"{file} is not a backup, or it is damaged: {error}.", "Use another one.") from error
 
 
