@@ -65,8 +65,8 @@ KINDS = (
     Kind(REJECT, 0.04, "train2", _of("pasted")),
 )
 LABELS = {"cat": 0.30, "dog": 0.28, REJECT: 0.42}
-PASTED = {"cat": 0.11, "dog": 0.10, REJECT: 0.11}  # shares of cut-outs pasted into rooms, in addition to the kinds
-PIECES = 0.08  # share of empty pieces of rooms, for the reject label
+PASTED = {"cat": 0.12, "dog": 0.13, REJECT: 0.14}  # shares of cut-outs pasted into rooms, in addition to the kinds
+PIECES = 0.12  # share of empty pieces of rooms, for the reject label
 ROOMS = _of("rooms rooms2")
 # Origins whose reject pictures show an animal, so that their crops must not be too small.
 ANIMALS = HARD | _of("animals popular caltech monkeys capybara")

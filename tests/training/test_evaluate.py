@@ -142,6 +142,22 @@ def test_the_threshold_keeps_strangers_of_every_set_out(tmp_path: Path) -> None:
     assert together.temperatures["fp32"] > alone.temperatures["fp32"]
 
 
+def test_strangers_pasted_into_rooms_raise_the_threshold_but_do_not_calibrate(tmp_path: Path) -> None:
+    """They are what a fox in a room looks like, with edges that no photograph has."""
+    rng = np.random.default_rng(0)
+    card = bright_or_dark(tmp_path / "m", "uint8", "logits")
+    names = [f"val/{label}/a-{i}.png" for label in ("cat", "neither") for i in range(200)]
+    levels = [*rng.normal(190, 30, 200), *rng.normal(60, 25, 200)]
+    names += [f"val2/neither/pasted-{i}.png" for i in range(100)]
+    levels += [*rng.normal(60, 25, 70), *rng.normal(140, 3, 30)]
+    pictures, others = sets_of(of_levels(names, np.clip(levels, 0, 255).astype(int).tolist()))
+    alone = evaluate(card, pictures, corruptions=False).measured
+    together = evaluate(card, pictures, corruptions=False, others=others).measured
+    assert together.thresholds["cat"]["enter"] > alone.thresholds["cat"]["enter"]
+    assert together.metrics["fp32"]["sets"]["val2-pasted"]["false_alarms"] <= RULES["val2-pasted"].false_alarms
+    assert together.temperatures["fp32"] == alone.temperatures["fp32"]
+
+
 @pytest.mark.parametrize(
     ("highest", "last", "step"),
     [(6, 6, 2), (0.02, 0.02, 0.005), (1.0, 1.0, 0.2), (2.245, 2.5, 0.5), (24, 25, 5), (0, 1, 0.2), (np.nan, 1, 0.2)],
