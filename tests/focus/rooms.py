@@ -64,7 +64,7 @@ def seen_by_a_network(film: Film, at: float, square: Rect) -> tuple[float, float
         height = min(place.y + place.height, square.y + square.height) - max(place.y, square.y)
         inside = max(0.0, width) * max(0.0, height)
         if inside > 0.7 * place.width * place.height and inside > 0.12 * square.width * square.height:
-            best = 0.97
+            best = 0.98
     return (best, 0.01, 0.99 - best)
 
 

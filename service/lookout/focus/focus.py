@@ -41,8 +41,12 @@ VANISHED_S = 1.5
 ELSEWHERE, NEWCOMER = 0.5, 0.8
 # The newcomer has gone after this many seconds below `LOST`: there is another answer to return to.
 RETURN_S = 0.5
-# A tile of the scan, where nothing differs, must reach this probability twice, the second time with this margin.
-SCAN_FOUND, SECOND_LOOK = 0.93, 1.3
+# A tile of the scan, where nothing differs, must reach `SCAN_FOUND`, and then, with more around it, the probabilities
+# of `FURTHER_LOOKS` (margin, probability), at the mirror image too: a coat that passes for a dog at one size rarely
+# does at three. What the scan finds never moves, so that a false find is a false alarm all day, and each tile is asked
+# again and again: the bar is as high as costs hardly any pet (docs/benchmarks.md).
+SCAN_FOUND = 0.97
+FURTHER_LOOKS = ((1.3, 0.93), (1.6, 0.85))
 # After a new background, the scan passes over the picture this many times, one tile per frame; then it classifies one
 # tile in this many seconds.
 PASSES, IDLE_S = 2, 1.0
@@ -65,6 +69,7 @@ class _Target:
     looks: int = 0
     differed_at: float = float("-inf")
     sure_at: float = float("-inf")
+    further: int = 0  # which of the further looks at a find of the scan this is
 
     def hear(self, said: Probabilities, now: float, count: int) -> None:
         """Add a result, and average the last `count` results that are at most LOOK_S old."""
@@ -105,7 +110,8 @@ class Focus:
         self._targets: list[_Target] = []
         self._asked: _Target | None = None
         self._size = 1, 1
-        self._second: _Target | None = None
+        self._confirming: _Target | None = None
+        self._find: _Target | None = None
         self._scanning: _Target | None = None
         self._turn = self._tile = 0
         self._scan_left = 0
@@ -116,7 +122,7 @@ class Focus:
     @property
     def searching(self) -> bool:
         """Whether the scan of a new scene is in progress."""
-        return self._scan_left > 0 or self._second is not None
+        return self._scan_left > 0 or self._confirming is not None
 
     @property
     def mirrored(self) -> bool:
@@ -185,8 +191,8 @@ class Focus:
         if self._held is not None:
             others = self._newcomers(self._held)
             return min(others, key=lambda one: one.said_at) if others and self._turn % 2 else self._held
-        if self._second is not None:
-            return self._second
+        if self._confirming is not None:
+            return self._confirming
         if self._targets and (self._scan_left <= 0 or self._turn % SCAN_EVERY):
             return min(self._targets, key=lambda one: one.said_at)
         return self._next_tile(now)
@@ -222,15 +228,32 @@ class Focus:
         elif target is self._scanning:
             self._scanning = None
             if pet >= SCAN_FOUND:
-                wider = square_around(target.square, *self._size, margin=SECOND_LOOK, smallest=0.0)
-                self._second = _Target(wider, target.square, "found")
-        elif target is self._second:
-            self._second = None
-            if pet >= SCAN_FOUND:
-                self._hold(target, now)
+                self._confirming = self._wider(target, 0)
+        elif target is self._confirming:
+            self._confirm(target, pet, now)
         elif pet >= (FOUND if self._held is None else NEWCOMER):
             self._resting = self._held
             self._hold(target, now)
+
+    def _confirm(self, target: _Target, pet: float, now: float) -> None:
+        """Take a find of the scan after the last of its further looks; forget it after one that does not confirm it."""
+        if target.looks < (LOOKS if self._mirror else 1):
+            return  # its mirror image is next
+        self._confirming = None
+        if pet < FURTHER_LOOKS[target.further][1]:
+            return
+        if target.further == 0:
+            self._find = target
+        if target.further + 1 < len(FURTHER_LOOKS):
+            self._confirming = self._wider(target, target.further + 1)
+        else:
+            self._hold(self._find or target, now)
+            self._find = None
+
+    def _wider(self, found: _Target, further: int) -> _Target:
+        """The find of the scan with more around it. further: which of the further looks."""
+        square = square_around(found.box, *self._size, margin=FURTHER_LOOKS[further][0], smallest=0.0)
+        return _Target(square, found.box, "found", further=further)
 
     def _hold(self, target: _Target, now: float) -> None:
         target.sure_at = now
@@ -240,7 +263,7 @@ class Focus:
         """The held pet has gone; the one that lay still before it came may still be there."""
         self._held = None
         if self._resting is not None:
-            self._second = _Target(self._resting.square, self._resting.box, "found")
+            self._confirming = _Target(self._resting.square, self._resting.box, "found", further=len(FURTHER_LOOKS) - 1)
             self._resting = None
 
     def _surest(self, now: float) -> _Target | None:
