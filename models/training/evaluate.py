@@ -45,7 +45,7 @@ class Rule:
 
 
 # The first set and the pictures from elsewhere have the same weight. Animals that are not pets have only one label,
-# hence half the weight. Composites count with their false alarms alone: their edges are artificial, but they are the
+# hence half the weight. Of composites only the false alarms count: their edges are artificial, but they are the
 # nearest thing to a fox or a toy in a room, which may be called a pet in one of ten.
 MAIN = "val"
 PASTED = "pasted"  # the origin of composites

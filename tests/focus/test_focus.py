@@ -71,7 +71,7 @@ def test_who_sleeps_there_when_it_starts_is_found_by_the_scan_and_does_not_disso
         (True, 0.9, True),
     ],
 )
-def test_what_passes_for_a_pet_at_one_size_is_no_find_of_the_scan(mirror: bool, largest: float, is_found: bool) -> None:
+def test_what_passes_for_a_pet_at_one_size_is_not_held(mirror: bool, largest: float, is_found: bool) -> None:
     """A coat on a wardrobe: a dog as a tile shows it and a little wider, a coat with the wardrobe around it."""
     coat, focus, held = Rect(0.7, 0.1, 0.1, 0.2), Focus(REJECT, mirror=mirror), False
     for at, picture in film(40).frames():
