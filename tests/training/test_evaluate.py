@@ -15,6 +15,7 @@ from lookout.pipeline.card import Card, load_card, sha256_of
 from lookout.pipeline.classifier import Classifier
 from onnx import helper, numpy_helper
 
+from models.training.card import Measured
 from models.training.data import Pictures
 from models.training.evaluate import RULES, evaluate, sets_of
 from models.training.plots import ticks
@@ -124,38 +125,37 @@ def test_a_datasets_pictures_are_measured_by_themselves_and_composites_apart() -
     assert others["val3"].targets.tolist() == [1]
 
 
-def test_the_threshold_keeps_strangers_of_every_set_out(tmp_path: Path) -> None:
-    """On the first set nobody is near it; the bright strangers of the third decide."""
+def with_and_without(tmp_path: Path, kind: str, strangers: list[float]) -> tuple[Measured, Measured]:
+    """Measured on the first set, and with a hundred strangers of a kind besides; the last are as bright as given."""
     rng = np.random.default_rng(0)
     card = bright_or_dark(tmp_path / "m", "uint8", "logits")
     names = [f"val/{label}/a-{i}.png" for label in ("cat", "neither") for i in range(200)]
     levels = [*rng.normal(190, 30, 200), *rng.normal(60, 25, 200)]
-    names += [f"val3/neither/c-{i}.png" for i in range(100)]
-    levels += [*rng.normal(60, 25, 90), *rng.normal(165, 5, 10)]
+    names += [f"{kind}-{i}.png" for i in range(100)]
+    levels += [*rng.normal(60, 25, 100 - len(strangers)), *strangers]
     pictures, others = sets_of(of_levels(names, np.clip(levels, 0, 255).astype(int).tolist()))
-    alone = evaluate(card, pictures, corruptions=False).measured
-    together = evaluate(card, pictures, corruptions=False, others=others).measured
-    assert together.thresholds["cat"]["enter"] > alone.thresholds["cat"]["enter"]
+    first = evaluate(card, pictures, corruptions=False).measured
+    return first, evaluate(card, pictures, corruptions=False, others=others).measured
+
+
+def test_the_threshold_keeps_strangers_of_every_set_out(tmp_path: Path) -> None:
+    """On the first set nobody is near it; the bright strangers of the third decide."""
+    strangers = np.random.default_rng(1).normal(165, 5, 10).tolist()
+    first, together = with_and_without(tmp_path, "val3/neither/c", strangers)
+    assert together.thresholds["cat"]["enter"] > first.thresholds["cat"]["enter"]
     assert together.metrics["fp32"]["sets"]["val3"]["false_alarms"] <= RULES["val3"].false_alarms
     assert together.metrics["fp32"]["sets"]["val3"]["pictures"] == 100
-    assert together.metrics["fp32"]["accuracy"] == alone.metrics["fp32"]["accuracy"]
-    assert together.temperatures["fp32"] > alone.temperatures["fp32"]
+    assert together.metrics["fp32"]["accuracy"] == first.metrics["fp32"]["accuracy"]
+    assert together.temperatures["fp32"] > first.temperatures["fp32"]
 
 
 def test_strangers_pasted_into_rooms_raise_the_threshold_but_do_not_calibrate(tmp_path: Path) -> None:
     """They are what a fox in a room looks like, with edges that no photograph has."""
-    rng = np.random.default_rng(0)
-    card = bright_or_dark(tmp_path / "m", "uint8", "logits")
-    names = [f"val/{label}/a-{i}.png" for label in ("cat", "neither") for i in range(200)]
-    levels = [*rng.normal(190, 30, 200), *rng.normal(60, 25, 200)]
-    names += [f"val2/neither/pasted-{i}.png" for i in range(100)]
-    levels += [*rng.normal(60, 25, 70), *rng.normal(140, 3, 30)]
-    pictures, others = sets_of(of_levels(names, np.clip(levels, 0, 255).astype(int).tolist()))
-    alone = evaluate(card, pictures, corruptions=False).measured
-    together = evaluate(card, pictures, corruptions=False, others=others).measured
-    assert together.thresholds["cat"]["enter"] > alone.thresholds["cat"]["enter"]
+    strangers = np.random.default_rng(1).normal(140, 3, 30).tolist()
+    first, together = with_and_without(tmp_path, "val2/neither/pasted", strangers)
+    assert together.thresholds["cat"]["enter"] > first.thresholds["cat"]["enter"]
     assert together.metrics["fp32"]["sets"]["val2-pasted"]["false_alarms"] <= RULES["val2-pasted"].false_alarms
-    assert together.temperatures["fp32"] == alone.temperatures["fp32"]
+    assert together.temperatures["fp32"] == first.temperatures["fp32"]
 
 
 @pytest.mark.parametrize(
