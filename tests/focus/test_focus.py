@@ -133,6 +133,26 @@ def test_who_comes_while_another_sleeps_is_named_and_then_the_sleeper_again() ->
     assert all(each.said.square.x < 0.5 for each in after if each.said.square)
 
 
+def test_who_is_looked_for_again_is_the_sleeper_and_not_a_coat_that_was_no_find() -> None:
+    """The coat passes as a large tile and a little wider, and no further. What came of it is forgotten.
+
+    The camera is knocked, so that the sleeper, who had come in, belongs to the new background.
+    """
+    sleeper, comes = visit(10, 100, size=0.3, x=0.2), visit(40, 52, size=0.35, x=0.6)
+    coat, focus, looked_like_one = Rect(0.7, 0.1, 0.1, 0.2), Focus(REJECT), 0
+    scene, shown = film(64, sleeper, comes, disturbances=[films.jolt(25, 0.05)]), []
+    for at, picture in scene.frames():
+        square = focus.look(picture, NOBODY, at)
+        close = seen_by_a_network(scene, at, square) if square is not None else None
+        if square is not None and covered(coat, square) > 0.99 and 0.48 < square.height < 0.75:
+            close, looked_like_one = (0.01, 0.98, 0.01), looked_like_one + 1
+        shown.append(Shown(at, square, focus.conclude(close, at)))
+    assert looked_like_one > 1
+    assert all(is_cat(each) for each in shown if 42 < each.at < 50)
+    after = [each for each in shown if each.at > 54]
+    assert all(is_cat(each) and each.said.why == "found" for each in after)
+
+
 def test_what_only_the_mirror_image_shows_is_not_named_and_a_steady_scene_gets_a_steady_answer() -> None:
     """A network that takes a fox for a cat is often less certain of its mirror image."""
     one, focus = visit(8, 40, size=0.4), Focus(REJECT, mirror=True)

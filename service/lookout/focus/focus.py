@@ -111,7 +111,7 @@ class Focus:
         self._asked: _Target | None = None
         self._size = 1, 1
         self._confirming: _Target | None = None
-        self._find: _Target | None = None
+        self._find: _Target | None = None  # the first of the further looks at what is being confirmed
         self._scanning: _Target | None = None
         self._turn = self._tile = 0
         self._scan_left = 0
@@ -239,16 +239,13 @@ class Focus:
         """Take a find of the scan after the last of its further looks; forget it after one that does not confirm it."""
         if target.looks < (LOOKS if self._mirror else 1):
             return  # its mirror image is next
-        self._confirming = None
+        find, self._find, self._confirming = self._find or target, None, None
         if pet < FURTHER_LOOKS[target.further][1]:
             return
-        if target.further == 0:
-            self._find = target
         if target.further + 1 < len(FURTHER_LOOKS):
-            self._confirming = self._wider(target, target.further + 1)
+            self._find, self._confirming = find, self._wider(target, target.further + 1)
         else:
-            self._hold(self._find or target, now)
-            self._find = None
+            self._hold(find, now)
 
     def _wider(self, found: _Target, further: int) -> _Target:
         """The find of the scan with more around it. further: which of the further looks."""
