@@ -42,11 +42,6 @@ def _droppable(group: Path) -> int:
     return next((int(line[1]) for line in lines if line[:1] == ["inactive_file"] and len(line) == 2), 0)
 
 
-def _number(path: Path) -> int | None:
-    text = _text(path).strip()  # "max" where there is no limit
-    return int(text) if text.isdigit() else None
-
-
 def _text(path: Path) -> str:
     try:
         return path.read_text("ascii", "replace")
