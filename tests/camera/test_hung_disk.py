@@ -1,4 +1,4 @@
-"""A film or folder on a disk that stops answering holds nobody up."""
+"""A film or folder on a disk that stops answering holds nobody up, and on one that fails it has not ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from lookout.camera import create
 from lookout.camera.interface import Camera, CameraOptions
 from lookout.deadline import Deadline
-from lookout.errors import CameraError, CameraSilent
+from lookout.errors import CameraAbsent, CameraError, CameraSilent
 
 from tests.faults import mounts
 from tests.requires import requires
@@ -45,8 +45,8 @@ def test_opening_is_silent_by_its_deadline_and_closing_does_not_wait_for_the_dis
         assert failures
 
 
-def read_on(camera: Camera) -> None:
-    for _ in range(300):
+def read_on(camera: Camera, pictures: int = 300) -> None:
+    for _ in range(pictures):
         camera.read(Deadline.after(3))
 
 
@@ -64,3 +64,31 @@ def test_a_film_whose_disk_stops_answering_is_silent_and_closes_at_once(tmp_path
     begun = time.monotonic()
     camera.close()
     assert time.monotonic() - begun < 3
+
+
+@requires("slow-disk")
+@requires("ffmpeg")
+@pytest.mark.parametrize("extension", ["mp4", "mkv", "ts"])
+def test_a_film_whose_disk_fails_has_not_ended_and_is_none_to_convert(tmp_path: Path, extension: str) -> None:
+    """Damage in the film itself ends it, as `test_a_cut_off_video_ends` says; FFmpeg reports both alike."""
+    source = ["-f", "lavfi", "-i", "testsrc2=size=640x480:rate=10:duration=20"]
+    with mounts.slow(tmp_path, "uncached") as disk:
+        path = disk.folder / f"clip.{extension}"
+        subprocess.run(["ffmpeg", "-v", "error", *source, "-q:v", "3", str(path)], check=True)
+        camera = create(f"file:{path}", CameraOptions(pace=False), isolated=False)
+        camera.open(Deadline.after(20))
+        camera.read(Deadline.after(5))
+        disk.break_down()
+        with pytest.raises(CameraError, match="Input/output error") as raised:
+            read_on(camera)
+        assert "disk or share" in raised.value.remedy
+        with pytest.raises(CameraError, match="Input/output error"):
+            camera.open(Deadline.after(20))
+        disk.set(0.0)
+        camera.open(Deadline.after(20))
+        read_on(camera, 150)
+        path.unlink()
+        disk.break_down()
+        with pytest.raises(CameraAbsent):
+            read_on(camera)
+        camera.close()

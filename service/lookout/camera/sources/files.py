@@ -18,6 +18,8 @@ from lookout.pictures.folder import is_picture_file
 LOOK_S = 2.0
 _DEFAULT_FPS = 25.0
 CLOSE_S = 1.0  # a read that takes longer is waiting for a disk
+# How far to read on for a failing disk; FFmpeg itself reads ahead by less than this.
+_READ_ON_BYTES, _READ_BYTES = 16 * 2**20, 2**18
 _CLOSED = ("The file was closed.", "Open it again.")
 _CONVERT = "Convert it, e.g. with ffmpeg -i FILE clip.mp4."
 
@@ -117,6 +119,7 @@ class VideoCamera:
         try:
             return open_film(self._path)
         except (NoVideo, VideoBroken, OSError):
+            _read_on(self._path)
             raise CameraUnsupported(f"{self._path.name} is not a video that can be read.", _CONVERT) from None
 
     def _first(self, video: Video, deadline: Deadline) -> Pixels:
@@ -134,13 +137,20 @@ class VideoCamera:
         raise CameraUnsupported(f"{self._path.name} contains no picture that can be decoded.", _CONVERT)
 
     def _next(self, video: Video, deadline: Deadline) -> Decoded | None:
-        """Return the next picture, None at the end. A film whose rest is damaged ends there."""
+        """Return the next picture, None at the end. A film whose rest is damaged ends there.
+
+        Raises CameraError if its disk fails, CameraAbsent if the disk has gone.
+        """
         while not self._pending:
             if self._closed.is_set():
                 raise CameraError(*_CLOSED)
             try:
                 self._pending.extend(video.step())
-            except (EOFError, VideoBroken):
+            except EOFError:
+                return None
+            except VideoBroken:
+                _readable(self._path)
+                _read_on(self._path, video.position)
                 return None
             if deadline.passed and not self._pending:
                 raise CameraWaiting(f"The next picture of {self._path.name} is being looked for.", "Wait a little.")
@@ -187,3 +197,17 @@ def _readable(path: Path) -> None:
     if not right:
         remedy = f"Use folder:{path}." if path.is_dir() else "It is a pipe or a device; name a film or a picture."
         raise CameraUnsupported(f"{path} is not a file.", remedy)
+
+
+def _read_on(path: Path, position: int = 0) -> None:
+    """Read the file from `position` on, since FFmpeg reports damage and a failing disk alike. Raises CameraError."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(position)
+            for _ in range(_READ_ON_BYTES // _READ_BYTES):
+                if not file.read(_READ_BYTES):
+                    return
+    except OSError as error:
+        raise CameraError(
+            f"Nothing more can be read from {path}: {error.strerror}.", "Check the disk or share that it is on."
+        ) from error

@@ -85,6 +85,7 @@ class Video:
         self._begun = context.name in _WAIT_FOR_THEMSELVES
         self._indexed = not live and not _INDEXED.isdisjoint(container.format.name.split(","))
         self._cut: bytes | None = None  # a key frame with a part missing
+        self.position = 0  # of the latest packet in the file, in bytes
         self.packets = 0
         self.damaged = 0
 
@@ -121,6 +122,7 @@ class Video:
         except (av.error.FFmpegError, OSError) as error:
             raise VideoBroken(_words_of(error)) from error
         self.packets += 1
+        self.position = max(0, packet.pos or 0)
         if self._cut is not None and _continues(packet):
             packet = self._joined(self._cut, packet)
         self._cut = None
