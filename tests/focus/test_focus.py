@@ -82,14 +82,34 @@ def test_what_passes_for_a_pet_at_one_size_is_not_held(mirror: bool, largest: fl
     assert held == is_found
 
 
-def test_a_find_must_stay_one_in_the_mirror() -> None:
-    """Otherwise what is lopsided, as a coat is, would pass."""
+@pytest.mark.parametrize("pace", [1, 10])
+def test_a_find_must_stay_one_in_the_mirror(pace: int) -> None:
+    """Otherwise what is lopsided, as a coat is, would pass; also of a camera that sends a picture every other second."""
     coat, focus = Rect(0.7, 0.1, 0.1, 0.2), Focus(REJECT, mirror=True)
-    for at, picture in film(40).frames():
+    for number, (_, picture) in enumerate(film(40).frames()):
+        at = number * pace / FPS
         square = focus.look(picture, NOBODY, at)
-        passes = square is not None and covered(coat, square) > 0.99 and not focus.mirrored
+        wrongly = focus.mirrored if pace > 1 else not focus.mirrored
+        passes = square is not None and covered(coat, square) > 0.99 and (wrongly or square.height < 0.55)
         close = ((0.98, 0.01, 0.01) if passes else NOBODY) if square is not None else None
         assert focus.conclude(close, at).why != "found"
+
+
+def test_where_a_sleeper_lay_is_a_change_and_the_scan_rests_while_one_is_seen() -> None:
+    """The hole that it leaves differs for a minute. `searching` asks for pictures although nothing changes."""
+    sleeper, focus, searching = visit(0, 30, size=0.3, x=0.2, still=True), Focus(REJECT), []
+    shown = []
+    for at, picture in film(40, sleeper).frames():
+        square = focus.look(picture, NOBODY, at)
+        close = seen_by_a_network(film(40, sleeper), at, square) if square is not None else None
+        shown.append(Shown(at, square, focus.conclude(close, at)))
+        searching.append(focus.searching)
+    found = next(each.at for each in shown if each.said.why == "found")
+    assert searching[0]
+    assert not any(asked for asked, each in zip(searching, shown, strict=True) if found + 1 < each.at < 29)
+    hole = [each for each in shown if each.at > 33]
+    assert any(each.said.square is not None for each in hole)
+    assert not any(each.said.why == "found" for each in hole)
 
 
 def test_who_came_in_and_fell_asleep_does_not_dissolve() -> None:

@@ -42,9 +42,9 @@ ELSEWHERE, NEWCOMER = 0.5, 0.8
 # The newcomer has gone after this many seconds below `LOST`: there is another answer to return to.
 RETURN_S = 0.5
 # A tile of the scan, where nothing differs, must reach `SCAN_FOUND`, and then, with more around it, the probabilities
-# of `FURTHER_LOOKS` (margin, probability), at the mirror image too: a coat that passes for a dog at one size rarely
-# does at three. What the scan finds never moves, so that a false find is a false alarm all day, and each tile is asked
-# again and again: the bar is as high as costs hardly any pet (docs/benchmarks.md).
+# of `FURTHER_LOOKS` (margin, probability), on average with its mirror image: a coat that passes for a dog at one size
+# rarely does at three. What the scan finds never moves, so that a false find is a false alarm all day, and each tile is
+# asked again and again: the bar is as high as costs the default network hardly any pet (docs/benchmarks.md).
 SCAN_FOUND = 0.97
 FURTHER_LOOKS = ((1.3, 0.93), (1.6, 0.85))
 # After a new background, the scan passes over the picture this many times, one tile per frame; then it classifies one
@@ -71,9 +71,9 @@ class _Target:
     sure_at: float = float("-inf")
     further: int = 0  # which of the further looks at a find of the scan this is
 
-    def hear(self, said: Probabilities, now: float, count: int) -> None:
-        """Add a result, and average the last `count` results that are at most LOOK_S old."""
-        recent = [look for look in self.heard if now - look[0] <= LOOK_S]
+    def hear(self, said: Probabilities, now: float, count: int, oldest_s: float) -> None:
+        """Add a result, and average the last `count` results that are at most `oldest_s` old."""
+        recent = [look for look in self.heard if now - look[0] <= oldest_s]
         self.heard = [*recent, (now, said)][-count:]
         self.said = tuple(sum(each) / len(self.heard) for each in zip(*(look for _, look in self.heard), strict=True))
         self.said_at = now
@@ -121,8 +121,9 @@ class Focus:
 
     @property
     def searching(self) -> bool:
-        """Whether the scan of a new scene is in progress."""
-        return self._scan_left > 0 or self._confirming is not None
+        """Whether the scan of a new scene is in progress. It waits while a pet is seen."""
+        waits = self._held is not None or self._pet(self._whole) >= FOUND
+        return self._confirming is not None or (self._scan_left > 0 and not waits)
 
     @property
     def mirrored(self) -> bool:
@@ -218,7 +219,9 @@ class Focus:
     # --- what the network found ---------------------------------------------------------------------------------
 
     def _hear(self, target: _Target, said: Probabilities, now: float) -> None:
-        target.hear(said, now, LOOKS if self._mirror else 1)
+        # Where nothing differs, an older look is as good, and pictures may come seldom.
+        oldest_s = float("inf") if target is self._confirming else LOOK_S
+        target.hear(said, now, LOOKS if self._mirror else 1, oldest_s)
         pet = self._pet(target.said or said)
         if target is self._held:
             if pet >= LOST:
@@ -258,6 +261,8 @@ class Focus:
 
     def _release(self) -> None:
         """The held pet has gone; the one that lay still before it came may still be there."""
+        if self._held is not None:
+            self._held.why = "changed"  # what differs there now is the hole that it left, or who comes next
         self._held = None
         if self._resting is not None:
             self._confirming = _Target(self._resting.square, self._resting.box, "found", further=len(FURTHER_LOOKS) - 1)
