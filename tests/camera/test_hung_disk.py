@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import random
 import subprocess
 import threading
 import time
@@ -10,8 +13,9 @@ from pathlib import Path
 import pytest
 from lookout.camera import create
 from lookout.camera.interface import Camera, CameraOptions
+from lookout.camera.sources.disk import CHECKED_BYTES
 from lookout.deadline import Deadline
-from lookout.errors import CameraAbsent, CameraError, CameraSilent
+from lookout.errors import CameraAbsent, CameraError, CameraSilent, CameraUnsupported
 
 from tests.faults import mounts
 from tests.requires import requires
@@ -92,3 +96,36 @@ def test_a_film_whose_disk_fails_has_not_ended_and_is_none_to_convert(tmp_path: 
         with pytest.raises(CameraAbsent):
             read_on(camera)
         camera.close()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+def test_a_path_that_the_system_cannot_look_at_is_not_missing(
+    kind: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a disk that fails or a share that was exported anew."""
+    camera = create(f"{kind}:{tmp_path}/there", CameraOptions(), isolated=False)
+
+    def refused(path: Path, **_: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "stat", refused)
+    with pytest.raises(CameraError, match=os.strerror(number)) as raised:
+        camera.open(Deadline.after(5))
+    assert not isinstance(raised.value, CameraAbsent)
+    assert "disk or share" in raised.value.remedy
+
+
+@requires("slow-disk")
+@requires("ffmpeg")
+def test_a_film_of_which_the_end_cannot_be_read_is_none_to_convert(tmp_path: Path) -> None:
+    """FFmpeg writes the index of an MP4 at its end, far behind what else is looked at."""
+    with mounts.slow(tmp_path, "uncached") as disk:
+        path = disk.folder / "clip.mp4"
+        path.write_bytes(random.Random(0).randbytes(3 * CHECKED_BYTES))
+        camera = create(f"file:{path}", CameraOptions(), isolated=False)
+        with pytest.raises(CameraUnsupported):
+            camera.open(Deadline.after(20))
+        disk.break_down(at=2 * CHECKED_BYTES)
+        with pytest.raises(CameraError, match="Input/output error"):
+            camera.open(Deadline.after(20))

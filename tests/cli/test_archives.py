@@ -27,6 +27,7 @@ from lookout.registry.catalogue import Catalogue
 from lookout.settings.sources import load
 
 from tests.cli.conftest import Run, environment
+from tests.faults import mounts
 from tests.requires import requires
 from tests.support.waiting import until
 
@@ -87,6 +88,23 @@ def test_what_may_pass_is_left_to_the_next_run(lookout: Run, archive: Path, tmp_
     late.write_bytes((archive / "001.jpg").read_bytes())
     done = lookout("classify", "--resume", results, archive / "000.jpg", late)
     assert (done.returncode, len(answers(results))) == (0, 2)
+
+
+@requires("slow-disk")
+@requires("ffmpeg")
+def test_a_film_on_a_failing_disk_is_left_to_the_next_run(lookout: Run, tmp_path: Path) -> None:
+    """It was neither a picture nor a video, for good."""
+    with mounts.slow(tmp_path, "uncached") as disk:
+        film, results = disk.folder / "clip.mp4", tmp_path / "results.jsonl"
+        source = ["-f", "lavfi", "-i", "testsrc2=size=640x480:rate=10:duration=3"]
+        subprocess.run(["ffmpeg", "-v", "error", *source, "-q:v", "3", str(film)], check=True)
+        disk.break_down()
+        done = lookout("classify", "--resume", results, film)
+        assert "cannot be read: Input/output error. Check the disk" in done.stderr
+        assert "1 failed for now: the same command tries them again." in done.stderr
+        disk.set(0.0)
+        done = lookout("classify", "--resume", results, film)
+        assert (done.returncode, len(answers(results))) == (0, 3)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

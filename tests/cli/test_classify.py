@@ -152,14 +152,24 @@ def test_names_that_no_system_takes_are_said_too(lookout: Run, name: str, said: 
     assert said in done.stderr
 
 
-def test_what_one_may_not_look_into_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EACCES, "This user may not read"),
+        (errno.ESTALE, "cannot be read: Stale file handle. Check the disk or share"),
+        (errno.ENAMETOOLONG, "There is no file or folder"),
+    ],
+)
+def test_what_cannot_be_looked_into_is_reported(
+    number: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refused(*_: object, **__: object) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(Path, "stat", refused)
     monkeypatch.setattr(Path, "is_file", refused)
     [job] = batch.find([str(tmp_path / "theirs" / "one.jpg")], every_s=1)
-    assert "This user may not read" in str(job.problem)
+    assert said in str(job.problem)
 
 
 def test_a_picture_may_come_through_a_pipe(lookout: Run, folder: Path, tmp_path: Path) -> None:

@@ -105,9 +105,9 @@ class Slow:
         """Seconds that it takes to have something on it for certain; a write takes a tenth."""
         self._order(str(sync_s))
 
-    def break_down(self) -> None:
-        """From now on only the beginnings of files can be read."""
-        self._order("broken")
+    def break_down(self, at: int = 8192) -> None:
+        """From now on only so many bytes of a file can be read."""
+        self._order(f"broken {at}")
 
     def _order(self, word: str) -> None:
         fresh = self._delay_file.with_suffix(".new")

@@ -3,8 +3,8 @@
     python -m tests.faults.slow_disk FOLDER PLACE DELAY_FILE [uncached]
 
 DELAY_FILE holds the seconds that a sync takes; a write takes a tenth of them, as on a card that is worn out. It is
-looked at anew each time, so a disk can become slow and quick again while it is in use. With the word "broken" there,
-what lies behind the first pages of a file cannot be read. `uncached`: as with some
+looked at anew each time, so a disk can become slow and quick again while it is in use. With "broken BYTES" there,
+what lies behind so many bytes of a file cannot be read. `uncached`: as with some
 network shares, files cannot be mapped to be shared. Ends when it is unmounted.
 """
 
@@ -19,7 +19,6 @@ from typing import Any
 
 import mfusepy
 
-READABLE_BYTES = 8192  # of a file on a broken disk
 _TIMES = ("st_atime", "st_ctime", "st_mtime")
 _STAT = ("st_gid", "st_uid", "st_mode", "st_nlink", "st_size", "st_ino")
 _STATFS = ("f_bavail", "f_bfree", "f_blocks", "f_bsize", "f_favail", "f_ffree", "f_files", "f_frsize", "f_namemax")
@@ -38,12 +37,15 @@ class SlowDisk(mfusepy.Operations):  # type: ignore[misc]
         return self._folder / path.lstrip("/")
 
     def _rest(self, share: float) -> None:
-        delay_s = 0.0 if self._is_broken() else float(self._delay_file.read_text() or 0)
+        order = self._delay_file.read_text()
+        delay_s = 0.0 if order.startswith("broken") else float(order or 0)
         if delay_s:
             time.sleep(share * delay_s)
 
-    def _is_broken(self) -> bool:
-        return self._delay_file.read_text() == "broken"
+    def _readable_bytes(self) -> float:
+        """Of each file."""
+        word, _, number = self._delay_file.read_text().partition(" ")
+        return int(number) if word == "broken" else float("inf")
 
     # --- what is slow -------------------------------------------------------------------------------------------------
 
@@ -62,7 +64,7 @@ class SlowDisk(mfusepy.Operations):  # type: ignore[misc]
 
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
         del path
-        if offset + size > READABLE_BYTES and self._is_broken():
+        if offset + size > self._readable_bytes():
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return os.pread(fh, size, offset)
 

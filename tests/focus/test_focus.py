@@ -84,7 +84,7 @@ def test_what_passes_for_a_pet_at_one_size_is_not_held(mirror: bool, largest: fl
 
 @pytest.mark.parametrize("pace", [1, 10])
 def test_a_find_must_stay_one_in_the_mirror(pace: int) -> None:
-    """Otherwise what is lopsided, as a coat is, would pass; also of a camera that sends a picture every other second."""
+    """Otherwise what is lopsided, as a coat is, would pass; also with a picture every other second."""
     coat, focus = Rect(0.7, 0.1, 0.1, 0.2), Focus(REJECT, mirror=True)
     for number, (_, picture) in enumerate(film(40).frames()):
         at = number * pace / FPS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import time
@@ -15,7 +16,7 @@ from lookout.camera.interface import CameraOptions, EndOfSource
 from lookout.cli.results import Result
 from lookout.deadline import Deadline
 from lookout.errors import (
-    CameraError,
+    CameraUnsupported,
     CameraWaiting,
     DecoderUnavailable,
     LookoutError,
@@ -40,6 +41,7 @@ from lookout.terminal import say
 OPEN_S, READ_S = 20.0, 10.0
 DOWNLOAD_S = 120.0  # for downloading one picture
 PICTURES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+_NO_PATH = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 Kind = Literal["picture", "video", "download", "camera"]
 
 
@@ -101,6 +103,8 @@ def _on_disk(path: Path, every_s: float) -> Iterator[Job]:
     except (OSError, ValueError) as error:
         if isinstance(error, PermissionError):
             raise PictureUnsupported(f"This user may not read {path}.", "Check its permissions.") from error
+        if isinstance(error, OSError) and error.errno not in _NO_PATH:
+            raise PictureUnsupported(f"{path} cannot be read: {error.strerror}.", _remedy(error)) from error
         raise PictureUnsupported(f"There is no file or folder {path}.", "Check the path.") from error
     if stat.S_ISDIR(mode):
         yield from _in_folder(path)
@@ -125,7 +129,7 @@ def _in_folder(folder: Path) -> Iterator[Job]:
     try:
         paths, left_out = find_pictures(folder, below=True)
     except OSError as error:
-        raise PictureUnsupported(f"The folder {folder} cannot be read: {error.strerror}.", "Check it.") from error
+        raise PictureUnsupported(f"The folder {folder} cannot be read: {error.strerror}.", _remedy(error)) from error
     if not paths:
         remedy = left_out.sentence() or "Put JPEG, PNG, WebP, BMP, TIFF or GIF pictures there."
         raise PictureUnsupported(f"There are no pictures in {folder}.", remedy)
@@ -196,7 +200,11 @@ def _file(path: Path, files: contextlib.ExitStack) -> bytes | int:
         file = files.enter_context(path.open("rb"))
         return file.fileno() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise PictureUnreadable(f"The file cannot be read: {error.strerror}.", "Check its permissions.") from error
+        raise PictureUnreadable(f"The file cannot be read: {error.strerror}.", _remedy(error)) from error
+
+
+def _remedy(error: OSError) -> str:
+    return "Check its permissions." if isinstance(error, PermissionError) else "Check the disk or share that it is on."
 
 
 class _IsStream(Exception):
@@ -223,7 +231,7 @@ def _frames(job: Job, shown: str) -> Iterator[tuple[str, Pixels]]:
     try:
         camera = create(address, CameraOptions(pace=not video), isolated=not video)
         camera.open(Deadline.after(OPEN_S))
-    except CameraError as error:
+    except CameraUnsupported as error:
         if video:
             raise PictureUnsupported("This is neither a picture nor a video.", error.remedy) from error
         raise

@@ -8,18 +8,17 @@ from collections import deque
 from pathlib import Path
 
 from lookout.camera.interface import Camera, CameraInfo, CameraOptions, EndOfSource
+from lookout.camera.sources.disk import check_disk, refused
 from lookout.camera.sources.folder import FolderCamera
 from lookout.camera.sources.video import Decoded, NoVideo, Video, VideoBroken, open_film
 from lookout.deadline import Deadline, DeadlineExceeded, run_with_deadline
-from lookout.errors import CameraAbsent, CameraDenied, CameraError, CameraSilent, CameraUnsupported, CameraWaiting
+from lookout.errors import CameraError, CameraSilent, CameraUnsupported, CameraWaiting
 from lookout.frame import Frame, Pixels
 from lookout.pictures.folder import is_picture_file
 
 LOOK_S = 2.0
 _DEFAULT_FPS = 25.0
 CLOSE_S = 1.0  # a read that takes longer is waiting for a disk
-# How far to read on for a failing disk; FFmpeg itself reads ahead by less than this.
-_READ_ON_BYTES, _READ_BYTES = 16 * 2**20, 2**18
 _CLOSED = ("The file was closed.", "Open it again.")
 _CONVERT = "Convert it, e.g. with ffmpeg -i FILE clip.mp4."
 
@@ -66,7 +65,7 @@ class VideoCamera:
         return self._info
 
     def open(self, deadline: Deadline) -> None:
-        """Open the video. Raises CameraAbsent, CameraDenied or CameraUnsupported, also if no picture can be decoded."""
+        """Open the video. Raises CameraError; it is CameraUnsupported if no picture can be decoded."""
         self.close()
         self._closed.clear()
         video = self._begun()
@@ -119,7 +118,7 @@ class VideoCamera:
         try:
             return open_film(self._path)
         except (NoVideo, VideoBroken, OSError):
-            _read_on(self._path)
+            check_disk(self._path)
             raise CameraUnsupported(f"{self._path.name} is not a video that can be read.", _CONVERT) from None
 
     def _first(self, video: Video, deadline: Deadline) -> Pixels:
@@ -149,8 +148,7 @@ class VideoCamera:
             except EOFError:
                 return None
             except VideoBroken:
-                _readable(self._path)
-                _read_on(self._path, video.position)
+                check_disk(self._path, video.position)
                 return None
             if deadline.passed and not self._pending:
                 raise CameraWaiting(f"The next picture of {self._path.name} is being looked for.", "Wait a little.")
@@ -190,24 +188,8 @@ def _readable(path: Path) -> None:
         right = path.is_file()
         if right:
             path.open("rb").close()
-    except PermissionError:
-        raise CameraDenied(f"This user may not read {path}.", "Change its permissions, or copy it.") from None
-    except OSError:
-        raise CameraAbsent(f"There is no file {path}.", "Check the path.") from None
+    except OSError as error:
+        raise refused(path, "file", error) from None
     if not right:
         remedy = f"Use folder:{path}." if path.is_dir() else "It is a pipe or a device; name a film or a picture."
         raise CameraUnsupported(f"{path} is not a file.", remedy)
-
-
-def _read_on(path: Path, position: int = 0) -> None:
-    """Read the file from `position` on, since FFmpeg reports damage and a failing disk alike. Raises CameraError."""
-    try:
-        with path.open("rb", buffering=0) as file:
-            file.seek(position)
-            for _ in range(_READ_ON_BYTES // _READ_BYTES):
-                if not file.read(_READ_BYTES):
-                    return
-    except OSError as error:
-        raise CameraError(
-            f"Nothing more can be read from {path}: {error.strerror}.", "Check the disk or share that it is on."
-        ) from error

@@ -15,10 +15,10 @@ import numpy as np
 
 from lookout.camera.convert import upright
 from lookout.camera.interface import CameraInfo, CameraOptions, EndOfSource
+from lookout.camera.sources.disk import refused
 from lookout.deadline import Deadline
 from lookout.errors import (
     CameraAbsent,
-    CameraDenied,
     CameraError,
     CameraSilent,
     CameraUnsupported,
@@ -261,7 +261,7 @@ class _Reader:
         try:
             paths, left_out = find_pictures(self._path)
         except OSError as error:
-            raise _refused(self._path, "folder", error) from error
+            raise refused(self._path, "folder", error) from error
         self.left_out = left_out.sentence()
         if not paths:
             remedy = self.left_out or "Put JPEG, PNG, WebP, BMP, TIFF or GIF pictures there."
@@ -292,19 +292,11 @@ def _check(path: Path, *, folder: bool) -> None:
         path.stat()
         right = path.is_dir() if folder else path.is_file()
     except OSError as error:
-        raise _refused(path, noun, error) from error
+        raise refused(path, noun, error) from error
     if not right:
         other = "folder:" if path.is_dir() else "file:" if path.is_file() else ""
         remedy = f"Use {other}{path}." if other else "It is a pipe or a device; name a film or a picture."
         raise CameraUnsupported(f"{path} is not a {noun}.", remedy)
-
-
-def _refused(path: Path, noun: str, error: OSError) -> CameraError:
-    if isinstance(error, PermissionError):
-        return CameraDenied(f"This user may not read {path}.", "Change its permissions, or copy it.")
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return CameraAbsent(f"There is no {noun} {path}.", "Check the path.")
-    return CameraAbsent(f"The {noun} {path} cannot be read: {error.strerror}.", "Check the disk.")
 
 
 def _silent(path: Path) -> CameraSilent:
