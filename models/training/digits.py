@@ -117,11 +117,13 @@ def _pictures(pictures: list[Pixels], targets: object, origins: list[str]) -> Pi
 def train_digits(folder: Path, report: Report, seed: int = 0) -> tuple[Trainer, Recipe, Pictures, Pictures]:
     """Train in the run folder. Returns trainer, recipe, training and validation pictures.
 
-    ``trainer.finished()`` returns the network.
+    ``trainer.finished()`` returns the network. Raises DataError if the folder holds another run, or one in progress.
     """
     train, val = load_digits()
     source = BatchSource(train, CROPS, DEFECTS, 64, seed, channels=1)
     network = build("lenet5", len(train.labels), 1, SIZE)
-    trainer = Trainer(network, CONFIG, source, Run(folder), normalise=Normalise(FORM.mean, FORM.std), validation=val)
-    trainer.train(report)
+    run = Run(folder)
+    trainer = Trainer(network, CONFIG, source, run, normalise=Normalise(FORM.mean, FORM.std), validation=val)
+    with run.claimed(network="lenet5", labels=train.labels, photographs=train.identity()):
+        trainer.train(report)
     return trainer, Recipe("lenet5", train.labels, FORM), train, val

@@ -251,3 +251,13 @@ def test_a_second_command_in_the_same_run_folder_is_refused(typed: Typed, ours: 
     assert (status, f"Another command is training in {run}." in said) == (1, True), said
     assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
     assert train(typed, ours, run)[0] == 0
+
+
+def test_nor_does_the_example_of_digits_share_a_run_folder(typed: Typed, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    with (run / "lock").open("w") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        status, said = typed("digits", "--run", run, "--out", tmp_path / "out")
+    assert (status, f"Another command is training in {run}." in said) == (1, True), said
+    assert [path.name for path in run.iterdir()] == ["lock"]

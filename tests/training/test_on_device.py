@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from models.training.archs import build
 from models.training.augment import CameraPolicy, CropPolicy
 from models.training.batches import centre_crops
-from models.training.data import Pictures, labels_of
+from models.training.data import DataError, Pictures, labels_of
 from models.training.on_device import __main__ as command
 from models.training.on_device.defects import Camera, far_away
 from models.training.on_device.store import Boxes, Store
@@ -246,3 +247,7 @@ def test_the_command_leaves_weights_that_can_be_exported(
     assert recipe.labels == ("cat", "dog", "neither")
     assert all(bool(torch.isfinite(value).all()) for value in network.state_dict().values())
     assert "together: " in (tmp_path / "run" / "metrics.jsonl").read_text()
+    with (tmp_path / "run" / "lock").open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(DataError, match="Another command is training"):
+            command.run(photographs, tmp_path / "run", ["lite0"], CPU, tuning, schooling)

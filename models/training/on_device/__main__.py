@@ -62,16 +62,33 @@ def main() -> None:
 def run(
     folder: Path, out: Path, variants: list[str], device: torch.device, tuning: Tuning, schooling: Schooling
 ) -> None:
-    """Tune the teachers, then train the student in the remaining time. Figures go to ``metrics.jsonl``."""
-    kept, began = Run(out), time.monotonic()
+    """Tune the teachers, then train the student in the remaining time. Figures go to ``metrics.jsonl``.
+
+    Raises DataError if there are no photographs, or if ``out`` holds another run or one in progress.
+    """
+    cv2.setNumThreads(1)
+    pictures, validation = photographs.load_both(folder, None)
+    kept = Run(out)
+    with kept.claimed(network="resnet18", labels=pictures.labels, photographs=pictures.identity()):
+        _train(pictures, validation, kept, variants, device, tuning, schooling)
+
+
+def _train(
+    pictures: Pictures,
+    validation: Pictures,
+    kept: Run,
+    variants: list[str],
+    device: torch.device,
+    tuning: Tuning,
+    schooling: Schooling,
+) -> None:
+    began, out = time.monotonic(), kept.folder
 
     def say(words: str, **values: float) -> None:
         print(f"{time.monotonic() - began:6.1f} s  {words}", flush=True)
         kept.log(words=words, **values)
 
     torch.manual_seed(schooling.seed)
-    cv2.setNumThreads(1)
-    pictures, validation = photographs.load_both(folder, None)
     store = Store(pictures, device)
     say(f"{len(pictures)} pictures on {device}")
     began_training = time.monotonic()
