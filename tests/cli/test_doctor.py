@@ -91,6 +91,18 @@ def test_memory_for_programs_and_for_pictures(pi: Context, put: Put) -> None:
     assert "cma-256" in found("camera memory", pi).remedy
 
 
+def test_the_memory_of_a_container_is_what_its_limit_leaves(pi: Context, put: Put) -> None:
+    put("proc/meminfo", "MemAvailable:  4000000 kB\n")
+    put("proc/self/cgroup", "0::/")
+    put("sys/fs/cgroup/memory.max", str(512 * 2**20))
+    put("sys/fs/cgroup/memory.current", str(200 * 2**20))
+    finding = found("memory", pi)
+    assert (finding.status, finding.detail) == ("ok", "312 MiB of memory available.")
+    put("sys/fs/cgroup/memory.max", str(256 * 2**20))
+    finding = found("memory", pi)
+    assert (finding.status, "container" in finding.remedy) == ("warn", True)
+
+
 @pytest.mark.parametrize(
     ("text", "status", "said"),
     [

@@ -14,6 +14,7 @@ from lookout.errors import DiskSlow
 from lookout.storage import with_timeout
 from lookout.storage.volatile import is_in_memory, is_under_overlay
 from lookout.system import clock, thermal
+from lookout.system.available_memory import left_in_groups
 
 WARM_C = 80.0  # from here the firmware slows the processor down
 MIN_FREE_BYTES = 200 * 2**20
@@ -87,13 +88,17 @@ def _memory(context: Context) -> Finding:
     available = _kilobytes(context.text("proc/meminfo"), "MemAvailable")
     if available is None:
         return skipped("The kernel does not report how much memory is free.")
-    if available * 1024 < MIN_MEMORY_BYTES:
+    machine = available * 1024
+    left = min((machine, *left_in_groups(context.root)))
+    if left < MIN_MEMORY_BYTES:
         return Finding(
             "warn",
-            f"Only {available // 1024} MiB of memory are available; Lookout needs about {MIN_MEMORY_BYTES >> 20}.",
-            "Close other programs, a browser above all, or boot to the console (raspi-config, System Options, Boot).",
+            f"Only {left >> 20} MiB of memory are available; Lookout needs about {MIN_MEMORY_BYTES >> 20}.",
+            "Close other programs, a browser above all, or boot to the console (raspi-config, System Options, Boot)."
+            if left == machine
+            else "Raise the memory limit of its container or unit.",
         )
-    return ok(f"{available // 1024} MiB of memory available.")
+    return ok(f"{left >> 20} MiB of memory available.")
 
 
 def _cma(context: Context) -> Finding:

@@ -16,11 +16,11 @@ def available_memory(root: Path = Path("/")) -> int:
     The machine's own figure ignores control groups, so in a container it would be that of the whole machine.
     """
     machine: int = psutil.virtual_memory().available
-    return min((machine, *_left_in_groups(root)))
+    return min((machine, *left_in_groups(root)))
 
 
-def _left_in_groups(root: Path) -> Iterator[int]:
-    """The bytes left in this process's control group and in those around it, of each that has a limit."""
+def left_in_groups(root: Path) -> Iterator[int]:
+    """Yield the bytes left in this process's control group and in those around it, for each that has a limit."""
     own = next((line[3:] for line in _text(root / "proc/self/cgroup").splitlines() if line.startswith("0::")), None)
     if own is None:
         return
