@@ -106,7 +106,7 @@ class Slow:
         self._order(str(sync_s))
 
     def break_down(self, at: int = 8192) -> None:
-        """From now on only so many bytes of a file can be read."""
+        """From now on only the first `at` bytes of a file can be read."""
         self._order(f"broken {at}")
 
     def _order(self, word: str) -> None:

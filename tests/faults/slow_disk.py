@@ -4,7 +4,7 @@
 
 DELAY_FILE holds the seconds that a sync takes; a write takes a tenth of them, as on a card that is worn out. It is
 looked at anew each time, so a disk can become slow and quick again while it is in use. With "broken BYTES" there,
-what lies behind so many bytes of a file cannot be read. `uncached`: as with some
+what lies behind the first BYTES of a file cannot be read. `uncached`: as with some
 network shares, files cannot be mapped to be shared. Ends when it is unmounted.
 """
 
