@@ -21,7 +21,7 @@ pytest.importorskip("torch", reason="needs PyTorch: sh tests/run --with-training
 import onnx
 from lookout.pipeline.card import load_card
 
-from models.training import cli, data, tune, tune_command
+from models.training import cli, data, digits, tune, tune_command
 from models.training.__main__ import main
 from models.training.files import whole_folder
 from models.training.run import Run
@@ -253,7 +253,11 @@ def test_a_second_command_in_the_same_run_folder_is_refused(typed: Typed, ours: 
     assert train(typed, ours, run)[0] == 0
 
 
-def test_nor_does_the_example_of_digits_share_a_run_folder(typed: Typed, tmp_path: Path) -> None:
+def test_nor_does_the_example_of_digits_share_a_run_folder(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digits, "PEN_EACH", 1)  # drawing them all takes seconds
+    monkeypatch.setattr(digits, "PEN_VALIDATION", 1)
     run = tmp_path / "run"
     run.mkdir()
     with (run / "lock").open("w") as first:
