@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
 
 from tests.requires import NEEDS
+
+
+def pytest_configure() -> None:
+    """A run in the background of a script inherits that Ctrl-C is ignored, and so would all that it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
